@@ -1,0 +1,291 @@
+"""The agent: owns every part of one process, starts and stops them, and begins anew in a forked child."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import platform
+
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from random import SystemRandom
+from threading import RLock
+from time import monotonic, time
+from typing import Any
+
+from attrs import evolve
+
+from scout_core.boundary.discovery import find_plugins
+from scout_core.boundary.guard import Guard
+from scout_core.boundary.hooks import Hooks
+from scout_core.boundary.plugins import Plugin, Plugins, search_path
+from scout_core.config.config import Config, read_config
+from scout_core.config.files import find_settings
+from scout_core.measuring.report import Counters, PluginStatus, Process
+from scout_core.recording import context
+from scout_core.recording.tracer import Tracer
+from scout_core.sending.ledger import Ledger
+from scout_core.sending.outbox import Outbox
+from scout_core.sending.recorder import Recorder, RunTimeHooks
+
+log = logging.getLogger("scout_core")
+
+VERSION = "0.1.0"
+
+_running: Agent | None = None
+_starting = RLock()
+
+
+class Agent:
+    """
+    Everything that records, decides and sends in this process. Made by ``start``.
+
+    Args:
+        config: what holds.
+
+    Raises:
+        PluginError: a plugin that the user named in code, or requires, cannot be used.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.hooks = Hooks(reraise=config.get("plugins.reraise"), budget=config.get("slow_hook_seconds"))
+        self.plugins = Plugins(config, self.hooks)
+        self.plugins.load(find_plugins(search_path()), config.get("plugins"))
+        self._read_plugin_options()
+        self.exporters = self._exporters()
+        self.process = self._describe_process()
+        self.is_running = False
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make the parts that belong to one process; again in a forked child."""
+        self.tracer = Tracer(self.config, self._first)
+        self.ledger = Ledger(self.tracer)
+        self.recorder = Recorder(
+            config=self.config,
+            hooks=RunTimeHooks(),
+            ledger=self.ledger,
+            process=self.process,
+            plugin_statuses=self.plugin_statuses,
+            guards=self._guards,
+        )
+        self.recorder.outboxes = [Outbox(exporter, self.ledger, self.recorder.wish) for exporter in self.exporters]
+        self.freeze()
+
+    def freeze(self) -> None:
+        """Take every hook's implementations anew: after a plugin has come or gone."""
+        names = [name for name in RunTimeHooks.__annotations__]
+        self.recorder.hooks = RunTimeHooks(**{name: self.plugins.freeze(name) for name in names})
+        self.tracer.on_request_start = tuple(guard.run for guard in self.plugins.freeze("on_request_start"))
+        self.tracer.on_span = tuple(guard.run for guard in self.plugins.freeze("on_span"))
+
+    def start(self, *, threaded: bool = True) -> None:
+        """
+        Wrap what plugins name, and record from now on.
+
+        Args:
+            threaded: False: nothing runs by itself; the recorder is driven by hand, as tests do.
+        """
+        if not threaded:
+            self.tracer.has_begun = True
+        self.plugins.instrument()
+        self.is_running = True
+        context.tracer = self.tracer
+        self._call("on_start")
+        self._tell_problems()
+
+    def stop(self, timeout: float | None = None) -> None:
+        """
+        Record no more, put back what was wrapped, and send what is left.
+
+        Args:
+            timeout: seconds it may take; None: ``shutdown_timeout_seconds``.
+        """
+        if not self.is_running:
+            return
+        self.is_running = False
+        deadline = monotonic() + (self.config.get("shutdown_timeout_seconds") if timeout is None else timeout)
+        if context.tracer is self.tracer:
+            context.tracer = None
+        self.recorder.stop(deadline)
+        self._call("on_stop")
+        self.plugins.undo()
+        self.tracer.retire()
+
+    def add_settings(self, code: Mapping[str, Any]) -> None:
+        """Take settings that became known after the start, as a framework's own; the environment still wins."""
+        given = read_config(code)
+        changed = {key: value for key, value in given.values.items() if value.origin == "code"}
+        values = {
+            key: changed[key] if key in changed and not value.origin.startswith("environment") else value
+            for key, value in self.config.values.items()
+        }
+        self.config.values.update(values)
+        for problem in given.problems:
+            log.warning("%s", problem)
+        self.process = evolve(self.process, app=self.config.get("name"), revision=self.config.get("revision_sha"))
+        self.recorder.process = self.process
+
+    def counters(self, exporter: str = "") -> Counters:
+        """What became of every transaction so far, as this exporter sees it."""
+        return self.ledger.counters(exporter)
+
+    def plugin_statuses(self) -> tuple[PluginStatus, ...]:
+        """Every plugin as it is at this moment, by name."""
+        return tuple(status_of(plugin) for _, plugin in sorted(self.plugins.all.items()))
+
+    def after_fork(self) -> None:
+        """In a forked child: nothing of the parent's is counted or sent twice, and no lock of its threads is waited for."""
+        was_recording = context.tracer is self.tracer
+        self.tracer.retire()
+        context.current.set(None)
+        self.process = evolve(self.process, pid=os.getpid(), instance=_instance(), started=time())
+        self._begin()
+        if was_recording:
+            context.tracer = self.tracer
+
+    def _first(self) -> None:
+        """The first transaction of this process has ended."""
+        self.recorder.begin()
+
+    def _guards(self) -> tuple[Guard, ...]:
+        return tuple(guard for plugin in self.plugins.all.values() for guard in plugin.guards)
+
+    def _read_plugin_options(self) -> None:
+        for guard in self.hooks.frozen("register_options"):
+            options = guard.run()
+            if options is not None:
+                self.config.add_plugin_options(guard.plugin, options, os.environ)
+
+    def _exporters(self) -> list[Any]:
+        found: dict[str, Any] = {}
+        for guard in self.hooks.frozen("register_exporters"):
+            for exporter in guard.run(self.config) or ():
+                name = getattr(exporter, "name", None)
+                if not isinstance(name, str) or not callable(getattr(exporter, "export", None)):
+                    guard.refuse("an exporter has a name and a method export")
+                elif name in found:
+                    guard.refuse(f"there is an exporter {name!r} already")
+                else:
+                    found[name] = exporter
+        return list(found.values())
+
+    def _describe_process(self) -> Process:
+        return Process(
+            app=self.config.get("name"),
+            hostname=self.config.get("hostname"),
+            pid=os.getpid(),
+            instance=_instance(),
+            started=time(),
+            agent=VERSION,
+            python=platform.python_version(),
+            revision=self.config.get("revision_sha"),
+        )
+
+    def _call(self, hook: str) -> None:
+        for guard in self.plugins.freeze(hook):
+            guard.run(self)
+
+    def _tell_problems(self) -> None:
+        for problem in (*self.config.problems, *self.plugins.problems):
+            log.warning("%s", problem)
+        for plugin in self.plugins.all.values():
+            state, reason = plugin.state_now()
+            if state in ("failed", "skipped"):
+                log.warning("plugin %r is %s: %s; the application is not affected", plugin.name, state, reason)
+
+
+def start(**settings: Any) -> Agent | None:
+    """
+    Start the agent of this process; when it runs already, add the settings to it.
+
+    Args:
+        settings: any option, as in ``start(name="Shop", report_period=10)``; ``scout-core config`` lists them.
+
+    Returns:
+        The agent; None when ``monitor`` is false.
+
+    Raises:
+        PluginError: a plugin that is named here, or required, cannot be used. Nothing else is raised: other problems
+            are logged, and ``scout-core config --check`` shows them.
+    """
+    global _running
+    with _starting:
+        if _running is not None and _running.is_running:
+            if settings:
+                _running.add_settings(settings)
+            return _running
+        config = read_config(settings, settings=find_settings(Path.cwd()))
+        if not config.get("monitor"):
+            log.info("not recording: monitor is false (%s)", config.origin("monitor"))
+            return None
+        agent = Agent(config)
+        agent.start()
+        _running = agent
+        atexit.register(_stop_at_exit, weakref.ref(agent))
+        return agent
+
+
+def stop(timeout: float | None = None) -> None:
+    """Stop the agent of this process, if one runs: send what is left and put back what was wrapped."""
+    global _running
+    with _starting:
+        agent, _running = _running, None
+    if agent is not None:
+        agent.stop(timeout)
+
+
+def use(agent: Agent | None) -> Agent | None:
+    """Make this the agent that ``start`` and ``stop`` mean, as tests do; returns the one before."""
+    global _running
+    before, _running = _running, agent
+    return before
+
+
+def _stop_at_exit(agent: weakref.ref[Agent]) -> None:
+    alive = agent()
+    if alive is not None:
+        alive.stop()
+
+
+def _after_fork() -> None:
+    global _starting
+    _starting = RLock()
+    if _running is not None:
+        _running.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def _instance() -> str:
+    return f"{SystemRandom().getrandbits(64):016x}"
+
+
+def status_of(plugin: Plugin) -> PluginStatus:
+    """A plugin as it is at this moment, as plain data."""
+    state, reason = plugin.state_now()
+    failed = [guard for guard in plugin.guards if guard.error is not None]
+    sampled = sum(guard.sampled_calls for guard in plugin.guards)
+    return PluginStatus(
+        name=plugin.name,
+        distribution=plugin.found.distribution if plugin.found else None,
+        version=plugin.found.version if plugin.found else None,
+        state=state,
+        reason=reason,
+        target=plugin.support.target,
+        hooks=plugin.hooks,
+        wrapped=tuple(patch.target for patch in plugin.patches if patch.state == "wrapped"),
+        waiting=tuple(patch.target for patch in plugin.patches if patch.state == "waiting"),
+        not_found=tuple(patch.reason if patch.state == "not found" else f"{patch.target}: {patch.reason}"
+                        for patch in plugin.patches if patch.state in ("not found", "left alone")),
+        calls=sum(guard.calls for guard in plugin.guards),
+        errors=sum(guard.errors for guard in plugin.guards),
+        last_error=failed[-1].last_error if failed else None,
+        seconds_per_call=sum(guard.sampled_ns for guard in plugin.guards) / sampled / 1e9 if sampled else None,
+    )  # fmt: skip
+
+

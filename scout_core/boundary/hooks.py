@@ -1,0 +1,122 @@
+"""pluggy at start, tuples afterwards: each hook becomes a tuple of guarded functions.
+
+pluggy checks names and arguments and puts implementations in order. A call through it costs microseconds and stops at
+the first exception, so it is never called while an application runs.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+import pluggy
+from attrs import define, field
+
+from scout_core import hookspecs
+from scout_core.boundary.guard import Guard
+from scout_core.errors import PluginError
+
+ON_APP_THREAD = frozenset({"on_request_start", "on_span"})
+AT_RUN_TIME = ("on_request_start", "on_span", "on_error", "on_request_end", "on_ignore", "on_keep", "on_report", "ignore_transaction", "score_transaction")
+
+
+@define(eq=False)
+class Hooks:
+    """Who implements what. One for each agent."""
+
+    reraise: bool = False
+    budget: float | None = None
+    """Seconds that a function on the agent's thread may take on average."""
+    manager: pluggy.PluginManager = field(factory=lambda: pluggy.PluginManager(hookspecs.PROJECT))
+    _guards: dict[tuple[str, str], Guard] = field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        self.manager.add_hookspecs(hookspecs)
+
+    def register(self, plugin: object, name: str) -> tuple[str, ...]:
+        """
+        Take a module, or any object, with ``@hookimpl`` functions.
+
+        Returns:
+            The hooks it implements, in alphabetical order.
+
+        Raises:
+            PluginError: it implements none, one that does not exist, or one with an argument that the hook does not have.
+        """
+        known = {hook for hook, member in vars(hookspecs).items() if hasattr(member, f"{hookspecs.PROJECT}_spec")}
+        marked = _marked(plugin)
+        if not marked:
+            raise PluginError("it has no function marked with @hookimpl")
+        for hook in marked:
+            if hook not in known:
+                near = get_close_matches(hook, known, n=1)
+                raise PluginError(f"there is no hook {hook}" + (f"; did you mean {near[0]}?" if near else ""))
+        try:
+            self.manager.register(plugin, name)
+        except (pluggy.PluginValidationError, ValueError) as error:
+            self.manager.unregister(plugin) if self.manager.is_registered(plugin) else None
+            raise PluginError(_first_line(error)) from error
+        return tuple(sorted(marked))
+
+    def unregister(self, name: str) -> None:
+        """Forget a plugin; whoever froze its hooks freezes them again."""
+        if self.manager.has_plugin(name):
+            self.manager.unregister(name=name)
+
+    def frozen(self, hook: str) -> tuple[Guard, ...]:
+        """The guards of all implementations, in the order they are called: first those marked ``tryfirst``, then by name of their plugin."""
+        implementations = list(reversed(getattr(self.manager.hook, hook).get_hookimpls()))
+        implementations.sort(key=lambda item: (not item.tryfirst, item.trylast, item.plugin_name))
+        return tuple(self._guarded(hook, item) for item in implementations)
+
+    def calls(self, hook: str) -> tuple[Callable[..., Any], ...]:
+        """The same as plain functions that take all arguments of the hook, by position, and never raise."""
+        return tuple(guard.run for guard in self.frozen(hook))
+
+    def guards(self) -> tuple[Guard, ...]:
+        """All that were made so far."""
+        return tuple(self._guards.values())
+
+    def _guarded(self, hook: str, item: pluggy.HookImpl) -> Guard:
+        key = (item.plugin_name, hook)
+        if key not in self._guards:
+            arguments = tuple(inspect.signature(getattr(hookspecs, hook)).parameters)
+            limited = hook in AT_RUN_TIME and hook not in ON_APP_THREAD
+            self._guards[key] = Guard(
+                item.plugin_name,
+                hook,
+                _adapted(item.function, arguments, item.argnames),
+                reraise=self.reraise,
+                budget=self.budget if limited else None,
+            )
+        return self._guards[key]
+
+
+def _adapted(function: Callable[..., Any], given: tuple[str, ...], wanted: tuple[str, ...]) -> Callable[..., Any]:
+    """The function, taking all arguments of the hook and passing on those that it asks for."""
+    if wanted == given:
+        return function
+    if wanted == given[:1]:
+        return lambda first, *_: function(first)
+    places = [given.index(name) for name in wanted]
+    return lambda *arguments: function(*[arguments[place] for place in places])
+
+
+def _marked(plugin: object) -> list[str]:
+    """Names of its ``@hookimpl`` functions; what cannot be read is none."""
+    found = []
+    for name in dir(plugin):
+        try:
+            member = inspect.getattr_static(plugin, name)
+        except AttributeError:
+            continue
+        if isinstance(getattr(member, f"{hookspecs.PROJECT}_impl", None), dict):
+            found.append(member.scout_core_impl.get("specname") or name)
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return "; ".join(line for line in lines if not line.startswith("Plugin "))[:300] or type(error).__name__

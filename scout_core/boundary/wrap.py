@@ -1,0 +1,194 @@
+"""``wrap``: what a plugin's ``instrument`` is given. It turns describers into wrappers around a library's functions.
+
+Hot code: the wrappers stand around every call of the library. They call the describer under a guard and the
+application's function outside of any ``try``, so an exception of the application passes untouched.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Generator
+from typing import Any
+
+from scout_core.boundary.guard import Guard
+from scout_core.boundary.patches import Function, Patch
+from scout_core.errors import PluginError
+from scout_core.recording.context import current
+from scout_core.recording.span import Span
+
+_get = current.get
+
+Describer = Callable[..., "Span | Generator[Span, Any, object] | None"]
+
+
+class Wrap:
+    """
+    Collects what one plugin wraps; nothing is touched before its ``instrument`` has returned.
+
+    ``wrap("redis.client:Redis.execute_command", command)``: ``command`` is called with the very arguments of each call
+    and returns the span that the call is, or None.
+    """
+
+    def __init__(self, plugin: str, *, reraise: bool = False) -> None:
+        self.plugin = plugin
+        self.patches: list[Patch] = []
+        self.guards: list[Guard] = []
+        self._reraise = reraise
+
+    def __call__(self, target: str, describer: Describer, *, root: bool = False) -> None:
+        """
+        Time each call of a function or method.
+
+        Args:
+            target: ``module:Class.method`` or ``module:function``. Functions, methods, class and static methods, ``async`` or not;
+                generator functions are left alone.
+            describer: a function; called with the arguments of the call, on the application's thread. When it is a generator
+                function it yields the span, is sent the call's result, and may tag or rename before it ends.
+            root: also call it where no transaction is open, to begin one.
+
+        Raises:
+            PluginError: the target is not written so, or the describer is no function.
+        """
+        self._check(target, describer)
+        guard = self._guard(target, describer)
+        with_result = inspect.isgeneratorfunction(describer)
+
+        def wrapper(function: Function, has_self: bool) -> Function:
+            if inspect.iscoroutinefunction(inspect.unwrap(function)):
+                return _awaited_with_result(function, guard, root) if with_result else _awaited(function, guard, root)
+            return _called_with_result(function, guard, root) if with_result else _called(function, guard, root)
+
+        self.patches.append(Patch(target, wrapper))
+
+    def around(self, target: str, function: Callable[..., Any]) -> None:
+        """
+        Replace a call: the escape hatch, for a call that must be changed.
+
+        Args:
+            function: ``(wrapped, instance, args, kwargs)``; what it returns is the result, and it must call ``wrapped(*args, **kwargs)``
+                itself. ``instance`` is None for a plain function or static method, the class for a class method. It is not guarded, since nobody can
+                tell its exceptions from those of the call; so keep it short.
+        """
+        self._check(target, function)
+
+        def wrapper(wrapped: Function, has_self: bool) -> Function:
+            @functools.wraps(wrapped)
+            def around(*args: Any, **kwargs: Any) -> Any:
+                if not has_self:
+                    return function(wrapped, None, args, kwargs)
+                return function(functools.partial(wrapped, args[0]), args[0], args[1:], kwargs)
+
+            return around
+
+        self.patches.append(Patch(target, wrapper))
+
+    def _guard(self, target: str, function: Callable[..., Any]) -> Guard:
+        guard = Guard(self.plugin, target, function, reraise=self._reraise)
+        self.guards.append(guard)
+        return guard
+
+    def _check(self, target: object, function: object) -> None:
+        module, colon, path = target.partition(":") if isinstance(target, str) else ("", "", "")
+        if not (module and colon and path) or not all(part.isidentifier() for part in (*module.split("."), *path.split("."))):
+            raise PluginError(f"plugin {self.plugin!r}: {target!r} is no target; write 'module:Class.method' or 'module:function'")
+        if not callable(function):
+            raise PluginError(f"plugin {self.plugin!r}: the describer of {target} is no function but {function!r}")
+
+
+def _called(function: Function, guard: Guard, root: bool) -> Function:
+    describe = guard.run
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        if not root and _get() is None:
+            return function(*args, **kwargs)
+        span = describe(*args, **kwargs)
+        if not isinstance(span, Span):
+            _refuse(guard, span)
+            return function(*args, **kwargs)
+        with span:
+            return function(*args, **kwargs)
+
+    return called
+
+
+def _awaited(function: Function, guard: Guard, root: bool) -> Function:
+    describe = guard.run
+
+    @functools.wraps(function)
+    async def awaited(*args: Any, **kwargs: Any) -> Any:
+        if not root and _get() is None:
+            return await function(*args, **kwargs)
+        span = describe(*args, **kwargs)
+        if not isinstance(span, Span):
+            _refuse(guard, span)
+            return await function(*args, **kwargs)
+        with span:
+            return await function(*args, **kwargs)
+
+    return awaited
+
+
+def _called_with_result(function: Function, guard: Guard, root: bool) -> Function:
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        if not root and _get() is None:
+            return function(*args, **kwargs)
+        description = guard.run(*args, **kwargs)
+        span = None if description is None else guard.attempt(next, description, None)
+        if not isinstance(span, Span):
+            _refuse(guard, span)
+            return function(*args, **kwargs)
+        with span:
+            last = _close
+            try:
+                result = function(*args, **kwargs)
+                last = _tell
+            finally:
+                guard.attempt(last, description, None if last is _close else result)
+            return result
+
+    return called
+
+
+def _awaited_with_result(function: Function, guard: Guard, root: bool) -> Function:
+    @functools.wraps(function)
+    async def awaited(*args: Any, **kwargs: Any) -> Any:
+        if not root and _get() is None:
+            return await function(*args, **kwargs)
+        description = guard.run(*args, **kwargs)
+        span = None if description is None else guard.attempt(next, description, None)
+        if not isinstance(span, Span):
+            _refuse(guard, span)
+            return await function(*args, **kwargs)
+        with span:
+            last = _close
+            try:
+                result = await function(*args, **kwargs)
+                last = _tell
+            finally:
+                guard.attempt(last, description, None if last is _close else result)
+            return result
+
+    return awaited
+
+
+def _close(description: Generator[Span, Any, object], _: object) -> None:
+    """The call raised: the describer ends where it waits."""
+    description.close()
+
+
+def _tell(description: Generator[Span, Any, object], result: object) -> None:
+    """The call returned: the describer goes on with the result, to its end."""
+    try:
+        description.send(result)
+    except StopIteration:
+        return
+    description.close()
+    raise PluginError("a describer yields once, the span; this one yielded again")
+
+
+def _refuse(guard: Guard, span: object) -> None:
+    if span is not None:
+        guard.refuse(f"a describer returns a span or None, not {type(span).__name__}")

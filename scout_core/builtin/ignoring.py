@@ -1,0 +1,24 @@
+"""Leave out what the options ``ignore``, ``ignore_endpoints`` and ``ignore_jobs`` name: by path at once, by name at the end."""
+
+from __future__ import annotations
+
+from scout_core import Transaction, hookimpl
+from scout_core.config.config import Config
+
+
+@hookimpl
+def on_request_start(transaction: Transaction, config: Config) -> None:
+    """Ignore by path before anything is recorded."""
+    prefixes = config.get("ignore")
+    if prefixes and transaction.path is not None and transaction.path.lstrip("/ ").startswith(prefixes):
+        transaction.ignore("by path")
+
+
+@hookimpl
+def ignore_transaction(transaction: Transaction, config: Config) -> bool:
+    """Ignore by name once it is final, and by path when the framework told it late."""
+    if transaction.path is not None and config.get("ignore") and transaction.path.lstrip("/ ").startswith(config.get("ignore")):
+        return True
+    _, _, name = transaction.operation.partition("/")
+    prefixes = config.get("ignore_endpoints" if transaction.is_web else "ignore_jobs")
+    return bool(prefixes) and name.lstrip("/ ").startswith(prefixes)

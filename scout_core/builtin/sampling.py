@@ -1,0 +1,33 @@
+"""Record a share of all transactions: the options ``sample_rate``, its variants for endpoints and jobs, and rates by name.
+
+The first rate that is set counts: of the longest matching prefix in ``sample_endpoints`` or ``sample_jobs``, then
+``endpoint_sample_rate`` or ``job_sample_rate``, then ``sample_rate``.
+"""
+
+from __future__ import annotations
+
+from random import random
+
+from scout_core import Transaction, hookimpl
+from scout_core.config.config import Config
+
+
+@hookimpl
+def on_request_start(transaction: Transaction, config: Config) -> None:
+    """Decide before anything is recorded, which is cheapest."""
+    share = rate_of(transaction, config)
+    if share < 1.0 and random() >= share:
+        transaction.ignore("sampled")
+
+
+def rate_of(transaction: Transaction, config: Config) -> float:
+    """The share, 0 to 1, of transactions with the name it has now."""
+    is_web = transaction.is_web
+    by_name = config.get("sample_endpoints" if is_web else "sample_jobs")
+    if by_name:
+        _, _, name = transaction.operation.partition("/")
+        matching = [prefix for prefix in by_name if name.startswith(prefix)]
+        if matching:
+            return float(by_name[max(matching, key=len)])
+    own = config.get("endpoint_sample_rate" if is_web else "job_sample_rate")
+    return float(config.get("sample_rate") if own is None else own)

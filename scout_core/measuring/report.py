@@ -1,0 +1,184 @@
+"""What the agent sends each period: aggregates of every transaction, the kept traces, and how the agent itself is.
+
+Times are seconds, points in time are Unix time, unless a name says otherwise. Texts are already sanitised.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Union
+
+from attrs import field, frozen
+
+from scout_core.measuring.histogram import Histogram
+
+SCHEMA: Final = 1
+"""Raised when a reader of the former number could misread a report; a new optional field does not raise it."""
+
+TagValue = Union[str, int, float, bool, None]
+Tags = dict[str, TagValue]
+
+
+@frozen(kw_only=True)
+class KindMetrics:
+    """All spans of one kind (``SQL``, ``Template``) under one transaction name."""
+
+    count: int
+    errors: int
+    total: float
+    """Time between start and end of each span, summed."""
+    exclusive: float
+    """Time not spent in a child span, summed: over all kinds this adds up to the transactions' own time."""
+
+
+@frozen(kw_only=True)
+class TransactionMetrics:
+    """All transactions of one name in one period, whether a trace of them was kept or not."""
+
+    name: str
+    count: int
+    errors: int
+    total: float
+    durations: Histogram
+    queue_time: float = 0.0
+    """Summed over the ``queued`` transactions."""
+    queued: int = 0
+    """How many of them told how long they had waited before they began."""
+    kinds: dict[str, KindMetrics]
+    """Span kind to its figures; the transaction's own kind is among them."""
+
+
+@frozen(kw_only=True)
+class ErrorReport:
+    """An exception that left a transaction."""
+
+    exception: str
+    """Module and class: ``sqlalchemy.exc.IntegrityError``."""
+    message: str
+    """First line, literals masked, at most 300 characters."""
+    frames: tuple[tuple[str, int, str], ...]
+    """``(file, line, function)``, innermost first, at most 50."""
+
+
+@frozen(kw_only=True)
+class SpanRecord:
+    """One span of a kept trace."""
+
+    id: int
+    """1, 2, 3 … in order of start; the transaction itself is 0."""
+    parent: int
+    operation: str
+    start: float
+    """Seconds after the transaction's start."""
+    duration: float
+    tags: Tags
+    error: str | None = None
+    """Class of the exception that left the span."""
+
+
+@frozen(kw_only=True)
+class Trace:
+    """A kept transaction with its spans, and why it was kept."""
+
+    id: str
+    """16 hexadecimal digits."""
+    name: str
+    start: float
+    duration: float
+    queue_time: float | None
+    is_error: bool
+    error: ErrorReport | None
+    tags: Tags
+    score: float
+    policies: dict[str, float]
+    """Policy name to its points after its weight; they add up to ``score``."""
+    spans: tuple[SpanRecord, ...]
+    """In order of start."""
+    merged: dict[str, tuple[int, float]] = field(factory=dict)
+    """Spans beyond the limit: operation to ``(count, seconds)``."""
+
+
+@frozen(kw_only=True)
+class PluginStatus:
+    """One plugin in one process."""
+
+    name: str
+    distribution: str | None
+    """None for a plain module that was named by the user."""
+    version: str | None
+    state: str
+    """``active``, ``waiting``, ``disabled``, ``skipped``, ``failed`` or ``quarantined``."""
+    reason: str
+    """One sentence; empty while active."""
+    target: str
+    """What it instruments and the supported range, ``flask 3.1.3 (>=2.2,<4)``; empty for a plugin without a library."""
+    hooks: tuple[str, ...]
+    wrapped: tuple[str, ...]
+    waiting: tuple[str, ...]
+    not_found: tuple[str, ...]
+    """Targets that could not be wrapped, each followed by ``: why``."""
+    calls: int
+    errors: int
+    last_error: str | None
+    seconds_per_call: float | None
+    """Mean of the sampled calls; None before the first sample."""
+
+
+@frozen(kw_only=True)
+class Counters:
+    """What became of every transaction since the process started, as one exporter sees it.
+
+    ``finished == exported + queued + sum(dropped.values())`` at every moment.
+    """
+
+    finished: int
+    exported: int
+    queued: int
+    dropped: dict[str, int]
+    """Reason (``ignored``, ``sampled``, ``inbox full``, ``outbox full``, ``rejected``, …) to count."""
+    spans: int = 0
+    spans_merged: int = 0
+    """Beyond the limit of one transaction: aggregated, not in its trace."""
+    late_spans: int = 0
+    """Ended after their transaction: in no figure."""
+    names_merged: int = 0
+    """Transactions counted under ``other`` because there were too many names."""
+    tags_dropped: int = 0
+    """Beyond the limit of one span or transaction."""
+
+
+@frozen(kw_only=True)
+class Process:
+    """The process that reports."""
+
+    app: str
+    hostname: str
+    pid: int
+    instance: str
+    """16 hexadecimal digits, new for each process: tells a reused pid apart."""
+    started: float
+    agent: str
+    """Version of scout-core."""
+    python: str
+    revision: str
+
+
+@frozen(kw_only=True)
+class Report:
+    """One period of one process."""
+
+    schema: int = SCHEMA
+    id: str
+    """``<instance>-<number>``: the receiver counts a report that comes twice once."""
+    process: Process
+    start: float
+    end: float
+    transactions: tuple[TransactionMetrics, ...]
+    traces: tuple[Trace, ...]
+    plugins: tuple[PluginStatus, ...]
+    counters: dict[str, Counters]
+    """Exporter name to its counters."""
+
+
+def is_web(name: str) -> bool:
+    """Whether transactions of this name are web requests; all others are background jobs."""
+    return name.startswith("Controller/")

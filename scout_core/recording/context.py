@@ -1,0 +1,29 @@
+"""Where we are: the innermost open span of this thread or task, and the tracer that records.
+
+This and the tracer are the only module-level state. asyncio tasks and copied contexts inherit the variable, so parallel
+children have the right parent; a plain thread begins with none.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scout_core.recording.span import Span
+    from scout_core.recording.tracer import Tracer
+    from scout_core.recording.transaction import Transaction
+
+current: ContextVar[Span | None] = ContextVar("scout_core_span", default=None)
+"""The innermost open span; None outside a transaction."""
+
+tracer: Tracer | None = None
+"""The one that records in this process; None while no agent runs."""
+
+
+def current_transaction() -> Transaction | None:
+    """The transaction that this thread or task is in; None outside of one, and once it has ended."""
+    span = current.get()
+    if span is None or span.transaction is None or span.transaction.is_closed:
+        return None
+    return span.transaction

@@ -1,0 +1,133 @@
+"""One timed piece of a transaction, as a context manager and decorator.
+
+Hot code: per span two clock readings, one object, one append; ``benchmarks/`` watches it. Hence a plain class with
+slots, no formatting, no lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter_ns
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from scout_core.recording.context import current
+
+if TYPE_CHECKING:
+    from scout_core.recording.transaction import Transaction
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_Self = TypeVar("_Self", bound="Span")
+
+_get = current.get
+_set = current.set
+
+
+class Span:
+    """
+    One timed piece of the transaction that is open here; outside of one it does nothing.
+
+    Args:
+        operation: ``Kind/name``, as in ``SQL/Query``.
+        tags: facts, sent if they are texts, numbers, bools or None; at most 64.
+
+    ``with span("Cart/Checkout", items=3) as s: s.tag("total", 9)``, or ``@span("Cart/Checkout")`` on a function.
+    """
+
+    __slots__ = ("operation", "tags", "transaction", "parent", "start_ns", "stop_ns", "error")
+
+    operation: str
+    tags: dict[str, Any]  # Any: cleaned when sent
+    transaction: Transaction | None
+    """The one it belongs to; None while not recorded."""
+    parent: Span | None
+    """The span that was open here when this one began; None for the transaction itself."""
+    start_ns: int
+    """Monotonic clock."""
+    stop_ns: int
+    """0 while open."""
+    error: type[BaseException] | None
+    """Class of the exception that left it."""
+
+    def __init__(self, operation: str, /, **tags: Any) -> None:
+        self.operation = operation
+        self.tags = tags
+        self.transaction = None
+        self.parent = None
+        self.start_ns = 0
+        self.stop_ns = 0
+        self.error = None
+
+    def tag(self, key: str, value: Any) -> None:
+        """Add a fact, or replace it."""
+        self.tags[key] = value
+
+    def rename(self, operation: str) -> None:
+        """Give it another operation."""
+        self.operation = operation
+
+    @property
+    def kind(self) -> str:
+        """The operation up to its first slash."""
+        return self.operation.partition("/")[0]
+
+    @property
+    def duration(self) -> float:
+        """Seconds from start to end; so far, while it is open; 0.0 when not recorded."""
+        if not self.start_ns:
+            return 0.0
+        return ((self.stop_ns or perf_counter_ns()) - self.start_ns) / 1e9
+
+    @property
+    def is_error(self) -> bool:
+        """Whether an exception left it, or the tag ``error`` says so."""
+        return self.error is not None or self.tags.get("error") in (True, "true")
+
+    def __enter__(self: _Self) -> _Self:
+        parent = _get()
+        if parent is None:
+            self.transaction = None  # when the object is used a second time
+            return self
+        transaction = parent.transaction
+        if transaction.is_closed:  # type: ignore[union-attr]  # a span in the context always has one
+            transaction.tracer.late(transaction)  # type: ignore[union-attr]
+            self.transaction = None
+            return self
+        self.transaction = transaction
+        self.parent = parent
+        _set(self)
+        self.start_ns = perf_counter_ns()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        stop_ns = perf_counter_ns()
+        transaction = self.transaction
+        if transaction is None:
+            return
+        self.stop_ns = stop_ns
+        if kind is not None and issubclass(kind, Exception):  # not Ctrl-C, not a cancelled task, not a closed generator
+            self.error = kind
+        # By identity: a child that was never closed must not stay current. In another context, as when a generator is closed elsewhere, leave what is there.
+        innermost = _get()
+        if innermost is self or (innermost is not None and innermost.transaction is transaction):
+            _set(self.parent)
+        tracer = transaction.tracer
+        if transaction.is_closed:
+            tracer.late(transaction)
+            return
+        spans = transaction.spans
+        if len(spans) < tracer.max_spans:
+            spans.append(self)
+        else:
+            transaction.merge(self)
+        for hook in tracer.on_span:
+            hook(self)
+
+    def __call__(self, function: _Function) -> _Function:
+        """Decorate: each call, or each await of an ``async def``, is a span like this one."""
+        from scout_core.recording.decorate import decorated  # not needed where no decorator is
+
+        return decorated(function, type(self), self.operation, self.tags)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.operation}>"

@@ -1,0 +1,109 @@
+"""Where every finished transaction is, so that ``finished = exported + dropped + queued`` at every moment.
+
+Each move from one place to the next happens under one lock, which only the agent's and the exporters' threads take;
+the places are counted separately, so a transaction that got lost would show.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from scout_core.measuring.report import Counters
+
+if TYPE_CHECKING:
+    from scout_core.recording.tracer import Tracer
+    from scout_core.recording.transaction import Transaction
+
+INBOX_FULL = "inbox full"
+
+
+class Ledger:
+    """The books of one process."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self.lock = Lock()
+        self.tracer = tracer
+        self.taken = 0
+        """From the inbox."""
+        self.in_hand = 0
+        """Taken, and not yet decided on."""
+        self.in_period = 0
+        """Counted in the aggregates of the open period."""
+        self.dropped: Counter[str] = Counter()
+        """Before they reached a report; the same for all exporters."""
+        self.exported: Counter[str] = Counter()
+        self.dropped_by: dict[str, Counter[str]] = {}
+        """Exporter to reason to count."""
+        self.waiting: Counter[str] = Counter()
+        """In reports that an exporter has not delivered."""
+        self.spans = 0
+        self.spans_merged = 0
+        self.names_merged = 0
+        self.tags_dropped = 0
+
+    def take(self, most: int) -> list[Transaction]:
+        """Move what lies in the inbox into our hands."""
+        inbox = self.tracer.inbox
+        with self.lock:
+            batch = [inbox.popleft() for _ in range(min(len(inbox), most))]
+            self.taken += len(batch)
+            self.in_hand += len(batch)
+        return batch
+
+    def drop(self, reason: str) -> None:
+        """One in hand is in no figure."""
+        with self.lock:
+            self.in_hand -= 1
+            self.dropped[reason] += 1
+
+    def count(self, spans: int, merged: int) -> None:
+        """One in hand is in the aggregates of the period."""
+        with self.lock:
+            self.in_hand -= 1
+            self.in_period += 1
+            self.spans += spans
+            self.spans_merged += merged
+
+    def close_period(self, exporters: list[str]) -> int:
+        """The period's transactions are in a report now, which waits for each exporter. Returns how many they are."""
+        with self.lock:
+            closed, self.in_period = self.in_period, 0
+            if not exporters:
+                self.dropped["no exporter"] += closed
+            for name in exporters:
+                self.waiting[name] += closed
+            return closed
+
+    def delivered(self, exporter: str, count: int) -> None:
+        """A report with so many transactions has arrived."""
+        with self.lock:
+            self.waiting[exporter] -= count
+            self.exported[exporter] += count
+
+    def lost(self, exporter: str, count: int, reason: str) -> None:
+        """A report with so many transactions will not arrive."""
+        with self.lock:
+            self.waiting[exporter] -= count
+            self.dropped_by.setdefault(exporter, Counter())[reason] += count
+
+    def counters(self, exporter: str = "") -> Counters:
+        """The books as this exporter sees them; without a name, as if there were none."""
+        with self.lock:
+            dropped = self.dropped + self.dropped_by.get(exporter, Counter())
+            # The inbox grows while we look; taken once, so both sides of the equation see the same.
+            in_inbox, refused = len(self.tracer.inbox), self.tracer.refused
+            if refused:
+                dropped[INBOX_FULL] += refused
+            return Counters(
+                finished=self.taken + in_inbox + refused,
+                exported=self.exported[exporter],
+                queued=in_inbox + self.in_hand + self.in_period + self.waiting[exporter],
+                dropped=dict(dropped),
+                spans=self.spans,
+                spans_merged=self.spans_merged,
+                late_spans=self.tracer.late_spans,
+                names_merged=self.names_merged,
+                tags_dropped=self.tags_dropped,
+            )

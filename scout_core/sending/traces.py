@@ -1,0 +1,76 @@
+"""A kept transaction as it leaves the process: plain, sanitised, in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scout_core.measuring.report import ErrorReport, SpanRecord, Trace
+from scout_core.text.tags import clean_tags
+
+if TYPE_CHECKING:
+    from scout_core.measuring.reservoir import Kept
+    from scout_core.recording.span import Span
+    from scout_core.recording.transaction import Raised, Transaction
+
+
+def trace_of(kept: Kept[Transaction]) -> tuple[Trace, int]:
+    """The trace, and how many tags had to be left out."""
+    transaction = kept.item
+    tags, dropped = clean_tags(transaction.tags)
+    spans = sorted(transaction.spans, key=lambda span: span.start_ns)
+    numbers = {id(span): number for number, span in enumerate(spans, 1)}
+    records = []
+    for span in spans:
+        span_tags, lost = clean_tags(span.tags)
+        dropped += lost
+        records.append(
+            SpanRecord(
+                id=numbers[id(span)],
+                parent=_nearest(span, numbers),
+                operation=span.operation[:300],
+                start=(span.start_ns - transaction.start_ns) / 1e9,
+                duration=(span.stop_ns - span.start_ns) / 1e9,
+                tags=span_tags,
+                error=None if span.error is None else class_path(span.error),
+            )
+        )
+    trace = Trace(
+        id=f"{transaction.id:016x}",
+        name=kept.name,
+        start=transaction.started,
+        duration=(transaction.stop_ns - transaction.start_ns) / 1e9,
+        queue_time=transaction.queue_time,
+        is_error=transaction.is_error,
+        error=None if transaction.raised is None else error_of(transaction.raised),
+        tags=tags,
+        score=kept.score,
+        policies=kept.policies,
+        spans=tuple(records),
+        merged={operation: (count, total_ns / 1e9) for operation, (count, total_ns) in (transaction.merged or {}).items()},
+    )
+    return trace, dropped
+
+
+def error_of(raised: Raised) -> ErrorReport:
+    """An exception as it is reported."""
+    return ErrorReport(
+        exception=class_path(raised.kind),
+        message=raised.message,
+        frames=tuple((code.co_filename, line, code.co_name) for code, line in raised.frames),
+    )
+
+
+def class_path(kind: type) -> str:
+    """``sqlalchemy.exc.IntegrityError``; built-in ones without their module."""
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _nearest(span: Span, numbers: dict[int, int]) -> int:
+    """Number of the nearest ancestor that is in the trace; one that never ended or was merged is passed over. 0: the transaction."""
+    ancestor = span.parent
+    while ancestor is not None:
+        number = numbers.get(id(ancestor))
+        if number is not None:
+            return number
+        ancestor = ancestor.parent
+    return 0

@@ -1,0 +1,85 @@
+"""Reports as bytes and back: JSON, structured by cattrs. Imported by those who send or receive, never by an application's thread."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from cattrs import Converter, transform_error
+
+from scout_core.errors import RejectedReport
+from scout_core.measuring.histogram import Histogram
+from scout_core.measuring.report import SCHEMA, Report, TagValue
+
+CONTENT_TYPE = "application/json"
+
+
+def _converter() -> Converter:
+    converter = Converter(forbid_extra_keys=False)
+    converter.register_unstructure_hook(Histogram, lambda histogram: sorted(histogram.buckets.items()))
+    converter.register_structure_hook(Histogram, lambda pairs, _: _histogram(pairs))
+    converter.register_structure_hook(TagValue, lambda value, _: _tag_value(value))
+    converter.register_structure_hook(float, lambda value, _: _number(value))
+    converter.register_structure_hook(int, lambda value, _: _integer(value))
+    converter.register_structure_hook(str, lambda value, _: _text(value))
+    return converter
+
+
+def _histogram(pairs: Any) -> Histogram:  # Any: it comes from outside
+    buckets = {_integer(bucket): _integer(count) for bucket, count in pairs}
+    if any(count < 0 for count in buckets.values()) or any(abs(bucket) > 5_000 for bucket in buckets):
+        raise ValueError("a bucket out of range")
+    return Histogram(buckets)
+
+
+def _tag_value(value: Any) -> TagValue:  # Any: it comes from outside
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    raise ValueError(f"a tag cannot hold a {type(value).__name__}")
+
+
+def _number(value: Any) -> float:  # Any: it comes from outside
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or abs(value) > 1e18:
+        raise ValueError("not a finite number")
+    return float(value)
+
+
+def _integer(value: Any) -> int:  # Any: it comes from outside
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 2**62:
+        raise ValueError("not an integer")
+    return value
+
+
+def _text(value: Any) -> str:  # Any: it comes from outside
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    return value
+
+
+CONVERTER = _converter()
+
+
+def encode(report: Report) -> bytes:
+    """The report as UTF-8 JSON."""
+    return json.dumps(CONVERTER.unstructure(report), separators=(",", ":"), allow_nan=False).encode("utf-8", "replace")
+
+
+def decode(body: bytes) -> Report:
+    """
+    The report that ``encode`` made.
+
+    Raises:
+        RejectedReport: it is no JSON, has another schema, or a field is missing or wrong; the message names each field.
+    """
+    try:
+        facts = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RejectedReport("the body is not JSON") from error
+    if not isinstance(facts, dict):
+        raise RejectedReport("the body is not a JSON object")
+    if facts.get("schema") != SCHEMA:
+        raise RejectedReport(f"schema {str(facts.get('schema'))[:20]!r} is not {SCHEMA}: use the same version of scout-core on both sides")
+    try:
+        return CONVERTER.structure(facts, Report)
+    except Exception as error:  # cattrs groups what it found, of many types; each becomes a line
+        raise RejectedReport("; ".join(transform_error(error)[:10])[:2_000]) from error
