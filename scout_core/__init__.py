@@ -1,4 +1,9 @@
-"""An application performance monitoring agent that is a framework of plugins. These are the names that plugins and applications use."""
+"""
+An application performance monitoring agent that is a framework of plugins.
+
+These are the names that applications and plugins use. What a plugin needs at its top level is loaded at once; everything else
+when it is first used, so that importing a plugin stays cheap.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +16,46 @@ from scout_core.recording.transaction import Transaction
 from scout_core.recording.web import WebRequest
 
 if TYPE_CHECKING:
-    from scout_core.agent import Agent as Agent
-    from scout_core.agent import start as start
-    from scout_core.agent import stop as stop
+    from scout_core.agent import Agent, start, stop
+    from scout_core.boundary.wrap import Wrap
+    from scout_core.config.config import Config
+    from scout_core.errors import RejectedReport, ScoutError
+    from scout_core.measuring.report import ErrorReport, Report, Trace
+    from scout_core.measuring.stats import Stats
+    from scout_core.sending.exporter import Exporter
 
 span = Span
 transaction = Transaction
 
+_LOADED_WHEN_USED = {
+    "Agent": "agent",
+    "Config": "config.config",
+    "ErrorReport": "measuring.report",
+    "Exporter": "sending.exporter",
+    "RejectedReport": "errors",
+    "Report": "measuring.report",
+    "ScoutError": "errors",
+    "Stats": "measuring.stats",
+    "Trace": "measuring.report",
+    "Wrap": "boundary.wrap",
+    "start": "agent",
+    "stop": "agent",
+}
+
 __all__ = [
     "Agent",
+    "Config",
+    "ErrorReport",
+    "Exporter",
+    "RejectedReport",
+    "Report",
+    "ScoutError",
     "Span",
+    "Stats",
+    "Trace",
     "Transaction",
     "WebRequest",
+    "Wrap",
     "current_transaction",
     "hookimpl",
     "span",
@@ -32,10 +65,9 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:  # Any: whatever the agent's module has under that name
-    """``start``, ``stop`` and ``Agent`` load the agent when they are first used: a plugin needs only the names above."""
-    if name in ("Agent", "start", "stop"):
-        from scout_core import agent
+def __getattr__(name: str) -> Any:  # Any: whatever stands under that name
+    if name in _LOADED_WHEN_USED:
+        from importlib import import_module
 
-        return getattr(agent, name)
-    raise AttributeError(f"module 'scout_core' has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_LOADED_WHEN_USED[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,6 @@ import atexit
 import logging
 import os
 import platform
-
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,6 +57,7 @@ class Agent:
         self.exporters = self._exporters()
         self.process = self._describe_process()
         self.is_running = False
+        self.is_forked = False
         self._begin()
 
     def _begin(self) -> None:
@@ -77,8 +77,7 @@ class Agent:
 
     def freeze(self) -> None:
         """Take every hook's implementations anew: after a plugin has come or gone."""
-        names = [name for name in RunTimeHooks.__annotations__]
-        self.recorder.hooks = RunTimeHooks(**{name: self.plugins.freeze(name) for name in names})
+        self.recorder.hooks = RunTimeHooks(**{name: self.plugins.freeze(name) for name in RunTimeHooks.__annotations__})
         self.tracer.on_request_start = tuple(guard.run for guard in self.plugins.freeze("on_request_start"))
         self.tracer.on_span = tuple(guard.run for guard in self.plugins.freeze("on_span"))
 
@@ -142,13 +141,16 @@ class Agent:
         was_recording = context.tracer is self.tracer
         self.tracer.retire()
         context.current.set(None)
+        self.is_forked = True
         self.process = evolve(self.process, pid=os.getpid(), instance=_instance(), started=time())
         self._begin()
         if was_recording:
             context.tracer = self.tracer
 
     def _first(self) -> None:
-        """The first transaction of this process has ended."""
+        """The first transaction of this process has ended; until then a process has no thread of ours."""
+        if self.is_forked:
+            self._call("on_start")
         self.recorder.begin()
 
     def _guards(self) -> tuple[Guard, ...]:
@@ -287,5 +289,3 @@ def status_of(plugin: Plugin) -> PluginStatus:
         last_error=failed[-1].last_error if failed else None,
         seconds_per_call=sum(guard.sampled_ns for guard in plugin.guards) / sampled / 1e9 if sampled else None,
     )  # fmt: skip
-
-

@@ -31,7 +31,7 @@ hookimpl = HookimplMarker(PROJECT)
 
 
 @hookspec
-def register_options() -> type | None:  # type: ignore[empty-body]
+def register_options() -> type | None:
     """
     An attrs class with the plugin's own options; called once, before the configuration is read.
 
@@ -43,7 +43,7 @@ def register_options() -> type | None:  # type: ignore[empty-body]
 
 
 @hookspec
-def register_exporters(config: Config) -> Iterable[Exporter]:  # type: ignore[empty-body]
+def register_exporters(config: Config) -> Iterable[Exporter] | None:
     """
     Where reports go; called once at start.
 
@@ -74,7 +74,7 @@ def instrument(wrap: Wrap) -> None:
 
 @hookspec
 def on_start(agent: Agent) -> None:
-    """The agent has started in this process; called again in a forked child before its first transaction ends."""
+    """The agent has started in this process; called again in a forked child, when its first transaction ends."""
 
 
 @hookspec
@@ -122,7 +122,7 @@ def on_report(report: Report) -> None:
 
 
 @hookspec
-def ignore_transaction(transaction: Transaction, config: Config) -> bool | None:  # type: ignore[empty-body]
+def ignore_transaction(transaction: Transaction, config: Config) -> bool | None:
     """
     Whether to leave a transaction out of every figure. On the agent's thread, once its name is final.
 
@@ -132,7 +132,7 @@ def ignore_transaction(transaction: Transaction, config: Config) -> bool | None:
 
 
 @hookspec
-def score_transaction(transaction: Transaction, stats: Stats, config: Config) -> float | None:  # type: ignore[empty-body]
+def score_transaction(transaction: Transaction, stats: Stats, config: Config) -> float | None:
     """
     How much the trace of this transaction is worth. On the agent's thread.
 
@@ -143,5 +143,3 @@ def score_transaction(transaction: Transaction, stats: Stats, config: Config) ->
         Points, usually 0 to 5, summed over all policies after their weights. None is 0. Anything that is not a finite
         number is an error of the policy and counts 0.
     """
-
-

@@ -112,7 +112,9 @@ class Scout:
         """The only one; AssertionError when there is none, or another."""
         transactions = self.transactions
         if len(transactions) != 1:
-            raise AssertionError(f"expected one transaction, found {len(transactions)}: {[seen.operation for seen in transactions]}")
+            raise AssertionError(
+                f"expected one transaction, found {len(transactions)}: {[seen.operation for seen in transactions]}"
+            )
         return transactions[0]
 
     @property
@@ -156,7 +158,12 @@ def recording(**settings: Any) -> Iterator[Scout]:
     """
     if context.tracer is not None:
         raise ScoutError("an agent is recording in this process already; stop it before a test records")
-    defaults: dict[str, Any] = {"plugins_reraise": True, "plugins_disable": ("collector",), "slow_hook_seconds": 60.0, "hostname": "test"}
+    defaults: dict[str, Any] = {
+        "plugins_reraise": True,
+        "plugins_disable": ("collector",),
+        "slow_hook_seconds": 60.0,
+        "hostname": "test",
+    }
     agent = Agent(read_config({**defaults, **settings}, environment={}))
     scout = Scout(agent)
     before = agents.use(agent)

@@ -66,7 +66,9 @@ def find_plugins(path: Iterable[str]) -> Environment:
                 plugins.extend(_read(metadata))
             except (OSError, ValueError) as error:
                 problems.append(f"metadata in {metadata} cannot be read: {error}")
-    return Environment(tuple(sorted(plugins, key=lambda found: (found.name, found.distribution))), installed, tuple(problems))
+    return Environment(
+        tuple(sorted(plugins, key=lambda found: (found.name, found.distribution))), installed, tuple(problems)
+    )
 
 
 def _metadata_folders(folder: str) -> list[str]:
@@ -94,7 +96,9 @@ def _read(metadata: str) -> Iterator[Found]:
             distribution=names.get("name") or os.path.basename(metadata),
             version=names.get("version", ""),
             instruments=tuple(_of_extra(requirements)),
-            core=tuple(item for item in requirements if normalised(item).startswith("scout-core") and "extra" not in item),
+            core=tuple(
+                item for item in requirements if normalised(item).startswith("scout-core") and "extra" not in item
+            ),
             where=metadata,
         )
 

@@ -30,7 +30,15 @@ class Guard:
         "error", "unlogged", "reraise", "budget",
     )  # fmt: skip
 
-    def __init__(self, plugin: str, place: str, function: Callable[..., Any], *, reraise: bool = False, budget: float | None = None) -> None:
+    def __init__(
+        self,
+        plugin: str,
+        place: str,
+        function: Callable[..., Any],
+        *,
+        reraise: bool = False,
+        budget: float | None = None,
+    ) -> None:
         self.plugin = plugin
         self.place = place
         """The hook's name, or the target it describes."""
@@ -88,7 +96,7 @@ class Guard:
         self.errors += 1
         self.streak += 1
         self.history = ((self.history << 1) | 1) & _WINDOW_MASK
-        frames = []
+        frames: list[tuple[CodeType, int]] = []
         trace = error.__traceback__
         while trace is not None and len(frames) < 50:
             frames.append((trace.tb_frame.f_code, trace.tb_lineno))
@@ -132,9 +140,13 @@ class Guard:
             return
         self.unlogged = False
         if self.off is not None:
-            log.warning("plugin %r: %s is switched off: %s; last error: %s", self.plugin, self.place, self.off, self.last_error)
+            log.warning(
+                "plugin %r: %s is switched off: %s; last error: %s", self.plugin, self.place, self.off, self.last_error
+            )
         else:
-            log.warning("plugin %r: %s failed: %s; the application is not affected", self.plugin, self.place, self.last_error)
+            log.warning(
+                "plugin %r: %s failed: %s; the application is not affected", self.plugin, self.place, self.last_error
+            )
 
 
 def _text(error: Exception) -> str:

@@ -19,7 +19,17 @@ from scout_core.boundary.guard import Guard
 from scout_core.errors import PluginError
 
 ON_APP_THREAD = frozenset({"on_request_start", "on_span"})
-AT_RUN_TIME = ("on_request_start", "on_span", "on_error", "on_request_end", "on_ignore", "on_keep", "on_report", "ignore_transaction", "score_transaction")
+AT_RUN_TIME = (
+    "on_request_start",
+    "on_span",
+    "on_error",
+    "on_request_end",
+    "on_ignore",
+    "on_keep",
+    "on_report",
+    "ignore_transaction",
+    "score_transaction",
+)
 
 
 @define(eq=False)
@@ -66,7 +76,7 @@ class Hooks:
             self.manager.unregister(name=name)
 
     def frozen(self, hook: str) -> tuple[Guard, ...]:
-        """The guards of all implementations, in the order they are called: first those marked ``tryfirst``, then by name of their plugin."""
+        """The guards of all implementations, in the order of their calls: ``tryfirst`` first, then by name of the plugin."""
         implementations = list(reversed(getattr(self.manager.hook, hook).get_hookimpls()))
         implementations.sort(key=lambda item: (not item.tryfirst, item.trylast, item.plugin_name))
         return tuple(self._guarded(hook, item) for item in implementations)

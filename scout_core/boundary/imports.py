@@ -28,15 +28,17 @@ class ImportWatch:
             return
         self._awaited.setdefault(name, []).append(callback)
         if self not in sys.meta_path:
-            sys.meta_path.insert(0, self)  # type: ignore[arg-type]  # it has find_spec, which is all that is asked for
+            sys.meta_path.insert(0, self)
 
     def forget(self) -> None:
         """Wait for nothing any more."""
         self._awaited.clear()
         if self in sys.meta_path:
-            sys.meta_path.remove(self)  # type: ignore[arg-type]
+            sys.meta_path.remove(self)
 
-    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         """The spec that the other finders give, with a loader that calls back."""
         if name not in self._awaited:
             return None

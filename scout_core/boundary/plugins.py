@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -82,7 +83,9 @@ class Plugins:
         for module in named:
             self._add_named(module)
         missing = [
-            f"{name} is {self.all[name].state}: {self.all[name].reason}" if name in self.all else f"{name} is not installed"
+            f"{name} is {self.all[name].state}: {self.all[name].reason}"
+            if name in self.all
+            else f"{name} is not installed"
             for name in self.config.get("plugins.require")
             if name not in self.all or self.all[name].state != "active"
         ]
@@ -112,7 +115,7 @@ class Plugins:
                 continue
             plugin.patches, plugin.guards = wrap.patches, [*plugin.guards, *wrap.guards]
             for patch in plugin.patches:
-                self.watch.when_imported(patch.module, lambda module, patch=patch: _apply(patch, module))
+                self.watch.when_imported(patch.module, partial(_apply, patch))
 
     def freeze(self, hook: str) -> tuple[Guard, ...]:
         """The guards of one hook, noted with the plugins that they belong to."""
@@ -135,8 +138,9 @@ class Plugins:
     def _add_found(self, found: Found, environment: Environment) -> None:
         if found.name in self.all:
             other = self.all[found.name].found
+            owner = other.distribution if other else "another"
             self.problems.append(
-                f"plugin {found.name!r} of {found.distribution} is not loaded: {other.distribution if other else 'another'} has the name already"
+                f"plugin {found.name!r} of {found.distribution} is not loaded: {owner} has the name already"
             )
             return
         plugin = self.all[found.name] = Plugin(found.name, found.module, found)
@@ -146,7 +150,10 @@ class Plugins:
             return
         plugin.support = check_support(found.instruments, environment.installed)
         if plugin.support.problem:
-            plugin.state, plugin.reason = "skipped", f"{plugin.support.problem}; try: pip install -U {found.distribution}"
+            plugin.state, plugin.reason = (
+                "skipped",
+                f"{plugin.support.problem}; try: pip install -U {found.distribution}",
+            )
             return
         self._load(plugin, found.module)
 
@@ -170,16 +177,25 @@ class Plugins:
             plugin.hooks = self.hooks.register(loaded, plugin.name)
         except PluginError as error:
             plugin.state, plugin.reason = "failed", str(error)
-        except Exception as error:  # a plugin's own code runs here; whatever it raises must not stop the others
-            plugin.state, plugin.reason = "failed", f"{plugin.module} cannot be imported: {type(error).__name__}: {error}"
+        except Exception as error:  # noqa: BLE001  # a plugin's own code runs here; whatever it raises must not stop the others
+            plugin.state, plugin.reason = (
+                "failed",
+                f"{plugin.module} cannot be imported: {type(error).__name__}: {error}",
+            )
         except SystemExit as error:
-            plugin.state, plugin.reason = "failed", f"{plugin.module} called sys.exit({error.code!r}) when it was imported"
+            plugin.state, plugin.reason = (
+                "failed",
+                f"{plugin.module} called sys.exit({error.code!r}) when it was imported",
+            )
 
     def _disabled(self, name: str) -> str:
         disable, key = self.config.get("plugins.disable"), self.config.origin("plugins.disable")
         if name in disable or "*" in disable:
             return f"by plugins.disable ({key})"
-        if not self.config.get("plugins.autoload") and name not in (*self.config.get("plugins.enable"), *self.config.get("plugins.require")):
+        if not self.config.get("plugins.autoload") and name not in (
+            *self.config.get("plugins.enable"),
+            *self.config.get("plugins.require"),
+        ):
             return f"plugins.autoload is false ({self.config.origin('plugins.autoload')}) and plugins.enable does not name it"
         return ""
 
@@ -191,7 +207,9 @@ class Plugins:
                 if name != "*" and name not in self.all:
                     near = get_close_matches(name, self.all, n=1)
                     hint = f"; did you mean {near[0]}?" if near else ""
-                    self.problems.append(f"{key} names {name!r} ({self.config.origin(key)}), and there is no such plugin{hint}")
+                    self.problems.append(
+                        f"{key} names {name!r} ({self.config.origin(key)}), and there is no such plugin{hint}"
+                    )
 
 
 def _apply(patch: Patch, module: ModuleType) -> None:
@@ -199,7 +217,7 @@ def _apply(patch: Patch, module: ModuleType) -> None:
         patch.apply(module)
     except TargetError as error:
         patch.state, patch.reason = "not found", f"{patch.target}: {error}"
-    except Exception as error:  # inside the application's import: nothing may leave
+    except Exception as error:  # noqa: BLE001  # inside the application's import: nothing may leave
         patch.state, patch.reason = "not found", f"{patch.target}: {type(error).__name__}: {error}"
 
 

@@ -41,7 +41,11 @@ def check_support(requirements: Iterable[str], installed: Mapping[str, str]) -> 
             continue
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": "instruments"}):
             continue
-        spelled = f"{requirement.name} ({_ordered(str(requirement.specifier))})" if requirement.specifier else requirement.name
+        spelled = (
+            f"{requirement.name} ({_ordered(str(requirement.specifier))})"
+            if requirement.specifier
+            else requirement.name
+        )
         wanted.append(spelled)
         version = installed.get(normalised(requirement.name))
         if version is None:
@@ -65,4 +69,6 @@ def normalised(name: str) -> str:
 
 def _ordered(specifier: str) -> str:
     """``>=2,<4`` however it was written: the lower bound first."""
-    return ",".join(sorted((part.strip() for part in specifier.split(",")), key=lambda part: (part[0] not in "~=>", part)))
+    return ",".join(
+        sorted((part.strip() for part in specifier.split(",")), key=lambda part: (part[0] not in "~=>", part))
+    )

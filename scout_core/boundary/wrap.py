@@ -20,6 +20,7 @@ from scout_core.recording.span import Span
 _get = current.get
 
 Describer = Callable[..., "Span | Generator[Span, Any, object] | None"]
+_Step = Callable[["Generator[Span, Any, object]", object], None]
 
 
 class Wrap:
@@ -90,8 +91,12 @@ class Wrap:
 
     def _check(self, target: object, function: object) -> None:
         module, colon, path = target.partition(":") if isinstance(target, str) else ("", "", "")
-        if not (module and colon and path) or not all(part.isidentifier() for part in (*module.split("."), *path.split("."))):
-            raise PluginError(f"plugin {self.plugin!r}: {target!r} is no target; write 'module:Class.method' or 'module:function'")
+        if not (module and colon and path) or not all(
+            part.isidentifier() for part in (*module.split("."), *path.split("."))
+        ):
+            raise PluginError(
+                f"plugin {self.plugin!r}: {target!r} is no target; write 'module:Class.method' or 'module:function'"
+            )
         if not callable(function):
             raise PluginError(f"plugin {self.plugin!r}: the describer of {target} is no function but {function!r}")
 
@@ -141,7 +146,7 @@ def _called_with_result(function: Function, guard: Guard, root: bool) -> Functio
             _refuse(guard, span)
             return function(*args, **kwargs)
         with span:
-            last = _close
+            last: _Step = _close
             try:
                 result = function(*args, **kwargs)
                 last = _tell
@@ -163,7 +168,7 @@ def _awaited_with_result(function: Function, guard: Guard, root: bool) -> Functi
             _refuse(guard, span)
             return await function(*args, **kwargs)
         with span:
-            last = _close
+            last: _Step = _close
             try:
                 result = await function(*args, **kwargs)
                 last = _tell

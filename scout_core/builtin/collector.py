@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from scout_core import hookimpl
-from scout_core.config.config import Config
 from scout_core.errors import RejectedReport
-from scout_core.measuring.report import Report
-from scout_core.sending.exporter import Exporter
 from scout_core.sending.rendezvous import CollectorAddress, locate
+
+if TYPE_CHECKING:
+    from scout_core import Config, Exporter, Report
 
 TIMEOUT = 5.0
 """Seconds for each step of the exchange."""
@@ -73,7 +74,8 @@ class CollectorExporter:
         address = locate(self._config.state_dir)
         if address is None:
             raise RejectedReport(
-                f"no collector has announced itself in {self._config.state_dir}; start one with: scout-core up", "no collector"
+                f"no collector has announced itself in {self._config.state_dir}; start one with: scout-core up",
+                "no collector",
             )
         return address
 

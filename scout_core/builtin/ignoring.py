@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from scout_core import Transaction, hookimpl
-from scout_core.config.config import Config
+
+if TYPE_CHECKING:
+    from scout_core import Config
 
 
 @hookimpl
@@ -17,7 +21,11 @@ def on_request_start(transaction: Transaction, config: Config) -> None:
 @hookimpl
 def ignore_transaction(transaction: Transaction, config: Config) -> bool:
     """Ignore by name once it is final, and by path when the framework told it late."""
-    if transaction.path is not None and config.get("ignore") and transaction.path.lstrip("/ ").startswith(config.get("ignore")):
+    if (
+        transaction.path is not None
+        and config.get("ignore")
+        and transaction.path.lstrip("/ ").startswith(config.get("ignore"))
+    ):
         return True
     _, _, name = transaction.operation.partition("/")
     prefixes = config.get("ignore_endpoints" if transaction.is_web else "ignore_jobs")

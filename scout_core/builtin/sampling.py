@@ -7,16 +7,19 @@ The first rate that is set counts: of the longest matching prefix in ``sample_en
 from __future__ import annotations
 
 from random import random
+from typing import TYPE_CHECKING
 
 from scout_core import Transaction, hookimpl
-from scout_core.config.config import Config
+
+if TYPE_CHECKING:
+    from scout_core import Config
 
 
 @hookimpl
 def on_request_start(transaction: Transaction, config: Config) -> None:
     """Decide before anything is recorded, which is cheapest."""
     share = rate_of(transaction, config)
-    if share < 1.0 and random() >= share:
+    if share < 1.0 and random() >= share:  # noqa: S311  # chance, not a secret
         transaction.ignore("sampled")
 
 

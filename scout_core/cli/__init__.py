@@ -12,13 +12,15 @@ from scout_core.errors import ScoutError
 class Commands(click.Group):
     """A group that names what it does not have, and where commands come from."""
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with a next step when there is no such command."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            error.message += " Commands come from plugins: 'scout-core plugins' shows which are installed (up is in scout-dashboard, demo in scout-demo)."
-            raise
+            hint = "Commands come from plugins; 'scout-core plugins' shows which are installed (up: scout-dashboard, demo: scout-demo)."
+            raise click.UsageError(f"{error.message} {hint}", ctx) from error
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; an error that a person can act on is one line, not a traceback."""
@@ -45,7 +47,11 @@ def build() -> click.Group:
         help="Application performance monitoring: an agent that is a framework of plugins.\n\n"
         "Try: scout-core demo, then scout-core up -- python app.py",
     )
-    group.params.append(click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."))
+    group.params.append(
+        click.Option(
+            ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
+        )
+    )
     for command in (run, show_config, show_plugins):
         group.add_command(command)
     config = read_config(settings=find_settings(Path.cwd()))

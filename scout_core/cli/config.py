@@ -22,7 +22,9 @@ def show_config(check: bool, as_json: bool) -> None:
         click.echo(json.dumps({"options": _rows(config), "problems": config.problems}, default=str))
     elif not check:
         for row in _rows(config):
-            click.echo(f"{click.style(str(row['key']), bold=True)} = {row['value']!r}  ({row['origin']})\n    {row['help']}")
+            click.echo(
+                f"{click.style(str(row['key']), bold=True)} = {row['value']!r}  ({row['origin']})\n    {row['help']}"
+            )
     for problem in config.problems:
         click.echo(f"problem: {problem}", err=True)
     if check and not config.problems:

@@ -45,12 +45,19 @@ def show_plugins(as_json: bool) -> None:
 def _table(statuses: list[PluginStatus]) -> None:
     rows = [("NAME", "VERSION", "STATE", "TARGET", "HOOKS", "FROM")]
     rows += [
-        (status.name, status.version or "", status.state, status.target, ", ".join(status.hooks), status.distribution or "named module")
+        (
+            status.name,
+            status.version or "",
+            status.state,
+            status.target,
+            ", ".join(status.hooks),
+            status.distribution or "named module",
+        )
         for status in statuses
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     for status in statuses:
         if status.reason:
             click.echo(f"\n{status.name} is {status.state}: {status.reason}")

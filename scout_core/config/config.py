@@ -79,7 +79,9 @@ class Config:
             try:
                 chosen[attribute.name] = _converter_for(attribute.type)(value.value)
             except ValueError as error:
-                self.problems.append(f"{name}.{attribute.name} = {value.value!r} ({value.origin}): {error}; the default is used")
+                self.problems.append(
+                    f"{name}.{attribute.name} = {value.value!r} ({value.origin}): {error}; the default is used"
+                )
         for unknown in written.values():
             self.problems.append(_unknown(f"{name}.{unknown.key}", unknown.origin, [a.name for a in fields(options)]))
         self._plugins[name] = options(**chosen)
@@ -122,7 +124,9 @@ def read_config(
             except ValueError as error:
                 rest = candidates[position + 1 :]
                 instead = f"the value from {rest[0].origin}" if rest else f"the default, {option.default!r},"
-                problems.append(f"{option.key} = {_shown(option.key, candidate.value)} ({candidate.origin}): {error}; {instead} is used")
+                problems.append(
+                    f"{option.key} = {_shown(option.key, candidate.value)} ({candidate.origin}): {error}; {instead} is used"
+                )
     plugin_values = {} if settings is None else {
         name: {key: Value(key, value, f"file {settings.path}") for key, value in table.items()}
         for name, table in settings.plugins.items()
@@ -164,7 +168,9 @@ def _from_file(settings: Settings, problems: list[str]) -> dict[str, Value]:
 
 
 def _derived(environment: Mapping[str, str]) -> dict[str, Value]:
-    state = environment.get("XDG_STATE_HOME") or os.path.join(environment.get("HOME") or os.path.expanduser("~"), ".local", "state")
+    state = environment.get("XDG_STATE_HOME") or os.path.join(
+        environment.get("HOME") or os.path.expanduser("~"), ".local", "state"
+    )
     found = {
         "hostname": Value("hostname", socket.gethostname(), "derived: the operating system"),
         "state_dir": Value("state_dir", os.path.join(state, "scout-core"), "derived: the user's state directory"),
@@ -191,5 +197,10 @@ def _unknown(name: str, origin: str, known: Iterable[str]) -> str:
 def _converter_for(kind: Any) -> Callable[[Any], Any]:
     """How text becomes the type that a plugin's option is annotated with."""
     spelled = kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
-    table: dict[str, Callable[[Any], Any]] = {"bool": convert.boolean, "int": convert.count, "float": convert.number, "str": convert.text}
+    table: dict[str, Callable[[Any], Any]] = {
+        "bool": convert.boolean,
+        "int": convert.count,
+        "float": convert.number,
+        "str": convert.text,
+    }
     return table.get(spelled, convert.names)

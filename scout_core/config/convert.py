@@ -72,9 +72,9 @@ def optional_rate(value: Any) -> float | None:
 
 def names(value: Any) -> tuple[str, ...]:
     """``a, b`` or any sequence of texts; empty items are left out."""
-    items = value.split(",") if isinstance(value, str) else value
     if value is None:
         return ()
+    items: Any = value.split(",") if isinstance(value, str) else value
     if not isinstance(items, Iterable) or isinstance(items, (bytes, Mapping)):
         raise ValueError("expected names separated by commas, or a list")
     found = list(items)
@@ -107,9 +107,9 @@ def rates(value: Any) -> dict[str, float]:
         pairs = list(value.items())
     else:
         raise ValueError("expected name:rate pairs separated by commas, or a mapping")
-    if not all(isinstance(name, str) and name.strip() for name, _ in pairs):
+    if not all(str(name).strip() for name, _ in pairs):
         raise ValueError("expected name:rate pairs, such as users:0.5")
-    return {name.strip().lstrip("/"): rate(share) for name, share in pairs}
+    return {str(name).strip().lstrip("/"): rate(share) for name, share in pairs}
 
 
 def weights(value: Any) -> dict[str, float]:

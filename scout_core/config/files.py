@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,16 +42,16 @@ def _read(path: Path) -> Settings | None:
         return Settings(path=path, problems=[f"file {path} cannot be read ({error}); it is not used"])
     if path.name == "pyproject.toml" and "tool.scout-core" not in text:
         return None  # spares importing a parser in most projects
-    try:
+    if sys.version_info >= (3, 11):  # imported here, because most applications have no such file
         import tomllib
-    except ModuleNotFoundError:  # Python 3.10
+    else:
         import tomli as tomllib
     try:
-        content: Mapping[str, Any] = tomllib.loads(text)
+        content: Any = tomllib.loads(text)
     except ValueError as error:
         return Settings(path=path, problems=[f"file {path} is not valid TOML ({error}); it is not used"])
     if path.name == "pyproject.toml":
-        content = content.get("tool", {}).get("scout-core")  # type: ignore[assignment]  # whatever the file holds
+        content = content.get("tool", {}).get("scout-core")
         if not isinstance(content, Mapping):
             return None
     return _flatten(path, content)

@@ -37,5 +37,5 @@ if os.environ.get("SCOUT_CORE_RUN"):
     run_other_sitecustomize(os.path.dirname(os.path.abspath(__file__)))
     try:
         start_agent()
-    except Exception as error:  # a required plugin is missing, or we are broken: never the application's problem
+    except Exception as error:  # noqa: BLE001  # a required plugin is missing, or we are broken: never the application's problem
         sys.stderr.write(f"scout-core: not recording: {error}\n")

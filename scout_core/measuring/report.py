@@ -14,7 +14,7 @@ from scout_core.measuring.histogram import Histogram
 SCHEMA: Final = 1
 """Raised when a reader of the former number could misread a report; a new optional field does not raise it."""
 
-TagValue = Union[str, int, float, bool, None]
+TagValue = Union[str, int, float, bool, None]  # noqa: UP007  # cattrs finds its hook under this spelling
 Tags = dict[str, TagValue]
 
 

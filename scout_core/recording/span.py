@@ -89,8 +89,9 @@ class Span:
             self.transaction = None  # when the object is used a second time
             return self
         transaction = parent.transaction
-        if transaction.is_closed:  # type: ignore[union-attr]  # a span in the context always has one
-            transaction.tracer.late(transaction)  # type: ignore[union-attr]
+        if transaction is None or transaction.is_closed:
+            if transaction is not None:
+                transaction.tracer.late(transaction)
             self.transaction = None
             return self
         self.transaction = transaction
@@ -99,7 +100,9 @@ class Span:
         self.start_ns = perf_counter_ns()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         stop_ns = perf_counter_ns()
         transaction = self.transaction
         if transaction is None:
@@ -107,7 +110,8 @@ class Span:
         self.stop_ns = stop_ns
         if kind is not None and issubclass(kind, Exception):  # not Ctrl-C, not a cancelled task, not a closed generator
             self.error = kind
-        # By identity: a child that was never closed must not stay current. In another context, as when a generator is closed elsewhere, leave what is there.
+        # By identity: a child that was never closed must not stay current.
+        # In another context, as when a generator is closed elsewhere, leave what is there.
         innermost = _get()
         if innermost is self or (innermost is not None and innermost.transaction is transaction):
             _set(self.parent)

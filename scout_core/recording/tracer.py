@@ -18,7 +18,18 @@ if TYPE_CHECKING:
 class Tracer:
     """One for each process; a forked child gets its own."""
 
-    __slots__ = ("config", "max_spans", "max_queue", "inbox", "refused", "late_spans", "on_request_start", "on_span", "on_first", "has_begun")
+    __slots__ = (
+        "config",
+        "max_spans",
+        "max_queue",
+        "inbox",
+        "refused",
+        "late_spans",
+        "on_request_start",
+        "on_span",
+        "on_first",
+        "has_begun",
+    )
 
     config: Config
     max_spans: int

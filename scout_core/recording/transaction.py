@@ -132,7 +132,9 @@ class Transaction(Span):
             hook(self, tracer.config)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         stop_ns = perf_counter_ns()
         if self.transaction is not self:
             Span.__exit__(self, kind, error, trace)

@@ -108,7 +108,7 @@ class Outbox:
             self._say(error.reason, f"{error}; reports are dropped and counted")
             self._done(waiting, error.reason)
             return True
-        except Exception as error:  # an exporter is a plugin: whatever it raises is a reason to try again
+        except Exception as error:  # noqa: BLE001  # an exporter is a plugin: whatever it raises is a reason to try again
             self._failures += 1
             self._say("unreachable", f"{type(error).__name__}: {error}; reports wait and are sent again")
             return False

@@ -184,7 +184,9 @@ class Recorder:
             if given is None:
                 continue
             if type(given) not in (int, float, bool) or not math.isfinite(given):
-                guard.refuse(f"a score is a finite number or None, not {given if isinstance(given, float) else type(given).__name__}")
+                guard.refuse(
+                    f"a score is a finite number or None, not {given if isinstance(given, float) else type(given).__name__}"
+                )
                 continue
             points[guard.plugin] = float(given) * weights.get(guard.plugin, 1.0)
         return points

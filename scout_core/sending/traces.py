@@ -46,7 +46,9 @@ def trace_of(kept: Kept[Transaction]) -> tuple[Trace, int]:
         score=kept.score,
         policies=kept.policies,
         spans=tuple(records),
-        merged={operation: (count, total_ns / 1e9) for operation, (count, total_ns) in (transaction.merged or {}).items()},
+        merged={
+            operation: (count, total_ns / 1e9) for operation, (count, total_ns) in (transaction.merged or {}).items()
+        },
     )
     return trace, dropped
 

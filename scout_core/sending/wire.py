@@ -78,7 +78,9 @@ def decode(body: bytes) -> Report:
     if not isinstance(facts, dict):
         raise RejectedReport("the body is not a JSON object")
     if facts.get("schema") != SCHEMA:
-        raise RejectedReport(f"schema {str(facts.get('schema'))[:20]!r} is not {SCHEMA}: use the same version of scout-core on both sides")
+        raise RejectedReport(
+            f"schema {str(facts.get('schema'))[:20]!r} is not {SCHEMA}: use the same version of scout-core on both sides"
+        )
     try:
         return CONVERTER.structure(facts, Report)
     except Exception as error:  # cattrs groups what it found, of many types; each becomes a line

@@ -5,8 +5,12 @@ The bound is what the policy ``percent`` can give at most: without one, an hour 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from scout_core import hookimpl
-from scout_core.measuring.stats import Stats
+
+if TYPE_CHECKING:
+    from scout_core import Stats
 
 
 @hookimpl

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from scout_core import hookimpl
-from scout_core.measuring.stats import Stats
+
+if TYPE_CHECKING:
+    from scout_core import Stats
 
 
 @hookimpl

@@ -6,8 +6,12 @@ of 0 to 1; here the share is multiplied by 100 first.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from scout_core import hookimpl
-from scout_core.measuring.stats import Stats
+
+if TYPE_CHECKING:
+    from scout_core import Stats
 
 
 @hookimpl
