@@ -32,7 +32,9 @@ _PLAIN_KEYS: Final = (
     *("cache", "composite", "foreign", "group", "index", "object", "order", "partition", "primary", "public"),
     *("routing", "row", "shard", "sort", "translation", "unique"),
 )
-_ENDINGS: Final = rf"(?<![a-z])(?:db|user|smtp)?pass[0-9]*$|{''.join(f'(?<!{word})' for word in _PLAIN_KEYS)}_key[0-9]*$"
+_ENDINGS: Final = (
+    rf"(?<![a-z])(?:db|user|smtp)?pass[0-9]*$|{''.join(f'(?<!{word})' for word in _PLAIN_KEYS)}_key[0-9]*$"
+)
 
 _SENSITIVE: Final = re.compile(f"{_STEMS}|{_WORDS}|{_ENDINGS}")
 

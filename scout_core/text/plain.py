@@ -28,3 +28,13 @@ def exact(text: str) -> str:
 def cut(text: str, limit: int) -> str:
     """The text, or its beginning and ``…`` where it has more than ``limit`` characters: then exactly ``limit``."""
     return text if len(text) <= limit else text[: limit - len(CUT_MARK)] + CUT_MARK
+
+
+def beginning(text: str, limit: int) -> str:
+    """
+    As much of a text as is worth cleaning when ``limit`` characters of it will be shown.
+
+    Where that is not all, the end is at least as far from the limit as a secret can hide in half: patterns
+    know the first half of a longer one.
+    """
+    return text if len(text) <= 2 * limit else text[: 2 * limit - 64]

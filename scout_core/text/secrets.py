@@ -8,6 +8,7 @@ Every pattern begins where no match could have begun before, or is bounded, so t
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -16,51 +17,209 @@ from scout_core.text.plain import plain
 
 _LONGEST_CACHED: Final = 256
 
-_PRIVATE_KEY: Final = (
-    r"-----BEGIN[A-Z0-9 ]{0,40} PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END[A-Z0-9 ]{0,40} PRIVATE KEY(?: BLOCK)?-----|\Z)"
+_PEM: Final = r"[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+_PRIVATE_KEY: Final = rf"-----BEGIN {_PEM}.*?(?:-----END {_PEM}|\Z)"
+
+# As crypt, Argon2 and Django write them.
+_CRYPT: Final = (
+    r"(?:\$(?:[1-7]|2[abxy]?|g?y|apr1|argon2\w{1,2})|(?<!\w)(?:pbkdf2|bcrypt|scrypt)\w{0,10})\$[\w./+=,$-]{16,}"
 )
 
-# Tokens that tell what they are by how they begin; none begins within a word.
+# Tokens that tell by how they begin what they are.
 _TOKENS: Final = (
-    r"eyJ[\w-]{10,}(?:\.[\w-]*){1,4}|eyJ[\w-]{30,}",  # JSON Web Token
+    r"eyJ[\w-]{10,}(?:\.[\w-]*){1,4}|eyJ[\w-]{30,}",  # JSON Web Tokens
     r"(?:AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AIPA|ANPA|AROA)[A-Z0-9]{16}(?![A-Za-z0-9])",
     r"gh[opsur]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|gl[a-z]{2,6}-[\w.-]{20,}",
-    r"xox[a-z]-[\w-]{10,}|xapp-[\w-]{10,}",  # Slack
+    r"xox[a-z]-[\w-]{10,}|xapp-[\w-]{10,}|T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/\w{16,}",  # Slack
     r"[prs]k_(?:live|test)_\w{10,}|whsec_[\w+/=]{16,}",  # Stripe
-    r"sk-[\w-]{20,}|hf_[A-Za-z0-9]{20,}|r8_\w{20,}",  # language models
+    r"sk-(?=[A-Za-z_-]*[0-9])[\w-]{20,}|hf_[A-Za-z0-9]{20,}|r8_\w{20,}",  # language models
     r"AIza[\w-]{30,}|ya29\.[\w.-]{10,}|GOCSPX-[\w-]{20,}|1//[\w-]{30,}",  # Google
-    r"SG\.[\w-]{16,}\.[\w-]{16,}|key-[0-9a-f]{32}|SK[0-9a-f]{32}",  # SendGrid, Mailgun, Twilio
+    r"SG\.[\w-]{16,}\.[\w-]{16,}|key-[0-9a-f]{32}|SK[0-9a-f]{32}|(?:bot)?[0-9]{8,10}:[\w-]{35}(?![\w-])",  # mail, telephone, Telegram
     r"npm_\w{30,}|pypi-[\w-]{30,}|rubygems_\w{30,}|dckr_pat_[\w-]{20,}",
     r"do[opr]_v1_\w{32,}|dapi[0-9a-f]{32}|hv[bs]\.[\w-]{20,}|AGE-SECRET-KEY-1[A-Z0-9]{20,}",
-    r"shp(?:at|ca|pa|ss)_\w{20,}|sq0[a-z]{3}-[\w-]{20,}|EAAA?[A-Z][A-Za-z0-9]{30,}|EAACEdEose0cBA\w+",
+    r"shp(?:at|ca|pa|ss)_\w{20,}|sq0[a-z]{3}-[\w-]{20,}|EAA[A-Za-z0-9]{30,}",
     r"glsa_\w{20,}|glc_[\w+/=]{20,}|NRAK-[A-Z0-9]{20,}|lin_api_\w{20,}|ntn_\w{20,}|ATATT3[\w=-]{20,}|PMAK-[\w-]{20,}",
     r"pscale_(?:tkn|pw)_[\w.-]{20,}|sbp_\w{20,}|dp\.[a-z]{2,7}\.\w{20,}|tfp_\w{20,}|CCIPAT_\w{20,}",
-    r"[0-9]{8,10}:[\w-]{35}(?![\w-])",  # Telegram
-    r"T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/\w{16,}",  # Slack's web hooks
 )
-# Hashes of passwords, as crypt, Argon2 and Django write them.
-_HASHES: Final = r"\$(?:[1-7]|2[abxy]?|y|gy|argon2\w{1,2}|apr1)\$[\w./+=,$-]{16,}|(?<!\w)(?:pbkdf2|bcrypt|scrypt)\w{0,10}\$[\w./+=,$-]{16,}"
-# At most 200 characters, since it may begin anew at each `://`.
-_USER_INFO: Final = r"(?<=://)(?:[^\s/?#@'\"<>]*|[^\s/@:'\"<>]*:(?!\d{1,5}(?:/|\?))[^\s@'\"<>]{0,200})@"
+_BY_FORM: Final = re.compile(
+    rf"{_PRIVATE_KEY}|{_CRYPT}|(?<![A-Za-z0-9_-])(?:{'|'.join(_TOKENS)})", re.DOTALL | re.ASCII
+)
 
-_KNOWN: Final = re.compile(f"{_PRIVATE_KEY}|{_HASHES}|(?<![A-Za-z0-9_-])(?:{'|'.join(_TOKENS)})", re.DOTALL)
-_BEFORE_HOST: Final = re.compile(_USER_INFO)
+# `user:password@`, also where the password holds a raw `/`. Bounded, since it may begin anew at each `://`.
+_USER_INFO: Final = re.compile(
+    r"(?<=://)(?!\[)(?:[^\s/?#'\"<>]*|[^\s/@:'\"<>]*:(?!\d{1,5}(?:/|\?))[^\s@'\"<>]{0,200})@"
+)
 
-_SCHEME: Final = re.compile(
-    r"(?<![\w-])(?P<scheme>bearer|basic|digest|negotiate|apikey|token)(?P<space>\s{1,4})"
-    r"(?!(?:bearer|basic|digest|negotiate|apikey|token)\s)(?P<value>[\w.~+/=-]{6,})",
+_SCHEMES: Final = "bearer|basic|digest|negotiate|apikey|token"
+_CREDENTIALS: Final = re.compile(
+    rf"(?<![\w-])(?P<scheme>{_SCHEMES})(?P<space>\s{{1,4}})(?!(?:{_SCHEMES})\s)(?P<value>[\w.~+/=-]{{6,}})",
     re.IGNORECASE,
 )
 
-# A name of at most three words, and the sign that says a value follows.
+# Where a name says that a value follows: the pattern ends there.
 _ASSIGNED: Final = re.compile(
-    r"(?<![\w.\[\]-])(?P<name>(?:(?:api|access|auth|card|encryption|private|secret|security|session|signing) )?[\w.\[\]-]+)"
-    r"(?P<sign>\\*[\"']?\]?\s{0,4}(?:=>|:=|=(?![=~])|:(?!:))\s{0,4}|\\*[\"']\s{0,4},\s{0,4}(?=[bu]?[\"']))",
+    r"(?<![\w.\[\]-])"
+    r"(?P<name>(?:(?:api|access|auth|card|encryption|private|secret|security|session|signing) )?[\w.\[\]-]+)"
+    r"\\*[\"']?\]?\s{0,4}(?:=>|:=|=(?!=\s)|:(?!:))\s{0,4}",
     re.IGNORECASE,
 )
-_OPTION: Final = re.compile(r"(?<!\S)--?(?P<name>[A-Za-z][\w-]*)(?P<sign> {1,4}(?!-))(?=\S)")
-_ELEMENT: Final = re.compile(r"<(?P<name>[A-Za-z_][\w:.-]*)(?P<sign>>)(?=[^<\s])")
+_PAIRED: Final = re.compile(r"(?:(?<=[(\[][\"'])|(?<=[(\[]b[\"']))(?P<name>[\w.\[\]-]+)[\"'],\s{0,4}(?=[bu]?[\"'])")
+_OPTION: Final = re.compile(r"(?<!\S)--?(?P<name>[A-Za-z][\w-]*) {1,4}(?=[^\s-])")
+_ELEMENT: Final = re.compile(r"<(?P<name>[A-Za-z_][\w:.-]*)>")
 
+# The value: its last group is what must go. Punctuation at the end of a bare one stays.
 _VALUE: Final = re.compile(
-    r"(?P<quote>[bBfFrRuU]?\\*[\"'])(?:\\.|.)*?(?:(?P<end>(?P=quote))|\Z)"
+    r"[bBfFrRuU]{0,2}(?P<quote>\\*[\"'])(?P<quoted>(?:\\.|.)*?)(?:(?P=quote)|\Z)"
+    r"|(?P<bare>\[FILTERED\]|(?:\[[^\]]{0,500}\]|\{[^}]{0,500}\}|\([^)]{0,500}\))(?=[\s&\"'),.;\]}]|\Z)|[^\s&]*[^\s&\"'),.;\]}])",
+    re.DOTALL,
 )
+_LINE: Final = re.compile(r"(?P<line>[^\r\n]*[^\s])")
+_CONTENT: Final = re.compile(r"(?P<content>[^<]*[^<\s])")
+
+# Before a colon and a space only these count: `session: closed` is prose, `password: swordfish` is not.
+_EVEN_IN_PROSE: Final = re.compile(
+    r"passw|pass.?(?:phrase|code)|pwd|secret|token|(?:api|access|private).?key|credential|authori[sz]ation|cookie|cvv|cvc|ssn|otp",
+    re.IGNORECASE,
+)
+_HEADER: Final = re.compile(r"(?:proxy-)?authorization|(?:set-)?cookie", re.IGNORECASE)
+_NOTHING: Final = re.compile("none|nil|null|true|false|undefined", re.IGNORECASE)
+_PROSE: Final = re.compile(
+    r"an?|and|cannot|could|denied|disabled|does|empty|enabled|end|eof|expected|expired|failed|has|incorrect|invalid|is|missing|must"
+    r"|no|not|ok|or|required|should|the|too|unexpected|unknown|was|wrong",
+    re.IGNORECASE,
+)
+
+_CARD_DIGITS: Final = re.compile(r"(?<![0-9])(?=([2-6][0-9](?:[ .-]?[0-9]){11,17}))")
+_NO_DIGIT: Final = re.compile("[^0-9]")
+_DOUBLED: Final = str.maketrans("0123456789", "0246813579")
+"""Each digit to the sum of the digits of its double."""
+_CARD: Final = re.compile(
+    r"4[0-9]{12}(?:[0-9]{3}){0,2}|5[1-5][0-9]{14}|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}"
+    r"|3[47][0-9]{13}|3(?:0[0-5]|[689][0-9])[0-9]{11}|35(?:2[89]|[3-8][0-9])[0-9]{12}"
+    r"|6(?:011|4[4-9][0-9]|5[0-9]{2})[0-9]{12}|62[0-9]{14,17}|(?:50(?:18|20|38)|6304|6759|676[1-3])[0-9]{8,15}"
+)
+
+_LETTERS_CHANGE: Final = re.compile(r"[a-z](?=[A-Z0-9])|[A-Z](?=[0-9])|[0-9](?=[A-Za-z])")
+_ID: Final = re.compile(r"[0-9a-f]{24}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def scrub(text: str) -> str:
+    """
+    The text with ``[FILTERED]`` in place of each secret; an exact ``str`` without lone surrogates.
+
+    What cannot be told from a secret goes too.
+    """
+    text = plain(text)
+    return _cached(text) if len(text) <= _LONGEST_CACHED else _scrub(text)
+
+
+def scrub_word(word: str) -> str:
+    """The same for a single word, such as a part of a path, of which nothing stays when it looks like a random token."""
+    scrubbed = scrub(word)
+    if scrubbed == word and looks_random(word) and not _ID.fullmatch(word):
+        return FILTERED
+    return scrubbed
+
+
+def looks_random(word: str) -> bool:
+    """
+    Whether it has 20 characters or more and cannot be a name; an id (a UUID, one of MongoDB's) is none either.
+
+    Names change between letters and digits, or from lower to upper case, about once in six characters; random
+    tokens more than twice as often (1 in 40 of them passes for a name, mostly short ones).
+    """
+    if len(word) < 20 or " " in word or not word.isprintable():
+        return False
+    return _ID.fullmatch(word) is not None or len(_LETTERS_CHANGE.findall(word)) >= len(word) * 0.22
+
+
+def is_card_number(digits: str) -> bool:
+    """Whether the digits have the beginning, the length and the check digit of a payment card's number."""
+    if _CARD.fullmatch(digits) is None:
+        return False
+    return (sum(map(int, digits[-1::-2])) + sum(map(int, digits[-2::-2].translate(_DOUBLED)))) % 10 == 0
+
+
+def _scrub(text: str) -> str:
+    text = _BY_FORM.sub(FILTERED, text)
+    if "://" in text:
+        text = _USER_INFO.sub(f"{FILTERED}@", text)
+    if "=" in text or ":" in text:
+        text = _without_values(text, _ASSIGNED, _VALUE)
+    if "<" in text:
+        text = _without_values(text, _ELEMENT, _CONTENT)
+    if "-" in text:
+        text = _without_values(text, _OPTION, _VALUE)
+    if "," in text:
+        text = _without_values(text, _PAIRED, _VALUE)
+    text = _CREDENTIALS.sub(_without_credentials, text)
+    return _replaced(text, _card_numbers(text))
+
+
+_cached: Final = lru_cache(maxsize=1_024)(_scrub)
+
+
+def _without_values(text: str, names: re.Pattern[str], values: re.Pattern[str]) -> str:
+    return _replaced(text, _secret_values(text, names, values))
+
+
+def _secret_values(text: str, names: re.Pattern[str], values: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    """Where the values of sensitive names begin and end."""
+    done = 0
+    for found in names.finditer(text):
+        if found.start() < done or not is_sensitive(found["name"]):
+            continue
+        value = values.match(text, found.end())
+        if value is not None and value.lastgroup == "bare" and _HEADER.fullmatch(found["name"]):
+            value = _LINE.match(text, found.end())
+        if value is None or value.lastgroup is None or not _is_secret(value[value.lastgroup], found):
+            continue
+        start, done = value.span(value.lastgroup)
+        if start < done:
+            yield start, done
+
+
+def _is_secret(value: str, name: re.Match[str]) -> bool:
+    """Whether what follows a sensitive name is its value, and not the end of a sentence or nothing."""
+    sign = name.string[name.end("name") : name.end()]
+    if sign[0] == ":" and sign[1:].isspace():
+        return (
+            bool(_EVEN_IN_PROSE.search(name["name"])) and not _PROSE.fullmatch(value) and not _NOTHING.fullmatch(value)
+        )
+    return not _NOTHING.fullmatch(value)
+
+
+def _without_credentials(found: re.Match[str]) -> str:
+    value = found["value"]
+    is_random = (
+        any(map(str.isdigit, value)) or value.endswith("=") or len(value) >= 24 or re.search("[a-z][A-Z]", value)
+    )
+    if found["scheme"].lower() not in ("bearer", "basic"):
+        is_random = looks_random(value)
+    return f"{found['scheme']}{found['space']}{FILTERED}" if is_random else found[0]
+
+
+def _card_numbers(text: str) -> Iterator[tuple[int, int]]:
+    """Where payment cards' numbers begin and end."""
+    done = 0
+    for found in _CARD_DIGITS.finditer(text):
+        start = found.start()
+        if start < done:
+            continue
+        digits = _NO_DIGIT.sub("", found[1])
+        for length in range(len(digits), 12, -1):
+            if is_card_number(digits[:length]):
+                end = start + [place for place, sign in enumerate(found[1], 1) if sign.isdigit()][length - 1]
+                if not text[end : end + 1].isdigit():
+                    yield start, end
+                    done = end
+                    break
+
+
+def _replaced(text: str, spans: Iterator[tuple[int, int]]) -> str:
+    parts: list[str] = []
+    done = 0
+    for start, end in spans:
+        parts += (text[done:start], FILTERED)
+        done = end
+    return "".join((*parts, text[done:])) if parts else text

@@ -45,10 +45,11 @@ class _Dialect(NamedTuple):
     """An unquoted name."""
 
 
-_PREFIX: Final = r"(?:[nNbBxXeE]|[uU]&)?"
+_PREFIX: Final = r"(?:[nNbBxX]|[uU]&)?"
 _E_STRING: Final = _string("'", r"\\.", "[eE]")
 _Q_STRING: Final = r"[nN]?[qQ]'(?:\[.*?\]|\{.*?\}|\(.*?\)|<.*?>|(?P<q>[^\s\[{(<]).*?(?P=q))'(?!['\w])"
-_DOLLAR_STRING: Final = r"\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$"
+_DOLLAR_BEGIN: Final = r"\$(?:[^\W\d]\w*)?\$"
+_DOLLAR_TAG: Final = r"\$(?P<tag>(?:[^\W\d]\w*)?)\$"
 _DASHES: Final = r"--[^\r\n]*(?=\r?\n|\Z)"
 # Comments do not nest in every dialect: one that seems to is unclear.
 _BLOCK: Final = r"/\*[^*/]*(?:(?:\*(?!/)|/(?!\*))[^*/]*)*\*/"
@@ -66,9 +67,9 @@ _DIALECTS: Final = {
         kept=(),
     ),
     "postgresql": _Dialect(
-        literal=(_E_STRING, _string("'", r"\\", _PREFIX), _DOLLAR_STRING),
+        literal=(_E_STRING, _string("'", r"\\", _PREFIX), rf"{_DOLLAR_TAG}.*?\$(?P=tag)\$"),
         gap=(_DASHES, _BLOCK),
-        unclear=("[eE]'", r"\$(?:[^\W\d]\w*)?\$"),
+        unclear=("[eE]'", _DOLLAR_BEGIN),
         kept=(_NAME, r"\$\d{1,5}(?![\w.])"),
     ),
     "sqlite": _Dialect(
@@ -90,16 +91,21 @@ _DIALECTS: Final = {
         gap=(_DASHES, _BLOCK),
         unclear=(rf"\[(?!{_BRACKETED_NAME[2:]})",),
         kept=(_BRACKETED_NAME,),
-        word=r"[^\W\d#][\w$#@]*|[@#]+[^\W\d]?[\w$#@]*",
+        word=r"(?:[^\W\d]|[@#])[\w$#@]*",
     ),
 }
 _ALIASES: Final = {"mariadb": "mysql", "postgres": "postgresql", "cockroachdb": "postgresql", "sqlite3": "sqlite"}
 
 # Any other dialect: what they do not agree on is unclear, such as a backslash before a quote.
 _UNKNOWN: Final = _Dialect(
-    literal=(_E_STRING, _string("'", r"\\[^']", _PREFIX), _string('"', r'\\[^"]'), _DOLLAR_STRING),
+    literal=(
+        _E_STRING,
+        _string("'", r"\\[^']", _PREFIX),
+        _string('"', r'\\[^"]'),
+        rf"{_DOLLAR_TAG}[^'\"`]*?\$(?P=tag)\$",
+    ),
     gap=(r"--(?:(?=\s|\Z)[^\r\n]*|[^\r\n'\"`$*\\]*)(?=\r?\n|\Z)", _IDLE_BLOCK),
-    unclear=("[eE]'", "[nN]?[qQ]'", r"\$(?:[^\W\d]\w*)?\$", r"\#", r"\[(?![\w\s,.:$?]*\])"),
+    unclear=("[eE]'", "[nN]?[qQ]'", _DOLLAR_BEGIN, r"\#", r"\[(?![\w\s,.:$?]*\])"),
     kept=(r"\[[^\W\d][\w .$]*\]",),
 )
 
@@ -117,7 +123,15 @@ def _scanner(dialect: str | None) -> re.Pattern[str]:
     gap = (r"\s", *own.gap)
     unclear = (*own.unclear, r"--", r"/\*")
     # Most of a statement is taken in long runs, which must not take the E of E'…' for a name.
-    run = (*own.kept, _BACKTICKED, _NUMBERED, rf"(?:{own.word})(?![\w$#@'\"&])", r"[(),=*<>;]", r"\.(?!\d)", r" (?![\s/#-])")
+    run = (
+        *own.kept,
+        _BACKTICKED,
+        _NUMBERED,
+        rf"(?:{own.word})(?![\w$#@'\"&])",
+        r"[(),=*<>;]",
+        r"\.(?!\d)",
+        r" (?![\s/#-])",
+    )
     kept = (f"(?:{'|'.join(run)})+", own.word, r"[^'\"`\\]")
     return re.compile(
         f"(?P<literal>{'|'.join(literal)})|(?P<gap>(?:{'|'.join(gap)})+)"

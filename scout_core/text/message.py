@@ -1,0 +1,68 @@
+"""
+The message of an exception without the data in it.
+
+Databases repeat what they were given: ``Duplicate entry 'ann@example.com' for key 'email'``, ``Key (email)=(ann@example.com)
+already exists``, ``invalid input syntax for type integer: "hunter2"``. So does Python: ``could not convert string to float: 'hunter2'``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from scout_core.text.plain import beginning, cut, exact
+from scout_core.text.secrets import looks_random, scrub
+
+UNREADABLE: Final = "<message could not be read>"
+LONGEST: Final = 300
+"""Characters of a message."""
+
+_FIRST_LINE: Final = re.compile(r"\s*([^\r\n]*)")
+
+# An apostrophe within a word opens and ends nothing: `can't`, `'O'Brien'`.
+_QUOTED: Final = re.compile(
+    r"(?<!\w)[bBfFrRuU]{0,2}(?:\"(?P<double>(?:[^\"\\]|\\.)*)\"|'(?P<single>(?:[^'\\]|\\.|'(?=\w))*)'(?!\w))"
+    r"|“[^”]*”|‘(?:[^’]|’(?=\w))*’|«[^»]*»"
+)
+_ANY_QUOTE: Final = re.compile("[\"'“”‘’«»]")
+_LEFT_OVER: Final = re.compile(r"[\"“”«»]|(?<!\w)'|'(?!\w)")
+# PostgreSQL: `Key (email)=(…) already exists`. SQL Server: `The duplicate key value is (…).`
+_IN_PARENTHESES: Final = re.compile(
+    r"(?<=\)=\().*(?=\))|(?<=\)=\()[^)]+|(?<=value is \().*(?=\))|(?<=value is \()[^)]+"
+)
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}")
+# What these quote is a name in the program: the key that is not there, the attribute, the module.
+_NAMING: Final = (LookupError, AttributeError, NameError, ImportError)
+
+
+def error_message(error: BaseException) -> str:
+    """
+    The first line of ``str(error)``, each quoted literal replaced by ``?``, secrets replaced by ``[FILTERED]``.
+
+    A lookup error, and an error about an attribute, a name or a module, keeps what is quoted if it reads like a name:
+    ``KeyError('plan')`` is ``'plan'``, ``KeyError('ann@example.com')`` is ``?``.
+
+    Returns:
+        At most 300 characters; ``<message could not be read>`` when the exception cannot tell it. Never raises.
+    """
+    try:
+        text = exact(str(error))
+    except Exception:  # noqa: BLE001  it is the code of whoever wrote the exception
+        return UNREADABLE
+    found = _FIRST_LINE.match(text)
+    line = beginning(found[1], LONGEST) if found else ""
+    masked = _IN_PARENTHESES.sub("?", _without_literals(line, keep_names=issubclass(type(error), _NAMING)))
+    return cut(scrub(masked), LONGEST)
+
+
+def _without_literals(line: str, *, keep_names: bool) -> str:
+    masked = _QUOTED.sub("?", line)
+    if _LEFT_OVER.search(masked):  # then quotes were paired wrongly: `entry 'O' Brien' for key 'name'`
+        return f"{_ANY_QUOTE.split(line, maxsplit=1)[0]}?"
+    return _QUOTED.sub(_unless_a_name, line) if keep_names else masked
+
+
+def _unless_a_name(found: re.Match[str]) -> str:
+    text = found["double"] or found["single"] or ""
+    return found[0] if _NAME.fullmatch(text) and not looks_random(text) and scrub(text) == text else "?"

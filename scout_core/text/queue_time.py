@@ -1,0 +1,37 @@
+"""How long a request waited between the proxy that took it and the app server."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_TEN_YEARS: Final = 10 * 365.25 * 86_400
+_TIME: Final = re.compile(r"\s*(?:t=)?\s*([0-9]{1,25}(?:\.[0-9]{0,25})?)\s*", re.ASCII)
+_UNITS_PER_SECOND: Final = (1e9, 1e6, 1e3, 1.0)
+
+
+def seconds_in_queue(header: str, now: float) -> float | None:
+    """
+    Seconds the request waited before the app server took it.
+
+    Args:
+        header:
+            ``X-Queue-Start`` or ``X-Request-Start`` as proxies send it: ``t=`` optional, then a Unix time in s, ms, µs or ns,
+            told apart by magnitude.
+        now: Unix time of arrival, in seconds.
+
+    Returns:
+        Never negative. None when the header is absent, unreadable, later than ``now``, or more than ten years before it.
+
+    Source: scout_apm_python ``core/queue_time.py``.
+    """
+    found = _TIME.fullmatch(header or "")
+    if found is None:
+        return None
+    value = float(found[1])
+    oldest = max(now - _TEN_YEARS, 1.0)
+    for units in _UNITS_PER_SECOND:
+        if value > oldest * units:
+            start = value / units
+            return now - start if start <= now else None
+    return None

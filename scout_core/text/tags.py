@@ -1,0 +1,178 @@
+"""
+Tags as they may leave the process: plain values, bounded, without secrets.
+
+Values come from applications and may be anything. No method of a foreign object is called: no ``repr``, ``str``, ``bool`` or
+``==``, not even ``isinstance``, which asks an object for its ``__class__``. What is told of it is the name of its type.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from enum import Enum
+from functools import lru_cache
+from itertools import islice
+from math import isfinite
+from typing import Final, cast
+
+from scout_core.text.keys import FILTERED, is_sensitive
+from scout_core.text.plain import beginning, cut, exact, plain
+from scout_core.text.secrets import is_card_number, scrub
+from scout_core.text.sql import mask_sql
+from scout_core.text.url import public_url
+
+TagValue = str | int | float | bool | None
+
+MOST_TAGS: Final = 64
+LONGEST_KEY: Final = 100
+LONGEST_VALUE: Final = 2_000
+
+_MOST_READ: Final = 10_000
+_MOST_BITS: Final = 64
+_ATTEMPTS: Final = 100
+
+# Types whose text runs no foreign code, and their modules. Looked up, not imported: who has such a value has the module.
+_WRITTEN_OUT: Final = {
+    **dict.fromkeys(("date", "timedelta"), "datetime"),
+    "Decimal": "decimal",
+    "UUID": "uuid",
+    **dict.fromkeys(("PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath"), "pathlib"),
+}
+
+# The descriptors themselves: `kind.__name__` would ask a metaclass first, `member.name` a subclass.
+_type_name: Final[Callable[[type], str]] = type.__dict__["__name__"].__get__
+_attributes: Final[Callable[[object], dict[str, object]]] = Enum.__dict__["__dict__"].__get__
+
+
+def clean_tags(tags: Mapping[str, object]) -> tuple[dict[str, TagValue], int]:
+    """
+    What may leave the process of these tags, and how many were left out.
+
+    Args:
+        tags: any mapping; another thread may change it meanwhile.
+
+    Returns:
+        At most 64 tags; keys of at most 100 characters to text of at most 2,000 characters (``…`` ends what was longer),
+        int of at most 64 bits, finite float, bool or None. Under ``statement``: SQL without literals, read as the tag
+        ``dialect`` says. Under ``url``: without query and user. Under sensitive keys: ``[FILTERED]``. Of other objects: ``<TypeName>``.
+    """
+    items, dropped = _first_items(tags)
+    dialect = next(
+        (value for key, value in items if type(key) is str and key == "dialect" and type(value) is str), None
+    )
+    cleaned: dict[str, TagValue] = {}
+    for key, value in items:
+        name, is_hidden = _clean_key(_key_text(key))
+        if name in cleaned:
+            dropped += 1
+        elif value is None:
+            cleaned[name] = None
+        elif is_hidden:
+            cleaned[name] = FILTERED
+        elif issubclass(type(value), str):
+            cleaned[name] = _clean_text(name, exact(cast(str, value)), dialect)
+        else:
+            cleaned[name] = _clean_other(value)
+    return cleaned, dropped
+
+
+def _first_items(tags: Mapping[str, object]) -> tuple[list[tuple[object, object]], int]:
+    """The first 64 items, and how many more there are."""
+    if not issubclass(type(tags), dict):
+        return _foreign_items(tags)
+    exact_tags = cast("dict[object, object]", tags)
+    for _ in range(_ATTEMPTS):
+        try:
+            items = list(islice(dict.items(exact_tags), MOST_TAGS))
+        except RuntimeError:  # another thread added or removed a tag meanwhile
+            continue
+        return items, max(0, dict.__len__(exact_tags) - len(items))
+    return [], dict.__len__(exact_tags)
+
+
+def _foreign_items(tags: Mapping[str, object]) -> tuple[list[tuple[object, object]], int]:
+    try:
+        items: list[tuple[object, object]] = [(key, value) for key, value in islice(tags.items(), _MOST_READ)]
+    except Exception:  # noqa: BLE001  a mapping of the application's own: its code, its bugs
+        return [], 1
+    return items[:MOST_TAGS], max(0, len(items) - MOST_TAGS)
+
+
+def _key_text(key: object) -> str:
+    if issubclass(type(key), str):
+        return exact(cast(str, key))
+    return str(_told(key))
+
+
+@lru_cache(maxsize=1_024)
+def _clean_key(key: str) -> tuple[str, bool]:
+    return cut(scrub(beginning(key, LONGEST_KEY)), LONGEST_KEY), is_sensitive(key)
+
+
+def _clean_text(name: str, text: str, dialect: str | None) -> str:
+    if name == "statement":
+        return cut(plain(mask_sql(text, dialect=dialect)), LONGEST_VALUE)
+    if name == "url":
+        return public_url(text)
+    return cut(scrub(beginning(text, LONGEST_VALUE)), LONGEST_VALUE)
+
+
+def _clean_other(value: object) -> TagValue:
+    told = _told(value)
+    if type(told) is str:
+        return cut(scrub(beginning(told, LONGEST_VALUE)), LONGEST_VALUE)
+    if type(told) in (int, float) and is_card_number(str(int(cast(float, told)))):
+        return FILTERED
+    return told
+
+
+def _told(value: object) -> TagValue:
+    """What any object is called or worth, without asking it; not yet cleaned."""
+    kind = type(value)
+    if kind is bool or value is None:
+        return cast("bool | None", value)
+    if issubclass(kind, int):
+        number = int.__add__(cast(int, value), 0)
+        return number if number.bit_length() <= _MOST_BITS else "<int>"
+    if issubclass(kind, float):
+        real = float.__add__(cast(float, value), 0.0)
+        return real if isfinite(real) else None
+    if issubclass(kind, Enum):
+        return _member(value, kind)
+    if kind is datetime:
+        return _moment(cast(datetime, value))
+    if _is_written_out(value, kind):
+        return str(value)
+    return _called(kind)
+
+
+def _called(kind: type) -> str:
+    """``<TypeName>``; the name can be an object of a subclass of ``str``, so even of that no method is called."""
+    return f"<{exact(_type_name(kind))[:LONGEST_KEY]}>"
+
+
+def _member(value: object, kind: type) -> str:
+    name = _attributes(value).get("_name_")
+    return f"{_called(kind)[1:-1]}.{name}" if type(name) is str else _called(kind)
+
+
+def _moment(value: datetime) -> str:
+    zone = value.tzinfo
+    if zone is None or type(zone) is timezone or _is_of("zoneinfo", "ZoneInfo", type(zone)):
+        return value.isoformat()
+    return f"{value.replace(tzinfo=None).isoformat()} {_called(type(zone))}"  # utcoffset() would be foreign code
+
+
+def _is_written_out(value: object, kind: type) -> bool:
+    name = exact(_type_name(kind))
+    module = _WRITTEN_OUT.get(name)
+    if module is None or not _is_of(module, name, kind):
+        return False
+    if module == "pathlib":  # Python >= 3.12 keeps what it was made of and joins it when asked for its text
+        return all(type(part) is str for part in getattr(value, "_raw_paths", ()))
+    return module != "uuid" or type(getattr(value, "int", None)) is int
+
+
+def _is_of(module: str, name: str, kind: type) -> bool:
+    return getattr(sys.modules.get(module), name, None) is kind

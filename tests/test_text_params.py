@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from scout_core.text.params import filtered_path, is_sensitive
+from scout_core.text.secrets import scrub
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "shown"),
+    [
+        ("/", "", "/"),
+        ("", "", ""),
+        ("/a", "b=2&a=1", "/a?a=1&b=2"),
+        ("/a", "a=2&a=1&a=2", "/a?a=1&a=2&a=2"),
+        ("/a", "b&a=&=c", "/a?=c&a=&b="),
+        ("/a", "password=hunter2&user=ann", "/a?password=[FILTERED]&user=ann"),
+        ("/a", "PassWord=&API-Key=x", "/a?API-Key=[FILTERED]&PassWord=[FILTERED]"),
+        ("/a", "card[number]=4&user[name]=ann", "/a?card[number]=[FILTERED]&user[name]=ann"),
+        ("/a", "%70assword=hunter2", "/a?password=[FILTERED]"),
+        ("/a", "pass%77ord=hunter%32", "/a?password=[FILTERED]"),
+        ("/a", "q=caf%C3%A9+noir%26", "/a?q=caf%C3%A9+noir%26"),
+        ("/a", "q=%zz%E9%", "/a?q=%25zz%EF%BF%BD%25"),
+        ("/a", "q=é", "/a?q=%C3%A9"),
+        ("/a", "next=%2Flogin%3Ftoken%3Dabc", "/a?next=/login%3Ftoken%3D[FILTERED]"),
+        ("/a", "to=https://ann:hunter2@example.com/", "/a?to=https%3A//[FILTERED]%40example.com/"),
+        ("/a", "h=Bearer+abc123", "/a?h=Bearer+[FILTERED]"),
+        ("/a", "n=4111+1111+1111+1111", "/a?n=[FILTERED]"),
+        ("/a", "state=mF9B5f41JqMx7Wq2Lp8Zr", "/a?state=[FILTERED]"),
+        ("/a", "monkey=1&keyboard=de&author=ann", "/a?author=ann&keyboard=de&monkey=1"),
+        ("/a", "a=1#fragment", "/a?a=1"),
+        # the path itself
+        ("/a b/ü/%41", "", "/a b/ü/%41"),
+        ("/a?token=abc", "", "/a"),
+        ("/a#b", "", "/a"),
+        ("/token/abc123", "", "/token/[FILTERED]"),
+        ("/cart;jsessionid=abc/x", "", "/cart;jsessionid=[FILTERED]/x"),
+        ("http://ann:hunter2@example.com/a", "b=c", "/a?b=c"),
+        ("http://ann:hun/ter2@example.com/a", "", "/a"),
+        ("//ann:hunter2@example.com/a", "", "/a"),
+        ("//a//b", "", "//a//b"),
+        ("*", "", "*"),
+    ],
+)
+def test_a_path_with_its_parameters(path, query, shown):
+    assert shown == filtered_path(path, query)
+    assert scrub(shown) == shown
+
+
+def test_the_parameters_can_be_left_out():
+    assert filtered_path("/a", "b=c", with_query=False) == "/a"
+
+
+def test_what_is_long_is_cut_without_showing_half_a_secret():
+    shown = filtered_path("/a", "a=" + "x" * 9_000 + "&token=" + "y" * 9_000)
+
+    assert len(shown) <= 2_000
+    assert "y" not in shown
+    assert filtered_path("/" + "a/" * 5_000, "") == "/" + "a/" * 999 + "…"
+    assert len(filtered_path("/a", "&".join(f"k{n:04}=v" for n in range(1_000)))) == 2_000
+
+
+def test_is_sensitive_can_be_had_from_here():
+    assert is_sensitive("password")
+
+
+QUERY = st.text(st.sampled_from("ab&=%+;#25CE\ud800é "), max_size=30)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.text() | QUERY, QUERY | st.text())
+@example("\ud800", "\ud800=\udfff")
+def test_anything_gives_a_text_that_can_be_sent(path, query):
+    shown = filtered_path(path, query)
+
+    shown.encode("utf-8")
+    assert len(shown) <= 2_000
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    st.text(min_size=1),
+    st.sampled_from(["password", "x[token]", "apiKey", "Session-Id"]),
+    st.lists(st.sampled_from(["a=1", "b"])),
+)
+def test_no_value_of_a_sensitive_key_is_shown(value, key, others):
+    encoded = "".join(f"%{byte:02X}" for byte in value.encode("utf-8", "replace"))
+    query = "&".join([*others, f"{key}={encoded}"])
+
+    assert f"{key}=[FILTERED]" in filtered_path("/", query)
+    assert filtered_path("/", query) == filtered_path("/", "&".join([*others, f"{key}=other"]))
