@@ -1,0 +1,26 @@
+"""Collector, store and dashboard in one process: ``scout-core up``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scout_core import hookimpl
+
+if TYPE_CHECKING:
+    import click
+
+
+@hookimpl
+def register_options() -> type:
+    """``[tool.scout-core.plugins.dashboard]``."""
+    from scout_dashboard.options import Options
+
+    return Options
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    """``scout-core up``."""
+    from scout_dashboard.commands import up
+
+    cli.add_command(up)

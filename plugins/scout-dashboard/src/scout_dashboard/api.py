@@ -1,0 +1,55 @@
+"""The JSON beside every page, under ``/api/v1/``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from scout_dashboard.errors import BadQuery, NotFound, StoreError
+from scout_dashboard.queries.queries import Facts, Queries
+from scout_dashboard.ranges import read_range
+
+Answer = Callable[[Queries, Request], Facts]
+
+
+def routes() -> list[Route]:
+    """One route for each of ``queries``; ``app.state.queries`` must hold them."""
+    answers: dict[str, Answer] = {
+        "/overview": lambda queries, request: queries.overview(read_range(request.query_params)),
+        "/endpoints": lambda queries, request: queries.endpoints(read_range(request.query_params), "web"),
+        "/jobs": lambda queries, request: queries.endpoints(read_range(request.query_params), "jobs"),
+        "/endpoint": _endpoint,
+        "/trace/{trace_id}": lambda queries, request: queries.trace(
+            request.path_params["trace_id"], read_range(request.query_params)
+        ),
+        "/plugins": lambda queries, request: queries.plugins(read_range(request.query_params)),
+        "/health": lambda queries, request: queries.health(read_range(request.query_params)),
+        "/apps": lambda queries, request: queries.apps(read_range(request.query_params)),
+    }
+    return [Route(f"/api/v1{path}", _endpoint_of(answer), methods=["GET"]) for path, answer in answers.items()]
+
+
+def _endpoint(queries: Queries, request: Request) -> Facts:
+    name = request.query_params.get("name")
+    if not name:
+        raise BadQuery("name is missing: the endpoint's name as in /api/v1/endpoints")
+    return queries.endpoint(read_range(request.query_params), name, request.query_params.get("sort", "newest"))
+
+
+def _endpoint_of(answer: Answer) -> Callable[[Request], Response]:
+    def respond(
+        request: Request,
+    ) -> Response:  # not a coroutine: Starlette runs it in a thread, where it may read files
+        try:
+            return JSONResponse(answer(request.app.state.queries, request))
+        except BadQuery as error:
+            return JSONResponse({"error": str(error)}, status_code=400)
+        except NotFound as error:
+            return JSONResponse({"error": str(error)}, status_code=404)
+        except StoreError as error:
+            return JSONResponse({"error": str(error)}, status_code=503)
+
+    return respond

@@ -1,0 +1,178 @@
+"""The collector: store, server and announcement, started and stopped together."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Thread
+from time import monotonic, sleep
+from typing import Final, ParamSpec, TypeVar
+
+import uvicorn
+
+from scout_core.sending.rendezvous import CollectorAddress, announce, private_directory, withdraw
+from scout_dashboard.access import Access, read_access
+from scout_dashboard.errors import CollectorError, PortInUse
+from scout_dashboard.intake import READ_SECONDS
+from scout_dashboard.queries import Queries
+from scout_dashboard.server import Protocol, build_app
+from scout_dashboard.store import Store
+from scout_dashboard.store.store import RETENTION_DAYS, TRACE_RETENTION_DAYS
+from scout_dashboard.tally import Tally
+from scout_dashboard.writer import Writer
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PORT: Final = 7600
+_HOSTS: Final = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1", "[::1]": "::1"}
+_START_SECONDS: Final = 10.0
+_GRACE_SECONDS: Final = 1
+"""How long answers that are under way may take at the end."""
+_STOP_SECONDS: Final = 2.0
+_TIDY_SECONDS: Final = 3_600
+
+
+class Collector:
+    """Serves from construction to ``stop``, in a thread of its own."""
+
+    def __init__(
+        self,
+        *,
+        state_dir: Path,
+        data_dir: Path | None = None,
+        host: str = "127.0.0.1",
+        port: int = PORT,
+        retention_days: int = RETENTION_DAYS,
+        trace_retention_days: int = TRACE_RETENTION_DAYS,
+        read_seconds: float = READ_SECONDS,
+    ) -> None:
+        """
+        Args:
+            state_dir: where agents look for it and where its secrets are.
+            data_dir: None: ``data`` below the state directory.
+            host: ``127.0.0.1`` or ``::1``.
+            port: 0 for any free one.
+            read_seconds: how long a request may take to arrive.
+
+        Raises:
+            CollectorError: it cannot serve there.
+            StoreError: it cannot keep data there.
+            ScoutError: the state directory is not fit for secrets.
+        """
+        address = _loopback(host)
+        with ExitStack() as undo:
+            self.state_dir = private_directory(state_dir)
+            self.store = Store(
+                data_dir or state_dir / "data", retention_days=retention_days, trace_retention_days=trace_retention_days
+            )
+            undo.callback(self.store.close)
+            listening = undo.enter_context(_listen(address, port))
+            self.port: int = listening.getsockname()[1]
+            self.url = f"http://{f'[{address}]' if ':' in address else address}:{self.port}"
+            self.access: Access = _kept(read_access, state_dir, port=self.port)
+            self.tally = Tally()
+            self.queries = Queries(self.store, self.tally)
+            self._writer = Writer(self.store, self.tally)
+            undo.callback(self._writer.close)
+            self._server = uvicorn.Server(self._configured(read_seconds))
+            self._thread = Thread(target=self._server.run, args=([listening],), name="scout-dashboard", daemon=True)
+            self._thread.start()
+            undo.callback(self._stop_serving)
+            self._wait_until_it_serves()
+            self._announced = CollectorAddress(url=self.url, token=self.token, pid=os.getpid())
+            self.store.lock.tell(self.url)
+            _kept(announce, self.state_dir, self._announced)
+            undo.callback(withdraw, self.state_dir, self._announced)
+            self._undo = undo.pop_all()
+
+    @classmethod
+    @contextmanager
+    def running(
+        cls, *, state_dir: Path, data_dir: Path | None = None, port: int = 0, read_seconds: float = READ_SECONDS
+    ) -> Iterator[Collector]:
+        """A collector for the length of a ``with``; on a free port unless one is given."""
+        collector = cls(state_dir=state_dir, data_dir=data_dir, port=port, read_seconds=read_seconds)
+        try:
+            yield collector
+        finally:
+            collector.stop()
+
+    @property
+    def login_url(self) -> str:
+        """The link that lets a person in."""
+        return f"{self.url}/login?token={self.access.login_token}"
+
+    @property
+    def token(self) -> str:
+        """What agents send along."""
+        return self.access.ingest_token
+
+    def stop(self) -> None:
+        """Withdraw the announcement, stop serving, store what was taken; within two seconds. Again does nothing."""
+        self._undo.close()
+
+    def _stop_serving(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(_STOP_SECONDS)
+
+    def _configured(self, read_seconds: float) -> uvicorn.Config:
+        protocol = type("Protocol", (Protocol,), {"patience": read_seconds})
+        app = build_app(
+            access=self.access, writer=self._writer, queries=self.queries, tally=self.tally, read_seconds=read_seconds
+        )
+        return uvicorn.Config(
+            app,
+            http=protocol,
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,  # addresses hold the login token
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            callback_notify=self._writer.tidy,
+            timeout_notify=_TIDY_SECONDS,
+        )
+
+    def _wait_until_it_serves(self) -> None:
+        deadline = monotonic() + _START_SECONDS
+        while not self._server.started:
+            if not self._thread.is_alive() or monotonic() > deadline:
+                raise CollectorError(f"the server did not start on {self.url}")
+            sleep(0.005)
+
+
+def _kept(write: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
+    try:
+        return write(*values, **named)
+    except OSError as error:
+        raise CollectorError(f"cannot write {error.filename}: {error.strerror}") from error
+
+
+def _loopback(host: str) -> str:
+    if host not in _HOSTS:
+        raise CollectorError(
+            f"cannot listen on {host}: the dashboard serves this machine alone, use 127.0.0.1; from elsewhere, "
+            f"forward the port: ssh -L {PORT}:127.0.0.1:{PORT} THIS-MACHINE"
+        )
+    return _HOSTS[host]
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port whose last owner just went is free
+    try:
+        listening.bind((address, port))
+        listening.listen(128)
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(f"port {port} is in use by another program") from error
+        raise CollectorError(f"cannot listen on {address} port {port}: {error.strerror}") from error
+    return listening

@@ -1,0 +1,138 @@
+"""Figures as people read them: ``1.24 s``, ``86 ms``, ``1,204 / min``, ``2.1 %``; None reads ``–``.
+
+A figure keeps its number and its unit apart, so that a column can align both. ``static/format.js`` does the same for
+chart axes and tooltips; the browser tests hold the two together.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime, timezone
+from typing import Final
+
+from attrs import frozen
+
+NOTHING: Final = "–"
+MINUS: Final = "−"
+
+
+@frozen
+class Figure:
+    """A number that is ready to be shown."""
+
+    number: str
+    unit: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.unit}" if self.unit else self.number
+
+
+# (below this many ms, one unit in ms, decimals, unit): each limit is where rounding would add a digit
+_DURATIONS: Final = (
+    (0.000_05, 1.0, 0, "ms"),
+    (0.009_95, 0.001, 1, "µs"),
+    (0.099_5, 0.001, 0, "µs"),
+    (9.95, 1.0, 1, "ms"),
+    (999.5, 1.0, 0, "ms"),
+    (9_995.0, 1_000.0, 2, "s"),
+    (99_950.0, 1_000.0, 1, "s"),
+    (599_500.0, 1_000.0, 0, "s"),
+    (5_997_000.0, 60_000.0, 1, "min"),
+    (359_820_000.0, 3_600_000.0, 1, "h"),
+    (math.inf, 86_400_000.0, 1, "d"),
+)
+_SIZES: Final = ((999.5, 1, 0, "B"), (999_950, 1e3, 1, "kB"), (999_950_000, 1e6, 1, "MB"), (math.inf, 1e9, 2, "GB"))
+
+
+def duration(milliseconds: float | None) -> Figure:
+    """A latency or a sum of latencies, with about three digits."""
+    if milliseconds is None:
+        return Figure(NOTHING)
+    return next(
+        Figure(f"{milliseconds / size:.{decimals}f}", unit)
+        for limit, size, decimals, unit in _DURATIONS
+        if milliseconds < limit
+    )
+
+
+def rate(per_minute: float | None) -> Figure:
+    """Throughput."""
+    if per_minute is None:
+        return Figure(NOTHING)
+    if per_minute >= 99.95 or per_minute == 0:
+        return Figure(f"{per_minute:,.0f}", "/ min")
+    return Figure(f"{per_minute:.1f}" if per_minute >= 0.995 else f"{per_minute:.2f}", "/ min")
+
+
+def percent(fraction: float | None) -> Figure:
+    """A share of one; a trace of something is ``<0.1 %`` and never 0."""
+    if fraction is None:
+        return Figure(NOTHING)
+    if 0 < fraction < 0.0005:
+        return Figure("<0.1", "%")
+    if fraction == 0 or fraction >= 0.9995:
+        return Figure(f"{fraction * 100:.0f}", "%")
+    return Figure(f"{fraction * 100:.1f}", "%")
+
+
+def count(number: float | None) -> Figure:
+    """How many."""
+    return Figure(NOTHING if number is None else f"{number:,.0f}")
+
+
+def decimal(number: float | None) -> Figure:
+    """Points of a policy, Apdex, calls per transaction: two decimals, a real minus sign."""
+    if number is None:
+        return Figure(NOTHING)
+    text = f"{number:,.2f}"
+    return Figure(text.replace("-", "", 1) if text == "-0.00" else text.replace("-", MINUS, 1))
+
+
+def size(octets: float | None) -> Figure:
+    """Bytes, in powers of ten."""
+    if octets is None:
+        return Figure(NOTHING)
+    return next(Figure(f"{octets / one:.{digits}f}", unit) for limit, one, digits, unit in _SIZES if octets < limit)
+
+
+def age(seconds: float) -> Figure:
+    """How long ago, in whole units; never negative, since two machines' clocks differ."""
+    for one, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= one:
+            return Figure(f"{seconds // one:.0f}", unit)
+    return Figure(f"{max(0.0, seconds) // 1:.0f}", "s")
+
+
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """``1 trace``, ``1,204 traces``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def pieces(name: str) -> list[str]:
+    """A dotted name in parts between which a line may break; together they are the name."""
+    return re.findall(r"[^./_]*[./_]|[^./_]+", name)
+
+
+def iso(time: float) -> str:
+    """What ``<time datetime>`` takes."""
+    return _utc(time).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def utc(time: float) -> str:
+    """The whole date, for a tooltip."""
+    return _utc(time).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def moment(time: float, form: str = "stamp") -> str:
+    """
+    A point in time in UTC; ``static/times.js`` turns it into the reader's own time in the same form.
+
+    Args:
+        form: ``stamp`` is ``21 Nov 07:42:10``, ``minute`` is ``21 Nov 07:42``, ``clock`` is ``07:42``.
+    """
+    return _utc(time).strftime({"stamp": "%d %b %H:%M:%S", "minute": "%d %b %H:%M", "clock": "%H:%M"}[form])
+
+
+def _utc(time: float) -> datetime:
+    return datetime.fromtimestamp(time, timezone.utc)

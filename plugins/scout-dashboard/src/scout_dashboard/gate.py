@@ -1,0 +1,123 @@
+"""The gate in front of every route: host name, login, headers, and no error of ours leaves it as a traceback."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from scout_dashboard import pages
+from scout_dashboard.access import SECURITY_HEADERS, Access
+from scout_dashboard.tally import Tally
+
+REPORTS: Final = "/api/v1/reports"
+LOGIN: Final = "/login"
+STATIC: Final = "/static/"
+FAILED: Final = "the dashboard failed; what it wrote to standard error says why"
+_COOKIE_SECONDS: Final = 30 * 86_400
+
+logger = logging.getLogger("scout_core.dashboard")
+
+
+class Gate:
+    """An ASGI application around another one."""
+
+    def __init__(self, app: ASGIApp, access: Access, tally: Tally) -> None:
+        self._app = app
+        self._access = access
+        self._tally = tally
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or let the application answer."""
+        if scope["type"] != "http":
+            return
+        started = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                _secure(message, is_static=scope["path"].startswith(STATIC))
+            await send(message)
+
+        try:
+            await (self._refusal(scope) or self._app)(scope, receive, send_with_headers)
+        except Exception as error:  # noqa: BLE001  # the last line: a bug of ours is told in a line, not in a traceback
+            logger.error("%s %s failed: %s: %s", scope["method"], scope["path"][:200], type(error).__name__, error)
+            if not started:
+                await PlainTextResponse(FAILED, status_code=500)(scope, receive, send_with_headers)
+
+    def _refusal(self, scope: Scope) -> ASGIApp | None:
+        path: str = scope["path"]
+        if not path.startswith("/") or not self._access.is_host_allowed(_headers(scope, b"host")):
+            return PlainTextResponse(
+                "This address is not served here: use http://127.0.0.1 and the port.\n", status_code=421
+            )
+        if path == LOGIN:
+            return self._login(Request(scope))
+        if path == REPORTS or path.startswith(STATIC):
+            return None  # reports have a token of their own, and static files no secret
+        if self._access.is_session(Request(scope).cookies):
+            self._tally.looked()
+            return None
+        if path.startswith("/api/") and self._access.may_read(_headers(scope, b"authorization")):
+            self._tally.looked()
+            return None
+        text = "open the link that 'scout-core up' printed: it holds the token that lets you in"
+        return problem(Request(scope), 401, "Please log in", text)
+
+    def _login(self, request: Request) -> Response:
+        if request.method != "GET":
+            return PlainTextResponse("Method Not Allowed\n", status_code=405, headers={"Allow": "GET"})
+        if not self._access.may_log_in(request.query_params.get("token", "")):
+            text = "its token is wrong or was replaced: open the link that 'scout-core up' printed last"
+            return problem(request, 403, "This link does not let you in", text)
+        answer = _arrival(request)
+        answer.set_cookie(
+            self._access.cookie_name,
+            self._access.session,
+            max_age=_COOKIE_SECONDS,
+            path="/",
+            httponly=True,
+            samesite="strict",
+        )
+        return answer
+
+
+def _arrival(request: Request) -> Response:
+    """
+    To the first page.
+
+    A browser leaves a strict cookie out of redirects when the link was on another site's page, such as a terminal in the browser;
+    a page of our own that leads on is a new start.
+    """
+    if request.headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
+        return RedirectResponse("/", status_code=303)
+    return HTMLResponse(
+        '<!doctype html><meta http-equiv="refresh" content="0; url=/"><title>Scout</title><a href="/">Go on</a>'
+    )
+
+
+def problem(request: Request, status: int, title: str, text: str) -> Response:
+    """Why there is no other answer: JSON for the API, a page for people."""
+    if request.url.path.startswith("/api/"):
+        headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+        return JSONResponse({"error": text}, status_code=status, headers=headers)
+    return pages.message(request, title=title, text=text, status=status)
+
+
+def _secure(message: Message, *, is_static: bool) -> None:
+    headers = MutableHeaders(scope=message)
+    for name, value in SECURITY_HEADERS.items():
+        headers[name] = value
+    if is_static and message["status"] in (200, 304):
+        # Kept, but asked for again: another version may run on this port tomorrow.
+        headers["cache-control"] = "no-cache"
+
+
+def _headers(scope: Scope, name: bytes) -> list[bytes]:
+    return [value for key, value in scope["headers"] if key == name]

@@ -1,0 +1,135 @@
+"""Sums as figures: totals, series and kinds, in milliseconds and per minute, None where there is no data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from scout_core.measuring.histogram import Histogram
+from scout_dashboard.ranges import Range
+from scout_dashboard.store.sums import OTHER, KindSums, Sums
+
+Facts = dict[str, Any]  # Any: each key has its own shape
+Observed = tuple[float, float] | None
+
+APDEX_SECONDS: Final = 0.5
+"""Who waited so long is satisfied; up to four times as long is tolerated and counts half."""
+_MOST_KINDS: Final = 8
+_LEAST_SECONDS: Final = 1.0
+"""A rate per minute is never worked out from a shorter time."""
+
+
+def milliseconds(seconds: float | None) -> float | None:
+    """Rounded to a microsecond."""
+    return None if seconds is None else round(seconds * 1_000, 3)
+
+
+def mean_ms(total: float, count: int) -> float | None:
+    """None for nothing."""
+    return milliseconds(total / count) if count else None
+
+
+def per_minute(count: int, observed: Observed) -> float:
+    """The rate over the time in which somebody reported; 0.0 when nobody did."""
+    if observed is None:
+        return 0.0
+    return round(count * 60 / max(observed[1] - observed[0], _LEAST_SECONDS), 3)
+
+
+def rate(part: int, whole: int) -> float | None:
+    """0 to 1; None for nothing."""
+    return round(part / whole, 6) if whole else None
+
+
+def apdex(durations: Histogram) -> float | None:
+    """0 to 1, see https://en.wikipedia.org/wiki/Apdex; None for nothing."""
+    if not durations.count:
+        return None
+    satisfied, tolerated = durations.share_at_most(APDEX_SECONDS), durations.share_at_most(4 * APDEX_SECONDS)
+    return round((satisfied + tolerated) / 2, 3)
+
+
+def merged(steps: Mapping[int, Sums]) -> Sums:
+    """All steps as one."""
+    whole = Sums()
+    for sums in steps.values():
+        whole.add(sums)
+    return whole
+
+
+def totals(sums: Sums, observed: Observed) -> Facts:
+    """One figure of each for the whole range."""
+    return {
+        "count": sums.count,
+        "throughput_per_minute": per_minute(sums.count, observed),
+        "errors": sums.errors,
+        "error_rate": rate(sums.errors, sums.count),
+        "mean_ms": mean_ms(sums.total, sums.count),
+        "p50_ms": milliseconds(sums.durations.quantile(0.50)),
+        "p95_ms": milliseconds(sums.durations.quantile(0.95)),
+        "p99_ms": milliseconds(sums.durations.quantile(0.99)),
+        "apdex": apdex(sums.durations),
+        "queue_ms": mean_ms(sums.queue_time, sums.queued),
+    }
+
+
+def series(steps: Mapping[int, Sums], when: Range, observed: Observed) -> Facts:
+    """One figure of each for every step; ``throughput`` is 0 where somebody reported that nothing ran."""
+    points = [(start, steps.get(start, Sums())) for start in when.points]
+    return {
+        "time": [start for start, _ in points],
+        "throughput": [_throughput(start, sums.count, when.step, observed) for start, sums in points],
+        "mean_ms": [mean_ms(sums.total, sums.count) for _, sums in points],
+        "p50_ms": [milliseconds(sums.durations.quantile(0.50)) for _, sums in points],
+        "p95_ms": [milliseconds(sums.durations.quantile(0.95)) for _, sums in points],
+        "p99_ms": [milliseconds(sums.durations.quantile(0.99)) for _, sums in points],
+        "error_rate": [rate(sums.errors, sums.count) for _, sums in points],
+        "queue_ms": [mean_ms(sums.queue_time, sums.queued) for _, sums in points],
+        "kinds": _kind_series([sums for _, sums in points]),
+    }
+
+
+def kinds(sums: Sums) -> list[Facts]:
+    """Where a transaction's time goes, the costliest kind first."""
+    whole = sum(kind.exclusive for kind in sums.kinds.values())
+    return [
+        {
+            "kind": name,
+            "mean_ms": mean_ms(kind.exclusive, sums.count),
+            "share": round(kind.exclusive / whole, 6) if whole else 0.0,
+            "calls_per_transaction": round(kind.count / sums.count, 3) if sums.count else 0.0,
+        }
+        for name, kind in _by_cost(sums.kinds)
+    ]
+
+
+def _throughput(start: int, count: int, step: int, observed: Observed) -> float | None:
+    if observed is None:
+        return None
+    seen = (max(start, observed[0]), min(start + step, observed[1]))
+    if seen[0] >= seen[1]:
+        return per_minute(count, (start, start + step)) if count else None
+    return per_minute(count, seen)
+
+
+def _kind_series(points: list[Sums]) -> dict[str, list[float | None]]:
+    whole: dict[str, KindSums] = {}
+    for sums in points:
+        for name, kind in sums.kinds.items():
+            whole.setdefault(name, KindSums()).add(kind)
+    names = [name for name, _ in _by_cost(whole) if name != OTHER]
+    if len(names) < len(whole) or len(names) > _MOST_KINDS:
+        names = [*names[: _MOST_KINDS - 1], OTHER]
+    return {name: [_kind_ms(sums, name, names) for sums in points] for name in names}
+
+
+def _kind_ms(sums: Sums, name: str, shown: list[str]) -> float | None:
+    if name != OTHER:
+        return mean_ms(sums.kinds[name].exclusive if name in sums.kinds else 0.0, sums.count)
+    return mean_ms(
+        sum(kind.exclusive for key, kind in sums.kinds.items() if key == OTHER or key not in shown), sums.count
+    )
+
+
+def _by_cost(kinds: Mapping[str, KindSums]) -> list[tuple[str, KindSums]]:
+    return sorted(kinds.items(), key=lambda item: (-item[1].exclusive, item[0]))

@@ -1,0 +1,87 @@
+"""Kept traces: rows for lists, and one whole trace."""
+
+from __future__ import annotations
+
+from scout_core.measuring.report import Trace
+from scout_dashboard.errors import NotFound
+from scout_dashboard.queries import tree
+from scout_dashboard.queries.figures import Facts, milliseconds
+from scout_dashboard.queries.names import kind_of, label_of
+from scout_dashboard.ranges import Range
+from scout_dashboard.store.kept import ORDERS, TraceRow, find_trace, list_traces
+from scout_dashboard.store.reader import Reader
+
+SORTS = tuple(ORDERS)
+_RECENT = 50
+
+
+def rows(reader: Reader, when: Range, *, name: str, order: str, limit: int) -> list[Facts]:
+    """The first traces of one name in this order."""
+    return [_row(row) for row in list_traces(reader, when, order=order, limit=limit, name=name)]
+
+
+def recent(reader: Reader, when: Range, *, limit: int) -> list[Facts]:
+    """The best of the newest: without the second half, a good score of a week ago would be shown for a week."""
+    newest = list_traces(reader, when, order="newest", limit=_RECENT)
+    return [_row(row) for row in sorted(newest, key=lambda row: -row.score)[:limit]]
+
+
+def one(reader: Reader, trace_id: str) -> Facts:
+    """
+    A trace with its spans.
+
+    Raises:
+        NotFound: it was never kept, or is past its retention.
+    """
+    found = find_trace(reader, trace_id)
+    if found is None:
+        raise NotFound(f"no trace {trace_id[:40]!r} is stored: it was never kept, or too long ago")
+    row, trace = found
+    spans = tree.spans_of(trace)
+    return {
+        "trace": _row(row) | {"tags": trace.tags, "error": _error(trace)},
+        "spans": spans,
+        "summary": tree.summary(spans),
+        "why": _why(trace),
+        "merged": _merged(trace),
+    }
+
+
+def _row(row: TraceRow) -> Facts:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "label": label_of(row.name),
+        "app": row.app,
+        "host": row.host,
+        "start": row.start,
+        "duration_ms": milliseconds(row.duration),
+        "queue_ms": milliseconds(row.queue_time),
+        "is_error": row.is_error,
+        "score": round(row.score, 3),
+        "policies": {policy: round(points, 3) for policy, points in row.policies.items()},
+        "span_count": row.span_count,
+    }
+
+
+def _error(trace: Trace) -> Facts | None:
+    if trace.error is None:
+        return None
+    frames = [{"file": file, "line": line, "function": function} for file, line, function in trace.error.frames]
+    return {"exception": trace.error.exception, "message": trace.error.message, "frames": frames}
+
+
+def _why(trace: Trace) -> list[Facts]:
+    given = sum(points for points in trace.policies.values() if points > 0)
+    return [
+        {"policy": policy, "points": round(points, 3), "share": round(points / given, 6) if points > 0 else 0.0}
+        for policy, points in sorted(trace.policies.items(), key=lambda item: (-item[1], item[0]))
+    ]
+
+
+def _merged(trace: Trace) -> list[Facts]:
+    """Spans beyond the limit of one trace, summed by operation, the costliest first."""
+    return [
+        {"operation": operation, "kind": kind_of(operation), "count": count, "total_ms": milliseconds(seconds)}
+        for operation, (count, seconds) in sorted(trace.merged.items(), key=lambda item: (-item[1][1], item[0]))
+    ]

@@ -1,0 +1,121 @@
+"""Which stretch of time a page shows: one of the named ranges, or a zoom, always in whole steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from math import isfinite
+from typing import Final
+
+from attrs import frozen
+
+from scout_dashboard.errors import BadQuery
+
+DEFAULT_KEY: Final = "1h"
+
+NAMED: Final[dict[str, tuple[int, int, str]]] = {
+    "15m": (15 * 60, 60, "last 15 minutes"),
+    "1h": (3_600, 60, "last hour"),
+    "6h": (6 * 3_600, 300, "last 6 hours"),
+    "24h": (24 * 3_600, 900, "last 24 hours"),
+    "7d": (7 * 86_400, 7_200, "last 7 days"),
+}
+"""Key to ``(seconds, step, label)``, shortest first: what a page offers to choose from."""
+
+_STEPS: Final = (60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400)
+"""Each divides a day, so no step lies in two day files."""
+_MOST_POINTS: Final = 120
+_LONGEST: Final = 400 * 86_400
+_LATEST: Final = 4_102_444_800
+"""The year 2100: beyond it is a mistake, for instance milliseconds."""
+
+
+@frozen(kw_only=True)
+class Range:
+    """A stretch of time in whole steps, and whose data in it."""
+
+    start: int
+    """Unix seconds, a multiple of ``step``."""
+    end: int
+    """Exclusive, a multiple of ``step``. For a named range it lies up to one step in the future."""
+    step: int
+    """Seconds between two points of a chart."""
+    label: str
+    key: str | None
+    """None for a zoom."""
+    app: str | None = None
+    """As the query asks; None for the only app there is, or all of them."""
+
+    @property
+    def points(self) -> range:
+        """The start of each step."""
+        return range(self.start, self.end, self.step)
+
+    def facts(self) -> dict[str, object]:
+        """As the API tells it."""
+        return {"from": self.start, "to": self.end, "step": self.step, "label": self.label, "key": self.key}
+
+
+def named_range(key: str, *, app: str | None = None, now: float | None = None) -> Range:
+    """
+    A range that ends with the step that is running.
+
+    Raises:
+        BadQuery: no range has this key.
+    """
+    if key not in NAMED:
+        raise BadQuery(f"range {key[:20]!r} is not known; use one of {', '.join(NAMED)}")
+    seconds, step, label = NAMED[key]
+    end = int((time.time() if now is None else now) // step + 1) * step
+    return Range(start=end - seconds, end=end, step=step, label=label, key=key, app=app)
+
+
+def zoomed_range(start: float, end: float, *, app: str | None = None) -> Range:
+    """
+    A range of one's own, widened to whole steps.
+
+    Raises:
+        BadQuery: the times are no times, in the wrong order, or too far apart.
+    """
+    if not (isfinite(start) and isfinite(end) and 0 <= start <= _LATEST and 0 <= end <= _LATEST):
+        raise BadQuery("from and to must be Unix times in seconds")
+    if start >= end:
+        raise BadQuery("from must be before to")
+    if end - start > _LONGEST:
+        raise BadQuery(f"from and to are more than {_LONGEST // 86_400} days apart")
+    step = next((step for step in _STEPS if (end - start) / step <= _MOST_POINTS), _STEPS[-1])
+    first = int(start // step) * step
+    last = -int(-end // step) * step
+    return Range(start=first, end=last, step=step, label=_label(first, last), key=None, app=app)
+
+
+def read_range(query: Mapping[str, str], *, now: float | None = None) -> Range:
+    """
+    The range that a request asks for with ``range``, or with ``from`` and ``to``, which win; and its ``app``.
+
+    Args:
+        query: the request's ``query_params``.
+
+    Raises:
+        BadQuery: says which value is wrong.
+    """
+    app = query.get("app") or None
+    if "from" not in query and "to" not in query:
+        return named_range(query.get("range") or DEFAULT_KEY, app=app, now=now)
+    return zoomed_range(_seconds(query, "from"), _seconds(query, "to"), app=app)
+
+
+def _seconds(query: Mapping[str, str], key: str) -> float:
+    text = query.get(key, "")
+    if not text:
+        raise BadQuery("a zoom needs both from and to, as Unix times in seconds")
+    try:
+        return float(text)
+    except ValueError:
+        raise BadQuery(f"{key} {text[:20]!r} is not a Unix time in seconds") from None
+
+
+def _label(start: int, end: int) -> str:
+    pattern = "%Y-%m-%d %H:%M"
+    until = "%H:%M" if start // 86_400 == (end - 1) // 86_400 and end % 86_400 else pattern
+    return f"{time.strftime(pattern, time.gmtime(start))} to {time.strftime(until, time.gmtime(end))} UTC"

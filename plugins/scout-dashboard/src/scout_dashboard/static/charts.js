@@ -1,0 +1,135 @@
+// The three charts of a page, drawn by uPlot from the JSON in it: bars and lines over the same steps of time.
+
+import { SHAPES } from "./shapes.js";
+import { clock, day, stamp } from "./times.js";
+import { tooltip } from "./tooltip.js";
+
+const drawn = new Map();
+const probe = document.createElement("i");
+probe.hidden = true;
+
+// Colours live in the style sheet alone: a class there says what --c is in dark and in light.
+function colour(css, variable = "--c") {
+  probe.className = css;
+  probe.style.color = `var(${variable})`;
+  if (!probe.isConnected) document.body.append(probe);
+  return getComputedStyle(probe).color;
+}
+
+// Draws what is new, gives fresh data to what is there, and forgets what has gone.
+export function drawCharts(zoom) {
+  for (const [figure, chart] of drawn) {
+    if (figure.isConnected) continue;
+    chart.destroy();
+    drawn.delete(figure);
+  }
+  const source = document.getElementById("series");
+  if (!source) return;
+  const page = JSON.parse(source.textContent);
+  for (const figure of document.querySelectorAll("[data-chart]")) {
+    const shape = SHAPES[figure.dataset.chart](page);
+    const chart = drawn.get(figure);
+    if (chart && chart.shape === shape.id) chart.update(page, shape);
+    else {
+      chart?.destroy();
+      drawn.set(figure, draw(figure.querySelector(".plot"), page, shape, zoom));
+    }
+  }
+}
+
+function draw(place, page, shape, zoom) {
+  let now = { page, shape };
+  // The highest sum is drawn first and the lower ones over it. A line goes through the middle of its step, where its bar is.
+  const table = () => {
+    const { series, range } = now.page;
+    const time = now.shape.bars ? series.time : series.time.map((start) => start + range.step / 2);
+    return [time, ...(now.shape.bars ? [...now.shape.data].reverse() : now.shape.data)];
+  };
+  const css = shape.bars ? [...shape.css].reverse() : shape.css;
+  const bars = uPlot.paths.bars({ size: [1, Infinity], align: 1, gap: 2 * devicePixelRatio });
+  const at = (x) => {
+    const index = Math.floor((x - now.page.series.time[0]) / now.page.range.step);
+    return index >= 0 && index < now.page.series.time.length ? index : null;
+  };
+  const options = {
+    width: place.clientWidth - 16, height: place.clientHeight, legend: { show: false }, padding: [10, 20, 0, 0],
+    scales: {
+      x: { time: true, range: () => [since(now.page), now.page.range.to] },
+      y: { range: (_, least, most) => [0, most > 0 ? most * 1.08 : 1] },
+    },
+    axes: [axis({ values: (_, ticks, __, ___, step) => times(ticks, step), space: 70, size: 26 }),
+      axis({ values: (_, ticks, __, ___, step) => shape.ticks(ticks, step), size: 62, space: 34 })],
+    series: [{}, ...css.map((name) => (shape.bars
+      ? { fill: () => colour(name), width: 0, paths: bars, points: { show: false } }
+      : { stroke: () => colour(name), width: 1.75, points: { size: 4, fill: () => colour(name), width: 0 }, spanGaps: false }))],
+    cursor: {
+      y: false, points: { show: false }, drag: { x: true, y: false, setScale: false }, bind: { dblclick: () => () => document.getElementById("unzoom")?.click() },
+      dataIdx: (chart, _, __, x) => at(x),
+      sync: { key: "page", filters: { pub: (type) => type === "mousemove" || type === "mouseleave" } },
+    },
+    plugins: [tooltip(place, (x) => {
+      const index = at(x);
+      return index == null ? null : { title: step(now.page, index), lines: now.shape.tell(index) };
+    })],
+    hooks: { setSelect: [(chart) => chosen(chart, now.page.range, zoom)], init: [(chart) => watchDrag(chart)] },
+  };
+  const chart = new uPlot(options, table(), place);
+  const resize = new ResizeObserver(() => chart.setSize({ width: place.clientWidth - 16, height: place.clientHeight }));
+  resize.observe(place);
+  return {
+    shape: shape.id,
+    update(page, shape) {
+      now = { page, shape };
+      chart.setData(table());
+    },
+    destroy() {
+      resize.disconnect();
+      chart.destroy();
+    },
+  };
+}
+
+// Where the axis begins: the time before anybody ever reported is left out, down to a quarter of an hour of steps.
+function since({ range, series }) {
+  const first = series.throughput.findIndex((value) => value != null);
+  if (range.key === null || first < 0) return range.from;
+  return Math.max(range.from, Math.min(series.time[first], range.to - 15 * range.step));
+}
+
+function axis(own) {
+  return {
+    stroke: () => colour("", "--quiet"), font: "11px -apple-system, 'Segoe UI', Inter, 'Noto Sans', 'Liberation Sans', Arial, sans-serif",
+    grid: { stroke: () => colour("", "--hair"), width: 1 }, ticks: { show: false }, gap: 6, ...own,
+  };
+}
+
+function times(ticks, step) {
+  return ticks.map((tick) => {
+    const date = new Date(tick * 1000);
+    return step >= 86400 || clock(date) === "00:00" ? day(date) : step < 60 ? stamp(date).slice(7) : clock(date);
+  });
+}
+
+function step({ range, series }, index) {
+  const start = new Date(series.time[index] * 1000);
+  const end = new Date((series.time[index] + range.step) * 1000);
+  return `${day(start)} ${clock(start)} – ${clock(end)}`;
+}
+
+// A drag chooses whole steps: every step that it touches.
+function chosen(chart, { from, to, step }, zoom) {
+  const { left, width } = chart.select;
+  if (width < 4) return;
+  const first = from + Math.floor((chart.posToVal(left, "x") - from) / step) * step;
+  const last = from + Math.ceil((chart.posToVal(left + width, "x") - from) / step) * step;
+  chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+  zoom(Math.max(from, first), Math.min(to, last));
+}
+
+// No refresh while the reader drags.
+function watchDrag(chart) {
+  chart.over.addEventListener("mousedown", () => {
+    chart.root.dataset.dragging = "";
+    addEventListener("mouseup", () => delete chart.root.dataset.dragging, { once: true });
+  });
+}

@@ -1,0 +1,21 @@
+// The reader's choice of dark or light, before anything is painted. A choice that equals the system's is not kept.
+{
+  const root = document.documentElement;
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const shown = () => root.dataset.theme ?? (system.matches ? "dark" : "light");
+  const chosen = localStorage.getItem("scout-theme");
+  if (chosen === "dark" || chosen === "light") root.dataset.theme = chosen;
+
+  window.toggleTheme = () => {
+    const next = shown() === "dark" ? "light" : "dark";
+    if (next === (system.matches ? "dark" : "light")) {
+      delete root.dataset.theme;
+      localStorage.removeItem("scout-theme");
+    } else {
+      root.dataset.theme = next;
+      localStorage.setItem("scout-theme", next);
+    }
+    dispatchEvent(new Event("theme"));
+  };
+  system.addEventListener("change", () => dispatchEvent(new Event("theme")));
+}

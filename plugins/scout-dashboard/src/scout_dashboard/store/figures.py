@@ -1,0 +1,89 @@
+"""Reads sums for pages: per name for a ranking, per step for a chart."""
+
+from __future__ import annotations
+
+from attrs import Factory, define
+
+from scout_dashboard.ranges import Range
+from scout_dashboard.store.levels import cover, level_for
+from scout_dashboard.store.reader import Reader
+from scout_dashboard.store.sums import COLUMNS, Sums, sums_of_row
+from scout_dashboard.store.writing import TOTAL_NAME
+
+# CROSS JOIN keeps SQLite to this order: the few series first, then a seek in the index for each.
+_JOIN = "FROM series s CROSS JOIN rollup r ON r.series = s.id WHERE s.is_total = ? AND s.is_web = ?"
+_WHEN = " AND r.level = ? AND r.start >= ? AND r.start < ?"
+
+
+@define
+class Ranked:
+    """The figures of one name over a whole range; histograms still packed, as not every page needs them."""
+
+    count: int = 0
+    errors: int = 0
+    total: float = 0.0
+    durations: list[bytes] = Factory(list)
+
+
+def by_name(reader: Reader, when: Range, *, web: bool) -> dict[str, Ranked]:
+    """Every web transaction's name, or every job's, that occurs in the range; same names of several applications are one."""
+    wanted, values = _filter(when, is_total=False, web=web)
+    sql = f"SELECT s.name, r.count, r.errors, r.total, r.durations {wanted}{_WHEN}"
+    names: dict[str, Ranked] = {}
+    for level, start, end in cover(when.start, when.end):
+        for name, count, errors, total, durations in reader.rows(
+            "metrics", sql, (*values, level, start, end), start=start, end=end
+        ):
+            ranked = names.get(name)
+            if ranked is None:
+                ranked = names[name] = Ranked()
+            ranked.count += count
+            ranked.errors += errors
+            ranked.total += total
+            ranked.durations.append(durations)
+    return names
+
+
+def by_step(reader: Reader, when: Range, *, web: bool, name: str | None = None) -> dict[int, Sums]:
+    """
+    Start of a step to its sums; a step in which nothing ran is missing.
+
+    Args:
+        name: None for all web transactions, or all jobs.
+    """
+    wanted, values = _filter(when, is_total=name is None, web=web)
+    sql = f"SELECT r.start, {COLUMNS} {wanted} AND s.name = ?{_WHEN}"
+    values += (TOTAL_NAME if name is None else name, level_for(when.step), when.start, when.end)
+    steps: dict[int, Sums] = {}
+    for start, *row in reader.rows("metrics", sql, values, start=when.start, end=when.end):
+        steps.setdefault(start // when.step * when.step, Sums()).add(sums_of_row(tuple(row)))
+    return steps
+
+
+def has_name(reader: Reader, name: str, *, app: str | None) -> bool:
+    """Whether transactions of this name are anywhere in the store."""
+    sql = "SELECT 1 FROM series WHERE is_total = 0 AND name = ?"
+    return bool(
+        reader.rows("metrics", sql, (name,))
+        if app is None
+        else reader.rows("metrics", f"{sql} AND app = ?", (name, app))
+    )
+
+
+def observed(reader: Reader, when: Range) -> tuple[float, float] | None:
+    """
+    The part of the range in which the applications reported: figures per minute refer to it.
+
+    Returns:
+        Unix times. None when nobody reported.
+    """
+    apps = [app for app in reader.apps(start=when.start, end=when.end) if when.app in (None, app.name)]
+    start = max(when.start, min((app.first for app in apps), default=when.end))
+    end = min(when.end, max((app.last for app in apps), default=when.start))
+    return (start, end) if start < end else None
+
+
+def _filter(when: Range, *, is_total: bool, web: bool) -> tuple[str, tuple[object, ...]]:
+    if when.app is None:
+        return _JOIN, (is_total, web)
+    return f"{_JOIN} AND s.app = ?", (is_total, web, when.app)

@@ -1,0 +1,83 @@
+"""The files of the data directory: one per kind and UTC day, so that old data goes by unlinking."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final, Literal
+
+from scout_dashboard.errors import StoreError
+
+Kind = Literal["metrics", "traces"]
+KINDS: Final[tuple[Kind, ...]] = ("metrics", "traces")
+DAY: Final = 86_400
+_EPOCH: Final = date(1970, 1, 1)
+_NAME: Final = re.compile(r"(metrics|traces)-(\d{4}-\d\d-\d\d)\.sqlite")
+_BESIDE: Final = ("-wal", "-shm", "")
+"""SQLite's own files go before the database: a log without its database is nothing, a database without its log lacks data."""
+
+
+def data_directory(path: Path) -> Path:
+    """
+    The directory, made if need be, for this user alone.
+
+    Raises:
+        StoreError: it cannot be made or written, or others can write to it.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        facts = path.stat()
+    except OSError as error:
+        raise StoreError(f"cannot keep data in {path}: {error.strerror}; choose another with --data-dir") from error
+    if facts.st_uid != os.geteuid() or stat.S_IMODE(facts.st_mode) & 0o022:
+        raise StoreError(f"cannot keep data in {path}: others can write to it; choose another with --data-dir")
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise StoreError(f"cannot keep data in {path}: it is not writable; choose another with --data-dir")
+    return path
+
+
+def day_of(moment: float) -> int:
+    """The number of the UTC day, counted from 1970."""
+    return int(moment // DAY)
+
+
+def path_of(directory: Path, kind: Kind, day: int) -> Path:
+    """``metrics-2026-11-21.sqlite``."""
+    return directory / f"{kind}-{_EPOCH + timedelta(days=day)}.sqlite"
+
+
+def days(directory: Path, kind: Kind) -> list[int]:
+    """The days that have a file of this kind, oldest first."""
+    found = []
+    for name in os.listdir(directory):
+        match = _NAME.fullmatch(name)
+        if match is None or match[1] != kind:
+            continue
+        try:
+            found.append((date.fromisoformat(match[2]) - _EPOCH).days)
+        except ValueError:
+            continue  # the 31st of February: not one of ours
+    return sorted(found)
+
+
+def remove(directory: Path, kind: Kind, day: int) -> None:
+    """Forget a day. Nothing may have its file open."""
+    path = path_of(directory, kind, day)
+    for suffix in _BESIDE:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def sizes(directory: Path) -> Iterator[int]:
+    """Bytes of each file that holds data."""
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if ".sqlite" not in entry.name:
+                continue
+            try:
+                yield entry.stat(follow_symlinks=False).st_size
+            except FileNotFoundError:
+                continue  # SQLite removed its log in between

@@ -1,0 +1,61 @@
+"""One collector per data directory: a lock that ends with the process, however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+from scout_dashboard.errors import StoreError
+
+FILE_NAME: Final = "collector.lock"
+
+
+class DirectoryLock:
+    """Held from construction to ``release``; the file tells others who holds it."""
+
+    def __init__(self, directory: Path) -> None:
+        """
+        Raises:
+            StoreError: another collector holds it; the message says which.
+        """
+        path = directory / FILE_NAME
+        try:
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise StoreError(f"cannot lock {path}: {error.strerror}; choose another with --data-dir") from error
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = _holder(self._handle)
+            os.close(self._handle)
+            raise StoreError(
+                f"{directory} is in use by {holder}; open that one, stop it, or choose another directory with --data-dir"
+            ) from error
+        self.tell(None)
+
+    def tell(self, url: str | None) -> None:
+        """Write down who holds the lock and where it listens."""
+        text = json.dumps({"pid": os.getpid(), "url": url, "since": int(time.time())}).encode()
+        try:
+            os.ftruncate(self._handle, 0)
+            os.pwrite(self._handle, text, 0)
+        except OSError:
+            return  # a full disk: the lock holds all the same, only the next one cannot say whose it is
+
+    def release(self) -> None:
+        """Let another collector have the directory."""
+        os.close(self._handle)
+
+
+def _holder(handle: int) -> str:
+    try:
+        facts = json.loads(os.pread(handle, 4_096, 0))
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(int(facts["since"])))
+        at = f" at {facts['url']}" if facts["url"] else ""
+        return f"the collector with pid {int(facts['pid'])}{at}, started {since}"
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return "another collector"

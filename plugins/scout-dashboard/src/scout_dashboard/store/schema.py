@@ -1,0 +1,152 @@
+"""The tables of a day, and connections to them."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from scout_dashboard.errors import StoreError
+from scout_dashboard.store.files import Kind
+
+VERSION: Final = 1
+"""Raised with every change of a table; ``PRAGMA user_version`` of each file holds its own."""
+_APPLICATION: Final = 0x53434F55
+
+_TABLES: Final[dict[Kind, str]] = {
+    "metrics": """
+        CREATE TABLE report (id TEXT PRIMARY KEY) WITHOUT ROWID;
+        CREATE TABLE app (name TEXT PRIMARY KEY, first REAL NOT NULL, last REAL NOT NULL);
+        CREATE TABLE series (
+            id INTEGER PRIMARY KEY,
+            app TEXT NOT NULL,
+            is_total INTEGER NOT NULL,
+            is_web INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            UNIQUE (app, is_total, is_web, name)
+        );
+        CREATE TABLE rollup (
+            series INTEGER NOT NULL REFERENCES series (id),
+            level INTEGER NOT NULL,
+            start INTEGER NOT NULL,
+            count INTEGER NOT NULL,
+            errors INTEGER NOT NULL,
+            total REAL NOT NULL,
+            queue_time REAL NOT NULL,
+            queued INTEGER NOT NULL,
+            durations BLOB NOT NULL,
+            kinds TEXT NOT NULL,
+            UNIQUE (series, level, start)
+        );
+        CREATE TABLE process (
+            instance TEXT PRIMARY KEY,
+            app TEXT NOT NULL,
+            started REAL NOT NULL,
+            seen REAL NOT NULL,
+            facts TEXT NOT NULL
+        );
+        CREATE INDEX process_seen ON process (seen);
+    """,
+    "traces": """
+        CREATE TABLE trace (
+            id TEXT PRIMARY KEY,
+            minute INTEGER NOT NULL,
+            app TEXT NOT NULL,
+            is_web INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            host TEXT NOT NULL,
+            start REAL NOT NULL,
+            duration REAL NOT NULL,
+            queue_time REAL,
+            is_error INTEGER NOT NULL,
+            score REAL NOT NULL,
+            policies TEXT NOT NULL,
+            span_count INTEGER NOT NULL,
+            body BLOB NOT NULL
+        );
+        CREATE INDEX trace_name ON trace (name, minute);
+        CREATE INDEX trace_minute ON trace (minute);
+    """,
+}
+
+
+def connect(path: Path, kind: Kind) -> sqlite3.Connection:
+    """
+    A connection to the day's file, which is made if there is none.
+
+    Raises:
+        StoreError: the file is damaged, or was written by another version.
+        sqlite3.OperationalError: no space, or the file cannot be opened.
+    """
+    if not path.exists():
+        _create_private(path)
+    connection = _open(path)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA journal_size_limit = 16777216")
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            _create_tables(connection, kind)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection | None:
+    """
+    A connection to a day's file that cannot change it; None while the file has no tables yet.
+
+    Raises:
+        StoreError: the file is damaged, or was written by another version.
+    """
+    connection = _open(path)
+    try:
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            connection.close()
+            return None
+        connection.execute("PRAGMA query_only = 1")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _create_private(path: Path) -> None:
+    # Only ever a new file: closing a handle of an open database would end SQLite's locks on it, for the whole process.
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise sqlite3.OperationalError(f"unable to open database file: {error.strerror}") from error
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    uri = f"{path.resolve().as_uri()}?mode=rw"
+    connection = sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False)
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, VERSION):
+            raise StoreError(
+                f"{path} has schema {version}, this scout-dashboard reads {VERSION}: use the version that wrote it, or move the file away"
+            )
+        connection.execute("PRAGMA trusted_schema = 0")
+    except sqlite3.OperationalError:
+        connection.close()
+        raise
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise StoreError(f"{path} is damaged ({error}): move it away and start again") from error
+    except StoreError:
+        connection.close()
+        raise
+    return connection
+
+
+def _create_tables(connection: sqlite3.Connection, kind: Kind) -> None:
+    # One transaction: a process that dies here leaves version 0 and no table, and the next one begins again.
+    connection.executescript(
+        f"BEGIN IMMEDIATE; {_TABLES[kind]} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+    )

@@ -1,0 +1,128 @@
+"""The figures of one name, or of all, in one slice of time: they add up, and go into a row of the store and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from struct import pack, unpack_from
+from typing import Final
+
+from attrs import Factory, define
+
+from scout_core.measuring.histogram import Histogram
+from scout_core.measuring.report import TransactionMetrics
+
+_WIDTHS: Final = {"B": 1, "H": 2, "I": 4, "Q": 8}
+_MOST_KINDS: Final = 64
+OTHER: Final = "Other"
+
+
+@define
+class KindSums:
+    """All spans of one kind."""
+
+    count: int = 0
+    errors: int = 0
+    total: float = 0.0
+    exclusive: float = 0.0
+
+    def add(self, other: KindSums) -> None:
+        """Add every figure of the other one."""
+        self.count += other.count
+        self.errors += other.errors
+        self.total += other.total
+        self.exclusive += other.exclusive
+
+
+@define(kw_only=True)
+class Sums:
+    """Times in seconds."""
+
+    count: int = 0
+    errors: int = 0
+    total: float = 0.0
+    queue_time: float = 0.0
+    queued: int = 0
+    durations: Histogram = Factory(Histogram)
+    kinds: dict[str, KindSums] = Factory(dict)
+
+    def add(self, other: Sums) -> None:
+        """Add every figure of the other one, which stays as it is."""
+        self.count += other.count
+        self.errors += other.errors
+        self.total += other.total
+        self.queue_time += other.queue_time
+        self.queued += other.queued
+        self.durations.merge(other.durations)
+        for kind, sums in other.kinds.items():
+            known = kind if kind in self.kinds or len(self.kinds) < _MOST_KINDS else OTHER
+            self.kinds.setdefault(known, KindSums()).add(sums)
+
+    def as_row(self) -> tuple[int, int, float, float, int, bytes, str]:
+        """In the order of the store's columns."""
+        kinds = {kind: (sums.count, sums.errors, sums.total, sums.exclusive) for kind, sums in self.kinds.items()}
+        return (
+            self.count,
+            self.errors,
+            self.total,
+            self.queue_time,
+            self.queued,
+            pack_histogram(self.durations),
+            json.dumps(kinds, separators=(",", ":")),
+        )
+
+
+COLUMNS: Final = "count, errors, total, queue_time, queued, durations, kinds"
+
+
+def sums_of(metrics: TransactionMetrics) -> Sums:
+    """The figures of a report's line, as a copy."""
+    return Sums(
+        count=metrics.count,
+        errors=metrics.errors,
+        total=metrics.total,
+        queue_time=metrics.queue_time,
+        queued=metrics.queued,
+        durations=Histogram(dict(metrics.durations.buckets)),
+        kinds={
+            kind: KindSums(each.count, each.errors, each.total, each.exclusive) for kind, each in metrics.kinds.items()
+        },
+    )
+
+
+def sums_of_row(row: tuple[int, int, float, float, int, bytes, str]) -> Sums:
+    """What ``as_row`` made."""
+    count, errors, total, queue_time, queued, durations, kinds = row
+    return Sums(
+        count=count,
+        errors=errors,
+        total=total,
+        queue_time=queue_time,
+        queued=queued,
+        durations=merged_histogram([durations]),
+        kinds={kind: KindSums(*figures) for kind, figures in json.loads(kinds).items()},
+    )
+
+
+def pack_histogram(histogram: Histogram) -> bytes:
+    """One letter for the width of a count, the bucket numbers, the counts."""
+    buckets = sorted(histogram.buckets)
+    counts = [histogram.buckets[bucket] for bucket in buckets]
+    most = max(counts, default=0)
+    letter = next(letter for letter, width in _WIDTHS.items() if most < 256**width)
+    return letter.encode() + pack(f"<{len(buckets)}h{len(counts)}{letter}", *buckets, *counts)
+
+
+def merged_histogram(packed: Iterable[bytes]) -> Histogram:
+    """The sum of histograms that ``pack_histogram`` made. Hot: thousands of them for a page with every endpoint."""
+    merged: dict[int, int] = {}
+    for blob in packed:
+        letter = chr(blob[0])
+        length = (len(blob) - 1) // (2 + _WIDTHS[letter])
+        values = unpack_from(f"<{length}h{length}{letter}", blob, 1)
+        if not merged:
+            merged = dict(zip(values[:length], values[length:], strict=True))
+            continue
+        for bucket, count in zip(values[:length], values[length:], strict=True):
+            merged[bucket] = merged.get(bucket, 0) + count
+    return Histogram(merged)

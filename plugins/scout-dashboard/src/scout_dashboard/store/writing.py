@@ -1,0 +1,130 @@
+"""What a report changes in the files of its day. Each function runs inside a transaction that its caller opened."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterator
+
+from scout_core.measuring.report import Process, Report, Trace, is_web
+from scout_core.sending.wire import CONVERTER
+from scout_dashboard.store.levels import slices_of
+from scout_dashboard.store.sums import COLUMNS, Sums, sums_of, sums_of_row
+
+TOTAL_NAME = ""
+"""The name of the series that is the sum of an application's web transactions, or of its jobs; ``is_total`` tells it apart."""
+
+
+def is_known(connection: sqlite3.Connection, report_id: str) -> bool:
+    """Whether the report is stored already."""
+    return connection.execute("SELECT 1 FROM report WHERE id = ?", (report_id,)).fetchone() is not None
+
+
+def write_metrics(connection: sqlite3.Connection, report: Report) -> None:
+    """Everything but the traces."""
+    connection.execute("INSERT INTO report (id) VALUES (?)", (report.id,))
+    _write_app(connection, report)
+    _write_process(connection, report)
+    for (is_total, web, name), sums in _series(report):
+        series = _series_id(connection, report.process.app, is_total=is_total, web=web, name=name)
+        _add_to_rollups(connection, series, sums, at=report.end)
+
+
+def write_traces(connection: sqlite3.Connection, report: Report) -> None:
+    """The traces, filed under the minute that the report's figures are in; one that is stored already stays as it is."""
+    minute = int(report.end // 60) * 60
+    connection.executemany(
+        "INSERT OR IGNORE INTO trace (id, minute, app, is_web, name, host, start, duration, queue_time, is_error, score,"
+        " policies, span_count, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (_trace_row(trace, report.process, minute) for trace in report.traces),
+    )
+
+
+def trace_body(packed: bytes) -> Trace:
+    """The trace of a row's ``body``."""
+    return CONVERTER.structure(json.loads(zlib.decompress(packed)), Trace)
+
+
+def _trace_row(trace: Trace, process: Process, minute: int) -> tuple[object, ...]:
+    body = json.dumps(CONVERTER.unstructure(trace), separators=(",", ":")).encode()
+    return (
+        trace.id,
+        minute,
+        process.app,
+        is_web(trace.name),
+        trace.name,
+        process.hostname,
+        trace.start,
+        trace.duration,
+        trace.queue_time,
+        trace.is_error,
+        trace.score,
+        json.dumps(trace.policies),
+        len(trace.spans),
+        zlib.compress(body, 3),  # ten times smaller; a long trace is 300 kB of JSON
+    )
+
+
+def _write_app(connection: sqlite3.Connection, report: Report) -> None:
+    connection.execute(
+        "INSERT INTO app (name, first, last) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
+        " first = min(first, excluded.first), last = max(last, excluded.last)",
+        (report.process.app, report.start, report.end),
+    )
+
+
+def _write_process(connection: sqlite3.Connection, report: Report) -> None:
+    facts = {
+        "process": CONVERTER.unstructure(report.process),
+        "plugins": CONVERTER.unstructure(report.plugins),
+        "counters": CONVERTER.unstructure(report.counters),
+    }
+    # Reports may come in another order than they were made: after back-off, the late one must not hide the newer state.
+    connection.execute(
+        "INSERT INTO process (instance, app, started, seen, facts) VALUES (?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET"
+        " app = excluded.app, started = excluded.started, seen = excluded.seen, facts = excluded.facts"
+        " WHERE excluded.seen >= seen",
+        (report.process.instance, report.process.app, report.process.started, report.end, json.dumps(facts)),
+    )
+
+
+def _series(report: Report) -> Iterator[tuple[tuple[bool, bool, str], Sums]]:
+    """Each name once, then the total of web transactions and of jobs."""
+    series: dict[tuple[bool, bool, str], Sums] = {}
+    for metrics in report.transactions:
+        web, sums = is_web(metrics.name), sums_of(metrics)
+        for key in (False, web, metrics.name), (True, web, TOTAL_NAME):
+            series.setdefault(key, Sums()).add(sums)
+    return iter(series.items())
+
+
+def _series_id(connection: sqlite3.Connection, app: str, *, is_total: bool, web: bool, name: str) -> int:
+    key = (app, is_total, web, name)
+    found = connection.execute(
+        "SELECT id FROM series WHERE app = ? AND is_total = ? AND is_web = ? AND name = ?", key
+    ).fetchone()
+    if found is not None:
+        return int(found[0])
+    added = connection.execute("INSERT INTO series (app, is_total, is_web, name) VALUES (?, ?, ?, ?)", key)
+    return int(added.lastrowid or 0)
+
+
+def _add_to_rollups(connection: sqlite3.Connection, series: int, sums: Sums, *, at: float) -> None:
+    slices = slices_of(at)
+    wanted = ", ".join("(?, ?)" for _ in slices)
+    sql = f"SELECT level, start, {COLUMNS} FROM rollup WHERE series = ? AND (level, start) IN (VALUES {wanted})"  # noqa: S608  # no values
+    found = connection.execute(sql, (series, *(value for each in slices for value in each)))
+    stored = {(level, start): sums_of_row(tuple(row)) for level, start, *row in found}
+    rows = []
+    for key in slices:
+        changed = stored.get(key, Sums())
+        changed.add(sums)
+        rows.append((series, *key, *changed.as_row()))
+    connection.executemany(
+        f"INSERT INTO rollup (series, level, start, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # constants alone
+        " ON CONFLICT (series, level, start) DO UPDATE SET count = excluded.count, errors = excluded.errors,"
+        " total = excluded.total, queue_time = excluded.queue_time, queued = excluded.queued,"
+        " durations = excluded.durations, kinds = excluded.kinds",
+        rows,
+    )

@@ -1,0 +1,1 @@
+"""What the pages need beside their data: links, colours, the waterfall, the templates."""

@@ -1,0 +1,87 @@
+"""Templates to responses. Autoescape is on for every template, whatever its name, and nothing is ever marked safe."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import cache
+from importlib import metadata
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from scout_dashboard import formatting
+from scout_dashboard.ranges import NAMED
+from scout_dashboard.views import palette, policies, processes, waterfall
+from scout_dashboard.views.links import Links
+
+NAVIGATION = (
+    ("/", "Overview", "o"),
+    ("/endpoints", "Endpoints", "e"),
+    ("/jobs", "Jobs", "j"),
+    ("/plugins", "Plugins", "p"),
+    ("/health", "Health", "h"),
+)
+REFRESH = 5
+"""Seconds between two looks of a live page."""
+
+
+@cache
+def environment() -> Environment:
+    """Jinja2 with the templates of this package; a name that a page does not give is an error, not an empty string."""
+    jinja = Environment(
+        loader=PackageLoader("scout_dashboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    jinja.filters.update(
+        duration=formatting.duration,
+        rate=formatting.rate,
+        percent=formatting.percent,
+        count=formatting.count,
+        decimal=formatting.decimal,
+        size=formatting.size,
+        age=formatting.age,
+        iso=formatting.iso,
+        utc=formatting.utc,
+        moment=formatting.moment,
+        pieces=formatting.pieces,
+        kind_class=palette.kind_class,
+        policy_class=palette.policy_class,
+    )
+    jinja.globals.update(
+        plural=formatting.plural,
+        navigation=NAVIGATION,
+        ranges=tuple(NAMED),
+        refresh=REFRESH,
+        stacked=palette.stacked,
+        named=palette.named,
+        timeline=waterfall.timeline,
+        parts=policies.parts,
+        hint=policies.hint,
+        balance=processes.balance,
+        trouble=processes.trouble,
+        version=metadata.version("scout-dashboard"),
+    )
+    return jinja
+
+
+def render(request: Request, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
+    """
+    A page.
+
+    Args:
+        context: what the template needs beside ``links``, ``now`` and the globals above. Any: pages differ.
+    """
+    links = Links(request.url.path, _query(request))
+    html = environment().get_template(template).render(links=links, now=time.time(), **context)
+    return HTMLResponse(html, status_code=status)
+
+
+def _query(request: Request) -> dict[str, str]:
+    query: Mapping[str, str] = request.query_params
+    return {key: query[key] for key in query}

@@ -1,0 +1,139 @@
+"""A trace as rows of a timeline: where each span lies, where it worked itself, and many equal calls as one row."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from attrs import frozen
+
+from scout_dashboard.views.palette import kind_class
+
+Span = Mapping[str, Any]  # Any: one span of the trace's JSON
+FOLD: Final = 4
+"""So many equal calls of one parent become one row of the timeline: a loop of queries is seen at a glance."""
+DEEPEST: Final = 12
+"""Deeper rows are not indented further."""
+DETAILS: Final = ("statement", "url", "name")
+
+
+@frozen
+class Bar:
+    """A stretch of time, in percent of the timeline."""
+
+    x: float
+    width: float
+
+
+@frozen(kw_only=True)
+class Row:
+    """One line of the timeline: a span, or several equal calls."""
+
+    spans: tuple[Span, ...]
+    operation: str
+    detail: str
+    kind: str
+    css: str
+    indent: int
+    bars: tuple[Bar, ...]
+    """The whole span; of several, each of them."""
+    own: tuple[Bar, ...]
+    """The parts during which no child ran; nothing for a span without children, which is all its own."""
+    has_children: bool
+    duration_ms: float
+    exclusive_ms: float
+    error: str | None
+
+
+@frozen
+class Timeline:
+    """All rows over one axis."""
+
+    rows: tuple[Row, ...]
+    ticks: tuple[tuple[float, float], ...]
+    """``(percent, ms)``, at most six, at round figures."""
+    end_ms: float
+
+
+def timeline(spans: Iterable[Span]) -> Timeline:
+    """The rows of a trace in the order of its JSON: parents before children, earlier before later."""
+    spans = tuple(spans)
+    end = max((span["start_ms"] + span["duration_ms"] for span in spans), default=0.0) or 1.0
+    children = defaultdict(list)
+    for span in spans:
+        if span["id"] != span["parent"]:
+            children[span["parent"]].append(span)
+    rows = tuple(_row(run, children, end) for run in _runs(spans, children))
+    return Timeline(rows, tuple(_ticks(end)), end)
+
+
+def detail_of(tags: Mapping[str, Any]) -> str:
+    """What tells a call from others of its operation: its statement, address or template."""
+    return next((str(tags[key]) for key in DETAILS if tags.get(key)), "")
+
+
+def _runs(spans: tuple[Span, ...], children: Mapping[int, list[Span]]) -> Iterator[tuple[Span, ...]]:
+    """Each span alone, or where the first of them stands: equal calls of one parent, without children or errors."""
+    equal: dict[tuple[object, ...], list[Span]] = defaultdict(list)
+    for span in spans:
+        equal[_identity(span, children)].append(span)
+    for span in spans:
+        run = equal[_identity(span, children)]
+        if len(run) < FOLD:
+            yield (span,)
+        elif run[0] is span:
+            yield tuple(run)
+
+
+def _identity(span: Span, children: Mapping[int, list[Span]]) -> tuple[object, ...]:
+    alone = span["id"] in children or span["error"]
+    return span["parent"], span["operation"], detail_of(span["tags"]), span["id"] if alone else None
+
+
+def _row(run: tuple[Span, ...], children: Mapping[int, list[Span]], end: float) -> Row:
+    first = run[0]
+    below = children.get(first["id"], ())
+    return Row(
+        spans=run,
+        operation=first["operation"],
+        detail=detail_of(first["tags"]),
+        kind=first["kind"],
+        css=kind_class(first["kind"]),
+        indent=min(first["depth"], DEEPEST),
+        bars=tuple(_bar(span["start_ms"], span["start_ms"] + span["duration_ms"], end) for span in run),
+        own=tuple(_bar(start, stop, end) for start, stop in (_gaps(first, below) if below else ())),
+        has_children=bool(below),
+        duration_ms=sum(span["duration_ms"] for span in run),
+        exclusive_ms=sum(span["exclusive_ms"] for span in run),
+        error=first["error"],
+    )
+
+
+def _gaps(span: Span, children: Iterable[Span]) -> Iterator[tuple[float, float]]:
+    """When the span itself worked: its time without that of its children, which may overlap each other."""
+    reached: float = span["start_ms"]
+    stop: float = span["start_ms"] + span["duration_ms"]
+    for child in sorted(children, key=lambda child: float(child["start_ms"])):
+        if child["start_ms"] > reached:
+            yield reached, min(child["start_ms"], stop)
+        reached = max(reached, child["start_ms"] + child["duration_ms"])
+    if reached < stop:
+        yield reached, stop
+
+
+def _bar(start: float, stop: float, end: float) -> Bar:
+    x = max(0.0, min(100.0, 100 * start / end))
+    return Bar(round(x, 3), round(max(0.0, min(100.0 - x, 100 * (stop - start) / end)), 3))
+
+
+def _ticks(end: float) -> Iterator[tuple[float, float]]:
+    """Steps of 1, 2 or 5 times a power of ten, so that three to six fit."""
+    power = 10.0**-6
+    while power * 10 < end:
+        power *= 10
+    step = next(power * factor for factor in (0.2, 0.5, 1, 2, 5) if end / (power * factor) < 6)
+    number = 0
+    while number * step <= end:
+        yield round(100 * number * step / end, 3), number * step
+        number += 1

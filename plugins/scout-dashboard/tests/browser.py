@@ -1,0 +1,118 @@
+"""A real browser, watched: whatever a page complains of, asks elsewhere, or opens is a failure of the test."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from attrs import Factory, define
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, expect, sync_playwright
+
+from scout_dashboard.collector import Collector
+
+NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+QUIET = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+)  # fmt: skip
+DESKTOP = {"width": 1440, "height": 900}
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One for the module: while it runs, this thread has an event loop that other tests must not meet."""
+    executable = next(filter(None, map(shutil.which, NAMES)), None)
+    if executable is None:
+        pytest.skip("chromium is not installed: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=list(QUIET))
+        yield browser
+        browser.close()
+
+
+@define(slots=False)  # playwright notes on it which of its methods it calls
+class Window:
+    """A browser window that is logged in to one collector, and what it must not do."""
+
+    page: Page
+    collector: Collector
+    problems: list[str] = Factory(list)
+    excused: tuple[str, ...] = ()
+    """Parts of what the console may say: a page that is not there is told there too."""
+
+    def open(self, path: str) -> Page:
+        """Go to a page and wait until its charts are drawn."""
+        self.page.goto(self.collector.url + path)
+        self.settle()
+        return self.page
+
+    def settle(self) -> None:
+        """Wait until there is a canvas in each chart."""
+        expect(self.page.locator("[data-chart]:not(:has(canvas))")).to_have_count(0)
+
+    def watch(self) -> None:
+        """Note every complaint from now on."""
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
+        self.page.on("dialog", self._asked)
+        self.page.on("request", self._requested)
+        self.page.on("popup", lambda popup: self.problems.append(f"window: {popup.url}"))
+        self.page.on("download", lambda download: self.problems.append(f"download: {download.url}"))
+
+    def assert_quiet(self) -> None:
+        """Nothing was said, asked, or fetched from elsewhere."""
+        assert [] == self.problems
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if not any(part in message.text for part in self.excused):
+            self.problems.append(f"console {message.type}: {message.text}")
+
+    def _asked(self, dialog: Dialog) -> None:
+        self.problems.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _requested(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if f"{parts.scheme}://{parts.netloc}" != self.collector.url:
+            self.problems.append(f"request: {request.url}")
+
+
+Opened = Callable[..., Window]
+
+
+@pytest.fixture
+def opened(chromium: Browser) -> Iterator[Opened]:
+    """Opens windows with a profile of their own; each must have stayed quiet at the end."""
+    windows: list[Window] = []
+
+    def open_window(collector: Collector, *, log_in: bool = True, **options: object) -> Window:
+        windows.append(window_of(context_of(chromium, **options), collector, log_in=log_in))
+        return windows[-1]
+
+    yield open_window
+    for window in windows:
+        window.page.context.close()
+        window.assert_quiet()
+
+
+def context_of(browser: Browser, **options: object) -> BrowserContext:
+    """A fresh profile with no cookies, where the clock is eight hours off from UTC."""
+    settings = {
+        "viewport": DESKTOP,
+        "timezone_id": "Asia/Singapore",
+        "locale": "en-GB",
+        "color_scheme": "light",
+        **options,
+    }
+    return browser.new_context(**settings)  # type: ignore[arg-type]  # as the caller chose
+
+
+def window_of(context: BrowserContext, collector: Collector, *, log_in: bool = True) -> Window:
+    """A watched window of this profile."""
+    window = Window(context.new_page(), collector)
+    window.watch()
+    if log_in:
+        window.page.goto(collector.login_url)
+    return window

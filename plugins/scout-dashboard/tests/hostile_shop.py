@@ -1,0 +1,91 @@
+"""A report in which every text that an app, a user or a plugin can choose is a payload."""
+
+from __future__ import annotations
+
+import time
+
+import sample_reports
+from attrs import evolve
+from known_shop import metrics
+from payloads import PAYLOADS
+
+from scout_core.measuring.report import Counters, ErrorReport, KindMetrics, PluginStatus, Report, SpanRecord, Trace
+
+APP = "<script>hit('app')</script>"
+TRACE_ID = "00000000000000ff"
+STATES = ("active", "failed", '"><img src=x onerror=hit(0)>')
+
+
+def report() -> Report:
+    """One minute of it."""
+    end = int(time.time() // 60) * 60 - 61.0
+    base = sample_reports.report(end=end, traces=0, instance='"><b onclick=hit(0)>', app=APP)
+    names = [f"{prefix}/{payload}" for payload in PAYLOADS for prefix in ("Controller", "Job")]
+    return evolve(
+        base,
+        process=evolve(
+            base.process, hostname=PAYLOADS[0], revision=PAYLOADS[9], agent=PAYLOADS[10], python=PAYLOADS[16]
+        ),
+        transactions=tuple(_with_kinds(name, number) for number, name in enumerate(names)),
+        traces=(trace(end - 5.0),),
+        plugins=tuple(plugin(number) for number in range(len(PAYLOADS))),
+        counters={payload: counters() for payload in PAYLOADS[:12]},
+    )
+
+
+def _with_kinds(name: str, number: int) -> object:
+    plain = metrics(name, 1, 0.01 + number / 10_000)
+    mine = PAYLOADS[number % len(PAYLOADS)].replace("/", "|")
+    return evolve(plain, kinds={**plain.kinds, mine: KindMetrics(count=1, errors=0, total=0.001, exclusive=0.001)})
+
+
+def trace(start: float) -> Trace:
+    """Every payload as operation, tag, statement, address, policy, file and function."""
+    spans = tuple(
+        SpanRecord(
+            id=number, parent=0, operation=f"{payload}/{payload}", start=number / 1_000, duration=0.001,
+            tags={"statement": payload, payload: payload}, error=payload if number % 3 == 0 else None,
+        )
+        for number, payload in enumerate(PAYLOADS, start=1)
+    )  # fmt: skip
+    frames = tuple((payload, 1, payload) for payload in PAYLOADS[:50])
+    return Trace(
+        id=TRACE_ID,
+        name=f"Controller/{PAYLOADS[0]}",
+        start=start,
+        duration=0.1,
+        queue_time=None,
+        is_error=True,
+        error=ErrorReport(exception=PAYLOADS[9], message=" ".join(PAYLOADS), frames=frames),
+        tags={payload: payload for payload in PAYLOADS},
+        score=float(len(PAYLOADS)),
+        policies=dict.fromkeys(PAYLOADS, 1.0),
+        spans=spans,
+        merged=dict.fromkeys(PAYLOADS, (2, 0.5)),
+    )
+
+
+def plugin(number: int) -> PluginStatus:
+    """One payload in all of its fields."""
+    payload = PAYLOADS[number]
+    return PluginStatus(
+        name=payload,
+        distribution=payload,
+        version=payload,
+        state=STATES[number % len(STATES)],
+        reason=payload,
+        target=payload,
+        hooks=(payload,),
+        wrapped=(payload,),
+        waiting=(payload,),
+        not_found=(payload,),
+        calls=1,
+        errors=1,
+        last_error=payload,
+        seconds_per_call=0.001,
+    )
+
+
+def counters() -> Counters:
+    """Dropped for every payload."""
+    return Counters(finished=len(PAYLOADS), exported=0, queued=0, dropped=dict.fromkeys(PAYLOADS, 1))

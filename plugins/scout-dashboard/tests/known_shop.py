@@ -1,0 +1,109 @@
+"""A shop whose figures are known by heart: ten slow minutes after ten fast ones, one job, and one trace that failed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import sample_reports
+from attrs import evolve
+
+from scout_core.measuring.histogram import Histogram
+from scout_core.measuring.report import ErrorReport, KindMetrics, Report, SpanRecord, Trace, TransactionMetrics
+from scout_dashboard.collector import Collector
+
+CHECKOUT = "Controller/shop.checkout"
+MAIL = "Job/mail.send"
+TRACE_ID = "00000000000000a1"
+STATEMENT = "SELECT id, price FROM product WHERE id = ?"
+FAST, SLOW = (60, 0.05), (30, 0.20)
+"""Transactions a minute, seconds of each: 900 in all, mean 100 ms."""
+
+
+def minutes() -> list[int]:
+    """The starts of the twenty minutes, oldest first; the last one lies two minutes back."""
+    last = int(time.time() // 60) * 60 - 120
+    return [last - 60 * back for back in reversed(range(20))]
+
+
+def reports(starts: list[int]) -> Iterator[Report]:
+    """One for each minute; the newest brings the trace."""
+    for number, start in enumerate(starts, start=1):
+        count, seconds = FAST if number <= 10 else SLOW
+        checkout = metrics(CHECKOUT, count, seconds, errors=9 if number == 20 else 0)
+        jobs = (metrics(MAIL, 1, 3.0),) if number == 20 else ()
+        traces = (trace(start + 10.0),) if number == 20 else ()
+        base = sample_reports.report(end=start + 59.0, number=number, traces=0)
+        yield evolve(base, transactions=(checkout, *jobs), traces=traces)
+
+
+def metrics(name: str, count: int, seconds: float, errors: int = 0) -> TransactionMetrics:
+    """Equal transactions: half their time is SQL."""
+    durations = Histogram()
+    for _ in range(count):
+        durations.add(seconds)
+    total = count * seconds
+    return TransactionMetrics(
+        name=name,
+        count=count,
+        errors=errors,
+        total=total,
+        durations=durations,
+        kinds={
+            name.partition("/")[0]: KindMetrics(count=count, errors=errors, total=total, exclusive=total / 2),
+            "SQL": KindMetrics(count=count * 3, errors=0, total=total / 2, exclusive=total / 2),
+        },
+    )
+
+
+def trace(start: float) -> Trace:
+    """One second: six equal queries, a payment that failed within a template."""
+    queries = [
+        SpanRecord(
+            id=1 + n, parent=0, operation="SQL/Query", start=0.1 * n, duration=0.05, tags={"statement": STATEMENT}
+        )
+        for n in range(6)
+    ]
+    template = SpanRecord(
+        id=7, parent=0, operation="Template/Render", start=0.6, duration=0.4, tags={"name": "paid.html"}
+    )
+    failed = "urllib3.exceptions.MaxRetryError"
+    payment = SpanRecord(
+        id=8,
+        parent=7,
+        operation="HTTP/POST",
+        start=0.7,
+        duration=0.2,
+        tags={"url": "http://pay.internal/v2"},
+        error=failed,
+    )
+    return Trace(
+        id=TRACE_ID,
+        name=CHECKOUT,
+        start=start,
+        duration=1.0,
+        queue_time=0.004,
+        is_error=True,
+        error=ErrorReport(
+            exception="shop.PaymentFailed", message="no answer", frames=(("shop/pay.py", 88, "authorise"),)
+        ),
+        tags={"plan": "gold", "items": 3},
+        score=6.65,
+        policies={"percentile": 1.4, "checkout_first": 5.0, "age": 0.25},
+        spans=(*queries, template, payment),
+        merged={"SQL/Query": (12, 0.034)},
+    )
+
+
+def fill(collector: Collector) -> list[int]:
+    """Send all of it; gives the starts of the minutes."""
+    starts = minutes()
+    for report in reports(starts):
+        send(collector, report)
+    return starts
+
+
+def send(collector: Collector, report: Report) -> None:
+    """As an agent does."""
+    status, body = sample_reports.send(collector.url, collector.token, report)
+    assert 202 == status, body

@@ -1,0 +1,293 @@
+"""Reports as a busy shop would send them: several endpoints, jobs, kinds, traces, errors and plugins; the same for the same seed.
+
+Run it to look at the dashboard with data in it: ``python tests/sample_reports.py``.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from scout_core.measuring.histogram import Histogram
+from scout_core.measuring.report import (
+    Counters,
+    ErrorReport,
+    KindMetrics,
+    PluginStatus,
+    Process,
+    Report,
+    SpanRecord,
+    Tags,
+    Trace,
+    TransactionMetrics,
+)
+from scout_core.sending import wire
+
+MENU: tuple[tuple[str, float, float, float], ...] = (
+    ("Controller/shop.home", 0.030, 90.0, 0.0),
+    ("Controller/shop.product", 0.055, 60.0, 0.002),
+    ("Controller/shop.search", 0.120, 25.0, 0.0),
+    ("Controller/shop.cart", 0.080, 18.0, 0.01),
+    ("Controller/shop.checkout", 0.350, 6.0, 0.04),
+    ("Controller/admin.report", 1.900, 0.8, 0.0),
+    ("Controller/shop.flaky", 0.040, 4.0, 0.30),
+    ("Job/mail.send", 0.600, 5.0, 0.02),
+    ("Job/stock.reindex", 4.200, 0.3, 0.0),
+)
+"""Name, typical seconds, calls a minute, share of errors."""
+
+STATEMENTS = (
+    "SELECT id, name, price FROM product WHERE id = ?",
+    "SELECT id, product_id, stars FROM review WHERE product_id = ? ORDER BY id LIMIT ?",
+    "INSERT INTO order_line (order_id, product_id, amount) VALUES (?, ?, ?)",
+    "SELECT sum(amount) FROM order_line GROUP BY product_id HAVING sum(amount) > ?",
+)
+
+
+def process(app: str = "Shop", *, started: float, instance: str = "00c0ffee00c0ffee", pid: int = 4_121) -> Process:
+    """One process of the shop."""
+    return Process(
+        app=app,
+        hostname="web-1",
+        pid=pid,
+        instance=instance,
+        started=started,
+        agent="0.1.0",
+        python="3.11.7",
+        revision="3f2a9c1d7e",
+    )
+
+
+def report(
+    *,
+    end: float,
+    number: int = 1,
+    seed: int = 1,
+    period: float = 60.0,
+    app: str = "Shop",
+    traces: int = 6,
+    menu: tuple[tuple[str, float, float, float], ...] = MENU,
+    instance: str = "00c0ffee00c0ffee",
+) -> Report:
+    """What one process sends for the period that ends at ``end``."""
+    dice = random.Random(f"{seed}/{number}/{app}/{instance}")
+    transactions = tuple(_metrics(dice, item, period) for item in menu)
+    transactions = tuple(each for each in transactions if each.count)
+    kept = tuple(_trace(dice, dice.choice(menu), end - dice.random() * period) for _ in range(traces))
+    return Report(
+        id=f"{instance}-{number}",
+        process=process(app, started=end - number * period, instance=instance),
+        start=end - period,
+        end=end,
+        transactions=transactions,
+        traces=kept,
+        plugins=plugins(),
+        counters={"collector": counters(number * 200)},
+    )
+
+
+def reports(*, until: float, minutes: int, seed: int = 1, app: str = "Shop", traces: int = 3) -> Iterator[Report]:
+    """One report a minute, the last one ending at ``until``."""
+    for number in range(1, minutes + 1):
+        yield report(end=until - (minutes - number) * 60, number=number, seed=seed, app=app, traces=traces)
+
+
+def many_endpoints(count: int) -> tuple[tuple[str, float, float, float], ...]:
+    """A menu of so many endpoints, for tests of speed."""
+    return tuple((f"Controller/big.page_{n}", 0.01 + n % 50 / 100, 20.0, 0.01) for n in range(count))
+
+
+def counters(finished: int) -> Counters:
+    """Counters that add up."""
+    dropped = {"ignored": finished // 10, "sampled": 0, "inbox full": finished // 100}
+    return Counters(
+        finished=finished, exported=finished - sum(dropped.values()) - 3, queued=3, dropped=dropped, spans=finished * 9,
+        spans_merged=40, late_spans=1, names_merged=0, tags_dropped=2,
+    )  # fmt: skip
+
+
+def plugins() -> tuple[PluginStatus, ...]:
+    """One plugin in each state."""
+    return (
+        _plugin("flask", "active", "", "flask 3.1.3 (>=2.2,<4)", calls=18_000, wrapped=("flask:Flask.full_dispatch_request",)),
+        _plugin("jinja2", "active", "", "jinja2 3.1.6 (>=3,<4)", calls=9_000, wrapped=("jinja2:Template.render",)),
+        _plugin("celery", "waiting", "celery is not imported", "celery (>=5,<6)", waiting=("celery.app.task:Task.apply",)),
+        _plugin("redis", "disabled", "disabled by SCOUT_PLUGINS_DISABLE (environment)", ""),
+        _plugin("elasticsearch", "skipped", "elasticsearch 10.0 is outside >=7,<10", "elasticsearch 10.0 (>=7,<10)"),
+        _plugin("broken", "failed", "ImportError: No module named 'nothing'", ""),
+        _plugin("team-policy", "quarantined", "5 errors in 100 calls", "", calls=100, errors=5,
+                last_error="KeyError: 'plan' (team_policy.py:22 in score_transaction)"),
+    )  # fmt: skip
+
+
+def _plugin(
+    name: str,
+    state: str,
+    reason: str,
+    target: str,
+    *,
+    calls: int = 0,
+    errors: int = 0,
+    last_error: str | None = None,
+    wrapped: tuple[str, ...] = (),
+    waiting: tuple[str, ...] = (),
+) -> PluginStatus:
+    return PluginStatus(
+        name=name,
+        distribution=None if name == "team-policy" else f"scout-{name}",
+        version=None if name == "team-policy" else "0.1.0",
+        state=state,
+        reason=reason,
+        target=target,
+        hooks=("score_transaction",) if name == "team-policy" else ("instrument",),
+        wrapped=wrapped,
+        waiting=waiting,
+        not_found=("flask:Flask.gone: Flask has no attribute 'gone'",) if name == "flask" else (),
+        calls=calls,
+        errors=errors,
+        last_error=last_error,
+        seconds_per_call=0.0000031 if calls else None,
+    )
+
+
+def _metrics(dice: random.Random, item: tuple[str, float, float, float], period: float) -> TransactionMetrics:
+    name, typical, per_minute, error_share = item
+    count = max(0, round(dice.gauss(per_minute * period / 60, (per_minute * period / 60) ** 0.5)))
+    durations = Histogram()
+    values = [typical * dice.lognormvariate(0, 0.45) for _ in range(count)]
+    for value in values:
+        durations.add(value)
+    total = sum(values)
+    own, sql, template = 0.30, 0.50, 0.20
+    kind = name.partition("/")[0]
+    return TransactionMetrics(
+        name=name,
+        count=count,
+        errors=sum(dice.random() < error_share for _ in range(count)),
+        total=total,
+        durations=durations,
+        queue_time=0.004 * count,
+        queued=count,
+        kinds={
+            kind: KindMetrics(count=count, errors=0, total=total, exclusive=total * own),
+            "SQL": KindMetrics(count=count * 7, errors=0, total=total * sql, exclusive=total * sql),
+            "Template": KindMetrics(count=count, errors=0, total=total * 0.6, exclusive=total * template),
+        },
+    )
+
+
+def _trace(dice: random.Random, item: tuple[str, float, float, float], start: float) -> Trace:
+    name, typical, _, error_share = item
+    duration = typical * dice.lognormvariate(0.7, 0.3)
+    failed = dice.random() < error_share
+    policies = {"speed": round(dice.random() * 2, 3), "percentile": round(dice.random() * 3, 3), "age": 0.5}
+    if "checkout" in name:
+        policies["paying"] = 5.0
+    return Trace(
+        id=f"{dice.getrandbits(64):016x}",
+        name=name,
+        start=start,
+        duration=duration,
+        queue_time=0.004 if name.startswith("Controller/") else 0.9,
+        is_error=failed,
+        error=_error() if failed else None,
+        tags=_tags(dice, name),
+        score=sum(policies.values()),
+        policies=policies,
+        spans=tuple(_spans(dice, duration, failed)),
+        merged={"SQL/Query": (12, 0.034)} if "report" in name else {},
+    )
+
+
+def _tags(dice: random.Random, name: str) -> Tags:
+    if name.startswith("Job/"):
+        return {"queue": "default", "task_id": "8f1c", "priority": 5}
+    return {
+        "path": f"/{name.rpartition('.')[2]}",
+        "user_ip": "127.0.0.1",
+        "plan": dice.choice(["gold", "free"]),
+        "error": False,
+    }
+
+
+def _spans(dice: random.Random, duration: float, failed: bool) -> Iterator[SpanRecord]:
+    render = duration * 0.35
+    queries = dice.randint(2, 9)
+    for n in range(queries):
+        share = duration * 0.5 / queries
+        yield SpanRecord(
+            id=n + 1, parent=0, operation="SQL/Query", start=duration * 0.05 + n * share, duration=share * 0.9,
+            tags={"statement": STATEMENTS[min(n, 1) if queries > 4 else n % 4], "dialect": "sqlite"},
+        )  # fmt: skip
+    first = queries + 1
+    yield SpanRecord(
+        id=first,
+        parent=0,
+        operation="Template/Render",
+        start=duration * 0.6,
+        duration=render,
+        tags={"name": "page.html"},
+    )
+    yield SpanRecord(
+        id=first + 1, parent=first, operation="Template/Render", start=duration * 0.62, duration=render * 0.4,
+        tags={"name": "row.html"},
+    )  # fmt: skip
+    yield SpanRecord(
+        id=first + 2, parent=0, operation="HTTP/GET", start=duration * 0.96, duration=duration * 0.03,
+        tags={"url": "http://stock.internal/items", "status": 503 if failed else 200},
+        error="urllib3.exceptions.MaxRetryError" if failed else None,
+    )  # fmt: skip
+
+
+def _error() -> ErrorReport:
+    return ErrorReport(
+        exception="sqlalchemy.exc.IntegrityError",
+        message="(sqlite3.IntegrityError) UNIQUE constraint failed: order.number",
+        frames=(
+            ("shop/orders.py", 41, "place"),
+            ("shop/views.py", 112, "checkout"),
+            ("flask/app.py", 917, "dispatch_request"),
+        ),
+    )
+
+
+def send(url: str, token: str, sent: Report | bytes) -> tuple[int, bytes]:
+    """POST it as an agent does; gives status and body of the answer."""
+    body = sent if isinstance(sent, bytes) else wire.encode(sent)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": wire.CONTENT_TYPE}
+    try:
+        with urlopen(Request(f"{url}/api/v1/reports", data=body, headers=headers), timeout=10) as answer:
+            return answer.status, answer.read()
+    except HTTPError as refusal:
+        with refusal:
+            return refusal.code, refusal.read()
+
+
+def main() -> None:
+    """A collector with three hours of data, and a report every few seconds, until Ctrl-C."""
+    from scout_dashboard.collector import Collector
+
+    with tempfile.TemporaryDirectory() as folder, Collector.running(state_dir=Path(folder), port=0) as collector:
+        for each in reports(until=time.time(), minutes=180):
+            send(collector.url, collector.token, each)
+        print(collector.login_url, flush=True)
+        number = 1_000
+        while not signal.sigtimedwait([signal.SIGINT, signal.SIGTERM], 3):
+            number += 1
+            send(
+                collector.url,
+                collector.token,
+                report(end=time.time(), number=number, period=3, instance="0badcafe0badcafe"),
+            )
+
+
+if __name__ == "__main__":
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+    sys.exit(main())

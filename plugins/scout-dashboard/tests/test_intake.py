@@ -1,0 +1,380 @@
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from sample_reports import report, send
+from wire_client import exchange, head, parse
+
+from scout_core.measuring.histogram import Histogram
+from scout_core.sending import wire
+from scout_dashboard.collector import Collector
+from scout_dashboard.intake import MOST_BYTES
+from scout_dashboard.ranges import named_range
+
+
+def good() -> dict:
+    return json.loads(wire.encode(report(end=time.time())))
+
+
+def changed(path: str, value: object) -> bytes:
+    """A good report with one thing in it replaced; the path is separated by dots."""
+    facts = good()
+    *way, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    inner = facts
+    for part in way:
+        inner = inner[part]
+    inner[last] = value
+    return json.dumps(facts).encode()
+
+
+def stored(collector: Collector) -> int:
+    return collector.queries.health()["collector"]["reports"]
+
+
+def rejected(collector: Collector) -> dict[str, int]:
+    return collector.queries.health()["collector"]["rejected"]
+
+
+def reason(body: bytes) -> str:
+    return json.loads(body)["error"]
+
+
+def test_a_report_is_accepted_and_shown(collector):
+    status, body = send(collector.url, collector.token, report(end=time.time()))
+    answer = json.loads(body)
+
+    assert (202, True, False, 5) == (status, answer["accepted"], answer["duplicate"], answer["next_report"])
+    assert collector.queries.overview(named_range("1h"))["totals"]["count"] > 0
+
+
+def test_a_report_that_comes_again_is_accepted_and_counted_once(collector):
+    once = report(end=time.time())
+    answers = [send(collector.url, collector.token, once) for _ in range(3)]
+    health = collector.queries.health()["collector"]
+
+    assert [202, 202, 202] == [status for status, _ in answers]
+    assert [False, True, True] == [json.loads(body)["duplicate"] for _, body in answers]
+    assert (1, 2) == (health["reports"], health["duplicates"])
+    assert sum(each.count for each in once.transactions) == health["transactions"]
+    assert len(once.traces) == health["traces"]
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "Ünïcode", "x" * 5_000])
+def test_a_wrong_token_is_refused(collector, token):
+    answer = exchange(collector, head(collector, "Content-Length: 2", token=token), b"{}")
+
+    assert (401, "Bearer") == (answer.status, answer.headers["www-authenticate"])
+    assert "token is missing or wrong" in reason(answer.body)
+    assert {"unauthorized": 1} == rejected(collector)
+
+
+def test_the_login_token_and_the_session_do_not_let_reports_in(collector):
+    for given in (collector.access.login_token, collector.access.session):
+        assert 401 == send(collector.url, given, report(end=time.time()))[0]
+
+
+@pytest.mark.parametrize(
+    "line", ["X-Nothing: 1", "Authorization: Basic Zm9vOmJhcg==", "Authorization: Bearer", "Authorization:"]
+)
+def test_a_missing_token_is_refused(collector, line):
+    request = f"POST /api/v1/reports HTTP/1.1\r\nHost: 127.0.0.1:{collector.port}\r\n{line}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+    assert 401 == exchange(collector, request.encode()).status
+
+
+def test_two_tokens_are_refused_even_when_one_is_right(collector):
+    answer = exchange(collector, head(collector, "Authorization: Bearer other", "Content-Length: 2"), b"{}")
+
+    assert 401 == answer.status
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Content-Type: text/plain", "Content-Type: application/x-www-form-urlencoded", "Content-Type: application/jsonp"],
+)
+def test_another_content_type_is_refused(collector, line):
+    request = head(collector, "Content-Length: 2").replace(b"Content-Type: application/json", line.encode())
+    answer = exchange(collector, request, b"{}")
+
+    assert (415, {"wrong content type": 1}) == (answer.status, rejected(collector))
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
+def test_a_compressed_body_is_refused_whatever_is_in_it(collector, coding):
+    bomb = gzip.compress(bytes(50_000_000))
+    answer = exchange(collector, head(collector, f"Content-Encoding: {coding}", f"Content-Length: {len(bomb)}"), bomb)
+
+    assert (415, {"wrong content type": 1}) == (answer.status, rejected(collector))
+
+
+def test_gzip_that_claims_to_be_json_is_malformed(collector):
+    status, body = send(collector.url, collector.token, gzip.compress(wire.encode(report(end=time.time()))))
+
+    assert (400, "the body is not JSON") == (status, reason(body))
+
+
+HUGE = "9" * 5_000
+MALFORMED = {
+    "nothing": b"",
+    "no JSON": b"hello",
+    "half of it": wire.encode(report(end=time.time()))[:5_000],
+    "not UTF-8": b'{"schema": "\xff\xfe"}',
+    "UTF-16": json.dumps({"schema": 1}).encode("utf-16"),
+    "a list": b"[]",
+    "null": b"null",
+    "deep lists": b"[" * 200_000,
+    "deep objects": b'{"a":' * 200_000,
+    "deep in a report": b'{"schema":1,"id":' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+    "no fields": b'{"schema": 1}',
+    "no schema": b"{}",
+    "an unknown schema": changed("schema", 2),
+    "a schema that is a text": changed("schema", "1"),
+    "NaN": changed("transactions.0.total", float("nan")),
+    "Infinity": changed("transactions.0.total", float("inf")),
+    "1e400": changed("transactions.0.total", 7e77).replace(b"7e+77", b"1e400"),
+    "a number of 5000 digits": changed("transactions.0.count", 7_777_777).replace(b"7777777", HUGE.encode()),
+    "NaN in a tag": changed("traces.0.tags.path", float("nan")),
+    "an object in a tag": changed("traces.0.tags.path", {"a": 1}),
+    "a negative count": changed("transactions.0.count", -1),
+    "negative errors": changed("transactions.0.errors", -1),
+    "a negative time": changed("transactions.0.total", -0.5),
+    "a negative count of a kind": changed("transactions.0.kinds.SQL.count", -3),
+    "a negative bucket": changed("transactions.0.durations", [[1, -5]]),
+    "a bucket out of range": changed("transactions.0.durations", [[10**6, 5]]),
+    "more durations than transactions": changed("transactions.0.durations", [[1, 10**9]]),
+    "a count beyond all measure": changed("transactions.0.count", 10**10),
+    "a bucket that is no pair": changed("transactions.0.durations", [[1]]),
+    "buckets that are a text": changed("transactions.0.durations", "1,2"),
+    "a text for a number": changed("end", "now"),
+    "a number for a text": changed("process.app", 7),
+    "true for a number": changed("transactions.0.count", True),
+    "an object for a list": changed("transactions", {"a": 1}),
+    "an id that is empty": changed("id", ""),
+    "an id that is long": changed("id", "x" * 1_000),
+    "a trace id that leads elsewhere": changed("traces.0.id", "../../login"),
+    "two spans with one id": changed("traces.0.spans.1.id", 1),
+    "a span that is the transaction": changed("traces.0.spans.0.id", 0),
+    "a span that lasts less than nothing": changed("traces.0.spans.0.duration", -1.0),
+    "a period that ends before it starts": changed("start", time.time() + 3_600),
+    "a period of long ago": changed("end", 86_400.0),
+    "a period to come": changed("end", time.time() + 10 * 86_400),
+    "milliseconds": changed("end", time.time() * 1_000),
+}
+
+
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
+def test_what_is_no_report_is_refused_with_a_reason_and_changes_nothing(collector, capfd, body):
+    send(collector.url, collector.token, report(end=time.time(), number=77))
+    before = collector.queries.overview(named_range("1h"))
+
+    status, answer = send(collector.url, collector.token, body)
+    after = collector.queries.overview(named_range("1h"))
+    said = capfd.readouterr()
+
+    assert 400 == status
+    assert reason(answer)
+    assert "Traceback" not in answer.decode() + said.out + said.err
+    assert ({"malformed": 1}, 1) == (rejected(collector), stored(collector))
+    assert before == after
+
+
+def test_a_reason_names_the_field(collector):
+    _, answer = send(collector.url, collector.token, changed("transactions.0.total", "much"))
+
+    assert "$.transactions[0].total" in reason(answer)
+
+
+def test_a_histogram_of_a_billion_is_a_few_bytes(collector):
+    base = report(end=time.time(), traces=0)
+    many = evolve(base.transactions[0], count=10**9, durations=Histogram({-150: 10**9}))
+    for number in range(20):
+        assert 202 == send(collector.url, collector.token, evolve(base, id=f"many-{number}", transactions=(many,)))[0]
+
+    totals = collector.queries.overview(named_range("1h"))["totals"]
+
+    assert 20 * 10**9 == totals["count"]
+    assert collector.store.size_bytes() < 2_000_000
+
+
+def test_halves_of_characters_are_replaced_and_the_rest_is_kept(collector):
+    body = changed("transactions.0.name", "Controller/\ud800 caf\u00e9 \U0001f600")
+
+    status, _ = send(collector.url, collector.token, body)
+    names = [row["name"] for row in collector.queries.endpoints(named_range("1h"), "web")["rows"]]
+
+    assert 202 == status
+    assert "Controller/? café \U0001f600" in names
+
+
+def test_long_names_are_cut(collector):
+    status, _ = send(collector.url, collector.token, changed("transactions.0.name", "Controller/" + "n" * 100_000))
+    names = [row["name"] for row in collector.queries.endpoints(named_range("1h"), "web")["rows"]]
+
+    assert 202 == status
+    assert 500 == max(len(name) for name in names)
+
+
+def test_a_clock_that_is_an_hour_off_does_not_matter(collector):
+    for offset in (-3_600, 3_600):
+        assert 202 == send(collector.url, collector.token, report(end=time.time() + offset, number=offset + 9_999))[0]
+
+
+def test_a_body_of_the_largest_size_is_read(collector):
+    body = wire.encode(report(end=time.time()))
+    padded = body[:-1] + b" " * (MOST_BYTES - len(body)) + b"}"
+
+    assert MOST_BYTES == len(padded)
+    assert 202 == send(collector.url, collector.token, padded)[0]
+
+
+@pytest.mark.parametrize("size", [MOST_BYTES + 1, 9 * 1024 * 1024])
+def test_a_body_that_says_it_is_too_large_is_refused(collector, size):
+    status, answer = send(collector.url, collector.token, b" " * size)
+
+    assert (413, {"too large": 1}) == (status, rejected(collector))
+    assert str(MOST_BYTES) in reason(answer)
+
+
+def test_a_body_that_turns_out_too_large_is_refused(collector):
+    chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"  # of 1 MiB, in hexadecimal
+    answer = exchange(collector, head(collector, "Transfer-Encoding: chunked"), *[chunk] * 9, b"0\r\n\r\n")
+
+    assert (413, {"too large": 1}) == (answer.status, rejected(collector))
+
+
+def test_a_body_without_end_is_cut_off(collector):
+    chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
+    exchange(collector, head(collector, "Transfer-Encoding: chunked"), *[chunk] * 64)
+
+    assert {"too large": 1} == rejected(collector)
+    assert 202 == send(collector.url, collector.token, report(end=time.time()))[0]
+
+
+def test_a_chunked_report_is_accepted(collector):
+    body = wire.encode(report(end=time.time()))
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:1_000], body[1_000:1_001], body[1_001:]))
+
+    assert 202 == exchange(collector, head(collector, "Transfer-Encoding: chunked"), chunks, b"0\r\n\r\n").status
+
+
+@pytest.mark.parametrize("lines", [
+    ["Content-Length: -1"], ["Content-Length: many"], ["Content-Length: 1e3"], ["Content-Length: 2", "Content-Length: 3"],
+    ["Content-Length: " + "9" * 30], ["Transfer-Encoding: gzip"],
+])  # fmt: skip
+def test_a_length_that_makes_no_sense_is_refused(collector, capfd, lines):
+    answer = exchange(collector, head(collector, *lines), b"{}", then_end=True)
+
+    assert answer.status in (400, 413, 501)
+    assert "Traceback" not in capfd.readouterr().err
+    assert 0 == stored(collector)
+
+
+def test_a_chunk_that_is_none_ends_the_request(collector, capfd):
+    answer = exchange(collector, head(collector, "Transfer-Encoding: chunked"), b"zz\r\nhello\r\n")
+
+    assert 400 == answer.status
+    assert "nosniff" == answer.headers["x-content-type-options"]
+    assert "" == capfd.readouterr().err
+
+
+def test_a_chunk_that_is_none_after_the_answer_ends_the_connection_quietly(collector, capfd):
+    with socket.create_connection(("127.0.0.1", collector.port), timeout=20) as connection:
+        request = head(collector, "Transfer-Encoding: chunked", path="/login", method="POST").replace(
+            b"Connection: close\r\n", b""
+        )
+        connection.sendall(request + b"5\r\nhello\r\n")
+        received = b""
+        while not received.endswith(b"Method Not Allowed\n"):
+            received += connection.recv(65_536)
+        connection.sendall(b"zz\r\nno chunk\r\n")
+        rest = connection.recv(65_536)
+
+    assert (405, b"") == (parse(received).status, rest)
+    assert "" == capfd.readouterr().err
+
+
+def test_a_body_that_ends_too_early_is_refused(collector, capfd):
+    body = wire.encode(report(end=time.time()))
+    exchange(collector, head(collector, f"Content-Length: {len(body)}"), body[: len(body) // 2], then_end=True)
+    wait_for(lambda: rejected(collector))
+
+    assert {"truncated": 1} == rejected(collector)
+    assert (0, "") == (stored(collector), capfd.readouterr().err)
+
+
+def test_a_body_that_never_arrives_is_given_up(tmp_path: Path):
+    with Collector.running(state_dir=tmp_path, read_seconds=0.3) as collector:
+        answer = exchange(collector, head(collector, "Content-Length: 100"), b"{", patience=5)
+
+        assert (408, {"too slow": 1}) == (answer.status, rejected(collector))
+        assert "within 0.3 s" in reason(answer.body)
+
+
+@pytest.mark.parametrize("begun", [b"", b"POST /api/v1/rep", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+def test_a_request_that_never_arrives_is_given_up(tmp_path: Path, begun):
+    with Collector.running(state_dir=tmp_path, read_seconds=0.3) as collector:
+        started = time.monotonic()
+        answer = exchange(collector, begun, patience=5)
+
+        assert 0 == answer.status
+        assert 0.2 < time.monotonic() - started < 4
+
+
+def test_garbage_is_refused_without_a_word(collector, capfd):
+    answer = exchange(collector, random.Random(1).randbytes(5_000) + b"\r\n\r\n")
+    tls = exchange(collector, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100) + b"\r\n\r\n")
+
+    assert {400} == {answer.status, tls.status}
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "" == capfd.readouterr().err
+
+
+def test_many_idle_connections_do_not_keep_reports_out(collector, capfd):
+    idle = [socket.create_connection(("127.0.0.1", collector.port), timeout=10) for _ in range(300)]
+    try:
+        status, _ = send(collector.url, collector.token, report(end=time.time()))
+    finally:
+        for connection in idle:
+            connection.close()
+
+    assert (202, "") == (status, capfd.readouterr().err)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS"])
+def test_reports_are_posted(collector, method):
+    assert 405 == exchange(collector, head(collector, "Content-Length: 0", method=method)).status
+
+
+def test_a_store_that_is_damaged_while_it_serves_is_told_without_a_traceback(collector, capfd):
+    send(collector.url, collector.token, report(end=time.time()))
+    for path in collector.store.directory.glob("*.sqlite*"):
+        path.write_bytes(b"damaged " * (path.stat().st_size // 8))
+
+    status, body = send(collector.url, collector.token, report(end=time.time(), number=2))
+    shown = exchange(
+        collector, head(collector, method="GET", path="/api/v1/overview", token=collector.access.login_token)
+    )
+    page = exchange(
+        collector,
+        head(collector, f"Cookie: {collector.access.cookie_name}={collector.access.session}", method="GET", path="/"),
+    )
+    said = capfd.readouterr().err
+
+    assert [503, 503, 503] == [status, shown.status, page.status]
+    assert str(collector.store.directory) in reason(body)
+    assert str(collector.store.directory) in reason(shown.body)
+    assert "Traceback" not in said + page.body.decode()
+
+
+def wait_for(condition, seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

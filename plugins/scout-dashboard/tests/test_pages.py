@@ -1,0 +1,298 @@
+"""Every page over a real collector, without a browser: it is well-formed, escapes, and shows what its JSON says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import hostile_shop
+import known_shop
+import pytest
+from known_shop import CHECKOUT, MAIL, STATEMENT, TRACE_ID
+from payloads import PAYLOADS
+from visitor import Reader, Visitor, read, visitor_of
+
+from scout_dashboard.collector import Collector
+from scout_dashboard.formatting import count, decimal, duration, percent, rate
+
+PAGES = (
+    "/", "/?range=24h", "/endpoints", "/jobs", f"/endpoint?name={quote(CHECKOUT)}", f"/endpoint?name={quote(MAIL)}&sort=score",
+    f"/trace/{TRACE_ID}", "/plugins", "/health",
+)  # fmt: skip
+HOSTILE_PAGES = (
+    "/", "/endpoints", "/jobs", f"/trace/{hostile_shop.TRACE_ID}", "/plugins", "/health", f"/?app={quote(hostile_shop.APP)}",
+    *(f"/endpoint?name={quote(f'Controller/{payload}')}" for payload in PAYLOADS[:12]),
+)  # fmt: skip
+ELEMENTS = {
+    "html", "head", "meta", "title", "link", "script", "body", "a", "header", "nav", "svg", "path", "circle", "rect", "line", "text", "defs", "g", "use",
+    "details", "summary", "ul", "ol", "li", "button", "main", "div", "section", "h1", "h2", "h3", "p", "span", "b", "i", "dl", "dt",
+    "dd", "figure", "figcaption", "table", "thead", "tbody", "tr", "th", "td", "time", "code", "pre", "kbd", "abbr", "footer",
+    "dialog", "form", "label", "input", "output", "wbr",
+}  # fmt: skip
+SCRIPTS = {"/static/theme.js", "/static/main.js", "/static/vendor/uplot/uPlot.iife.min.js"}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
+    """Somebody who looks at the shop whose figures are known."""
+    with Collector.running(state_dir=tmp_path_factory.mktemp("shop")) as collector:
+        known_shop.fill(collector)
+        yield visitor_of(collector)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
+    """Somebody who looks at what an attacker reported."""
+    with Collector.running(state_dir=tmp_path_factory.mktemp("hostile")) as collector:
+        known_shop.send(collector, hostile_shop.report())
+        yield visitor_of(collector)
+
+
+@pytest.fixture
+def empty(collector: Collector) -> Visitor:
+    """Somebody who looks before any app reported."""
+    return visitor_of(collector)
+
+
+def assert_sound(page: Reader) -> None:
+    """Closed tags, ours alone, and nothing that the content security policy would have to stop."""
+    assert [] == page.problems
+    assert {element.tag for element in page.elements} <= ELEMENTS
+    for element in page.elements:
+        assert not [name for name in element.attributes if name.startswith("on") or name == "style"], element
+        assert not element.attributes.get("href", "").lower().startswith(("javascript:", "data:", "//", "http")), (
+            element
+        )
+        if element.tag == "script":
+            assert element.attributes.get("src") in SCRIPTS or element.attributes["type"] == "application/json"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_each_page_is_well_formed_and_has_nothing_inline(shop: Visitor, path: str) -> None:
+    assert_sound(shop.page(path))
+
+
+@pytest.mark.parametrize(
+    ("path", "command"),
+    [
+        ("/", "scout-core run -- python app.py"),
+        ("/endpoints", "scout-core demo"),
+        ("/jobs", 'scout_core.start(name="Shop")'),
+        ("/plugins", "scout-core plugins"),
+        ("/health", "scout-core run -- python app.py"),
+    ],
+)
+def test_each_page_without_data_is_well_formed_and_says_what_to_do(empty: Visitor, path: str, command: str) -> None:
+    page = empty.page(path)
+
+    assert_sound(page)
+    assert command in page.text
+
+
+def test_a_time_in_which_nothing_ran_leads_to_a_longer_one(shop: Visitor) -> None:
+    page = shop.page("/?from=1000000020&to=1000000620")
+
+    assert_sound(page)
+    assert "Nothing ran in this stretch of time" in page.text
+    assert "/?range=7d" in [element.attributes.get("href") for element in page.elements]
+    assert "mean" not in [element.attributes.get("id") for element in page.elements]
+
+
+@pytest.mark.parametrize("path", HOSTILE_PAGES)
+def test_no_text_of_a_report_becomes_an_element(hostile: Visitor, path: str) -> None:
+    assert_sound(hostile.page(path))
+
+
+def test_every_text_of_a_report_is_shown_as_it_is(hostile: Visitor) -> None:
+    trace = hostile.page(f"/trace/{hostile_shop.TRACE_ID}").text
+    plugins = hostile.page("/plugins").text
+    endpoints = hostile.page("/endpoints").text
+
+    for payload in PAYLOADS:
+        shown = " ".join(payload.split())
+        assert trace.count(shown) >= 6
+        assert plugins.count(shown) >= 9
+        assert shown in endpoints
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_a_bad_address_is_answered_with_its_own_text_as_text(hostile: Visitor, payload: str) -> None:
+    text = quote(payload, safe="")
+    trace = (
+        f"/trace/{text}" if not payload.endswith("/") else f"/trace/{text}x"
+    )  # the router takes a slash at the end away
+    for path in (
+        f"/endpoint?name={text}",
+        f"/?range={text}",
+        f"/?from={text}&to=1",
+        trace,
+        f"/endpoint?name={text}&sort={text}",
+    ):
+        status, _, html = hostile.ask(path)
+
+        assert status in (400, 404)
+        assert_sound(read(html))
+
+
+def test_overview_shows_the_figures_of_its_json(shop: Visitor) -> None:
+    page, facts = shop.page("/"), shop.facts("/overview")
+    totals = facts["totals"]
+
+    assert (900, 9, 100.0) == (totals["count"], totals["errors"], totals["mean_ms"])
+    for text in (
+        f"Mean {duration(totals['mean_ms'])}",
+        f"p50 {duration(totals['p50_ms'])}",
+        f"p95 {duration(totals['p95_ms'])}",
+        f"p99 {duration(totals['p99_ms'])}",
+        f"Throughput {rate(totals['throughput_per_minute'])} {count(totals['count'])} requests",
+        f"Errors {percent(totals['error_rate'])} 9 errors",
+        f"Apdex {decimal(totals['apdex'])}",
+    ):
+        assert text in page.text
+    assert "Mean 100 ms" in page.text
+    assert "Errors 1.0 % 9 errors" in page.text
+
+
+def test_charts_get_the_series_of_the_json(shop: Visitor) -> None:
+    start = shop.facts("/overview")["range"]["from"]
+    zoom = f"?from={start}&to={start + 3600}"  # fixed, as a minute may end between the two requests
+    _, _, html = shop.ask(f"/{zoom}")
+    block = json.loads(html.partition('id="series">')[2].partition("</script>")[0])
+    facts = shop.facts(f"/overview{zoom}")
+
+    assert (facts["range"], facts["series"]) == (block["range"], block["series"])
+    assert [{"name": "Controller", "css": "k-controller"}, {"name": "SQL", "css": "k-sql"}] == block["kinds"]
+
+
+@pytest.mark.parametrize(("path", "noun"), [("/endpoints", "endpoint"), ("/jobs", "job")])
+def test_the_lists_show_the_rows_of_their_json(shop: Visitor, path: str, noun: str) -> None:
+    page = shop.page(path)
+    (row,) = shop.facts(path)["rows"]
+
+    assert f"1 {noun} " in page.text
+    figures = [
+        row["label"], percent(row["share"]), duration(row["total_ms"]), rate(row["throughput_per_minute"]),
+        duration(row["mean_ms"]), duration(row["p95_ms"]), percent(row["error_rate"]),
+    ]  # fmt: skip
+    assert " ".join(map(str, figures)) in page.text
+
+
+def test_an_endpoint_shows_its_kinds_and_traces(shop: Visitor) -> None:
+    page = shop.page(f"/endpoint?name={quote(CHECKOUT)}")
+    facts = shop.facts(f"/endpoint?name={quote(CHECKOUT)}")
+
+    for kind in facts["kinds"]:
+        figures = percent(kind["share"]), duration(kind["mean_ms"]), decimal(kind["calls_per_transaction"])
+        assert " ".join(map(str, (kind["kind"], *figures))) in page.text
+    assert "SQL 50.0 % 50 ms 3.00" in page.text
+    assert "error 1.00 s 8 checkout_first 5.00 + percentile 1.40 + age 0.25 6.65" in page.text
+    assert f"/trace/{TRACE_ID}?" not in page.text
+    assert f"/trace/{TRACE_ID}" in [element.attributes.get("href") for element in page.elements]
+
+
+def test_a_trace_says_why_it_was_kept(shop: Visitor) -> None:
+    page = shop.page(f"/trace/{TRACE_ID}")
+
+    assert "Why kept score 6.65" in page.text
+    assert "checkout_first a plugin's policy 5.00" in page.text
+    assert "percentile how unusual its duration is for this name 1.40" in page.text
+    widths = [
+        element.attributes["width"]
+        for element in page.elements
+        if element.tag == "rect" and "height" in element.attributes
+    ]
+    assert ["75.188%", "21.053%", "3.759%"] == widths[:3]
+
+
+def test_a_trace_shows_timeline_summary_error_and_tags(shop: Visitor) -> None:
+    page = shop.page(f"/trace/{TRACE_ID}")
+    facts = shop.facts(f"/trace/{TRACE_ID}")
+
+    assert f"6 × SQL/Query {STATEMENT} 300 ms" in page.text
+    assert "HTTP/POST error http://pay.internal/v2 200 ms" in page.text
+    assert "shop.PaymentFailed no answer authorise shop/pay.py:88" in page.text
+    assert "items 3 plan gold" in page.text
+    assert "12 × SQL/Query, 34 ms" in page.text
+    for row in facts["summary"]:
+        figures = [
+            duration(row["exclusive_ms"]),
+            count(row["count"]),
+            duration(row["mean_ms"]),
+            duration(row["max_ms"]),
+        ]
+        text = [row["operation"], *([row["detail"]] if row["detail"] else []), *figures, duration(row["total_ms"])]
+        assert " ".join(map(str, text)) in page.text
+
+
+def test_plugins_show_each_state_in_words(shop: Visitor) -> None:
+    page = shop.page("/plugins").text
+
+    for state in "active", "waiting", "disabled", "skipped", "failed", "quarantined":
+        assert state in page
+    assert (
+        "flask 0.1.0 active flask 3.1.3 (>=2.2,<4) not found: flask:Flask.gone: Flask has no attribute 'gone'" in page
+    )
+    assert "1 18,000 3.1 µs 0" in page
+    assert "last error: KeyError: 'plan' (team_policy.py:22 in score_transaction)" in page
+    assert "4 plugins need a look" in page
+
+
+def test_health_shows_the_equation_of_its_json(shop: Visitor) -> None:
+    page, facts = shop.page("/health").text, shop.facts("/health")
+    (process,) = facts["processes"]
+    counters = process["counters"]["collector"]
+    dropped = sum(counters["dropped"].values())
+
+    assert counters["finished"] == counters["exported"] + counters["queued"] + dropped
+    assert (
+        f"collector {count(counters['finished'])} finished = {count(counters['exported'])} exported + 3 queued + "
+        f"{count(dropped)} dropped {counters['dropped']['inbox full']} lost adds up"
+    ) in page
+    assert (
+        f"inbox full {counters['dropped']['inbox full']} lost ignored {counters['dropped']['ignored']} by choice"
+        in page
+    )
+    assert "Reports 20 none came twice Transactions 901 in those reports" in page
+
+
+def test_links_take_app_and_range_along(shop: Visitor) -> None:
+    page = shop.page("/?range=6h&app=Shop")
+    hrefs = [element.attributes.get("href", "") for element in page.elements]
+
+    assert "/endpoints?app=Shop&range=6h" in hrefs
+    assert f"/endpoint?name={quote(CHECKOUT, safe='')}&app=Shop&range=6h" in hrefs
+    assert "/?range=24h&app=Shop" in hrefs
+    assert "/api/v1/overview?range=6h&app=Shop" in hrefs
+
+
+def test_a_zoom_has_a_way_back_and_is_not_live(shop: Visitor) -> None:
+    start = shop.facts("/overview")["range"]["from"]
+    zoomed = shop.page(f"/?range=1h&from={start}&to={start + 3600}")
+
+    assert ["/?range=1h"] == [
+        each.attributes["href"] for each in zoomed.elements if each.attributes.get("id") == "unzoom"
+    ]
+    assert not [each for each in zoomed.elements if "data-pulse" in each.attributes]
+    assert [each for each in shop.page("/").elements if "data-pulse" in each.attributes]
+
+
+def test_what_is_not_there_is_said_in_words(shop: Visitor) -> None:
+    assert "no trace 'nope' is stored" in read(shop.ask("/trace/nope")[2]).text
+    assert "use one of 15m, 1h, 6h, 24h, 7d" in read(shop.ask("/?range=2y")[2]).text
+    assert "it never ran, or too long ago" in read(shop.ask("/endpoint?name=Controller/never")[2]).text
+
+
+def test_a_stranger_sees_neither_data_nor_pages(shop: Visitor) -> None:
+    stranger = Visitor(shop.collector)
+    for path in PAGES:
+        status, _, html = stranger.ask(path)
+
+        assert 401 == status
+        assert_sound(read(html))
+        assert "checkout" not in html
+        assert "/endpoints" not in html
+    status, _, html = stranger.ask("/login?token=wrong")
+    assert 403 == status
+    assert "wrong" in read(html).text
+    assert "token=wrong" not in html

@@ -1,0 +1,356 @@
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+from sample_reports import process, report, reports
+
+from scout_core.measuring.histogram import Histogram
+from scout_core.measuring.report import Report
+from scout_dashboard.errors import StoreError
+from scout_dashboard.ranges import zoomed_range
+from scout_dashboard.store import Store, files
+from scout_dashboard.store.figures import by_name, by_step
+from scout_dashboard.store.kept import find_trace, list_traces
+from scout_dashboard.store.levels import LEVELS, cover, level_for
+from scout_dashboard.store.sums import Sums, merged_histogram, pack_histogram, sums_of, sums_of_row
+
+MIDNIGHT = float(int(time.time()) // 86_400 * 86_400)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "data")
+    yield opened
+    opened.close()
+
+
+def total(store: Store, start: float, end: float, *, name: str | None = None, web: bool = True) -> Sums:
+    whole = Sums()
+    for sums in by_step(store.reader, zoomed_range(start, end), web=web, name=name).values():
+        whole.add(sums)
+    return whole
+
+
+def expected(sent: list[Report], name: str) -> Sums:
+    whole = Sums()
+    for each in sent:
+        for metrics in each.transactions:
+            if metrics.name == name:
+                whole.add(sums_of(metrics))
+    return whole
+
+
+def same(one: Sums, other: Sums) -> bool:
+    exact = [one.count, one.errors, one.queued, one.durations] == [
+        other.count,
+        other.errors,
+        other.queued,
+        other.durations,
+    ]
+    kinds = {kind: (each.count, each.errors) for kind, each in one.kinds.items()}
+    return (
+        exact
+        and kinds == {kind: (each.count, each.errors) for kind, each in other.kinds.items()}
+        and one.total == pytest.approx(other.total)
+        and one.queue_time == pytest.approx(other.queue_time)
+        and all(each.exclusive == pytest.approx(other.kinds[kind].exclusive) for kind, each in one.kinds.items())
+    )
+
+
+def test_what_was_reported_can_be_read_again_exactly(store):
+    sent = list(reports(until=MIDNIGHT + 7_000, minutes=300))
+    for each in sent:
+        assert store.apply(each, now=MIDNIGHT + 7_000)
+
+    read = total(store, MIDNIGHT - 86_400, MIDNIGHT + 86_400, name="Controller/shop.checkout")
+
+    assert same(expected(sent, "Controller/shop.checkout"), read)
+    assert (
+        sum(each.count for r in sent for each in r.transactions if each.name.startswith("Job/"))
+        == total(store, MIDNIGHT - 86_400, MIDNIGHT + 86_400, web=False).count
+    )
+
+
+def test_every_level_holds_the_same_sums(store):
+    for each in reports(until=MIDNIGHT + 3_600, minutes=120):
+        store.apply(each, now=MIDNIGHT + 3_600)
+
+    rows = store.reader.rows(
+        "metrics", "SELECT level, sum(count), sum(errors), total(total) FROM rollup GROUP BY level ORDER BY level"
+    )
+    levels = [level for level, *_ in rows]
+    figures = {(day, count, errors, round(seconds, 3)) for day, (_, count, errors, seconds) in enumerate_days(rows)}
+
+    assert [*LEVELS, *LEVELS] == levels
+    assert len(figures) == 2
+
+
+def enumerate_days(rows):
+    return [(index // len(LEVELS), row) for index, row in enumerate(rows)]
+
+
+@pytest.mark.parametrize("step", [60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400])
+def test_a_step_is_read_from_slices_that_fit_into_it(step):
+    assert 0 == step % level_for(step)
+
+
+@given(st.integers(0, 40 * 1_440), st.integers(1, 40 * 1_440))
+def test_slices_cover_a_stretch_without_gap_or_overlap(start, minutes):
+    start, end = start * 60, (start + minutes) * 60
+    slices = cover(start, end)
+    edges = [start, *(edge for _, first, last in slices for edge in (first, last)), end]
+
+    assert edges[0::2] == edges[1::2]
+    assert all(first % level == 0 and last % level == 0 and first < last for level, first, last in slices)
+    assert 60 >= sum((last - first) // level for level, first, last in slices if level < 86_400)
+
+
+@given(st.dictionaries(st.integers(-5_000, 5_000), st.integers(1, 2**62), max_size=300))
+def test_a_histogram_survives_packing(buckets):
+    assert Histogram(dict(buckets)) == merged_histogram([pack_histogram(Histogram(dict(buckets)))])
+
+
+@given(st.lists(st.dictionaries(st.integers(-800, 600), st.integers(1, 70_000), max_size=30), max_size=6))
+def test_packed_histograms_add_up(several):
+    whole = Histogram()
+    for buckets in several:
+        whole.merge(Histogram(dict(buckets)))
+
+    assert whole == merged_histogram([pack_histogram(Histogram(dict(buckets))) for buckets in several])
+
+
+def test_sums_survive_a_row_of_the_store():
+    sums = expected([report(end=MIDNIGHT)], "Controller/shop.home")
+
+    assert sums == sums_of_row(sums.as_row())
+
+
+def test_a_report_that_comes_twice_is_counted_once(tmp_path):
+    once = report(end=MIDNIGHT + 90)
+    for _ in range(2):  # also by a collector that was started again
+        store = Store(tmp_path / "data")
+        fresh = [store.apply(once, now=MIDNIGHT + 90) for _ in range(2)]
+        counted = total(store, MIDNIGHT, MIDNIGHT + 3_600)
+        kept = list_traces(store.reader, zoomed_range(MIDNIGHT, MIDNIGHT + 3_600), order="newest", limit=99)
+        store.close()
+
+    assert [False, False] == fresh
+    assert sum(each.count for each in once.transactions if each.name.startswith("Controller/")) == counted.count
+    assert len(once.traces) == len(kept)
+
+
+def test_a_period_that_crosses_midnight_belongs_to_the_minute_of_its_end(store):
+    crossing = evolve(report(end=MIDNIGHT + 30), start=MIDNIGHT - 30)
+    at_midnight = report(end=MIDNIGHT, number=2)
+    for each in (crossing, at_midnight):
+        store.apply(each, now=MIDNIGHT + 60)
+
+    steps = by_step(store.reader, zoomed_range(MIDNIGHT - 1_800, MIDNIGHT + 1_800), web=True)
+
+    assert [MIDNIGHT] == list(steps)
+    assert [files.day_of(MIDNIGHT)] == files.days(store.directory, "metrics")
+    assert 0 == total(store, MIDNIGHT - 3_600, MIDNIGHT).count
+
+
+def test_a_range_over_two_days_reads_both_files(store):
+    sent = [report(end=MIDNIGHT - 90, number=1), report(end=MIDNIGHT + 90, number=2)]
+    for each in sent:
+        store.apply(each, now=MIDNIGHT + 90)
+
+    ranked = by_name(store.reader, zoomed_range(MIDNIGHT - 3_600, MIDNIGHT + 3_600), web=True)
+
+    assert expected(sent, "Controller/shop.home").count == ranked["Controller/shop.home"].count
+    assert 2 == len(files.days(store.directory, "metrics")) == len(files.days(store.directory, "traces"))
+
+
+def test_a_late_report_does_not_hide_what_a_process_said_since(store):
+    older, newer = report(end=MIDNIGHT + 60, number=1), report(end=MIDNIGHT + 120, number=2)
+    newer = evolve(newer, process=evolve(newer.process, revision="newer"))
+    for each in (newer, older):
+        store.apply(each, now=MIDNIGHT + 120)
+
+    assert [(MIDNIGHT + 120, 1)] == store.reader.rows("metrics", "SELECT seen, facts LIKE '%\"newer\"%' FROM process")
+
+
+def test_a_trace_can_be_read_again_exactly(store):
+    sent = report(end=MIDNIGHT + 60)
+    store.apply(sent, now=MIDNIGHT + 60)
+
+    found = [find_trace(store.reader, trace.id) for trace in sent.traces]
+
+    assert list(sent.traces) == [trace for _, trace in found]
+    assert find_trace(store.reader, "0" * 16) is None
+
+
+def test_more_kinds_than_fit_a_row_are_summed_as_other(store):
+    base = report(end=MIDNIGHT + 60)
+    one = base.transactions[0]
+    kind = one.kinds["SQL"]
+    many = evolve(one, kinds={f"Kind{n}": kind for n in range(200)})
+    store.apply(evolve(base, transactions=(many,)), now=MIDNIGHT + 60)
+
+    read = total(store, MIDNIGHT, MIDNIGHT + 3_600)
+
+    assert 65 == len(read.kinds)
+    assert kind.count * 200 == sum(each.count for each in read.kinds.values())
+
+
+def test_days_past_their_retention_are_removed_even_while_they_are_read(tmp_path):
+    store = Store(tmp_path / "data", retention_days=3, trace_retention_days=1)
+    today = files.day_of(MIDNIGHT)
+    for age in range(4):
+        store.apply(report(end=MIDNIGHT - age * 86_400 + 60, number=age + 1), now=MIDNIGHT - age * 86_400 + 60)
+    everything = zoomed_range(MIDNIGHT - 10 * 86_400, MIDNIGHT + 3 * 86_400)
+    before = len(by_step(store.reader, everything, web=True))  # the reader has them all open now
+
+    store.tidy(MIDNIGHT + 86_400)
+    after = len(by_step(store.reader, everything, web=True))
+    days = {kind: files.days(store.directory, kind) for kind in files.KINDS}
+    store.close()
+
+    assert (4, 3) == (before, after)
+    assert {"metrics": [today - 2, today - 1, today], "traces": [today]} == days
+    assert [] == [name for name in os.listdir(tmp_path / "data") if name.endswith(("-wal", "-shm"))]
+
+
+def test_a_report_from_before_the_retention_of_traces_brings_its_figures_alone(store):
+    old = report(end=MIDNIGHT - 20 * 86_400 + 60)
+    store.apply(old, now=MIDNIGHT)
+
+    assert [] == files.days(store.directory, "traces")
+    assert [files.day_of(MIDNIGHT) - 20] == files.days(store.directory, "metrics")
+
+
+def test_a_directory_belongs_to_one_store_at_a_time(tmp_path):
+    store = Store(tmp_path / "data")
+    store.lock.tell("http://127.0.0.1:7600")
+    with pytest.raises(
+        StoreError, match=rf"in use by the collector with pid {os.getpid()} at http://127.0.0.1:7600, started"
+    ):
+        Store(tmp_path / "data")
+    store.close()
+
+    Store(tmp_path / "data").close()
+
+
+def test_files_are_for_this_user_alone(store):
+    store.apply(report(end=MIDNIGHT), now=MIDNIGHT)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in store.directory.iterdir()}
+
+    assert 0o700 == stat.S_IMODE(store.directory.stat().st_mode)
+    assert {0o600} == set(modes.values()), modes
+
+
+def test_a_directory_that_others_can_write_to_is_refused(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(0o777)
+    with pytest.raises(StoreError, match="others can write to it; choose another with --data-dir"):
+        Store(tmp_path / "data")
+
+
+def test_a_file_where_the_directory_should_be_is_refused(tmp_path):
+    (tmp_path / "data").write_text("")
+    with pytest.raises(StoreError, match="cannot keep data in .*data: .*choose another with --data-dir"):
+        Store(tmp_path / "data")
+
+
+def test_a_file_of_another_version_is_named_and_left_alone(tmp_path):
+    store = Store(tmp_path / "data")
+    store.apply(report(end=MIDNIGHT), now=MIDNIGHT)
+    path = files.path_of(store.directory, "metrics", files.day_of(MIDNIGHT))
+    store.close()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+    with pytest.raises(StoreError, match=rf"{path} has schema 99, this scout-dashboard reads 1"):
+        Store(tmp_path / "data")
+
+    assert path.exists()
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    Store(tmp_path / "data").close()
+    path = files.path_of(tmp_path / "data", "traces", files.day_of(MIDNIGHT))
+    path.write_bytes(random.Random(1).randbytes(20_000))
+
+    with pytest.raises(StoreError, match=rf"{path} is damaged .*move it away"):
+        Store(tmp_path / "data")
+
+
+def test_a_file_that_was_left_empty_is_used(tmp_path):
+    Store(tmp_path / "data").close()
+    files.path_of(tmp_path / "data", "metrics", files.day_of(MIDNIGHT)).touch(0o600)
+    store = Store(tmp_path / "data")
+    nothing = total(store, MIDNIGHT, MIDNIGHT + 3_600).count
+    store.apply(report(end=MIDNIGHT + 60), now=MIDNIGHT + 60)
+    something = total(store, MIDNIGHT, MIDNIGHT + 3_600).count
+    store.close()
+
+    assert 0 == nothing < something
+
+
+def test_a_report_that_fails_half_way_leaves_nothing_and_may_come_again(store):
+    first, second = report(end=MIDNIGHT + 60, number=1), report(end=MIDNIGHT + 120, number=2)
+    store.apply(first, now=MIDNIGHT + 120)
+    before = total(store, MIDNIGHT, MIDNIGHT + 3_600)
+    breaker = sqlite3.connect(files.path_of(store.directory, "metrics", files.day_of(MIDNIGHT)))
+    breaker.execute(
+        "CREATE TRIGGER breaks BEFORE INSERT ON rollup WHEN new.series > 5 BEGIN SELECT raise(ABORT, 'broken on purpose'); END"
+    )
+    breaker.commit()
+
+    with pytest.raises(StoreError, match="broken on purpose"):
+        store.apply(second, now=MIDNIGHT + 120)
+    between = total(store, MIDNIGHT, MIDNIGHT + 3_600)
+    breaker.execute("DROP TRIGGER breaks")
+    breaker.commit()
+    breaker.close()
+    is_new = store.apply(second, now=MIDNIGHT + 120)
+    kept = list_traces(store.reader, zoomed_range(MIDNIGHT, MIDNIGHT + 3_600), order="newest", limit=99)
+
+    assert before == between
+    assert is_new
+    assert same(
+        expected([first, second], "Controller/shop.home"),
+        total(store, MIDNIGHT, MIDNIGHT + 3_600, name="Controller/shop.home"),
+    )
+    assert len(first.traces) + len(second.traces) == len(kept)
+
+
+def test_an_application_that_uses_a_reserved_looking_name_gets_its_own_row(store):
+    base = report(end=MIDNIGHT + 60)
+    nameless = evolve(base.transactions[0], name="")
+    store.apply(evolve(base, transactions=(nameless, base.transactions[1])), now=MIDNIGHT + 60)
+
+    assert {"": nameless.count} == {
+        name: each.count
+        for name, each in by_name(store.reader, zoomed_range(MIDNIGHT, MIDNIGHT + 3_600), web=False).items()
+    }
+    assert base.transactions[1].count == total(store, MIDNIGHT, MIDNIGHT + 3_600).count
+
+
+def test_applications_are_kept_apart(store):
+    shop, blog = report(end=MIDNIGHT + 60), report(end=MIDNIGHT + 60, app="Blog", instance="b" * 16)
+    for each in (shop, blog):
+        store.apply(each, now=MIDNIGHT + 60)
+    when = zoomed_range(MIDNIGHT, MIDNIGHT + 3_600)
+
+    counts = {
+        app: sum(each.count for each in by_name(store.reader, evolve(when, app=app), web=True).values())
+        for app in ("Shop", "Blog", None)
+    }
+
+    assert process("Blog", started=0).app in {app.name for app in store.reader.apps()}
+    assert counts[None] == counts["Shop"] + counts["Blog"]
+    assert counts["Shop"] != counts["Blog"]

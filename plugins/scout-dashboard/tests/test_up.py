@@ -1,0 +1,480 @@
+"""``scout-core up`` as a process of its own, on real sockets, with real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import resource
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from attrs import define, evolve
+from sample_reports import report, send
+
+from scout_core.measuring.report import Report
+from scout_core.sending.rendezvous import CollectorAddress, locate
+from scout_dashboard.access import LOGIN_FILE
+from scout_dashboard.store import Store
+
+PATIENCE = 30.0
+
+
+@define
+class Up:
+    """A running command."""
+
+    process: subprocess.Popen[str]
+    state_dir: Path
+
+    @property
+    def address(self) -> CollectorAddress:
+        """Where it said that it listens."""
+        return wait_for(lambda: locate(self.state_dir), alive=self.process)
+
+    def health(self) -> dict:
+        """The health page's facts."""
+        return self.ask("health")
+
+    def ask(self, path: str) -> dict:
+        """One answer of the API."""
+        from urllib.request import Request
+
+        token = (self.state_dir / LOGIN_FILE).read_text()
+        with urlopen(
+            Request(f"{self.address.url}/api/v1/{path}", headers={"Authorization": f"Bearer {token}"}), timeout=10
+        ) as answer:
+            return json.load(answer)
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
+        """Exit code, standard output and error."""
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, out, err
+
+
+@contextmanager
+def up(
+    tmp_path: Path,
+    *arguments: str,
+    state: str = "state",
+    ready: bool = True,
+    env: dict[str, str] | None = None,
+    before: Sequence[str] = (),
+    stdin: int | None = None,
+) -> Iterator[Up]:
+    """The command with a state directory of its own; killed at the end if it still runs."""
+    state_dir = tmp_path / state
+    command = [*before, sys.executable, "-m", "scout_core", "up", "--state-dir", str(state_dir), *arguments]
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("SCOUT_")}
+    process = subprocess.Popen(
+        command,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**clean, **(env or {})},
+    )
+    try:
+        running = Up(process, state_dir)
+        if ready:
+            assert running.address
+        yield running
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def refused(
+    tmp_path: Path, *arguments: str, state: str = "state", env: dict[str, str] | None = None
+) -> tuple[int, str]:
+    """Exit code and standard error of a command that does not start."""
+    with up(tmp_path, *arguments, state=state, ready=False, env=env) as running:
+        _, err = running.process.communicate(timeout=PATIENCE)
+        return running.process.returncode, err
+
+
+def wait_for(condition: Callable[[], object], *, alive: subprocess.Popen[str] | None = None):
+    """What the condition gives once it gives something."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert alive is None or alive.poll() is None, alive.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+def test_it_prints_the_link_that_lets_in_and_where_data_is(tmp_path):
+    with up(tmp_path) as running:
+        url = running.address.url
+        code, out, err = running.end()
+
+    assert (0, "") == (code, err)
+    assert re.search(rf"{re.escape(url)}/login\?token=\S{{43}}", out)
+    assert str(tmp_path / "state" / "data") in out
+    assert "figures 30 days, traces 7 days" in out
+    assert "Ctrl-C" in out
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_it_in_order_within_two_seconds(tmp_path, number):
+    with (
+        up(tmp_path) as running,
+        socket.create_connection(("127.0.0.1", int(running.address.url.rpartition(":")[2]))) as idle,
+    ):
+        assert 202 == send(running.address.url, running.address.token, report(end=time.time()))[0]
+        started = time.monotonic()
+        code, out, err = running.end(number)
+        taken = time.monotonic() - started
+        idle.close()
+
+    assert (0, "") == (code, err)
+    assert "Traceback" not in out
+    assert taken < 2.5
+    assert locate(tmp_path / "state") is None
+    assert [] == [path.name for path in (tmp_path / "state" / "data").iterdir() if path.name.endswith(("-wal", "-shm"))]
+
+
+def test_what_was_accepted_is_there_after_a_restart(tmp_path):
+    sent = report(end=time.time())
+    with up(tmp_path) as running:
+        first = running.address
+        assert 202 == send(first.url, first.token, sent)[0]
+        running.end()
+    with up(tmp_path) as running:
+        assert (
+            sum(each.count for each in sent.transactions if each.name.startswith("Controller/"))
+            == running.ask("overview")["totals"]["count"]
+        )
+        assert first.token == running.address.token
+        assert {"duplicate": True}.items() <= json.loads(send(running.address.url, first.token, sent)[1]).items()
+
+
+def test_a_second_one_says_who_has_the_data(tmp_path):
+    with up(tmp_path) as running:
+        code, err = refused(tmp_path)
+        url, pid = running.address.url, running.process.pid
+
+    assert 1 == code
+    assert f"is in use by the collector with pid {pid} at {url}, started" in err
+    assert (1, "scout-core: ") == (err.count("\n"), err[:12])
+
+
+def test_the_data_directory_is_free_after_a_kill(tmp_path):
+    with up(tmp_path) as running:
+        running.end(signal.SIGKILL)
+    (tmp_path / "state" / "collector.json").unlink()
+    with up(tmp_path) as running:
+        assert 202 == send(running.address.url, running.address.token, report(end=time.time()))[0]
+
+
+def test_a_port_that_is_taken_is_an_error_when_it_was_asked_for(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, err = refused(tmp_path, "--port", str(port))
+
+    assert 2 == code
+    assert f"port {port} is in use by another program" in err
+    assert "Traceback" not in err
+
+
+def test_a_port_that_was_asked_for_is_used(tmp_path):
+    port = free_port()
+    with up(tmp_path, "--port", str(port)) as running:
+        assert f"http://127.0.0.1:{port}" == running.address.url
+
+
+def test_two_without_a_port_get_two(tmp_path):
+    """One of them may have 7600, if nobody else on this machine has."""
+    with up(tmp_path, state="one") as one, up(tmp_path, state="two") as two:
+        assert one.address.url != two.address.url
+        _, out, err = two.end()
+
+    assert "port 7600 is in use by another program: taking a free one" in err
+    assert two.state_dir.name in out
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1"])
+def test_other_machines_are_not_served(tmp_path, host):
+    code, err = refused(tmp_path, "--host", host)
+
+    assert (1, 1) == (code, err.count("\n"))
+    assert f"cannot listen on {host}: the dashboard serves this machine alone" in err
+
+
+@pytest.mark.parametrize("option", ["--state-dir", "--data-dir"])
+def test_a_directory_that_cannot_be_made_is_one_clear_line(tmp_path, option):
+    (tmp_path / "file").write_text("")
+    code, err = refused(tmp_path, option, str(tmp_path / "file" / "data"))
+
+    assert (1, 1) == (code, err.count("\n"))
+    assert f"{tmp_path / 'file' / 'data'}: Not a directory" in err
+
+
+def test_a_data_file_that_cannot_be_read_is_one_clear_line(tmp_path):
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data" / "metrics-2026-11-21.sqlite").write_bytes(b"no database at all " * 100)
+    code, err = refused(tmp_path, "--data-dir", str(tmp_path / "data"))
+
+    assert (1, 1) == (code, err.count("\n"))
+    assert "metrics-2026-11-21.sqlite is damaged" in err
+
+
+def test_options_come_from_the_environment_and_the_command_line_wins(tmp_path):
+    env = {
+        "SCOUT_DASHBOARD_RETENTION_DAYS": "5",
+        "SCOUT_DASHBOARD_TRACE_RETENTION_DAYS": "2",
+        "SCOUT_DASHBOARD_DATA_DIR": str(tmp_path / "d"),
+    }
+    with up(tmp_path, "--trace-retention-days", "3", env=env) as running:
+        store = running.health()["store"]
+
+    assert {"path": str(tmp_path / "d"), "retention_days": 5, "trace_retention_days": 3} == store
+
+
+APP = """
+import os, sys
+from scout_core import span, transaction
+
+print("out", os.environ["SCOUT_STATE_DIR"])
+print("err", file=sys.stderr)
+for n in range(20):
+    with transaction("Controller/app.home", n=n):
+        with span("SQL/Query", statement="SELECT name FROM user WHERE id = 7"):
+            pass
+sys.exit(3)
+"""
+
+
+def test_an_application_runs_beside_it_and_its_last_report_arrives(tmp_path):
+    (tmp_path / "app.py").write_text(APP)
+    with up(tmp_path, "--", sys.executable, "app.py", ready=False) as running:
+        out, err = running.process.communicate(timeout=PATIENCE)
+        code = running.process.returncode
+    store = Store(tmp_path / "state" / "data")
+    counted = store.reader.rows(
+        "metrics",
+        "SELECT sum(count) FROM rollup JOIN series ON series = id WHERE level = 60 AND name = 'Controller/app.home'",
+    )
+    kept = store.reader.rows("traces", "SELECT name FROM trace")
+    store.close()
+
+    assert (3, f"out {tmp_path / 'state'}\n") == (code, out)
+    assert {"err"} < set(err.splitlines())
+    assert "/login?token=" in err
+    assert [(20,)] == counted
+    assert [("Controller/app.home",)] == kept
+
+
+WAITING = """
+import pathlib, signal, sys
+
+def ended(number, frame):
+    print("got", number)
+    sys.exit(7)
+
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, ended)
+pathlib.Path("ready").touch()
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_is_the_application_s(tmp_path, number):
+    (tmp_path / "app.py").write_text(WAITING)
+    with up(tmp_path, "--", sys.executable, "app.py") as running:
+        wait_for((tmp_path / "ready").exists, alive=running.process)
+        code, out, _ = running.end(number)
+
+    assert (7, f"got {int(number)}\n") == (code, out)
+    assert locate(tmp_path / "state") is None
+
+
+TERMINAL = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"
+
+
+def test_ctrl_c_in_a_terminal_reaches_the_application_once(tmp_path):
+    """The terminal sends it to both: the application ends in order, and its exit code is that of the command."""
+    (tmp_path / "app.py").write_text(
+        WAITING.replace("    sys.exit(7)\n", "    signal.alarm(1)\n").replace(
+            "signal.pause()", "while True: signal.pause()"
+        )
+    )
+    with up(
+        tmp_path, "--", sys.executable, "-u", "app.py", before=[sys.executable, "-c", TERMINAL], stdin=subprocess.PIPE
+    ) as running:
+        wait_for((tmp_path / "ready").exists, alive=running.process)
+        out, _ = running.process.communicate("\x03", timeout=PATIENCE)
+
+    assert 1 == out.count("got 2")
+    assert 128 + signal.SIGALRM == running.process.returncode
+
+
+def test_it_ends_in_time_while_reports_are_under_way(tmp_path):
+    with up(tmp_path) as running:
+        port = int(running.address.url.rpartition(":")[2])
+        head = f"POST /api/v1/reports HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {running.address.token}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", port)) as slow:
+            slow.sendall(head.encode() + b"{")
+            assert running.health()
+            started = time.monotonic()
+            code, _, err = running.end()
+            taken = time.monotonic() - started
+
+    assert (0, "") == (code, err)
+    assert taken < 3
+
+
+def test_a_killed_application_ends_it_as_a_shell_would_tell(tmp_path):
+    (tmp_path / "app.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    with up(tmp_path, "--", sys.executable, "app.py", ready=False) as running:
+        running.process.communicate(timeout=PATIENCE)
+
+    assert 137 == running.process.returncode
+
+
+def test_an_application_that_is_not_there_is_one_clear_line(tmp_path):
+    with up(tmp_path, "--", "no-such-program-anywhere", ready=False) as running:
+        _, err = running.process.communicate(timeout=PATIENCE)
+
+    assert 127 == running.process.returncode
+    assert err.endswith("scout-core: cannot run 'no-such-program-anywhere': No such file or directory\n")
+
+
+def test_killed_at_any_moment_it_loses_nothing_that_it_accepted(tmp_path):
+    """Every report is sent until it is accepted, across five kills; then each must be counted exactly once."""
+    dice = random.Random(2026)
+    now = time.time()
+    waiting = [evolve(report(end=now - n, number=n + 1, traces=2), id=f"killed-{n}") for n in range(300)]
+    everything, accepted = list(waiting), []
+    for kill in range(6):
+        with up(tmp_path) as running:
+            address = running.address
+            last = kill == 5
+            until = time.monotonic() + (PATIENCE if last else dice.uniform(0.02, 0.35))
+            while waiting and time.monotonic() < until:
+                assert is_accepted(address, waiting[0])
+                accepted.append(waiting.pop(0))
+            if not last:
+                kill_while_it_writes(running, waiting[:20])
+                (tmp_path / "state" / "collector.json").unlink()
+        assert {"ok"} == integrity(tmp_path / "state" / "data")
+        assert {each.id for each in accepted} <= ids(tmp_path / "state" / "data")
+
+    assert [] == waiting
+    assert {each.id for each in everything} == ids(tmp_path / "state" / "data")
+    assert {sum(each.count for r in everything for each in r.transactions) * 2} == counts(tmp_path / "state" / "data")
+    assert {trace.id for r in everything for trace in r.traces} == trace_ids(tmp_path / "state" / "data")
+
+
+def is_accepted(address: CollectorAddress, one: Report) -> bool:
+    return send(address.url, address.token, one)[0] == 202
+
+
+def kill_while_it_writes(running: Up, reports: list[Report]) -> None:
+    """Leave reports under way, then kill; what becomes of them is open, so they are sent again later."""
+    from threading import Thread
+
+    def post(each: Report) -> None:
+        try:
+            send(running.address.url, running.address.token, each)
+        except (URLError, OSError, AssertionError):
+            return  # killed
+
+    threads = [Thread(target=post, args=(each,)) for each in reports]
+    address = running.address
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: address and threads[0].ident)
+    running.end(signal.SIGKILL)
+    for thread in threads:
+        thread.join()
+
+
+def each_file(data: Path, sql: str, pattern: str = "*.sqlite") -> list:
+    found = []
+    for path in sorted(data.glob(pattern)):
+        connection = sqlite3.connect(path)
+        found += connection.execute(sql).fetchall()
+        connection.close()
+    return found
+
+
+def integrity(data: Path) -> set[str]:
+    return {text for (text,) in each_file(data, "PRAGMA integrity_check")}
+
+
+def ids(data: Path) -> set[str]:
+    return {text for (text,) in each_file(data, "SELECT id FROM report", "metrics-*.sqlite")}
+
+
+def trace_ids(data: Path) -> set[str]:
+    return {text for (text,) in each_file(data, "SELECT id FROM trace", "traces-*.sqlite")}
+
+
+def counts(data: Path) -> set[int]:
+    """The sum of all transactions, names and totals together, on each level: one number when they agree."""
+    levels: dict[int, int] = {}
+    for level, count in each_file(data, "SELECT level, sum(count) FROM rollup GROUP BY level", "metrics-*.sqlite"):
+        levels[level] = levels.get(level, 0) + count
+    return set(levels.values())
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="not on this system: a limit for another process")
+def test_a_full_disk_is_said_and_survived(tmp_path):
+    """A limit on the size of files stands for the disk: writing fails in the same place."""
+    with up(tmp_path) as running:
+        address = running.address
+        before = report(end=time.time(), number=1)
+        assert is_accepted(address, before)
+        biggest = max(path.stat().st_size for path in (tmp_path / "state" / "data").iterdir())
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (biggest + 20_000, resource.RLIM_INFINITY))
+
+        more = [evolve(report(end=time.time(), number=n, traces=10), id=f"full-{n}") for n in range(2, 40)]
+        answers = [(each, *send(address.url, address.token, each)) for each in more]
+        full = running.health()["collector"]
+        shown = running.ask("overview")["totals"]["count"]
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        again = [is_accepted(address, each) for each, status, _ in answers if status == 507]
+        healed = running.health()["collector"]
+        code, _, err = running.end()
+
+    accepted = [before, *(each for each, status, _ in answers if status == 202)]
+    refusals = [json.loads(body)["error"] for _, status, body in answers if status == 507]
+    assert {202, 507} >= {status for _, status, _ in answers}
+    assert len(refusals) > 5
+    assert f"cannot write to {tmp_path / 'state' / 'data'}" in refusals[0]
+    assert (len(refusals), True) == (full["rejected"]["store full"], "free some space" in full["problem"])
+    assert web_count(accepted) == shown
+    assert [True] * len(refusals) == again
+    assert healed["problem"] is None
+    assert (0, "") == (code, err)
+    assert {"ok"} == integrity(tmp_path / "state" / "data")
+    assert {sum(each.count for r in [before, *more] for each in r.transactions) * 2} == counts(
+        tmp_path / "state" / "data"
+    )
+
+
+def web_count(sent: list[Report]) -> int:
+    return sum(each.count for r in sent for each in r.transactions if each.name.startswith("Controller/"))
