@@ -1,0 +1,66 @@
+"""The Flask extension: starts the agent with the application's own settings when its first request comes."""
+
+from __future__ import annotations
+
+import logging
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+import scout_core
+from scout_core.errors import ScoutError
+
+if TYPE_CHECKING:
+    from flask import Flask, Response
+
+log = logging.getLogger("scout_core.flask")
+
+PREFIX: Final = "SCOUT_"
+METHOD: Final = "full_dispatch_request"
+
+
+class ScoutApm:
+    """
+    Record a Flask application: ``ScoutApm(app)``, or ``ScoutApm().init_app(app)`` where a factory makes it.
+
+    Settings are the keys ``SCOUT_*`` of ``app.config``, read when the first request comes, so they may be set later
+    than this. Where an agent runs already, as under ``scout-core run``, they are added to it.
+    """
+
+    def __init__(self, app: Flask | None = None) -> None:
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Attach to one application; a second time changes nothing."""
+        if "scout" not in app.extensions:
+            app.extensions["scout"] = self
+            _before_first_request(app)
+
+
+# The method is replaced on this one object, and only until it is called: then whatever was there before is back and no
+# request passes through here again. A wrapper around `wsgi_app` would stay below those that are put around it later.
+def _before_first_request(app: Flask) -> None:
+    before = vars(app).get(METHOD)
+    once = Lock()
+
+    def first_request(*context: object) -> Response:
+        if once.acquire(blocking=False):  # never released: of several first requests one starts the agent
+            if vars(app).get(METHOD) is first_request:
+                del vars(app)[METHOD]
+                vars(app).update({} if before is None else {METHOD: before})
+            _start(app)
+        method = before or getattr(type(app), METHOD).__get__(app)
+        return method(*context)  # type: ignore[no-any-return]  # it stands in for a method that returns one
+
+    app.full_dispatch_request = first_request  # type: ignore[method-assign]  # taken back above
+
+
+def _start(app: Flask) -> None:
+    keys = [key for key in app.config if isinstance(key, str) and key.startswith(PREFIX)]
+    settings = {key.removeprefix(PREFIX).lower(): app.config[key] for key in keys}
+    try:
+        scout_core.start(**settings)
+    except ScoutError as error:
+        log.warning("not recording: %s; the application is not affected", error)
+    except Exception:  # whatever else is broken here, this request is the application's
+        log.exception("not recording, because of a fault in scout-core; the application is not affected")

@@ -1,0 +1,377 @@
+"""``ScoutApm`` on real applications, with the agent that ``start()`` starts."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import flask
+import pytest
+
+import scout_core
+from scout_core import Transaction, hookimpl
+from scout_flask import ScoutApm
+
+METHODS = ("full_dispatch_request", "preprocess_request")
+ORIGINALS = {name: vars(flask.Flask)[name] for name in METHODS}
+
+
+class Notes:
+    """A plugin that notes the transactions that count."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.apps: set[str] = set()
+
+    @hookimpl
+    def on_request_end(self, transaction: Transaction) -> None:
+        self.names.append(transaction.operation.rpartition(".")[2])
+
+    @hookimpl
+    def on_report(self, report: object) -> None:
+        self.apps.add(report.process.app)
+
+
+@pytest.fixture(autouse=True)
+def own_agent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No settings of this machine, and no agent that is left behind."""
+    for variable in [name for name in os.environ if name.startswith("SCOUT_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("SCOUT_STATE_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    yield
+    scout_core.stop()
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()
+
+
+@pytest.fixture
+def new_app(notes: Notes) -> Callable[..., flask.Flask]:
+    def make(name: str = "shop", **settings: object) -> flask.Flask:
+        app = flask.Flask(name)
+        app.config.update({"SCOUT_NAME": name, "SCOUT_PLUGINS": [notes], **settings})
+        app.add_url_rule("/", "home", home)
+        return app
+
+    return make
+
+
+def home() -> str:
+    return "home"
+
+
+def get(app: flask.Flask, path: str = "/") -> tuple[int, bytes]:
+    response = app.test_client().get(path)
+    return response.status_code, response.data
+
+
+def is_patched() -> bool:
+    return ORIGINALS != {name: vars(flask.Flask)[name] for name in METHODS}
+
+
+def test_the_first_request_starts_the_agent_and_is_recorded(new_app, notes):
+    app = new_app()
+    ScoutApm(app)
+    assert not is_patched()
+
+    assert [(200, b"home")] * 2 == [get(app), get(app)]
+    assert is_patched()
+    scout_core.stop()
+
+    assert ["home", "home"] == notes.names
+    assert {"shop"} == notes.apps
+    assert not is_patched()
+
+
+def test_an_application_from_a_factory(new_app, notes):
+    scout = ScoutApm()
+    app = new_app()
+    scout.init_app(app)
+
+    get(app)
+    scout_core.stop()
+
+    assert ["home"] == notes.names
+
+
+def test_settings_may_come_after_the_extension(new_app, notes):
+    app = flask.Flask("shop")
+    ScoutApm(app)
+    app.add_url_rule("/", "home", home)
+    app.config["SCOUT_PLUGINS"] = [notes]
+    app.config.from_mapping(SCOUT_NAME="Late shop", SCOUT_REPORT_PERIOD="7")
+
+    get(app)
+    agent = scout_core.start()
+
+    assert ("Late shop", 7.0, "code") == (
+        agent.config.get("name"),
+        agent.config.get("report_period"),
+        agent.config.origin("name"),
+    )
+
+
+def test_the_environment_wins_over_the_settings_of_the_application(new_app, notes, monkeypatch):
+    monkeypatch.setenv("SCOUT_NAME", "From outside")
+    app = new_app()
+    ScoutApm(app)
+
+    get(app)
+
+    assert "From outside" == scout_core.start().config.get("name")
+
+
+def test_what_is_no_option_is_told_and_has_no_effect(new_app, caplog):
+    app = new_app(SCOUT_NAEM="Shop", SCOUT_REPORT_PERIOD="soon", OTHER="untouched")
+    ScoutApm(app)
+
+    assert (200, b"home") == get(app)
+    told = "\n".join(caplog.messages)
+    assert "naem (code) is not an option and has no effect; did you mean name?" in told
+    assert "report_period = 'soon' (code)" in told
+    assert "other" not in told
+
+
+@pytest.mark.scout(name="Before")
+def test_settings_are_added_to_an_agent_that_runs(scout, new_app):
+    app = new_app()
+    ScoutApm(app)
+
+    assert "Before" == scout.agent.config.get("name")
+    assert (200, b"home") == get(app)
+
+    assert "shop" == scout.agent.config.get("name")
+    assert [f"Controller/{__name__}.home"] == scout.operations
+
+
+def test_twice_is_once(new_app, notes):
+    app = new_app()
+    extension = ScoutApm(app)
+    extension.init_app(app)
+    ScoutApm(app)
+    ScoutApm().init_app(app)
+
+    get(app)
+    get(app)
+    scout_core.stop()
+
+    assert ["home", "home"] == notes.names
+    assert app.extensions["scout"] is extension
+
+
+def test_several_applications_in_one_process(new_app, notes):
+    extension = ScoutApm()
+    apps = [new_app("shop"), new_app("admin")]
+    for app in apps:
+        extension.init_app(app)
+
+    assert [(200, b"home")] * 4 == [get(app) for app in apps * 2]
+    scout_core.stop()
+
+    assert ["home"] * 4 == notes.names
+
+
+def test_after_the_first_request_nothing_is_left_on_the_application(new_app):
+    app = new_app()
+    app.jinja_env  # noqa: B018  # Flask makes it when it is first asked for
+    before = dict(vars(app))
+    ScoutApm(app)
+    attached = dict(vars(app))
+
+    get(app)
+
+    assert {"full_dispatch_request"} == set(attached) - set(before)
+    assert set(before) == set(vars(app))
+
+
+def test_monitor_false_wraps_nothing_and_leaves_nothing(new_app, notes):
+    app = new_app(SCOUT_MONITOR=False)
+    ScoutApm(app)
+
+    assert [(200, b"home")] * 2 == [get(app), get(app)]
+    assert not is_patched()
+    assert "full_dispatch_request" not in vars(app)
+    assert [] == notes.names
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (
+            {"SCOUT_PLUGINS": ["no_such.module"]},
+            "plugin 'no_such.module' (named in code): no_such.module cannot be imported",
+        ),
+        ({"SCOUT_PLUGINS_REQUIRE": "no-such-plugin"}, "required plugins (code): no-such-plugin is not installed"),
+    ],
+)
+def test_a_failing_start_is_logged_once_and_does_not_disturb_the_application(new_app, caplog, settings, reason):
+    app = new_app(**settings)
+    ScoutApm(app)
+
+    with caplog.at_level(logging.INFO, "scout_core.flask"):
+        assert [(200, b"home")] * 2 == [get(app), get(app)]
+
+    (record,) = [record for record in caplog.records if record.name == "scout_core.flask"]
+    assert (logging.WARNING, True) == (record.levelno, reason in record.message)
+    assert not is_patched()
+
+
+class Impossible:
+    """A plugin whose options are no options."""
+
+    __name__ = "impossible"
+
+    @hookimpl
+    def register_options(self) -> object:
+        return object()
+
+
+def test_a_plugin_that_makes_the_start_impossible_does_not_disturb_the_application(new_app, caplog):
+    app = new_app(SCOUT_PLUGINS=[Impossible()])
+    ScoutApm(app)
+
+    assert [(200, b"home")] * 2 == [get(app), get(app)]
+
+
+def test_a_fault_of_the_agent_does_not_disturb_the_application(new_app, caplog, monkeypatch):
+    def broken(*args: object) -> None:
+        raise RuntimeError("no such luck")
+
+    monkeypatch.setattr("scout_core.agent.find_plugins", broken)
+    app = new_app()
+    ScoutApm(app)
+
+    assert [(200, b"home")] * 2 == [get(app), get(app)]
+    (record,) = [record for record in caplog.records if record.name == "scout_core.flask"]
+    assert (logging.ERROR, RuntimeError) == (record.levelno, record.exc_info[0])
+
+
+def test_a_key_of_the_settings_that_is_no_text_does_not_disturb_the_application(new_app, notes):
+    app = new_app()
+    app.config[7] = "seven"
+    ScoutApm(app)
+
+    assert (200, b"home") == get(app)
+    scout_core.stop()
+
+    assert ["home"] == notes.names
+
+
+def test_a_folder_that_is_gone_does_not_disturb_the_application(new_app, tmp_path, monkeypatch):
+    app = new_app()
+    ScoutApm(app)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    assert [(200, b"home")] * 2 == [get(app), get(app)]
+
+
+def test_of_many_first_requests_at_once_one_starts_the_agent(new_app, notes):
+    app = new_app()
+    ScoutApm(app)
+    together = Barrier(8, timeout=30)
+
+    def request(_: int) -> tuple[int, bytes]:
+        together.wait()
+        return get(app)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(request, range(8)))
+    agent = scout_core.start()
+    get(app)
+    scout_core.stop()
+
+    assert [(200, b"home")] * 8 == answers
+    assert agent is not None
+    assert 1 < len(notes.names) <= 9  # those that came while it started are served, not waited for
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_another_extension_that_replaces_the_same_method(new_app, notes, is_first):
+    """
+    As scout-apm does, on the same object; what either of them found there it calls, so none is lost.
+
+    One that has taken hold of Flask's own method before any agent ran goes on calling that one, unseen by us. So it is
+    recorded when it comes second, or when the agent runs already, as under ``scout-core run``.
+    """
+    app = new_app()
+    seen = []
+
+    def other(app: flask.Flask) -> None:
+        inner = app.full_dispatch_request
+
+        def dispatch(*context: object) -> flask.Response:
+            seen.append(flask.request.path)
+            return inner(*context)
+
+        app.full_dispatch_request = dispatch
+
+    if is_first:
+        scout_core.start(plugins=[notes])
+    for attach in (other, ScoutApm) if is_first else (ScoutApm, other):
+        attach(app)
+    answers = [get(app), get(app)]
+    app.config["SCOUT_NAME"] = "read once, so this is too late"
+    answers.append(get(app))
+    scout_core.stop()
+
+    assert {"shop"} == notes.apps
+    assert [(200, b"home")] * 3 == answers
+    assert ["/"] * 3 == seen
+    assert ["home"] * 3 == notes.names
+
+
+def test_the_first_request_may_fail(new_app, notes):
+    app = new_app()
+    app.logger.disabled = True
+    app.add_url_rule("/divide", "divide", lambda: str(1 / 0))
+    ScoutApm(app)
+
+    assert [500, 404, 200] == [get(app, path)[0] for path in ("/divide", "/nothing", "/")]
+    scout_core.stop()
+
+    assert ["<lambda>", "home"] == notes.names
+
+
+def test_under_the_launcher_there_is_one_set_of_spans(tmp_path):
+    """``scout-core run`` has started the agent before the application is imported; the extension adds its settings."""
+    program = tmp_path / "app.py"
+    program.write_text(
+        """
+import flask
+import scout_core
+from scout_core import hookimpl
+from scout_flask import ScoutApm
+
+app = flask.Flask("shop")
+app.config["SCOUT_NAME"] = "Shop"
+ScoutApm(app)
+
+@app.get("/")
+def home():
+    return "home"
+
+agent = scout_core.start()
+app.test_client().get("/")
+app.test_client().get("/")
+agent.recorder.work()
+report = agent.recorder.close_period()
+print(agent.config.get("name"), agent.counters().finished)
+""",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "scout_core", "run", "--", sys.executable, str(program)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+
+    assert ("Shop 2\n", 0) == (done.stdout, done.returncode), done.stderr

@@ -1,0 +1,553 @@
+"""Flask itself, driven end to end, over real sockets where HTTP matters."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import flask
+import pytest
+from flask.views import MethodView
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+import scout_core
+from scout_core import current_transaction, span, transaction
+from scout_core.testing import SeenSpan, SeenTransaction, recording
+
+HERE = __name__
+LOCAL = "127.0.0.1"
+
+
+def web(view: str, path: str, *, spans: tuple[SeenSpan, ...] = (), is_error: bool = False) -> SeenTransaction:
+    tags = {"path": path, "user_ip": LOCAL}
+    if is_error:
+        tags = {"error": True, **tags}
+    return SeenTransaction(f"Controller/{HERE}.{view}", tags, spans=spans, is_error=is_error)
+
+
+def names(scout) -> list[str]:
+    return [seen.operation.removeprefix(f"Controller/{HERE}.") for seen in scout.transactions]
+
+
+def new_app(name: str = "shop") -> flask.Flask:
+    app = flask.Flask(name)
+    app.logger.disabled = True
+    app.secret_key = "not a secret"
+
+    @app.get("/")
+    def home():
+        with span("Cart/Load"):
+            return "home"
+
+    return app
+
+
+@pytest.fixture
+def app() -> flask.Flask:
+    return new_app()
+
+
+def test_a_request_is_a_transaction_named_after_its_view(scout, app, serve):
+    ask = serve(app)
+
+    assert b"home" == ask("GET", "/").body
+    assert b"home" == ask("GET", "/?token=secret&page=2").body
+    load = SeenSpan("Cart/Load", parent=f"Controller/{HERE}.home")
+    assert [
+        web("home", "/", spans=(load,)),
+        web("home", "/?page=2&token=[FILTERED]", spans=(load,)),
+    ] == scout.transactions
+
+
+def test_head_and_options_are_requests_of_the_view(scout, app, serve):
+    ask = serve(app)
+
+    assert (200, b"") == (ask("HEAD", "/").status, ask("OPTIONS", "/").body)
+    assert ["home", "home"] == names(scout)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/nothing", 404), ("POST", "/", 405), ("GET", "/folder", 308)]
+)
+def test_a_request_without_a_view_is_not_recorded(scout, app, serve, method, path, status):
+    """Neither an unknown path, nor a method that the path does not have, nor the redirect to the right spelling."""
+    app.add_url_rule("/folder/", "folder", lambda: "folder")
+
+    assert status == serve(app)(method, path).status
+    assert [] == scout.transactions
+
+
+def test_what_stands_in_front_of_the_application_tells_address_and_time_in_queue(scout, app, serve):
+    serve(app)("GET", "/", {"X-Forwarded-For": "203.0.113.7, 10.0.0.1", "X-Request-Start": "t=1"})
+    serve(app)("GET", "/", {"X-Queue-Start": "t=99999999999"})
+
+    first, second = scout.transactions
+    assert ("203.0.113.7", LOCAL) == (first.tags["user_ip"], second.tags["user_ip"])
+
+
+def test_the_path_is_told_with_what_the_application_is_mounted_at(scout, app, serve):
+    ask = serve(DispatcherMiddleware(flask.Flask("outer"), {"/shop": app}))
+
+    assert b"home" == ask("GET", "/shop/").body
+    assert ["/shop/"] == [seen.tags["path"] for seen in scout.transactions]
+
+
+@pytest.mark.scout(ignore=["/health"])
+def test_an_ignored_path_is_ignored_before_anything_is_recorded(scout, app, serve):
+    seen = []
+
+    @app.get("/health/<part>")
+    def health(part):
+        with span("Check/Disk") as check:
+            seen.append((current_transaction(), check.transaction))
+        return "well"
+
+    ask = serve(app)
+
+    assert b"well" == ask("GET", "/health/disk").body
+    assert b"home" == ask("GET", "/").body
+    assert [(None, None)] == seen
+    assert ["home"] == names(scout)
+    assert [(f"Controller/{HERE}.health", "by path")] == scout.ignored
+
+
+class Raw:
+    def __call__(self) -> str:
+        return "raw"
+
+
+class Orders(MethodView):
+    def get(self) -> str:
+        return "orders"
+
+
+def logged(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+def greet(word: str) -> str:
+    return word
+
+
+def test_names_of_views(scout, app):
+    """The endpoint does for those that have no name of their own."""
+
+    @app.get("/decorated", endpoint="something")
+    @logged
+    def decorated():
+        return "decorated"
+
+    app.add_url_rule("/orders", view_func=Orders.as_view("orders"))
+    app.add_url_rule("/raw", "raw_endpoint", Raw())
+    app.add_url_rule("/greet", "greet_hello", functools.partial(greet, "hello"))
+    app.add_url_rule("/short", "short", lambda: "short")
+    client = app.test_client()
+
+    for path in ("decorated", "orders", "raw", "greet", "short"):
+        assert 200 == client.get(f"/{path}").status_code
+    assert ["decorated", "orders", "Controller/raw_endpoint", "Controller/greet_hello", "<lambda>"] == names(scout)
+
+
+def test_a_route_whose_view_is_missing_is_recorded_under_its_endpoint(scout, app):
+    app.add_url_rule("/later", "later")
+
+    assert 500 == app.test_client().get("/later").status_code
+    assert [("Controller/later", "KeyError")] == [(seen.operation, seen.error) for seen in scout.transactions]
+
+
+def test_views_of_blueprints_are_named_like_all_others(scout, app):
+    outer, inner = (
+        flask.Blueprint("outer", HERE, url_prefix="/outer"),
+        flask.Blueprint("inner", HERE, url_prefix="/inner"),
+    )
+
+    @outer.get("/a")
+    def in_outer():
+        return "a"
+
+    @inner.get("/b")
+    def in_inner():
+        return "b"
+
+    outer.register_blueprint(inner)
+    app.register_blueprint(outer)
+    client = app.test_client()
+
+    assert ["a", "b"] == [client.get(path).text for path in ("/outer/a", "/outer/inner/b")]
+    assert ["in_outer", "in_inner"] == names(scout)
+
+
+def test_functions_before_the_request_are_a_span_where_they_apply(scout, app):
+    outer, inner = (
+        flask.Blueprint("outer", HERE, url_prefix="/outer"),
+        flask.Blueprint("inner", HERE, url_prefix="/inner"),
+    )
+    other = flask.Blueprint("other", HERE, url_prefix="/other")
+    outer.add_url_rule("/", "view", lambda: "")
+    inner.add_url_rule("/", "view", lambda: "")
+    other.add_url_rule("/", "view", lambda: "")
+
+    @outer.before_request
+    def authenticate():
+        with span("Auth/Check"):
+            pass
+
+    outer.register_blueprint(inner)
+    app.register_blueprint(outer)
+    app.register_blueprint(other)
+    client = app.test_client()
+    for path in ("/", "/outer/", "/outer/inner/", "/other/"):
+        client.get(path)
+
+    parent = f"Controller/{HERE}.<lambda>"
+    before = (SeenSpan("Auth/Check", parent="PreprocessRequest"), SeenSpan("PreprocessRequest", parent=parent))
+    assert [before, before, ()] == [seen.spans for seen in scout.transactions[1:]]
+
+
+def test_a_function_before_the_request_that_answers_itself(scout, app):
+    app.before_request(lambda: ("closed", 503))
+
+    assert 503 == app.test_client().get("/").status_code
+    parent = f"Controller/{HERE}.home"
+    assert [
+        web("home", "/", spans=(SeenSpan("PreprocessRequest", parent=parent),), is_error=True)
+    ] == scout.transactions
+
+
+def test_a_function_before_the_request_that_raises(scout, app):
+    @app.before_request
+    def refuse():
+        raise PermissionError("no")
+
+    assert 500 == app.test_client().get("/").status_code
+    (seen,) = scout.transactions
+    assert ("PermissionError", "PermissionError", True) == (seen.error, seen.spans[0].error, seen.is_error)
+
+
+@pytest.mark.parametrize(
+    ("status", "is_error"),
+    [(200, False), (302, False), (400, False), (404, False), (500, True), (503, True), (599, True)],
+)
+def test_answers_from_500_up_are_errors(scout, app, serve, status, is_error):
+    app.add_url_rule("/answer", "answer", lambda: ("", status, {"Location": "/"}))
+
+    assert status == serve(app)("GET", "/answer").status
+    assert is_error == scout.transaction.is_error
+    assert ({"error": True} if is_error else {}).items() <= scout.transaction.tags.items()
+    assert is_error == ("error" in scout.transaction.tags)
+
+
+@pytest.mark.parametrize(("code", "is_error"), [(401, False), (404, False), (410, False), (500, True), (503, True)])
+def test_an_abort_is_what_its_status_says(scout, app, code, is_error):
+    app.add_url_rule("/abort", "abort", lambda: flask.abort(code))
+
+    assert code == app.test_client().get("/abort").status_code
+    assert (is_error, None) == (scout.transaction.is_error, scout.transaction.error)
+
+
+def divide() -> str:
+    return str(1 / 0)
+
+
+@pytest.mark.parametrize(("status", "is_error"), [(200, False), (422, False), (502, True)])
+def test_an_error_that_a_handler_answers_is_what_the_answer_says(scout, app, status, is_error):
+    app.add_url_rule("/divide", "divide", divide)
+    app.register_error_handler(ZeroDivisionError, lambda error: ("handled", status))
+
+    assert status == app.test_client().get("/divide").status_code
+    assert (is_error, None) == (scout.transaction.is_error, scout.transaction.error)
+
+
+def test_a_handler_that_raises_is_an_error(scout, app):
+    app.add_url_rule("/divide", "divide", divide)
+
+    @app.errorhandler(ZeroDivisionError)
+    def handle(error):
+        raise LookupError("no page for that")
+
+    assert 500 == app.test_client().get("/divide").status_code
+    assert "LookupError" == scout.transaction.error
+
+
+def failing(app: flask.Flask) -> ZeroDivisionError:
+    app.testing = True
+    with pytest.raises(ZeroDivisionError) as caught:
+        app.test_client().get("/divide")
+    return caught.value
+
+
+def seen_of(error: BaseException) -> list[object]:
+    """All that an application can see of an error, without the frames of ours."""
+    frames = [
+        (frame.filename, frame.lineno)
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "scout_core" not in frame.filename
+    ]
+    return [type(error), error.args, error.__cause__, error.__context__, error.__suppress_context__, frames]
+
+
+def test_an_error_of_a_view_passes_untouched():
+    app = new_app()
+    app.add_url_rule("/divide", "divide", divide)
+    expected = failing(app)
+    with recording() as scout:
+        error = failing(app)
+
+        assert seen_of(expected) == seen_of(error)
+        assert "divide" == traceback.extract_tb(error.__traceback__)[-1].name
+        assert [("Controller/" + HERE + ".divide", "ZeroDivisionError", True)] == [
+            (seen.operation, seen.error, seen.is_error) for seen in scout.transactions
+        ]
+
+
+def test_an_asynchronous_view(scout, app, serve):
+    @app.get("/async")
+    async def asynchronous():
+        with span("Part/One"):
+            return "async"
+
+    @app.get("/async-error")
+    async def asynchronous_error():
+        raise LookupError("no such part")
+
+    ask = serve(app)
+
+    assert (b"async", 500) == (ask("GET", "/async").body, ask("GET", "/async-error").status)
+    good, bad = scout.transactions
+    assert web("asynchronous", "/async", spans=(SeenSpan("Part/One", parent=good.operation),)) == good
+    assert ("LookupError", True) == (bad.error, bad.is_error)
+
+
+def test_the_order_of_things_and_which_of_them_the_transaction_holds(scout, app):
+    order = []
+
+    def note(what):
+        def noted(*args):
+            order.append((what, current_transaction() is not None))
+            return args[0] if what == "after" else None
+
+        return noted
+
+    app.before_request(note("before"))
+    app.after_request(note("after"))
+    app.teardown_request(note("teardown"))
+    app.teardown_appcontext(note("teardown of the context"))
+    app.add_url_rule("/order", "order", lambda: note("view")() or "")
+
+    app.test_client().get("/order")
+
+    assert [
+        ("before", True),
+        ("view", True),
+        ("after", True),
+        ("teardown", False),
+        ("teardown of the context", False),
+    ] == order
+
+
+def test_a_streamed_body_is_sent_after_the_transaction(scout, app, serve):
+    seen = []
+
+    @app.get("/stream")
+    def stream():
+        def pieces():
+            for piece in ("one ", "two ", flask.request.path):
+                with span("Piece/Make"):
+                    seen.append(current_transaction())
+                    yield piece
+
+        return flask.Response(flask.stream_with_context(pieces()))
+
+    assert b"one two /stream" == serve(app)("GET", "/stream").body
+    assert [None] * 2 == seen[1:]
+    assert ["stream"] == names(scout)
+
+
+def test_a_client_that_keeps_the_context_of_its_request(scout, app):
+    with app.test_client() as client:
+        client.get("/?page=1")
+        assert "1" == flask.request.args["page"]
+        client.get("/?page=2")
+        assert "2" == flask.request.args["page"]
+        assert current_transaction() is None
+
+    assert ["/?page=1", "/?page=2"] == [seen.tags["path"] for seen in scout.transactions]
+
+
+def test_threads_have_transactions_of_their_own(scout, app, serve):
+    together = Barrier(4, timeout=30)
+
+    @app.get("/cart/<int:number>")
+    def cart(number):
+        together.wait()
+        with span(f"Cart/{number}"):
+            together.wait()
+            return str(number)
+
+    ask = serve(app)
+    with ThreadPoolExecutor(4) as pool:
+        bodies = list(pool.map(lambda number: ask("GET", f"/cart/{number}").body, range(4)))
+
+    assert [b"0", b"1", b"2", b"3"] == bodies
+    assert [
+        web("cart", f"/cart/{number}", spans=(SeenSpan(f"Cart/{number}", parent=f"Controller/{HERE}.cart"),))
+        for number in range(4)
+    ] == sorted(scout.transactions, key=lambda seen: seen.tags["path"])
+
+
+def test_an_application_that_another_one_calls_is_a_span_of_it(scout, app):
+    inner = flask.Flask("inner")
+
+    @inner.get("/")
+    def inside():
+        return "inside", 500
+
+    @app.get("/outside")
+    def outside():
+        return inner.test_client().get("/").text
+
+    assert "inside" == app.test_client().get("/outside").text
+    inside_span = SeenSpan(f"Controller/{HERE}.inside", {"error": True}, parent=f"Controller/{HERE}.outside")
+    assert [web("outside", "/outside", spans=(inside_span,))] == scout.transactions
+
+
+def varied_app() -> flask.Flask:
+    """One view for each way in which Flask can answer."""
+    app = new_app()
+    outer, inner = (
+        flask.Blueprint("outer", HERE, url_prefix="/outer"),
+        flask.Blueprint("inner", HERE, url_prefix="/inner"),
+    )
+    app.add_url_rule("/folder/", "folder", lambda: "folder")
+    app.add_url_rule("/json", "json", lambda: {"ä": [1, 2, None]})
+    app.add_url_rule("/text", "text", lambda: ("naïve", 201, {"X-Kind": "text", "Vary": "Accept"}))
+    app.add_url_rule("/redirect", "redirect", lambda: flask.redirect("/folder/"))
+    app.add_url_rule("/abort/<int:code>", "abort", lambda code: flask.abort(code))
+    app.add_url_rule("/divide", "divide", divide)
+    app.add_url_rule("/handled", "handled", lambda: {}["key"])
+    app.add_url_rule("/echo/<path:path>", "echo", lambda path: flask.request.data + path.encode(), methods=["PUT"])
+    app.add_url_rule("/stream", "stream", lambda: flask.Response(str(piece) for piece in range(5)))
+    app.add_url_rule("/file", "file", lambda: flask.send_file(__file__, mimetype="text/plain"))
+    inner.add_url_rule("/deep", "deep", lambda: flask.url_for(".deep"))
+    outer.register_blueprint(inner)
+    app.register_blueprint(outer)
+    app.register_error_handler(KeyError, lambda error: (f"no {error}", 418))
+
+    @app.get("/async")
+    async def asynchronous():
+        return "async"
+
+    @app.get("/count")
+    def count():
+        flask.session["count"] = 1
+        return "counted"
+
+    @app.after_request
+    def mark(response):
+        response.headers["X-Marked"] = "yes"
+        return response
+
+    return app
+
+
+REQUESTS = [
+    *(("GET", path) for path in ("/", "/json", "/text", "/redirect", "/divide", "/handled", "/stream", "/file", "/count")),
+    *(("GET", path) for path in ("/async", "/folder/", "/outer/inner/deep", "/?a=b&token=c")),
+    *(("GET", f"/abort/{code}") for code in (400, 401, 404, 405, 418, 500, 503)),
+    *(("HEAD", path) for path in ("/", "/file", "/stream")),
+    *(("OPTIONS", path) for path in ("/", "/echo/a")),
+    ("PUT", "/echo/gr%C3%BC%C3%9Fe/%F0%9F%8D%B5"),
+    ("PUT", "/echo/%ff%00"),
+    *(WITHOUT_A_VIEW := [
+        ("GET", "/folder"),
+        ("GET", "/nothing"),
+        ("HEAD", "/nothing"),
+        ("OPTIONS", "/nothing"),
+        ("POST", "/"),
+        ("DELETE", "/json"),
+    ]),
+]  # fmt: skip
+
+
+def test_every_byte_of_every_answer_is_the_same_with_and_without_the_agent(serve, monkeypatch):
+    """But for the date, and what a session's signature makes of it."""
+    monkeypatch.setattr("itsdangerous.timed.time.time", lambda: 1_700_000_000.0)
+    ask = serve(varied_app())
+
+    def answers() -> list[object]:
+        return [ask(method, path, body=b"tea" if method == "PUT" else None) for method, path in REQUESTS]
+
+    before = answers()
+    with recording() as scout:
+        during = answers()
+        recorded = names(scout)
+    after = answers()
+
+    assert before == during
+    assert before == after
+    assert {200, 201, 302, 308, 400, 401, 404, 405, 418, 500, 503} == {answer.status for answer in before}
+    assert len(REQUESTS) - len(WITHOUT_A_VIEW) == len(recorded)
+
+
+def test_a_second_start_and_naming_the_plugin_wrap_nothing_twice(app):
+    with recording(plugins=["scout_flask"]) as scout:
+        scout_core.start(name="Shop")
+        app.test_client().get("/")
+
+        assert [
+            web("home", "/", spans=(SeenSpan("Cart/Load", parent=f"Controller/{HERE}.home"),))
+        ] == scout.transactions
+
+
+def test_without_a_request_there_is_nothing_to_record(scout, app):
+    with app.app_context(), app.test_request_context("/"):
+        pass
+
+    assert [] == scout.transactions
+
+
+def test_a_request_within_a_transaction_of_the_application_is_a_span(scout, app):
+    with transaction("Job/warm.up"):
+        app.test_client().get("/")
+
+    assert ["Cart/Load", f"Controller/{HERE}.home", "Job/warm.up"] == scout.operations
+
+
+def test_the_originals_are_back_when_the_agent_has_stopped():
+    def methods() -> list[object]:
+        return [vars(flask.Flask)[name] for name in ("full_dispatch_request", "preprocess_request")]
+
+    before = methods()
+    with recording():
+        during = methods()
+    after = methods()
+
+    assert [] == [one for one, other in zip(before, during, strict=True) if one is other]
+    assert [True, True] == [one is other for one, other in zip(before, after, strict=True)]
+
+
+def test_the_agent_does_not_import_the_library():
+    """It is wrapped when the application imports it."""
+    program = """
+import sys
+from scout_core.testing import recording
+
+with recording() as scout:
+    assert "flask" not in sys.modules
+    import flask
+    app = flask.Flask("shop")
+    app.add_url_rule("/", "home", lambda: "")
+    app.test_client().get("/")
+    print(scout.operations)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert ("['Controller/__main__.<lambda>']\n", "", 0) == (done.stdout, done.stderr, done.returncode)

@@ -1,0 +1,31 @@
+"""Jinja2 template renders as spans: ``Template/Render``, tagged with the template's ``name``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scout_core import Span, hookimpl, span
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+    from scout_core.boundary.wrap import Wrap
+
+
+@hookimpl
+def instrument(wrap: Wrap) -> None:
+    """Time whole renders, of text and of native values; the native ones have methods of their own."""
+    for template in ("jinja2.environment:Template", "jinja2.nativetypes:NativeTemplate"):
+        wrap(f"{template}.render", render)
+        wrap(f"{template}.render_async", render_async)
+
+
+# By position only, here and below: keyword arguments are the template's variables and may have any name, also `template`.
+def render(template: Template, /, *variables: object, **more: object) -> Span | None:
+    """One render; None in an asynchronous environment, where it does nothing but run ``render_async``."""
+    return None if template.environment.is_async else render_async(template)
+
+
+def render_async(template: Template, /, *variables: object, **more: object) -> Span:
+    """One render; ``name`` is None for a template that was made from a string."""
+    return span("Template/Render", name=template.name)

@@ -1,0 +1,375 @@
+"""urllib3 itself, and requests on top of it, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Barrier, Lock, Thread
+
+import pytest
+import requests
+import urllib3
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError, MaxRetryError
+
+import scout_core
+from scout_core import span, transaction
+from scout_core.testing import SeenSpan, recording
+from scout_urllib3 import full_url
+
+
+class Answers(BaseHTTPRequestHandler):
+    """``/busy`` is busy the first time, ``/old`` has moved to ``/new``, all else is well."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = 65_536  # headers and body in one packet: else each answer waits 40 ms for an acknowledgement
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        with self.server.lock:
+            self.server.seen.append((self.command, self.path, self.headers.get("Authorization")))
+            is_first = [path for _, path, _ in self.server.seen].count(self.path) == 1
+        status = 302 if self.path == "/old" else 503 if self.path == "/busy" and is_first else 200
+        if self.path == "/api/v1/reports":
+            status = 202
+        content = b'{"accepted": true}' if status == 202 else b"hello " + body
+        self.send_response(status)
+        if status == 302:
+            self.send_header("Location", "/new")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    do_POST = do_PUT = do_HEAD = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Tests are quiet."""
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = False
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answers)
+        self.lock = Lock()
+        self.seen: list[tuple[str, str, str | None]] = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as running:
+        thread = Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def http(server) -> Iterator[urllib3.PoolManager]:
+    with urllib3.PoolManager(retries=False) as manager:  # closed before the server, which waits for its connections
+        yield manager
+
+
+@pytest.fixture
+def session(server) -> Iterator[requests.Session]:
+    with requests.Session() as opened:
+        opened.trust_env = False
+        yield opened
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port at which nobody listens, and that nobody else is given."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+def call(
+    url: str,
+    status: int | None = 200,
+    *,
+    method: str = "GET",
+    parent: str = "Controller/home",
+    error: str | None = None,
+) -> SeenSpan:
+    tags = {"url": url} if status is None else {"url": url, "status": status}
+    return SeenSpan(f"HTTP/{method}", tags, parent=parent, error=error)
+
+
+def describer_calls(scout) -> int:
+    return next(plugin.calls for plugin in scout.agent.plugin_statuses() if plugin.name == "urllib3")
+
+
+def test_a_call_is_a_span_with_its_url_and_status(scout, server, http):
+    with transaction("Controller/home"):
+        answer = http.request("GET", f"{server.url}/cart/7")
+
+    assert b"hello " == answer.data
+    assert (call(f"{server.url}/cart/7"),) == scout.transaction.spans
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT"])
+def test_the_operation_is_the_method(scout, server, http, method):
+    with transaction("Controller/home"):
+        http.request(method, server.url)
+        http.connection_from_url(server.url).urlopen(method.lower(), "/")
+
+    found = [call(f"{server.url}/", status, method=method) for status in (200, 501)]  # sent as it was written
+    assert found == list(scout.transaction.spans)
+
+
+def test_neither_query_nor_user_nor_fragment_is_recorded(scout, server, http):
+    address = server.url.removeprefix("http://")
+
+    with transaction("Controller/home"):
+        http.request("GET", f"http://ada:lovelace@{address}/find?token=abc#top")
+        http.request("GET", f"{server.url}/find", fields={"card": "4111"})
+        http.connection_from_url(server.url).urlopen("GET", "/find?next=http://other/")
+
+    assert (call(f"{server.url}/find"),) * 3 == scout.transaction.spans
+    assert ["/find?token=abc", "/find?card=4111", "/find?next=http://other/"] == [path for _, path, _ in server.seen]
+
+
+def test_what_is_asked_of_a_proxy_is_told_by_its_own_url(scout, server):
+    with urllib3.ProxyManager(server.url, retries=False) as proxy, transaction("Controller/home"):
+        proxy.request("GET", "http://ada:love@lace@shop.test:8080/find?token=abc")
+        proxy.request("GET", "http://shop.test?token=abc")
+
+    assert (call("http://shop.test:8080/find"), call("http://shop.test")) == scout.transaction.spans
+    assert ["token=abc"] * 2 == [path.partition("?")[2] for _, path, _ in server.seen]
+
+
+@pytest.mark.parametrize(
+    ("pool", "path", "expected"),
+    [
+        (HTTPConnectionPool("shop.test", 8080), "/a/b?c=d", "http://shop.test:8080/a/b"),
+        (HTTPConnectionPool("shop.test"), "/", "http://shop.test/"),
+        (HTTPSConnectionPool("shop.test", 443), "/?a", "https://shop.test:443/"),
+        (HTTPConnectionPool("::1", 8080), "/a", "http://[::1]:8080/a"),
+        (HTTPConnectionPool("[::1]", 8080), "/a", "http://[::1]:8080/a"),
+        (HTTPConnectionPool("proxy.test", 3128), "http://a:b@[::1]:80/c@d?e", "http://[::1]:80/c@d"),
+        (HTTPConnectionPool("proxy.test", 3128), "HTTPS://a@shop.test", "HTTPS://shop.test"),
+        (HTTPConnectionPool("shop.test", 80), "/go/http://other/a@b?c", "http://shop.test:80/go/http://other/a@b"),
+    ],
+)
+def test_urls(pool, path, expected):
+    assert expected == full_url(pool, path)
+
+
+def test_requests_gives_everything_by_keyword(scout, server, session):
+    with transaction("Controller/home"):
+        answers = [
+            session.get(f"{server.url}/find", params={"token": "abc"}),
+            session.post(f"{server.url}/cart", data=b"tea", auth=("ada", "lovelace")),
+        ]
+
+    assert [b"hello ", b"hello tea"] == [answer.content for answer in answers]
+    assert (call(f"{server.url}/find"), call(f"{server.url}/cart", method="POST")) == scout.transaction.spans
+
+
+def test_a_redirect_that_the_manager_or_requests_follows_is_a_call_of_its_own(scout, server, session):
+    with urllib3.PoolManager() as manager, transaction("Controller/home"):
+        manager.request("GET", f"{server.url}/old")
+        session.get(f"{server.url}/old")
+
+    assert (call(f"{server.url}/old", 302), call(f"{server.url}/new")) * 2 == scout.transaction.spans
+
+
+def test_a_redirect_that_a_pool_follows_is_within_the_call(scout, server, http):
+    """The outermost span is the call as the application sees it: its status is that of the answer it gets."""
+    pool = http.connection_from_url(server.url)
+
+    with transaction("Controller/home"):
+        answer = pool.urlopen("GET", "/old", redirect=True, retries=3)
+
+    assert 200 == answer.status
+    assert (call(f"{server.url}/new", parent="HTTP/GET"), call(f"{server.url}/old")) == scout.transaction.spans
+
+
+def test_another_attempt_is_within_the_first_one(scout, server):
+    retries = urllib3.Retry(total=2, status_forcelist=[503], backoff_factor=0)
+
+    with urllib3.PoolManager(retries=retries) as manager, transaction("Controller/home"):
+        answer = manager.request("GET", f"{server.url}/busy")
+
+    assert 200 == answer.status
+    assert (call(f"{server.url}/busy", parent="HTTP/GET"), call(f"{server.url}/busy")) == scout.transaction.spans
+
+
+def test_an_answer_that_is_an_error_is_told_by_its_status_alone(scout, server, http):
+    with transaction("Controller/home"):
+        http.request("GET", f"{server.url}/busy")
+
+    assert (call(f"{server.url}/busy", 503),) == scout.transaction.spans
+    assert not scout.transaction.is_error
+
+
+def failing(port: int) -> MaxRetryError:
+    with urllib3.PoolManager() as manager, pytest.raises(MaxRetryError) as caught:
+        manager.request("GET", f"http://127.0.0.1:{port}/", retries=urllib3.Retry(total=1, backoff_factor=0))
+    return caught.value
+
+
+def chain(error: BaseException | None) -> list[object]:
+    """All that an application can see of an error, without the frames of ours and addresses of objects."""
+    if error is None:
+        return []
+    frames = [
+        (frame.filename, frame.lineno)
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "scout_core" not in frame.filename
+    ]
+    here = [type(error), len(error.args), error.__suppress_context__, error.__cause__ is error.__context__, frames]
+    return [*here, *chain(error.__context__)]
+
+
+def test_a_call_that_nobody_answers_passes_its_error_untouched(closed_port):
+    expected = failing(closed_port)
+    with recording() as scout:
+        with transaction("Controller/home"):
+            error = failing(closed_port)
+
+        assert chain(expected) == chain(error)
+        assert "failing" in [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+        url = f"http://127.0.0.1:{closed_port}/"
+        assert (
+            call(url, None, parent="HTTP/GET", error="urllib3.exceptions.MaxRetryError"),
+            call(url, None, error="urllib3.exceptions.MaxRetryError"),
+        ) == scout.transaction.spans
+
+
+def test_a_call_with_tls_that_fails(scout, server):
+    with urllib3.PoolManager(retries=False) as manager, transaction("Controller/home"), pytest.raises(HTTPError):
+        manager.request("GET", f"https://127.0.0.1:{server.server_port}/")
+
+    assert (call(f"https://127.0.0.1:{server.server_port}/", None, error="urllib3.exceptions.SSLError"),) == (
+        scout.transaction.spans
+    )
+
+
+def test_calls_from_threads_belong_to_who_made_them(scout, server, http):
+    together = Barrier(4, timeout=30)
+
+    def work(number: int) -> None:
+        with transaction(f"Job/{number}"):
+            together.wait()
+            for _ in range(3):
+                http.request("GET", f"{server.url}/{number}")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+
+    assert {f"Job/{number}": (call(f"{server.url}/{number}", parent=f"Job/{number}"),) * 3 for number in range(4)} == {
+        seen.operation: seen.spans for seen in scout.transactions
+    }
+
+
+def test_calls_in_the_threads_of_asyncio_are_children_of_who_awaits_them(scout, server, http):
+    async def part(name: str) -> None:
+        with span(f"Part/{name}"):
+            await asyncio.to_thread(http.request, "GET", f"{server.url}/{name}")
+
+    async def page() -> None:
+        with transaction("Controller/home"):
+            await asyncio.gather(part("left"), part("right"))
+
+    asyncio.run(page())
+
+    assert [call(f"{server.url}/{name}", parent=f"Part/{name}") for name in ("left", "right")] == sorted(
+        (seen for seen in scout.spans if seen.operation == "HTTP/GET"), key=lambda seen: seen.parent
+    )
+
+
+def test_a_report_to_the_collector_is_no_call_of_the_application(server):
+    settings = {"plugins_disable": (), "collector_url": server.url, "collector_token": "secret"}
+    with recording(**settings) as scout:
+        (exporter,) = [one for one in scout.agent.exporters if one.name == "collector"]
+        with transaction("Job/one"):
+            exporter.export(scout.report())
+
+        assert ("POST", "/api/v1/reports", "Bearer secret") in server.seen
+        assert ["Job/one"] == scout.operations
+
+
+def test_the_application_gets_and_the_server_sees_the_same_with_and_without_the_agent(server):
+    def exchange() -> list[object]:
+        server.seen.clear()
+        with urllib3.PoolManager() as manager:
+            answer = manager.request("POST", f"{server.url}/a?b=c", body=b"tea", headers={"X-A": "b"})
+            headers = [(key, value) for key, value in answer.headers.items() if key != "Date"]
+            return [answer.status, headers, answer.data, *server.seen]
+
+    expected = exchange()
+    with recording(), transaction("Controller/home"):
+        recorded = exchange()
+
+    assert expected == recorded
+
+
+def test_outside_a_transaction_nothing_is_done(scout, server, http):
+    http.request("GET", server.url)
+
+    assert [] == scout.transactions
+    assert 0 == describer_calls(scout)
+
+
+def test_a_second_start_and_naming_the_plugin_wrap_nothing_twice(server, http):
+    with recording(plugins=["scout_urllib3"]) as scout:
+        scout_core.start(name="Shop")
+        with transaction("Controller/home"):
+            http.request("GET", server.url)
+
+        assert (call(f"{server.url}/"),) == scout.transaction.spans
+
+
+def test_the_original_is_back_when_the_agent_has_stopped():
+    before = vars(HTTPConnectionPool)["urlopen"]
+    with recording():
+        during = vars(HTTPConnectionPool)["urlopen"]
+
+    assert during is not before
+    assert before is vars(HTTPConnectionPool)["urlopen"]
+    assert "urlopen" not in vars(HTTPSConnectionPool)
+
+
+def test_the_agent_does_not_import_the_library():
+    """It is wrapped when the application imports it."""
+    program = """
+import sys
+from scout_core.testing import recording
+
+with recording() as scout:
+    assert "urllib3" not in sys.modules
+    import urllib3
+    (plugin,) = [plugin for plugin in scout.agent.plugin_statuses() if plugin.name == "urllib3"]
+    print(plugin.state, plugin.wrapped)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert ("active ('urllib3.connectionpool:HTTPConnectionPool.urlopen',)\n", "", 0) == (
+        done.stdout,
+        done.stderr,
+        done.returncode,
+    )
+
+
+def test_the_example_of_the_readme(scout, capsys):
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    *_, example = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+
+    exec(compile(example, "README.md", "exec"), {})
+
+    assert "200\n" == capsys.readouterr().out
+    assert ["HTTP/HEAD", "Job/prices.fetch"] == scout.operations
