@@ -1,0 +1,15 @@
+"""``scout-core demo``: a small shop under load, watched by the agent, with the dashboard open on it."""
+
+from __future__ import annotations
+
+import click
+
+from scout_core import hookimpl
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    """Add the command."""
+    from scout_demo.command import demo
+
+    cli.add_command(demo)

@@ -1,0 +1,53 @@
+"""What the demo has seen, read back from the collector's store."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+import click
+
+from scout_demo.watched import Dashboard
+
+
+class Summary(TypedDict):
+    """The object that ``--json`` prints."""
+
+    transactions: int
+    spans: int
+    kept: list[dict[str, Any]]
+    """``name``, ``score``, and ``policies``: policy name to points."""
+    endpoints: list[dict[str, Any]]
+    """``name``, ``count``, ``errors``, ``p95_ms``; most time consumed first."""
+    dropped: int
+    dashboard_url: str
+
+
+def summarise(dashboard: Dashboard) -> Summary:
+    """Read it back."""
+    processes = dashboard.ask("health")["processes"]
+    counters = [counters for process in processes for counters in process["counters"].values()]
+    endpoints = dashboard.ask("endpoints", range="24h")["rows"]
+    traces = [trace for row in endpoints for trace in dashboard.ask("endpoint", range="24h", name=row["name"], sort="score")["traces"]]
+    traces.sort(key=lambda trace: -trace["score"])
+    return Summary(
+        transactions=sum(row["count"] for row in endpoints),
+        spans=sum(item["spans"] for item in counters),
+        kept=[{key: trace[key] for key in ("name", "score", "policies")} for trace in traces],
+        endpoints=[{key: row[key] for key in ("name", "count", "errors", "p95_ms")} for row in endpoints],
+        dropped=sum(sum(item["dropped"].values()) for item in counters),
+        dashboard_url=dashboard.url,
+    )
+
+
+def told(summary: Summary) -> str:
+    """The same for a person."""
+    width = max((len(row["name"]) for row in summary["endpoints"]), default=0)
+    lines = [f"{summary['transactions']} transactions, {summary['spans']} spans, {len(summary['kept'])} traces kept, {summary['dropped']} dropped", ""]
+    for row in summary["endpoints"]:
+        errors = click.style(f"{row['errors']} errors", fg="red") if row["errors"] else ""
+        lines.append(f"  {row['name']:<{width}}  {row['count']:>6} requests  p95 {row['p95_ms']:>7.1f} ms  {errors}".rstrip())
+    if summary["kept"]:
+        best = summary["kept"][0]
+        points = " + ".join(f"{policy} {value:.2f}" for policy, value in sorted(best["policies"].items(), key=lambda item: -item[1]) if value)
+        lines += ["", f"Best trace: {best['name']}, kept because {points}"]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""The shop: an ordinary Flask application. Nothing in this folder knows of the agent."""

@@ -1,0 +1,41 @@
+"""Serve the shop and its supplier on free ports: ``python -m scout_demo.shop FOLDER``. The first line on stdout is the shop's port."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from pathlib import Path
+from threading import Thread
+from types import FrameType
+
+from werkzeug.serving import make_server
+
+from scout_demo.shop.models import open_shop
+from scout_demo.shop.pages import build_shop
+from scout_demo.shop.supplier import supplier
+
+
+def main(folder: Path) -> None:
+    """Serve until SIGTERM."""
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+    logging.getLogger("scout_demo.shop.pages").setLevel(logging.CRITICAL)
+    second = make_server("127.0.0.1", 0, supplier, threaded=True)
+    engine = open_shop(folder)
+    first = make_server("127.0.0.1", 0, build_shop(engine, f"http://127.0.0.1:{second.server_port}"), threaded=True)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        Thread(target=first.shutdown).start()  # it waits for the loop that this handler interrupts
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the one who started us says when
+    Thread(target=second.serve_forever, daemon=True).start()
+    sys.stdout.write(f"{first.server_port}\n")
+    sys.stdout.flush()
+    first.serve_forever()
+    second.shutdown()
+    engine.dispose()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

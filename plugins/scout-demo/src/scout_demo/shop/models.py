@@ -1,0 +1,80 @@
+"""What the shop sells, and to whom."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from sqlalchemy import Engine, ForeignKey, create_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+
+PRODUCTS, CUSTOMERS, ORDERS, DAYS = 240, 60, 3_000, 365
+PLANS = ("free", "free", "free", "pro", "enterprise")
+_WORDS = ("Copper", "Linen", "Oak", "Harbour", "Slate", "Amber", "Field", "North"), ("kettle", "lamp", "chair", "notebook", "blanket", "mug", "shelf", "clock")
+
+
+class Base(DeclarativeBase):
+    """All tables."""
+
+
+class Product(Base):
+    """Something to buy."""
+
+    __tablename__ = "products"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    price: Mapped[int]
+    """In cents."""
+    category: Mapped[str]
+
+
+class Customer(Base):
+    """Somebody who buys."""
+
+    __tablename__ = "customers"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str]
+    plan: Mapped[str]
+
+
+class Order(Base):
+    """What a customer bought at once."""
+
+    __tablename__ = "orders"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id"))
+    day: Mapped[int]
+    customer: Mapped[Customer] = relationship()
+    lines: Mapped[list[Line]] = relationship(back_populates="order")
+
+
+class Line(Base):
+    """One product of an order."""
+
+    __tablename__ = "lines"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    order_id: Mapped[int] = mapped_column(ForeignKey("orders.id"))
+    product_id: Mapped[int] = mapped_column(ForeignKey("products.id"))
+    quantity: Mapped[int]
+    order: Mapped[Order] = relationship(back_populates="lines")
+    product: Mapped[Product] = relationship()
+
+
+def open_shop(folder: Path) -> Engine:
+    """A filled database in a new file; the same goods every time."""
+    engine = create_engine(f"sqlite:///{folder / 'shop.sqlite'}", connect_args={"timeout": 10})
+    Base.metadata.create_all(engine)
+    chance = random.Random(7)  # noqa: S311  # goods, not secrets
+    first, second = _WORDS
+    with Session(engine) as session:
+        session.add_all(
+            Product(id=number, name=f"{first[number % 8]} {second[number // 8 % 8]} {number}", price=chance.randrange(300, 9_900), category=second[number // 8 % 8])
+            for number in range(1, PRODUCTS + 1)
+        )
+        session.add_all(Customer(id=number, email=f"customer{number}@shop.example", plan=chance.choice(PLANS)) for number in range(1, CUSTOMERS + 1))
+        session.add_all(Order(id=number, customer_id=chance.randint(1, CUSTOMERS), day=number % DAYS) for number in range(1, ORDERS + 1))
+        session.add_all(
+            Line(order_id=order, product_id=chance.randint(1, PRODUCTS), quantity=chance.randint(1, 4)) for order in range(1, ORDERS + 1) for _ in range(3)
+        )
+        session.commit()
+    return engine
