@@ -1,0 +1,8 @@
+"""``python benchmarks`` is ``python benchmarks/run.py``."""
+
+from __future__ import annotations
+
+from bench.command import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,43 @@
+"""scout-apm: no core agent is downloaded or launched, its socket is the sink's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scout_apm.api import BackgroundTransaction, Config, install, instrument  # type: ignore[import-not-found]
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from sqlalchemy import Engine
+
+transaction = BackgroundTransaction
+span = instrument
+
+
+def start(url: str, settings: dict[str, str]) -> None:
+    """Install it."""
+    Config.set(
+        name="Benchmark",
+        key="0" * 20,
+        monitor=True,
+        core_agent_download=False,
+        core_agent_launch=False,
+        core_agent_socket_path=f"tcp://{url}",
+        errors_enabled=False,
+        shutdown_timeout_seconds=0,
+        **settings,
+    )
+    install()
+
+
+def attach(app: Flask, engine: Engine) -> None:
+    """The Flask extension and the listeners of the engine; Jinja2 needs nothing."""
+    from scout_apm.flask import ScoutApm  # type: ignore[import-not-found]
+    from scout_apm.sqlalchemy import instrument_sqlalchemy  # type: ignore[import-not-found]
+
+    ScoutApm(app)
+    instrument_sqlalchemy(engine)
+
+
+def flush() -> None:
+    """Nothing: its thread sends each transaction as soon as it can."""

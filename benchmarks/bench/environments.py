@@ -1,0 +1,96 @@
+"""Environments that the command makes: one for each peer, and one with twenty more plugins."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import site
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import evolve
+
+from bench.child import BENCHMARKS
+from bench.plan import ALONE, Variant
+from bench.wheels import write_plugin_wheel
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+KEPT: Final = BENCHMARKS.parent / "build" / "benchmarks"
+"""Environments with the same requirements are made once."""
+
+
+def peer_variants(tell: Callable[[str], None]) -> list[Variant]:
+    """For each peer of ``peers.toml`` the application alone in the peer's environment, then with the peer."""
+    facts: dict[str, Any] = tomllib.loads((BENCHMARKS / "peers.toml").read_text(encoding="utf-8"))  # Any: it is TOML
+    found = []
+    for name, peer in facts["peers"].items():
+        tell(f"{name}: its environment")
+        python = environment(name, [*facts["app"]["requirements"], *peer["requirements"]])
+        alone = evolve(ALONE, name=f"alone, for {name}", python=python)
+        found += [
+            alone,
+            Variant(name=name, agent=peer["agent"], python=python, baseline=alone.name, spans=peer["spans"]),
+        ]
+    return found
+
+
+def environment(name: str, requirements: Sequence[str]) -> Path:
+    """The interpreter of an environment in which these are installed; made if need be."""
+    marks = "\n".join((sys.version, *requirements))
+    folder = KEPT / f"{name}-{hashlib.sha256(marks.encode()).hexdigest()[:12]}"
+    python = folder / "bin" / "python"
+    done = folder / "complete"
+    if not done.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        make(folder)
+        install(python, requirements)
+        done.touch()
+    return python
+
+
+def with_twenty_plugins(folder: Path) -> Path:
+    """
+    The interpreter of an environment with twenty more plugins than this one's.
+
+    What is installed here is found there as well, through a path file.
+    """
+    make(folder)
+    python = folder / "bin" / "python"
+    wheels = [write_plugin_wheel(number, folder / "wheels") for number in range(20)]
+    install(python, ["--no-index", "--no-deps", *map(str, wheels)])
+    lines = [f"import site; site.addsitedir({place!r})" for place in site.getsitepackages()]
+    (next(folder.glob("lib/python*/site-packages")) / "here.pth").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return python
+
+
+def make(folder: Path) -> None:
+    """An empty environment of the running interpreter's version."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    uv = shutil.which("uv")
+    if uv:
+        _run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)])
+    else:
+        _run([sys.executable, "-m", "venv", str(folder)])
+
+
+def install(python: Path, requirements: Sequence[str]) -> None:
+    """Install with uv where it is found, else with the environment's own pip."""
+    uv = shutil.which("uv")
+    command = (
+        [uv, "pip", "install", "--quiet", "--python", str(python)]
+        if uv
+        else [str(python), "-m", "pip", "install", "--quiet"]
+    )
+    _run([*command, *requirements])
+
+
+def _run(command: Sequence[str]) -> None:
+    subprocess.run(command, check=True, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}, stdout=sys.stderr)

@@ -1,0 +1,87 @@
+"""What starting costs: importing the core, and the first response of the application, each in fresh processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from bench.child import Child, run_once
+from bench.figures import Figure, compare
+from bench.plan import FIRST_RESPONSE_MS, HERE, IMPORT_MS, Variant, Workload
+from bench.rounds import worker_settings
+
+IMPORT: Final = """
+import sys, time
+before, start_ns = set(sys.modules), time.process_time_ns()
+import scout_core
+took_ns = time.process_time_ns() - start_ns
+import json
+print(json.dumps({"ns": took_ns, "modules": sorted(set(sys.modules) - before)}))
+"""
+HEAVY: Final = frozenset({"asyncio", "cattrs", "importlib.metadata", "psutil", "ssl", "wrapt"})
+"""What importing the core must not load: each alone takes tens of milliseconds."""
+
+
+def measure_import(rounds: int, directory: Path) -> Figure:
+    """CPU of ``import scout_core`` in an interpreter that has imported nothing else; the smallest of so many."""
+    answers = [run_once([str(HERE), "-c", IMPORT], directory=directory) for _ in range(rounds)]
+    loaded = sorted(HEAVY.intersection(answers[-1]["modules"]))
+    smallest = min(answer["ns"] for answer in answers) / 1e6
+    return Figure(
+        what="import scout_core",
+        variant="ours",
+        measure="CPU",
+        unit="ms",
+        value=smallest,
+        added=smallest,
+        budget=IMPORT_MS,
+        note=f"{len(answers[-1]['modules'])} modules, {'among them ' + ', '.join(loaded) if loaded else 'none of the heavy ones'}",
+    )
+
+
+def measure_first_response(
+    workload: Workload,
+    variants: Sequence[Variant],
+    *,
+    rounds: int,
+    directory: Path,
+    tell: Callable[[str], None],
+) -> list[Figure]:
+    """CPU of the whole process from its start to the first response, in turns."""
+    took: dict[str, list[float]] = {variant.name: [] for variant in variants}
+    for number in range(rounds + 1):
+        tell(f"first response: round {number} of {rounds}")
+        for variant in variants:
+            answer = first_response_ms(workload, variant, directory)
+            if number:  # the first one compiles and fills the file cache
+                took[variant.name].append(answer)
+    baselines = {variant.baseline for variant in variants}
+    return [
+        compare(
+            took[variant.baseline],
+            took[variant.name],
+            what="first response",
+            variant=variant.name,
+            measure="CPU",
+            unit="ms",
+            budget=FIRST_RESPONSE_MS if variant.agent == "scout_core" else None,
+        )
+        for variant in variants
+        if variant.name not in baselines
+    ]
+
+
+def first_response_ms(workload: Workload, variant: Variant, directory: Path) -> float:
+    """One process, from its start to its first response."""
+    sink = None if variant.silent else Child(variant.python, "bench.sink", variant.agent, directory=directory)
+    try:
+        url = f"127.0.0.1:{sink.first['port']}" if sink is not None else "127.0.0.1:0"
+        arguments = (workload.key, variant.agent, url, worker_settings(workload, variant))
+        worker = Child(variant.python, "bench.worker", *arguments, directory=directory)
+        worker.close()
+        first: dict[str, Any] = worker.first  # Any: it is JSON
+        return float(first["process_ns"]) / 1e6
+    finally:
+        if sink is not None:
+            sink.close()

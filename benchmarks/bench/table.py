@@ -1,0 +1,119 @@
+"""The result for people, and as JSON."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from attrs import asdict
+
+from bench.figures import Figure
+from bench.rounds import Arrived, Runner
+
+HEAD = ("what", "variant", "measure", "unit", "alone", "with", "added", "median", "×", "budget", "", "note")
+PACKAGES = ("scout-core", "flask", "werkzeug", "sqlalchemy", "jinja2")
+
+
+def machine() -> dict[str, str | int]:
+    """Where the figures were taken, and of what."""
+    found: dict[str, str | int] = {
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpus": os.cpu_count() or 0,
+    }
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def figures_table(figures: Iterable[Figure]) -> str:
+    """A line for each figure; what comes again is left blank."""
+    rows: list[tuple[str, ...]] = [HEAD]
+    before = ""
+    for figure in figures:
+        rows.append((figure.what if figure.what != before else "", *_cells(figure)))
+        before = figure.what
+    return _aligned(rows, left=(0, 1, 2, 3, 10, 11))
+
+
+def arrivals_table(arrivals: Iterable[tuple[Runner, Arrived]]) -> str:
+    """What each sink decoded: proof that every variant did its work."""
+    rows: list[tuple[str, ...]] = [
+        ("what", "variant", "transactions", "of", "spans", "of", "left out", "of", "payloads", "bytes each", "")
+    ]
+    for runner, arrived in arrivals:
+        each = f"{arrived.bytes / arrived.transactions:.0f}" if arrived.transactions else ""
+        pairs = (
+            (arrived.transactions, arrived.expected),
+            (arrived.spans, arrived.spans_expected),
+            (arrived.dropped, arrived.dropped_expected),
+        )
+        numbers = [f"{number:,}" for pair in pairs for number in pair]
+        state = "complete" if arrived.is_complete else f"INCOMPLETE {arrived.last_error}".strip()
+        rows.append((runner.workload.title, runner.variant.name, *numbers, f"{arrived.payloads:,}", each, state))
+    return _aligned(rows, left=(0, 1, 10))
+
+
+def as_json(
+    figures: Sequence[Figure], arrivals: Sequence[tuple[Runner, Arrived]], options: dict[str, Any]
+) -> dict[str, Any]:  # Any: it is JSON
+    """Everything that the tables show, and the number of every round."""
+    return {
+        "machine": machine(),
+        "options": options,
+        "figures": [{**asdict(figure), "ratio": figure.ratio, "verdict": figure.verdict} for figure in figures],
+        "arrived": [
+            {
+                "what": runner.workload.title,
+                "variant": runner.variant.name,
+                **asdict(arrived),
+                "is_complete": arrived.is_complete,
+                "patched": runner.patched,
+                "rounds": {"caller": runner.caller_us, "all threads": runner.all_us},
+            }
+            for runner, arrived in arrivals
+        ],
+    }
+
+
+def _cells(figure: Figure) -> tuple[str, ...]:
+    return (
+        figure.variant,
+        figure.measure,
+        figure.unit,
+        _number(figure.alone),
+        _number(figure.value),
+        _number(figure.added, signed=True),
+        _number(figure.added_median, signed=True),
+        "" if figure.ratio is None else f"{figure.ratio:.2f}",
+        "" if figure.budget is None else f"≤ {figure.budget:g}",
+        figure.verdict,
+        figure.note,
+    )
+
+
+def _number(value: float | None, *, signed: bool = False) -> str:
+    if value is None:
+        return ""
+    digits = 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1 if abs(value) < 1000 else 0
+    return f"{value:{'+' if signed else ''}.{digits}f}"
+
+
+def _aligned(rows: Sequence[Sequence[str]], left: Sequence[int]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if column in left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    lines.insert(1, "  ".join("─" * width for width in widths))
+    return "\n".join(lines)

@@ -1,0 +1,8 @@
+"""Measure what scout-core costs: ``python benchmarks/run.py --help``."""
+
+from __future__ import annotations
+
+from bench.command import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())
