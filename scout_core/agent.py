@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import platform
-import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from random import SystemRandom
@@ -21,10 +19,12 @@ from scout_core.boundary.guard import Guard
 from scout_core.boundary.hooks import Hooks
 from scout_core.boundary.plugins import Plugin, Plugins, search_path
 from scout_core.config.config import Config, read_config
-from scout_core.config.files import find_settings
+from scout_core.config.files import Settings, find_settings
 from scout_core.measuring.report import Counters, PluginStatus, Process
 from scout_core.recording import context
 from scout_core.recording.tracer import Tracer
+from scout_core.sending.ending import at_exit, in_child
+from scout_core.sending.exporter import named
 from scout_core.sending.ledger import Ledger
 from scout_core.sending.outbox import Outbox
 from scout_core.sending.recorder import Recorder, RunTimeHooks
@@ -57,7 +57,7 @@ class Agent:
         self.exporters = self._exporters()
         self.process = self._describe_process()
         self.is_running = False
-        self.is_forked = False
+        self._must_tell_start = False
         self._begin()
 
     def _begin(self) -> None:
@@ -113,6 +113,7 @@ class Agent:
         self._call("on_stop")
         self.plugins.undo()
         self.tracer.retire()
+        self.ledger.abandon()
 
     def add_settings(self, code: Mapping[str, Any]) -> None:
         """Take settings that became known after the start, as a framework's own; the environment still wins."""
@@ -141,7 +142,7 @@ class Agent:
         was_recording = context.tracer is self.tracer
         self.tracer.retire()
         context.current.set(None)
-        self.is_forked = True
+        self._must_tell_start = True
         self.process = evolve(self.process, pid=os.getpid(), instance=_instance(), started=time())
         self._begin()
         if was_recording:
@@ -149,9 +150,11 @@ class Agent:
 
     def _first(self) -> None:
         """The first transaction of this process has ended; until then a process has no thread of ours."""
-        if self.is_forked:
+        if self._must_tell_start:
+            self._must_tell_start = False
             self._call("on_start")
-        self.recorder.begin()
+        if not self.recorder.begin():
+            self.tracer.has_begun = False  # the next one tries again
 
     def _guards(self) -> tuple[Guard, ...]:
         return tuple(guard for plugin in self.plugins.all.values() for guard in plugin.guards)
@@ -160,14 +163,13 @@ class Agent:
         for guard in self.hooks.frozen("register_options"):
             options = guard.run()
             if options is not None:
-                self.config.add_plugin_options(guard.plugin, options, os.environ)
+                guard.attempt(self.config.add_plugin_options, guard.plugin, options, os.environ)
 
     def _exporters(self) -> list[Any]:
         found: dict[str, Any] = {}
         for guard in self.hooks.frozen("register_exporters"):
-            for exporter in guard.run(self.config) or ():
-                name = getattr(exporter, "name", None)
-                if not isinstance(name, str) or not callable(getattr(exporter, "export", None)):
+            for name, exporter in guard.attempt(named, guard.run(self.config)) or ():
+                if not name:
                     guard.refuse("an exporter has a name and a method export")
                 elif name in found:
                     guard.refuse(f"there is an exporter {name!r} already")
@@ -220,14 +222,14 @@ def start(**settings: Any) -> Agent | None:
             if settings:
                 _running.add_settings(settings)
             return _running
-        config = read_config(settings, settings=find_settings(Path.cwd()))
+        config = read_config(settings, settings=_find_settings())
         if not config.get("monitor"):
             log.info("not recording: monitor is false (%s)", config.origin("monitor"))
             return None
         agent = Agent(config)
         agent.start()
         _running = agent
-        atexit.register(_stop_at_exit, weakref.ref(agent))
+        at_exit(stop)
         return agent
 
 
@@ -247,20 +249,25 @@ def use(agent: Agent | None) -> Agent | None:
     return before
 
 
-def _stop_at_exit(agent: weakref.ref[Agent]) -> None:
-    alive = agent()
-    if alive is not None:
-        alive.stop()
-
-
 def _after_fork() -> None:
     global _starting
     _starting = RLock()
     if _running is not None:
         _running.after_fork()
+        in_child(stop)
+    elif context.tracer is not None:  # another thread was about to start the agent; it goes on in the parent only
+        context.tracer.retire()
+        context.tracer = None
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def _find_settings() -> Settings | None:
+    try:
+        return find_settings(Path.cwd())
+    except FileNotFoundError:  # the directory that the application was started in is gone
+        return None
 
 
 def _instance() -> str:

@@ -17,6 +17,10 @@ class TargetError(ScoutError):
     """A target of ``wrap`` that does not exist or cannot be replaced."""
 
 
+class LeftAlone(TargetError):
+    """A target of ``wrap`` that could be replaced and had better not be."""
+
+
 class RejectedReport(ScoutError):
     """
     The receiver refused a report for good; sending it again would not help.

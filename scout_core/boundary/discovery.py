@@ -7,6 +7,7 @@ Source of the formats: PEP 376 and 566, and the entry points specification.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 
 from attrs import frozen
@@ -15,6 +16,8 @@ from scout_core.boundary.versions import normalised
 from scout_core.hookspecs import PROJECT
 
 _SECTION = f"[{PROJECT}]"
+_ON_CORE = re.compile(r"scout[-_.]+core(?![\w.-])", re.IGNORECASE)
+_OF_EXTRA = re.compile(r"""extra\s*==\s*(["'])instruments\1""")
 
 
 @frozen(kw_only=True)
@@ -28,7 +31,7 @@ class Found:
     instruments: tuple[str, ...]
     """Requirements of the extra ``instruments``."""
     core: tuple[str, ...]
-    """Requirements on scout-core."""
+    """Requirements on scout-core, as ``scout-core>=0.1,<0.2``."""
     where: str
     """Folder of the metadata."""
 
@@ -50,18 +53,18 @@ def find_plugins(path: Iterable[str]) -> Environment:
     Look through the folders of ``sys.path``. Of two installations of one distribution the first counts, as for imports.
 
     Args:
-        path: folders; zip files and what does not exist are passed over.
+        path: folders; zip files, what does not exist and what is no text are passed over.
     """
     installed: dict[str, str] = {}
     plugins: list[Found] = []
     problems: list[str] = []
-    for folder in dict.fromkeys(path):
+    for folder in dict.fromkeys(folder for folder in path if isinstance(folder, str)):
         for metadata in _metadata_folders(folder or "."):
-            name, _, version = os.path.basename(metadata).rpartition(".")[0].partition("-")
+            name, _, rest = os.path.basename(metadata).rpartition(".")[0].partition("-")
             key = normalised(name)
             if key in installed:
                 continue
-            installed[key] = version
+            installed[key] = rest.partition("-")[0]  # an egg-info tells the Python version too
             try:
                 plugins.extend(_read(metadata))
             except (OSError, ValueError) as error:
@@ -75,7 +78,7 @@ def _metadata_folders(folder: str) -> list[str]:
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.path for entry in entries if entry.name.endswith((".dist-info", ".egg-info")))
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL in it
         return []
 
 
@@ -96,16 +99,14 @@ def _read(metadata: str) -> Iterator[Found]:
             distribution=names.get("name") or os.path.basename(metadata),
             version=names.get("version", ""),
             instruments=tuple(_of_extra(requirements)),
-            core=tuple(
-                item for item in requirements if normalised(item).startswith("scout-core") and "extra" not in item
-            ),
+            core=tuple(item for item in requirements if _ON_CORE.match(item) and "extra" not in item.partition(";")[2]),
             where=metadata,
         )
 
 
 def _text(path: str) -> str | None:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             return file.read(1_000_000)
     except FileNotFoundError:
         return None
@@ -116,7 +117,7 @@ def _text(path: str) -> str | None:
 def _headers(text: str) -> list[tuple[str, str]]:
     """The fields above the first blank line; continuation lines are of no interest here."""
     found = []
-    for line in text.splitlines():
+    for line in text.split("\n"):  # splitlines() would also split at characters that a summary may hold
         if not line:
             break
         key, colon, value = line.partition(":")
@@ -141,5 +142,5 @@ def _entries(text: str) -> Iterator[tuple[str, str]]:
 def _of_extra(requirements: Iterable[str]) -> Iterator[str]:
     for requirement in requirements:
         text, _, marker = requirement.partition(";")
-        if "extra" in marker and "instruments" in marker:
+        if _OF_EXTRA.search(marker):
             yield requirement.strip() if " and " in marker else text.strip()

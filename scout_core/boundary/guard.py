@@ -19,15 +19,20 @@ WINDOW: Final = 100
 """Of so many last calls half may fail."""
 SAMPLE_EVERY: Final = 64
 """One call of so many is timed: two clock readings are a tenth of a short hook."""
+SLOW_WINDOW: Final = 10
+"""Of so many last calls half may be too slow: one that waited for a processor, or imported something, is no habit."""
+MAX_FRAMES: Final = 50
+_IN_A_ROW_MASK: Final = (1 << IN_A_ROW) - 1
 _WINDOW_MASK: Final = (1 << WINDOW) - 1
+_SLOW_MASK: Final = (1 << SLOW_WINDOW) - 1
 
 
 class Guard:
     """One function of one plugin, and how it has done."""
 
     __slots__ = (
-        "plugin", "place", "function", "calls", "errors", "streak", "history", "off", "sampled_calls", "sampled_ns",
-        "error", "unlogged", "reraise", "budget",
+        "plugin", "place", "function", "calls", "errors", "history", "off", "sampled_calls", "sampled_ns", "slow",
+        "error", "unlogged", "reraise", "budget", "has_steps", "stops",
     )  # fmt: skip
 
     def __init__(
@@ -38,6 +43,8 @@ class Guard:
         *,
         reraise: bool = False,
         budget: float | None = None,
+        has_steps: bool = False,
+        on_own_thread: bool = False,
     ) -> None:
         self.plugin = plugin
         self.place = place
@@ -45,21 +52,26 @@ class Guard:
         self.function = function
         self.calls = 0
         self.errors = 0
-        self.streak = 0
         self.history = 0
-        """Last calls as bits: 1 failed."""
+        """Last calls as bits, the newest lowest: 1 failed."""
         self.off: str | None = None
         """Why it is switched off; None while it works."""
         self.sampled_calls = 0
         self.sampled_ns = 0
+        self.slow = 0
+        """Last calls as bits: 1 took longer than the budget."""
         self.error: tuple[str, str, tuple[tuple[CodeType, int], ...]] | None = None
-        """The last exception: class, text, and frames from the outermost to where it was raised."""
+        """The last exception: class, text, and at most 50 frames down to where it was raised."""
         self.unlogged = False
         self.reraise = reraise
         self.budget = budget
-        """Seconds that a call may take on average; None: not limited."""
+        """Seconds that a call may take; None: not limited."""
+        self.has_steps = has_steps
+        """It is a generator function: a call has gone well when ``finish`` has."""
+        # sys.exit() ends the application where that calls it, but on a thread of ours nobody else does.
+        self.stops = (Exception, SystemExit) if on_own_thread else Exception
 
-    def run(self, *args: Any, **kwargs: Any) -> Any:
+    def run(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function; None when it raises or is switched off."""
         if self.off is not None:
             return None
@@ -71,17 +83,16 @@ class Guard:
                 start_ns = perf_counter_ns()
                 result = self.function(*args, **kwargs)
                 self._took(perf_counter_ns() - start_ns)
-        except Exception as error:
+        except self.stops as error:
             if self.reraise:
                 raise
             self.failed(error)
             return None
-        if self.history:
-            self.streak = 0
+        if self.history and not self.has_steps:
             self.history = (self.history << 1) & _WINDOW_MASK
         return result
 
-    def attempt(self, function: Callable[..., Any], *args: Any) -> Any:
+    def attempt(self, function: Callable[..., Any], /, *args: Any) -> Any:
         """Call something else on the plugin's behalf, as a step of a generator; None when it raises."""
         try:
             return function(*args)
@@ -91,19 +102,45 @@ class Guard:
             self.failed(error)
             return None
 
-    def failed(self, error: Exception) -> None:
-        """Count a failure; after too many the function is switched off."""
+    def finish(self, function: Callable[..., Any], /, *args: Any) -> None:
+        """The same for the last step."""
+        errors = self.errors
+        self.attempt(function, *args)
+        if self.history and self.errors == errors:
+            self.history = (self.history << 1) & _WINDOW_MASK
+
+    def failed(self, error: BaseException) -> None:
+        """Count a call that failed; after too many the function is switched off."""
+        self.history = (self.history << 1) & _WINDOW_MASK
+        self._note(error)
+
+    def refuse(self, problem: str) -> None:
+        """
+        Count the call whose result makes no sense as one that failed.
+
+        Raises:
+            ValueError: in tests.
+        """
+        error = ValueError(problem)
+        if self.reraise:
+            raise error
+        if self.has_steps:
+            self.failed(error)
+        else:  # it went well, and was noted so
+            self._note(error)
+
+    def _note(self, error: BaseException) -> None:
         self.errors += 1
-        self.streak += 1
-        self.history = ((self.history << 1) | 1) & _WINDOW_MASK
+        self.history |= 1
         frames: list[tuple[CodeType, int]] = []
         trace = error.__traceback__
-        while trace is not None and len(frames) < 50:
-            frames.append((trace.tb_frame.f_code, trace.tb_lineno))
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename != __file__:
+                frames.append((trace.tb_frame.f_code, trace.tb_lineno))
             trace = trace.tb_next
-        self.error = (type(error).__name__, _text(error), tuple(frames))
+        self.error = (type(error).__name__, _text(error), tuple(frames[-MAX_FRAMES:]))
         self.unlogged = self.unlogged or self.errors == 1
-        if self.streak >= IN_A_ROW:
+        if self.history & _IN_A_ROW_MASK == _IN_A_ROW_MASK:
             self.switch_off(f"{IN_A_ROW} errors in a row")
         elif self.history.bit_count() >= WINDOW // 2:
             self.switch_off(f"{WINDOW // 2} errors in {WINDOW} calls")
@@ -113,17 +150,15 @@ class Guard:
         self.off = reason
         self.unlogged = True
 
-    def refuse(self, problem: str) -> None:
-        """Count a result that makes no sense like an exception."""
-        self.failed(ValueError(problem))
-
     def _took(self, duration_ns: int) -> None:
         self.sampled_calls += 1
         self.sampled_ns += duration_ns
-        if self.budget is not None and self.sampled_calls % 10 == 0:
-            average = self.sampled_ns / self.sampled_calls / 1e9
-            if average > self.budget:
-                self.switch_off(f"{average * 1e3:.1f} ms a call, slow_hook_seconds allows {self.budget * 1e3:.1f} ms")
+        if self.budget is None:
+            return
+        self.slow = (self.slow << 1 | (duration_ns > self.budget * 1e9)) & _SLOW_MASK
+        if self.slow.bit_count() >= SLOW_WINDOW // 2:
+            average = self.sampled_ns / self.sampled_calls / 1e6
+            self.switch_off(f"{average:.1f} ms a call, slow_hook_seconds allows {self.budget * 1e3:.1f} ms")
 
     @property
     def last_error(self) -> str | None:
@@ -149,7 +184,7 @@ class Guard:
             )
 
 
-def _text(error: Exception) -> str:
+def _text(error: BaseException) -> str:
     from scout_core.text.message import error_message
 
     return error_message(error)

@@ -7,8 +7,9 @@ the first exception, so it is never called while an application runs.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from types import FunctionType, MethodType
 from typing import Any
 
 import pluggy
@@ -40,7 +41,7 @@ class Hooks:
     budget: float | None = None
     """Seconds that a function on the agent's thread may take on average."""
     manager: pluggy.PluginManager = field(factory=lambda: pluggy.PluginManager(hookspecs.PROJECT))
-    _guards: dict[tuple[str, str], Guard] = field(factory=dict)
+    _guards: dict[pluggy.HookImpl, Guard] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.manager.add_hookspecs(hookspecs)
@@ -53,13 +54,16 @@ class Hooks:
             The hooks it implements, in alphabetical order.
 
         Raises:
-            PluginError: it implements none, one that does not exist, or one with an argument that the hook does not have.
+            PluginError: it implements none, one that does not exist, one with an argument that the hook does not have,
+                or one that wraps the others.
         """
         known = {hook for hook, member in vars(hookspecs).items() if hasattr(member, f"{hookspecs.PROJECT}_spec")}
         marked = _marked(plugin)
         if not marked:
             raise PluginError("it has no function marked with @hookimpl")
-        for hook in marked:
+        for hook, options in marked:
+            if options.get("wrapper") or options.get("hookwrapper"):
+                raise PluginError(f"{hook} wraps the implementations of others, which no hook allows")
             if hook not in known:
                 near = get_close_matches(hook, known, n=1)
                 raise PluginError(f"there is no hook {hook}" + (f"; did you mean {near[0]}?" if near else ""))
@@ -68,12 +72,13 @@ class Hooks:
         except (pluggy.PluginValidationError, ValueError) as error:
             self.manager.unregister(plugin) if self.manager.is_registered(plugin) else None
             raise PluginError(_first_line(error)) from error
-        return tuple(sorted(marked))
+        return tuple(sorted({hook for hook, _ in marked}))
 
     def unregister(self, name: str) -> None:
         """Forget a plugin; whoever froze its hooks freezes them again."""
         if self.manager.has_plugin(name):
             self.manager.unregister(name=name)
+        self._guards = {item: guard for item, guard in self._guards.items() if item.plugin_name != name}
 
     def frozen(self, hook: str) -> tuple[Guard, ...]:
         """The guards of all implementations, in the order of their calls: ``tryfirst`` first, then by name of the plugin."""
@@ -81,27 +86,19 @@ class Hooks:
         implementations.sort(key=lambda item: (not item.tryfirst, item.trylast, item.plugin_name))
         return tuple(self._guarded(hook, item) for item in implementations)
 
-    def calls(self, hook: str) -> tuple[Callable[..., Any], ...]:
-        """The same as plain functions that take all arguments of the hook, by position, and never raise."""
-        return tuple(guard.run for guard in self.frozen(hook))
-
-    def guards(self) -> tuple[Guard, ...]:
-        """All that were made so far."""
-        return tuple(self._guards.values())
-
     def _guarded(self, hook: str, item: pluggy.HookImpl) -> Guard:
-        key = (item.plugin_name, hook)
-        if key not in self._guards:
+        if item not in self._guards:
             arguments = tuple(inspect.signature(getattr(hookspecs, hook)).parameters)
             limited = hook in AT_RUN_TIME and hook not in ON_APP_THREAD
-            self._guards[key] = Guard(
+            self._guards[item] = Guard(
                 item.plugin_name,
                 hook,
                 _adapted(item.function, arguments, item.argnames),
                 reraise=self.reraise,
                 budget=self.budget if limited else None,
+                on_own_thread=limited,
             )
-        return self._guards[key]
+        return self._guards[item]
 
 
 def _adapted(function: Callable[..., Any], given: tuple[str, ...], wanted: tuple[str, ...]) -> Callable[..., Any]:
@@ -114,16 +111,15 @@ def _adapted(function: Callable[..., Any], given: tuple[str, ...], wanted: tuple
     return lambda *arguments: function(*[arguments[place] for place in places])
 
 
-def _marked(plugin: object) -> list[str]:
-    """Names of its ``@hookimpl`` functions; what cannot be read is none."""
+def _marked(plugin: object) -> list[tuple[str, Mapping[str, Any]]]:
+    """The hooks of its ``@hookimpl`` functions, with the options of each. Nothing else that it holds is asked anything."""
     found = []
     for name in dir(plugin):
-        try:
-            member = inspect.getattr_static(plugin, name)
-        except AttributeError:
-            continue
-        if isinstance(getattr(member, f"{hookspecs.PROJECT}_impl", None), dict):
-            found.append(member.scout_core_impl.get("specname") or name)
+        member = inspect.getattr_static(plugin, name, None)
+        function = member.__func__ if type(member) in (staticmethod, classmethod, MethodType) else member
+        options = vars(function).get(f"{hookspecs.PROJECT}_impl") if type(function) is FunctionType else None
+        if options is not None:
+            found.append((options.get("specname") or name, options))
     return found
 
 

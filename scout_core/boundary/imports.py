@@ -1,7 +1,9 @@
-"""Call back when the application imports a module, so that nothing is imported on its behalf.
+"""
+Call back when the application imports a module, so that nothing is imported on its behalf.
 
 A finder at the head of ``sys.meta_path`` that finds nothing itself: for an awaited module it asks the others, and
-runs the callbacks when the module's own code has run. Source: PEP 451.
+runs the callbacks when the module's own code has run, as often as that runs: ``importlib.reload`` makes everything anew.
+Source: PEP 451.
 """
 
 from __future__ import annotations
@@ -9,7 +11,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
+from threading import get_ident
 from types import ModuleType
+from typing import Any
 
 Callback = Callable[[ModuleType], None]
 
@@ -19,20 +23,27 @@ class ImportWatch:
 
     def __init__(self) -> None:
         self._awaited: dict[str, list[Callback]] = {}
+        self._pending: set[str] = set()
+        """Those that have not been there yet."""
+        self._asking: set[tuple[int, str]] = set()
+        """Thread and module for which other finders are being asked: one of them may ask all, and so us, again."""
 
     def when_imported(self, name: str, callback: Callback) -> None:
-        """Call back with the module: now if it is there, else when it has been imported."""
-        module = sys.modules.get(name)
-        if module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False):
-            callback(module)
-            return
-        self._awaited.setdefault(name, []).append(callback)
+        """Call back with the module: now if it is there, else when it has been imported; and after each reload."""
+        if _is_complete(sys.modules.get(name)):
+            self._awaited.setdefault(name, []).append(callback)
+            callback(sys.modules[name])
+        else:
+            self._pending.add(name)
+            self._awaited.setdefault(name, []).append(callback)
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
+        self._look_again()  # another thread may have imported it meanwhile
 
     def forget(self) -> None:
         """Wait for nothing any more."""
         self._awaited.clear()
+        self._pending.clear()
         if self in sys.meta_path:
             sys.meta_path.remove(self)
 
@@ -40,31 +51,80 @@ class ImportWatch:
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """The spec that the other finders give, with a loader that calls back."""
-        if name not in self._awaited:
+        self._look_again()
+        asking = (get_ident(), name)
+        if name not in self._awaited or asking in self._asking:
             return None
-        for finder in sys.meta_path:
-            if finder is self:
-                continue
-            spec = finder.find_spec(name, path, target) if hasattr(finder, "find_spec") else None
-            if spec is not None:
-                self._observe(spec)
-                return spec
-        return None
-
-    def _observe(self, spec: ModuleSpec) -> None:
-        loader = spec.loader
-        run = getattr(loader, "exec_module", None)
-        if run is None:
-            return
-
-        def exec_module(module: ModuleType) -> None:
-            # The loader may serve this one import only; what we shadowed on it is taken away before its code runs.
-            del loader.exec_module  # type: ignore[union-attr]
-            run(module)
-            for callback in self._awaited.pop(spec.name, ()):
-                callback(module)
-
+        self._asking.add(asking)
         try:
-            loader.exec_module = exec_module  # type: ignore[method-assign, union-attr]
-        except AttributeError:  # a loader with slots, or a class as for built-in modules: such a module stays unwatched
-            return
+            spec = _spec_of_others(self, name, path, target)
+        finally:
+            self._asking.discard(asking)
+        if spec is not None and hasattr(spec.loader, "exec_module"):
+            spec.loader = _Watched(spec.loader, spec.name, self.imported)  # type: ignore[assignment]
+        return spec
+
+    def imported(self, name: str, module: ModuleType) -> None:
+        """The code of a module has run."""
+        self._pending.discard(name)
+        for callback in tuple(self._awaited.get(name, ())):
+            callback(module)
+
+    def _look_again(self) -> None:
+        """Find what came without asking us: by a loader of the old kind, by hand, or when it was half imported already."""
+        for name in tuple(self._pending):
+            module = sys.modules.get(name)
+            if _is_complete(module):
+                try:
+                    self._pending.remove(name)
+                except KeyError:  # another thread was faster
+                    continue
+                self.imported(name, module)  # type: ignore[arg-type]  # complete, so it is there
+
+
+class _Watched:
+    """A loader that calls back when a module's own code has run; in all else it is the one that stands behind it."""
+
+    def __init__(self, loader: Any, name: str, imported: Callable[[str, ModuleType], None]) -> None:  # Any: any loader
+        self._loader = loader
+        self._name = name
+        self._imported = imported
+
+    @property  # type: ignore[misc]  # so that isinstance() says what it would have said
+    def __class__(self) -> type:
+        return type(self._loader) if not isinstance(self._loader, type) else _Watched
+
+    def __getattr__(self, name: str) -> Any:  # Any: whatever the loader has
+        return getattr(self.__dict__["_loader"], name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module's code, which sees the loader that it would have seen without us; then call back."""
+        spec: Any = module.__spec__
+        if spec is not None and spec.loader is self:
+            spec.loader = self._loader
+        module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        self._imported(self._name, sys.modules.get(self._name, module))  # it may have put something else in its place
+
+
+def _spec_of_others(
+    watch: ImportWatch, name: str, path: Sequence[str] | None, target: ModuleType | None
+) -> ModuleSpec | None:
+    for finder in sys.meta_path:
+        if finder is not watch and hasattr(finder, "find_spec"):
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                return spec
+    return None
+
+
+def _is_complete(module: object) -> bool:
+    """Whether it is a module whose code has run. Asks in a way that does not make a lazy module load."""
+    kind = type(module)
+    if not issubclass(kind, ModuleType):
+        return module is not None
+    lazy = getattr(sys.modules.get("importlib.util"), "_LazyModule", None)
+    if lazy is not None and issubclass(kind, lazy):
+        return False
+    spec = ModuleType.__getattribute__(module, "__dict__").get("__spec__")
+    return not getattr(spec, "_initializing", False)

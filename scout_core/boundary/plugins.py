@@ -20,6 +20,7 @@ from scout_core.boundary.versions import Support, check_support
 from scout_core.boundary.wrap import Wrap
 from scout_core.config.config import Config
 from scout_core.errors import PluginError, TargetError
+from scout_core.text.message import error_message
 
 
 @define(eq=False)
@@ -50,7 +51,8 @@ class Plugin:
         if waiting and not wrapped:
             if self.support.absent:
                 return "waiting", f"{self.support.target} is not installed"
-            return "waiting", f"{', '.join(sorted({patch.module for patch in waiting}))} is not imported"
+            packages = sorted({patch.module.partition(".")[0] for patch in waiting})
+            return "waiting", f"{', '.join(packages)} is not imported"
         missing = [patch for patch in self.patches if patch.state == "not found"]
         if missing and not wrapped:
             return "failed", "; ".join(patch.reason for patch in missing)
@@ -69,6 +71,8 @@ class Plugins:
     all: dict[str, Plugin] = field(factory=dict)
     watch: ImportWatch = field(factory=ImportWatch)
     problems: list[str] = field(factory=list)
+    _applied: list[Patch] = field(factory=list)
+    """In the order in which they were put in place."""
 
     def load(self, environment: Environment, named: Sequence[str | ModuleType]) -> None:
         """
@@ -78,8 +82,9 @@ class Plugins:
             PluginError: a plugin that the user named, in code or as required, cannot be used.
         """
         self.problems.extend(environment.problems)
+        modules = {_name_of(module) for module in named}
         for found in environment.plugins:
-            self._add_found(found, environment)
+            self._add_found(found, environment, is_named=found.module in modules)
         for module in named:
             self._add_named(module)
         missing = [
@@ -115,7 +120,7 @@ class Plugins:
                 continue
             plugin.patches, plugin.guards = wrap.patches, [*plugin.guards, *wrap.guards]
             for patch in plugin.patches:
-                self.watch.when_imported(patch.module, partial(_apply, patch))
+                self.watch.when_imported(patch.module, partial(self._apply, patch))
 
     def freeze(self, hook: str) -> tuple[Guard, ...]:
         """The guards of one hook, noted with the plugins that they belong to."""
@@ -129,13 +134,16 @@ class Plugins:
     def undo(self) -> None:
         """Put back every object that was wrapped, and wait for no import."""
         self.watch.forget()
-        for plugin in reversed(list(self.all.values())):
-            for patch in reversed(plugin.patches):
+        for patch in reversed(self._applied):  # the last one first: two plugins may have wrapped the same target
+            patch.undo()
+        self._applied.clear()
+        for plugin in self.all.values():
+            for patch in plugin.patches:
                 patch.undo()
             for guard in plugin.guards:
                 guard.off = guard.off or STOPPED
 
-    def _add_found(self, found: Found, environment: Environment) -> None:
+    def _add_found(self, found: Found, environment: Environment, *, is_named: bool) -> None:
         if found.name in self.all:
             other = self.all[found.name].found
             owner = other.distribution if other else "another"
@@ -144,31 +152,32 @@ class Plugins:
             )
             return
         plugin = self.all[found.name] = Plugin(found.name, found.module, found)
-        disabled = self._disabled(found.name)
+        disabled = self._disabled(found.name, is_named=is_named)
         if disabled:
             plugin.state, plugin.reason = "disabled", disabled
             return
         plugin.support = check_support(found.instruments, environment.installed)
-        if plugin.support.problem:
-            plugin.state, plugin.reason = (
-                "skipped",
-                f"{plugin.support.problem}; try: pip install -U {found.distribution}",
-            )
+        problem = check_support(found.core, environment.installed).problem or plugin.support.problem
+        if problem:
+            plugin.state, plugin.reason = "skipped", f"{problem}; try: pip install -U {found.distribution}"
             return
         self._load(plugin, found.module)
 
     def _add_named(self, named: str | ModuleType) -> None:
-        name = named if isinstance(named, str) else getattr(named, "__name__", repr(named))
-        loaded = next((plugin for plugin in self.all.values() if plugin.module == name), None)
-        if loaded is not None and loaded.state == "active":
-            return
-        plugin = self.all[name] = Plugin(name, name)
-        disabled = self._disabled(name)
-        if disabled:
-            plugin.state, plugin.reason = "disabled", disabled
-            return
-        self._load(plugin, named)
-        if plugin.state == "failed" and self.config.origin("plugins") == "code":
+        name = _name_of(named)
+        plugin = next((plugin for plugin in self.all.values() if plugin.module == name), None)
+        if plugin is None:
+            plugin = Plugin(name, name)
+            disabled = self._disabled(name, is_named=True)
+            if name in self.all:
+                plugin.state, plugin.reason = "failed", "an installed plugin has the name already"
+                self.problems.append(f"plugin {name!r} ({self.config.origin('plugins')}): {plugin.reason}")
+            elif disabled:
+                plugin.state, plugin.reason = "disabled", disabled
+            else:
+                self._load(plugin, named)
+            self.all.setdefault(name, plugin)
+        if plugin.state in ("failed", "skipped") and self.config.origin("plugins") == "code":
             raise PluginError(f"plugin {name!r} (named in code): {plugin.reason}")
 
     def _load(self, plugin: Plugin, module: str | Any) -> None:
@@ -180,7 +189,7 @@ class Plugins:
         except Exception as error:  # noqa: BLE001  # a plugin's own code runs here; whatever it raises must not stop the others
             plugin.state, plugin.reason = (
                 "failed",
-                f"{plugin.module} cannot be imported: {type(error).__name__}: {error}",
+                f"{plugin.module} cannot be imported: {type(error).__name__}: {error_message(error)}",
             )
         except SystemExit as error:
             plugin.state, plugin.reason = (
@@ -188,37 +197,47 @@ class Plugins:
                 f"{plugin.module} called sys.exit({error.code!r}) when it was imported",
             )
 
-    def _disabled(self, name: str) -> str:
+    def _disabled(self, name: str, *, is_named: bool) -> str:
         disable, key = self.config.get("plugins.disable"), self.config.origin("plugins.disable")
         if name in disable or "*" in disable:
             return f"by plugins.disable ({key})"
-        if not self.config.get("plugins.autoload") and name not in (
-            *self.config.get("plugins.enable"),
-            *self.config.get("plugins.require"),
-        ):
+        wanted = (*self.config.get("plugins.enable"), *self.config.get("plugins.require"))
+        if not self.config.get("plugins.autoload") and name not in wanted and not is_named:
             return f"plugins.autoload is false ({self.config.origin('plugins.autoload')}) and plugins.enable does not name it"
         return ""
 
     def _check_names(self) -> None:
         from difflib import get_close_matches
 
-        for key in ("plugins.disable", "plugins.enable"):
-            for name in self.config.get(key):
-                if name != "*" and name not in self.all:
-                    near = get_close_matches(name, self.all, n=1)
-                    hint = f"; did you mean {near[0]}?" if near else ""
-                    self.problems.append(
-                        f"{key} names {name!r} ({self.config.origin(key)}), and there is no such plugin{hint}"
-                    )
+        written = [
+            (key, name, self.config.origin(key))
+            for key in ("plugins.disable", "plugins.enable", "policies")
+            for name in self.config.get(key)
+        ]
+        written += [
+            (f"plugins.{name}", name, next(iter(values.values())).origin)
+            for name, values in self.config.plugin_values.items()
+            if values
+        ]
+        for key, name, origin in written:
+            if name != "*" and name not in self.all:
+                near = get_close_matches(name, self.all, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                self.problems.append(f"{key} names {name!r} ({origin}), and there is no such plugin{hint}")
+
+    def _apply(self, patch: Patch, module: ModuleType) -> None:
+        try:
+            patch.apply(module)
+            if patch.state == "wrapped":
+                self._applied.append(patch)
+        except TargetError as error:
+            patch.state, patch.reason = "not found", f"{patch.target}: {error}"
+        except Exception as error:  # noqa: BLE001  # inside the application's import: nothing may leave
+            patch.state, patch.reason = "not found", f"{patch.target}: {type(error).__name__}: {error}"
 
 
-def _apply(patch: Patch, module: ModuleType) -> None:
-    try:
-        patch.apply(module)
-    except TargetError as error:
-        patch.state, patch.reason = "not found", f"{patch.target}: {error}"
-    except Exception as error:  # noqa: BLE001  # inside the application's import: nothing may leave
-        patch.state, patch.reason = "not found", f"{patch.target}: {type(error).__name__}: {error}"
+def _name_of(named: str | ModuleType) -> str:
+    return named if isinstance(named, str) else getattr(named, "__name__", repr(named))
 
 
 def search_path() -> list[str]:

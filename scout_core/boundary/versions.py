@@ -28,6 +28,7 @@ def check_support(requirements: Iterable[str], installed: Mapping[str, str]) -> 
         requirements: of the extra, as in ``flask>=2.2,<4``. Alternatives may stand side by side: one that is installed suffices.
         installed: normalised distribution name to version.
     """
+    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.version import InvalidVersion
 
@@ -36,10 +37,10 @@ def check_support(requirements: Iterable[str], installed: Mapping[str, str]) -> 
     for text in requirements:
         try:
             requirement = Requirement(text)
-        except InvalidRequirement:
+            if requirement.marker is not None and not requirement.marker.evaluate({"extra": "instruments"}):
+                continue
+        except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName):
             problems.append(f"its metadata has a requirement that cannot be read: {text!r}")
-            continue
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": "instruments"}):
             continue
         spelled = (
             f"{requirement.name} ({_ordered(str(requirement.specifier))})"

@@ -13,7 +13,7 @@ from typing import Any
 
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.patches import Function, Patch
-from scout_core.errors import PluginError
+from scout_core.errors import LeftAlone, PluginError
 from scout_core.recording.context import current
 from scout_core.recording.span import Span
 
@@ -36,6 +36,7 @@ class Wrap:
         self.patches: list[Patch] = []
         self.guards: list[Guard] = []
         self._reraise = reraise
+        self._made: list[Function] = []
 
     def __call__(self, target: str, describer: Describer, *, root: bool = False) -> None:
         """
@@ -52,42 +53,62 @@ class Wrap:
             PluginError: the target is not written so, or the describer is no function.
         """
         self._check(target, describer)
-        guard = self._guard(target, describer)
         with_result = inspect.isgeneratorfunction(describer)
+        guard = Guard(self.plugin, target, describer, reraise=self._reraise, has_steps=with_result)
+        self.guards.append(guard)
 
         def wrapper(function: Function, has_self: bool) -> Function:
-            if inspect.iscoroutinefunction(inspect.unwrap(function)):
+            if inspect.iscoroutinefunction(function):
                 return _awaited_with_result(function, guard, root) if with_result else _awaited(function, guard, root)
+            if inspect.iscoroutinefunction(inspect.unwrap(function)):
+                raise LeftAlone("it decorates an async function and is none itself, so nobody could tell its end")
             return _called_with_result(function, guard, root) if with_result else _called(function, guard, root)
 
-        self.patches.append(Patch(target, wrapper))
+        self._add(target, wrapper)
 
     def around(self, target: str, function: Callable[..., Any]) -> None:
         """
         Replace a call: the escape hatch, for a call that must be changed.
 
         Args:
-            function: ``(wrapped, instance, args, kwargs)``; what it returns is the result, and it must call ``wrapped(*args, **kwargs)``
-                itself. ``instance`` is None for a plain function or static method, the class for a class method. It is not guarded, since nobody can
-                tell its exceptions from those of the call; so keep it short.
+            function: ``(wrapped, instance, args, kwargs)``; what it returns is the result, of an async function what it
+                gives when awaited, and it must call ``wrapped(*args, **kwargs)`` itself. ``instance`` is None for a plain
+                function or static method, the class for a class method. It is not guarded, since nobody can tell its
+                exceptions from those of the call; so keep it short.
         """
         self._check(target, function)
 
         def wrapper(wrapped: Function, has_self: bool) -> Function:
-            @functools.wraps(wrapped)
-            def around(*args: Any, **kwargs: Any) -> Any:
-                if not has_self:
+            def call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+                if patch.state == "undone":  # somebody wrapped this wrapper, so it had to stay
+                    return wrapped(*args, **kwargs)
+                if not has_self or not args:
                     return function(wrapped, None, args, kwargs)
                 return function(functools.partial(wrapped, args[0]), args[0], args[1:], kwargs)
 
-            return around
+            @functools.wraps(wrapped)
+            async def awaited(*args: Any, **kwargs: Any) -> Any:
+                return await call(args, kwargs)
 
-        self.patches.append(Patch(target, wrapper))
+            @functools.wraps(wrapped)
+            def called(*args: Any, **kwargs: Any) -> Any:
+                return call(args, kwargs)
 
-    def _guard(self, target: str, function: Callable[..., Any]) -> Guard:
-        guard = Guard(self.plugin, target, function, reraise=self._reraise)
-        self.guards.append(guard)
-        return guard
+            return awaited if inspect.iscoroutinefunction(wrapped) else called
+
+        patch = self._add(target, wrapper)
+
+    def _add(self, target: str, wrapper: Callable[[Function, bool], Function]) -> Patch:
+        def once(function: Function, has_self: bool) -> Function:
+            if any(function is made for made in self._made):  # two names of one function, or inherited from a target
+                raise LeftAlone("this plugin has wrapped it already")
+            made = wrapper(function, has_self)
+            self._made.append(made)
+            return made
+
+        patch = Patch(target, once)
+        self.patches.append(patch)
+        return patch
 
     def _check(self, target: object, function: object) -> None:
         module, colon, path = target.partition(":") if isinstance(target, str) else ("", "", "")
@@ -109,7 +130,7 @@ def _called(function: Function, guard: Guard, root: bool) -> Function:
         if not root and _get() is None:
             return function(*args, **kwargs)
         span = describe(*args, **kwargs)
-        if not isinstance(span, Span):
+        if not issubclass(type(span), Span):
             _refuse(guard, span)
             return function(*args, **kwargs)
         with span:
@@ -126,7 +147,7 @@ def _awaited(function: Function, guard: Guard, root: bool) -> Function:
         if not root and _get() is None:
             return await function(*args, **kwargs)
         span = describe(*args, **kwargs)
-        if not isinstance(span, Span):
+        if not issubclass(type(span), Span):
             _refuse(guard, span)
             return await function(*args, **kwargs)
         with span:
@@ -140,10 +161,8 @@ def _called_with_result(function: Function, guard: Guard, root: bool) -> Functio
     def called(*args: Any, **kwargs: Any) -> Any:
         if not root and _get() is None:
             return function(*args, **kwargs)
-        description = guard.run(*args, **kwargs)
-        span = None if description is None else guard.attempt(next, description, None)
-        if not isinstance(span, Span):
-            _refuse(guard, span)
+        description, span = _begun(guard, args, kwargs)
+        if span is None:
             return function(*args, **kwargs)
         with span:
             last: _Step = _close
@@ -151,7 +170,7 @@ def _called_with_result(function: Function, guard: Guard, root: bool) -> Functio
                 result = function(*args, **kwargs)
                 last = _tell
             finally:
-                guard.attempt(last, description, None if last is _close else result)
+                guard.finish(last, description, None if last is _close else result)
             return result
 
     return called
@@ -162,10 +181,8 @@ def _awaited_with_result(function: Function, guard: Guard, root: bool) -> Functi
     async def awaited(*args: Any, **kwargs: Any) -> Any:
         if not root and _get() is None:
             return await function(*args, **kwargs)
-        description = guard.run(*args, **kwargs)
-        span = None if description is None else guard.attempt(next, description, None)
-        if not isinstance(span, Span):
-            _refuse(guard, span)
+        description, span = _begun(guard, args, kwargs)
+        if span is None:
             return await function(*args, **kwargs)
         with span:
             last: _Step = _close
@@ -173,10 +190,23 @@ def _awaited_with_result(function: Function, guard: Guard, root: bool) -> Functi
                 result = await function(*args, **kwargs)
                 last = _tell
             finally:
-                guard.attempt(last, description, None if last is _close else result)
+                guard.finish(last, description, None if last is _close else result)
             return result
 
     return awaited
+
+
+def _begun(guard: Guard, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Span | None]:
+    """A describer that has yielded its span; None when there is none."""
+    description = guard.run(*args, **kwargs)
+    if description is None:
+        return None, None
+    span = guard.attempt(next, description, None)
+    if issubclass(type(span), Span):
+        return description, span
+    _refuse(guard, span)
+    guard.attempt(description.close)
+    return None, None
 
 
 def _close(description: Generator[Span, Any, object], _: object) -> None:

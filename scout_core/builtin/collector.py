@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 
 from scout_core import hookimpl
 from scout_core.errors import RejectedReport
+from scout_core.sending.exporter import importing
 from scout_core.sending.rendezvous import CollectorAddress, locate
 
 if TYPE_CHECKING:
     from scout_core import Config, Exporter, Report
-
-TIMEOUT = 5.0
-"""Seconds for each step of the exchange."""
-MAX_ANSWER = 65_536
 
 
 @hookimpl
@@ -33,39 +30,30 @@ class CollectorExporter:
 
     def export(self, report: Report) -> float | None:
         """Post it; the collector answers how soon it would like the next one."""
-        import json
-        from http.client import HTTPConnection, HTTPException, HTTPSConnection
-        from urllib.parse import urlsplit
-
-        from scout_core.sending.wire import CONTENT_TYPE, encode
-
         address = self._address()
-        parts = urlsplit(address.url)
-        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT)
+        with importing:
+            import encodings.idna  # noqa: F401  # Python imports it when it first looks up a host
+            import json
+
+            from scout_core.builtin.posting import post
+            from scout_core.sending.wire import CONTENT_TYPE, encode
+
         try:
-            connection.request(
-                "POST",
-                f"{parts.path.rstrip('/')}/api/v1/reports",
-                body=encode(report),
-                headers={"Authorization": f"Bearer {address.token}", "Content-Type": CONTENT_TYPE},
-            )
-            response = connection.getresponse()
-            status, body = response.status, response.read(MAX_ANSWER)
-        except HTTPException as error:
-            raise ConnectionError(f"{address.url} does not answer as a collector: {type(error).__name__}") from error
-        finally:
-            connection.close()
+            body = encode(report)
+        except ValueError as error:
+            raise RejectedReport(f"the report cannot be encoded: {error}", "cannot be encoded") from error
+        headers = {"Authorization": f"Bearer {address.token}", "Content-Type": CONTENT_TYPE}
+        status, text = post(address.url, "/api/v1/reports", headers=headers, body=body)
         try:
-            answer = json.loads(body)
-        except ValueError:
-            answer = {}
+            answer = json.loads(text)
+        except (ValueError, RecursionError):
+            answer = None
         if status >= 500 or status == 429:
             raise ConnectionError(f"{address.url} answered {status}: {_said(answer)}")
-        if status >= 300:
+        if status != 202:  # also 200: whoever says that is no collector, and the report is nowhere
             raise RejectedReport(f"{address.url} answered {status}: {_said(answer)}", f"collector answered {status}")
         wish = answer.get("next_report") if isinstance(answer, dict) else None
-        return float(wish) if isinstance(wish, (int, float)) else None
+        return wish if isinstance(wish, (int, float)) else None
 
     def _address(self) -> CollectorAddress:
         url = self._config.get("collector_url")

@@ -14,7 +14,7 @@ RELATIVE_ERROR: Final = 0.01
 _GROWTH: Final = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _PER_LOG: Final = 1 / log(_GROWTH)
 _SMALLEST: Final = 1e-7
-"""Seconds. Whatever is shorter counts as this long, so the number of buckets stays below 1,300 for a day."""
+"""Seconds. Whatever is shorter counts as this long, so there are fewer than 1,400 buckets up to a day."""
 
 
 class Histogram:

@@ -21,7 +21,8 @@ def decorated(function: _Function, kind: type[Span], operation: str, tags: dict[
         TypeError: it is a generator function, whose end nobody could tell.
     """
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise TypeError(f"{function.__qualname__} is a generator function: open a span inside it instead")
+        name = getattr(function, "__qualname__", function)
+        raise TypeError(f"{name} is a generator function: open a span inside it instead")
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)

@@ -27,6 +27,8 @@ class Span:
     """
     One timed piece of the transaction that is open here; outside of one it does nothing.
 
+    An object is one span: once it has begun, using it again does nothing.
+
     Args:
         operation: ``Kind/name``, as in ``SQL/Query``.
         tags: facts, sent if they are texts, numbers, bools or None; at most 64.
@@ -50,7 +52,7 @@ class Span:
     """Class of the exception that left it."""
 
     def __init__(self, operation: str, /, **tags: Any) -> None:
-        self.operation = operation
+        self.operation = operation if type(operation) is str else _plain(operation)
         self.tags = tags
         self.transaction = None
         self.parent = None
@@ -60,11 +62,11 @@ class Span:
 
     def tag(self, key: str, value: Any) -> None:
         """Add a fact, or replace it."""
-        self.tags[key] = value
+        self.tags[key if type(key) is str else _plain(key)] = value
 
     def rename(self, operation: str) -> None:
         """Give it another operation."""
-        self.operation = operation
+        self.operation = operation if type(operation) is str else _plain(operation)
 
     @property
     def kind(self) -> str:
@@ -81,18 +83,19 @@ class Span:
     @property
     def is_error(self) -> bool:
         """Whether an exception left it, or the tag ``error`` says so."""
-        return self.error is not None or self.tags.get("error") in (True, "true")
+        if self.error is not None:
+            return True
+        told = self.tags.get("error")
+        return type(told) in (bool, int, str) and told in (True, "true")  # of other objects nothing is asked
 
     def __enter__(self: _Self) -> _Self:
         parent = _get()
-        if parent is None:
-            self.transaction = None  # when the object is used a second time
+        if parent is None or self.start_ns:
             return self
         transaction = parent.transaction
         if transaction is None or transaction.is_closed:
             if transaction is not None:
                 transaction.tracer.late(transaction)
-            self.transaction = None
             return self
         self.transaction = transaction
         self.parent = parent
@@ -105,16 +108,15 @@ class Span:
     ) -> None:
         stop_ns = perf_counter_ns()
         transaction = self.transaction
-        if transaction is None:
+        if transaction is None or self.stop_ns:
             return
         self.stop_ns = stop_ns
         if kind is not None and issubclass(kind, Exception):  # not Ctrl-C, not a cancelled task, not a closed generator
             self.error = kind
-        # By identity: a child that was never closed must not stay current.
-        # In another context, as when a generator is closed elsewhere, leave what is there.
-        innermost = _get()
-        if innermost is self or (innermost is not None and innermost.transaction is transaction):
+        if _get() is self:
             _set(self.parent)
+        else:
+            _step_out(self)
         tracer = transaction.tracer
         if transaction.is_closed:
             tracer.late(transaction)
@@ -135,3 +137,24 @@ class Span:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.operation}>"
+
+
+def _step_out(span: Span) -> None:
+    """
+    Leave a span that is not the innermost one.
+
+    What was opened in it and never closed must not stay current. Where it is not open at all, as when it is closed out of order
+    or a generator is closed elsewhere, what is there stays.
+    """
+    ancestor = _get()
+    while ancestor is not None:
+        ancestor = ancestor.parent
+        if ancestor is span:
+            _set(span.parent)
+            return
+
+
+def _plain(name: object) -> str:
+    """An exact ``str`` for what should have been one, without calling anything of it."""
+    kind = type(name)
+    return str.__getitem__(name, slice(None)) if issubclass(kind, str) else f"<{kind.__name__}>"  # type: ignore[index]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from scout_core.recording.web import WebRequest
 
 MAX_FRAMES: Final = 50
+MAX_MERGED: Final = 100
+"""Operations told apart among the spans for which there was no room; further ones are counted as ``Other/other``."""
 
 _get = context.current.get
 _set = context.current.set
@@ -58,7 +60,7 @@ class Transaction(Span):
     spans: list[Span]
     """Finished ones in order of their end, without the transaction itself."""
     merged: dict[str, list[int]] | None
-    """Spans beyond ``max_spans``: operation to ``[count, nanoseconds]``."""
+    """Spans beyond ``max_spans``: operation to ``[count, nanoseconds, those not spent in a merged child, errors]``."""
     is_closed: bool
     """Takes no more spans: it has ended, or is ignored."""
     is_finished: bool
@@ -101,7 +103,7 @@ class Transaction(Span):
         """Leave it out of every figure. What runs in it from now on is not recorded."""
         if self.transaction is not None and self.transaction is not self:
             self.transaction.ignore(reason)
-        elif not self.is_finished:
+        elif not self.is_closed:  # the first reason counts
             self.ignored = reason
             self.is_closed = True
 
@@ -110,17 +112,30 @@ class Transaction(Span):
         if self.merged is None:
             self.merged = {}
         # No call between reading and writing, so CPython cannot switch threads in between and no lock is needed.
-        figures = self.merged.setdefault(span.operation, [0, 0])
         duration = span.stop_ns - span.start_ns
+        failed = span.error is not None
+        figures = self._merged_as(span.operation)
         figures[0] += 1
         figures[1] += duration
+        figures[2] += duration
+        figures[3] += failed
+        parent = span.parent
+        if parent is not self and parent is not None and not parent.stop_ns:  # it ends later, so it is merged too
+            figures = self._merged_as(parent.operation)
+            figures[2] -= duration
+
+    def _merged_as(self, operation: str) -> list[int]:
+        merged: dict[str, list[int]] = self.merged  # type: ignore[assignment]  # merge() has made it
+        if operation not in merged and len(merged) >= MAX_MERGED:
+            operation = "Other/other"
+        return merged.setdefault(operation, [0, 0, 0, 0])
 
     def __enter__(self) -> Self:
         parent = _get()
         if parent is not None and not parent.transaction.is_finished:  # type: ignore[union-attr]  # in the context: it has one
             return Span.__enter__(self)
         tracer = context.tracer
-        if tracer is None or self.is_finished:
+        if tracer is None or self.start_ns:
             return self
         self.tracer = tracer
         self.transaction = self
@@ -128,8 +143,16 @@ class Transaction(Span):
         _set(self)
         self.started = time()
         self.start_ns = perf_counter_ns()
-        for hook in tracer.on_request_start:
-            hook(self, tracer.config)
+        has_begun = False
+        try:
+            for hook in tracer.on_request_start:
+                hook(self, tracer.config)
+            has_begun = True
+        finally:
+            if (
+                not has_begun
+            ):  # a signal's handler raised, and nobody will call __exit__: later ones must not nest in this
+                _set(None)
         return self
 
     def __exit__(
@@ -142,13 +165,13 @@ class Transaction(Span):
         if self.is_finished:
             return
         self.stop_ns = stop_ns
-        if error is not None and isinstance(error, Exception):
-            self.error = kind
-            if not self.is_closed:
-                self.raised = _raised(error, trace)
         innermost = _get()
         if innermost is not None and innermost.transaction is self:
             _set(None)
+        if kind is not None and issubclass(kind, Exception):
+            self.error = kind
+            if error is not None and not self.is_closed:
+                self.raised = _raised(error, trace)
         self.is_closed = True
         self.is_finished = True
         self.tracer.finish(self)
@@ -177,7 +200,7 @@ def release(transaction: Transaction, stand_in: Transaction) -> None:
     transaction.transaction = stand_in
 
 
-def _raised(error: Exception, trace: TracebackType | None) -> Raised:
+def _raised(error: BaseException, trace: TracebackType | None) -> Raised:
     from scout_core.text.message import error_message  # loaded by start(); this only looks it up
 
     frames = []

@@ -6,11 +6,13 @@ Sources: scout_apm_python ``core/web_requests.py`` and ``core/queue_time.py`` fo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
     from scout_core.recording.transaction import Transaction
+
+_TEN_YEARS: Final = 10 * 365.25 * 86_400
 
 
 class WebRequest(NamedTuple):
@@ -29,8 +31,11 @@ class WebRequest(NamedTuple):
     def from_environ(cls, environ: Mapping[str, Any]) -> WebRequest:
         """Take it from a WSGI environ."""
         get = environ.get
+        path = get("SCRIPT_NAME", "") + get("PATH_INFO", "")
+        if not path.isascii():  # PEP 3333: its characters are bytes
+            path = path.encode("latin-1", "replace").decode("utf-8", "replace")
         return cls(
-            get("SCRIPT_NAME", "") + get("PATH_INFO", ""),
+            path,
             get("QUERY_STRING", ""),
             get("HTTP_X_FORWARDED_FOR"),
             get("HTTP_CLIENT_IP"),
@@ -44,15 +49,22 @@ def complete(transaction: Transaction, config: Config) -> None:
     from scout_core.text.params import filtered_path
     from scout_core.text.queue_time import seconds_in_queue
 
-    if transaction.queued_at is not None:
-        transaction.queue_time = max(0.0, transaction.started - transaction.queued_at)
     request = transaction.request
-    if request is None:
-        return
-    with_query = config.get("uri_reporting") == "filtered_params"
-    transaction.tags["path"] = filtered_path(request.path, request.query, with_query=with_query)
-    if config.get("collect_remote_ip"):
-        address = request.forwarded_for or request.client_ip
-        transaction.tags["user_ip"] = address.partition(",")[0].strip() if address else request.remote_address
-    if request.queue_start:
-        transaction.queue_time = seconds_in_queue(request.queue_start, transaction.started)
+    if request is not None:
+        with_query = config.get("uri_reporting") == "filtered_params"
+        transaction.tags["path"] = filtered_path(request.path, request.query, with_query=with_query)
+        address = _first_address(request) if config.get("collect_remote_ip") else None
+        if address is not None:
+            transaction.tags["user_ip"] = address
+        if request.queue_start:
+            transaction.queue_time = seconds_in_queue(request.queue_start, transaction.started)
+    if transaction.queued_at is not None:
+        waited = transaction.started - transaction.queued_at
+        if waited < _TEN_YEARS:
+            transaction.queue_time = max(0.0, waited)
+
+
+def _first_address(request: WebRequest) -> str | None:
+    """Of the client, as the outermost proxy tells it; anybody can make one up."""
+    told = (request.forwarded_for, request.client_ip, request.remote_address)
+    return next(filter(None, (text.partition(",")[0].strip() for text in told if text)), None)

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+import os
+from collections.abc import Iterable
+from threading import RLock
+from typing import Any, Final, Protocol, runtime_checkable
 
 from scout_core.measuring.report import Report
+
+importing: Final = RLock()
+"""
+Hold it while an exporter imports what it needs: ``with importing: from http.client import HTTPConnection``.
+
+The process does not fork meanwhile. A child that is forked amid an import of another thread has half a module, and waits for ever
+for the other half when it imports it too.
+"""
+os.register_at_fork(before=importing.acquire, after_in_parent=importing.release, after_in_child=importing.release)
 
 
 @runtime_checkable
@@ -16,7 +28,7 @@ class Exporter(Protocol):
 
     def export(self, report: Report) -> float | None:
         """
-        Deliver one report.
+        Deliver one report. What it imports it imports here, at first use, while it holds ``importing``.
 
         Returns:
             Seconds after which the receiver would like the next report; None when it does not care.
@@ -25,3 +37,12 @@ class Exporter(Protocol):
             RejectedReport: sending it again would not help; it is dropped, and counted under the error's ``reason``.
             Exception: anything else: it is sent again, after a pause that doubles up to a minute.
         """
+
+
+def named(given: Iterable[Any] | None) -> list[tuple[str, Any]]:  # Any: whatever a plugin gave
+    """Each exporter with its name; what is no exporter has an empty one."""
+    return [(exporter.name if _is_exporter(exporter) else "", exporter) for exporter in given or ()]
+
+
+def _is_exporter(anything: Any) -> bool:
+    return isinstance(getattr(anything, "name", None), str) and callable(getattr(anything, "export", None))

@@ -7,8 +7,8 @@ the places are counted separately, so a transaction that got lost would show.
 from __future__ import annotations
 
 from collections import Counter
-from threading import Lock
-from typing import TYPE_CHECKING
+from threading import RLock
+from typing import TYPE_CHECKING, Final
 
 from scout_core.measuring.report import Counters
 
@@ -16,14 +16,17 @@ if TYPE_CHECKING:
     from scout_core.recording.tracer import Tracer
     from scout_core.recording.transaction import Transaction
 
-INBOX_FULL = "inbox full"
+INBOX_FULL: Final = "inbox full"
+NOT_SENT: Final = "not sent before the process ended"
+MAX_REASONS: Final = 50
+"""Reasons told apart for one exporter; further ones are counted as ``other``."""
 
 
 class Ledger:
     """The books of one process."""
 
     def __init__(self, tracer: Tracer) -> None:
-        self.lock = Lock()
+        self.lock = RLock()  # a signal's handler that asks for the counters may interrupt somebody who does
         self.tracer = tracer
         self.taken = 0
         """From the inbox."""
@@ -86,7 +89,17 @@ class Ledger:
         """A report with so many transactions will not arrive."""
         with self.lock:
             self.waiting[exporter] -= count
-            self.dropped_by.setdefault(exporter, Counter())[reason] += count
+            reasons = self.dropped_by.setdefault(exporter, Counter())
+            if reason not in reasons and len(reasons) >= MAX_REASONS:
+                reason = "other"
+            reasons[reason] += count
+
+    def abandon(self) -> None:
+        """What still lies in the inbox will not be looked at any more."""
+        while batch := self.take(1_000):
+            with self.lock:
+                self.in_hand -= len(batch)
+                self.dropped[NOT_SENT] += len(batch)
 
     def counters(self, exporter: str = "") -> Counters:
         """The books as this exporter sees them; without a name, as if there were none."""

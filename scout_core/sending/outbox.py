@@ -13,9 +13,9 @@ from typing import Final
 from attrs import frozen
 
 from scout_core.errors import RejectedReport
-from scout_core.measuring.report import Report
+from scout_core.measuring.report import Report, Tags
 from scout_core.sending.exporter import Exporter
-from scout_core.sending.ledger import Ledger
+from scout_core.sending.ledger import MAX_REASONS, NOT_SENT, Ledger
 
 log = logging.getLogger("scout_core.exporters")
 
@@ -23,6 +23,9 @@ MAX_REPORTS: Final = 30
 MAX_BYTES: Final = 4 * 1024 * 1024
 """Roughly: of the reports' contents as they will be encoded."""
 LONGEST_PAUSE: Final = 60.0
+LONGEST_WISH: Final = 86_400.0
+LONGEST_REASON: Final = 100
+"""Characters."""
 
 
 @frozen
@@ -33,14 +36,14 @@ class _Waiting:
 
 
 class Outbox:
-    """Reports on their way through one exporter. ``put`` never blocks."""
+    """Reports on their way through one exporter. No method but ``join`` waits for it."""
 
-    def __init__(self, exporter: Exporter, ledger: Ledger, wish: Callable[[float], None]) -> None:
+    def __init__(self, exporter: Exporter, ledger: Ledger, wish: Callable[[str, float], None]) -> None:
         """
         Take an exporter into service.
 
         Args:
-            wish: called with the seconds after which the receiver would like the next report.
+            wish: called with the exporter's name and the seconds after which its receiver would like the next report.
         """
         self.exporter = exporter
         self.name = exporter.name
@@ -49,11 +52,26 @@ class Outbox:
         self._queue: deque[_Waiting] = deque()
         self._size = 0
         self._changed = Condition()
-        self._stopping = False
-        self._deadline = 0.0
+        self._is_sending = False
+        """The first of the queue is in the exporter's hands."""
+        self._deadline: float | None = None
+        """Set once it shall stop: monotonic seconds."""
         self._failures = 0
         self._said: set[str] = set()
         self._thread: Thread | None = None
+
+    def begin(self) -> None:
+        """Start the thread."""
+        with self._changed:
+            if self._thread is not None or self._deadline is not None:
+                return
+            thread = Thread(target=self._run, name=f"scout-core-{self.name}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # there are too many, or the interpreter ends; reports wait
+                self._say("thread", f"{error}; reports wait")
+            else:
+                self._thread = thread
 
     def put(self, report: Report, transactions: int) -> None:
         """Take a report; when there is no room the oldest one goes, and is counted."""
@@ -61,68 +79,70 @@ class Outbox:
         with self._changed:
             self._queue.append(waiting)
             self._size += waiting.size
-            while len(self._queue) > 1 and (len(self._queue) > MAX_REPORTS or self._size > MAX_BYTES):
-                self._lose(self._queue.popleft(), "outbox full")
-            if self._thread is None and not self._stopping:
-                self._thread = Thread(target=self._run, name=f"scout-core-{self.name}", daemon=True)
-                self._thread.start()
+            while len(self._queue) > 1 + self._is_sending and self._is_too_full():
+                oldest = self._queue[self._is_sending]  # not the one that may be arriving at this moment
+                del self._queue[self._is_sending]
+                self._lose(oldest, "outbox full")
             self._changed.notify()
+        self.begin()
 
     def stop(self, deadline: float) -> None:
-        """Send what is there until the deadline (monotonic seconds), then drop and count the rest."""
+        """Send what is there until the deadline (monotonic seconds); at once, whatever pause there was."""
         with self._changed:
-            self._stopping = True
             self._deadline = deadline
             self._changed.notify()
+
+    def join(self) -> None:
+        """After ``stop``: wait until everything is sent or the deadline is over, then drop and count the rest."""
+        deadline = self._deadline or 0.0
         if self._thread is not None:
             self._thread.join(max(0.0, deadline - monotonic()))
-        if self._thread is None or not self._thread.is_alive():
-            self._drain(deadline)  # without a thread: at the end of the interpreter none can be started
         with self._changed:
             while self._queue:
-                self._lose(self._queue.popleft(), "not sent before the process ended")
+                self._lose(self._queue.popleft(), NOT_SENT)
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._queue and not self._stopping:
-                    self._changed.wait()
-                if self._stopping:
-                    break
+                self._changed.wait_for(lambda: self._queue or self._deadline is not None)
+                if not self._queue or (self._deadline is not None and monotonic() >= self._deadline):
+                    return
                 waiting = self._queue[0]
-            if not self._send(waiting):
-                with self._changed:
-                    self._changed.wait_for(lambda: self._stopping, self._pause())
-        self._drain(self._deadline)
-
-    def _drain(self, deadline: float) -> None:
-        while self._queue and monotonic() < deadline:
-            if not self._send(self._queue[0]):
-                return
+                self._is_sending = True
+            is_over = self._send(waiting)
+            with self._changed:
+                self._is_sending = False
+                if is_over:
+                    continue
+                if self._deadline is not None:
+                    return
+                self._changed.wait_for(lambda: self._deadline is not None, pause_after(self._failures))
 
     def _send(self, waiting: _Waiting) -> bool:
         """Whether it needs not be sent again."""
         try:
             wish = self.exporter.export(waiting.report)
         except RejectedReport as error:
-            self._say(error.reason, f"{error}; reports are dropped and counted")
-            self._done(waiting, error.reason)
+            reason = _told(getattr(error, "reason", "rejected"))[:LONGEST_REASON]
+            self._failures = 0
+            self._say(reason, f"{_told(error)}; reports are dropped and counted")
+            self._done(waiting, reason)
             return True
-        except Exception as error:  # noqa: BLE001  # an exporter is a plugin: whatever it raises is a reason to try again
+        except BaseException as error:  # noqa: BLE001  # sys.exit() in an exporter, too, must not end this thread of ours
             self._failures += 1
-            self._say("unreachable", f"{type(error).__name__}: {error}; reports wait and are sent again")
+            self._say("unreachable", f"{type(error).__name__}: {_told(error)}; reports wait and are sent again")
             return False
         self._failures = 0
         self._said.clear()
         self._done(waiting, None)
-        if isinstance(wish, (int, float)) and wish > 0:
-            self._wish(float(wish))
+        if isinstance(wish, (int, float)) and 0 < wish < LONGEST_WISH:
+            self._wish(self.name, float(wish))
         return True
 
     def _done(self, waiting: _Waiting, reason: str | None) -> None:
         with self._changed:
             if not self._queue or self._queue[0] is not waiting:
-                return  # it had to go while it was being sent, and is counted already
+                return  # the deadline was over before it arrived, so it is counted already
             self._queue.popleft()
             if reason is not None:
                 self._lose(waiting, reason)
@@ -134,16 +154,34 @@ class Outbox:
         self._size -= waiting.size
         self._ledger.lost(self.name, waiting.transactions, reason)
 
-    def _pause(self) -> float:
-        return min(LONGEST_PAUSE, 2.0 ** (self._failures - 1)) * random.uniform(0.75, 1.25)  # noqa: S311  # spreads load
+    def _is_too_full(self) -> bool:
+        return len(self._queue) > MAX_REPORTS or self._size > MAX_BYTES
 
     def _say(self, cause: str, message: str) -> None:
-        if cause not in self._said:
+        if cause not in self._said and len(self._said) < MAX_REASONS:
             self._said.add(cause)
             log.info("exporter %s: %s", self.name, message)
 
 
+def pause_after(failures: int) -> float:
+    """Seconds to wait before the next attempt: 1, 2, 4 … 60, each a quarter more or less so that senders spread out."""
+    return min(LONGEST_PAUSE, 2.0 ** min(failures - 1, 16)) * random.uniform(0.75, 1.25)  # noqa: S311  # no secret
+
+
+def _told(anything: object) -> str:
+    try:
+        return str(anything)
+    except Exception:  # noqa: BLE001  # a plugin's exception can fail even at that
+        return "it cannot be said why"
+
+
 def _weight(report: Report) -> int:
-    """About how many bytes it will be: 100 a bucket of ten, 300 a span."""
+    """About how many bytes it will be: 10 a bucket, 80 a kind, 150 a span and its texts."""
     names = sum(200 + 10 * len(metrics.durations.buckets) + 80 * len(metrics.kinds) for metrics in report.transactions)
-    return 500 + names + sum(500 + 300 * len(trace.spans) for trace in report.traces) + 300 * len(report.plugins)
+    spans = sum(150 + _weight_of(span.tags) for trace in report.traces for span in trace.spans)
+    traces = sum(500 + _weight_of(trace.tags) for trace in report.traces)
+    return 500 + names + spans + traces + 300 * len(report.plugins)
+
+
+def _weight_of(tags: Tags) -> int:
+    return sum(20 + len(key) + (len(value) if isinstance(value, str) else 0) for key, value in tags.items())

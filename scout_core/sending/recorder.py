@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from math import inf, isfinite
 from threading import Event, Thread
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final
@@ -13,14 +13,15 @@ from attrs import define, field
 
 from scout_core.boundary.guard import Guard
 from scout_core.measuring.metrics import NameMetrics
-from scout_core.measuring.report import PluginStatus, Process, Report, is_web
+from scout_core.measuring.report import PluginStatus, Process, Report, Trace, is_web
 from scout_core.measuring.reservoir import Kept, Reservoir
 from scout_core.measuring.stats import Lifetime, Stats
 from scout_core.recording.transaction import Transaction, ended, release
 from scout_core.recording.web import complete
 from scout_core.sending.ledger import Ledger
 from scout_core.sending.outbox import Outbox
-from scout_core.sending.traces import error_of, trace_of
+from scout_core.sending.traces import LONGEST_OPERATION, error_of, trace_of
+from scout_core.text import params, queue_time  # noqa: F401  # complete() imports them: not on a thread, amid a fork
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
@@ -31,6 +32,11 @@ TICK: Final = 0.25
 """Seconds between two looks into the inbox. Nobody wakes this thread: waking costs the application's thread more than the append."""
 FIRST_PERIOD: Final = 5.0
 """The first report comes early, so that a new user need not wait a minute to see that it works."""
+SHORTEST_PERIOD: Final = 1.0
+"""Seconds. Receivers do not get reports more often, whatever they wish."""
+BATCH: Final = 100
+MOST_POINTS: Final = 1e9
+"""Of one policy, up or down: the sum stays a number that receivers take."""
 OTHER: Final = "other"
 
 
@@ -49,7 +55,7 @@ class RunTimeHooks:
 
 @define(eq=False)
 class Recorder:
-    """What happens after a transaction has ended. All methods run on one thread at a time."""
+    """What happens after a transaction has ended. All methods but ``wish`` run on one thread at a time."""
 
     config: Config
     hooks: RunTimeHooks
@@ -58,62 +64,102 @@ class Recorder:
     plugin_statuses: Callable[[], tuple[PluginStatus, ...]]
     guards: Callable[[], tuple[Guard, ...]]
     outboxes: list[Outbox] = field(factory=list)
-    wished_period: float | None = None
-    """What the receivers would like; used unless the user chose."""
+    _wishes: dict[str, float] = field(factory=dict)
+    """Exporter to the seconds between reports that its receiver would like."""
     _names: dict[str, NameMetrics] = field(factory=dict)
     _lifetimes: dict[str, Lifetime] = field(factory=dict)
     _all_time: float = 0.0
     _kept: dict[bool, Reservoir[Transaction]] = field(factory=dict)
     """Whether it is for web requests, to the set."""
     _period_start: float = field(factory=time)
-    _next_report: float = field(factory=lambda: monotonic() + FIRST_PERIOD)
+    _next_report: float = inf
     _reports: int = 0
     _stopping: Event = field(factory=Event)
+    _end_of_work: float = inf
+    """When to leave the inbox as it is, so that there is time to send what was counted."""
     _thread: Thread | None = None
+    _has_failed: bool = False
 
     def __attrs_post_init__(self) -> None:
         self._kept = {web: Reservoir(self.config.get("traces_per_period")) for web in (True, False)}
+
+    def begin(self) -> bool:
+        """Start the threads: the first transaction has ended. Whether they run."""
+        self._period_start = time()
+        self._next_report = monotonic() + min(FIRST_PERIOD, self.period)
+        thread = Thread(target=self._run, name="scout-core", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # there are too many, or the interpreter ends; the application must not hear of it
+            return False
+        self._thread = thread
+        for outbox in self.outboxes:
+            outbox.begin()  # now, because at the end of the interpreter no thread can be started (Python >= 3.12)
+        return True
+
+    @property
+    def period(self) -> float:
+        """Seconds between two reports: what the user chose, else the shortest of the default and what receivers wish."""
+        chosen = float(self.config.get("report_period"))
         if self.config.is_set("report_period"):
-            self._next_report = monotonic() + min(FIRST_PERIOD, self.config.get("report_period"))
+            return chosen
+        return min([chosen, *(max(SHORTEST_PERIOD, seconds) for seconds in self._wishes.copy().values())])
 
-    def begin(self) -> None:
-        """Start the thread."""
-        self._thread = Thread(target=self._run, name="scout-core", daemon=True)
-        self._thread.start()
-
-    def wish(self, seconds: float) -> None:
-        """A receiver would like reports so often."""
-        self.wished_period = seconds
-        if not self.config.is_set("report_period"):
-            self._next_report = min(self._next_report, monotonic() + seconds)
+    def wish(self, exporter: str, seconds: float) -> None:
+        """A receiver would like reports so often. On the exporter's thread."""
+        self._wishes[exporter] = seconds
+        self._next_report = min(self._next_report, monotonic() + self.period)
 
     def stop(self, deadline: float) -> None:
         """Take what is left, make the last report, and let the exporters send until the deadline (monotonic seconds)."""
+        now = monotonic()
+        self._end_of_work = now + max(0.0, deadline - now) / 2
         self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(max(0.0, deadline - monotonic()))
-            if self._thread.is_alive():
+        if self._thread is None:
+            self._finish()
+        else:
+            # It finishes there, not here: whatever a plugin does, the application waits no longer than until the deadline.
+            self._thread.join(max(0.0, deadline - now))
+            if self._thread.is_alive() and deadline > now:
                 log.warning("the agent's thread is busy in a plugin; its last period is lost")
-                return
-        self.work()
-        self.close_period()
         for outbox in self.outboxes:
             outbox.stop(deadline)
+        for outbox in self.outboxes:
+            outbox.join()
 
     def _run(self) -> None:
         while not self._stopping.wait(TICK):
-            try:
-                self.work()
-                if monotonic() >= self._next_report:
-                    self.close_period()
-            except Exception:
-                log.exception("the agent's thread goes on after an error of its own")
+            self._safely(self._turn)
+        self._safely(self._finish)
 
-    def work(self) -> None:
-        """Decide on everything that lies in the inbox."""
-        while batch := self.ledger.take(500):
+    def _safely(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except BaseException:  # noqa: BLE001  # even sys.exit() in a plugin: without this thread nothing is recorded
+            self._tell_failure("the agent's thread goes on after an error of its own")
+
+    def _turn(self) -> None:
+        self.work(until=self._next_report)
+        if monotonic() >= self._next_report:
+            self.close_period()
+
+    def _finish(self) -> None:
+        self.work()
+        if self.ledger.taken or self.ledger.tracer.refused:  # a process that recorded nothing has nothing to say
+            self.close_period()
+
+    def work(self, until: float = inf) -> None:
+        """
+        Decide on everything that lies in the inbox.
+
+        Args:
+            until: leave the rest at this moment (monotonic seconds): applications can be faster than this thread.
+        """
+        while batch := self.ledger.take(BATCH):
             for transaction in batch:
                 self._decide_safely(transaction)
+            if monotonic() >= min(until, self._end_of_work):
+                break
         for guard in self.guards():
             guard.log()
 
@@ -121,15 +167,24 @@ class Recorder:
         in_hand = self.ledger.in_hand
         try:
             self._decide(transaction)
-        except Exception:
-            if self.config.get("plugins.reraise"):
+        except BaseException as error:
+            if self.config.get("plugins.reraise") or isinstance(error, KeyboardInterrupt):
                 raise
-            log.exception("transaction %s could not be counted", transaction.operation)
+            self._tell_failure("a transaction could not be counted; further ones are only counted as dropped")
             if self.ledger.in_hand == in_hand:
                 self.ledger.drop("internal error")
 
+    def _tell_failure(self, message: str) -> None:
+        """Log the exception that is being handled, once: the next thousand would say the same."""
+        if not self._has_failed:
+            self._has_failed = True
+            log.error("%s", message, exc_info=True)
+
     def _decide(self, transaction: Transaction) -> None:
-        complete(transaction, self.config)
+        try:
+            complete(transaction, self.config)
+        except Exception:  # noqa: BLE001  # what the application set, such as a datetime for queued_at, is of no use to us
+            self._tell_failure("a transaction is counted without the facts of its request or queue")
         if transaction.ignored is None:
             for guard in self.hooks.ignore_transaction:
                 if guard.run(transaction, self.config) is True:
@@ -150,7 +205,7 @@ class Recorder:
         self._count(transaction)
 
     def _count(self, transaction: Transaction) -> None:
-        name = transaction.operation[:300]
+        name = transaction.operation[:LONGEST_OPERATION]
         now = monotonic()
         lifetime = self._lifetimes.get(name)
         if lifetime is None:
@@ -167,7 +222,7 @@ class Recorder:
         lifetime.total += duration
         lifetime.durations.add(duration)
         self._all_time += duration
-        merged = sum(count for count, _ in transaction.merged.values()) if transaction.merged else 0
+        merged = sum(count for count, *_ in transaction.merged.values()) if transaction.merged else 0
         self.ledger.count(len(transaction.spans) + merged, merged)
         points = self._score(transaction, Stats(lifetime, duration, self._all_time, now))
         candidate = Kept(name, sum(points.values()), points, transaction)
@@ -183,52 +238,57 @@ class Recorder:
             given = guard.run(transaction, stats, self.config)
             if given is None:
                 continue
-            if type(given) not in (int, float, bool) or not math.isfinite(given):
+            if type(given) not in (int, float, bool) or not _is_finite(given):
                 guard.refuse(
                     f"a score is a finite number or None, not {given if isinstance(given, float) else type(given).__name__}"
                 )
                 continue
-            points[guard.plugin] = float(given) * weights.get(guard.plugin, 1.0)
+            weighted = float(given) * weights.get(guard.plugin, 1.0)
+            points[guard.plugin] = max(-MOST_POINTS, min(weighted, MOST_POINTS))
         return points
 
     def close_period(self) -> None:
         """Make the report of the period that ends now, and hand it to every exporter."""
-        wished = self.config.get("report_period")
-        if self.wished_period is not None and not self.config.is_set("report_period"):
-            wished = self.wished_period
-        self._next_report = monotonic() + wished
-        now, start = time(), self._period_start
-        self._period_start = now
-        kept = [item for web in (True, False) for item in self._kept[web].take()]
-        traces = []
-        for item in kept:
-            trace, lost = trace_of(item)
-            self.ledger.tags_dropped += lost
-            traces.append(trace)
-            self._lifetimes[item.name].kept_at = monotonic()
-            for guard in self.hooks.on_keep:
-                guard.run(item.item, item.score)
-            self._let_go(item.item)
-        transactions = tuple(metrics.freeze(name) for name, metrics in self._names.items())
-        self._names = {}
+        self._next_report = monotonic() + self.period
         names = [outbox.name for outbox in self.outboxes]
         counters = {name: self.ledger.counters(name) for name in names} or {"": self.ledger.counters()}
+        plugins = self.plugin_statuses()
+        traces = tuple(self._traces())
+        now = time()
         self._reports += 1
         report = Report(
             id=f"{self.process.instance}-{self._reports}",
             process=self.process,
-            start=start,
+            start=min(self._period_start, now),  # a clock that was set back must not make time negative
             end=now,
-            transactions=transactions,
-            traces=tuple(traces),
-            plugins=self.plugin_statuses(),
+            transactions=tuple(metrics.freeze(name) for name, metrics in self._names.items()),
+            traces=traces,
+            plugins=plugins,
             counters=counters,
         )
+        self._period_start, self._names = now, {}
         for guard in self.hooks.on_report:
             guard.run(report)
         count = self.ledger.close_period(names)
         for outbox in self.outboxes:
             outbox.put(report, count)
 
+    def _traces(self) -> Iterator[Trace]:
+        for item in [item for web in (True, False) for item in self._kept[web].take()]:
+            trace, lost = trace_of(item)
+            self.ledger.tags_dropped += lost
+            self._lifetimes[item.name].kept_at = monotonic()
+            for guard in self.hooks.on_keep:
+                guard.run(item.item, item.score)
+            self._let_go(item.item)
+            yield trace
+
     def _let_go(self, transaction: Transaction) -> None:
         release(transaction, ended(self.ledger.tracer))
+
+
+def _is_finite(number: float) -> bool:
+    try:
+        return isfinite(number)
+    except OverflowError:  # an int that no float can hold
+        return False

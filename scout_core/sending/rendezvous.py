@@ -52,11 +52,15 @@ def private_directory(path: Path) -> Path:
 
 def write_private(path: Path, text: str) -> None:
     """Put the text into a file that only this user can read, all of it or nothing."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(draft, path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            os.fchmod(handle, 0o600)  # whatever the umask takes away
+            file.write(text)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)  # there when something failed
 
 
 def read_private(path: Path) -> str | None:
@@ -65,10 +69,11 @@ def read_private(path: Path) -> str | None:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
+    facts = os.fstat(handle)
+    if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or stat.S_IMODE(facts.st_mode) & 0o077:
+        os.close(handle)
+        return None
     with os.fdopen(handle, encoding="utf-8") as file:
-        facts = os.fstat(handle)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or stat.S_IMODE(facts.st_mode) & 0o077:
-            return None
         try:
             return file.read(65_536)
         except (OSError, UnicodeDecodeError):
@@ -94,5 +99,5 @@ def locate(state_dir: Path) -> CollectorAddress | None:
     try:
         facts = json.loads(text)
         return CollectorAddress(url=str(facts["url"]), token=str(facts["token"]), pid=int(facts["pid"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from scout_core.measuring.report import ErrorReport, SpanRecord, Trace
 from scout_core.text.tags import clean_tags
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from scout_core.measuring.reservoir import Kept
     from scout_core.recording.span import Span
     from scout_core.recording.transaction import Raised, Transaction
+
+LONGEST_OPERATION: Final = 300
+"""Characters of it that leave the process."""
 
 
 def trace_of(kept: Kept[Transaction]) -> tuple[Trace, int]:
@@ -27,7 +30,7 @@ def trace_of(kept: Kept[Transaction]) -> tuple[Trace, int]:
             SpanRecord(
                 id=numbers[id(span)],
                 parent=_nearest(span, numbers),
-                operation=span.operation[:300],
+                operation=span.operation[:LONGEST_OPERATION],
                 start=(span.start_ns - transaction.start_ns) / 1e9,
                 duration=(span.stop_ns - span.start_ns) / 1e9,
                 tags=span_tags,
@@ -47,7 +50,9 @@ def trace_of(kept: Kept[Transaction]) -> tuple[Trace, int]:
         policies=kept.policies,
         spans=tuple(records),
         merged={
-            operation: (count, total_ns / 1e9) for operation, (count, total_ns) in (transaction.merged or {}).items()
+            operation[:LONGEST_OPERATION]: (count, total_ns / 1e9)
+            for operation, (count, total_ns, *_) in (transaction.merged or {}).items()
+            if count
         },
     )
     return trace, dropped

@@ -21,6 +21,7 @@ def _converter() -> Converter:
     converter.register_structure_hook(TagValue, lambda value, _: _tag_value(value))
     converter.register_structure_hook(float, lambda value, _: _number(value))
     converter.register_structure_hook(int, lambda value, _: _integer(value))
+    converter.register_structure_hook(bool, lambda value, _: _boolean(value))  # not an int here, though Python says so
     converter.register_structure_hook(str, lambda value, _: _text(value))
     return converter
 
@@ -47,6 +48,12 @@ def _number(value: Any) -> float:  # Any: it comes from outside
 def _integer(value: Any) -> int:  # Any: it comes from outside
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 2**62:
         raise ValueError("not an integer")
+    return value
+
+
+def _boolean(value: Any) -> bool:  # Any: it comes from outside
+    if not isinstance(value, bool):
+        raise ValueError("not true or false")
     return value
 
 

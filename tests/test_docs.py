@@ -1,0 +1,260 @@
+"""What the documentation says is so: its examples run, its hooks, options and commands exist.
+
+A Python block whose first line is a comment with a file's name is that file; later blocks of the page can import it.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+
+from scout_core import transaction
+from scout_core.cli import build
+from scout_core.config.config import read_config
+from scout_core.config.files import find_settings
+from scout_core.config.options import OPTIONS
+from scout_core.testing import recording
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE_NAME = re.compile(r"# (\w+\.py)\n")
+
+HOOK_RUNS = '''
+"""One of everything that a hook can be called for; then how the functions of one plugin did."""
+import subprocess, sys
+import scout_core
+
+agent = scout_core.start(name="Shop", plugins=[sys.argv[1]], plugins_disable=["collector"])
+with scout_core.transaction("Controller/shop.checkout", plan="enterprise", user_agent="Crawlbot/1.0"):
+    with scout_core.span("SQL/Query"):
+        subprocess.run([sys.executable, "-c", ""], check=True)
+with scout_core.transaction("Job/heartbeat") as heartbeat:
+    heartbeat.ignore("not of interest")
+try:
+    with scout_core.transaction("Controller/shop.broken"):
+        raise KeyError("plan")
+except KeyError:
+    pass
+scout_core.stop()
+guards = {*agent.plugins.all[sys.argv[1]].guards, *agent.hooks.guards()}
+for guard in (guard for guard in guards if guard.plugin == sys.argv[1]):
+    print(guard.place, guard.calls, guard.last_error)
+for outbox in agent.recorder.outboxes:
+    print("exported", agent.counters(outbox.exporter.name).exported)
+'''
+
+
+@frozen
+class Example:
+    """One Python block."""
+
+    page: Path
+    line: int
+    file: str | None
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page.name}:{self.line}"
+
+
+def blocks(page: Path, language: str) -> list[tuple[int, str]]:
+    """Line number and text of each block in that language."""
+    text = page.read_text(encoding="utf-8")
+    return [
+        (text.count("\n", 0, found.start()) + 1, found[2]) for found in FENCE.finditer(text) if found[1] == language
+    ]
+
+
+def examples(page: Path) -> list[Example]:
+    found = []
+    for line, text in blocks(page, "python"):
+        name = FILE_NAME.match(text)
+        found.append(Example(page, line, name[1] if name else None, text))
+    return found
+
+
+def write_files(page: Path, folder: Path) -> None:
+    for example in examples(page):
+        if example.file:
+            (folder / example.file).write_text(example.text, encoding="utf-8")
+
+
+def run(*command: str, cwd: Path, **environment: str) -> str:
+    """Standard output of a Python process that warns of nothing and does not fail."""
+    plain = {key: value for key, value in os.environ.items() if not key.startswith("SCOUT_")}
+    environment = {**plain, "PYTHONPATH": str(cwd), "XDG_STATE_HOME": str(cwd / "state"), **environment}
+    arguments = [sys.executable, "-W", "error", *command]
+    done = subprocess.run(arguments, cwd=cwd, env=environment, capture_output=True, text=True)
+    assert 0 == done.returncode, done.stdout + done.stderr
+    return done.stdout
+
+
+ALL_EXAMPLES = [example for page in PAGES for example in examples(page)]
+
+
+@pytest.mark.parametrize("example", ALL_EXAMPLES, ids=str)
+def test_an_example_runs(example, tmp_path):
+    write_files(example.page, tmp_path)
+    if (example.file or "").startswith("test_"):
+        printed = run("-m", "pytest", "-q", "-p", "no:cacheprovider", example.file, cwd=tmp_path)
+        assert " passed" in printed
+    elif example.file:
+        run(example.file, cwd=tmp_path)
+    else:
+        run("-c", example.text, cwd=tmp_path)
+
+
+def hook_signatures() -> dict[str, str]:
+    """Hook name to its signature as the source has it."""
+    tree = ast.parse((ROOT / "scout_core" / "hookspecs.py").read_text(encoding="utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list]
+    return {node.name: f"{node.name}({ast.unparse(node.args)}) -> {ast.unparse(node.returns)}" for node in functions}
+
+
+HOOKS_PAGE = (ROOT / "docs" / "hooks.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^## `(\w+)(.*?)(?=^## |\Z)", HOOKS_PAGE, re.MULTILINE | re.DOTALL))
+
+
+def test_each_hook_has_a_heading_that_is_its_signature_in_the_same_order():
+    headings = re.findall(r"^## `(.+)`$", HOOKS_PAGE, re.MULTILINE)
+
+    assert list(hook_signatures().values()) == headings
+
+
+@pytest.mark.parametrize("hook", hook_signatures())
+def test_the_example_of_a_hook_is_called_and_does_not_fail(hook, tmp_path):
+    """Under a real agent, once with all that can happen."""
+    (example,) = [
+        example for example in ALL_EXAMPLES if example.page.name == "hooks.md" and example.text in SECTIONS[hook]
+    ]
+    module = example.file.removesuffix(".py")
+    (tmp_path / example.file).write_text(example.text, encoding="utf-8")
+    if hook == "register_commands":
+        (tmp_path / "lines.txt").write_text("first\nlast\n", encoding="utf-8")
+        assert "last\n" == run("-m", "scout_core", "last-report", "lines.txt", cwd=tmp_path, SCOUT_PLUGINS=module)
+        return
+
+    told = [line.split(" ", 2) for line in run("-c", HOOK_RUNS, module, cwd=tmp_path).splitlines()]
+
+    calls = {place: int(count) for place, count, *_ in told}
+    assert [] == [(place, error[0]) for place, _, *error in told if error not in ([], ["None"])]
+    assert 0 < calls[hook]
+    assert [] == [place for place, count in calls.items() if not count]
+
+
+@pytest.fixture
+def write(monkeypatch, tmp_path):
+    """Write the files of a page where they can be imported for the length of a test."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = set(sys.modules)
+
+    def written(name):
+        write_files(ROOT / name, tmp_path)
+
+    yield written
+    for name in set(sys.modules) - before:
+        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+JOB = {"template": "welcome", "to": "ada@example.org", "queued_at": 0.0}
+
+
+@pytest.mark.parametrize(
+    "plugin, to, tags, is_error",
+    [
+        ("mail_jobs", "ada@example.org", {"queue": "mail"}, False),
+        ("mail_results", "ada@example.org", {"result": "sent", "error": False}, False),
+        ("mail_results", "nobody", {"result": "bounced", "error": True}, True),
+    ],
+)
+def test_the_job_examples_record_jobs(write, plugin, to, tags, is_error):
+    write("docs/writing-a-plugin.md")
+
+    with recording(plugins=[plugin]) as scout:
+        import mailqueue
+
+        mailqueue.Worker().perform({**JOB, "to": to})
+        seen = scout.transaction
+
+    assert ("Job/mail.welcome", tags, is_error) == (seen.operation, seen.tags, seen.is_error)
+
+
+def test_the_header_example_changes_the_call_and_nothing_else(write):
+    write("docs/writing-a-plugin.md")
+
+    with recording(plugins=["mail_headers"]):
+        import mailqueue
+
+        worker = mailqueue.Worker()
+        with transaction("Controller/signup") as signup:
+            answer = worker.perform(JOB)
+
+    assert "sent" == answer
+    assert [{**JOB, "x-transaction": f"{signup.id:016x}"}] == worker.seen
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/writing-a-plugin.md"])
+def test_the_five_line_policy_decides_what_is_kept(write, page):
+    write(page)
+
+    with recording(plugins=["keep_paying"], traces_per_period=1) as scout:
+        for name, plan in (("a", "free"), ("b", "enterprise"), ("c", "free")):
+            with transaction(f"Controller/shop.{name}", plan=plan):
+                pass
+        (trace,) = scout.traces()
+
+    assert "Controller/shop.b" == trace.name
+    assert 5.0 == trace.policies["keep_paying"]
+
+
+def test_the_readme_application_is_recorded(write):
+    pytest.importorskip("scout_flask", reason="scout-flask is not installed")
+    write("README.md")
+
+    with recording() as scout:
+        import app
+
+        answer = app.app.test_client().get("/").get_data(as_text=True)
+        operations = scout.operations
+
+    assert "hello" == answer
+    assert ["Controller/app.home"] == operations
+
+
+TOML = [(page, line, text) for page in PAGES for line, text in blocks(page, "toml") if "[tool.scout-core" in text]
+
+
+@pytest.mark.parametrize(("page", "line", "text"), TOML, ids=[f"{page.name}:{line}" for page, line, _ in TOML])
+def test_a_configuration_file_of_the_documentation_has_no_problem(page, line, text, tmp_path):
+    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+
+    assert [] == read_config(environment={}, settings=find_settings(tmp_path)).problems
+
+
+def test_generated_parts_are_what_the_code_says(tmp_path):
+    run(str(ROOT / "docs" / "generate.py"), "--check", cwd=tmp_path)
+
+
+def test_every_variable_that_is_mentioned_exists():
+    known = {option.variable for option in OPTIONS} | {f"SCOUT_{name.upper()}" for name in ("team_prefix",)}
+
+    mentioned = {name for page in PAGES for name in re.findall(r"\bSCOUT_[A-Z][A-Z_]*[A-Z]\b", page.read_text("utf-8"))}
+
+    assert set() == mentioned - known
+
+
+def test_every_command_that_is_mentioned_exists():
+    texts = [page.read_text("utf-8") for page in PAGES]
+
+    mentioned = {name for text in texts for name in re.findall(r"[`/]scout-core ([a-z]+(?:-[a-z]+)*)", text)}
+
+    assert set() == mentioned - set(build().commands) - {"last-report"}

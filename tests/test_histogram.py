@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from math import floor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scout_core.measuring.histogram import Histogram, value_of
+from scout_core.sending.wire import decode, encode
+from tests.workbench import sample_report
+
+DAY = 86_400.0
+unhurried = settings(deadline=None)  # the machine may be busy with something else
+seconds = st.floats(min_value=1e-7, max_value=DAY)
+many_seconds = st.lists(seconds, min_size=1, max_size=200)
+
+
+def histogram_of(values: list[float]) -> Histogram:
+    histogram = Histogram()
+    for value in values:
+        histogram.add(value)
+    return histogram
+
+
+@unhurried
+@given(many_seconds, st.floats(min_value=0, max_value=1))
+def test_every_quantile_is_within_one_per_cent_of_the_exact_one(values, q):
+    exact = sorted(values)[floor(q * (len(values) - 1))]
+
+    assert abs(histogram_of(values).quantile(q) - exact) <= exact * (0.01 + 1e-9)
+
+
+@unhurried
+@given(many_seconds, many_seconds)
+def test_merging_is_the_same_as_adding_all(some, others):
+    merged, other = histogram_of(some), histogram_of(others)
+
+    merged.merge(other)
+
+    assert histogram_of(some + others) == merged
+    assert len(some + others) == merged.count
+    assert histogram_of(others) == other
+
+
+@unhurried
+@given(many_seconds)
+def test_the_wire_keeps_every_bucket(values):
+    sent = sample_report(transactions=0)
+    sent.transactions[0].durations.merge(histogram_of(values))
+
+    (received,) = decode(encode(sent)).transactions
+
+    assert histogram_of(values) == received.durations
+    assert len(values) == received.durations.count
+
+
+@unhurried
+@given(many_seconds, seconds)
+def test_rank_is_the_share_of_what_was_shorter_up_to_values_of_the_same_bucket(values, value):
+    histogram = histogram_of(values)
+    clearly_shorter = sum(one < value / 1.0203 for one in values) / len(values)
+    shorter = sum(one < value for one in values) / len(values)
+    at_most = sum(one <= value for one in values) / len(values)
+    hardly_longer = sum(one < value * 1.0203 for one in values) / len(values)
+
+    assert clearly_shorter <= histogram.rank(value) <= shorter
+    assert at_most <= histogram.share_at_most(value) <= hardly_longer
+
+
+def test_rank_counts_only_lower_buckets():
+    histogram = histogram_of([1.0, 2.0, 2.0, 3.0])
+
+    assert [0.0, 0.25, 0.75, 1.0] == [histogram.rank(value) for value in (1.0, 2.0, 3.0, 4.0)]
+    assert [0.0, 0.25, 0.75, 1.0] == [histogram.share_at_most(value) for value in (0.5, 1.0, 2.0, 3.0)]
+
+
+def test_whatever_is_shorter_than_a_tenth_of_a_microsecond_counts_as_that_long():
+    histogram = histogram_of([0.0, -1.0, 1e-9, 1e-7])
+
+    assert 1 == len(histogram.buckets)
+    assert 1e-7 == pytest.approx(histogram.quantile(1.0), rel=0.01)
+
+
+def test_a_day_fits_into_fewer_than_1400_buckets():
+    histogram = Histogram()
+    value = 1e-9
+    while value < DAY:
+        histogram.add(value)
+        value *= 1.005
+
+    assert len(histogram.buckets) < 1_400
+
+
+@unhurried
+@given(seconds)
+def test_the_value_of_a_bucket_stands_for_everything_in_it(value):
+    (bucket,) = histogram_of([value]).buckets
+
+    assert abs(value_of(bucket) - value) <= value * (0.01 + 1e-9)
+
+
+def test_an_empty_one_knows_nothing():
+    empty = Histogram()
+
+    assert None is empty.quantile(0.5)
+    assert 0.0 == empty.rank(1.0)
+    assert 1.0 == empty.share_at_most(1.0)
+    assert 0 == empty.count
+
+
+def test_it_compares_by_its_buckets_and_is_no_key():
+    assert Histogram({5: 2}) == Histogram({5: 2})
+    assert Histogram({5: 2}) != Histogram({5: 3})
+    assert Histogram() != {}
+    assert 2 == Histogram({5: 2}).count
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(Histogram())

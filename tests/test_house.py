@@ -1,0 +1,254 @@
+"""The rules of the house that no other tool knows: who imports whom, how long a module is, what each hook must have."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+# A module imports from its own group and from those above it. `__init__` stands for `scout_core` itself.
+GROUPS = {
+    "words": ("errors", "hookspecs"),
+    "config": ("config",),
+    "text": ("text",),
+    "measuring": ("measuring",),
+    "recording": ("recording",),
+    "boundary": ("boundary",),
+    "sending": ("sending",),
+    "agent": ("agent", "__init__"),
+    "beside": ("builtin", "cli", "launch", "testing", "pytest_plugin", "__main__"),
+}
+
+# All that a plugin may import, ours like everybody's: names to use, the types that hooks are given, and what commands
+# and receivers of reports need. If one needs more, this list lacks something.
+PUBLIC_MODULES = (
+    "scout_core",
+    "scout_core.boundary.wrap",
+    "scout_core.cli.run",
+    "scout_core.config.config",
+    "scout_core.config.files",
+    "scout_core.errors",
+    "scout_core.measuring.histogram",
+    "scout_core.measuring.report",
+    "scout_core.measuring.stats",
+    "scout_core.recording.web",
+    "scout_core.sending.exporter",
+    "scout_core.sending.rendezvous",
+    "scout_core.sending.wire",
+    "scout_core.testing",
+)
+
+LONGEST_MODULE = 300
+REGISTRY_HOST = re.compile(r"pypi\.(python\.)?org|pythonhosted\.org|npmjs\.(org|com)|unpkg\.com|jsdelivr\.net")
+LOCK_FILES = {"uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "package-lock.json", "yarn.lock"}
+
+ROOT = Path(__file__).resolve().parent.parent
+CORE = ROOT / "scout_core"
+CORE_MODULES = sorted(CORE.rglob("*.py"))
+PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
+PLUGIN_MODULES = sorted(ROOT.glob("plugins/*/src/**/*.py"))
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def module_name(path: Path) -> str:
+    parts = list(path.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def is_module(name: str) -> bool:
+    place = ROOT.joinpath(*name.split("."))
+    return place.with_suffix(".py").is_file() or place.is_dir()
+
+
+def run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """Every node but those that only a type checker sees."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            for other in child.orelse:
+                yield other
+                yield from run_time_nodes(other)
+            continue
+        yield child
+        yield from run_time_nodes(child)
+
+
+def imports(path: Path) -> set[str]:
+    """The modules that a file imports when it runs, at any depth of it."""
+    found = set()
+    for node in run_time_nodes(tree(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.add(inner if inner.startswith("scout_core.") and is_module(inner) else node.module)
+    return found
+
+
+def group_of(module: str) -> int:
+    first = module.split(".")[1] if "." in module else "__init__"
+    for number, members in enumerate(GROUPS.values()):
+        if first in members:
+            return number
+    raise AssertionError(f"{module} is in no group: add it to the table at the head of this file")
+
+
+def core_imports(path: Path) -> set[str]:
+    return {name for name in imports(path) if name.split(".")[0] == "scout_core"}
+
+
+@pytest.mark.parametrize("path", CORE_MODULES, ids=relative)
+def test_a_module_imports_only_from_its_own_group_and_those_above(path):
+    own = group_of(module_name(path))
+    names = list(GROUPS)
+
+    below = {name: names[group_of(name)] for name in core_imports(path) if group_of(name) > own}
+
+    assert {} == below
+
+
+@pytest.mark.parametrize("path", sorted((CORE / "builtin").rglob("*.py")) + PLUGIN_MODULES, ids=relative)
+def test_a_plugin_uses_only_what_is_public(path):
+    own_package = "scout_core.builtin." if CORE in path.parents else "\0"
+
+    private = {name for name in core_imports(path) if name not in PUBLIC_MODULES and not name.startswith(own_package)}
+
+    assert set() == private
+
+
+@pytest.mark.parametrize("path", PLUGIN_MODULES, ids=relative)
+def test_plugins_never_import_each_other(path):
+    own = path.relative_to(ROOT / "plugins").parts[2]
+
+    others = {
+        name for name in imports(path) if name.startswith("scout_") and name.split(".")[0] not in (own, "scout_core")
+    }
+
+    assert set() == others
+
+
+@pytest.mark.parametrize("path", CORE_MODULES + PLUGIN_MODULES, ids=relative)
+def test_a_module_is_short_enough_to_hold_one_idea(path):
+    lines = path.read_text(encoding="utf-8").count("\n")
+
+    assert lines <= LONGEST_MODULE
+
+
+def public_definitions(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.AST]]:
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+            # A hook is documented where it is specified; what only sets or deletes a property, with the property.
+            decorators = {
+                ast.unparse(decorator).partition("(")[0].rpartition(".")[2] for decorator in node.decorator_list
+            }
+            if not decorators & {"hookimpl", "setter", "deleter", "overload"}:
+                yield prefix + node.name, node
+            if isinstance(node, ast.ClassDef):
+                yield from public_definitions(node.body, f"{prefix}{node.name}.")
+
+
+@pytest.mark.parametrize("path", CORE_MODULES + PLUGIN_MODULES, ids=relative)
+def test_everything_public_says_what_it_is(path):
+    module = tree(path)
+    silent = {name for name, node in public_definitions(module.body) if not ast.get_docstring(node)}
+    if module.body and not ast.get_docstring(module):
+        silent.add("the module itself")
+
+    assert set() == silent
+
+
+def hook_names() -> list[str]:
+    functions = [node for node in tree(CORE / "hookspecs.py").body if isinstance(node, ast.FunctionDef)]
+    return [node.name for node in functions if "hookspec" in map(ast.unparse, node.decorator_list)]
+
+
+def test_every_hook_has_a_test():
+    tests = {
+        node.name
+        for path in (ROOT / "tests").rglob("*.py")
+        for node in ast.walk(tree(path))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+
+    assert [] == [name for name in hook_names() if not any(test.startswith(f"test_hook_{name}") for test in tests)]
+
+
+@pytest.mark.parametrize("folder", PLUGINS, ids=relative)
+def test_a_plugin_says_which_versions_it_is_tested_with(folder):
+    """Each library of the extra ``instruments`` has its lower bound pinned in the oldest set."""
+    facts = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    needs = facts["tool"].get("scout-test", {})
+    oldest = {pin.name.lower(): pin for pin in map(Requirement, needs.get("oldest", []))}
+    libraries = map(Requirement, facts["project"].get("optional-dependencies", {}).get("instruments", []))
+
+    assert set(needs) <= {"oldest", "latest", "requires", "extra"}
+    for library in libraries:
+        pins = [one.version for one in oldest[library.name.lower()].specifier if one.operator == "=="]
+        lowest = [one.version for one in library.specifier if one.operator in (">=", "~=", "==")]
+        assert [True] == [library.specifier.contains(pin, prereleases=True) for pin in pins]
+        assert [True] == [f"{pins[0]}.".startswith(f"{bound}.") for bound in lowest]
+
+
+@pytest.mark.parametrize("folder", PLUGINS, ids=relative)
+def test_a_plugin_is_an_entry_point_and_a_range_on_the_core(folder):
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needs = {one.name: one.specifier for one in map(Requirement, project["dependencies"])}
+    short = project["name"].removeprefix("scout-")
+
+    assert folder.name == project["name"]
+    assert project["entry-points"]["scout_core"][short].split(".")[0] == f"scout_{short.replace('-', '_')}"
+    assert {">=", "<"} == {one.operator for one in needs["scout-core"]}
+
+
+def kept_files() -> list[Path]:
+    """What is under version control or would come under it."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not on an unpacked archive: nothing tells which files are kept")
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_no_file_names_the_host_of_a_package_registry():
+    """Where packages come from differs from place to place; a lock file would write it down too."""
+    found = [
+        f"{relative(path)}: {match.group()}"
+        for path in kept_files()
+        for match in REGISTRY_HOST.finditer(path.read_bytes().decode("utf-8", "replace"))
+    ]
+
+    assert [] == found
+    assert [] == [relative(path) for path in kept_files() if path.name in LOCK_FILES]
+
+
+def test_the_code_knows_the_version_that_is_published():
+    published = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    constants = [node for node in tree(CORE / "agent.py").body if isinstance(node, ast.Assign)]
+    known = [ast.literal_eval(node.value) for node in constants if ast.unparse(node.targets[0]) == "VERSION"]
+
+    assert [published] == known
+
+
+def test_the_continuous_check_runs_what_the_readme_tells():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    commands = [line.strip() for line in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()]
+
+    assert [line for line in readme if line.endswith("/nox") and line in commands]

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import json
+import os
+import stat
+import threading
+
+import pytest
+
+from scout_core.errors import ScoutError
+from scout_core.sending.rendezvous import (
+    FILE_NAME,
+    CollectorAddress,
+    announce,
+    locate,
+    private_directory,
+    read_private,
+    withdraw,
+    write_private,
+)
+
+ADDRESS = CollectorAddress(url="http://127.0.0.1:7600", token="secret of the collector", pid=4711)
+
+
+@pytest.fixture
+def state_dir(tmp_path):
+    return tmp_path / "state" / "scout-core"
+
+
+def mode_of(path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def next_descriptor() -> int:
+    descriptor = os.dup(0)
+    os.close(descriptor)
+    return descriptor
+
+
+def test_what_a_collector_announces_agents_find(state_dir):
+    announce(state_dir, ADDRESS)
+
+    assert ADDRESS == locate(state_dir)
+
+
+def test_nothing_is_found_before_a_collector_announced_itself(state_dir):
+    assert None is locate(state_dir)
+
+
+def test_the_file_and_its_directory_are_private(state_dir):
+    announce(state_dir, ADDRESS)
+
+    assert 0o700 == mode_of(state_dir)
+    assert 0o600 == mode_of(state_dir / FILE_NAME)
+    assert [FILE_NAME] == os.listdir(state_dir), "no draft is left"
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o777])
+def test_the_umask_changes_neither(state_dir, umask):
+    state_dir.parent.mkdir()
+    state_dir.mkdir(mode=0o700)
+    before = os.umask(umask)
+    try:
+        announce(state_dir, ADDRESS)
+    finally:
+        os.umask(before)
+
+    assert 0o600 == mode_of(state_dir / FILE_NAME)
+    assert ADDRESS == locate(state_dir)
+
+
+def test_a_later_collector_replaces_the_announcement(state_dir):
+    later = CollectorAddress(url="http://127.0.0.1:7601", token="other", pid=1)
+    announce(state_dir, ADDRESS)
+    announce(state_dir, later)
+
+    withdraw(state_dir, ADDRESS)
+
+    assert later == locate(state_dir), "who was replaced does not withdraw what is not its own"
+
+
+def test_a_collector_that_ends_withdraws_its_announcement(state_dir):
+    announce(state_dir, ADDRESS)
+
+    withdraw(state_dir, ADDRESS)
+    withdraw(state_dir, ADDRESS)
+
+    assert None is locate(state_dir)
+    assert [] == os.listdir(state_dir)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o602])
+def test_a_file_that_others_can_touch_is_not_trusted(state_dir, mode):
+    announce(state_dir, ADDRESS)
+    (state_dir / FILE_NAME).chmod(mode)
+
+    assert None is locate(state_dir)
+
+
+def test_a_file_of_another_user_is_not_trusted(state_dir, monkeypatch):
+    announce(state_dir, ADDRESS)
+    somebody = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: somebody)
+
+    assert None is locate(state_dir)
+
+
+def test_a_link_is_not_followed(state_dir, tmp_path):
+    write_private(tmp_path / "elsewhere", json.dumps({"url": "http://evil", "token": "t", "pid": 1}))
+    private_directory(state_dir)
+    (state_dir / FILE_NAME).symlink_to(tmp_path / "elsewhere")
+
+    assert None is locate(state_dir)
+
+
+def test_what_is_no_file_is_not_waited_for(state_dir):
+    private_directory(state_dir)
+    os.mkfifo(state_dir / FILE_NAME, mode=0o600)
+
+    assert None is locate(state_dir)
+
+
+def test_a_directory_in_its_place_is_none(state_dir):
+    before = next_descriptor()
+    private_directory(state_dir)
+    (state_dir / FILE_NAME).mkdir(mode=0o700)
+
+    assert None is locate(state_dir)
+    assert before == next_descriptor(), "none is left open"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "7",
+        '"text"',
+        '{"url": "http://127.0.0.1", "token": "t"}',
+        '{"url": "http://127.0.0.1", "token": "t", "pid": "many"}',
+        '{"url": "http://127.0.0.1", "token": "t", "pid": Infinity}',
+        '{"url": "http://127.0.0.1", "token": "t", "pid": [1]}',
+        "[" * 60_000,
+    ],
+)
+def test_what_cannot_be_read_is_none(state_dir, text):
+    write_private(private_directory(state_dir) / FILE_NAME, text)
+
+    assert None is locate(state_dir)
+
+
+def test_what_is_no_text_is_none(state_dir):
+    write_private(private_directory(state_dir) / FILE_NAME, "x")
+    (state_dir / FILE_NAME).write_bytes(b"\xff\xfe\x00")
+
+    assert None is locate(state_dir)
+
+
+def test_no_more_than_64_kib_are_read(state_dir):
+    path = private_directory(state_dir) / FILE_NAME
+    write_private(path, "x" * 100_000)
+
+    assert "x" * 65_536 == read_private(path)
+
+
+def test_a_reader_sees_the_old_or_the_new_announcement_never_half_of_one(state_dir):
+    addresses = [CollectorAddress(url=f"http://127.0.0.1:{port}", token="t" * 20_000, pid=port) for port in (1, 2)]
+    announce(state_dir, addresses[0])
+    is_over = threading.Event()
+
+    def announce_again_and_again(address):
+        while not is_over.is_set():
+            announce(state_dir, address)
+
+    writers = [threading.Thread(target=announce_again_and_again, args=(address,)) for address in addresses]
+    for writer in writers:
+        writer.start()
+    try:
+        seen = {locate(state_dir) for _ in range(500)}
+    finally:
+        is_over.set()
+        for writer in writers:
+            writer.join()
+
+    assert seen <= set(addresses)
+    assert [FILE_NAME] == os.listdir(state_dir)
+
+
+def test_a_text_that_cannot_be_written_leaves_what_was_there(state_dir):
+    path = private_directory(state_dir) / FILE_NAME
+    write_private(path, "before")
+
+    with pytest.raises(UnicodeEncodeError):
+        write_private(path, "\ud800")
+
+    assert "before" == read_private(path)
+    assert [FILE_NAME] == os.listdir(state_dir)
+
+
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o777])
+def test_a_directory_that_others_can_write_to_is_refused(state_dir, mode):
+    private_directory(state_dir).chmod(mode)
+
+    with pytest.raises(ScoutError, match=f"others can write to it; run: chmod 700 {state_dir}"):
+        announce(state_dir, ADDRESS)
+
+
+def test_a_directory_of_another_user_is_refused(state_dir, monkeypatch):
+    private_directory(state_dir)
+    somebody = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: somebody)
+
+    with pytest.raises(ScoutError, match="it belongs to another user; choose another with SCOUT_STATE_DIR"):
+        private_directory(state_dir)
+
+
+def test_a_link_to_a_directory_is_refused(state_dir, tmp_path):
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    state_dir.parent.mkdir()
+    state_dir.symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(ScoutError, match="it is not a directory of its own"):
+        private_directory(state_dir)
+
+
+def test_a_file_in_place_of_the_directory_is_refused(state_dir):
+    state_dir.parent.mkdir()
+    state_dir.write_text("x", encoding="utf-8")
+
+    with pytest.raises(ScoutError, match="cannot use .*File exists; choose another with SCOUT_STATE_DIR"):
+        private_directory(state_dir)

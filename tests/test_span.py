@@ -1,0 +1,571 @@
+"""Spans: what they record, under which parent, whatever threads, tasks and generators do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
+
+import pytest
+
+from scout_core import current_transaction, span, transaction
+from scout_core.recording import context
+
+
+class Hostile:
+    """Whatever is asked of it, it raises."""
+
+    def _refuse(self, *args: object) -> object:
+        raise RuntimeError("nobody may ask this object anything")
+
+    __repr__ = __str__ = __eq__ = __ne__ = __bool__ = __hash__ = __len__ = __iter__ = __format__ = _refuse  # type: ignore[assignment]
+    __class__ = property(_refuse)  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError(f"nobody may ask this object for {name}")
+
+
+def parents(scout) -> dict[str, str | None]:
+    """Operation of each span to that of its parent."""
+    return {seen.operation: seen.parent for seen in scout.transaction.spans}
+
+
+def in_thread(function, *args):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function, *args).result()
+
+
+def test_a_span_has_its_operation_tags_parent_and_duration(scout):
+    with transaction("Controller/shop.home"):
+        with span("Cart/Checkout", items=3) as checkout:
+            checkout.tag("total", 9)
+            with span("SQL/Query"):
+                pass
+
+    query, checkout = scout.transaction.spans
+
+    assert ("SQL/Query", {}, "Cart/Checkout", None) == (query.operation, query.tags, query.parent, query.error)
+    assert ("Cart/Checkout", {"items": 3, "total": 9}) == (checkout.operation, checkout.tags)
+    assert "Controller/shop.home" == checkout.parent
+    assert 0 < query.duration < checkout.duration < scout.transaction.duration < 60
+
+
+def test_outside_a_transaction_a_span_does_nothing(scout):
+    with span("Cart/Checkout", items=3) as checkout:
+        checkout.tag("total", 9)
+        assert context.current.get() is None
+
+    assert [] == scout.operations
+    assert (0.0, None, None) == (checkout.duration, checkout.transaction, checkout.parent)
+
+
+def test_without_an_agent_a_span_does_nothing():
+    with transaction("Controller/home"), span("Cart/Checkout") as checkout:
+        assert current_transaction() is None
+
+    assert 0.0 == checkout.duration
+
+
+def test_the_duration_of_an_open_span_is_the_time_so_far(scout):
+    with transaction("Controller/home"), span("Cart/Checkout") as checkout:
+        earlier = checkout.duration
+        later = checkout.duration
+
+    assert 0 < earlier < later < checkout.duration
+
+
+def test_kind_and_name_can_change_while_it_runs(scout):
+    with transaction("Controller/home"), span("Cart/Checkout") as checkout:
+        assert "Cart" == checkout.kind
+        checkout.rename("Basket/Checkout")
+
+    assert "Basket" == checkout.kind
+    assert "<Span Basket/Checkout>" == repr(checkout)
+    assert ["Basket/Checkout", "Controller/home"] == scout.operations
+
+
+@pytest.mark.parametrize("tagged", [True, "true", 1])
+def test_the_tag_error_makes_it_an_error(tagged):
+    assert span("Cart/Checkout", error=tagged).is_error
+
+
+@pytest.mark.parametrize("tagged", [False, "false", "", None, 0, 2.0, "no"])
+def test_any_other_tag_error_does_not(tagged):
+    assert not span("Cart/Checkout", error=tagged).is_error
+    assert not span("Cart/Checkout", error=Hostile()).is_error
+
+
+def test_an_exception_that_leaves_it_makes_it_an_error_and_goes_on_untouched(scout):
+    raised = KeyError("plan")
+    raised.__context__, raised.__cause__ = before = ValueError("first"), TypeError("second")
+
+    with transaction("Controller/home"), pytest.raises(KeyError) as caught, span("Cart/Checkout") as checkout:
+        raise raised
+
+    assert caught.value is raised
+    assert before == (raised.__context__, raised.__cause__)
+    assert checkout.is_error
+    assert ["KeyError"] == [seen.error for seen in scout.transaction.spans]
+
+
+@pytest.mark.parametrize("leaves", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
+def test_what_ends_a_program_or_a_task_is_no_error(scout, leaves):
+    raised = leaves()
+
+    with transaction("Controller/home") as outer:
+        with pytest.raises(leaves) as caught, span("Cart/Checkout") as checkout:
+            raise raised
+        assert context.current.get() is outer
+
+    assert caught.value is raised
+    assert not checkout.is_error
+    assert [None] == [seen.error for seen in scout.transaction.spans]
+    assert not scout.transaction.is_error
+
+
+def test_a_thousand_tasks_at_once_keep_their_own_parents(scout):
+    async def work(number):
+        with span(f"Task/{number}"):
+            await asyncio.sleep(0)
+            with span(f"Outer/{number}"):
+                await asyncio.sleep(0)
+                with span(f"Inner/{number}"):
+                    await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            with span(f"Last/{number}"):
+                await asyncio.sleep(0)
+
+    async def main():
+        with transaction("Controller/home"), span("Shop/Gather"):
+            await asyncio.gather(*map(work, range(1000)))
+
+    scout.agent.tracer.max_spans = 10_000
+    asyncio.run(main())
+
+    expected = {"Shop/Gather": "Controller/home"}
+    for number in range(1000):
+        expected |= {f"Task/{number}": "Shop/Gather", f"Outer/{number}": f"Task/{number}"}
+        expected |= {f"Inner/{number}": f"Outer/{number}", f"Last/{number}": f"Task/{number}"}
+    assert expected == parents(scout)
+
+
+def test_tasks_of_several_transactions_do_not_mix(scout):
+    async def request(number):
+        with transaction(f"Controller/{number}"):
+            await asyncio.sleep(0)
+            await asyncio.gather(part(number, "a"), part(number, "b"))
+
+    async def part(number, name):
+        with span(f"Part/{number}{name}"):
+            await asyncio.sleep(0)
+
+    async def main():
+        await asyncio.gather(*map(request, range(50)))
+
+    asyncio.run(main())
+
+    expected = {f"Controller/{n}": {f"Part/{n}a", f"Part/{n}b"} for n in range(50)}
+    assert expected == {seen.operation: {one.operation for one in seen.spans} for seen in scout.transactions}
+
+
+def test_a_cancelled_task_closes_its_spans_and_is_no_error(scout):
+    async def work(started):
+        with span("Task/Outer"), span("Task/Inner"):
+            started.set()
+            await asyncio.Event().wait()
+
+    async def main():
+        with transaction("Controller/home"):
+            started = asyncio.Event()
+            task = asyncio.create_task(work(started))
+            await started.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            with span("After/Cancel"):
+                pass
+
+    asyncio.run(main())
+
+    seen = scout.transaction.spans
+    assert {"Task/Inner": "Task/Outer", "Task/Outer": "Controller/home", "After/Cancel": "Controller/home"} == parents(
+        scout
+    )
+    assert [None, None, None] == [one.error for one in seen]
+
+
+def test_a_timeout_that_is_caught_inside_leaves_the_right_span_current(scout):
+    async def main():
+        with transaction("Controller/home"), span("Shop/Try"):
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(slow(), 0.001)
+            with span("Shop/Fallback"):
+                pass
+
+    async def slow():
+        with span("Shop/Slow"):
+            await asyncio.Event().wait()
+
+    asyncio.run(main())
+
+    assert {
+        "Shop/Slow": "Shop/Try",
+        "Shop/Fallback": "Shop/Try",
+        "Shop/Try": "Controller/home",
+    } == parents(scout)
+
+
+def test_a_plain_thread_is_outside_the_transaction(scout):
+    def work():
+        with span("Thread/Work"):
+            return context.current.get()
+
+    with transaction("Controller/home"), span("Shop/Spawn") as spawn:
+        assert in_thread(work) is None
+        assert context.current.get() is spawn
+
+    assert ["Shop/Spawn", "Controller/home"] == scout.operations
+
+
+def test_a_thread_with_a_copied_context_is_inside(scout):
+    def work():
+        with span("Thread/Work"):
+            pass
+
+    with transaction("Controller/home"), span("Shop/Spawn"):
+        thread = Thread(target=contextvars.copy_context().run, args=(work,))
+        thread.start()
+        thread.join()
+
+    assert {"Thread/Work": "Shop/Spawn", "Shop/Spawn": "Controller/home"} == parents(scout)
+
+
+def test_an_executor_is_outside_and_to_thread_inside(scout):
+    def work(name):
+        with span(f"Thread/{name}"):
+            pass
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        with transaction("Controller/home"), span("Shop/Await"):
+            await loop.run_in_executor(None, work, "Executor")
+            await loop.run_in_executor(None, contextvars.copy_context().run, work, "Copied")
+            await asyncio.to_thread(work, "ToThread")
+
+    asyncio.run(main())
+
+    assert {
+        "Thread/Copied": "Shop/Await",
+        "Thread/ToThread": "Shop/Await",
+        "Shop/Await": "Controller/home",
+    } == parents(scout)
+
+
+def test_a_child_that_is_never_closed_does_not_stay_current(scout):
+    with transaction("Controller/home") as outer:
+        with span("SQL/Query") as query:
+            span("SQL/Lost").__enter__()
+            span("SQL/LostToo").__enter__()
+            assert context.current.get() is not query
+        assert context.current.get() is outer
+        with span("Template/Render"):
+            pass
+
+    assert {"SQL/Query": "Controller/home", "Template/Render": "Controller/home"} == parents(scout)
+
+
+def test_a_child_that_is_never_closed_does_not_reach_into_the_next_transaction(scout):
+    for number in (1, 2):
+        with transaction(f"Controller/{number}"):
+            span("SQL/Lost").__enter__()
+        assert context.current.get() is None
+
+    assert ["Controller/1", "Controller/2"] == scout.operations
+
+
+def test_spans_closed_out_of_order_keep_their_parents_and_leave_the_right_one_current(scout):
+    with transaction("Controller/home") as outer:
+        first = span("Order/First").__enter__()
+        second = span("Order/Second").__enter__()
+        first.__exit__(None, None, None)
+        assert context.current.get() is outer
+        with span("Order/Between"):
+            second.__exit__(None, None, None)
+            with span("Order/Inside"):
+                pass
+        assert context.current.get() is outer
+        with span("Order/After"):
+            pass
+
+    assert {
+        "Order/First": "Controller/home",
+        "Order/Second": "Order/First",
+        "Order/Between": "Controller/home",
+        "Order/Inside": "Order/Between",
+        "Order/After": "Controller/home",
+    } == parents(scout)
+
+
+def test_closing_the_middle_one_makes_its_parent_current(scout):
+    with transaction("Controller/home"):
+        outer, middle, inner = (span(f"Order/{name}").__enter__() for name in ("Outer", "Middle", "Inner"))
+        middle.__exit__(None, None, None)
+        assert context.current.get() is outer
+        inner.__exit__(None, None, None)
+        assert context.current.get() is outer
+        outer.__exit__(None, None, None)
+
+    assert ["Order/Middle", "Order/Inner", "Order/Outer", "Controller/home"] == scout.operations
+
+
+def test_interleaved_generators_end_without_a_trace_in_the_context(scout):
+    def numbers(name):
+        with span(f"Generator/{name}"):
+            yield 1
+            yield 2
+
+    with transaction("Controller/home") as outer:
+        assert [(1, 1), (2, 2)] == list(zip(numbers("a"), numbers("b")))  # zip leaves the second one open
+        gc.collect()
+        assert context.current.get() is outer
+        with span("After/Loop"):
+            pass
+
+    found = parents(scout)
+    assert "Controller/home" == found["Generator/a"] == found["After/Loop"]
+    assert {"Generator/a", "Generator/b", "After/Loop"} == set(found)
+
+
+def test_a_generator_that_is_dropped_in_the_next_transaction_disturbs_it_not(scout):
+    def numbers():
+        with span("Generator/Numbers"):
+            yield 1
+
+    generator = numbers()
+    with transaction("Controller/first"):
+        next(generator)
+    with transaction("Controller/second"), span("Cart/Checkout") as checkout:
+        generator.close()
+        assert context.current.get() is checkout
+
+    assert ["Controller/first", "Cart/Checkout", "Controller/second"] == scout.operations
+    assert 1 == scout.agent.counters().late_spans
+
+
+def test_an_async_generator_that_another_task_closes_disturbs_neither(scout):
+    async def numbers():
+        with span("Generator/Numbers"):
+            yield 1
+            yield 2
+
+    async def close(generator):
+        with span("Task/Close") as current:
+            await generator.aclose()
+            assert context.current.get() is current
+        with span("Task/After"):
+            pass
+
+    async def main():
+        with transaction("Controller/home"):
+            generator = numbers()
+            closing = asyncio.create_task(close(generator))  # its context is that of before the first step
+            with span("Shop/Consume"):
+                assert 1 == await generator.__anext__()
+                await closing
+
+    asyncio.run(main())
+
+    assert {
+        "Generator/Numbers": "Shop/Consume",
+        "Task/Close": "Controller/home",
+        "Task/After": "Controller/home",
+        "Shop/Consume": "Controller/home",
+    } == parents(scout)
+    assert context.current.get() is None
+
+
+def test_an_async_generator_that_the_loop_closes_at_its_end_is_late(scout):
+    async def numbers():
+        with span("Generator/Numbers"):
+            yield 1
+            yield 2
+
+    kept = []
+
+    async def main():
+        kept.append(numbers())
+        with transaction("Controller/home"):
+            await kept[0].__anext__()
+
+    asyncio.run(main())
+
+    assert ["Controller/home"] == scout.operations
+    assert 1 == scout.agent.counters().late_spans
+
+
+@pytest.mark.parametrize("released", [False, True], ids=["at once", "after the agent has let go of it"])
+def test_spans_after_the_end_of_the_transaction_are_counted_and_harmless(scout, released):
+    async def background(ready, go):
+        with span("Task/Begun"):
+            ready.set()
+            await go.wait()
+            with span("Task/Late"):
+                pass
+        with span("Task/Later"):
+            assert current_transaction() is None
+
+    async def main():
+        ready, go = asyncio.Event(), asyncio.Event()
+        with transaction("Controller/home"):
+            task = asyncio.create_task(background(ready, go))
+            await ready.wait()
+        if released:
+            assert ["Controller/home"] == scout.operations
+        go.set()
+        await task
+
+    asyncio.run(main())
+
+    assert ["Controller/home"] == scout.operations
+    assert 3 == scout.agent.counters().late_spans
+
+
+def test_a_task_that_outlives_its_transaction_can_begin_one_of_its_own(scout):
+    async def background(go):
+        await go.wait()
+        with transaction("Job/cleanup"), span("Job/Step"):
+            pass
+        assert context.current.get() is None
+
+    async def main():
+        go = asyncio.Event()
+        with transaction("Controller/home"):
+            task = asyncio.create_task(background(go))
+            await asyncio.sleep(0)
+        go.set()
+        await task
+
+    asyncio.run(main())
+
+    assert ["Controller/home", "Job/Step", "Job/cleanup"] == scout.operations
+
+
+def test_an_object_is_one_span_however_often_it_is_used(scout):
+    timer = span("Cart/Checkout")
+    with transaction("Controller/first") as outer:
+        with timer, timer:
+            pass
+        assert context.current.get() is outer
+        once = timer.duration
+        with timer:
+            with span("SQL/Query"):
+                pass
+            assert context.current.get() is outer
+    with transaction("Controller/second"), timer:
+        pass
+
+    assert once == timer.duration > 0
+    assert ["Cart/Checkout", "SQL/Query", "Controller/first", "Controller/second"] == scout.operations
+    assert "Controller/first" == scout.transactions[0].spans[1].parent
+
+
+def test_an_object_used_again_takes_nothing_from_a_task_that_still_runs_in_it(scout):
+    async def background(go):
+        await go.wait()
+        with span("Task/Work"):
+            pass
+
+    timer = span("Cart/Checkout")
+
+    async def main():
+        go = asyncio.Event()
+        with transaction("Controller/home"):
+            with timer:
+                task = asyncio.create_task(background(go))
+                await asyncio.sleep(0)
+            in_thread(timer.__enter__)  # elsewhere, outside of any transaction
+            go.set()
+            await task
+
+    asyncio.run(main())
+
+    assert {"Cart/Checkout": "Controller/home", "Task/Work": "Cart/Checkout"} == parents(scout)
+
+
+def test_a_span_first_used_outside_is_recorded_inside(scout):
+    timer = span("Cart/Checkout")
+    with timer:
+        pass
+    with transaction("Controller/home"), timer:
+        pass
+
+    assert ["Cart/Checkout", "Controller/home"] == scout.operations
+
+
+def test_tags_are_kept_and_never_evaluated(scout):
+    hostile = Hostile()
+    with transaction("Controller/home", first=hostile) as outer, span("Cart/Checkout", second=hostile) as checkout:
+        checkout.tag("third", hostile)
+        checkout.tag("third", hostile)
+        outer.tag("error", hostile)
+
+    assert checkout.tags["third"] is hostile
+    (trace,) = scout.traces()
+    assert {"second": "<Hostile>", "third": "<Hostile>"} == trace.spans[0].tags
+    assert not trace.is_error
+
+
+def test_a_name_that_is_no_text_is_recorded_and_never_evaluated(scout):
+    class Name(str):
+        __hash__ = __eq__ = __str__ = __getitem__ = Hostile._refuse  # type: ignore[assignment]
+
+    with transaction("Controller/home"):
+        for operation in (Name("Cart/Checkout"), Hostile(), ["SQL/Query"], b"SQL/Query", None):
+            with span(operation) as made:
+                made.tag(Hostile(), 1)
+                made.tag(Name("items"), 2)
+        made.rename(Hostile())
+
+    seen = scout.transaction.spans
+    assert ["Cart/Checkout", "<Hostile>", "<list>", "<bytes>", "<Hostile>"] == [one.operation for one in seen]
+    assert {"<Hostile>": 1, "items": 2} == seen[0].tags
+    assert [str] == list({type(one.operation) for one in seen})
+
+
+def test_beyond_the_limit_names_that_are_no_text_are_harmless_too(scout):
+    scout.agent.tracer.max_spans = 0
+    with transaction("Controller/home") as outer, span(["unhashable"]):
+        pass
+
+    assert ["<list>"] == list(outer.merged)
+
+
+def test_a_collection_of_garbage_that_records_does_no_harm(scout):
+    class Recording:
+        def __del__(self):
+            with transaction("Job/finalise"), span("Job/Step"):
+                pass
+
+    def garbage():
+        one = Recording()
+        one.itself = one
+
+    gc.collect()
+    threshold = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        for _ in range(50):
+            garbage()
+            with transaction("Controller/home"), span("Cart/Checkout"):
+                garbage()
+    finally:
+        gc.set_threshold(*threshold)
+    gc.collect()
+
+    names = [seen.operation for seen in scout.transactions]
+    inside = sum(one.operation == "Job/finalise" for seen in scout.transactions for one in seen.spans)
+    assert 50 == names.count("Controller/home")
+    assert 100 == names.count("Job/finalise") + inside
+    assert context.current.get() is None

@@ -1,0 +1,164 @@
+"""What is taken of a web request on the application's thread, and what is made of it on the agent's."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scout_core import WebRequest, transaction
+from scout_core.config.config import read_config
+from scout_core.recording.web import complete
+
+ENVIRON = {
+    "REQUEST_METHOD": "GET",
+    "SCRIPT_NAME": "/shop",
+    "PATH_INFO": "/cart",
+    "QUERY_STRING": "page=2&password=hunter2",
+    "REMOTE_ADDR": "192.0.2.1",
+    "wsgi.input": object(),
+}
+EMPTY = WebRequest("/", "", None, None, None, None)
+
+
+def completed(request: WebRequest | None, started: float = 1_700_000_000.0, queued_at: object = None, **options):
+    """A transaction with this request once the agent has worked it out."""
+    made = transaction("Controller/shop.home")
+    made.request, made.started, made.queued_at = request, started, queued_at
+    complete(made, read_config(options, environment={}))
+    return made
+
+
+def test_a_wsgi_environ_gives_texts_only():
+    environ = {**ENVIRON, "HTTP_X_FORWARDED_FOR": "198.51.100.7", "HTTP_CLIENT_IP": "198.51.100.8"}
+    environ["HTTP_X_REQUEST_START"] = "t=1700000000"
+
+    request = WebRequest.from_environ(environ)
+
+    assert (
+        "/shop/cart",
+        "page=2&password=hunter2",
+        "198.51.100.7",
+        "198.51.100.8",
+        "192.0.2.1",
+        "t=1700000000",
+    ) == tuple(request)
+
+
+def test_an_empty_environ_gives_an_empty_request():
+    assert ("", "", None, None, None, None) == tuple(WebRequest.from_environ({}))
+
+
+@pytest.mark.parametrize(
+    ("queue", "arrival", "expected"),
+    [("1", "2", "1"), ("", "2", "2"), (None, "2", "2"), ("1", None, "1"), (None, None, None), ("", "", "")],
+)
+def test_the_header_of_the_queue_counts_before_that_of_the_request(queue, arrival, expected):
+    environ = {"HTTP_X_QUEUE_START": queue, "HTTP_X_REQUEST_START": arrival}
+    environ = {key: value for key, value in environ.items() if value is not None}
+
+    assert expected == WebRequest.from_environ(environ).queue_start
+
+
+def test_a_path_in_another_script_is_readable():
+    """A server hands out the bytes of the path as if they were latin-1."""
+    environ = {"SCRIPT_NAME": "/caf\u00c3\u00a9", "PATH_INFO": "/\u00e2\u0082\u00ac"}
+
+    assert "/café/€" == WebRequest.from_environ(environ).path
+
+
+@given(st.text(), st.text())
+def test_no_path_is_unreadable(script, path):
+    made = WebRequest.from_environ({"SCRIPT_NAME": script, "PATH_INFO": path}).path
+
+    assert str is type(made)
+    if (script + path).isascii():
+        assert script + path == made
+
+
+def test_its_path_is_that_of_the_transaction():
+    made = transaction("Controller/shop.home")
+    made.request = WebRequest.from_environ(ENVIRON)
+
+    assert "/shop/cart" == made.path
+
+
+def test_the_path_is_tagged_with_its_query_secrets_filtered():
+    assert "/shop/cart?page=2&password=[FILTERED]" == completed(WebRequest.from_environ(ENVIRON)).tags["path"]
+
+
+def test_the_path_is_tagged_alone_when_the_option_says_so():
+    request = WebRequest.from_environ(ENVIRON)
+
+    assert "/shop/cart" == completed(request, uri_reporting="path").tags["path"]
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "client", "remote", "expected"),
+    [
+        ("198.51.100.7", "198.51.100.8", "192.0.2.1", "198.51.100.7"),
+        (" 198.51.100.7 , 203.0.113.9", None, "192.0.2.1", "198.51.100.7"),
+        (None, "198.51.100.8, 203.0.113.9", "192.0.2.1", "198.51.100.8"),
+        ("", "", "192.0.2.1", "192.0.2.1"),
+        (" , ", None, "192.0.2.1", "192.0.2.1"),
+        (None, None, "::1", "::1"),
+    ],
+)
+def test_the_address_is_the_first_that_is_told(forwarded, client, remote, expected):
+    request = WebRequest("/", "", forwarded, client, remote, None)
+
+    assert expected == completed(request).tags["user_ip"]
+
+
+def test_there_is_no_address_where_none_is_told_or_none_is_wanted():
+    assert {"path": "/"} == completed(EMPTY).tags
+    assert {"path": "/"} == completed(EMPTY._replace(remote_address="192.0.2.1"), collect_remote_ip=False).tags
+
+
+def test_the_time_in_the_queue_comes_from_the_header():
+    assert 1.5 == completed(EMPTY._replace(queue_start="t=1699999998.5")).queue_time
+    assert completed(EMPTY._replace(queue_start="yesterday")).queue_time is None
+    assert completed(EMPTY).queue_time is None
+
+
+@pytest.mark.parametrize(
+    ("queued_at", "expected"),
+    [
+        (1_699_999_990.0, 10.0),
+        (1_699_999_990, 10.0),
+        (1_700_000_000.0, 0.0),
+        (1_700_000_060.0, 0.0),
+        (float("inf"), 0.0),
+        (0.0, None),
+        (-1e300, None),
+        (float("-inf"), None),
+        (float("nan"), None),
+        (None, None),
+    ],
+)
+def test_the_time_in_the_queue_of_a_job_is_never_negative_nor_decades(queued_at, expected):
+    assert expected == completed(None, queued_at=queued_at).queue_time
+
+
+def test_a_job_has_neither_path_nor_address():
+    assert {} == completed(None).tags
+
+
+def test_the_agent_tells_it_of_a_recorded_request(scout):
+    made = transaction("Controller/shop.home")
+    made.request = WebRequest.from_environ(ENVIRON)
+    with made:
+        assert {} == made.tags  # nothing is worked out on the application's thread
+
+    assert {"path": "/shop/cart?page=2&password=[FILTERED]", "user_ip": "192.0.2.1"} == scout.transaction.tags
+    assert "hunter2" not in str(scout.traces())
+
+
+def test_what_cannot_be_worked_out_costs_only_itself(scout):
+    made = transaction("Job/mail.send")
+    made.request, made.queued_at = EMPTY, "yesterday"
+    with made:
+        pass
+
+    assert {"path": "/"} == scout.transaction.tags
+    assert scout.transaction.queue_time is None

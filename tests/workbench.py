@@ -1,0 +1,294 @@
+"""What the tests of measuring and sending share: reports, exporters, sinks on real sockets, and applications as processes of their own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from time import monotonic
+from types import ModuleType
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from scout_core import agent as agents
+from scout_core import hookimpl
+from scout_core.agent import Agent
+from scout_core.config.config import read_config
+from scout_core.measuring.histogram import Histogram
+from scout_core.measuring.report import KindMetrics, Process, Report, TransactionMetrics
+from scout_core.sending.rendezvous import CollectorAddress, announce
+from scout_core.sending.wire import decode
+
+POLICIES = ("age", "percent", "percentile", "speed")
+TOKEN = "token-of-the-sink"
+
+
+def eventually(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """What the condition gives once it is true; AssertionError when it does not become true in time."""
+    never = threading.Event()
+    deadline = monotonic() + seconds
+    while not (result := condition()):
+        assert monotonic() < deadline, f"not true within {seconds} s"
+        never.wait(0.005)
+    return result
+
+
+def sample_report(number: int = 1, *, transactions: int = 1, **changes: Any) -> Report:
+    """A small report with so many transactions of one name."""
+    durations = Histogram()
+    for _ in range(transactions):
+        durations.add(0.1)
+    process = Process(
+        app="Shop", hostname="test", pid=1, instance="0123456789abcdef", started=1e9, agent="0", python="3", revision=""
+    )
+    metrics = TransactionMetrics(
+        name="Controller/home",
+        count=transactions,
+        errors=0,
+        total=0.1 * transactions,
+        durations=durations,
+        kinds={"Controller": KindMetrics(count=transactions, errors=0, total=0.1, exclusive=0.1)},
+    )
+    report = Report(
+        id=f"0123456789abcdef-{number}",
+        process=process,
+        start=1e9,
+        end=1e9 + 60,
+        transactions=(metrics,),
+        traces=(),
+        plugins=(),
+        counters={},
+    )
+    return evolve(report, **changes)
+
+
+def counted(reports: list[Report]) -> int:
+    """How many transactions are in the aggregates of these reports."""
+    return sum(metrics.count for report in reports for metrics in report.transactions)
+
+
+class Keeper:
+    """An exporter that keeps what it is given."""
+
+    def __init__(self, name: str = "keeper") -> None:
+        self.name = name
+        self.reports: list[Report] = []
+
+    def export(self, report: Report) -> float | None:
+        self.reports.append(report)
+        return None
+
+    @property
+    def counted(self) -> int:
+        return counted(self.reports)
+
+
+class Behaving(Keeper):
+    """An exporter that does what it is told before it keeps a report."""
+
+    def __init__(self, name: str, behave: Callable[[Report], Any]) -> None:
+        super().__init__(name)
+        self.behave = behave
+
+    def export(self, report: Report) -> float | None:
+        answer = self.behave(report)
+        self.reports.append(report)
+        return answer
+
+
+def plugin(name: str = "test_plugin", **hooks: Callable[..., Any]) -> ModuleType:
+    """A module that is a plugin with these hooks."""
+    module = ModuleType(name)
+    for hook, function in hooks.items():
+        setattr(module, hook, hookimpl(function))
+    return module
+
+
+def exporting(*exporters: Any) -> ModuleType:
+    """A plugin that gives these exporters."""
+    return plugin("test_exporters", register_exporters=lambda: list(exporters))
+
+
+@contextmanager
+def running(*plugins: ModuleType, threaded: bool = True, **settings: Any) -> Iterator[Agent]:
+    """The agent of this process, with the four policies and these plugins; of what is installed nothing else."""
+    defaults: dict[str, Any] = {
+        "plugins_autoload": False, "plugins_enable": POLICIES, "slow_hook_seconds": 60.0, "hostname": "test",
+    }  # fmt: skip
+    agent = Agent(read_config({**defaults, "plugins": plugins, **settings}, environment={}))
+    before = agents.use(agent)
+    agent.start(threaded=threaded)
+    try:
+        yield agent
+    finally:
+        agent.stop()
+        agents.use(before)
+
+
+def is_balanced(agent: Agent, exporter: str) -> bool:
+    """Whether ``finished = exported + queued + dropped`` at this moment."""
+    counters = agent.counters(exporter)
+    return counters.finished == counters.exported + counters.queued + sum(counters.dropped.values())
+
+
+class CollectorSink:
+    """Takes reports as a collector does: over HTTP, with a token, each report once."""
+
+    def __init__(self, next_report: float | None = None) -> None:
+        self.reports: list[Report] = []
+        self.refused = 0
+        self._next_report = next_report
+        sink = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                accepted = self.headers["Authorization"] == f"Bearer {TOKEN}" and self.path == "/api/v1/reports"
+                answer = b'{"accepted": true}' if accepted else b'{"error": "who are you?"}'
+                if accepted:
+                    sink.reports.append(decode(body))
+                    if sink._next_report is not None:
+                        answer = b'{"accepted": true, "next_report": %r}' % sink._next_report
+                else:
+                    sink.refused += 1
+                self.send_response(202 if accepted else 401)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *args: Any) -> None:
+                pass  # pytest need not see each request
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def counted(self) -> int:
+        return counted(self.reports)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class Sink:
+    """Listens and does with each connection what it is told, on a thread; whatever that raises ends that connection."""
+
+    def __init__(self, behave: Callable[[socket.socket], None] | None) -> None:
+        """``None``: accept by the operating system alone, never read."""
+        self._behave = behave
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._open: list[socket.socket] = []
+        self.closing = threading.Event()
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self._threads = [] if behave is None else [threading.Thread(target=self._accept)]
+        for thread in self._threads:
+            thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            self._open.append(connection)
+            thread = threading.Thread(target=self._serve, args=(connection,))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        assert self._behave is not None
+        with connection:
+            try:
+                self._behave(connection)
+            except OSError:
+                return
+
+    def close(self) -> None:
+        self.closing.set()
+        if self._threads:
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        for connection in self._open:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+        for thread in self._threads:
+            thread.join()
+
+
+def read_request(connection: socket.socket) -> bytes:
+    """All of a request with a ``Content-Length``."""
+    with connection.makefile("rb") as file:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = file.readline()
+            if not line:
+                raise OSError("the request ended early")
+            head += line
+        length = next(int(line[15:]) for line in head.lower().splitlines() if line.startswith(b"content-length:"))
+        return head + file.read(length)
+
+
+def answering(answer: bytes) -> Callable[[socket.socket], None]:
+    """What a sink does that reads the request, answers so and closes."""
+
+    def behave(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(answer)
+
+    return behave
+
+
+@frozen
+class Ended:
+    """An application that ran as a process of its own."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float = field(eq=False)
+
+
+def run_app(source: str, state_dir: Path, *, seconds: float = 60.0, **environment: str) -> Ended:
+    """Run a script to its end, with warnings as errors; a test fails when it takes longer than this."""
+    script = state_dir.parent / f"app_{len(list(state_dir.parent.iterdir()))}.py"
+    script.write_text(textwrap.dedent(source), encoding="utf-8")
+    begin = monotonic()
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", str(script)],
+        env=environment_for(state_dir, **environment),
+        cwd=state_dir.parent,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr, monotonic() - begin)
+
+
+def environment_for(state_dir: Path, **more: str) -> dict[str, str]:
+    """Of the tests' environment what an application needs, and the agent's own plugins only."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("SCOUT_", "PYTEST_", "COV_"))}
+    enabled = ",".join((*POLICIES, "collector"))
+    ours = {
+        "SCOUT_STATE_DIR": str(state_dir), "SCOUT_PLUGINS_AUTOLOAD": "false", "SCOUT_PLUGINS_ENABLE": enabled,
+        "PYTHONFAULTHANDLER": "1",
+    }  # fmt: skip
+    return {**kept, **ours, **more}
+
+
+def announced(state_dir: Path, url: str) -> None:
+    """Let agents with this state directory find a sink."""
+    announce(state_dir, CollectorAddress(url=url, token=TOKEN, pid=os.getpid()))
