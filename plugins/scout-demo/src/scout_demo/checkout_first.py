@@ -1,7 +1,8 @@
 """Keep traces of checkouts first."""
-from scout_core import hookimpl
+
+from scout_core import Transaction, hookimpl
 
 
 @hookimpl
-def score_transaction(transaction):
+def score_transaction(transaction: Transaction) -> float:
     return 5.0 if transaction.operation.endswith(".checkout") else 0.0

@@ -19,9 +19,13 @@ from scout_core.errors import ScoutError
 
 
 @click.command()
-@click.option("--seconds", type=click.FloatRange(min=1), help="End by itself after so many seconds.  [default: run until Ctrl-C]")
+@click.option(
+    "--seconds", type=click.FloatRange(min=1), help="End by itself after so many seconds.  [default: run until Ctrl-C]"
+)
 @click.option("--json", "as_json", is_flag=True, help="At the end print one JSON object on stdout, and nothing else.")
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port of the dashboard.  [default: any free one]")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=0, help="Port of the dashboard.  [default: any free one]"
+)
 @click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser.")
 def demo(seconds: float | None, as_json: bool, port: int, open_browser: bool) -> None:
     """
@@ -37,21 +41,24 @@ def demo(seconds: float | None, as_json: bool, port: int, open_browser: bool) ->
     from scout_demo.watched import last_words, watched_shop
 
     say = _silent if as_json else _say
-    with tempfile.TemporaryDirectory(prefix="scout-core-demo-") as folder, _until_asked() as asked:
-        with watched_shop(Path(folder), port=port) as shop:
-            _introduce(say, shop.dashboard.login_link, shop.traffic.shop)
-            if open_browser:
-                click.launch(shop.dashboard.login_link)
-            end = None if seconds is None else monotonic() + seconds
-            shop.traffic.start()
-            while not asked.wait(1.0 if end is None else max(0.0, min(1.0, end - monotonic()))):
-                if not shop.is_alive():
-                    raise ScoutError(f"the shop has ended by itself; it said: {last_words(shop.log)}")
-                _progress(say, shop.traffic.answered, shop.traffic.failed, end)
-                if end is not None and monotonic() >= end:
-                    break
-            shop.close()
-            summary = summarise(shop.dashboard)
+    with (
+        tempfile.TemporaryDirectory(prefix="scout-core-demo-") as folder,
+        _until_asked() as asked,
+        watched_shop(Path(folder), port=port) as shop,
+    ):
+        _introduce(say, shop.dashboard.login_link, shop.traffic.shop)
+        if open_browser:
+            click.launch(shop.dashboard.login_link)
+        end = None if seconds is None else monotonic() + seconds
+        shop.traffic.start()
+        while not asked.wait(1.0 if end is None else max(0.0, min(1.0, end - monotonic()))):
+            if not shop.is_alive():
+                raise ScoutError(f"the shop has ended by itself; it said: {last_words(shop.log)}")
+            _progress(say, shop.traffic.answered, shop.traffic.failed, end)
+            if end is not None and monotonic() >= end:
+                break
+        shop.close()
+        summary = summarise(shop.dashboard)
     if as_json:
         click.echo(json.dumps(summary))
     else:

@@ -27,7 +27,11 @@ def summarise(dashboard: Dashboard) -> Summary:
     processes = dashboard.ask("health")["processes"]
     counters = [counters for process in processes for counters in process["counters"].values()]
     endpoints = dashboard.ask("endpoints", range="24h")["rows"]
-    traces = [trace for row in endpoints for trace in dashboard.ask("endpoint", range="24h", name=row["name"], sort="score")["traces"]]
+    traces = [
+        trace
+        for row in endpoints
+        for trace in dashboard.ask("endpoint", range="24h", name=row["name"], sort="score")["traces"]
+    ]
     traces.sort(key=lambda trace: -trace["score"])
     return Summary(
         transactions=sum(row["count"] for row in endpoints),
@@ -42,12 +46,19 @@ def summarise(dashboard: Dashboard) -> Summary:
 def told(summary: Summary) -> str:
     """The same for a person."""
     width = max((len(row["name"]) for row in summary["endpoints"]), default=0)
-    lines = [f"{summary['transactions']} transactions, {summary['spans']} spans, {len(summary['kept'])} traces kept, {summary['dropped']} dropped", ""]
+    counts = f"{summary['transactions']} transactions, {summary['spans']} spans"
+    lines = [f"{counts}, {len(summary['kept'])} traces kept, {summary['dropped']} dropped", ""]
     for row in summary["endpoints"]:
         errors = click.style(f"{row['errors']} errors", fg="red") if row["errors"] else ""
-        lines.append(f"  {row['name']:<{width}}  {row['count']:>6} requests  p95 {row['p95_ms']:>7.1f} ms  {errors}".rstrip())
+        lines.append(
+            f"  {row['name']:<{width}}  {row['count']:>6} requests  p95 {row['p95_ms']:>7.1f} ms  {errors}".rstrip()
+        )
     if summary["kept"]:
         best = summary["kept"][0]
-        points = " + ".join(f"{policy} {value:.2f}" for policy, value in sorted(best["policies"].items(), key=lambda item: -item[1]) if value)
+        points = " + ".join(
+            f"{policy} {value:.2f}"
+            for policy, value in sorted(best["policies"].items(), key=lambda item: -item[1])
+            if value
+        )
         lines += ["", f"Best trace: {best['name']}, kept because {points}"]
     return "\n".join(lines)

@@ -36,7 +36,10 @@ class Traffic:
 
     def start(self) -> None:
         """Let them in."""
-        self._threads = [Thread(target=self._visit, args=(number == 0,), name=f"visitor-{number}", daemon=True) for number in range(VISITORS)]
+        self._threads = [
+            Thread(target=self._visit, args=(number == 0,), name=f"visitor-{number}", daemon=True)
+            for number in range(VISITORS)
+        ]
         for thread in self._threads:
             thread.start()
 

@@ -38,7 +38,9 @@ class Dashboard:
 
     def ask(self, path: str, **query: str) -> Any:  # Any: JSON
         """What the dashboard's API answers."""
-        answer = urllib3.request("GET", f"{self.url}/api/v1/{path}", fields=query, headers={"Authorization": f"Bearer {self.token}"})
+        answer = urllib3.request(
+            "GET", f"{self.url}/api/v1/{path}", fields=query, headers={"Authorization": f"Bearer {self.token}"}
+        )
         if answer.status != 200:
             raise ScoutError(f"the dashboard answered {answer.status} for {path}: {answer.data[:200]!r}")
         return answer.json()
@@ -82,7 +84,16 @@ def watched_shop(folder: Path, *, port: int) -> Iterator[WatchedShop]:
     environment = {**inherited, **settings, "PYTHONUNBUFFERED": "1"}
     scout_core = [sys.executable, "-m", "scout_core"]
     with ExitStack() as stack:
-        up = [*scout_core, "up", "--port", str(port), "--state-dir", str(folder / "state"), "--data-dir", str(folder / "data")]
+        up = [
+            *scout_core,
+            "up",
+            "--port",
+            str(port),
+            "--state-dir",
+            str(folder / "state"),
+            "--data-dir",
+            str(folder / "data"),
+        ]
         dashboard = _dashboard(_started(stack, up, environment, folder / "up.log"), folder / "up.log")
         run = [*scout_core, "run", "--", sys.executable, "-m", "scout_demo.shop", str(folder)]
         process = _started(stack, run, environment, folder / "shop.log")
@@ -103,7 +114,9 @@ def _started(stack: ExitStack, command: list[str], environment: dict[str, str], 
     said = stack.enter_context(log.open("w", encoding="utf-8"))
     # A group of its own: Ctrl-C is for us, and we end each process in its turn.
     process = stack.enter_context(
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=said, text=True, start_new_session=True)  # noqa: S603
+        subprocess.Popen(  # noqa: S603  # our own command
+            command, env=environment, stdout=subprocess.PIPE, stderr=said, text=True, start_new_session=True
+        )
     )
     stack.callback(_end, process)
     return process

@@ -10,7 +10,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, rela
 
 PRODUCTS, CUSTOMERS, ORDERS, DAYS = 240, 60, 3_000, 365
 PLANS = ("free", "free", "free", "pro", "enterprise")
-_WORDS = ("Copper", "Linen", "Oak", "Harbour", "Slate", "Amber", "Field", "North"), ("kettle", "lamp", "chair", "notebook", "blanket", "mug", "shelf", "clock")
+_WORDS = (
+    ("Copper", "Linen", "Oak", "Harbour", "Slate", "Amber", "Field", "North"),
+    ("kettle", "lamp", "chair", "notebook", "blanket", "mug", "shelf", "clock"),
+)
 
 
 class Base(DeclarativeBase):
@@ -68,13 +71,26 @@ def open_shop(folder: Path) -> Engine:
     first, second = _WORDS
     with Session(engine) as session:
         session.add_all(
-            Product(id=number, name=f"{first[number % 8]} {second[number // 8 % 8]} {number}", price=chance.randrange(300, 9_900), category=second[number // 8 % 8])
+            Product(
+                id=number,
+                name=f"{first[number % 8]} {second[number // 8 % 8]} {number}",
+                price=chance.randrange(300, 9_900),
+                category=second[number // 8 % 8],
+            )
             for number in range(1, PRODUCTS + 1)
         )
-        session.add_all(Customer(id=number, email=f"customer{number}@shop.example", plan=chance.choice(PLANS)) for number in range(1, CUSTOMERS + 1))
-        session.add_all(Order(id=number, customer_id=chance.randint(1, CUSTOMERS), day=number % DAYS) for number in range(1, ORDERS + 1))
         session.add_all(
-            Line(order_id=order, product_id=chance.randint(1, PRODUCTS), quantity=chance.randint(1, 4)) for order in range(1, ORDERS + 1) for _ in range(3)
+            Customer(id=number, email=f"customer{number}@shop.example", plan=chance.choice(PLANS))
+            for number in range(1, CUSTOMERS + 1)
+        )
+        session.add_all(
+            Order(id=number, customer_id=chance.randint(1, CUSTOMERS), day=number % DAYS)
+            for number in range(1, ORDERS + 1)
+        )
+        session.add_all(
+            Line(order_id=order, product_id=chance.randint(1, PRODUCTS), quantity=chance.randint(1, 4))
+            for order in range(1, ORDERS + 1)
+            for _ in range(3)
         )
         session.commit()
     return engine

@@ -35,7 +35,9 @@ def build_shop(engine: Engine, supplier: str) -> Flask:
     @app.get("/")
     def home() -> str:
         with Session(engine) as session:
-            offers = session.scalars(select(Product).where(Product.price < 1_500).order_by(Product.price).limit(8)).all()
+            offers = session.scalars(
+                select(Product).where(Product.price < 1_500).order_by(Product.price).limit(8)
+            ).all()
             return render_template("home.html", offers=offers)
 
     @app.get("/products")
@@ -80,7 +82,13 @@ def build_shop(engine: Engine, supplier: str) -> Flask:
             basket = [random.randint(1, PRODUCTS) for _ in range(2)]  # noqa: S311
             for number in basket:
                 http.request("POST", f"{supplier}/reserve/{number}")
-            session.add(Order(customer_id=customer.id, day=DAYS - 1, lines=[Line(product_id=number, quantity=1) for number in basket]))
+            session.add(
+                Order(
+                    customer_id=customer.id,
+                    day=DAYS - 1,
+                    lines=[Line(product_id=number, quantity=1) for number in basket],
+                )
+            )
             session.commit()
         return redirect(url_for("home"))
 
