@@ -100,6 +100,8 @@ SECRETS = [
     ("?a=1&user[password]={}&b=2", "hunter2"),
     ("Server=db;Pwd={};", "{a;b c}"),
     ("session:{}", "abc123"),
+    ("credentials={}, n=1", "{'user': 'ann', 'pw': 'two words'}"),
+    ("secrets: {}", "[one two, three"),
     ("mysql --user ann --password {} shop", "hunter2"),
     ("<password>{}</password>", "two words"),
     ("X-Amz-Signature={}&X-Amz-Date=1", H32),

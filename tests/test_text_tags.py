@@ -254,6 +254,7 @@ def test_the_hostile_values_are_hostile():
         ({5: 1, None: 2, True: 3, 1.5: 4, ("a",): 5}, {"5": 1, "None": 2, "True": 3, "1.5": 4, "<tuple>": 5}),
         ({"k" * 101: 1}, {"k" * 99 + "…": 1}),
         ({"k" * 100 + "_password": 1}, {"k" * 99 + "…": "[FILTERED]"}),
+        ({"k" * 2_000: 1}, {"k" * 99 + "…": "[FILTERED]"}),
         ({"\ud800": 1}, {"\ufffd": 1}),
         ({"token=abc": "x"}, {"token=[FILTERED]": "[FILTERED]"}),
         ({10**5000: 1}, {"<int>": 1}),

@@ -67,10 +67,12 @@ _PAIRED: Final = re.compile(r"(?:(?<=[(\[][\"'])|(?<=[(\[]b[\"']))(?P<name>[\w.\
 _OPTION: Final = re.compile(r"(?<!\S)--?(?P<name>[A-Za-z][\w-]*) {1,4}(?=[^\s-])")
 _ELEMENT: Final = re.compile(r"<(?P<name>[A-Za-z_][\w:.-]*)>")
 
-# The value: its last group is what must go. Punctuation at the end of a bare one stays.
+# The value: its last group is what must go. What is in brackets goes as a whole, to the end if they are never closed;
+# punctuation at the end stays.
+_BARE: Final = r"[^\s&]*[^\s&\"'),.;\]}]"
 _VALUE: Final = re.compile(
     r"[bBfFrRuU]{0,2}(?P<quote>\\*[\"'])(?P<quoted>(?:\\.|.)*?)(?:(?P=quote)|\Z)"
-    r"|(?P<bare>\[FILTERED\]|(?:\[[^\]]{0,500}\]|\{[^}]{0,500}\}|\([^)]{0,500}\))(?=[\s&\"'),.;\]}]|\Z)|[^\s&]*[^\s&\"'),.;\]}])",
+    rf"|(?P<bare>\[FILTERED\]|(?:\[[^\]]*\]?|\{{[^}}]*\}}?|\([^)]*\)?)(?:{_BARE})?|{_BARE})",
     re.DOTALL,
 )
 _LINE: Final = re.compile(r"(?P<line>[^\r\n]*[^\s])")
@@ -82,12 +84,12 @@ _EVEN_IN_PROSE: Final = re.compile(
     re.IGNORECASE,
 )
 _HEADER: Final = re.compile(r"(?:proxy-)?authorization|(?:set-)?cookie", re.IGNORECASE)
-_NOTHING: Final = re.compile("none|nil|null|true|false|undefined", re.IGNORECASE)
-_PROSE: Final = re.compile(
-    r"an?|and|cannot|could|denied|disabled|does|empty|enabled|end|eof|expected|expired|failed|has|incorrect|invalid|is|missing|must"
-    r"|no|not|ok|or|required|should|the|too|unexpected|unknown|was|wrong",
-    re.IGNORECASE,
-)
+_NOTHING: Final = frozenset({"false", "nil", "none", "null", "true", "undefined"})
+_PROSE: Final = _NOTHING | {
+    *("a", "an", "and", "cannot", "could", "denied", "disabled", "does", "empty", "enabled", "end", "eof", "expected"),
+    *("expired", "failed", "has", "incorrect", "invalid", "is", "missing", "must", "no", "not", "ok", "or", "required"),
+    *("should", "the", "too", "unexpected", "unknown", "was", "wrong"),
+}
 
 _CARD_DIGITS: Final = re.compile(r"(?<![0-9])(?=([2-6][0-9](?:[ .-]?[0-9]){11,17}))")
 _NO_DIGIT: Final = re.compile("[^0-9]")
@@ -183,10 +185,8 @@ def _is_secret(value: str, name: re.Match[str]) -> bool:
     """Whether what follows a sensitive name is its value, and not the end of a sentence or nothing."""
     sign = name.string[name.end("name") : name.end()]
     if sign[0] == ":" and sign[1:].isspace():
-        return (
-            bool(_EVEN_IN_PROSE.search(name["name"])) and not _PROSE.fullmatch(value) and not _NOTHING.fullmatch(value)
-        )
-    return not _NOTHING.fullmatch(value)
+        return _EVEN_IN_PROSE.search(name["name"]) is not None and value.lower() not in _PROSE
+    return value.lower() not in _NOTHING
 
 
 def _without_credentials(found: re.Match[str]) -> str:

@@ -94,7 +94,13 @@ _DIALECTS: Final = {
         word=r"(?:[^\W\d]|[@#])[\w$#@]*",
     ),
 }
-_ALIASES: Final = {"mariadb": "mysql", "postgres": "postgresql", "cockroachdb": "postgresql", "sqlite3": "sqlite"}
+_ALIASES: Final = {
+    "mariadb": "mysql",
+    "postgres": "postgresql",
+    "cockroachdb": "postgresql",
+    "sqlite3": "sqlite",
+    "microsoft": "mssql",  # as Django's driver calls it
+}
 
 # Any other dialect: what they do not agree on is unclear, such as a backslash before a quote.
 _UNKNOWN: Final = _Dialect(

@@ -28,6 +28,8 @@ MOST_TAGS: Final = 64
 LONGEST_KEY: Final = 100
 LONGEST_VALUE: Final = 2_000
 
+_KEY_READ: Final = 1_001
+"""Characters of a key, of which is_sensitive takes no more than 1,000 for innocent."""
 _MOST_READ: Final = 10_000
 _MOST_BITS: Final = 64
 _ATTEMPTS: Final = 100
@@ -101,7 +103,7 @@ def _foreign_items(tags: Mapping[str, object]) -> tuple[list[tuple[object, objec
 
 def _key_text(key: object) -> str:
     if issubclass(type(key), str):
-        return exact(cast(str, key))
+        return exact(cast(str, key))[:_KEY_READ]
     return str(_told(key))
 
 
