@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -375,3 +376,17 @@ print(agent.config.get("name"), agent.counters().finished)
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
 
     assert ("Shop 2\n", 0) == (done.stdout, done.returncode), done.stderr
+
+
+def test_the_example_of_the_readme(notes):
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    shop = {"__name__": "shop"}
+    exec(compile(example, "README.md", "exec"), shop)
+    shop["app"].config["SCOUT_PLUGINS"] = [notes]
+
+    assert (200, b"hello") == get(shop["app"])
+    scout_core.stop()
+
+    assert ["home"] == notes.names
+    assert {"Shop"} == notes.apps

@@ -12,6 +12,7 @@ from threading import Barrier
 import flask
 import pytest
 from flask.views import MethodView
+from itsdangerous import TimestampSigner
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 import scout_core
@@ -478,8 +479,8 @@ REQUESTS = [
 
 
 def test_every_byte_of_every_answer_is_the_same_with_and_without_the_agent(serve, monkeypatch):
-    """But for the date, and what a session's signature makes of it."""
-    monkeypatch.setattr("itsdangerous.timed.time.time", lambda: 1_700_000_000.0)
+    """But for the date; the one in the signature of a session stands still here."""
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda signer: 1_700_000_000)
     ask = serve(varied_app())
 
     def answers() -> list[object]:

@@ -13,6 +13,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier, Event
+from types import ModuleType
 
 import pytest
 import sqlalchemy as sa
@@ -405,11 +406,25 @@ with recording() as scout:
     assert ("['SQL/Query', 'Controller/home']\n", "", 0) == (done.stdout, done.stderr, done.returncode)
 
 
-def test_the_example_of_the_readme(scout, capsys):
+def examples() -> list[str]:
     readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-    *_, example = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    return re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+
+
+def test_the_example_of_the_readme(scout, capsys):
+    *_, example = examples()
 
     exec(compile(example, "README.md", "exec"), {})
 
     assert "('tea', 3)\n" == capsys.readouterr().out
     assert ["SQL/Query", "Job/stock.count"] == scout.operations
+
+
+def test_the_plugin_of_the_readme_for_a_dialect_of_somebody_else():
+    plugin = ModuleType("trino_statements")
+    exec(compile(examples()[0], "README.md", "exec"), vars(plugin))
+
+    with recording(plugins=[plugin]) as scout:
+        (status,) = [status for status in scout.agent.plugin_statuses() if status.name == "trino_statements"]
+
+    assert ("waiting", ("trino.sqlalchemy.dialect:TrinoDialect.do_execute",)) == (status.state, status.waiting)

@@ -1,8 +1,9 @@
-"""Flask requests as transactions: ``Controller/<module>.<view>``; functions that run before the view as ``PreprocessRequest``."""
+"""Flask requests as transactions: ``Controller/<module>.<view>``; what runs before a view as ``PreprocessRequest``."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import cache
 from typing import TYPE_CHECKING
 
 from scout_core import Span, Transaction, WebRequest, hookimpl, span, transaction
@@ -24,10 +25,11 @@ def instrument(wrap: Wrap) -> None:
 # Flask 3.2 hands both methods the request's context, earlier ones nothing; the request is found the same way in all.
 def dispatch(app: Flask, *context: object) -> Generator[Transaction, Response, None]:
     """One request; none for a 404, a 405 or a redirect to the right spelling, where there is no view to name."""
-    request = current_request()
-    if request.routing_exception is not None:
+    request = current_request()()
+    rule = request.url_rule
+    if rule is None or request.routing_exception is not None:
         return
-    web = transaction(f"Controller/{view_name(app, str(request.endpoint))}")
+    web = transaction(f"Controller/{view_name(app, rule.endpoint)}")
     web.request = WebRequest.from_environ(request.environ)
     response = yield web
     if response.status_code >= 500:
@@ -37,7 +39,7 @@ def dispatch(app: Flask, *context: object) -> Generator[Transaction, Response, N
 def preprocess(app: Flask, *context: object) -> Span | None:
     """The functions of ``before_request``; None when none applies to this request."""
     functions = app.before_request_funcs
-    if functions and (functions.get(None) or any(map(functions.get, current_request().blueprints))):
+    if functions and (functions.get(None) or any(map(functions.get, current_request()().blueprints))):
         return span("PreprocessRequest")
     return None
 
@@ -49,8 +51,9 @@ def view_name(app: Flask, endpoint: str) -> str:
     return f"{view.__module__}.{name}" if name else endpoint
 
 
-def current_request() -> Request:
-    """The request itself: each attribute of Flask's proxy would look it up again."""
+@cache  # importing for each request, and Flask's proxy for each attribute, would look up what never changes
+def current_request() -> Callable[[], Request]:
+    """What gives the request of this moment, itself and not the proxy of it."""
     from flask import request
 
-    return request._get_current_object()  # type: ignore[attr-defined, no-any-return]  # of the proxy, not of the request
+    return request._get_current_object  # type: ignore[attr-defined, no-any-return]  # the proxy has it, the request not

@@ -26,8 +26,8 @@ OWN_EXECUTEMANY: Final = (
 @hookimpl
 def instrument(wrap: Wrap) -> None:
     """Time every statement where the dialect hands it to the driver, which asynchronous engines do in the same place."""
-    # The event API sees the same calls for 16 µs a query where this takes 6.5 (SQLAlchemy 1.4.54, 2.0.58 and 2.1.9,
-    # SQLite in memory, medians of one interleaved run), tells of an error by a third event, and cannot be undone exactly.
+    # The event API sees the same calls for 16 µs a query where this takes 7 (SQLAlchemy 1.4.54, 2.0.58 and 2.1.9, SQLite
+    # in memory, medians of one interleaved run), tells of an error by a third event, and cannot be undone exactly.
     for dialect in (DEFAULT, *OWN_EXECUTE):
         wrap(f"{dialect}.do_execute", execute)
     wrap(f"{DEFAULT}.do_execute_no_params", execute_no_params)
