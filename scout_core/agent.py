@@ -17,7 +17,8 @@ from attrs import evolve
 from scout_core.boundary.discovery import find_plugins
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.hooks import Hooks
-from scout_core.boundary.plugins import Plugin, Plugins, search_path
+from scout_core.boundary.plugins import Plugins, search_path
+from scout_core.boundary.status import status_of
 from scout_core.config.config import Config, read_config
 from scout_core.config.files import Settings, find_settings
 from scout_core.measuring.report import Counters, PluginStatus, Process
@@ -128,6 +129,7 @@ class Agent:
             log.warning("%s", problem)
         self.process = evolve(self.process, app=self.config.get("name"), revision=self.config.get("revision_sha"))
         self.recorder.process = self.process
+        self.freeze()  # an option may have switched a hook on
 
     def counters(self, exporter: str = "") -> Counters:
         """What became of every transaction so far, as this exporter sees it."""
@@ -160,14 +162,14 @@ class Agent:
         return tuple(guard for plugin in self.plugins.all.values() for guard in plugin.guards)
 
     def _read_plugin_options(self) -> None:
-        for guard in self.hooks.frozen("register_options"):
+        for guard in self.plugins.freeze("register_options"):
             options = guard.run()
             if options is not None:
                 guard.attempt(self.config.add_plugin_options, guard.plugin, options, os.environ)
 
     def _exporters(self) -> list[Any]:
         found: dict[str, Any] = {}
-        for guard in self.hooks.frozen("register_exporters"):
+        for guard in self.plugins.freeze("register_exporters"):
             for name, exporter in guard.attempt(named, guard.run(self.config)) or ():
                 if not name:
                     guard.refuse("an exporter has a name and a method export")
@@ -221,7 +223,11 @@ def start(**settings: Any) -> Agent | None:
         if _running is not None and _running.is_running:
             if settings:
                 _running.add_settings(settings)
-            return _running
+            if _running.config.get("monitor"):
+                return _running
+            log.info("recording ends: monitor is false (%s)", _running.config.origin("monitor"))
+            stop()
+            return None
         config = read_config(settings, settings=_find_settings())
         if not config.get("monitor"):
             log.info("not recording: monitor is false (%s)", config.origin("monitor"))
@@ -272,27 +278,3 @@ def _find_settings() -> Settings | None:
 
 def _instance() -> str:
     return f"{SystemRandom().getrandbits(64):016x}"
-
-
-def status_of(plugin: Plugin) -> PluginStatus:
-    """A plugin as it is at this moment, as plain data."""
-    state, reason = plugin.state_now()
-    failed = [guard for guard in plugin.guards if guard.error is not None]
-    sampled = sum(guard.sampled_calls for guard in plugin.guards)
-    return PluginStatus(
-        name=plugin.name,
-        distribution=plugin.found.distribution if plugin.found else None,
-        version=plugin.found.version if plugin.found else None,
-        state=state,
-        reason=reason,
-        target=plugin.support.target,
-        hooks=plugin.hooks,
-        wrapped=tuple(patch.target for patch in plugin.patches if patch.state == "wrapped"),
-        waiting=tuple(patch.target for patch in plugin.patches if patch.state == "waiting"),
-        not_found=tuple(patch.reason if patch.state == "not found" else f"{patch.target}: {patch.reason}"
-                        for patch in plugin.patches if patch.state in ("not found", "left alone")),
-        calls=sum(guard.calls for guard in plugin.guards),
-        errors=sum(guard.errors for guard in plugin.guards),
-        last_error=failed[-1].last_error if failed else None,
-        seconds_per_call=sum(guard.sampled_ns for guard in plugin.guards) / sampled / 1e9 if sampled else None,
-    )  # fmt: skip

@@ -6,12 +6,12 @@ object decides. An implementation takes any of the arguments, by name, and leave
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pluggy import HookimplMarker, HookspecMarker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import click
 
@@ -28,6 +28,25 @@ PROJECT = "scout_core"
 
 hookspec = HookspecMarker(PROJECT)
 hookimpl = HookimplMarker(PROJECT)
+
+_Function = TypeVar("_Function", bound="Callable[..., object]")
+
+
+def when_set(*options: str) -> Callable[[_Function], _Function]:
+    """
+    Mark a hook's implementation, below ``@hookimpl``, as wanted only while one of these options is not at its default.
+
+    Until then it is not called at all, so that a feature that nobody has switched on costs nothing.
+
+    Args:
+        options: keys as in ``scout-core config``.
+    """
+
+    def mark(function: _Function) -> _Function:
+        function.scout_core_when_set = options  # type: ignore[attr-defined]  # read where hooks are frozen
+        return function
+
+    return mark
 
 
 @hookspec

@@ -7,10 +7,13 @@ slow, is switched off. What happened is kept as numbers and the last traceback, 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from time import perf_counter_ns
 from types import CodeType
 from typing import Any, Final
+
+from scout_core.errors import ScoutError
 
 log = logging.getLogger("scout_core.plugins")
 
@@ -22,6 +25,9 @@ SAMPLE_EVERY: Final = 64
 SLOW_WINDOW: Final = 10
 """Of so many last calls half may be too slow: one that waited for a processor, or imported something, is no habit."""
 MAX_FRAMES: Final = 50
+_CORE: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
+_BUILTIN: Final = os.path.join(_CORE, "builtin", "")
+"""Our own plugins; the other frames in the core say nothing about one."""
 _IN_A_ROW_MASK: Final = (1 << IN_A_ROW) - 1
 _WINDOW_MASK: Final = (1 << WINDOW) - 1
 _SLOW_MASK: Final = (1 << SLOW_WINDOW) - 1
@@ -112,7 +118,7 @@ class Guard:
     def failed(self, error: BaseException) -> None:
         """Count a call that failed; after too many the function is switched off."""
         self.history = (self.history << 1) & _WINDOW_MASK
-        self._note(error)
+        self._note(error, _text(error))
 
     def refuse(self, problem: str) -> None:
         """
@@ -124,21 +130,21 @@ class Guard:
         error = ValueError(problem)
         if self.reraise:
             raise error
-        if self.has_steps:
-            self.failed(error)
-        else:  # it went well, and was noted so
-            self._note(error)
+        if self.has_steps:  # otherwise the call is noted already, as one that went well
+            self.history = (self.history << 1) & _WINDOW_MASK
+        self._note(error, problem)
 
-    def _note(self, error: BaseException) -> None:
+    def _note(self, error: BaseException, text: str) -> None:
         self.errors += 1
         self.history |= 1
         frames: list[tuple[CodeType, int]] = []
         trace = error.__traceback__
         while trace is not None:
-            if trace.tb_frame.f_code.co_filename != __file__:
-                frames.append((trace.tb_frame.f_code, trace.tb_lineno))
+            code = trace.tb_frame.f_code
+            if not code.co_filename.startswith(_CORE) or code.co_filename.startswith(_BUILTIN):
+                frames.append((code, trace.tb_lineno))
             trace = trace.tb_next
-        self.error = (type(error).__name__, _text(error), tuple(frames[-MAX_FRAMES:]))
+        self.error = (type(error).__name__, text, tuple(frames[-MAX_FRAMES:]))
         self.unlogged = self.unlogged or self.errors == 1
         if self.history & _IN_A_ROW_MASK == _IN_A_ROW_MASK:
             self.switch_off(f"{IN_A_ROW} errors in a row")
@@ -187,4 +193,4 @@ class Guard:
 def _text(error: BaseException) -> str:
     from scout_core.text.message import error_message
 
-    return error_message(error)
+    return str(error) if isinstance(error, ScoutError) else error_message(error)  # ours say what is written in a plugin

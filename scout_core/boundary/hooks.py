@@ -55,24 +55,25 @@ class Hooks:
 
         Raises:
             PluginError: it implements none, one that does not exist, one with an argument that the hook does not have,
-                or one that wraps the others.
+                or one that wraps the others; or the name is taken.
         """
         known = {hook for hook, member in vars(hookspecs).items() if hasattr(member, f"{hookspecs.PROJECT}_spec")}
         marked = _marked(plugin)
         if not marked:
             raise PluginError("it has no function marked with @hookimpl")
-        for hook, options in marked:
+        for attribute, hook, options in marked:
             if options.get("wrapper") or options.get("hookwrapper"):
                 raise PluginError(f"{hook} wraps the implementations of others, which no hook allows")
             if hook not in known:
                 near = get_close_matches(hook, known, n=1)
                 raise PluginError(f"there is no hook {hook}" + (f"; did you mean {near[0]}?" if near else ""))
-        try:
-            self.manager.register(plugin, name)
-        except (pluggy.PluginValidationError, ValueError) as error:
-            self.manager.unregister(plugin) if self.manager.is_registered(plugin) else None
-            raise PluginError(_first_line(error)) from error
-        return tuple(sorted({hook for hook, _ in marked}))
+            _check_arguments(hook, getattr(plugin, attribute))
+        if self.manager.has_plugin(name):
+            raise PluginError(f"there is a plugin {name} already")
+        if self.manager.is_registered(plugin):
+            raise PluginError(f"it is loaded as the plugin {self.manager.get_name(plugin)} already")
+        self.manager.register(plugin, name)
+        return tuple(sorted({hook for _, hook, _ in marked}))
 
     def unregister(self, name: str) -> None:
         """Forget a plugin; whoever froze its hooks freezes them again."""
@@ -80,9 +81,16 @@ class Hooks:
             self.manager.unregister(name=name)
         self._guards = {item: guard for item, guard in self._guards.items() if item.plugin_name != name}
 
-    def frozen(self, hook: str) -> tuple[Guard, ...]:
-        """The guards of all implementations, in the order of their calls: ``tryfirst`` first, then by name of the plugin."""
-        implementations = list(reversed(getattr(self.manager.hook, hook).get_hookimpls()))
+    def frozen(self, hook: str, *, is_set: Callable[[str], bool] = bool) -> tuple[Guard, ...]:
+        """
+        The guards of all implementations, in the order of their calls: ``tryfirst`` first, then by name of the plugin.
+
+        Args:
+            is_set: whether an option is not at its default; implementations marked with ``when_set`` depend on it.
+        """
+        implementations = [
+            item for item in reversed(getattr(self.manager.hook, hook).get_hookimpls()) if _is_wanted(item.function, is_set)
+        ]
         implementations.sort(key=lambda item: (not item.tryfirst, item.trylast, item.plugin_name))
         return tuple(self._guarded(hook, item) for item in implementations)
 
@@ -101,6 +109,11 @@ class Hooks:
         return self._guards[item]
 
 
+def _is_wanted(function: Callable[..., Any], is_set: Callable[[str], bool]) -> bool:
+    options = getattr(function, "scout_core_when_set", None)
+    return options is None or any(map(is_set, options))
+
+
 def _adapted(function: Callable[..., Any], given: tuple[str, ...], wanted: tuple[str, ...]) -> Callable[..., Any]:
     """The function, taking all arguments of the hook and passing on those that it asks for."""
     if wanted == given:
@@ -111,18 +124,23 @@ def _adapted(function: Callable[..., Any], given: tuple[str, ...], wanted: tuple
     return lambda *arguments: function(*[arguments[place] for place in places])
 
 
-def _marked(plugin: object) -> list[tuple[str, Mapping[str, Any]]]:
-    """The hooks of its ``@hookimpl`` functions, with the options of each. Nothing else that it holds is asked anything."""
+def _check_arguments(hook: str, function: Callable[..., Any]) -> None:
+    given = inspect.signature(getattr(hookspecs, hook)).parameters
+    for name, parameter in inspect.signature(function).parameters.items():
+        is_wanted = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL
+        if is_wanted and parameter.kind is not parameter.VAR_KEYWORD and name not in given:
+            near = get_close_matches(name, given, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(given) or 'none'}"
+            raise PluginError(f"the hook {hook} has no argument {name}; {hint}")
+
+
+def _marked(plugin: object) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Name, hook and options of its ``@hookimpl`` functions. Nothing else that it holds is asked anything."""
     found = []
     for name in dir(plugin):
         member = inspect.getattr_static(plugin, name, None)
         function = member.__func__ if type(member) in (staticmethod, classmethod, MethodType) else member
         options = vars(function).get(f"{hookspecs.PROJECT}_impl") if type(function) is FunctionType else None
         if options is not None:
-            found.append((options.get("specname") or name, options))
+            found.append((name, options.get("specname") or name, options))
     return found
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return "; ".join(line for line in lines if not line.startswith("Plugin "))[:300] or type(error).__name__

@@ -124,7 +124,7 @@ class Plugins:
 
     def freeze(self, hook: str) -> tuple[Guard, ...]:
         """The guards of one hook, noted with the plugins that they belong to."""
-        guards = self.hooks.frozen(hook)
+        guards = self.hooks.frozen(hook, is_set=self.config.is_changed)
         for guard in guards:
             plugin = self.all[guard.plugin]
             if guard not in plugin.guards:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scout_core import Transaction, hookimpl
+from scout_core import Transaction, hookimpl, when_set
 
 if TYPE_CHECKING:
     from scout_core import Config
 
 
 @hookimpl
+@when_set("ignore")
 def on_request_start(transaction: Transaction, config: Config) -> None:
     """Ignore by path before anything is recorded."""
     prefixes = config.get("ignore")
-    if prefixes and transaction.path is not None and transaction.path.lstrip("/ ").startswith(prefixes):
+    if transaction.path is not None and transaction.path.lstrip("/ ").startswith(prefixes):
         transaction.ignore("by path")
 
 
 @hookimpl
+@when_set("ignore", "ignore_endpoints", "ignore_jobs")
 def ignore_transaction(transaction: Transaction, config: Config) -> bool:
     """Ignore by name once it is final, and by path when the framework told it late."""
     if (

@@ -24,7 +24,7 @@ def show_plugins(as_json: bool) -> None:
 
     Exit code 1 when one of them failed. States inside a running application are on the dashboard.
     """
-    from scout_core.agent import status_of
+    from scout_core.boundary.status import status_of
 
     config = read_config(settings=find_settings(Path.cwd()))
     plugins = Plugins(config, Hooks())

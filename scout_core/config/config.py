@@ -7,30 +7,21 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field, fields, frozen
+from attrs import define, field
 
-from scout_core.config import convert
 from scout_core.config.files import Settings
 from scout_core.config.options import ALIASES, BY_KEY, OPTIONS, variable_of
-
-
-@frozen
-class Value:
-    """One value and where it came from."""
-
-    key: str
-    value: Any  # Any: each option has its own type
-    origin: str
-    """``environment SCOUT_NAME``, ``code``, ``file /srv/app/pyproject.toml``, ``derived: …`` or ``default``."""
+from scout_core.config.plugin_options import read_plugin_options
+from scout_core.config.values import Value, first_usable, unknown
 
 
 @define
 class Config:
-    """What holds in this process. Read with ``get``; unchanged while the agent runs, except by ``with_code``."""
+    """What holds in this process. Read with ``get``; unchanged while the agent runs, except by ``Agent.add_settings``."""
 
     values: dict[str, Value]
     plugin_values: dict[str, dict[str, Value]] = field(factory=dict)
@@ -56,6 +47,10 @@ class Config:
         """Whether somebody chose the value: it is neither derived nor the default."""
         return not self.values[key].origin.startswith(("derived", "default"))
 
+    def is_changed(self, key: str) -> bool:
+        """Whether the value is another than the default; False for an option that does not exist."""
+        return key in self.values and self.values[key].value != BY_KEY[key].default
+
     def plugin(self, name: str) -> Any:
         """
         The options of a plugin, an object of the class that its ``register_options`` returned.
@@ -66,30 +61,24 @@ class Config:
         return self._plugins[name]
 
     def add_plugin_options(self, name: str, options: type, environment: Mapping[str, str]) -> None:
-        """Read the options of one plugin into an object of its class; what cannot be used is among ``problems``."""
-        written = dict(self.plugin_values.get(name, {}))
-        chosen = {}
-        for attribute in fields(options):
-            variable = variable_of(f"{name}.{attribute.name}")
-            if variable in environment:
-                written[attribute.name] = Value(attribute.name, environment[variable], f"environment {variable}")
-            if attribute.name not in written:
-                continue
-            value = written.pop(attribute.name)
-            try:
-                chosen[attribute.name] = _converter_for(attribute.type)(value.value)
-            except ValueError as error:
-                self.problems.append(
-                    f"{name}.{attribute.name} = {value.value!r} ({value.origin}): {error}; the default is used"
-                )
-        for unknown in written.values():
-            self.problems.append(_unknown(f"{name}.{unknown.key}", unknown.origin, [a.name for a in fields(options)]))
-        self._plugins[name] = options(**chosen)
+        """
+        Read the options of one plugin into an object of its class; what cannot be used is among ``problems``.
+
+        Raises:
+            ConfigError: it is no attrs class, or one of its options has no default.
+        """
+        self._plugins[name] = read_plugin_options(
+            name,
+            options,
+            written=self.plugin_values.get(name, {}),
+            environment=environment,
+            problems=self.problems,
+        )
 
     @property
     def state_dir(self) -> Path:
         """The private directory where agents and collector find each other; it need not exist."""
-        return Path(self.get("state_dir")).expanduser()
+        return Path(os.path.expanduser(self.get("state_dir")))
 
 
 def read_config(
@@ -108,25 +97,24 @@ def read_config(
     """
     environment = os.environ if environment is None else environment
     problems: list[str] = []
-    layers: list[Mapping[str, Value]] = [_from_environment(environment), _from_code(code or {}, problems)]
+    layers: list[Mapping[str, Value]] = [_from_environment(environment, problems), _from_code(code or {}, problems)]
     if settings is not None:
         problems.extend(settings.problems)
         layers.append(_from_file(settings, problems))
-    layers.append(_derived(environment))
+    derived = _derived(environment)
+    layers.append(derived)
     values = {}
     for option in OPTIONS:
-        values[option.key] = Value(option.key, option.default, "default")
         candidates = [layer[option.key] for layer in layers if option.key in layer]
-        for position, candidate in enumerate(candidates):
-            try:
-                values[option.key] = Value(option.key, option.convert(candidate.value), candidate.origin)
-                break
-            except ValueError as error:
-                rest = candidates[position + 1 :]
-                instead = f"the value from {rest[0].origin}" if rest else f"the default, {option.default!r},"
-                problems.append(
-                    f"{option.key} = {_shown(option.key, candidate.value)} ({candidate.origin}): {error}; {instead} is used"
-                )
+        if option.key in derived:
+            candidates = [candidate for candidate in candidates if not _is_empty(candidate.value)]
+        values[option.key] = first_usable(
+            candidates,
+            convert=option.convert,
+            default=Value(option.key, option.default, "default"),
+            default_told=f"the default, {option.default!r},",
+            problems=problems,
+        )
     plugin_values = {} if settings is None else {
         name: {key: Value(key, value, f"file {settings.path}") for key, value in table.items()}
         for name, table in settings.plugins.items()
@@ -134,14 +122,27 @@ def read_config(
     return Config(values=values, plugin_values=plugin_values, problems=problems)
 
 
-def _from_environment(environment: Mapping[str, str]) -> dict[str, Value]:
-    found = {}
+def _from_environment(environment: Mapping[str, str], problems: list[str]) -> dict[str, Value]:
+    found: dict[str, Value] = {}
     for option in OPTIONS:
         for name in (option.key, *option.aliases):
             variable = variable_of(name)
             if variable in environment and option.key not in found:
                 found[option.key] = Value(option.key, environment[variable], f"environment {variable}")
+    problems.extend(_mistyped(environment))
     return found
+
+
+def _mistyped(environment: Mapping[str, str]) -> Iterator[str]:
+    """Variables that are nearly one of ours; others that begin so may belong to a plugin, or to somebody else."""
+    known = {variable_of(name) for option in OPTIONS for name in (option.key, *option.aliases)}
+    for variable in sorted(environment):
+        if variable.startswith("SCOUT_") and variable not in known:
+            from difflib import get_close_matches  # only when somebody may have mistyped
+
+            near = get_close_matches(variable, known, n=1, cutoff=0.9)
+            if near:
+                yield f"{variable} (environment) is not an option and has no effect; did you mean {near[0]}?"
 
 
 def _from_code(code: Mapping[str, Any], problems: list[str]) -> dict[str, Value]:
@@ -150,7 +151,7 @@ def _from_code(code: Mapping[str, Any], problems: list[str]) -> dict[str, Value]
     for name, value in code.items():
         key = ALIASES.get(name) or (name if name in BY_KEY else spelled.get(name))
         if key is None:
-            problems.append(_unknown(name, "code", spelled))
+            problems.append(unknown(name, "code", spelled))
         else:
             found[key] = Value(key, value, "code")
     return found
@@ -163,8 +164,12 @@ def _from_file(settings: Settings, problems: list[str]) -> dict[str, Value]:
         if key in BY_KEY:
             found[key] = Value(key, value, f"file {settings.path}")
         else:
-            problems.append(_unknown(name, f"file {settings.path}", BY_KEY))
+            problems.append(unknown(name, f"file {settings.path}", BY_KEY))
     return found
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _derived(environment: Mapping[str, str]) -> dict[str, Value]:
@@ -180,27 +185,3 @@ def _derived(environment: Mapping[str, str]) -> dict[str, Value]:
             found["revision_sha"] = Value("revision_sha", environment[variable], f"derived: environment {variable}")
             break
     return found
-
-
-def _shown(key: str, value: object) -> str:
-    return "…" if "token" in key else repr(value)[:100]
-
-
-def _unknown(name: str, origin: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches  # only when somebody mistyped
-
-    near = get_close_matches(name.rpartition(".")[2] if "." in name else name, list(known), n=1)
-    hint = f"; did you mean {near[0]}?" if near else "; see scout-core config for all keys"
-    return f"{name} ({origin}) is not an option and has no effect{hint}"
-
-
-def _converter_for(kind: Any) -> Callable[[Any], Any]:
-    """How text becomes the type that a plugin's option is annotated with."""
-    spelled = kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
-    table: dict[str, Callable[[Any], Any]] = {
-        "bool": convert.boolean,
-        "int": convert.count,
-        "float": convert.number,
-        "str": convert.text,
-    }
-    return table.get(spelled, convert.names)

@@ -30,13 +30,32 @@ def text(value: Any) -> str:
     raise ValueError("expected a text")
 
 
+def real(value: Any) -> float:
+    """A finite number."""
+    try:
+        result = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        result = math.nan
+    if not math.isfinite(result):
+        raise ValueError("expected a number")
+    return result
+
+
+def integer(value: Any) -> int:
+    """A whole number."""
+    result = real(value)
+    if result != int(result):
+        raise ValueError("expected a whole number")
+    return int(result)
+
+
 def number(value: Any) -> float:
     """A finite number that is not negative."""
     try:
-        result = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        result = math.nan
-    if not math.isfinite(result) or result < 0:
+        result = real(value)
+    except ValueError:
+        result = -1
+    if result < 0:
         raise ValueError("expected a number, 0 or more")
     return result
 
@@ -122,6 +141,8 @@ def weights(value: Any) -> dict[str, float]:
         pairs = list(value.items())
     else:
         raise ValueError("expected policy:weight pairs separated by commas, or a mapping")
+    if not all(str(name).strip() for name, _ in pairs):
+        raise ValueError("expected policy:weight pairs, such as speed:2")
     return {str(name).strip(): number(weight) for name, weight in pairs}
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from attrs import define, field
 
 from scout_core.config.options import BY_KEY
+
+_OUR_TABLE: Final = re.compile(r"""scout-core["']?\s*[\].=]""")
+"""What stands in every file with our table, and in few without: `scout-core>=1` is a dependency."""
 
 
 @define
@@ -35,12 +39,12 @@ def find_settings(start: Path) -> Settings | None:
 
 def _read(path: Path) -> Settings | None:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
         return Settings(path=path, problems=[f"file {path} cannot be read ({error}); it is not used"])
-    if path.name == "pyproject.toml" and "tool.scout-core" not in text:
+    if path.name == "pyproject.toml" and not _OUR_TABLE.search(text):
         return None  # spares importing a parser in most projects
     if sys.version_info >= (3, 11):  # imported here, because most applications have no such file
         import tomllib
@@ -48,12 +52,15 @@ def _read(path: Path) -> Settings | None:
         import tomli as tomllib
     try:
         content: Any = tomllib.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return Settings(path=path, problems=[f"file {path} is not valid TOML ({error}); it is not used"])
     if path.name == "pyproject.toml":
-        content = content.get("tool", {}).get("scout-core")
-        if not isinstance(content, Mapping):
+        tool = content.get("tool")
+        content = tool.get("scout-core") if isinstance(tool, Mapping) else None
+        if content is None:
             return None
+        if not isinstance(content, Mapping):
+            return Settings(path=path, problems=[f"file {path}: tool.scout-core is no table; it is not used"])
     return _flatten(path, content)
 
 

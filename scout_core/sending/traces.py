@@ -63,7 +63,7 @@ def error_of(raised: Raised) -> ErrorReport:
     return ErrorReport(
         exception=class_path(raised.kind),
         message=raised.message,
-        frames=tuple((code.co_filename, line, code.co_name) for code, line in raised.frames),
+        frames=tuple((code.co_filename, line or 0, code.co_name) for code, line in raised.frames),  # may be unknown
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from math import isfinite
+from typing import Any, Final
 
 from cattrs import Converter, transform_error
 
@@ -11,7 +12,9 @@ from scout_core.errors import RejectedReport
 from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.report import SCHEMA, Report, TagValue
 
-CONTENT_TYPE = "application/json"
+CONTENT_TYPE: Final = "application/json"
+MOST: Final = 1e20
+"""No number but a tag is larger, up or down; no integer has more than 64 bits."""
 
 
 def _converter() -> Converter:
@@ -20,7 +23,7 @@ def _converter() -> Converter:
     converter.register_structure_hook(Histogram, lambda pairs, _: _histogram(pairs))
     converter.register_structure_hook(TagValue, lambda value, _: _tag_value(value))
     converter.register_structure_hook(float, lambda value, _: _number(value))
-    converter.register_structure_hook(int, lambda value, _: _integer(value))
+    converter.register_structure_hook(int, lambda value, _: _count(value))
     converter.register_structure_hook(bool, lambda value, _: _boolean(value))  # not an int here, though Python says so
     converter.register_structure_hook(str, lambda value, _: _text(value))
     return converter
@@ -34,13 +37,17 @@ def _histogram(pairs: Any) -> Histogram:  # Any: it comes from outside
 
 
 def _tag_value(value: Any) -> TagValue:  # Any: it comes from outside
-    if value is None or isinstance(value, (str, int, float, bool)):
+    if isinstance(value, str):
+        return _text(value)
+    if value is None or isinstance(value, bool) or (isinstance(value, float) and isfinite(value)):
+        return value
+    if isinstance(value, int) and abs(value) <= MOST:
         return value
     raise ValueError(f"a tag cannot hold a {type(value).__name__}")
 
 
 def _number(value: Any) -> float:  # Any: it comes from outside
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or abs(value) > 1e18:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MOST:
         raise ValueError("not a finite number")
     return float(value)
 
@@ -49,6 +56,12 @@ def _integer(value: Any) -> int:  # Any: it comes from outside
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 2**62:
         raise ValueError("not an integer")
     return value
+
+
+def _count(value: Any) -> int:  # Any: it comes from outside
+    if _integer(value) < 0:  # it would be subtracted from what is stored
+        raise ValueError("not 0 or more")
+    return int(value)
 
 
 def _boolean(value: Any) -> bool:  # Any: it comes from outside
@@ -60,7 +73,8 @@ def _boolean(value: Any) -> bool:  # Any: it comes from outside
 def _text(value: Any) -> str:  # Any: it comes from outside
     if not isinstance(value, str):
         raise ValueError("not a text")
-    return value
+    # Half a surrogate pair is valid JSON, but no file, database or answer can hold it.
+    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
 
 
 CONVERTER = _converter()
