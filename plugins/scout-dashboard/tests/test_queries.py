@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 from attrs import evolve
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_reports import many_endpoints, report, reports
 from wire_client import exchange
@@ -170,6 +170,35 @@ def test_throughput_is_over_the_time_in_which_somebody_reported(store, queries):
 
     assert 120.0 == young["throughput_per_minute"]
     assert 10.0 == older["throughput_per_minute"]
+
+
+@pytest.mark.parametrize("second", [0.5, 4.0, 30.0, 59.5])
+def test_the_running_minute_does_not_stick_out(store, queries, second):
+    """A report of a minute that ends four seconds into the next one is no rate of four seconds."""
+    at = NOW // 60 * 60 + second
+    for number in range(10):
+        put(store, at - number * 60, metrics("Controller/a", [0.1] * 200), number=number)
+
+    rates = [rate for rate in queries.overview(named_range("1h", now=at))["series"]["throughput"] if rate is not None]
+
+    assert [200.0] * 10 == rates
+
+
+def test_short_periods_tell_the_rate_of_the_running_minute(store, queries):
+    at = NOW // 60 * 60 + 30
+    for number in range(20):
+        end = at - number * 5
+        made = evolve(
+            report(end=end, period=5.0, traces=0),
+            id=f"short-{number}",
+            transactions=(metrics("Controller/a", [0.1] * 10),),
+        )
+        assert store.apply(made, now=NOW)
+
+    rates = queries.overview(named_range("1h", now=at))["series"]["throughput"]
+
+    assert 120.0 == pytest.approx(rates[-2], rel=0.1)
+    assert 120.0 == pytest.approx(rates[-1], rel=0.2)
 
 
 def test_nothing_at_all_is_no_error(queries):
@@ -409,6 +438,7 @@ def test_a_question_that_makes_no_sense_is_answered_with_a_reason(collector, pat
     assert len(json.loads(answer.body)["error"]) > 10
 
 
+@settings(deadline=None)
 @given(st.floats(0, 4e9), st.floats(1, 400 * 86_400))
 def test_a_zoom_is_in_whole_steps_and_holds_what_was_asked_for(start, seconds):
     end = min(start + seconds, 4.1e9)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_reports import process, report, reports
 
@@ -104,6 +104,7 @@ def test_a_step_is_read_from_slices_that_fit_into_it(step):
     assert 0 == step % level_for(step)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 40 * 1_440), st.integers(1, 40 * 1_440))
 def test_slices_cover_a_stretch_without_gap_or_overlap(start, minutes):
     start, end = start * 60, (start + minutes) * 60
@@ -115,11 +116,13 @@ def test_slices_cover_a_stretch_without_gap_or_overlap(start, minutes):
     assert 60 >= sum((last - first) // level for level, first, last in slices if level < 86_400)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.integers(-5_000, 5_000), st.integers(1, 2**62), max_size=300))
 def test_a_histogram_survives_packing(buckets):
     assert Histogram(dict(buckets)) == merged_histogram([pack_histogram(Histogram(dict(buckets)))])
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(st.integers(-800, 600), st.integers(1, 70_000), max_size=30), max_size=6))
 def test_packed_histograms_add_up(several):
     whole = Histogram()

@@ -18,6 +18,10 @@ REPORTS: Final = "/api/v1/reports"
 LOGIN: Final = "/login"
 STATIC: Final = "/static/"
 FAILED: Final = "the dashboard failed; what it wrote to standard error says why"
+_GO_ON: Final = (
+    '<!doctype html><meta http-equiv="refresh" content="0; url=/"><link rel="icon" href="/static/icon.svg">'
+    '<title>Scout</title><a href="/">Go on</a>'
+)
 _COOKIE_SECONDS: Final = 30 * 86_400
 
 logger = logging.getLogger("scout_core.dashboard")
@@ -97,9 +101,7 @@ def _arrival(request: Request) -> Response:
     """
     if request.headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
         return RedirectResponse("/", status_code=303)
-    return HTMLResponse(
-        '<!doctype html><meta http-equiv="refresh" content="0; url=/"><title>Scout</title><a href="/">Go on</a>'
-    )
+    return HTMLResponse(_GO_ON)
 
 
 def problem(request: Request, status: int, title: str, text: str) -> Response:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Final
 
 from attrs import define
@@ -18,6 +20,7 @@ from scout_dashboard.writer import Writer
 
 MOST_BYTES: Final = 8 * 1024 * 1024
 READ_SECONDS: Final = 10.0
+_LET_THROUGH_SECONDS: Final = 2.0
 _MOST_BYTES_AT_ONCE: Final = 64 * 1024 * 1024
 """Of all requests that are being read or wait to be stored."""
 
@@ -78,25 +81,25 @@ class Intake:
         """
         Read the body, or find a reason not to.
 
-        A body that is refused is still let through to its end, up to a limit and without being kept: whoever sends it reads
-        the answer only after that, and would take a connection that is closed on it for one that failed.
+        A body that is refused is still let through, for a while and without being kept: whoever sends it reads the answer
+        only after that, and would take a connection that is closed on it for one that failed.
         """
-        refusal = self._refusal(request)
-        dropped = 0
-        async for chunk in request.stream():
-            if refusal is None and len(body) + len(chunk) > MOST_BYTES:
-                refusal = _TOO_LARGE
-            if refusal is None and self.held + len(chunk) > _MOST_BYTES_AT_ONCE:
-                refusal = _BUSY
-            if refusal is None:
-                body += chunk
-                self.held += len(chunk)
-                continue
-            dropped += len(chunk)
-            if dropped > MOST_BYTES:
-                break
+        chunks = request.stream()
+        refusal = self._refusal(request) or await self._keep(chunks, body)
         if refusal is not None:
+            with suppress(asyncio.TimeoutError, ClientDisconnect):
+                await asyncio.wait_for(_let_through(chunks), _LET_THROUGH_SECONDS)
             raise Refused(*refusal)
+
+    async def _keep(self, chunks: AsyncIterator[bytes], body: bytearray) -> tuple[int, str, str] | None:
+        async for chunk in chunks:
+            if len(body) + len(chunk) > MOST_BYTES:
+                return _TOO_LARGE
+            if self.held + len(chunk) > _MOST_BYTES_AT_ONCE:
+                return _BUSY
+            body += chunk
+            self.held += len(chunk)
+        return None
 
     def _refusal(self, request: Request) -> tuple[int, str, str] | None:
         headers = request.headers
@@ -119,6 +122,14 @@ _WRONG_TYPE: Final = (415, "wrong content type", f"a report is {CONTENT_TYPE}")
 _ENCODED: Final = (415, "wrong content type", "a report is sent as it is, without Content-Encoding")
 _TOO_LARGE: Final = (413, "too large", f"a report has at most {MOST_BYTES} bytes")
 _BUSY: Final = (503, "busy", "too many reports at once: try again")
+
+
+async def _let_through(chunks: AsyncIterator[bytes]) -> None:
+    dropped = 0
+    async for chunk in chunks:
+        dropped += len(chunk)
+        if dropped > MOST_BYTES:
+            return
 
 
 def _said(status: int, text: str) -> Response:

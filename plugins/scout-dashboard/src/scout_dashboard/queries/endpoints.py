@@ -5,10 +5,10 @@ from __future__ import annotations
 from scout_core.measuring.report import is_web
 from scout_dashboard.errors import NotFound
 from scout_dashboard.queries import figures, traces
-from scout_dashboard.queries.figures import Facts, Observed
+from scout_dashboard.queries.figures import Facts
 from scout_dashboard.queries.names import label_of
 from scout_dashboard.ranges import Range
-from scout_dashboard.store.figures import Ranked, by_name, by_step, has_name, observed
+from scout_dashboard.store.figures import Observed, Ranked, by_name, by_step, has_name, observed
 from scout_dashboard.store.reader import Reader
 from scout_dashboard.store.sums import merged_histogram
 
@@ -24,7 +24,7 @@ def rows(reader: Reader, when: Range, *, web: bool, limit: int | None = None) ->
     whole = sum(each.total for each in names.values())
     seen = observed(reader, when)
     first = sorted(names.items(), key=lambda item: (-item[1].total, item[0]))[:limit]
-    return [_row(name, each, whole=whole, seen=seen) for name, each in first]
+    return [_row(name, each, when, whole=whole, seen=seen) for name, each in first]
 
 
 def one(reader: Reader, when: Range, *, name: str, sort: str) -> Facts:
@@ -43,20 +43,20 @@ def one(reader: Reader, when: Range, *, name: str, sort: str) -> Facts:
         "label": label_of(name),
         "of": "web" if is_web(name) else "jobs",
         "sort": sort,
-        "totals": figures.totals(whole, seen),
+        "totals": figures.totals(whole, when, seen),
         "series": figures.series(steps, when, seen),
         "kinds": figures.kinds(whole),
         "traces": traces.rows(reader, when, name=name, order=sort, limit=50),
     }
 
 
-def _row(name: str, each: Ranked, *, whole: float, seen: Observed) -> Facts:
+def _row(name: str, each: Ranked, when: Range, *, whole: float, seen: Observed | None) -> Facts:
     durations = merged_histogram(each.durations)
     return {
         "name": name,
         "label": label_of(name),
         "count": each.count,
-        "throughput_per_minute": figures.per_minute(each.count, seen),
+        "throughput_per_minute": figures.per_minute(each.count, when, seen),
         "errors": each.errors,
         "error_rate": figures.rate(each.errors, each.count),
         "mean_ms": figures.mean_ms(each.total, each.count),

@@ -7,16 +7,14 @@ from typing import Any, Final
 
 from scout_core.measuring.histogram import Histogram
 from scout_dashboard.ranges import Range
+from scout_dashboard.store.figures import Observed
 from scout_dashboard.store.sums import OTHER, KindSums, Sums
 
 Facts = dict[str, Any]  # Any: each key has its own shape
-Observed = tuple[float, float] | None
 
 APDEX_SECONDS: Final = 0.5
 """Who waited so long is satisfied; up to four times as long is tolerated and counts half."""
 _MOST_KINDS: Final = 8
-_LEAST_SECONDS: Final = 1.0
-"""A rate per minute is never worked out from a shorter time."""
 
 
 def milliseconds(seconds: float | None) -> float | None:
@@ -29,11 +27,11 @@ def mean_ms(total: float, count: int) -> float | None:
     return milliseconds(total / count) if count else None
 
 
-def per_minute(count: int, observed: Observed) -> float:
+def per_minute(count: int, when: Range, observed: Observed | None) -> float:
     """The rate over the time in which somebody reported; 0.0 when nobody did."""
     if observed is None:
         return 0.0
-    return round(count * 60 / max(observed[1] - observed[0], _LEAST_SECONDS), 3)
+    return observed.rate(count, max(when.start, observed.start), when.end) or 0.0
 
 
 def rate(part: int, whole: int) -> float | None:
@@ -57,11 +55,11 @@ def merged(steps: Mapping[int, Sums]) -> Sums:
     return whole
 
 
-def totals(sums: Sums, observed: Observed) -> Facts:
+def totals(sums: Sums, when: Range, observed: Observed | None) -> Facts:
     """One figure of each for the whole range."""
     return {
         "count": sums.count,
-        "throughput_per_minute": per_minute(sums.count, observed),
+        "throughput_per_minute": per_minute(sums.count, when, observed),
         "errors": sums.errors,
         "error_rate": rate(sums.errors, sums.count),
         "mean_ms": mean_ms(sums.total, sums.count),
@@ -73,12 +71,12 @@ def totals(sums: Sums, observed: Observed) -> Facts:
     }
 
 
-def series(steps: Mapping[int, Sums], when: Range, observed: Observed) -> Facts:
+def series(steps: Mapping[int, Sums], when: Range, observed: Observed | None) -> Facts:
     """One figure of each for every step; ``throughput`` is 0 where somebody reported that nothing ran."""
     points = [(start, steps.get(start, Sums())) for start in when.points]
     return {
         "time": [start for start, _ in points],
-        "throughput": [_throughput(start, sums.count, when.step, observed) for start, sums in points],
+        "throughput": [observed and observed.rate(sums.count, start, start + when.step) for start, sums in points],
         "mean_ms": [mean_ms(sums.total, sums.count) for _, sums in points],
         "p50_ms": [milliseconds(sums.durations.quantile(0.50)) for _, sums in points],
         "p95_ms": [milliseconds(sums.durations.quantile(0.95)) for _, sums in points],
@@ -101,15 +99,6 @@ def kinds(sums: Sums) -> list[Facts]:
         }
         for name, kind in _by_cost(sums.kinds)
     ]
-
-
-def _throughput(start: int, count: int, step: int, observed: Observed) -> float | None:
-    if observed is None:
-        return None
-    seen = (max(start, observed[0]), min(start + step, observed[1]))
-    if seen[0] >= seen[1]:
-        return per_minute(count, (start, start + step)) if count else None
-    return per_minute(count, seen)
 
 
 def _kind_series(points: list[Sums]) -> dict[str, list[float | None]]:

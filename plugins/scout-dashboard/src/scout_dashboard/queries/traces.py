@@ -12,7 +12,7 @@ from scout_dashboard.store.kept import ORDERS, TraceRow, find_trace, list_traces
 from scout_dashboard.store.reader import Reader
 
 SORTS = tuple(ORDERS)
-_RECENT = 50
+_RECENT = 200
 
 
 def rows(reader: Reader, when: Range, *, name: str, order: str, limit: int) -> list[Facts]:
@@ -21,9 +21,15 @@ def rows(reader: Reader, when: Range, *, name: str, order: str, limit: int) -> l
 
 
 def recent(reader: Reader, when: Range, *, limit: int) -> list[Facts]:
-    """The best of the newest: without the second half, a good score of a week ago would be shown for a week."""
-    newest = list_traces(reader, when, order="newest", limit=_RECENT)
-    return [_row(row) for row in sorted(newest, key=lambda row: -row.score)[:limit]]
+    """
+    The best of the newest, the best of each name first, so that one policy does not fill the list with one name.
+
+    Without looking at the newest alone, a good score of a week ago would be shown for a week.
+    """
+    ranked = sorted(list_traces(reader, when, order="newest", limit=_RECENT), key=lambda row: -row.score)
+    best = {row.name: row for row in reversed(ranked)}
+    ranked.sort(key=lambda row: best[row.name] is not row)
+    return [_row(row) for row in ranked[:limit]]
 
 
 def one(reader: Reader, trace_id: str) -> Facts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import Factory, define
+from attrs import Factory, define, frozen
 
 from scout_dashboard.ranges import Range
 from scout_dashboard.store.levels import cover, level_for
@@ -12,6 +12,8 @@ from scout_dashboard.store.writing import TOTAL_NAME
 
 # CROSS JOIN keeps SQLite to this order: the few series first, then a seek in the index for each.
 _JOIN = "FROM series s CROSS JOIN rollup r ON r.series = s.id WHERE s.is_total = ? AND s.is_web = ?"
+_LEAST_SECONDS = 1.0
+"""A rate is never worked out from a shorter time."""
 _WHEN = " AND r.level = ? AND r.start >= ? AND r.start < ?"
 
 
@@ -23,6 +25,23 @@ class Ranked:
     errors: int = 0
     total: float = 0.0
     durations: list[bytes] = Factory(list)
+
+
+@frozen
+class Observed:
+    """The time that figures per minute refer to. Unix times."""
+
+    start: float
+    end: float
+    period: float
+    """Seconds of a report: all it tells of is counted in the minute of its end, however short that has lasted."""
+
+    def rate(self, count: int, start: float, end: float) -> float | None:
+        """How many a minute between two times; None where nobody reported."""
+        seconds = min(end, self.end) - max(start, self.start)
+        if not count and (seconds <= 0 or start < self.start):
+            return None
+        return round(count * 60 / max(seconds, self.period, _LEAST_SECONDS), 3)
 
 
 def by_name(reader: Reader, when: Range, *, web: bool) -> dict[str, Ranked]:
@@ -70,17 +89,13 @@ def has_name(reader: Reader, name: str, *, app: str | None) -> bool:
     )
 
 
-def observed(reader: Reader, when: Range) -> tuple[float, float] | None:
-    """
-    The part of the range in which the applications reported: figures per minute refer to it.
-
-    Returns:
-        Unix times. None when nobody reported.
-    """
+def observed(reader: Reader, when: Range) -> Observed | None:
+    """The part of the range in which the applications reported; None when nobody did."""
     apps = [app for app in reader.apps(start=when.start, end=when.end) if when.app in (None, app.name)]
-    start = max(when.start, min((app.first for app in apps), default=when.end))
-    end = min(when.end, max((app.last for app in apps), default=when.start))
-    return (start, end) if start < end else None
+    if not apps:
+        return None
+    start, end = max(when.start, min(app.first for app in apps)), min(when.end, max(app.last for app in apps))
+    return Observed(start, end, max(app.period for app in apps)) if start < end else None
 
 
 def _filter(when: Range, *, is_total: bool, web: bool) -> tuple[str, tuple[object, ...]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-LEVELS: Final = (60, 300, 3_600, 21_600, 86_400)
-"""Seconds of a slice; each divides the next, so every stretch of whole minutes is covered by at most 20 rows a day."""
+LEVELS: Final = (60, 300, 900, 3_600, 21_600, 86_400)
+"""Seconds of a slice. Each divides the next, so a page over 24 hours reads 12 rows of a name rather than 1,440."""
 
 
 def slices_of(moment: float) -> list[tuple[int, int]]:

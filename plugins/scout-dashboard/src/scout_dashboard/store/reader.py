@@ -32,6 +32,8 @@ class AppSeen:
     """Start of its first report."""
     last: float
     """End of its latest report."""
+    period: float
+    """Seconds that the report told of which came last."""
 
 
 class Reader:
@@ -73,9 +75,10 @@ class Reader:
     def apps(self, *, start: float = 0, end: float = _FOREVER) -> list[AppSeen]:
         """Every application of these days, the one that reported last first."""
         seen: dict[str, AppSeen] = {}
-        for name, first, last in self.rows("metrics", "SELECT name, first, last FROM app", start=start, end=end):
-            known = seen.get(name, AppSeen(name, first, last))
-            seen[name] = AppSeen(name, min(first, known.first), max(last, known.last))
+        sql = "SELECT name, first, last, period FROM app"
+        for name, first, last, period in self.rows("metrics", sql, start=start, end=end):
+            known = seen.get(name, AppSeen(name, first, last, period))
+            seen[name] = AppSeen(name, min(first, known.first), max(last, known.last), period)
         return sorted(seen.values(), key=lambda app: (-app.last, app.name))
 
     def forget(self, kind: Kind, day: int) -> None:

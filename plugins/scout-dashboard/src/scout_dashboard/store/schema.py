@@ -17,7 +17,7 @@ _APPLICATION: Final = 0x53434F55
 _TABLES: Final[dict[Kind, str]] = {
     "metrics": """
         CREATE TABLE report (id TEXT PRIMARY KEY) WITHOUT ROWID;
-        CREATE TABLE app (name TEXT PRIMARY KEY, first REAL NOT NULL, last REAL NOT NULL);
+        CREATE TABLE app (name TEXT PRIMARY KEY, first REAL NOT NULL, last REAL NOT NULL, period REAL NOT NULL);
         CREATE TABLE series (
             id INTEGER PRIMARY KEY,
             app TEXT NOT NULL,

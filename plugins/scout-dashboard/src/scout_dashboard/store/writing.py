@@ -68,9 +68,9 @@ def _trace_row(trace: Trace, process: Process, minute: int) -> tuple[object, ...
 
 def _write_app(connection: sqlite3.Connection, report: Report) -> None:
     connection.execute(
-        "INSERT INTO app (name, first, last) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
-        " first = min(first, excluded.first), last = max(last, excluded.last)",
-        (report.process.app, report.start, report.end),
+        "INSERT INTO app (name, first, last, period) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
+        " first = min(first, excluded.first), last = max(last, excluded.last), period = excluded.period",
+        (report.process.app, report.start, report.end, report.end - report.start),
     )
 
 
