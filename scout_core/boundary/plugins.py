@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -182,7 +183,7 @@ class Plugins:
 
     def _load(self, plugin: Plugin, module: str | Any) -> None:
         try:
-            loaded = importlib.import_module(module) if isinstance(module, str) else module
+            loaded = _imported(module, is_named=plugin.found is None) if isinstance(module, str) else module
             plugin.hooks = self.hooks.register(loaded, plugin.name)
         except PluginError as error:
             plugin.state, plugin.reason = "failed", str(error)
@@ -234,6 +235,25 @@ class Plugins:
             patch.state, patch.reason = "not found", f"{patch.target}: {error}"
         except Exception as error:  # noqa: BLE001  # inside the application's import: nothing may leave
             patch.state, patch.reason = "not found", f"{patch.target}: {type(error).__name__}: {error}"
+
+
+def _imported(name: str, *, is_named: bool) -> ModuleType:
+    """
+    The module. One that the user named may lie beside the program or in the working directory.
+
+    Under ``scout-core run`` the agent starts before Python puts the program's folder on ``sys.path``.
+    """
+    if not is_named:
+        return importlib.import_module(name)
+    program = sys.argv[0] if getattr(sys, "argv", None) else ""
+    folders = [os.path.dirname(os.path.abspath(program))] if os.path.isfile(program) else []
+    added = [folder for folder in dict.fromkeys([*folders, os.getcwd()]) if folder not in sys.path]
+    sys.path.extend(added)
+    try:
+        return importlib.import_module(name)
+    finally:
+        for folder in added:
+            sys.path.remove(folder)
 
 
 def _name_of(named: str | ModuleType) -> str:

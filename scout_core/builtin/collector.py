@@ -52,7 +52,9 @@ class CollectorExporter:
             raise ConnectionError(f"{address.url} answered {status}: {_said(answer)}")
         if status != 202:  # also 200: whoever says that is no collector, and the report is nowhere
             raise RejectedReport(f"{address.url} answered {status}: {_said(answer)}", f"collector answered {status}")
-        wish = answer.get("next_report") if isinstance(answer, dict) else None
+        if not isinstance(answer, dict) or answer.get("accepted") is not True:
+            raise ConnectionError(f"{address.url} did not finish its answer, or is no collector")
+        wish = answer.get("next_report")
         return wish if isinstance(wish, (int, float)) else None
 
     def _address(self) -> CollectorAddress:

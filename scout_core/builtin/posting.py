@@ -42,8 +42,8 @@ def post(url: str, path: str, *, headers: Mapping[str, str], body: bytes) -> tup
     connection.response_class = partial(_response, deadline)  # type: ignore[assignment]  # called like the class
     try:
         connection.request("POST", parts.path.rstrip("/") + path, body=body, headers=headers)
-        response = connection.getresponse()
-        return response.status, response.read(MAX_ANSWER)
+        with connection.getresponse() as response:
+            return response.status, response.read(MAX_ANSWER)
     except HTTPException as error:
         raise ConnectionError(f"{url} does not answer in HTTP: {type(error).__name__}") from error
     finally:
@@ -59,6 +59,7 @@ class _Incoming(RawIOBase):
 
     def __init__(self, connected: socket, deadline: float) -> None:
         self._socket = connected
+        self._bytes = connected.makefile("rb", buffering=0)  # keeps it open when http.client closes it too early
         self._deadline = deadline
 
     def makefile(self, mode: str) -> BufferedReader:
@@ -72,4 +73,8 @@ class _Incoming(RawIOBase):
         if left <= 0:
             raise TimeoutError(f"the answer was not there after {LONGEST_EXCHANGE} s")
         self._socket.settimeout(left)
-        return self._socket.recv_into(buffer)
+        return self._bytes.readinto(buffer)
+
+    def close(self) -> None:
+        self._bytes.close()
+        super().close()
