@@ -2,7 +2,8 @@
 
 No plugin is named here. What one needs stands in its own ``pyproject.toml``: the libraries that it supports in the
 extra ``instruments``, and under ``[tool.scout-test]`` the pins of the oldest set (``oldest``), pins for the newest
-(``latest``), other distributions of this repository that its tests use (``requires``) and test tools (``extra``).
+(``latest``), other distributions of this repository that its tests use (``requires``), test tools (``extra``), and
+files that take long and do not depend on the version of Python (``once``), to be run with one.
 Tests meet built wheels, never the checkout, and run from an empty directory.
 """
 
@@ -26,7 +27,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-nox.needs_version = ">=2025.2"
+nox.needs_version = ">=2026.10"
+nox.options.allow_parallel = True  # `nox -j 2`: much of a test is waiting for processes, sockets and a browser
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["lint", "types", "docs", "packaging", "core", "plugin", "together"]
@@ -34,7 +36,7 @@ nox.options.sessions = ["lint", "types", "docs", "packaging", "core", "plugin", 
 ROOT = Path(__file__).resolve().parent
 CORE = "scout-core"
 WHEELS = ROOT / ".nox" / "wheels"
-NEED_THE_CHECKOUT = ("test_docs.py", "test_packaging.py", "test_template.py")
+NEED_THE_CHECKOUT = [ROOT / "tests" / name for name in ("test_docs.py", "test_packaging.py", "test_template.py")]
 """Tests of the repository rather than of the core: `docs` and `packaging` run them with the tools that they need."""
 CANNOT_BE_INSTALLED = ("not on ", "not with ")
 """How the reason of a skip begins that no machine could turn into a run; any other skip fails where CI is set."""
@@ -51,6 +53,8 @@ for _file in (ROOT / "pyproject.toml", *sorted(ROOT.glob("plugins/*/pyproject.to
     PROJECTS[_facts["project"]["name"]] = _file.parent, _facts
 PLUGINS = [name for name in PROJECTS if name != CORE]
 PYTHONS = nox.project.python_versions(PROJECTS[CORE][1])
+OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
+"""The Python that runs this file, and that sessions without a list of Pythons have."""
 
 
 def tools(*groups: str) -> list[str]:
@@ -120,17 +124,18 @@ def install(session: nox.Session, names: Iterable[str], *requirements: str) -> N
     session.install(*wheels, *requirements)
 
 
-def run_tests(session: nox.Session, *paths: Path, ignore: Iterable[str] = ()) -> None:
+def run_tests(session: nox.Session, *paths: Path, ignore: Iterable[Path] = ()) -> None:
     """Run pytest from an empty directory; where CI is set, fail on a skip that could have been a run."""
     with tempfile.TemporaryDirectory(prefix="scout-") as empty, session.chdir(empty):
         report = Path(empty, "junit.xml")
         session.run(
             "pytest",
             "-q",
+            "-pno:cacheprovider",  # sessions in parallel would write the same one
             f"--config-file={ROOT / 'pyproject.toml'}",
             f"--rootdir={ROOT}",
             f"--junitxml={report}",
-            *(f"--ignore={ROOT / 'tests' / name}" for name in ignore),
+            *(f"--ignore={path}" for path in ignore),
             *(str(path) for path in paths),
             *session.posargs,
             env={"XDG_STATE_HOME": empty},  # a collector that runs on this machine must not hear of the tests
@@ -143,6 +148,11 @@ def run_tests(session: nox.Session, *paths: Path, ignore: Iterable[str] = ()) ->
         ]
     if skips and os.environ.get("CI"):
         session.error("skipped, though what they need can be installed:\n" + "\n".join(skips))
+
+
+def run_once(name: str) -> list[Path]:
+    """The test files of a plugin that one Python is enough for."""
+    return [PROJECTS[name][0] / "tests" / file for file in test_needs(name, "once")]
 
 
 def matrix() -> list[Any]:  # Any: nox names no type for a parameter
@@ -180,7 +190,8 @@ def plugin(session: nox.Session, name: str, libraries: str) -> None:
         *test_needs(name, "extra"),
         *test_needs(name, libraries),
     )
-    run_tests(session, PROJECTS[name][0] / "tests")
+    is_full = session.python == OWN and libraries == "latest"
+    run_tests(session, PROJECTS[name][0] / "tests", ignore=[] if is_full else run_once(name))
 
 
 @nox.session
@@ -188,7 +199,13 @@ def together(session: nox.Session) -> None:
     """All plugins in one environment, with all their tests and the core's."""
     extras = [line for name in PLUGINS for key in ("extra", "latest") for line in test_needs(name, key)]
     install(session, PLUGINS, *tools("test"), *extras)
-    run_tests(session, ROOT / "tests", *(PROJECTS[name][0] / "tests" for name in PLUGINS), ignore=NEED_THE_CHECKOUT)
+    ran_already = [file for name in PLUGINS for file in run_once(name) if OWN in PYTHONS]
+    run_tests(
+        session,
+        ROOT / "tests",
+        *(PROJECTS[name][0] / "tests" for name in PLUGINS),
+        ignore=[*NEED_THE_CHECKOUT, *ran_already],
+    )
 
 
 @nox.session
@@ -227,7 +244,7 @@ def packaging(session: nox.Session) -> None:
     run_tests(session, ROOT / "tests" / "test_packaging.py", ROOT / "tests" / "test_template.py")
 
 
-@nox.session
+@nox.session(allow_parallel=False)
 def bench(session: nox.Session) -> None:
     """What it costs; `nox -s bench -- --help` tells the options."""
     install(session, PLUGINS)

@@ -44,7 +44,7 @@ try:
 except KeyError:
     pass
 scout_core.stop()
-guards = {*agent.plugins.all[sys.argv[1]].guards, *agent.hooks.guards()}
+guards = {*agent.plugins.all[sys.argv[1]].guards, *agent.hooks.frozen(sys.argv[2])}
 for guard in (guard for guard in guards if guard.plugin == sys.argv[1]):
     print(guard.place, guard.calls, guard.last_error)
 for outbox in agent.recorder.outboxes:
@@ -142,7 +142,7 @@ def test_the_example_of_a_hook_is_called_and_does_not_fail(hook, tmp_path):
         assert "last\n" == run("-m", "scout_core", "last-report", "lines.txt", cwd=tmp_path, SCOUT_PLUGINS=module)
         return
 
-    told = [line.split(" ", 2) for line in run("-c", HOOK_RUNS, module, cwd=tmp_path).splitlines()]
+    told = [line.split(" ", 2) for line in run("-c", HOOK_RUNS, module, hook, cwd=tmp_path).splitlines()]
 
     calls = {place: int(count) for place, count, *_ in told}
     assert [] == [(place, error[0]) for place, _, *error in told if error not in ([], ["None"])]

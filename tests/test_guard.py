@@ -205,6 +205,7 @@ def test_errors_of_long_ago_do_not_count():
 
     assert 5000 == run_until_off(guard, 5000)
     assert guard.errors > 200
+    assert guard.history < 1 << WINDOW
 
 
 @pytest.mark.parametrize("before", [0, 1, 30], ids=["at once", "after one", "after many"])

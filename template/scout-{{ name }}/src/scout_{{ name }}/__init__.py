@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from scout_core import Span, hookimpl, span
 
 if TYPE_CHECKING:
-    from scout_core.boundary.wrap import Wrap
+    from scout_core import Wrap
 
 
 @hookimpl

@@ -1,0 +1,353 @@
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import types
+
+import pytest
+
+import scout_core
+from scout_core import agent as agents
+from scout_core import current_transaction, hookimpl, span, transaction
+from scout_core.agent import Agent
+from scout_core.config.config import read_config
+from scout_core.recording import context
+from scout_core.sending import recorder
+from tests.workbench import POLICIES, Behaving, Keeper, eventually, exporting, is_balanced, plugin, running
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch, tmp_path):
+    """No setting of the machine, and none of the installed plugins but our own."""
+    for variable in [variable for variable in os.environ if variable.startswith("SCOUT_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("SCOUT_PLUGINS_AUTOLOAD", "false")
+    monkeypatch.setenv("SCOUT_PLUGINS_ENABLE", ",".join(POLICIES))
+    monkeypatch.setenv("SCOUT_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    yield
+    scout_core.stop(0)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(recorder, "TICK", 0.002)
+    monkeypatch.setattr(recorder, "FIRST_PERIOD", 0.02)
+
+
+def threads() -> set[str]:
+    return {thread.name for thread in threading.enumerate() if thread.name.startswith("scout-core")}
+
+
+# start and stop
+
+
+def test_start_gives_the_agent_of_this_process_and_a_second_start_the_same():
+    agent = scout_core.start(name="Shop")
+
+    assert isinstance(agent, Agent)
+    assert agent is scout_core.start() is scout_core.start(name="Shop")
+    assert agent.is_running
+    assert agent.tracer is context.tracer
+
+
+def test_nothing_is_recorded_and_no_thread_runs_while_monitor_is_false(caplog):
+    caplog.set_level(logging.INFO, "scout_core")
+
+    assert None is scout_core.start(monitor=False)
+    assert None is context.tracer
+    assert set() == threads()
+    assert ["not recording: monitor is false (code)"] == [record.getMessage() for record in caplog.records]
+    with transaction("Controller/home"):
+        assert None is current_transaction()
+
+
+def test_threads_begin_with_the_first_transaction_that_ends_and_end_with_the_agent():
+    keeper = Keeper()
+    scout_core.start(plugins=[exporting(keeper)])
+    before = threads()
+    with transaction("Controller/home"):
+        amid = threads()
+    after = threads()
+    scout_core.stop()
+
+    assert (set(), set()) == (before, amid)
+    assert {"scout-core", "scout-core-keeper"} == after
+    assert set() == threads()
+    assert 1 == keeper.counted
+
+
+def test_after_stop_nothing_is_recorded_and_start_begins_anew():
+    first, second = Keeper(), Keeper()
+    one = scout_core.start(plugins=[exporting(first)])
+    scout_core.stop()
+    with transaction("Controller/lost"):
+        assert None is current_transaction()
+    other = scout_core.start(plugins=[exporting(second)])
+    with transaction("Controller/home"):
+        pass
+    scout_core.stop()
+    scout_core.stop()
+
+    assert one is not other
+    assert one.process.instance != other.process.instance
+    assert (0, 1) == (first.counted, second.counted)
+
+
+def test_a_transaction_that_is_open_when_the_agent_stops_ends_without_a_trace():
+    keeper = Keeper()
+    agent = scout_core.start(plugins=[exporting(keeper)])
+    with transaction("Controller/before"):
+        pass
+    with transaction("Controller/open"), span("SQL/Query"):
+        scout_core.stop()
+    with transaction("Controller/after"):
+        pass
+    counters = agent.counters("keeper")
+
+    assert ["Controller/before"] == [one.name for report in keeper.reports for one in report.transactions]
+    assert (2, 1, 0) == (counters.finished, counters.exported, counters.queued)
+
+
+def test_starting_and_stopping_again_and_again_leaves_nothing_behind():
+    for _ in range(30):
+        keeper = Keeper()
+        scout_core.start(plugins=[exporting(keeper)])
+        with transaction("Controller/home"):
+            pass
+        scout_core.stop()
+        assert 1 == keeper.counted
+
+    assert set() == threads()
+    assert None is context.tracer
+
+
+def test_threads_that_start_at_the_same_time_get_one_agent():
+    found = []
+    barrier = threading.Barrier(8)
+
+    def start() -> None:
+        barrier.wait()
+        found.append(scout_core.start())
+
+    starters = [threading.Thread(target=start) for _ in range(8)]
+    for starter in starters:
+        starter.start()
+    for starter in starters:
+        starter.join()
+
+    assert 8 == len(found)
+    assert 1 == len(set(map(id, found)))
+
+
+def test_settings_that_become_known_later_are_added_and_the_environment_still_wins(monkeypatch):
+    monkeypatch.setenv("SCOUT_REVISION_SHA", "from the environment")
+    keeper = Keeper()
+    scout_core.start(name="Early", report_period=50, plugins=[exporting(keeper)])
+    agent = scout_core.start(name="Late", revision_sha="from code")
+    with transaction("Controller/home"):
+        pass
+    scout_core.stop()
+
+    assert ("Late", "from the environment") == (keeper.reports[0].process.app, keeper.reports[0].process.revision)
+    assert 50 == agent.config.get("report_period")
+
+
+def test_a_working_directory_that_is_gone_is_no_reason_to_fail(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    assert None is not scout_core.start()
+
+
+def test_problems_are_told_and_the_agent_runs(caplog):
+    agent = scout_core.start(report_period="soon", nonsense=1, plugins_require=())
+
+    assert agent.is_running
+    assert 60 == agent.config.get("report_period")
+    assert any("report_period" in record.getMessage() for record in caplog.records)
+    assert any("nonsense" in record.getMessage() for record in caplog.records)
+
+
+# What the agent asks plugins for when it starts
+
+
+class NoName:
+    def export(self, report):
+        return None
+
+
+class NoMethod:
+    name = "no-method"
+
+
+class Raising:
+    @property
+    def name(self):
+        raise ValueError("no name today")
+
+    def export(self, report):
+        return None
+
+
+def yields_then_raises():
+    yield Keeper("first")
+    raise ValueError("no second one")
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (lambda: [NoName()], "an exporter has a name and a method export"),
+        (lambda: [NoMethod()], "an exporter has a name and a method export"),
+        (lambda: [object(), None, 5], "an exporter has a name and a method export"),
+        (lambda: [Keeper("good")], "there is an exporter 'good' already"),
+        (lambda: [Raising()], "no name today"),
+        (lambda: Keeper("not in a list"), "not iterable"),
+        (lambda: 5, "not iterable"),
+        (yields_then_raises, "no second one"),
+        (lambda: 1 / 0, "ZeroDivisionError"),
+    ],
+    ids=["no name", "no method", "no objects", "same name", "raising name", "no list", "number", "generator", "raises"],
+)
+def test_exporters_that_make_no_sense_cost_only_themselves(given, problem):
+    good = Keeper("good")
+    odd = plugin("test_odd", register_exporters=given)
+    agent = scout_core.start(plugins=[exporting(good), odd])
+    with transaction("Controller/home"):
+        pass
+    scout_core.stop()
+    status = {status.name: status for status in agent.plugin_statuses()}["test_odd"]
+
+    assert 1 == good.counted
+    assert status.errors >= 1
+    assert problem in status.last_error
+
+
+def test_options_that_make_no_sense_cost_only_themselves():
+    class NotAttrs:
+        pass
+
+    odd = plugin("test_odd", register_options=lambda: NotAttrs)
+    keeper = Keeper()
+    agent = scout_core.start(plugins=[odd, exporting(keeper)])
+    with transaction("Controller/home"):
+        pass
+    scout_core.stop()
+
+    assert 1 == keeper.counted
+    assert 1 == {status.name: status for status in agent.plugin_statuses()}["test_odd"].errors
+
+
+def test_start_and_stop_are_told_once():
+    told = []
+    listening = plugin(
+        "test_listening",
+        on_start=lambda agent: told.append(("start", agent.is_running)),
+        on_stop=lambda agent: told.append(("stop", agent.is_running)),
+    )
+    scout_core.start(plugins=[listening])
+    with transaction("Controller/home"):
+        pass
+    scout_core.start()
+    scout_core.stop()
+    scout_core.stop()
+
+    assert [("start", True), ("stop", False)] == told
+
+
+def test_a_plugin_is_told_of_the_stop_when_the_last_report_was_handed_over():
+    keeper = Keeper()
+    seen = []
+    scout_core.start(plugins=[exporting(keeper), plugin("test_listening", on_stop=lambda agent: seen.append(keeper.counted))])
+    with transaction("Controller/home"):
+        pass
+    scout_core.stop()
+
+    assert [1] == seen
+
+
+def test_a_plugin_that_comes_later_takes_part_once_hooks_are_frozen_again(quick):
+    ended = []
+
+    class Later:
+        @hookimpl
+        def on_request_end(self, transaction):
+            ended.append(transaction.operation)
+
+    agent = scout_core.start()
+    agent.plugins.add_object(Later(), "later")
+    agent.freeze()
+    with transaction("Controller/home"):
+        pass
+    eventually(lambda: ["Controller/home"] == ended)
+
+
+# When there can be no thread
+
+
+def test_when_no_thread_can_be_started_the_application_does_not_hear_of_it(monkeypatch):
+    """The next transaction tries again; what ended before is counted then."""
+
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    keeper = Keeper()
+    agent = scout_core.start(plugins=[exporting(keeper)])
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        for _ in range(3):
+            with transaction("Controller/home"):
+                pass
+        assert 3 == agent.counters("keeper").queued
+    with transaction("Controller/home"):
+        pass
+    scout_core.stop()
+
+    assert 4 == keeper.counted
+
+
+def test_two_exporters_each_have_their_own_books(quick):
+    keeper = Keeper("keeper")
+    failing = Behaving("failing", lambda report: 1 / 0)
+    with running(exporting(keeper, failing), report_period=0.02) as agent:
+        with transaction("Controller/home"):
+            pass
+        eventually(lambda: agent.counters("keeper").exported == 1)
+        counters = agent.counters("failing")
+        assert (1, 0, 1, {}) == (counters.finished, counters.exported, counters.queued, counters.dropped)
+        assert is_balanced(agent, "keeper")
+        eventually(lambda: len(keeper.reports) > 2)
+        told = keeper.reports[-1].counters
+
+    assert {"keeper", "failing"} == set(told)
+    assert (1, 0) == (told["keeper"].exported, told["failing"].exported)
+    assert {"not sent before the process ended": 1} == agent.counters("failing").dropped
+
+
+def test_a_report_tells_of_its_process_and_its_plugins(quick):
+    keeper = Keeper()
+    with running(exporting(keeper), name="Shop", hostname="web-1", revision_sha="abc") as agent:
+        with transaction("Controller/home"):
+            pass
+        eventually(lambda: keeper.reports)
+        process = keeper.reports[0].process
+
+    assert ("Shop", "web-1", "abc", os.getpid(), agents.VERSION) == (
+        process.app, process.hostname, process.revision, process.pid, process.agent,
+    )  # fmt: skip
+    assert 16 == len(process.instance)
+    names = {status.name: status.state for status in keeper.reports[0].plugins}
+    assert {**dict.fromkeys(POLICIES, "active"), "test_exporters": "active"} == {
+        name: state for name, state in names.items() if state != "disabled"
+    }
+
+
+def test_a_module_that_is_no_plugin_raises_when_it_is_named_in_code():
+    with pytest.raises(scout_core.errors.PluginError, match="test_empty"):
+        scout_core.start(plugins=[types.ModuleType("test_empty")])
+
+    assert None is context.tracer

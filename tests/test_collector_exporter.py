@@ -1,0 +1,444 @@
+"""The exporter of the core against sinks on real sockets: each is what a collector, or whoever sits on its port, may do."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import warnings
+from time import monotonic, perf_counter_ns
+
+import pytest
+from attrs import evolve
+
+from scout_core import span, transaction
+from scout_core.builtin import posting
+from scout_core.builtin.collector import CollectorExporter
+from scout_core.config.config import read_config
+from scout_core.errors import RejectedReport
+from scout_core.sending import recorder
+from scout_core.sending.wire import decode
+from tests.workbench import (
+    TOKEN,
+    CollectorSink,
+    Sink,
+    announced,
+    answering,
+    environment_for,
+    eventually,
+    is_balanced,
+    read_request,
+    running,
+    sample_report,
+)
+
+ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 18\r\n\r\n{\"accepted\": true}"
+
+
+def exporter_for(**settings) -> CollectorExporter:
+    return CollectorExporter(read_config(settings, environment={}))
+
+
+@pytest.fixture
+def sink():
+    """Makes sinks; all are closed at the end."""
+    made: list[Sink] = []
+
+    def make(behave) -> Sink:
+        made.append(Sink(behave))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Patience of half a second, so that a test is over soon."""
+    monkeypatch.setattr(posting, "TIMEOUT", 0.3)
+    monkeypatch.setattr(posting, "LONGEST_EXCHANGE", 0.5)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+def trickle(connection: socket.socket) -> None:
+    """One byte at a time, for ever; faster than once a second only so that the test is."""
+    read_request(connection)
+    while True:
+        connection.sendall(b"H")
+        threading.Event().wait(0.02)
+
+
+def trickle_the_body(connection: socket.socket) -> None:
+    read_request(connection)
+    connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 100000\r\n\r\n")
+    while True:
+        connection.sendall(b" ")
+        threading.Event().wait(0.02)
+
+
+def hang_up(connection: socket.socket) -> None:
+    """With a reset, as a process that was killed."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def endless(connection: socket.socket) -> None:
+    read_request(connection)
+    connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 10000000000\r\n\r\n")
+    while True:
+        connection.sendall(b"x" * 65_536)
+
+
+def endless_headers(connection: socket.socket) -> None:
+    read_request(connection)
+    connection.sendall(b"HTTP/1.1 202 Accepted\r\n")
+    while True:
+        connection.sendall(b"X-More: " + b"x" * 60_000 + b"\r\n")
+
+
+# What goes out.
+
+
+def test_a_report_is_posted_with_the_token_and_arrives_as_it_was():
+    heard = []
+
+    def listen(connection):
+        heard.append(read_request(connection))
+        connection.sendall(ACCEPTED)
+
+    sink = Sink(listen)
+    report = sample_report()
+    try:
+        assert None is exporter_for(collector_url=sink.url, collector_token="t0ken").export(report)
+    finally:
+        sink.close()
+    head, _, body = heard[0].partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+
+    assert "POST /api/v1/reports HTTP/1.1" == lines[0]
+    assert {"Authorization: Bearer t0ken", "Content-Type: application/json", f"Content-Length: {len(body)}"} < set(lines)
+    assert report == decode(body)
+
+
+def test_a_url_with_a_path_keeps_it(sink):
+    heard = []
+
+    def listen(connection):
+        heard.append(read_request(connection).split(b"\r\n")[0])
+        connection.sendall(ACCEPTED)
+
+    url = sink(listen).url
+    exporter_for(collector_url=f"{url}/scout/").export(sample_report())
+
+    assert [b"POST /scout/api/v1/reports HTTP/1.1"] == heard
+
+
+def test_it_finds_the_collector_that_announced_itself(tmp_path):
+    collector = CollectorSink()
+    try:
+        announced(tmp_path / "state", collector.url)
+        exporter_for(state_dir=str(tmp_path / "state")).export(sample_report())
+    finally:
+        collector.close()
+
+    assert ["0123456789abcdef-1"] == [report.id for report in collector.reports]
+
+
+def test_a_collector_that_moved_is_found_at_the_next_report(tmp_path):
+    exporter = exporter_for(state_dir=str(tmp_path / "state"))
+    with pytest.raises(RejectedReport, match="no collector has announced itself in .*state; start one with: scout-core up") as nobody:
+        exporter.export(sample_report())
+    arrived = []
+    for number in (1, 2):
+        collector = CollectorSink()
+        try:
+            announced(tmp_path / "state", collector.url)
+            exporter.export(sample_report(number))
+            arrived += [report.id for report in collector.reports]
+        finally:
+            collector.close()
+
+    assert "no collector" == nobody.value.reason
+    assert ["0123456789abcdef-1", "0123456789abcdef-2"] == arrived
+
+
+def test_a_url_that_was_chosen_is_used_whatever_was_announced(tmp_path):
+    announced(tmp_path / "state", f"http://127.0.0.1:{free_port()}")
+    collector = CollectorSink()
+    try:
+        settings = {"state_dir": str(tmp_path / "state"), "collector_url": collector.url, "collector_token": TOKEN}
+        exporter_for(**settings).export(sample_report())
+    finally:
+        collector.close()
+
+    assert 1 == len(collector.reports)
+
+
+def test_a_proxy_of_the_environment_is_not_told(monkeypatch, sink):
+    """The token and the report are for the collector alone."""
+    monkeypatch.setenv("http_proxy", sink(None).url)
+    collector = CollectorSink()
+    try:
+        exporter_for(collector_url=collector.url, collector_token=TOKEN).export(sample_report())
+    finally:
+        collector.close()
+
+    assert 1 == len(collector.reports)
+
+
+# What comes back.
+
+
+@pytest.mark.parametrize(
+    ("answer", "wish"),
+    [
+        ({"accepted": True, "next_report": 5}, 5),
+        ({"accepted": True, "next_report": 0.5}, 0.5),
+        ({"accepted": True}, None),
+        ({"accepted": True, "next_report": "soon"}, None),
+    ],
+    ids=str,
+)
+def test_the_collector_may_say_when_it_would_like_the_next_report(sink, answer, wish):
+    body = json.dumps(answer).encode()
+    head = f"HTTP/1.1 202 Accepted\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+
+    assert wish == exporter_for(collector_url=sink(answering(head + body)).url).export(sample_report())
+
+
+def test_an_interim_answer_is_passed_over(sink):
+    answer = b"HTTP/1.1 100 Continue\r\n\r\n" + ACCEPTED
+
+    assert None is exporter_for(collector_url=sink(answering(answer)).url).export(sample_report())
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [
+        answering(b"HTTP/1.1 202 Accepted\r\n\r\n"),
+        answering(b"HTTP/1.1 202 Acc"),
+        answering(b"HTTP/1.1 202 Accepted\r\nContent-Le"),
+        answering(ACCEPTED[:-1]),
+        answering(b"HTTP/1.0 202 Accepted\r\n\r\nnot JSON"),
+        answering(b"HTTP/1.0 202 Accepted\r\n\r\n[5]"),
+        answering(b'HTTP/1.0 202 Accepted\r\n\r\n{"accepted": false}'),
+        answering(b"HTTP/1.0 202 Accepted\r\n\r\n\xff\xfe\x00\x01"),
+        answering(b"HTTP/1.0 202 Accepted\r\n\r\n" + b"[" * 100_000),
+        endless,
+    ],
+    ids=["empty", "half a status", "half a header", "half a body", "text", "list", "false", "bytes", "deep", "10 GB"],
+)
+def test_a_report_has_arrived_only_when_the_whole_answer_says_so(sink, behave):
+    """Otherwise it is sent again: a collector counts it once, and somebody else has not counted it at all."""
+    with pytest.raises(ConnectionError, match="did not finish its answer, or is no collector|does not answer in HTTP"):
+        exporter_for(collector_url=sink(behave).url).export(sample_report())
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 301, 302, 307, 400, 401, 403, 404, 413, 415, 422])
+def test_what_is_not_accepted_is_rejected_under_its_status(sink, status):
+    """Also 200: whoever says that sits on the port of a collector that is gone. A redirect is not followed."""
+    elsewhere = Sink(None)
+    answer = (
+        f"HTTP/1.1 {status} Whatever\r\nLocation: {elsewhere.url}\r\nContent-Length: 19\r\n\r\n" + '{"error": "no way"}'
+    )
+    try:
+        with pytest.raises(RejectedReport) as caught:
+            exporter_for(collector_url=sink(answering(answer.encode())).url).export(sample_report())
+    finally:
+        elsewhere.close()
+
+    assert f"collector answered {status}" == caught.value.reason
+    assert f"answered {status}: " in str(caught.value)
+    assert ("no way" in str(caught.value)) == (status != 204)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 507])
+def test_what_may_be_over_soon_is_a_reason_to_try_again(sink, status):
+    answer = f'HTTP/1.1 {status} Whatever\r\nContent-Length: 22\r\n\r\n{{"error": "disk full"}}'.encode()
+
+    with pytest.raises(ConnectionError, match=f"answered {status}: disk full"):
+        exporter_for(collector_url=sink(answering(answer)).url).export(sample_report())
+
+
+def test_what_a_stranger_says_is_cut(sink):
+    body = json.dumps({"error": "x" * 50_000})
+    answer = f"HTTP/1.1 400 Bad\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+    with pytest.raises(RejectedReport) as caught:
+        exporter_for(collector_url=sink(answering(answer)).url).export(sample_report())
+
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [
+        hang_up,
+        answering(b""),
+        answering(b"SSH-2.0-OpenSSH_9.2\r\n"),
+        answering(b"\x00" * 1_000),
+        answering(b"HTTP/1.1 abc\r\n\r\n"),
+        answering(b"x" * 100_000),
+        answering(b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+        endless_headers,
+        None,
+        trickle,
+        trickle_the_body,
+    ],
+    ids=[
+        "reset", "closes", "SSH", "zeros", "no status", "long line", "bad chunk",
+        "endless headers", "silent", "trickle", "trickling body",
+    ],
+)  # fmt: skip
+def test_no_answer_or_half_of_one_is_a_reason_to_try_again_and_comes_in_time(sink, short, behave):
+    exporter = exporter_for(collector_url=sink(behave).url)
+    begin = monotonic()
+
+    with pytest.raises(OSError, match=r".*"):
+        exporter.export(sample_report())
+
+    assert monotonic() - begin < 2.0
+
+
+def test_nobody_there_is_a_reason_to_try_again(tmp_path):
+    announced(tmp_path / "state", f"http://127.0.0.1:{free_port()}")
+
+    with pytest.raises(ConnectionRefusedError):
+        exporter_for(state_dir=str(tmp_path / "state")).export(sample_report())
+
+
+def test_a_receiver_that_never_reads_a_big_report_is_given_up(sink, short):
+    """Nothing accepts: the kernel does, and takes what fits into its buffers."""
+    big = sample_report(transactions=0)
+    big = evolve(big, transactions=tuple(evolve(big.transactions[0], name="x" * 1_000 + str(n)) for n in range(10_000)))
+    begin = monotonic()
+
+    with pytest.raises(TimeoutError):
+        exporter_for(collector_url=sink(None).url).export(big)
+
+    assert monotonic() - begin < 5.0
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:7600", "localhost", "ftp://127.0.0.1/", "http://", "http://127.0.0.1:port", "http://[::1"])
+def test_a_url_that_cannot_be_used_says_so(url):
+    with pytest.raises(ValueError, match=r"is not a URL such as http://127.0.0.1:7600|[Pp]ort|Invalid IPv6 URL"):
+        exporter_for(collector_url=url).export(sample_report())
+
+
+def test_a_report_that_cannot_be_encoded_is_rejected_since_it_never_will_be(sink):
+    with pytest.raises(RejectedReport, match="cannot be encoded") as caught:
+        exporter_for(collector_url=sink(None).url).export(sample_report(start=float("nan")))
+
+    assert "cannot be encoded" == caught.value.reason
+
+
+def test_no_connection_is_left_open(sink, short):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for behave in (answering(ACCEPTED), answering(b"HTTP/1.0 202 Accepted\r\n\r\n"), answering(b"garbage"), hang_up, trickle):
+            try:
+                exporter_for(collector_url=sink(behave).url).export(sample_report())
+            except OSError:
+                continue
+        gc.collect()
+
+    assert [] == [str(one.message) for one in caught if one.category is ResourceWarning]
+
+
+# An application beside all that.
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [None, trickle, hang_up, answering(b"garbage"), answering(b"HTTP/1.1 507 Full\r\n\r\n"), endless],
+    ids=["black hole", "trickle", "reset", "garbage", "full", "10 GB"],
+)
+def test_the_applications_thread_never_waits_for_a_sink(sink, behave, monkeypatch):
+    """It appends; here the longest of 3,000 transactions, and the time of them all, beside a report every 20 ms."""
+    monkeypatch.setattr(recorder, "TICK", 0.005)
+    monkeypatch.setattr(recorder, "FIRST_PERIOD", 0.02)
+    monkeypatch.setattr("scout_core.sending.outbox.pause_after", lambda failures: 0.01)
+    settings = {"collector_url": sink(behave).url, "plugins_enable": ("collector",), "report_period": 0.02}
+    with running(**settings) as agent:
+        with transaction("Controller/home"):
+            pass
+        eventually(lambda: agent.recorder._reports)
+        took = []
+        for _ in range(3_000):
+            begin_ns = perf_counter_ns()
+            with transaction("Controller/home"), span("SQL/Query"):
+                pass
+            took.append(perf_counter_ns() - begin_ns)
+        assert is_balanced(agent, "collector")
+        agent.stop(0.2)
+        counters = agent.counters("collector")
+
+    took.sort()
+    assert took[1_500] < 100_000, "nanoseconds; the budget is a few thousand"
+    assert sum(took) < 2e9
+    assert 3_001 == counters.finished == counters.exported + sum(counters.dropped.values())
+
+
+def test_reports_that_waited_for_a_collector_arrive_when_it_comes_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(recorder, "TICK", 0.005)
+    monkeypatch.setattr(recorder, "FIRST_PERIOD", 0.02)
+    monkeypatch.setattr("scout_core.sending.outbox.pause_after", lambda failures: 0.01)
+    announced(tmp_path / "state", f"http://127.0.0.1:{free_port()}")
+    settings = {"state_dir": str(tmp_path / "state"), "plugins_enable": ("collector",), "report_period": 0.02}
+    collector = CollectorSink()
+    try:
+        with running(**settings) as agent:
+            for _ in range(5):
+                with transaction("Controller/home"):
+                    pass
+                reports = agent.recorder._reports
+                eventually(lambda before=reports: agent.recorder._reports > before)
+            assert 0 == agent.counters("collector").exported
+            announced(tmp_path / "state", collector.url)
+            eventually(lambda: agent.counters("collector").exported == 5)
+    finally:
+        collector.close()
+
+    assert 5 == collector.counted
+    assert 0 == collector.refused
+
+
+def test_trouble_is_told_in_the_log_without_the_token(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(recorder, "TICK", 0.005)
+    monkeypatch.setattr(recorder, "FIRST_PERIOD", 0.02)
+    caplog.set_level(logging.INFO, "scout_core")
+    url = f"http://127.0.0.1:{free_port()}"
+    settings = {"collector_url": url, "collector_token": "s3cret-of-the-collector", "plugins_enable": ("collector",)}
+    with running(**settings):
+        with transaction("Controller/home"):
+            pass
+        eventually(lambda: "reports wait and are sent again" in caplog.text)
+
+    assert "s3cret" not in caplog.text
+
+
+def test_where_no_collector_is_nothing_is_imported_to_reach_one(tmp_path):
+    """Half a megabyte of modules, and a tenth of a second of the processor."""
+    source = """
+import sys, scout_core
+scout_core.start()
+with scout_core.transaction("Controller/home"):
+    pass
+scout_core.stop()
+print(sorted({"http.client", "cattrs", "ssl", "scout_core.sending.wire"} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", source],
+        env=environment_for(tmp_path / "state"), cwd=tmp_path, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+    assert ("[]\n", "") == (done.stdout, done.stderr)

@@ -1,0 +1,395 @@
+"""Processes that fork, in every way that applications do; what arrives at a sink is compared with what each process did."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+
+import pytest
+
+from scout_core.measuring.report import Report
+from tests.workbench import CollectorSink, announced, run_app
+
+BEGIN = """
+import faulthandler, os, signal, sys, threading
+faulthandler.dump_traceback_later(50, exit=True)
+import scout_core
+from scout_core import span, transaction
+
+
+def work(count, name="Job/work"):
+    for _ in range(count):
+        with transaction(name):
+            with span("SQL/Query"):
+                pass
+
+
+def fork(function):
+    \"\"\"Run the function in a child, which then ends as a process does; returns the child's pid.\"\"\"
+    pid = os.fork()
+    if pid == 0:
+        function()
+        sys.exit(0)
+    return pid
+
+
+def wait_for(*pids):
+    for pid in pids:
+        assert 0 == os.waitpid(pid, 0)[1], "the child ended badly"
+"""
+
+
+@pytest.fixture
+def sink(tmp_path):
+    sink = CollectorSink()
+    announced(tmp_path / "state", sink.url)
+    yield sink
+    sink.close()
+
+
+@pytest.fixture
+def app(tmp_path):
+    """Runs a script that forks; it must end well and say nothing on stderr. Gives the numbers that it prints."""
+
+    def run(source: str, **environment: str) -> list[int]:
+        done = run_app(BEGIN + source, tmp_path / "state", SCOUT_REPORT_PERIOD="0.3", **environment)
+        assert (0, "") == (done.code, done.err), done
+        return [int(number) for number in done.out.split()]
+
+    return run
+
+
+def by_process(reports: list[Report]) -> dict[int, int]:
+    """Pid to the number of transactions that it reported; each report has come once, each process has one instance."""
+    assert len(reports) == len({report.id for report in reports})
+    assert len({report.process.pid for report in reports}) == len({report.process.instance for report in reports})
+    assert all(report.id.startswith(report.process.instance) for report in reports)
+    counts: Counter[int] = Counter()
+    for report in reports:
+        counts[report.process.pid] += sum(metrics.count for metrics in report.transactions)
+    return dict(counts)
+
+
+def test_each_process_reports_what_it_did_itself(sink, app):
+    """The parent's transactions lie in its inbox, in its open period and in its outbox when it forks."""
+    parent, child = app(
+        """
+scout_core.start()
+work(100)
+pid = fork(lambda: work(7))
+work(20)
+wait_for(pid)
+print(os.getpid(), pid)
+"""
+    )
+
+    assert {parent: 120, child: 7} == by_process(sink.reports)
+
+
+def test_the_counters_of_a_child_begin_at_nothing(sink, app):
+    parent, child = app(
+        """
+scout_core.start()
+work(50)
+pid = fork(lambda: work(3))
+wait_for(pid)
+print(os.getpid(), pid)
+"""
+    )
+    last = {report.process.pid: report.counters["collector"] for report in sink.reports}
+    calls = {
+        report.process.pid: {status.name: status.calls for status in report.plugins}["speed"] for report in sink.reports
+    }
+
+    assert (50, 3) == (last[parent].finished, last[child].finished)
+    assert (50, 3) == (last[parent].spans, last[child].spans)
+    assert (50, 3) == (calls[parent], calls[child])
+
+
+def test_a_child_that_traces_nothing_has_no_thread_and_says_nothing(sink, app):
+    parent, threads_of_the_child, took_ms = app(
+        """
+import time
+scout_core.start()
+work(10)
+read, write = os.pipe()
+begin = time.monotonic()
+pid = fork(lambda: os.write(write, b"%d" % threading.active_count()))
+wait_for(pid)
+print(os.getpid(), int(os.read(read, 10)), int((time.monotonic() - begin) * 1000))
+"""
+    )
+
+    assert 1 == threads_of_the_child
+    assert {parent: 10} == by_process(sink.reports)
+    assert took_ms < 2_000, "it has nothing to wait for"
+
+
+def test_grandchildren_and_forks_in_a_thread(sink, app):
+    parent, child, grandchild = app(
+        """
+scout_core.start()
+read, write = os.pipe()
+
+
+def in_child():
+    work(2)
+    pid = fork(lambda: work(3))
+    work(4)
+    wait_for(pid)
+    os.write(write, b"%d" % pid)
+
+
+pids = []
+thread = threading.Thread(target=lambda: pids.append(fork(in_child)))
+thread.start()
+work(5)
+thread.join()
+wait_for(*pids)
+print(os.getpid(), pids[0], int(os.read(read, 20)))
+"""
+    )
+
+    assert {parent: 5, child: 6, grandchild: 3} == by_process(sink.reports)
+
+
+def test_a_transaction_that_was_open_when_the_process_forked_is_the_parents(sink, app):
+    parent, child = app(
+        """
+scout_core.start()
+with transaction("Controller/open"), span("View/v"):
+    pid = os.fork()
+    if pid == 0:
+        assert scout_core.current_transaction() is None
+        with span("SQL/in the child"):
+            pass
+        work(2)
+if pid == 0:
+    work(1)
+    sys.exit(0)
+wait_for(pid)
+print(os.getpid(), pid)
+"""
+    )
+
+    assert {parent: 1, child: 3} == by_process(sink.reports)
+    names = {metrics.name: set(metrics.kinds) for report in sink.reports for metrics in report.transactions}
+    assert {"Controller/open": {"Controller", "View"}, "Job/work": {"Job", "SQL"}} == names
+
+
+def test_locks_that_were_held_at_the_fork_are_not_waited_for(sink, app):
+    """Another thread is amid each of our critical sections; in the child it does not exist."""
+    parent, child = app(
+        """
+agent = scout_core.start()
+work(10)
+held, done = threading.Event(), threading.Event()
+
+
+def hold():
+    from scout_core import agent as module
+    with agent.ledger.lock, agent.recorder.outboxes[0]._changed, module._starting:
+        held.set()
+        done.wait(30)
+
+
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait(30)
+pid = fork(lambda: (work(3), scout_core.stop()))
+wait_for(pid)
+done.set()
+thread.join()
+print(os.getpid(), pid)
+"""
+    )
+
+    assert {parent: 10, child: 3} == by_process(sink.reports)
+
+
+def test_forks_while_other_threads_trace(sink, app):
+    """All of the parent's and all of the children's, exactly, however the forks fall."""
+    own, *children = app(
+        """
+scout_core.start()
+counts = []
+
+
+def hammer():
+    for turn in range(40):
+        work(25)
+    counts.append(1000)
+
+
+threads = [threading.Thread(target=hammer) for _ in range(3)]
+for thread in threads:
+    thread.start()
+pids = [fork(lambda: work(5)) for _ in range(20)]
+for thread in threads:
+    thread.join()
+wait_for(*pids)
+assert 3000 == sum(counts)
+print(os.getpid(), *pids)
+"""
+    )
+
+    assert {own: 3_000, **dict.fromkeys(children, 5)} == by_process(sink.reports)
+
+
+def test_a_fork_amid_an_import_of_the_exporters_thread(sink, app):
+    """Its first report imports HTTP and the wire form; a child that was forked meanwhile would have half of a module."""
+    parent, child = app(
+        """
+scout_core.start()
+work(1)
+
+
+def is_loading(name):
+    return getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False)
+
+
+watched = ("http.client", "cattrs", "cattrs.converters", "cattrs.gen", "scout_core.sending.wire", "email.parser")
+while not any(is_loading(name) for name in watched) and "scout_core.sending.wire" not in sys.modules:
+    pass
+pid = fork(lambda: work(2))
+wait_for(pid)
+print(os.getpid(), pid)
+"""
+    )
+
+    assert {parent: 1, child: 2} == by_process(sink.reports)
+
+
+def test_two_hundred_forks_in_a_loop(sink, app):
+    """Half of the children trace; they end with ``os._exit``, as a work horse does, so nothing of them is sent."""
+    (parent,) = app(
+        """
+scout_core.start()
+for turn in range(200):
+    work(1)
+    pid = os.fork()
+    if pid == 0:
+        if turn % 2:
+            work(2)
+        os._exit(0)
+    wait_for(pid)
+print(os.getpid())
+"""
+    )
+
+    assert {parent: 200} == by_process(sink.reports)
+
+
+def test_a_plugin_is_told_of_the_start_in_a_child_before_the_first_transaction_is_reported(sink, app, tmp_path):
+    (tmp_path / "telling.py").write_text(
+        """
+import os
+from scout_core import hookimpl
+
+
+@hookimpl
+def on_start(agent):
+    print(os.getpid(), agent.process.pid, flush=True)
+""",
+        encoding="utf-8",
+    )
+    told = app(
+        """
+scout_core.start()
+wait_for(fork(lambda: None))
+pid = fork(lambda: work(2))
+wait_for(pid)
+print(os.getpid(), pid)
+""",
+        SCOUT_PLUGINS="telling",
+    )
+    *told, parent, child = told
+
+    assert [parent, parent, child, child] == told, "the child that traces nothing is not told"
+
+
+def test_what_the_parent_stopped_stays_stopped_in_a_child(sink, app):
+    app(
+        """
+scout_core.start()
+work(1)
+scout_core.stop()
+wait_for(fork(lambda: work(5)))
+"""
+    )
+
+    assert 1 == sink.counted
+
+
+def test_a_child_may_start_an_agent_of_its_own(sink, app):
+    parent, child = app(
+        """
+pid = fork(lambda: (scout_core.start(), work(2)))
+scout_core.start()
+work(1)
+wait_for(pid)
+print(os.getpid(), pid)
+"""
+    )
+
+    assert {parent: 1, child: 2} == by_process(sink.reports)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_children_of_multiprocessing_deliver_what_they_did(sink, app, method):
+    """They leave by ``os._exit``, which skips ``atexit``; so they are told to stop by ``multiprocessing`` itself."""
+    if method == "forkserver" and sys.platform == "darwin":
+        pytest.skip("not on macOS")
+    parent, *children = app(
+        f"""
+import multiprocessing
+
+
+def target(queue):
+    work(3)
+    queue.put(os.getpid())
+
+
+scout_core.start()
+if __name__ == "__main__":
+    context = multiprocessing.get_context("{method}")
+    queue = context.Queue()
+    processes = [context.Process(target=target, args=(queue,)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    work(1)
+    pids = [queue.get(timeout=40) for _ in processes]
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    print(os.getpid(), *sorted(pids))
+"""
+    )
+
+    assert {parent: 1, **dict.fromkeys(children, 3)} == by_process(sink.reports)
+
+
+def test_the_workers_of_a_pool_of_processes_deliver_what_they_did(sink, app):
+    parent, *children = app(
+        """
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
+
+def task(number):
+    work(2)
+    return os.getpid()
+
+
+scout_core.start()
+if __name__ == "__main__":
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
+        pids = list(pool.map(task, range(6)))
+    work(1)
+    print(os.getpid(), *pids)
+"""
+    )
+    own = by_process(sink.reports)
+
+    assert 1 == own.pop(parent)
+    assert {pid: 2 * children.count(pid) for pid in children} == own

@@ -1,0 +1,724 @@
+"""Every hook: called with its arguments, in order, and one that raises costs only itself. And how plugins are taken in."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from threading import Event
+from types import ModuleType, SimpleNamespace
+
+import click
+import pytest
+from attrs import define, field
+from click.testing import CliRunner
+
+from scout_core import Agent, RejectedReport, Span, Transaction, cli, hookimpl, hookspecs, span, transaction
+from scout_core.boundary.hooks import AT_RUN_TIME, ON_APP_THREAD, Hooks
+from scout_core.errors import PluginError
+from scout_core.testing import recording
+
+HOOKS = sorted(name for name, member in vars(hookspecs).items() if hasattr(member, "scout_core_spec"))
+
+
+def plugin(name, **functions):
+    """A module that implements these hooks."""
+    module = ModuleType(name)
+    for hook, function in functions.items():
+        setattr(module, hook, function if hasattr(function, "scout_core_impl") else hookimpl(function))
+    return module
+
+
+def crowd(hook, make):
+    """
+    Five plugins that implement one hook, named in an order that is not that of their calls; and the order in which they must be called.
+
+    Args:
+        make: given the name of a plugin, a function for it.
+    """
+
+    def fail():
+        raise ValueError(f"{hook} of the plugin that fails")
+
+    functions = {name: make(name) for name in ("zebra", "first", "apple", "last", "mango")}
+    functions["mango"] = hookimpl(specname=hook)(fail)
+    functions["first"] = hookimpl(tryfirst=True)(functions["first"])
+    functions["last"] = hookimpl(trylast=True)(functions["last"])
+    modules = [plugin(name, **{hook: function}) for name, function in functions.items()]
+    return modules, ["first", "apple", "zebra", "last"]
+
+
+def recorded(modules, **settings):
+    """An agent with these plugins that guards, as one in production does."""
+    return recording(plugins=modules, plugins_reraise=False, **settings)
+
+
+def status(scout, name):
+    (found,) = [one for one in scout.agent.plugin_statuses() if one.name == name]
+    return found
+
+
+def assert_only_it_failed(scout, hook):
+    failed = [one for one in scout.agent.plugin_statuses() if one.errors]
+    assert ["mango"] == [one.name for one in failed]
+    assert f"ValueError: {hook} of the plugin that fails at {__file__}" in failed[0].last_error
+
+
+def test_the_table_of_hooks_is_that_of_the_documentation():
+    assert 15 == len(HOOKS)
+    assert set(AT_RUN_TIME) <= set(HOOKS)
+    assert set(AT_RUN_TIME) >= ON_APP_THREAD
+
+
+def test_hook_register_options(monkeypatch):
+    @define
+    class Options:
+        level: int = field(default=3, metadata={"help": "How much."})
+        label: str = "none"
+
+    modules, names = crowd("register_options", lambda name: lambda: Options)
+    monkeypatch.setenv("SCOUT_APPLE_LEVEL", "7")
+    monkeypatch.setenv("SCOUT_ZEBRA_LABEL", "striped")
+    asked = []
+    modules.append(plugin("empty", register_options=lambda: asked.append("empty")))
+
+    with recorded(modules) as scout:
+        assert {"apple": Options(7), "first": Options(), "last": Options(), "zebra": Options(label="striped")} == {
+            name: scout.agent.config.plugin(name) for name in names
+        }
+        assert ["empty"] == asked
+        for name in ("mango", "empty"):
+            with pytest.raises(KeyError):
+                scout.agent.config.plugin(name)
+        assert_only_it_failed(scout, "register_options")
+
+
+def test_hook_register_options_that_gives_nonsense_costs_only_itself():
+    modules = [
+        plugin("nonsense", register_options=lambda: 5),
+        plugin("noclass", register_options=lambda: object),
+        plugin("needy", register_options=lambda: define(type("Needy", (), {"__annotations__": {"must": "int"}}))),
+    ]
+    with recorded(modules, name="Shop") as scout:
+        assert "Shop" == scout.agent.config.get("name")
+        assert {
+            "nonsense": "ConfigError: register_options returns an attrs class, not int 5",
+            "noclass": "ConfigError: register_options returns an attrs class, not type <class 'object'>",
+            "needy": "ConfigError: every option needs a default; there is none for must",
+        } == {one.name: one.last_error for one in scout.agent.plugin_statuses() if one.errors}
+
+
+def test_hook_register_exporters():
+    configs, got = [], Event()
+
+    class Exporter:
+        def __init__(self, name):
+            self.name = name
+            self.reports = []
+
+        def export(self, report):
+            self.reports.append(report)
+            if self.name == "last":
+                got.set()
+
+    def make(name):
+        def register_exporters(config):
+            configs.append((name, config))
+            return [Exporter(name)]
+
+        return register_exporters
+
+    modules, names = crowd("register_exporters", make)
+    with recorded(modules) as scout:
+        assert names == [exporter.name for exporter in scout.agent.exporters]
+        assert [(name, scout.agent.config) for name in names] == configs
+        with transaction("Job/mail.send"):
+            pass
+        report = scout.report()
+        assert got.wait(10)
+        assert [report] == scout.agent.exporters[-1].reports
+        assert set(names) == set(report.counters)
+        assert_only_it_failed(scout, "register_exporters")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda config: 5,
+        lambda config: [object()],
+        lambda config: [SimpleNamespace(name="nameless")],
+        lambda config: [SimpleNamespace(name=7, export=print)],
+        lambda config: (1 / 0 for _ in range(1)),
+    ],
+    ids=["no list", "no exporter", "no export", "no name", "fails when it is read"],
+)
+def test_hook_register_exporters_that_gives_nonsense_costs_only_itself(given):
+    good = SimpleNamespace(name="good", export=lambda report: None)
+    modules = [plugin("bad", register_exporters=given), plugin("fine", register_exporters=lambda config: [good])]
+
+    with recorded(modules) as scout:
+        assert [good] == scout.agent.exporters
+        assert 1 == status(scout, "bad").errors
+
+
+def test_hook_register_exporters_with_one_name_twice_keeps_the_first():
+    exporters = {name: SimpleNamespace(name="same", export=lambda report: None) for name in ("apple", "zebra")}
+    modules = [plugin(name, register_exporters=lambda config, one=one: [one]) for name, one in exporters.items()]
+
+    with recorded(modules) as scout:
+        assert [exporters["apple"]] == scout.agent.exporters
+        assert "there is an exporter 'same' already" in status(scout, "zebra").last_error
+
+
+def test_hook_register_commands(monkeypatch, tmp_path):
+    calls = []
+
+    def make(name):
+        def register_commands(cli):
+            calls.append((name, type(cli)))
+
+            @cli.command(f"{name}-command")
+            def command():
+                """Say something."""
+                click.echo(f"this is {name}")
+
+        return register_commands
+
+    modules, names = crowd("register_commands", make)
+    for module in modules:
+        monkeypatch.setitem(__import__("sys").modules, module.__name__, module)
+    monkeypatch.setenv("SCOUT_PLUGINS", ",".join(module.__name__ for module in modules))
+    monkeypatch.chdir(tmp_path)
+
+    built = cli.build()
+    done = CliRunner().invoke(built, ["zebra-command"])
+
+    assert [(name, cli.Commands) for name in names] == calls
+    assert (0, "this is zebra\n") == (done.exit_code, done.output)
+    assert {"run", "config", "plugins", *(f"{name}-command" for name in names)} <= set(built.commands)
+
+
+def test_hook_register_commands_that_raises_is_told(monkeypatch, tmp_path, capsys):
+    modules, _ = crowd("register_commands", lambda name: lambda cli: None)
+    for module in modules:
+        monkeypatch.setitem(__import__("sys").modules, module.__name__, module)
+    monkeypatch.setenv("SCOUT_PLUGINS", ",".join(module.__name__ for module in modules))
+    monkeypatch.chdir(tmp_path)
+
+    cli.build()
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        "scout-core: plugin 'mango' could not add its commands: ValueError: register_commands of the plugin that fails at "
+    )
+
+
+def test_hook_instrument(monkeypatch):
+    library = ModuleType("some_library")
+    exec("def work(name): return name", library.__dict__)
+    original = library.work
+    monkeypatch.setitem(__import__("sys").modules, "some_library", library)
+    calls = []
+
+    def make(name):
+        def instrument(wrap):
+            calls.append((name, wrap.plugin))
+            wrap("some_library:work", lambda argument: span(f"Work/{name}", argument=argument))
+
+        return instrument
+
+    modules, names = crowd("instrument", make)
+    with recorded(modules) as scout:
+        assert [(name, name) for name in names] == calls
+        with transaction("Job/mail.send"):
+            assert 7 == library.work(7)
+        # The first to wrap is the innermost.
+        assert [f"Work/{name}" for name in names] == [one.operation for one in scout.spans]
+        assert [{"argument": 7}] * 4 == [one.tags for one in scout.spans]
+        failed = status(scout, "mango")
+        assert "failed" == failed.state
+        assert "instrument raised ValueError: instrument of the plugin that fails" in failed.reason
+
+    assert library.work is original
+
+
+def test_hook_instrument_that_raises_midway_wraps_nothing(monkeypatch):
+    library = ModuleType("some_library")
+    exec("def work(): pass", library.__dict__)
+    original = library.work
+    monkeypatch.setitem(__import__("sys").modules, "some_library", library)
+
+    def instrument(wrap):
+        wrap("some_library:work", lambda: span("Work/half"))
+        wrap("no target", lambda: None)
+
+    with recorded([plugin("half", instrument=instrument)]) as scout:
+        assert library.work is original
+        assert "'no target' is no target" in status(scout, "half").reason
+
+
+def test_hook_on_start():
+    calls = []
+    modules, names = crowd("on_start", lambda name: lambda agent: calls.append((name, agent)))
+
+    with recorded(modules) as scout:
+        assert [(name, scout.agent) for name in names] == calls
+        assert isinstance(calls[0][1], Agent)
+        assert_only_it_failed(scout, "on_start")
+
+
+def test_hook_on_stop():
+    calls = []
+    modules, names = crowd(
+        "on_stop", lambda name: lambda agent: calls.append((name, agent, agent.counters().dropped, agent.is_running))
+    )
+
+    with recorded(modules) as scout:
+        with transaction("Job/mail.send"):
+            pass
+        assert [] == calls
+
+    assert [(name, scout.agent, {"no exporter": 1}, False) for name in names] == calls
+    assert_only_it_failed(scout, "on_stop")
+
+
+def test_hook_on_request_start():
+    calls = []
+
+    def make(name):
+        def on_request_start(transaction, config):
+            calls.append((name, transaction.operation, transaction.stop_ns, config))
+            transaction.tag(name, True)
+
+        return on_request_start
+
+    modules, names = crowd("on_request_start", make)
+    with recorded(modules) as scout:
+        with transaction("Controller/home"), transaction("Job/inline"), span("SQL/Query"):
+            pass
+        assert [(name, "Controller/home", 0, scout.agent.config) for name in names] == calls
+        assert dict.fromkeys(names, True) == scout.transaction.tags
+        assert_only_it_failed(scout, "on_request_start")
+
+
+def test_hook_on_request_start_can_ignore():
+    with recorded([plugin("picky", on_request_start=lambda transaction: transaction.ignore("picky"))]) as scout:
+        with transaction("Controller/home"), span("SQL/Query"):
+            pass
+        assert [("Controller/home", "picky")] == scout.ignored
+
+
+def test_hook_on_span():
+    calls = []
+    modules, names = crowd("on_span", lambda name: lambda span: calls.append((name, span)))
+
+    with recorded(modules, max_spans=1) as scout:
+        with transaction("Controller/home"), span("Cart/Checkout") as outer, span("SQL/Query") as inner:
+            pass
+        with span("Outside/Transaction"):
+            pass
+        # Also the one for which there was no room; not the transaction.
+        assert [(name, one) for one in (inner, outer) for name in names] == calls
+        assert all(one.stop_ns > one.start_ns for _, one in calls)
+        assert_only_it_failed(scout, "on_span")
+
+
+def test_hook_on_error():
+    calls = []
+    modules, names = crowd("on_error", lambda name: lambda transaction, error: calls.append((name, transaction, error)))
+
+    with recorded(modules) as scout:
+        with pytest.raises(ValueError, match="plan"), transaction("Controller/home") as home:
+            raise ValueError("no such plan")
+        with transaction("Controller/fine", error=True):
+            pass
+        with pytest.raises(ValueError, match="plan"), transaction("Controller/ignored") as ignored:
+            ignored.ignore()
+            raise ValueError("no such plan")
+        assert [] == calls
+        scout.agent.recorder.work()
+        assert [(name, home) for name in names] == [call[:2] for call in calls]
+        error = calls[0][2]
+        assert ("ValueError", "no such plan") == (error.exception, error.message)
+        assert (__file__, "test_hook_on_error") == (error.frames[0][0], error.frames[0][2])
+        assert_only_it_failed(scout, "on_error")
+
+
+def test_hook_on_request_end():
+    calls = []
+    modules, names = crowd("on_request_end", lambda name: lambda transaction: calls.append((name, transaction)))
+
+    with recorded(modules) as scout:
+        with transaction("Controller/home") as home:
+            home.rename("Controller/shop.home")
+        with transaction("Controller/health") as health:
+            health.ignore()
+        assert [] == calls
+        scout.agent.recorder.work()
+        assert [(name, home) for name in names] == calls
+        assert "Controller/shop.home" == calls[0][1].operation
+        assert_only_it_failed(scout, "on_request_end")
+
+
+def test_hook_on_ignore():
+    calls = []
+    modules, names = crowd(
+        "on_ignore", lambda name: lambda transaction, reason: calls.append((name, transaction, reason))
+    )
+
+    with recorded(modules) as scout:
+        with transaction("Controller/home"):
+            pass
+        with transaction("Controller/health") as health:
+            health.ignore("too many")
+        scout.agent.recorder.work()
+        assert [(name, health, "too many") for name in names] == calls
+        assert_only_it_failed(scout, "on_ignore")
+
+
+def test_hook_on_keep():
+    calls = []
+    modules, names = crowd("on_keep", lambda name: lambda transaction, score: calls.append((name, transaction, score)))
+    modules.append(plugin("policy", score_transaction=lambda transaction: transaction.tags["points"]))
+
+    with recorded(modules, traces_per_period=1, plugins_disable="speed,age,percent,percentile,collector") as scout:
+        made = []
+        for points in (1.0, 4.0, 2.0):
+            with transaction(f"Controller/{points}", points=points) as one:
+                made.append(one)
+        scout.agent.recorder.work()
+        assert [] == calls  # who is kept is known when the period is over
+        report = scout.report()
+        assert [(name, made[1], 4.0) for name in names] == calls
+        assert ["Controller/4.0"] == [trace.name for trace in report.traces]
+        assert_only_it_failed(scout, "on_keep")
+
+
+def test_hook_on_report():
+    calls = []
+    modules, names = crowd("on_report", lambda name: lambda report: calls.append((name, report)))
+
+    with recorded(modules) as scout:
+        with transaction("Controller/home"):
+            pass
+        report = scout.report()
+        assert [(name, report) for name in names] == calls
+        assert ["Controller/home"] == [metrics.name for metrics in report.transactions]
+        assert_only_it_failed(scout, "on_report")
+
+
+def test_hook_ignore_transaction():
+    calls = []
+
+    def make(name):
+        def ignore_transaction(transaction, config):
+            calls.append((name, transaction.operation, config))
+            return {"zebra": transaction.operation == "Controller/striped", "apple": 1, "first": "yes"}.get(name)
+
+        return ignore_transaction
+
+    modules, names = crowd("ignore_transaction", make)
+    with recorded(modules) as scout:
+        with transaction("Controller/plain"):
+            pass
+        with transaction("Controller/named.later") as later:
+            later.rename("Controller/striped")
+        assert ["Controller/plain"] == scout.operations  # only True drops
+        assert [("Controller/striped", "by plugin zebra")] == scout.ignored
+        config = scout.agent.config
+        plain = [(name, "Controller/plain", config) for name in names]
+        assert [*plain, *((name, "Controller/striped", config) for name in names[:-1])] == calls
+        assert_only_it_failed(scout, "ignore_transaction")
+
+
+def test_hook_score_transaction():
+    calls = []
+
+    def make(name):
+        def score_transaction(transaction, stats, config):
+            calls.append((name, transaction.operation, stats.count, config))
+            return {"zebra": 2, "apple": 0.5, "first": None, "last": -1.0}[name]
+
+        return score_transaction
+
+    modules, names = crowd("score_transaction", make)
+    with recorded(modules, plugins_disable="speed,age,percent,percentile,collector", policies={"zebra": 1.5}) as scout:
+        with transaction("Controller/home"):
+            pass
+        (trace,) = scout.traces()
+        assert [(name, "Controller/home", 1, scout.agent.config) for name in names] == calls
+        assert (2.5, {"apple": 0.5, "zebra": 3.0, "last": -1.0}) == (trace.score, trace.policies)
+        assert_only_it_failed(scout, "score_transaction")
+
+
+class Float(float):
+    """As numpy's are: a subclass, whose methods are somebody else's."""
+
+    def __float__(self):
+        raise RuntimeError
+
+    __mul__ = __rmul__ = __add__ = __radd__ = __float__
+
+
+@pytest.mark.parametrize(
+    "points",
+    ["5", float("nan"), float("inf"), float("-inf"), object(), [1.0], 10**400, Float(2.0), 1j],
+    ids=["text", "nan", "inf", "-inf", "object", "list", "huge", "subclass", "complex"],
+)
+def test_hook_score_transaction_that_gives_nonsense_gives_no_points(points):
+    modules = [
+        plugin("nonsense", score_transaction=lambda: points),
+        plugin("sound", score_transaction=lambda: 2.0),
+    ]
+    with recorded(modules, plugins_disable="speed,age,percent,percentile,collector") as scout:
+        for _ in range(12):
+            with transaction("Controller/home"):
+                pass
+        (trace,) = scout.traces()
+        assert (2.0, {"sound": 2.0}) == (trace.score, trace.policies)
+        nonsense = status(scout, "nonsense")
+        assert (10, "quarantined") == (nonsense.errors, nonsense.state)
+        assert "ValueError: a score is a finite number or None, not " in nonsense.last_error
+        assert (12, 12) == (status(scout, "sound").calls, len(scout.transactions))
+
+
+def test_hook_score_transaction_that_is_slow_is_switched_off_and_the_others_stay():
+    released = Event()
+    modules = [
+        plugin("slow", score_transaction=lambda: released.wait(0.002) or 1.0),
+        plugin("sound", score_transaction=lambda: 2.0),
+    ]
+    with recorded(
+        modules, plugins_disable="speed,age,percent,percentile,collector", slow_hook_seconds=0.001
+    ) as scout:
+        for number in range(8):
+            with transaction(f"Controller/{number}"):
+                pass
+        traces = scout.traces()
+        slow = status(scout, "slow")
+
+    assert 5 == slow.calls
+    assert "quarantined" == slow.state
+    assert "score_transaction is switched off: " in slow.reason
+    assert "slow_hook_seconds allows 1.0 ms" in slow.reason
+    policies = {trace.name: trace.policies for trace in traces}
+    assert {f"Controller/{n}": {"slow": 1.0, "sound": 2.0} if n < 5 else {"sound": 2.0} for n in range(8)} == policies
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_an_implementation_takes_any_of_the_arguments_in_any_order(hook):
+    given = list(inspect.signature(getattr(hookspecs, hook)).parameters)
+    values = {name: object() for name in given}
+
+    for size in range(len(given) + 1):
+        for wanted in itertools.permutations(given, size):
+            namespace = {}
+            exec(f"def implementation({', '.join(wanted)}): return ({''.join(f'{name}, ' for name in wanted)})", namespace)
+            hooks = Hooks(reraise=True)
+            hooks.register(plugin("any", **{hook: namespace["implementation"]}), "any")
+            (guard,) = hooks.frozen(hook)
+            assert tuple(values[name] for name in wanted) == guard.run(*values.values())
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_an_argument_that_the_hook_does_not_have_is_refused(hook):
+    has = ", ".join(inspect.signature(getattr(hookspecs, hook)).parameters) or "none"
+
+    with pytest.raises(PluginError) as caught:
+        Hooks().register(plugin("wrong", **{hook: lambda nonsense: None}), "wrong")
+
+    assert f"the hook {hook} has no argument nonsense; it has {has}" == str(caught.value)
+
+
+def test_an_argument_that_is_misspelt_is_refused_with_the_nearest():
+    with pytest.raises(PluginError) as caught:
+        Hooks().register(plugin("wrong", score_transaction=lambda transactio, stats: None), "wrong")
+
+    assert "the hook score_transaction has no argument transactio; did you mean transaction?" == str(caught.value)
+
+
+def test_an_argument_with_a_default_is_the_function_s_own():
+    hooks = Hooks(reraise=True)
+    hooks.register(plugin("own", on_span=lambda span, cache={}, *rest, **more: (span, cache, rest, more)), "own")  # noqa: B006
+
+    assert [(1, {}, (), {})] == [guard.run(1) for guard in hooks.frozen("on_span")]
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("score_transactions", "there is no hook score_transactions; did you mean score_transaction?"),
+        ("on_requst_end", "there is no hook on_requst_end; did you mean on_request_end?"),
+        ("zzz", "there is no hook zzz"),
+    ],
+)
+def test_a_hook_that_does_not_exist_is_refused_with_the_nearest(written, expected):
+    with pytest.raises(PluginError) as caught:
+        Hooks().register(plugin("wrong", **{written: lambda: None}), "wrong")
+
+    assert expected == str(caught.value)
+
+
+@pytest.mark.parametrize("options", [{"wrapper": True}, {"hookwrapper": True}])
+def test_a_function_that_wraps_the_others_is_refused(options):
+    def on_span(span):
+        yield
+
+    with pytest.raises(PluginError, match="on_span wraps the implementations of others"):
+        Hooks().register(plugin("wrong", on_span=hookimpl(**options)(on_span)), "wrong")
+
+
+@pytest.mark.parametrize("thing", [ModuleType("empty"), object(), 5, None, SimpleNamespace(on_span=lambda span: None)])
+def test_what_implements_nothing_is_refused(thing):
+    with pytest.raises(PluginError, match="it has no function marked with @hookimpl"):
+        Hooks().register(thing, "empty")
+
+
+def test_a_plugin_that_is_refused_leaves_nothing_behind():
+    hooks = Hooks()
+    half = plugin("half", on_keep=lambda transaction: None, on_span=lambda nonsense: None)
+    with pytest.raises(PluginError):
+        hooks.register(half, "half")
+
+    assert [] == [hook for hook in HOOKS if hooks.frozen(hook)]
+    assert ("on_span",) == hooks.register(plugin("half", on_span=lambda span: None), "half")
+
+
+def test_one_name_cannot_be_taken_twice():
+    hooks = Hooks()
+    hooks.register(plugin("same", on_span=lambda span: 1), "same")
+    with pytest.raises(PluginError, match="there is a plugin same already"):
+        hooks.register(plugin("same", on_span=lambda span: 2), "same")
+
+    assert [1] == [guard.run(None) for guard in hooks.frozen("on_span")]
+
+
+def test_one_module_under_two_names_stays_under_the_first():
+    hooks = Hooks()
+    module = plugin("same", on_span=lambda span: 1)
+    hooks.register(module, "first")
+    with pytest.raises(PluginError, match="it is loaded as the plugin first already"):
+        hooks.register(module, "second")
+
+    assert [("first", 1)] == [(guard.plugin, guard.run(None)) for guard in hooks.frozen("on_span")]
+
+
+def test_methods_class_methods_and_static_methods_are_implementations():
+    class Policy:
+        @hookimpl
+        def score_transaction(self, transaction):
+            return ("method", self, transaction)
+
+        @hookimpl(specname="on_keep")
+        def anything(self, score):
+            return score
+
+        @staticmethod
+        @hookimpl
+        def on_span(span):
+            return ("static", span)
+
+        @classmethod
+        @hookimpl
+        def on_report(cls, report):
+            return ("class", cls, report)
+
+        @property
+        def broken(self):
+            raise AttributeError("nobody reads this")
+
+    hooks, policy = Hooks(), Policy()
+
+    assert ("on_keep", "on_report", "on_span", "score_transaction") == hooks.register(policy, "policy")
+    assert [("method", policy, 1)] == [guard.run(1, 2, 3) for guard in hooks.frozen("score_transaction")]
+    assert [2] == [guard.run(1, 2) for guard in hooks.frozen("on_keep")]
+    assert [("static", 1)] == [guard.run(1) for guard in hooks.frozen("on_span")]
+    assert [("class", Policy, 1)] == [guard.run(1) for guard in hooks.frozen("on_report")]
+
+
+def test_nothing_else_that_a_module_holds_is_asked_anything():
+    class Proxy:
+        def __getattr__(self, name):
+            raise RuntimeError("working outside of request context")
+
+    module = plugin("shop.policies", on_span=lambda span: None)
+    module.request = Proxy()
+
+    assert ("on_span",) == Hooks().register(module, "shop.policies")
+
+
+def test_two_functions_for_one_hook_are_both_called():
+    module = plugin(
+        "double",
+        one=hookimpl(specname="score_transaction")(lambda: 1),
+        two=hookimpl(specname="score_transaction")(lambda: 2),
+    )
+    hooks = Hooks()
+    hooks.register(module, "double")
+
+    assert {1, 2} == {guard.run(None, None, None) for guard in hooks.frozen("score_transaction")}
+
+
+def test_the_guard_of_a_function_stays_the_same():
+    hooks = Hooks()
+    hooks.register(plugin("fails", on_span=lambda span: 1 / 0), "fails")
+    (guard,) = hooks.frozen("on_span")
+    guard.run(None)
+
+    assert 1 == hooks.frozen("on_span")[0].errors
+
+
+def test_a_plugin_that_went_is_not_called_when_another_takes_its_name():
+    hooks = Hooks()
+    hooks.register(plugin("same", on_span=lambda span: "old"), "same")
+    assert ["old"] == [guard.run(None) for guard in hooks.frozen("on_span")]
+    hooks.unregister("same")
+    assert () == hooks.frozen("on_span")
+    hooks.unregister("same")
+    hooks.register(plugin("same", on_span=lambda span: "new"), "same")
+
+    assert ["new"] == [guard.run(None) for guard in hooks.frozen("on_span")]
+
+
+def test_a_plugin_that_comes_while_the_agent_runs_is_called_from_then_on(scout):
+    calls = []
+    with transaction("Controller/before"), span("SQL/Query"):
+        pass
+    scout.agent.plugins.add_object(
+        SimpleNamespace(
+            on_request_start=hookimpl(lambda transaction: calls.append(transaction)),
+            on_span=hookimpl(lambda span: calls.append(span)),
+        ),
+        "newcomer",
+    )
+    scout.agent.freeze()
+    with transaction("Controller/after") as after, span("SQL/Query") as query:
+        pass
+
+    assert [after, query] == calls
+
+
+def test_only_functions_on_our_own_thread_have_a_budget_and_may_exit():
+    hooks = Hooks(budget=0.5)
+    hooks.register(plugin("all", **{hook: (lambda: None) for hook in HOOKS}), "all")
+    guards = {hook: hooks.frozen(hook)[0] for hook in HOOKS}
+
+    own = {hook for hook, guard in guards.items() if guard.budget == 0.5}
+    assert set(AT_RUN_TIME) - ON_APP_THREAD == own
+    assert own == {hook for hook, guard in guards.items() if guard.stops != Exception}
+
+
+def test_sys_exit_in_a_policy_costs_only_its_own_points():
+    def leave():
+        raise SystemExit(3)
+
+    modules = [plugin("leaves", score_transaction=leave), plugin("sound", score_transaction=lambda: 2.0)]
+    with recorded(modules, plugins_disable="speed,age,percent,percentile,collector") as scout:
+        with transaction("Controller/home"):
+            pass
+        assert [{"sound": 2.0}] == [trace.policies for trace in scout.traces()]
+        assert "SystemExit: 3" in status(scout, "leaves").last_error
+
+
+def test_public_names_are_what_hooks_speak_of():
+    assert (Span, Transaction) == (span, transaction)
+    assert issubclass(RejectedReport, Exception)

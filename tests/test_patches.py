@@ -1,0 +1,452 @@
+"""Replacing an attribute and putting the very object back."""
+
+from __future__ import annotations
+
+import abc
+import functools
+import inspect
+import random
+from types import ModuleType
+
+import pytest
+
+from scout_core.boundary.patches import Patch
+from scout_core.errors import LeftAlone, TargetError
+
+SOURCE = '''
+import abc, collections, functools, math
+
+def function(a, b=2):
+    """Its text."""
+    return ("function", a, b)
+
+async def coroutine(a):
+    return ("coroutine", a)
+
+def generator():
+    yield 1
+
+async def async_generator():
+    yield 1
+
+@functools.lru_cache
+def cached(a):
+    return a
+
+@functools.wraps(generator)
+def decorated_generator():
+    return generator()
+
+class Callable:
+    def __call__(self, *args):
+        return ("callable", args)
+
+instance = Callable()
+partial = functools.partial(function, 1)
+number = 5
+absolute = math.fabs
+
+class Base:
+    __slots__ = ("value",)
+
+    def method(self, a):
+        return ("method", type(self).__name__, a)
+
+    def inherited(self):
+        return ("inherited", type(self).__name__)
+
+    @classmethod
+    def make(cls, a):
+        return ("make", cls.__name__, a)
+
+    @staticmethod
+    def static(a):
+        return ("static", a)
+
+    @property
+    def attribute(self):
+        return 1
+
+    def generate(self):
+        yield 1
+
+    part = functools.partialmethod(method, 9)
+    builtin = len
+    held = functools.partial(function, 1)
+    called = Callable()
+
+    def __call__(self, a):
+        return ("call", a)
+
+class Derived(Base):
+    def method(self, a):
+        return ("derived", super().method(a))
+
+class Abstract(abc.ABC):
+    @abc.abstractmethod
+    def method(self):
+        return "abstract"
+
+class Concrete(Abstract):
+    def method(self):
+        return ("concrete", super().method())
+
+class Outer:
+    class Inner:
+        def method(self):
+            return "inner"
+
+class Table(collections.OrderedDict):
+    pass
+
+class Sealed(type):
+    def __setattr__(cls, name, value):
+        raise AttributeError("sealed")
+
+class Closed(metaclass=Sealed):
+    def method(self):
+        return "closed"
+'''
+
+
+@pytest.fixture
+def library():
+    module = ModuleType("library")
+    exec(SOURCE, module.__dict__)
+    return module
+
+
+def marking(function, has_self):
+    """A wrapper that says that it was there, and whether it thinks that it has an instance."""
+
+    @functools.wraps(function)
+    def marked(*args, **kwargs):
+        return ("marked", has_self, function(*args, **kwargs))
+
+    return marked
+
+
+def applied(library, path, wrap=marking):
+    patch = Patch(f"library:{path}", wrap)
+    patch.apply(library)
+    return patch
+
+
+CALLS = {
+    "function": (lambda lib: lib.function(1, b=3), False),
+    "absolute": (lambda lib: lib.absolute(-1), False),
+    "Base.method": (lambda lib: lib.Base().method(1), True),
+    "Derived.method": (lambda lib: lib.Derived().method(1), True),
+    "Derived.inherited": (lambda lib: lib.Derived().inherited(), True),
+    "Base.make": (lambda lib: (lib.Base.make(1), lib.Derived.make(1), lib.Base().make(1)), True),
+    "Derived.make": (lambda lib: lib.Derived.make(1), True),
+    "Base.static": (lambda lib: (lib.Base.static(1), lib.Derived().static(1)), False),
+    "Derived.static": (lambda lib: lib.Derived.static(1), False),
+    "Base.__call__": (lambda lib: lib.Base()(1), True),
+    "Abstract.method": (lambda lib: lib.Concrete().method(), True),
+    "Outer.Inner.method": (lambda lib: lib.Outer.Inner().method(), True),
+    "Table.get": (lambda lib: lib.Table(a=1).get("a"), True),
+    "Table.__len__": (lambda lib: (len(lib.Table(a=1)),), True),
+}
+
+
+def plain(result):
+    """The result without the marks, and how many there were with which word."""
+    if isinstance(result, tuple) and result[:1] == ("marked",):
+        inner, marks = plain(result[2])
+        return inner, [result[1], *marks]
+    if isinstance(result, tuple):
+        parts = [plain(part) for part in result]
+        return tuple(part for part, _ in parts), [mark for _, marks in parts for mark in marks]
+    return result, []
+
+
+def everything(library):
+    """What stands in the dictionaries of a module and its classes, by identity."""
+    found = {}
+    for name, member in vars(library).items():
+        found[name] = id(member)
+        if isinstance(member, type) and member.__module__ == "library":
+            found |= {f"{name}.{key}": id(value) for key, value in vars(member).items()}
+    return found
+
+
+@pytest.mark.parametrize("path", [path for path in CALLS if path != "Table.__len__"])
+def test_a_call_goes_through_the_wrapper_and_gives_the_same(library, path):
+    call, has_self = CALLS[path]
+    expected = call(library)
+    before = everything(library)
+
+    patch = applied(library, path)
+    result, marks = plain(call(library))
+
+    assert expected == result
+    assert {has_self} == set(marks)
+    assert ("wrapped", "") == (patch.state, patch.reason)
+    assert patch.undo()
+    assert "undone" == patch.state
+    assert expected == call(library)
+    assert before == everything(library)
+
+
+def test_a_special_method_of_a_subclass_of_a_builtin_can_be_wrapped(library):
+    before = everything(library)
+    calls = []
+
+    def noting(function, has_self):
+        def noted(*args):
+            calls.append(args)
+            return function(*args)
+
+        return noted
+
+    patch = applied(library, "Table.__len__", noting)
+
+    assert 1 == len(library.Table(a=1))
+    assert 1 == len(calls)
+    assert patch.undo()
+    assert before == everything(library)
+
+
+@pytest.mark.parametrize("path", ["Derived.inherited", "Derived.make", "Derived.static"])
+def test_what_is_inherited_is_wrapped_for_the_named_class_only(library, path):
+    name = path.partition(".")[2]
+    applied(library, path)
+
+    assert name in vars(library.Derived)
+    assert [] == plain(getattr(library.Base(), name)(*([1] if name != "inherited" else [])))[1]
+
+
+def test_a_subclass_sees_the_wrapper_of_its_base(library):
+    applied(library, "Base.inherited")
+
+    assert ("marked", True, ("inherited", "Derived")) == library.Derived().inherited()
+
+
+@pytest.mark.parametrize(
+    "path", ["function", "Base.method", "Base.make", "Base.static", "Derived.inherited", "Base.__call__"]
+)
+def test_a_wrapped_function_looks_as_it_did(library, path):
+    def look():
+        owner = functools.reduce(getattr, path.split(".")[:-1], library)
+        member = getattr(owner, path.split(".")[-1])
+        return (str(inspect.signature(member)), member.__name__, member.__qualname__, member.__doc__, member.__module__)
+
+    before = look()
+    applied(library, path)
+
+    assert before == look()
+
+
+def test_an_abstract_method_stays_abstract(library):
+    applied(library, "Abstract.method")
+
+    with pytest.raises(TypeError, match="abstract"):
+        library.Abstract()
+    assert library.Abstract.method.__isabstractmethod__
+    assert frozenset({"method"}) == library.Abstract.__abstractmethods__
+    assert ("concrete", ("marked", True, "abstract")) == library.Concrete().method()
+    assert isinstance(library.Concrete(), abc.ABC)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("missing", "library has no missing"),
+        ("Base.missing", "library.Base has no missing"),
+        ("Missing.method", "library has no Missing"),
+        ("Outer.Missing.method", "library.Outer has no Missing"),
+        ("number", "library.number is no function"),
+        ("Base", "library.Base is no function"),
+        ("Outer.Inner", "library.Outer.Inner is no function"),
+        ("Base.attribute", "library.Base.attribute is no function"),
+        ("Base.part", "library.Base.part is no function"),
+        ("Base.value", "library.Base.value is no function"),
+        ("instance", "library.instance is an object of library.Callable: a function could not stand in for it"),
+        ("partial", "library.partial is an object of functools.partial: a function could not stand in for it"),
+        ("Base.held", "library.Base.held is an object of functools.partial: a function could not stand in for it"),
+        ("Base.called", "library.Base.called is an object of library.Callable: a function could not stand in for it"),
+        ("cached", "library.cached is an object of functools._lru_cache_wrapper: a function could not stand in for it"),
+        ("Base.builtin", "library.Base.builtin is no method: its instance is not handed to it"),
+        ("Base.__init__", "library.Base has no __init__"),
+        ("Base.__new__", "library.Base has no __new__"),
+        ("instance.method", "library.instance is no class"),
+        ("number.real.method", "library.number is no class"),
+        ("Closed.method", "library.Closed.method cannot be replaced: sealed"),
+    ],
+)
+def test_what_cannot_be_wrapped_is_refused_with_the_reason_and_untouched(library, path, reason):
+    library.Callable.__module__ = "library"
+    before = everything(library)
+
+    with pytest.raises(TargetError) as caught:
+        applied(library, path)
+
+    assert reason == str(caught.value)
+    assert before == everything(library)
+
+
+@pytest.mark.parametrize("path", ["generator", "async_generator", "decorated_generator", "Base.generate"])
+def test_generator_functions_are_left_alone_with_the_reason(library, path):
+    before = everything(library)
+
+    patch = applied(library, path)
+
+    assert ("left alone", "it is a generator function, whose end nobody could tell") == (patch.state, patch.reason)
+    assert before == everything(library)
+    assert patch.undo()
+    assert "left alone" == patch.state
+
+
+def test_what_the_wrapper_will_not_wrap_is_left_alone_with_its_reason(library):
+    def refuse(function, has_self):
+        raise LeftAlone("not this one")
+
+    patch = applied(library, "function", refuse)
+
+    assert ("left alone", "not this one") == (patch.state, patch.reason)
+
+
+def test_a_type_written_in_c_is_refused_with_the_reason():
+    import datetime
+
+    with pytest.raises(TargetError, match=r"datetime.datetime.isoformat cannot be replaced: .*immutable"):
+        Patch("datetime:datetime.isoformat", marking).apply(datetime)
+
+
+def test_a_bound_method_of_a_module_is_a_function_of_it(monkeypatch):
+    module = ModuleType("library")
+    module.choose = random.Random(1).choice
+    patch = applied(module, "choose")
+
+    assert ("marked", False, 7) == module.choose([7])
+    assert patch.undo()
+
+
+def test_an_attribute_that_a_module_makes_up_is_not_asked_for(library):
+    asked = []
+
+    def make_up(name):
+        asked.append(name)
+        return library.Base
+
+    library.__getattr__ = make_up
+    for path in ("lazy", "Lazy.method"):
+        with pytest.raises(TargetError, match="library has no "):
+            applied(library, path)
+
+    assert [] == asked
+
+
+class Wrapped:
+    """A wrapper of somebody else's, such as wrapt makes: it looks like the function, and wants to know its instance."""
+
+    def __init__(self, function, kind=type(lambda: None)):
+        self.__wrapped__ = function
+        self._kind = kind
+
+    @property
+    def __class__(self):
+        return self._kind
+
+    def __getattr__(self, name):
+        return getattr(self.__wrapped__, name)
+
+    def __get__(self, instance, owner):
+        return lambda *args, **kwargs: ("theirs", instance, self.__wrapped__(instance, *args, **kwargs))
+
+    def __call__(self, *args, **kwargs):
+        raise AssertionError("called without its instance")
+
+
+def test_the_wrapper_of_somebody_else_gets_its_instance(library):
+    theirs = Wrapped(library.Base.method)
+    library.Base.method = theirs
+    base = library.Base()
+    expected = base.method(1)
+    patch = applied(library, "Base.method")
+
+    assert ("marked", True, expected) == base.method(1)
+    assert ("theirs", base, ("method", "Base", 1)) == expected
+    assert patch.undo()
+    assert vars(library.Base)["method"] is theirs
+
+
+def test_the_wrapper_of_somebody_else_around_a_class_method_is_refused(library):
+    library.Base.make = theirs = Wrapped(vars(library.Base)["make"], classmethod)
+
+    with pytest.raises(TargetError, match=r"library.Base.make is no function"):
+        applied(library, "Base.make")
+    assert vars(library.Base)["make"] is theirs
+
+
+def test_what_somebody_put_over_ours_stays_and_ours_stays_in_it(library):
+    patch = applied(library, "function")
+    ours = library.function
+    library.function = theirs = lambda *args: ("theirs", ours(*args))
+
+    assert not patch.undo()
+    assert library.function is theirs
+    assert ("theirs", ("marked", False, ("function", 1, 2))) == library.function(1)
+    assert "undone" == patch.state
+    assert patch.undo()  # there is nothing left to do
+
+
+def test_what_somebody_took_away_stays_away(library):
+    patch = applied(library, "Derived.inherited")
+    del library.Derived.inherited
+
+    assert not patch.undo()
+    assert "inherited" not in vars(library.Derived)
+
+
+def test_two_patches_of_one_target_are_undone_from_the_outside_in(library):
+    before = everything(library)
+    inner = applied(library, "Base.method")
+    outer = applied(library, "Base.method")
+
+    assert ("marked", True, ("marked", True, ("method", "Base", 1))) == library.Base().method(1)
+    assert outer.undo()
+    assert ("marked", True, ("method", "Base", 1)) == library.Base().method(1)
+    assert inner.undo()
+    assert before == everything(library)
+
+
+def test_applying_it_again_changes_nothing(library):
+    patch = applied(library, "Base.method")
+    patch.apply(library)
+
+    assert ("marked", True, ("method", "Base", 1)) == library.Base().method(1)
+
+
+def test_after_a_reload_it_is_applied_to_what_is_new_and_undone_in_both(library):
+    patches = [applied(library, path) for path in ("function", "Base.method", "absolute")]
+    old = library.Base
+    exec(SOURCE.replace("absolute =", "another ="), library.__dict__)
+    before = everything(library)
+    for patch in patches:
+        patch.apply(library)
+
+    assert ("marked", False, ("function", 1, 2)) == library.function(1)
+    assert ("marked", True, ("method", "Base", 1)) == library.Base().method(1)
+    assert ("marked", True, ("method", "Base", 1)) == old().method(1)
+    assert ("marked", False, 1.0) == library.absolute(-1)  # it was not made anew, and is wrapped once
+    for patch in patches:
+        patch.undo()
+    assert ("method", "Base", 1) == old().method(1)
+    assert {**before, "absolute": id(library.absolute)} == everything(library)
+    assert 1.0 == library.absolute(-1)
+
+
+def test_one_that_waits_is_undone_without_a_trace(library):
+    patch = Patch("library:function", marking)
+
+    assert ("library", "function", "waiting") == (patch.module, patch.attribute, patch.state)
+    assert patch.undo()
+    assert "undone" == patch.state
+
+
+def test_the_parts_of_a_target():
+    patch = Patch("some.library:Outer.Inner.method", marking)
+
+    assert ("some.library", "method") == (patch.module, patch.attribute)

@@ -1,0 +1,342 @@
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scout_core.errors import RejectedReport
+from scout_core.measuring.histogram import Histogram
+from scout_core.measuring.report import (
+    Counters,
+    ErrorReport,
+    KindMetrics,
+    PluginStatus,
+    Process,
+    Report,
+    SpanRecord,
+    Trace,
+    TransactionMetrics,
+)
+from scout_core.sending.wire import decode, encode
+
+FULL = Report(
+    id="0123456789abcdef-7",
+    process=Process(
+        app="Shop ☕", hostname="web-1", pid=4711, instance="0123456789abcdef", started=1.5e9, agent="0.1.0",
+        python="3.12.1", revision="abc",
+    ),
+    start=1.6e9,
+    end=1.6e9 + 60.5,
+    transactions=(
+        TransactionMetrics(
+            name="Controller/shop.home", count=3, errors=1, total=0.75, durations=Histogram({-80: 1, -75: 2}),
+            queue_time=0.25, queued=2, kinds={"SQL": KindMetrics(count=9, errors=1, total=0.5, exclusive=0.5)},
+        ),
+    ),
+    traces=(
+        Trace(
+            id="fedcba9876543210", name="Controller/shop.home", start=1.6e9, duration=0.5, queue_time=0.25, is_error=True,
+            error=ErrorReport(exception="builtins.KeyError", message="?", frames=(("/srv/app.py", 12, "home"),)),
+            tags={"plan": "gold", "items": 3, "share": 0.5, "is_new": True, "nothing": None}, score=2.5,
+            policies={"speed": 0.5, "team": 2.0},
+            spans=(
+                SpanRecord(id=1, parent=0, operation="SQL/Query", start=0.125, duration=0.25, tags={"statement": "SELECT ?"}),
+                SpanRecord(id=2, parent=1, operation="HTTP/GET", start=0.25, duration=0.125, tags={}, error="KeyError"),
+            ),
+            merged={"SQL/Query": (12, 0.5)},
+        ),
+    ),
+    plugins=(
+        PluginStatus(
+            name="flask", distribution="scout-flask", version="0.1.0", state="active", reason="", target="flask 3.1",
+            hooks=("instrument",), wrapped=("flask:Flask.dispatch_request",), waiting=("redis:Redis",),
+            not_found=("flask:gone: why",), calls=9, errors=1, last_error="KeyError", seconds_per_call=1e-6,
+        ),
+    ),
+    counters={
+        "collector": Counters(
+            finished=10, exported=5, queued=3, dropped={"ignored": 2}, spans=20, spans_merged=12, late_spans=1,
+            names_merged=4, tags_dropped=6,
+        )
+    },
+)  # fmt: skip
+
+WIRE = {
+    "schema": 1, "id": "0123456789abcdef-7",
+    "process": {
+        "app": "Shop ☕", "hostname": "web-1", "pid": 4711, "instance": "0123456789abcdef", "started": 1.5e9,
+        "agent": "0.1.0", "python": "3.12.1", "revision": "abc",
+    },
+    "start": 1.6e9, "end": 1.6e9 + 60.5,
+    "transactions": [{
+        "name": "Controller/shop.home", "count": 3, "errors": 1, "total": 0.75, "durations": [[-80, 1], [-75, 2]],
+        "queue_time": 0.25, "queued": 2, "kinds": {"SQL": {"count": 9, "errors": 1, "total": 0.5, "exclusive": 0.5}},
+    }],
+    "traces": [{
+        "id": "fedcba9876543210", "name": "Controller/shop.home", "start": 1.6e9, "duration": 0.5, "queue_time": 0.25,
+        "is_error": True,
+        "error": {"exception": "builtins.KeyError", "message": "?", "frames": [["/srv/app.py", 12, "home"]]},
+        "tags": {"plan": "gold", "items": 3, "share": 0.5, "is_new": True, "nothing": None}, "score": 2.5,
+        "policies": {"speed": 0.5, "team": 2.0},
+        "spans": [
+            {"id": 1, "parent": 0, "operation": "SQL/Query", "start": 0.125, "duration": 0.25,
+             "tags": {"statement": "SELECT ?"}, "error": None},
+            {"id": 2, "parent": 1, "operation": "HTTP/GET", "start": 0.25, "duration": 0.125, "tags": {},
+             "error": "KeyError"},
+        ],
+        "merged": {"SQL/Query": [12, 0.5]},
+    }],
+    "plugins": [{
+        "name": "flask", "distribution": "scout-flask", "version": "0.1.0", "state": "active", "reason": "",
+        "target": "flask 3.1", "hooks": ["instrument"], "wrapped": ["flask:Flask.dispatch_request"],
+        "waiting": ["redis:Redis"], "not_found": ["flask:gone: why"], "calls": 9, "errors": 1, "last_error": "KeyError",
+        "seconds_per_call": 1e-6,
+    }],
+    "counters": {"collector": {
+        "finished": 10, "exported": 5, "queued": 3, "dropped": {"ignored": 2}, "spans": 20, "spans_merged": 12,
+        "late_spans": 1, "names_merged": 4, "tags_dropped": 6,
+    }},
+}  # fmt: skip
+
+MAY_BE_MISSING = {
+    "transactions.queue_time", "transactions.queued", "traces.merged", "traces.spans.error", "counters.collector.spans",
+    "counters.collector.spans_merged", "counters.collector.late_spans", "counters.collector.names_merged",
+    "counters.collector.tags_dropped",
+}  # fmt: skip
+NAMES = ("transactions.kinds", "traces.tags", "traces.spans.tags", "traces.policies", "traces.merged", "counters", "counters.collector.dropped")
+"""Mappings whose keys are data, not fields."""
+
+
+def places(facts: Any, path: tuple = ()) -> list[tuple]:
+    """The path to each value of the JSON, from the outermost."""
+    inner = facts.items() if isinstance(facts, dict) else enumerate(facts) if isinstance(facts, list) else ()
+    return [path] * bool(path) + [place for key, value in inner for place in places(value, (*path, key))]
+
+
+def changed(path: tuple, value: Any) -> bytes:
+    """The full report with another value at that place."""
+    facts = copy.deepcopy(WIRE)
+    inner: Any = facts
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return json.dumps(facts).encode()
+
+
+def value_at(path: tuple) -> Any:
+    value: Any = WIRE
+    for key in path:
+        value = value[key]
+    return value
+
+
+def test_this_is_what_goes_over_the_wire():
+    """Whoever changes it breaks agents and collectors of different versions: only a new optional field is harmless."""
+    assert WIRE == json.loads(encode(FULL))
+
+
+def test_what_was_encoded_is_decoded_to_the_same():
+    assert FULL == decode(encode(FULL))
+
+
+names = st.text(max_size=20).map(lambda text: text.encode("utf-8", "replace").decode())
+counts = st.integers(min_value=0, max_value=2**62)
+numbers = st.floats(min_value=-1e15, max_value=1e15)
+tag_values = st.one_of(names, st.integers(-(2**63), 2**63), st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.none())
+
+
+@settings(deadline=None)
+@given(
+    app=names,
+    tags=st.dictionaries(names, tag_values, max_size=5),
+    policies=st.dictionaries(names, numbers, max_size=3),
+    buckets=st.dictionaries(st.integers(-900, 900), st.integers(0, 2**40), max_size=5),
+    dropped=st.dictionaries(names, counts, max_size=3),
+    start=numbers,
+)
+def test_whatever_an_agent_reports_comes_back_the_same(app, tags, policies, buckets, dropped, start):
+    metrics = evolve(FULL.transactions[0], durations=Histogram(buckets), kinds={app: KindMetrics(count=1, errors=0, total=start, exclusive=0)})
+    counters = evolve(FULL.counters["collector"], dropped=dropped)
+    report = evolve(
+        FULL,
+        start=start,
+        process=evolve(FULL.process, app=app),
+        transactions=(metrics, FULL.transactions[0]),
+        traces=(evolve(FULL.traces[0], tags=tags, policies=policies, name=app),),
+        counters={app: counters},
+    )
+
+    again = decode(encode(report))
+
+    assert report == again
+    assert {key: type(value) for key, value in tags.items()} == {key: type(value) for key, value in again.traces[0].tags.items()}
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_what_json_cannot_say_is_not_encoded(number):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        encode(evolve(FULL, start=number))
+
+
+@pytest.mark.parametrize("path", [path for path in places(WIRE) if isinstance(path[-1], str)], ids=lambda path: ".".join(map(str, path)))
+def test_a_field_that_is_missing_is_named_unless_it_has_a_default(path):
+    facts = copy.deepcopy(WIRE)
+    inner: Any = facts
+    for key in path[:-1]:
+        inner = inner[key]
+    del inner[path[-1]]
+    body = json.dumps(facts).encode()
+
+    field, _, _ = (spelled := ".".join(key for key in path if isinstance(key, str))).rpartition(".")
+    if spelled == "schema":
+        with pytest.raises(RejectedReport, match="schema 'None' is not 1"):
+            decode(body)
+    elif field in NAMES or spelled in MAY_BE_MISSING:
+        assert decode(body) != FULL or value_at(path) is None
+    else:
+        with pytest.raises(RejectedReport, match=rf"required field missing @ \$.*{path[-1]}"):
+            decode(body)
+
+
+WRONG: dict[type, list[Any]] = {
+    str: [None, 5, True, [], {}],
+    int: [None, "5", True, 1.5, -1, 10**30, [], {}],
+    float: [None, "5", True, math.nan, math.inf, -math.inf, 1e300, 10**400, [], {}],
+    bool: [None, "true", 1, [], {}],
+    list: [None, 5, True, {"a": 1}, "text"],
+    dict: [None, 5, True, [1], "text"],
+    type(None): [5, True, [], {}],
+}
+
+
+def cases() -> Iterator[Any]:
+    for path in places(WIRE):
+        if path[0] == "schema" or "tags" in path[:-1] or path[-2:-1] == ("durations",) or "durations" in path:
+            continue
+        value = value_at(path)
+        may_be_none = path[-1] in ("queue_time", "error", "distribution", "version", "last_error", "seconds_per_call")
+        for wrong in WRONG[type(value)]:
+            is_texts = path[-1] in ("hooks", "wrapped", "waiting", "not_found") and wrong in ("text", {"a": 1})
+            if not (wrong is None and may_be_none) and not is_texts and not (value is None and wrong is None):
+                yield pytest.param(path, wrong, id=f"{'.'.join(map(str, path))}={str(wrong)[:10]}")
+
+
+@pytest.mark.parametrize(("path", "wrong"), list(cases()))
+def test_a_value_of_the_wrong_type_is_rejected_with_its_place(path, wrong):
+    with pytest.raises(RejectedReport) as caught:
+        decode(changed(path, wrong))
+
+    assert str(path[0]) in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", [[], {}, math.nan, math.inf, -math.inf, 10**30, -(10**400)], ids=lambda wrong: str(wrong)[:10])
+def test_a_tag_holds_a_plain_value(wrong):
+    with pytest.raises(RejectedReport, match="tags"):
+        decode(changed(("traces", 0, "tags", "plan"), wrong))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [None, 5, "12", {"1": 1}, [1], [[1]], [[1, 2, 3]], [["1", 2]], [[1, "2"]], [[1.5, 2]], [[1, True]], [[1, -1]], [[5_001, 1]],
+     [[-5_001, 1]], [[1, 2**70]]],
+    ids=str,
+)  # fmt: skip
+def test_a_histogram_is_pairs_of_bucket_and_count(wrong):
+    with pytest.raises(RejectedReport, match="durations"):
+        decode(changed(("transactions", 0, "durations"), wrong))
+
+
+def test_unknown_fields_are_left_to_later_versions():
+    facts = {**WIRE, "added_later": {"deep": [1]}, "process": {**WIRE["process"], "added_later": 1}}
+
+    assert FULL == decode(json.dumps(facts).encode())
+
+
+@pytest.mark.parametrize("schema", [0, 2, "1", None, [1], {"x": "y" * 1_000}])
+def test_another_schema_is_rejected_with_what_to_do(schema):
+    with pytest.raises(RejectedReport, match="is not 1: use the same version of scout-core on both sides") as caught:
+        decode(changed(("schema",), schema))
+
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b" ", b"{", b"\xff\xfe\x00", b"report", b"NaN", b"[" * 100_000, b'{"schema": 1' + b"0" * 10_000 + b"}", b"\x00" * 10],
+    ids=lambda body: repr(body[:8]),
+)  # fmt: skip
+def test_what_is_no_json_object_is_rejected(body):
+    with pytest.raises(RejectedReport, match=r"the body is not (JSON|a JSON object)|schema"):
+        decode(body)
+
+
+@pytest.mark.parametrize("facts", [[], 1, "text", None, True, [WIRE]], ids=lambda facts: type(facts).__name__)
+def test_json_that_is_no_object_is_rejected(facts):
+    with pytest.raises(RejectedReport, match="the body is not a JSON object"):
+        decode(json.dumps(facts).encode())
+
+
+def test_a_body_that_was_cut_off_anywhere_is_rejected():
+    body = encode(FULL)
+    for length in range(len(body)):
+        with pytest.raises(RejectedReport):
+            decode(body[:length])
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(path=st.sampled_from(places(WIRE)), value=json_values)
+def test_nothing_that_comes_in_raises_anything_else(path, value):
+    try:
+        report = decode(changed(path, value))
+    except RejectedReport as error:
+        assert 0 < len(str(error)) <= 2_000
+        return
+    assert report == decode(encode(report)), "what was accepted can be passed on"
+    repr(report).encode("utf-8")
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200))
+def test_no_bytes_raise_anything_else(body):
+    with pytest.raises(RejectedReport):
+        decode(body)
+
+
+def test_half_a_surrogate_pair_becomes_a_question_mark():
+    """Python's decoder lets it through, and then neither SQLite nor UTF-8 can hold it."""
+    odd = "caf\ud800é"
+    report = decode(
+        encode(
+            evolve(
+                FULL,
+                process=evolve(FULL.process, app=odd),
+                traces=(evolve(FULL.traces[0], tags={odd: odd}),),
+                counters={odd: FULL.counters["collector"]},
+            )
+        )
+    )
+
+    assert "caf?é" == report.process.app
+    assert {"caf?é": "caf?é"} == report.traces[0].tags
+    assert ["caf?é"] == list(report.counters)
+
+
+def test_a_message_names_at_most_ten_fields():
+    with pytest.raises(RejectedReport) as caught:
+        decode(json.dumps({"schema": 1, "process": {}, "transactions": [{}] * 100, "traces": [{}] * 100}).encode())
+
+    assert 9 == str(caught.value).count("; ")
