@@ -1,0 +1,50 @@
+"""The shop by itself, with its supplier on a real socket."""
+
+from __future__ import annotations
+
+from threading import Thread
+
+import pytest
+from werkzeug.serving import make_server
+
+from scout_demo.shop.models import open_shop
+from scout_demo.shop.pages import build_shop
+from scout_demo.shop.supplier import supplier
+
+
+@pytest.fixture
+def shop(tmp_path):
+    second = make_server("127.0.0.1", 0, supplier, threaded=True)
+    thread = Thread(target=second.serve_forever)
+    thread.start()
+    engine = open_shop(tmp_path)
+    try:
+        yield build_shop(engine, f"http://127.0.0.1:{second.server_port}").test_client()
+    finally:
+        second.shutdown()
+        thread.join()
+        second.server_close()
+        engine.dispose()
+
+
+def test_the_list_of_orders_asks_the_database_once_for_each_row(scout, shop):
+    shop.get("/orders")
+
+    assert scout.operations.count("SQL/Query") > 36
+
+
+def test_a_product_page_asks_the_supplier_and_hides_the_key_that_it_sends(scout, shop):
+    shop.get("/product/17")
+    [trace] = scout.traces()
+
+    calls = [span.tags["url"] for span in trace.spans if span.operation == "HTTP/GET"]
+    assert 1 == len(calls)
+    assert calls[0].endswith("/stock/17")
+    assert "demo-secret" not in str(trace)
+
+
+def test_suggestions_fail_now_and_then(scout, shop):
+    statuses = {shop.get("/suggestions").status_code for _ in range(120)}
+
+    assert {200, 500} == statuses
+    assert {"KeyError"} == {seen.error for seen in scout.transactions if seen.is_error}
