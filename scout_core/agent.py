@@ -24,7 +24,7 @@ from scout_core.config.files import Settings, find_settings
 from scout_core.measuring.report import Counters, PluginStatus, Process
 from scout_core.recording import context
 from scout_core.recording.tracer import Tracer
-from scout_core.sending.ending import at_exit, in_child
+from scout_core.sending.ending import at_exit
 from scout_core.sending.exporter import named
 from scout_core.sending.ledger import Ledger
 from scout_core.sending.outbox import Outbox
@@ -54,7 +54,7 @@ class Agent:
         self.hooks = Hooks(reraise=config.get("plugins.reraise"), budget=config.get("slow_hook_seconds"))
         self.plugins = Plugins(config, self.hooks)
         self.plugins.load(find_plugins(search_path()), config.get("plugins"))
-        self._read_plugin_options()
+        self.plugins.read_options(os.environ)
         self.exporters = self._exporters()
         self.process = self._describe_process()
         self.is_running = False
@@ -161,12 +161,6 @@ class Agent:
     def _guards(self) -> tuple[Guard, ...]:
         return tuple(guard for plugin in self.plugins.all.values() for guard in plugin.guards)
 
-    def _read_plugin_options(self) -> None:
-        for guard in self.plugins.freeze("register_options"):
-            options = guard.run()
-            if options is not None:
-                guard.attempt(self.config.add_plugin_options, guard.plugin, options, os.environ)
-
     def _exporters(self) -> list[Any]:
         found: dict[str, Any] = {}
         for guard in self.plugins.freeze("register_exporters"):
@@ -260,7 +254,7 @@ def _after_fork() -> None:
     _starting = RLock()
     if _running is not None:
         _running.after_fork()
-        in_child(stop)
+        at_exit(stop)
     elif context.tracer is not None:  # another thread was about to start the agent; it goes on in the parent only
         context.tracer.retire()
         context.tracer = None

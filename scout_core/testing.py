@@ -167,13 +167,16 @@ def recording(**settings: Any) -> Iterator[Scout]:
     agent = Agent(read_config({**defaults, **settings}, environment={}))
     scout = Scout(agent)
     before = agents.use(agent)
-    agent.start(threaded=False)
     try:
+        agent.start(threaded=False)
         yield scout
     finally:
         left_open = context.current.get()
         context.current.set(None)
-        agent.stop(0)
-        agents.use(before)
+        try:
+            agent.stop(0)
+        finally:
+            agent.plugins.undo()  # also when a plugin raised while the agent started or stopped
+            agents.use(before)
     if left_open is not None:
         raise AssertionError(f"the span {left_open.operation} is still open at the end of the test")

@@ -17,25 +17,14 @@ COMMAND = Path(__file__).resolve().parent.parent / "benchmarks" / "run.py"
 def result(tmp_path_factory):
     """The smallest workload, tiny: what the command prints, and what it writes."""
     folder = tmp_path_factory.mktemp("benchmark")
-    command = [
-        sys.executable,
-        str(COMMAND),
-        "--only",
-        "flat",
-        "import",
-        "--rounds",
-        "2",
-        "--scale",
-        "0.05",
-        "--json",
-        "out.json",
-    ]
+    options = "--only flat import --processes 2 --rounds 1 --scale 0.05 --json out.json".split()
+    command = [sys.executable, str(COMMAND), *options]
     done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=120)
     return done.stdout, json.loads((folder / "out.json").read_text(encoding="utf-8"))
 
 
 def test_everything_that_was_measured_arrived(result):
-    """One transaction in each of two rounds, two to warm up; a thousand spans and itself each."""
+    """Two processes, each with two transactions to warm up and one in its round; a thousand spans and itself each."""
     _, facts = result
     arrived = {
         row["variant"]: (row["transactions"], row["spans"], row["dropped"], row["errors"], row["is_complete"])
@@ -45,7 +34,7 @@ def test_everything_that_was_measured_arrived(result):
     assert {
         "alone": (0, 0, 0, 0, True),
         "alone, again": (0, 0, 0, 0, True),
-        "ours": (4, 4004, 0, 0, True),
+        "ours": (6, 6006, 0, 0, True),
     } == arrived
 
 
@@ -58,6 +47,7 @@ def test_each_variant_is_compared_on_both_clocks_beside_its_budget(result):
         ("W3 1000 spans by hand", "ours", "caller", "µs/span", 1.5),
         ("W3 1000 spans by hand", "alone, again", "all threads", "µs/span", None),
         ("W3 1000 spans by hand", "ours", "all threads", "µs/span", None),
+        ("W3 1000 spans by hand", "ours", "wrapped functions", "", None),
         ("import scout_core", "ours", "CPU", "ms", 60.0),
     ] == figures
 
@@ -74,7 +64,7 @@ def test_a_figure_is_the_smallest_with_minus_the_smallest_without(result):
 
 def test_the_table_shows_every_figure(result):
     printed, facts = result
-    lines = [line for line in printed.splitlines() if "µs/span" in line or " ms " in line]
+    lines = [line for line in printed.splitlines() if "µs/span" in line or " ms " in line or "wrapped" in line]
 
     assert len(facts["figures"]) == len(lines)
     assert ["what", "variant", "measure", "unit", "alone", "with"] == printed.splitlines()[2].split()[:6]

@@ -11,8 +11,7 @@ from scout_core.measuring.report import Report
 from tests.workbench import CollectorSink, announced, run_app
 
 BEGIN = """
-import faulthandler, os, signal, sys, threading
-faulthandler.dump_traceback_later(50, exit=True)
+import os, sys, threading
 import scout_core
 from scout_core import span, transaction
 
@@ -29,7 +28,10 @@ def fork(function):
     pid = os.fork()
     if pid == 0:
         function()
-        sys.exit(0)
+        if threading.current_thread().name == "MainThread":
+            sys.exit(0)
+        scout_core.stop()  # elsewhere sys.exit() ends the thread only
+        os._exit(0)
     return pid
 
 
@@ -52,7 +54,8 @@ def app(tmp_path):
     """Runs a script that forks; it must end well and say nothing on stderr. Gives the numbers that it prints."""
 
     def run(source: str, **environment: str) -> list[int]:
-        done = run_app(BEGIN + source, tmp_path / "state", SCOUT_REPORT_PERIOD="0.3", **environment)
+        patient = {"SCOUT_REPORT_PERIOD": "0.3", "SCOUT_SHUTDOWN_TIMEOUT_SECONDS": "20"}
+        done = run_app(BEGIN + source, tmp_path / "state", **patient, **environment)
         assert (0, "") == (done.code, done.err), done
         return [int(number) for number in done.out.split()]
 

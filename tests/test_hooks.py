@@ -12,7 +12,7 @@ import pytest
 from attrs import define, field
 from click.testing import CliRunner
 
-from scout_core import Agent, RejectedReport, Span, Transaction, cli, hookimpl, hookspecs, span, transaction
+from scout_core import Agent, RejectedReport, Span, Transaction, cli, hookimpl, hookspecs, span, transaction, when_set
 from scout_core.boundary.hooks import AT_RUN_TIME, ON_APP_THREAD, Hooks
 from scout_core.errors import PluginError
 from scout_core.testing import recording
@@ -695,6 +695,40 @@ def test_a_plugin_that_comes_while_the_agent_runs_is_called_from_then_on(scout):
         pass
 
     assert [after, query] == calls
+
+
+def test_what_waits_for_an_option_is_called_only_while_that_is_not_at_its_default():
+    calls = []
+
+    @hookimpl
+    @when_set("ignore", "sample_rate")
+    def on_span(span):
+        calls.append(span.operation)
+
+    def record(scout, operation):
+        with transaction("Controller/home"), span(operation):
+            pass
+
+    module = plugin("careful", on_span=on_span)
+    for settings in ({}, {"ignore": ()}, {"sample_rate": 1}, {"ignore_jobs": "x"}):
+        with recording(plugins=[module], **settings) as scout:
+            record(scout, "SQL/Default")
+            assert () == scout.agent.tracer.on_span
+    assert [] == calls
+    for settings in ({"ignore": "/health"}, {"sample_rate": 0.9999999}):
+        with recording(plugins=[module], plugins_disable="sampling,collector", **settings) as scout:
+            record(scout, "SQL/Set")
+    assert ["SQL/Set", "SQL/Set"] == calls
+    with recording(plugins=[module]) as scout:
+        scout.agent.add_settings({"ignore": "/health"})
+        record(scout, "SQL/Later")
+    assert ["SQL/Set", "SQL/Set", "SQL/Later"] == calls
+
+
+def test_an_option_that_does_not_exist_is_never_set():
+    module = plugin("careful", on_span=hookimpl(when_set("nonsense")(lambda span: None)))
+    with recording(plugins=[module]) as scout:
+        assert () == scout.agent.tracer.on_span
 
 
 def test_only_functions_on_our_own_thread_have_a_budget_and_may_exit():

@@ -189,8 +189,8 @@ def test_every_hook_has_a_test():
     assert [] == [name for name in hook_names() if not any(test.startswith(f"test_hook_{name}") for test in tests)]
 
 
-@pytest.mark.parametrize("folder", PLUGINS, ids=relative)
-def test_a_plugin_says_which_versions_it_is_tested_with(folder):
+@pytest.mark.parametrize("folder", [ROOT, *PLUGINS], ids=relative)
+def test_a_distribution_says_which_versions_it_is_tested_with(folder):
     """Each library of the extra ``instruments`` has its lower bound pinned in the oldest set."""
     facts = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
     needs = facts["tool"].get("scout-test", {})

@@ -14,7 +14,6 @@ from types import ModuleType
 
 import pytest
 
-from scout_core.boundary import imports
 from scout_core.boundary.imports import ImportWatch
 
 
@@ -344,20 +343,6 @@ def test_imports_from_several_threads_call_once(watch, site):
 
     assert ["later", "other"] == [name for name, _ in calls]
     assert all(module.value if name == "later" else module.later for name, module in calls)
-
-
-def test_a_module_that_comes_while_the_wait_begins_is_not_missed(watch, monkeypatch):
-    is_complete = imports._is_complete
-
-    def another_thread_imports_it_then(module):
-        answer = is_complete(module)
-        monkeypatch.setitem(sys.modules, "racing", racing)
-        return answer
-
-    racing = ModuleType("racing")
-    monkeypatch.setattr(imports, "_is_complete", another_thread_imports_it_then)
-
-    assert [("racing", racing)] == calls_of(watch, "racing")
 
 
 def test_waiting_in_one_thread_while_another_imports_misses_nothing(watch, site):

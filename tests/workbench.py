@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -262,20 +263,32 @@ class Ended:
     seconds: float = field(eq=False)
 
 
-def run_app(source: str, state_dir: Path, *, seconds: float = 60.0, **environment: str) -> Ended:
-    """Run a script to its end, with warnings as errors; a test fails when it takes longer than this."""
+def run_app(source: str, state_dir: Path, *, seconds: float = 40.0, **environment: str) -> Ended:
+    """
+    Run a script to its end, with warnings as errors.
+
+    Raises:
+        AssertionError: it takes longer than this; then tells where each thread of it and of its children is.
+    """
     script = state_dir.parent / f"app_{len(list(state_dir.parent.iterdir()))}.py"
     script.write_text(textwrap.dedent(source), encoding="utf-8")
     begin = monotonic()
-    done = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", str(script)],
         env=environment_for(state_dir, **environment),
         cwd=state_dir.parent,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=seconds,
+        start_new_session=True,  # so that what it forked can be ended with it
     )
-    return Ended(done.returncode, done.stdout, done.stderr, monotonic() - begin)
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGABRT)  # faulthandler is on
+        out, err = process.communicate(timeout=10)
+        raise AssertionError(f"it did not end within {seconds} s\n{out}\n{err}") from None
+    return Ended(process.returncode, out, err, monotonic() - begin)
 
 
 def environment_for(state_dir: Path, **more: str) -> dict[str, str]:

@@ -15,17 +15,18 @@ from attrs import evolve
 
 from bench.child import ChildFailed
 from bench.environments import peer_variants, with_twenty_plugins
-from bench.figures import Figure, figures_of
+from bench.figures import Figure, figures_of, patches_of
+from bench.measured import Measured
 from bench.memory import measure_memory
 from bench.plan import ALONE, CONTROL, OURS, SHOP, WORKLOADS, Variant, Workload
-from bench.rounds import Arrived, Runner, run_rounds
+from bench.rounds import run_rounds
 from bench.start import measure_first_response, measure_import
 from bench.table import arrivals_table, as_json, figures_table, machine
 
 BESIDE = ("import", "first-response", "memory")
 """What is measured in other ways than by rounds of a workload."""
-FULL = {"rounds": 15, "scale": 1.0, "requests": 50_000}
-QUICK = {"rounds": 3, "scale": 0.25, "requests": 4_000}
+FULL = {"processes": 4, "rounds": 5, "scale": 1.0, "requests": 50_000}
+QUICK = {"processes": 1, "rounds": 3, "scale": 0.25, "requests": 4_000}
 CHOICES = (*(workload.key for workload in WORKLOADS), *BESIDE)
 
 
@@ -50,27 +51,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         directory = Path(folder)
         try:
             peers = peer_variants(tell) if options.peers else []
-            arrivals = measure_rounds(chosen, options, peers, directory)
+            by_workload = measure_rounds(chosen, options, peers, directory)
             beside = measure_beside(chosen, options, peers, directory)
         except (ChildFailed, CalledProcessError) as error:
             tell("")
             print(f"cannot go on: {error}", file=sys.stderr)
             return 2
     tell("")
-    figures = [figure for runners in arrivals for figure in figures_of([runner for runner, _ in runners])]
-    flat = [pair for runners in arrivals for pair in runners]
+    figures = [figure for measured in by_workload for figure in (*figures_of(measured), *patches_of(measured))]
+    flat = [one for measured in by_workload for one in measured]
     report([*figures, *beside], flat, options)
-    return 0 if all(arrived.is_complete for _, arrived in flat) else 1
+    return 0 if all(one.arrived.is_complete for one in flat) else 1
 
 
 def measure_rounds(
     chosen: Sequence[str], options: argparse.Namespace, peers: Sequence[Variant], directory: Path
-) -> list[list[tuple[Runner, Arrived]]]:
+) -> list[list[Measured]]:
     """All rounds of each workload that was chosen."""
     return [
         run_rounds(
             workload,
             variants_of(workload, peers),
+            processes=options.processes,
             rounds=options.rounds,
             units=max(1, round(workload.units * options.scale)),
             directory=directory,
@@ -89,14 +91,16 @@ def measure_beside(
     ours, request = OURS[0], WORKLOADS[0]
     if "import" in chosen:
         tell("import")
-        figures.append(measure_import(options.rounds * 2, directory))
+        figures.append(measure_import(options.processes * options.rounds, directory))
     if "first-response" in chosen:
         tell("first response: an environment with twenty more plugins")
         python = with_twenty_plugins(directory / "twenty")
         alone = evolve(ALONE, name="alone, for 20 plugins", python=python)
         twenty = evolve(ours, name="ours, 20 more plugins", python=python, baseline=alone.name)
         variants = [ALONE, ours, alone, twenty, *peers]
-        figures += measure_first_response(request, variants, rounds=options.rounds, directory=directory, tell=tell)
+        figures += measure_first_response(
+            request, variants, rounds=options.processes * options.rounds // 2 + 1, directory=directory, tell=tell
+        )
     if "memory" in chosen:
         figures += measure_memory([ALONE, ours, *peers], requests=options.requests, directory=directory, tell=tell)
     return figures
@@ -119,18 +123,15 @@ def missing_modules(chosen: Sequence[str]) -> list[str]:
     return sorted(name for name in needed if find_spec(name) is None)
 
 
-def report(figures: Sequence[Figure], arrivals: Sequence[tuple[Runner, Arrived]], options: argparse.Namespace) -> None:
+def report(figures: Sequence[Figure], all_measured: Sequence[Measured], options: argparse.Namespace) -> None:
     """Both tables, and the file if one is wanted."""
     print(" · ".join(f"{name} {value}" for name, value in machine().items()), "\n")
     print(figures_table(figures), "\n")
-    if arrivals:
-        print(arrivals_table(arrivals))
-    for runner, _ in arrivals:
-        if runner.variant.agent == "scout_core" and runner.variant.silent:
-            print(f"{runner.workload.title}, {runner.variant.name}: {runner.patched} patched functions")
+    if all_measured:
+        print(arrivals_table(all_measured))
     if options.json:
         shown = {name: value for name, value in vars(options).items() if name != "json"}
-        text = json.dumps(as_json(figures, arrivals, shown), indent=1, ensure_ascii=False)
+        text = json.dumps(as_json(figures, all_measured, shown), indent=1, ensure_ascii=False)
         Path(options.json).write_text(f"{text}\n", encoding="utf-8")
 
 
@@ -145,14 +146,15 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     made.add_argument(
         "--peers", action="store_true", help="also other agents, each in an environment of its own (peers.toml)"
     )
-    made.add_argument("--rounds", type=int, help=f"how often each variant has its turn ({FULL['rounds']})")
+    made.add_argument(
+        "--processes", type=int, help=f"how many each variant has, one after another ({FULL['processes']})"
+    )
+    made.add_argument("--rounds", type=int, help=f"how often each of them has its turn ({FULL['rounds']})")
     made.add_argument("--scale", type=float, help=f"size of a chunk, as a multiple ({FULL['scale']})")
     made.add_argument(
         "--requests", type=int, help=f"how many requests the memory is watched over ({FULL['requests']:,})"
     )
-    made.add_argument(
-        "--quick", action="store_true", help="about a minute: {rounds} rounds, {scale}, {requests:,}".format(**QUICK)
-    )
+    made.add_argument("--quick", action="store_true", help=f"about a minute: {QUICK}")
     made.add_argument("--json", metavar="FILE", help="also write everything there")
     options = made.parse_args(arguments)
     for name, value in (QUICK if options.quick else FULL).items():

@@ -7,8 +7,8 @@ from statistics import median
 
 from attrs import frozen
 
-from bench.plan import ALL, BUDGETS, CALLER, CONTROL, Variant
-from bench.rounds import Runner
+from bench.measured import Measured
+from bench.plan import ALL, BUDGETS, CALLER, CONTROL, PATCHED, Variant
 
 
 @frozen(kw_only=True)
@@ -68,37 +68,54 @@ def compare(
     )
 
 
-def figures_of(runners: Sequence[Runner]) -> list[Figure]:
+def figures_of(all_measured: Sequence[Measured]) -> list[Figure]:
     """Two figures, one for each clock, for every variant of one workload that has something to compare with."""
-    by_name = {runner.variant.name: runner for runner in runners}
+    by_name = {measured.variant.name: measured for measured in all_measured}
     found = []
     for measure in (CALLER, ALL):
         noise = 0.0
         if CONTROL.name in by_name:
             noise = abs(min(_series(by_name[CONTROL.name], measure)) - min(_series(by_name[CONTROL.baseline], measure)))
-        for runner in runners:
-            variant = runner.variant
-            if is_baseline(variant, runners):
+        for measured in all_measured:
+            variant = measured.variant
+            if is_baseline(variant, all_measured):
                 continue
             found.append(
                 compare(
                     _series(by_name[variant.baseline], measure),
-                    _series(runner, measure),
-                    what=runner.workload.title,
+                    _series(measured, measure),
+                    what=measured.workload.title,
                     variant=variant.name,
                     measure=measure,
-                    unit=f"µs/{runner.workload.item}",
-                    budget=BUDGETS.get((runner.workload.key, variant.name, measure)),
+                    unit=f"µs/{measured.workload.item}",
+                    budget=BUDGETS.get((measured.workload.key, variant.name, measure)),
                     noise=noise,
                 )
             )
     return found
 
 
-def is_baseline(variant: Variant, runners: Sequence[Runner]) -> bool:
+def patches_of(all_measured: Sequence[Measured]) -> list[Figure]:
+    """How many functions are wrapped by each variant of scout-core; none may be where it records nothing."""
+    return [
+        Figure(
+            what=measured.workload.title,
+            variant=measured.variant.name,
+            measure="wrapped functions",
+            unit="",
+            value=measured.patched,
+            added=measured.patched,
+            budget=PATCHED if measured.variant.silent else None,
+        )
+        for measured in all_measured
+        if measured.variant.agent == "scout_core"
+    ]
+
+
+def is_baseline(variant: Variant, all_measured: Sequence[Measured]) -> bool:
     """Whether it is what another one is compared with."""
-    return variant.name in {runner.variant.baseline for runner in runners}
+    return variant.name in {measured.variant.baseline for measured in all_measured}
 
 
-def _series(runner: Runner, measure: str) -> list[float]:
-    return runner.caller_us if measure == CALLER else runner.all_us
+def _series(measured: Measured, measure: str) -> list[float]:
+    return measured.caller_us if measure == CALLER else measured.all_us

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 from bench.figures import Figure
 from bench.plan import MEMORY_BYTES_PER_REQUEST, MEMORY_MB, Variant, Workload
-from bench.rounds import Runner
+from bench.runner import start_sink, start_worker
 
 MIXED: Final = Workload(key="mixed", title="memory", item="request", units=0, spans=1)
 STEPS: Final = 20
@@ -34,15 +35,17 @@ def measure_memory(
 
 def readings(variant: Variant, step: int, directory: Path) -> list[int]:
     """Resident bytes after the first response, then after each step of requests."""
-    runner = Runner(MIXED, variant, directory)
-    try:
-        sizes = [runner.worker.ask(do="rss")["bytes"]]
+    with ExitStack() as stack:
+        sink = start_sink(variant, directory)
+        if sink is not None:
+            stack.callback(sink.close)
+        worker = start_worker(MIXED, variant, sink, directory)
+        stack.callback(worker.close)
+        sizes = [worker.ask(do="rss")["bytes"]]
         for _ in range(STEPS):
-            runner.worker.ask(do="run", units=step)
-            sizes.append(runner.worker.ask(do="rss")["bytes"])
+            worker.ask(do="run", units=step)
+            sizes.append(worker.ask(do="rss")["bytes"])
         return sizes
-    finally:
-        runner.close()
 
 
 def figures_of(variant: Variant, alone: Sequence[int], ours: Sequence[int], step: int) -> list[Figure]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from bench.child import Child, run_once
+from bench.child import run_once
 from bench.figures import Figure, compare
 from bench.plan import FIRST_RESPONSE_MS, HERE, IMPORT_MS, Variant, Workload
-from bench.rounds import worker_settings
+from bench.runner import start_sink, start_worker
 
 IMPORT: Final = """
 import sys, time
@@ -74,14 +75,10 @@ def measure_first_response(
 
 def first_response_ms(workload: Workload, variant: Variant, directory: Path) -> float:
     """One process, from its start to its first response."""
-    sink = None if variant.silent else Child(variant.python, "bench.sink", variant.agent, directory=directory)
-    try:
-        url = f"127.0.0.1:{sink.first['port']}" if sink is not None else "127.0.0.1:0"
-        arguments = (workload.key, variant.agent, url, worker_settings(workload, variant))
-        worker = Child(variant.python, "bench.worker", *arguments, directory=directory)
-        worker.close()
-        first: dict[str, Any] = worker.first  # Any: it is JSON
-        return float(first["process_ns"]) / 1e6
-    finally:
+    with ExitStack() as stack:
+        sink = start_sink(variant, directory)
         if sink is not None:
-            sink.close()
+            stack.callback(sink.close)
+        worker = start_worker(workload, variant, sink, directory)
+        worker.close()
+        return float(worker.first["process_ns"]) / 1e6

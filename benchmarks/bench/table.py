@@ -11,7 +11,7 @@ from typing import Any
 from attrs import asdict
 
 from bench.figures import Figure
-from bench.rounds import Arrived, Runner
+from bench.measured import Measured
 
 HEAD = ("what", "variant", "measure", "unit", "alone", "with", "added", "median", "×", "budget", "", "note")
 PACKAGES = ("scout-core", "flask", "werkzeug", "sqlalchemy", "jinja2")
@@ -43,12 +43,13 @@ def figures_table(figures: Iterable[Figure]) -> str:
     return _aligned(rows, left=(0, 1, 2, 3, 10, 11))
 
 
-def arrivals_table(arrivals: Iterable[tuple[Runner, Arrived]]) -> str:
+def arrivals_table(all_measured: Iterable[Measured]) -> str:
     """What each sink decoded: proof that every variant did its work."""
     rows: list[tuple[str, ...]] = [
         ("what", "variant", "transactions", "of", "spans", "of", "left out", "of", "payloads", "bytes each", "")
     ]
-    for runner, arrived in arrivals:
+    for measured in all_measured:
+        arrived = measured.arrived
         each = f"{arrived.bytes / arrived.transactions:.0f}" if arrived.transactions else ""
         pairs = (
             (arrived.transactions, arrived.expected),
@@ -56,13 +57,13 @@ def arrivals_table(arrivals: Iterable[tuple[Runner, Arrived]]) -> str:
             (arrived.dropped, arrived.dropped_expected),
         )
         numbers = [f"{number:,}" for pair in pairs for number in pair]
-        state = "complete" if arrived.is_complete else f"INCOMPLETE {arrived.last_error}".strip()
-        rows.append((runner.workload.title, runner.variant.name, *numbers, f"{arrived.payloads:,}", each, state))
+        state = "complete" if arrived.is_complete else f"INCOMPLETE {measured.last_error}".strip()
+        rows.append((measured.workload.title, measured.variant.name, *numbers, f"{arrived.payloads:,}", each, state))
     return _aligned(rows, left=(0, 1, 10))
 
 
 def as_json(
-    figures: Sequence[Figure], arrivals: Sequence[tuple[Runner, Arrived]], options: dict[str, Any]
+    figures: Sequence[Figure], all_measured: Sequence[Measured], options: dict[str, Any]
 ) -> dict[str, Any]:  # Any: it is JSON
     """Everything that the tables show, and the number of every round."""
     return {
@@ -71,14 +72,14 @@ def as_json(
         "figures": [{**asdict(figure), "ratio": figure.ratio, "verdict": figure.verdict} for figure in figures],
         "arrived": [
             {
-                "what": runner.workload.title,
-                "variant": runner.variant.name,
-                **asdict(arrived),
-                "is_complete": arrived.is_complete,
-                "patched": runner.patched,
-                "rounds": {"caller": runner.caller_us, "all threads": runner.all_us},
+                "what": measured.workload.title,
+                "variant": measured.variant.name,
+                **asdict(measured.arrived),
+                "is_complete": measured.arrived.is_complete,
+                "patched": measured.patched,
+                "rounds": {"caller": measured.caller_us, "all threads": measured.all_us},
             }
-            for runner, arrived in arrivals
+            for measured in all_measured
         ],
     }
 

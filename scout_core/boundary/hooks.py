@@ -89,7 +89,9 @@ class Hooks:
             is_set: whether an option is not at its default; implementations marked with ``when_set`` depend on it.
         """
         implementations = [
-            item for item in reversed(getattr(self.manager.hook, hook).get_hookimpls()) if _is_wanted(item.function, is_set)
+            item
+            for item in reversed(getattr(self.manager.hook, hook).get_hookimpls())
+            if _is_wanted(item.function, is_set)
         ]
         implementations.sort(key=lambda item: (not item.tryfirst, item.trylast, item.plugin_name))
         return tuple(self._guarded(hook, item) for item in implementations)

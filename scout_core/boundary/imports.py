@@ -18,27 +18,45 @@ from typing import Any
 Callback = Callable[[ModuleType], None]
 
 
+class _Waiting:
+    """One who waits for a module."""
+
+    __slots__ = ("callback", "_unseen")
+
+    def __init__(self, callback: Callback) -> None:
+        self.callback = callback
+        self._unseen = [True]
+
+    def claim(self) -> bool:
+        """Whether the module has not been seen before; of several threads one is told so."""
+        try:
+            return self._unseen.pop()
+        except IndexError:
+            return False
+
+
 class ImportWatch:
-    """The modules that are waited for. Callbacks must not raise: they run inside the application's import."""
+    """
+    The modules that are waited for. Callbacks must not raise: they run inside the application's import.
+
+    Threads may import and wait at once. There is no lock, because the process may be forked meanwhile: who waits is noted first,
+    and claimed by one thread.
+    """
 
     def __init__(self) -> None:
-        self._awaited: dict[str, list[Callback]] = {}
+        self._awaited: dict[str, list[_Waiting]] = {}
         self._pending: set[str] = set()
-        """Those that have not been there yet."""
+        """Those for which somebody may still wait for the first time."""
         self._asking: set[tuple[int, str]] = set()
         """Thread and module for which all finders are being asked: we are one, and others may ask all again."""
 
     def when_imported(self, name: str, callback: Callback) -> None:
         """Call back with the module: now if it is there, else when it has been imported; and after each reload."""
-        if _is_complete(sys.modules.get(name)):
-            self._awaited.setdefault(name, []).append(callback)
-            callback(sys.modules[name])
-        else:
-            self._pending.add(name)
-            self._awaited.setdefault(name, []).append(callback)
+        self._awaited.setdefault(name, []).append(_Waiting(callback))
+        self._pending.add(name)
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
-        self._look_again()  # another thread may have imported it meanwhile
+        self._look_again()
 
     def forget(self) -> None:
         """Wait for nothing any more."""
@@ -66,20 +84,19 @@ class ImportWatch:
 
     def imported(self, name: str, module: ModuleType) -> None:
         """The code of a module has run."""
-        self._pending.discard(name)
-        for callback in tuple(self._awaited.get(name, ())):
-            callback(module)
+        for waiting in tuple(self._awaited.get(name, ())):
+            waiting.claim()
+            waiting.callback(module)
 
     def _look_again(self) -> None:
-        """Find what came without asking us: by a loader of the old kind, by hand, or when it was half imported already."""
+        """Find what came without asking us: before, by a loader of the old kind, by hand, or half of it before we waited."""
         for name in tuple(self._pending):
-            module = sys.modules.get(name)
+            module: Any = sys.modules.get(name)
             if _is_complete(module):
-                try:
-                    self._pending.remove(name)
-                except KeyError:  # another thread was faster
-                    continue
-                self.imported(name, module)  # type: ignore[arg-type]  # complete, so it is there
+                self._pending.discard(name)
+                for waiting in tuple(self._awaited.get(name, ())):
+                    if waiting.claim():
+                        waiting.callback(module)
 
 
 class _Watched:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -107,6 +107,13 @@ class Plugins:
             PluginError: it implements no hook, or one that does not exist.
         """
         self.all[name] = Plugin(name, type(plugin).__module__, hooks=self.hooks.register(plugin, name))
+
+    def read_options(self, environment: Mapping[str, str]) -> None:
+        """Ask each plugin for its own options, and read them into the configuration."""
+        for guard in self.freeze("register_options"):
+            options = guard.run()
+            if options is not None:
+                guard.attempt(self.config.add_plugin_options, guard.plugin, options, environment)
 
     def instrument(self) -> None:
         """Ask each plugin what to wrap, and wrap it now or when it is imported."""

@@ -30,7 +30,7 @@ def check_support(requirements: Iterable[str], installed: Mapping[str, str]) -> 
     """
     from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
     from packaging.requirements import InvalidRequirement, Requirement
-    from packaging.version import InvalidVersion
+    from packaging.version import InvalidVersion, Version
 
     targets, problems = [], []
     wanted = []
@@ -53,7 +53,7 @@ def check_support(requirements: Iterable[str], installed: Mapping[str, str]) -> 
             continue
         targets.append(spelled.replace(requirement.name, f"{requirement.name} {version}", 1))
         try:
-            is_supported = requirement.specifier.contains(version, prereleases=True)
+            is_supported = requirement.specifier.contains(Version(version), prereleases=True)
         except InvalidVersion:
             is_supported = True  # a development build of the user's own: trying is better than refusing
         if not is_supported:

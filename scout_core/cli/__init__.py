@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from scout_core.errors import ScoutError
@@ -40,7 +38,7 @@ def build() -> click.Group:
     from scout_core.cli.plugins import show_plugins
     from scout_core.cli.run import run
     from scout_core.config.config import read_config
-    from scout_core.config.files import find_settings
+    from scout_core.config.files import settings_here
 
     group = Commands(
         name="scout-core",
@@ -54,7 +52,7 @@ def build() -> click.Group:
     )
     for command in (run, show_config, show_plugins):
         group.add_command(command)
-    config = read_config(settings=find_settings(Path.cwd()))
+    config = read_config(settings=settings_here())
     hooks = Hooks()
     plugins = Plugins(config, hooks)
     try:
@@ -62,7 +60,10 @@ def build() -> click.Group:
     except ScoutError as error:  # a required plugin is missing: shown by the commands that care
         plugins.problems.append(str(error))
     for guard in hooks.frozen("register_commands"):
-        guard.run(group)
+        try:
+            guard.run(group)
+        except SystemExit as error:  # as when it is imported: the other commands must stay
+            guard.failed(error)
         if guard.errors:
             click.echo(f"scout-core: plugin {guard.plugin!r} could not add its commands: {guard.last_error}", err=True)
     return group

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 from attrs import asdict
@@ -12,7 +11,7 @@ from scout_core.boundary.discovery import find_plugins
 from scout_core.boundary.hooks import Hooks
 from scout_core.boundary.plugins import Plugins, search_path
 from scout_core.config.config import read_config
-from scout_core.config.files import find_settings
+from scout_core.config.files import settings_here
 from scout_core.measuring.report import PluginStatus
 
 
@@ -26,7 +25,7 @@ def show_plugins(as_json: bool) -> None:
     """
     from scout_core.boundary.status import status_of
 
-    config = read_config(settings=find_settings(Path.cwd()))
+    config = read_config(settings=settings_here())
     plugins = Plugins(config, Hooks())
     plugins.load(find_plugins(search_path()), config.get("plugins"))
     plugins.instrument()

@@ -27,6 +27,14 @@ class Settings:
     problems: list[str] = field(factory=list)
 
 
+def settings_here() -> Settings | None:
+    """What holds in the working directory; None as well when that is gone."""
+    try:
+        return find_settings(Path.cwd())
+    except FileNotFoundError:
+        return None
+
+
 def find_settings(start: Path) -> Settings | None:
     """The nearest file at or above a folder that speaks of scout-core; None when there is none."""
     for folder in (start, *start.parents):

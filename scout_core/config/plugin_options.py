@@ -82,7 +82,7 @@ def _converter_for(attribute: Attribute[Any]) -> Callable[[Any], Any]:
     """How text becomes the type that the option is annotated with."""
     kind: Any = attribute.type
     spelled = kind if isinstance(kind, str) else kind.__name__ if type(kind) is type else str(kind)
-    spelled = spelled.removeprefix("typing.").replace("Tuple[", "tuple[")
+    spelled = spelled.strip("'\"").removeprefix("typing.").replace("Tuple[", "tuple[")
 
     def refuse(_: object) -> object:
         known = ", ".join(_CONVERTERS)

@@ -45,8 +45,9 @@ def first_usable(
         try:
             chosen = Value(candidate.key, convert(candidate.value), candidate.origin)
             break
-        except (ValueError, TypeError, ArithmeticError) as error:
-            failures.append(f"{candidate.key} = {shown(candidate.key, candidate.value)} ({candidate.origin}): {error}")
+        except Exception as error:  # noqa: BLE001  # what was given in code can be any object
+            told = str(error) if type(error) is ValueError else type(error).__name__
+            failures.append(f"{candidate.key} = {shown(candidate.key, candidate.value)} ({candidate.origin}): {told}")
     instead = default_told if chosen is default else f"the value from {chosen.origin}"
     problems.extend(f"{failure}; {instead} is used" for failure in failures)
     return chosen

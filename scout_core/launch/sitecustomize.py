@@ -15,7 +15,7 @@ def run_other_sitecustomize(own_folder: str) -> None:
     from importlib.machinery import PathFinder
     from importlib.util import module_from_spec
 
-    path = [folder for folder in sys.path if os.path.abspath(folder or ".") != own_folder]
+    path = [folder for folder in sys.path if os.path.realpath(folder or ".") != own_folder]
     spec = PathFinder.find_spec("sitecustomize", path)
     if spec is None or spec.loader is None:
         return
@@ -28,14 +28,20 @@ def start_agent() -> None:
     """Start it; an environment without scout-core is left as it is."""
     try:
         import scout_core
-    except ImportError:
-        return
+    except ModuleNotFoundError as error:
+        if error.name == "scout_core":
+            return
+        raise
     scout_core.start()
 
 
-if os.environ.get("SCOUT_CORE_RUN"):
-    run_other_sitecustomize(os.path.dirname(os.path.abspath(__file__)))
-    try:
-        start_agent()
-    except Exception as error:  # noqa: BLE001  # a required plugin is missing, or we are broken: never the application's problem
-        sys.stderr.write(f"scout-core: not recording: {error}\n")
+try:
+    run_other_sitecustomize(os.path.dirname(os.path.realpath(__file__)))
+finally:  # what the other one raises is told by Python, which then goes on; so do we
+    if os.environ.get("SCOUT_CORE_RUN"):
+        try:
+            start_agent()
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # a required plugin is missing, or we are broken: never the application's problem
+            reason = f"a plugin called sys.exit({error.code!r})" if isinstance(error, SystemExit) else error
+            if sys.stderr is not None:
+                sys.stderr.write(f"scout-core: not recording: {reason}\n")

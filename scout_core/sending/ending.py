@@ -15,20 +15,16 @@ _LAST: Final = -100
 
 
 def at_exit(function: Callable[[], object]) -> None:
-    """Call the function when this process ends, and when a child ends that is forked from it and called ``in_child``."""
+    """Call the function, perhaps twice, when this process ends. Say so again in a child that was just forked."""
     atexit.unregister(function)
     atexit.register(function)
-    process = sys.modules.get("multiprocessing.process")
-    if process is not None and process.parent_process() is not None:
-        _finalize(function)
-
-
-def in_child(function: Callable[[], object]) -> None:
-    """In a child that was just forked: have the function called at its end, too, if that is left to ``multiprocessing``."""
     util = sys.modules.get("multiprocessing.util")
-    if util is not None:
-        # It is about to forget what its parent had registered, and runs this afterwards.
-        util.register_after_fork(function, _finalize)
+    if util is None:
+        return
+    if sys.modules["multiprocessing.process"].parent_process() is not None:
+        _finalize(function)
+    # A child forgets what was registered before it begins its own work, then runs this.
+    util.register_after_fork(function, _finalize)
 
 
 def _finalize(function: Callable[[], object]) -> None:

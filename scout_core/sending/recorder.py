@@ -79,9 +79,12 @@ class Recorder:
     """When to leave the inbox as it is, so that there is time to send what was counted."""
     _thread: Thread | None = None
     _has_failed: bool = False
+    _ended: Transaction = field(init=False)
+    """One for all: it refers to itself, so each would stay until the cycle collector comes."""
 
     def __attrs_post_init__(self) -> None:
         self._kept = {web: Reservoir(self.config.get("traces_per_period")) for web in (True, False)}
+        self._ended = ended(self.ledger.tracer)
 
     def begin(self) -> bool:
         """Start the threads: the first transaction has ended. Whether they run."""
@@ -284,7 +287,7 @@ class Recorder:
             yield trace
 
     def _let_go(self, transaction: Transaction) -> None:
-        release(transaction, ended(self.ledger.tracer))
+        release(transaction, self._ended)
 
 
 def _is_finite(number: float) -> bool:

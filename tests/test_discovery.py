@@ -1,0 +1,348 @@
+"""Finding plugins by the metadata of what is installed, without importing anything."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scout_core.boundary.discovery import Found, find_plugins
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
+
+METADATA = """Metadata-Version: 2.1
+Name: {name}
+Version: {version}
+Summary: A plugin
+{more}
+The text below says Requires-Dist: evil
+Requires-Dist: nothing
+"""
+
+
+def install(folder: Path, name="scout-redis", version="1.0", *, requires=(), entries="redis = scout_redis", kind="dist-info", metadata=METADATA, suffix=""):
+    """Make a folder of metadata, as an installer does."""
+    made = folder / f"{name.replace('-', '_')}-{version}{suffix}.{kind}"
+    made.mkdir(parents=True)
+    more = "".join(f"Requires-Dist: {one}\n" for one in requires)
+    if metadata is not None:
+        facts = made / ("METADATA" if kind == "dist-info" else "PKG-INFO")
+        facts.write_text(metadata.format(name=name, version=version, more=more), encoding="utf-8")
+    if entries is not None:
+        (made / "entry_points.txt").write_text(f"[console_scripts]\nx = y:z\n\n[scout_core]\n{entries}\n", encoding="utf-8")
+    return made
+
+
+def names(environment):
+    return [(found.name, found.module, found.distribution) for found in environment.plugins]
+
+
+def test_what_is_told_of_a_plugin(tmp_path):
+    made = install(
+        tmp_path,
+        version="1.2.3",
+        requires=[
+            "scout-core <1,>=0.1",
+            'redis<8,>=4.5; extra == "instruments"',
+            "attrs",
+            'pytest; extra == "dev"',
+        ],
+    )
+
+    environment = find_plugins([str(tmp_path)])
+
+    assert (
+        Found(
+            name="redis",
+            module="scout_redis",
+            distribution="scout-redis",
+            version="1.2.3",
+            instruments=("redis<8,>=4.5",),
+            core=("scout-core <1,>=0.1",),
+            where=str(made),
+        ),
+    ) == environment.plugins
+    assert {"scout-redis": "1.2.3"} == environment.installed
+    assert () == environment.problems
+
+
+def test_nothing_is_imported(tmp_path):
+    install(tmp_path, entries="redis = scout_redis_that_does_not_exist")
+    code = (
+        "import sys; from scout_core.boundary.discovery import find_plugins; "
+        f"assert len(find_plugins([{str(tmp_path)!r}]).plugins) == 1; "
+        "print(sorted({'importlib.metadata', 'email', 'zipfile', 'pkg_resources', 'packaging'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "[]\n" == done.stdout
+
+
+def test_what_is_installed_is_told_whether_it_is_a_plugin_or_not(tmp_path):
+    install(tmp_path, "Flask", "3.0.3", entries=None)
+    install(tmp_path, "zope.interface", "5.4.0", entries=None)
+    install(tmp_path, "typing_extensions", "4.12.2", entries=None, metadata=None)
+
+    environment = find_plugins([str(tmp_path)])
+
+    assert {"flask": "3.0.3", "zope-interface": "5.4.0", "typing-extensions": "4.12.2"} == environment.installed
+    assert ((), ()) == (environment.plugins, environment.problems)
+
+
+def test_an_egg_info_tells_its_version_without_that_of_python(tmp_path):
+    install(tmp_path, version="1.5", kind="egg-info", suffix="-py3.11")
+    (tmp_path / "old_style-2.0.egg-info").write_text("Metadata-Version: 1.0")  # distutils made a file of it
+    (tmp_path / "linked.egg-info").mkdir()
+
+    environment = find_plugins([str(tmp_path)])
+
+    assert [("redis", "scout_redis", "scout-redis")] == names(environment)
+    assert {"scout-redis": "1.5", "old-style": "2.0", "linked": ""} == environment.installed
+    assert () == environment.problems
+
+
+def test_of_two_installations_the_first_counts(tmp_path):
+    install(tmp_path / "first", version="2.0", entries="redis = first")
+    install(tmp_path / "second", "Scout.Redis", version="1.0", entries="redis = second")
+
+    environment = find_plugins([str(tmp_path / "first"), str(tmp_path / "second")])
+    reverse = find_plugins([str(tmp_path / "second"), str(tmp_path / "first"), str(tmp_path / "second")])
+
+    assert [("redis", "first", "scout-redis")] == names(environment)
+    assert {"scout-redis": "2.0"} == environment.installed
+    assert [("redis", "second", "Scout.Redis")] == names(reverse)
+
+
+def test_two_plugins_of_one_name_are_both_found_in_order_of_their_distribution(tmp_path):
+    install(tmp_path, "zeta", entries="redis = zeta_redis")
+    install(tmp_path, "alpha", entries="redis = alpha_redis")
+
+    expected = [("redis", "alpha_redis", "alpha"), ("redis", "zeta_redis", "zeta")]
+    assert expected == names(find_plugins([str(tmp_path)]))
+
+
+def test_plugins_come_in_the_order_of_their_names(tmp_path):
+    install(tmp_path, "a", entries="zebra = a.zebra\nmango = a.mango")
+    install(tmp_path, "b", entries="apple = b.apple")
+
+    assert ["apple", "mango", "zebra"] == [found.name for found in find_plugins([str(tmp_path)]).plugins]
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ("redis = scout_redis", [("redis", "scout_redis")]),
+        ("redis=scout_redis", [("redis", "scout_redis")]),
+        ("  redis   =   scout.redis  ", [("redis", "scout.redis")]),
+        ("redis = scout_redis [fast, safe]", [("redis", "scout_redis")]),
+        ("# a comment\n; another\n\nredis = scout_redis\n\n", [("redis", "scout_redis")]),
+        ("redis = scout_redis\r\nother = scout_other\r\n", [("other", "scout_other"), ("redis", "scout_redis")]),
+        ("my plugin = scout_mine", [("my plugin", "scout_mine")]),
+        ("café = scout_cafe", [("café", "scout_cafe")]),
+        ("redis = scout_redis\n[other_group]\nflask = scout_flask", [("redis", "scout_redis")]),
+        ("[other]\nx = y\n[scout_core]\nredis = scout_redis", [("redis", "scout_redis")]),
+        ("", []),
+    ],
+)
+def test_ways_to_write_an_entry_point(tmp_path, entries, expected):
+    install(tmp_path, entries=entries)
+
+    environment = find_plugins([str(tmp_path)])
+
+    assert expected == [(found.name, found.module) for found in environment.plugins]
+    assert () == environment.problems
+
+
+@pytest.mark.parametrize("line", ["redis", "= scout_redis", "redis =", "redis: scout_redis"])
+def test_an_entry_point_that_is_none_is_a_problem_and_those_before_it_count(tmp_path, line):
+    made = install(tmp_path, entries=f"first = scout_first\n{line}\nlast = scout_last")
+
+    environment = find_plugins([str(tmp_path)])
+
+    assert ["first"] == [found.name for found in environment.plugins]
+    assert (
+        f"metadata in {made} cannot be read: an entry point that is not 'name = module': {line!r}",
+    ) == environment.problems
+
+
+def test_a_group_whose_name_only_begins_like_ours_is_not_ours(tmp_path):
+    made = install(tmp_path, entries=None)
+    (made / "entry_points.txt").write_text("[scout_core.more]\nredis = scout_redis\n")
+
+    assert () == find_plugins([str(tmp_path)]).plugins
+
+
+def test_a_byte_order_mark_hides_nothing(tmp_path):
+    made = install(tmp_path, entries=None)
+    (made / "entry_points.txt").write_bytes(b"\xef\xbb\xbf[scout_core]\nredis = scout_redis\n")
+
+    assert ["redis"] == [found.name for found in find_plugins([str(tmp_path)]).plugins]
+
+
+@pytest.mark.parametrize(
+    ("break_it", "told"),
+    [
+        (lambda made: (made / "METADATA").unlink(), "METADATA is missing"),
+        (lambda made: (made / "METADATA").write_bytes(b"Name: caf\xe9\n"), "can't decode byte"),
+        (lambda made: (made / "entry_points.txt").write_bytes(b"[scout_core]\ncaf\xe9 = x\n"), "can't decode byte"),
+        (lambda made: ((made / "METADATA").unlink(), (made / "METADATA").mkdir()), "Is a directory"),
+    ],
+    ids=["missing", "encoding", "encoding of the entries", "folder"],
+)
+def test_metadata_that_cannot_be_read_is_a_problem_and_the_others_are_found(tmp_path, break_it, told):
+    install(tmp_path, "scout-flask", entries="flask = scout_flask")
+    made = install(tmp_path)
+    break_it(made)
+
+    environment = find_plugins([str(tmp_path)])
+
+    assert [("flask", "scout_flask", "scout-flask")] == names(environment)
+    (problem,) = environment.problems
+    assert problem.startswith(f"metadata in {made} cannot be read: ")
+    assert told in problem
+
+
+def test_metadata_of_what_is_no_plugin_of_ours_is_not_read(tmp_path):
+    made = install(tmp_path, entries=None)
+    (made / "METADATA").write_bytes(b"\xff\xff")
+    other = install(tmp_path, "other", entries=None)
+    (other / "METADATA").unlink()
+
+    assert () == find_plugins([str(tmp_path)]).problems
+
+
+def test_metadata_without_a_name_or_version_is_called_after_its_folder(tmp_path):
+    install(tmp_path, metadata="Metadata-Version: 2.1\n")
+
+    (found,) = find_plugins([str(tmp_path)]).plugins
+
+    assert ("scout_redis-1.0.dist-info", "") == (found.distribution, found.version)
+
+
+def test_only_the_head_of_the_metadata_counts(tmp_path):
+    metadata = (
+        "Name: first\nName: second\nVersion: 1.0\n"
+        "Summary: a line\x0b\x0c\x1c\x85\u2028separator of other kinds\x0c\x0c\n"
+        "Description: many\n        lines\n        Requires-Dist: indented\n"
+        "REQUIRES-DIST: scout-core>=0.1\n"
+        "no colon here\n\nRequires-Dist: scout-core>=99\n"
+    )
+    install(tmp_path, metadata=metadata)
+
+    (found,) = find_plugins([str(tmp_path)]).plugins
+
+    assert ("first", ("scout-core>=0.1",)) == (found.distribution, found.core)
+
+
+@pytest.mark.parametrize(
+    ("requirement", "expected"),
+    [
+        ('redis>=4; extra == "instruments"', ("redis>=4",)),
+        ("redis>=4; extra == 'instruments'", ("redis>=4",)),
+        ("redis>=4 ; extra=='instruments'", ("redis>=4",)),
+        (
+            'redis>=4; python_version < "3.13" and extra == "instruments"',
+            ('redis>=4; python_version < "3.13" and extra == "instruments"',),
+        ),
+        ('redis>=4; extra == "instruments-dev"', ()),
+        ('redis>=4; extra == "dev"', ()),
+        ("redis>=4", ()),
+    ],
+)
+def test_what_the_extra_instruments_requires(tmp_path, requirement, expected):
+    install(tmp_path, requires=[requirement])
+
+    assert expected == find_plugins([str(tmp_path)]).plugins[0].instruments
+
+
+@pytest.mark.parametrize(
+    ("requirement", "expected"),
+    [
+        ("scout-core>=0.1,<0.2", True),
+        ("scout_core (>=0.1)", True),
+        ("Scout.Core", True),
+        ('scout-core>=0.1; python_version >= "3.8"', True),
+        ("scout-core-extras>=3", False),
+        ("scout-corex>=3", False),
+        ('scout-core>=9; extra == "dev"', False),
+        ("my-scout-core>=9", False),
+    ],
+)
+def test_what_is_required_of_the_core(tmp_path, requirement, expected):
+    install(tmp_path, requires=[requirement])
+
+    assert ((requirement,) if expected else ()) == find_plugins([str(tmp_path)]).plugins[0].core
+
+
+def test_what_cannot_be_looked_into_is_passed_over(tmp_path):
+    install(tmp_path)
+    with zipfile.ZipFile(tmp_path / "library.zip", "w") as archive:
+        archive.writestr("zipped-1.0.dist-info/METADATA", "Name: zipped")
+    (tmp_path / "plain").write_text("")
+    path = [str(tmp_path / "nowhere"), str(tmp_path / "library.zip"), str(tmp_path / "plain"), "a\0b"]
+    path += [None, 5, b"/bytes", tmp_path / "path", str(tmp_path)]  # sys.path may hold anything
+
+    assert ["redis"] == [found.name for found in find_plugins(path).plugins]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="not on a root account: it may read everything")
+def test_a_folder_that_may_not_be_read_is_passed_over(tmp_path):
+    closed = tmp_path / "closed"
+    install(closed)
+    closed.chmod(0)
+    try:
+        assert () == find_plugins([str(closed)]).plugins
+    finally:
+        closed.chmod(0o700)
+
+
+def test_the_empty_entry_is_the_current_folder(tmp_path, monkeypatch):
+    install(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    assert ["redis"] == [found.name for found in find_plugins([""]).plugins]
+
+
+def test_three_hundred_distributions(tmp_path):
+    for number in range(300):
+        install(tmp_path, f"library-{number}", f"{number}.0", entries=None if number % 10 else f"plugin{number} = module{number}")
+
+    environment = find_plugins([str(tmp_path)])
+
+    assert 300 == len(environment.installed)
+    assert sorted(f"plugin{number}" for number in range(0, 300, 10)) == [found.name for found in environment.plugins]
+
+
+def test_a_file_without_end_is_read_in_part(tmp_path):
+    made = install(tmp_path)
+    with (made / "METADATA").open("a") as file:
+        file.write("x" * 3_000_000)
+
+    assert ["redis"] == [found.name for found in find_plugins([str(tmp_path)]).plugins]
+
+
+@unhurried
+@given(entries=st.binary(max_size=80), metadata=st.binary(max_size=80))
+def test_no_content_raises(tmp_path_factory, entries, metadata):
+    folder = tmp_path_factory.mktemp("site")
+    made = install(folder, entries=None)
+    (made / "METADATA").write_bytes(metadata)
+    (made / "entry_points.txt").write_bytes(b"[scout_core]\n" + entries)
+
+    environment = find_plugins([str(folder)])
+
+    assert {"scout-redis": "1.0"} == environment.installed
+
+
+def test_our_own_are_found_where_we_are_installed():
+    environment = find_plugins(sys.path)
+
+    ours = {found.name for found in environment.plugins if found.distribution == "scout-core"}
+    assert {"age", "collector", "ignoring", "percent", "percentile", "sampling", "speed"} == ours
+    assert "scout-core" in environment.installed

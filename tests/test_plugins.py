@@ -1,0 +1,503 @@
+"""All plugins of one agent: which are loaded, which are not, and why; what waits, is wrapped, or failed."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+
+import pytest
+
+from scout_core import hookimpl, span, transaction
+from scout_core.boundary.discovery import Environment, Found
+from scout_core.boundary.hooks import Hooks
+from scout_core.boundary.plugins import Plugins, search_path
+from scout_core.config.config import read_config
+from scout_core.config.files import Settings
+from scout_core.errors import PluginError
+from scout_core.testing import recording
+
+GOOD = "from scout_core import hookimpl\n@hookimpl\ndef on_span(span): pass\n"
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A folder to import from; what is imported from it is forgotten after the test."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+def write(site, **sources):
+    for name, source in sources.items():
+        (site / f"{name}.py").write_text(source)
+    importlib.invalidate_caches()
+
+
+def found(name="redis", module="scout_redis", **changes):
+    facts = {
+        "distribution": f"dist-{module}",
+        "version": "1.0",
+        "instruments": (),
+        "core": ("scout-core>=0.1",),
+        "where": "/site",
+        **changes,
+    }
+    return Found(name=name, module=module, **facts)
+
+
+def loaded(*plugins, named=(), installed=None, environment=None, settings=None, **code):
+    """What becomes of these plugins under this configuration."""
+    if named:
+        code["plugins"] = named
+    config = read_config(code, environment=environment or {}, settings=settings)
+    made = Plugins(config, Hooks())
+    made.load(Environment(plugins, {"scout-core": "0.1.0", **(installed or {})}, ()), config.get("plugins"))
+    return made
+
+
+def states(plugins):
+    return {name: plugin.state_now() for name, plugin in plugins.all.items()}
+
+
+def module(name="shop.policies", **functions):
+    made = ModuleType(name)
+    for hook, function in functions.items() or {"on_span": lambda span: None}.items():
+        setattr(made, hook, hookimpl(function))
+    return made
+
+
+def test_an_installed_plugin_is_loaded_and_its_hooks_are_known(site):
+    write(site, scout_redis=GOOD + "@hookimpl\ndef on_keep(score): pass\n")
+    plugins = loaded(found())
+
+    assert {"redis": ("active", "")} == states(plugins)
+    assert ("on_keep", "on_span") == plugins.all["redis"].hooks
+    assert ["redis"] == [guard.plugin for guard in plugins.freeze("on_span")]
+    assert [] == plugins.problems
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (None, "scout_redis cannot be imported: ModuleNotFoundError: No module named 'scout_redis'"),
+        ("import nowhere_at_all", "scout_redis cannot be imported: ModuleNotFoundError: No module named 'nowhere_at_all'"),
+        ("raise RuntimeError('not today')", "scout_redis cannot be imported: RuntimeError: not today"),
+        ("def broken(:", "scout_redis cannot be imported: SyntaxError: invalid syntax (scout_redis.py, line 1)"),
+        ("import sys; sys.exit(3)", "scout_redis called sys.exit(3) when it was imported"),
+        ("raise SystemExit", "scout_redis called sys.exit(None) when it was imported"),
+        (
+            "class E(Exception):\n def __str__(self): raise OSError\nraise E",
+            "scout_redis cannot be imported: E: <message could not be read>",
+        ),
+        ("", "it has no function marked with @hookimpl"),
+        ("def on_span(span): pass", "it has no function marked with @hookimpl"),
+        (GOOD.replace("on_span", "on_spam"), "there is no hook on_spam; did you mean on_span?"),
+        (GOOD.replace("(span)", "(spam)"), "the hook on_span has no argument spam; did you mean span?"),
+    ],
+)
+def test_one_that_cannot_be_used_has_failed_with_the_reason_and_the_others_are_loaded(site, source, reason):
+    write(site, scout_flask=GOOD, **({} if source is None else {"scout_redis": source}))
+    plugins = loaded(found("flask", "scout_flask"), found())
+
+    assert {"flask": ("active", ""), "redis": ("failed", reason)} == states(plugins)
+    assert ["flask"] == [guard.plugin for guard in plugins.freeze("on_span")]
+
+
+@pytest.mark.parametrize("leaves", ["KeyboardInterrupt", "GeneratorExit"])
+def test_what_ends_a_program_passes_through_an_import(site, leaves):
+    write(site, scout_redis=f"raise {leaves}")
+
+    with pytest.raises((KeyboardInterrupt, GeneratorExit)):
+        loaded(found())
+
+
+# Switched on and off
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"plugins_disable": "redis"}, "by plugins.disable (code)"),
+        ({"disabled_instruments": ["redis"]}, "by plugins.disable (code)"),
+        ({"plugins_disable": "*"}, "by plugins.disable (code)"),
+        ({"environment": {"SCOUT_PLUGINS_DISABLE": "a, redis"}}, "by plugins.disable (environment SCOUT_PLUGINS_DISABLE)"),
+        ({"environment": {"SCOUT_DISABLED_INSTRUMENTS": "redis"}}, "by plugins.disable (environment SCOUT_DISABLED_INSTRUMENTS)"),
+        ({"plugins_autoload": False}, "plugins.autoload is false (code) and plugins.enable does not name it"),
+        ({"plugins_autoload": False, "plugins_enable": "flask"}, "plugins.autoload is false (code) and plugins.enable does not name it"),
+        ({"plugins_enable": "redis", "plugins_disable": "redis"}, "by plugins.disable (code)"),
+    ],
+)  # fmt: skip
+def test_one_that_is_switched_off_is_not_even_imported(site, settings, expected):
+    write(site, scout_redis="raise AssertionError('it was imported')")
+
+    assert ("disabled", expected) == states(loaded(found(), **settings))["redis"]
+    assert "scout_redis" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"plugins_autoload": False, "plugins_enable": "redis"},
+        {"plugins_autoload": False, "plugins_require": "redis"},
+        {"plugins_autoload": False, "named": ["scout_redis"]},
+        {"plugins_disable": "flask"},
+    ],
+)
+def test_one_that_is_wanted_is_loaded(site, settings):
+    write(site, scout_redis=GOOD)
+
+    assert {"redis": ("active", "")} == states(loaded(found(), **settings))
+
+
+@pytest.mark.parametrize("named", [["scout_redis"], []])
+def test_what_disables_a_plugin_disables_it_whoever_names_its_module(site, named):
+    write(site, scout_redis="raise AssertionError('it was imported')")
+
+    plugins = loaded(found(), named=named, environment={"SCOUT_PLUGINS_DISABLE": "redis"})
+
+    assert ["disabled"] == [state for state, _ in states(plugins).values()]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"plugins_disable": "reddis"}, "plugins.disable names 'reddis' (code), and there is no such plugin; did you mean redis?"),
+        ({"plugins_enable": "zzz"}, "plugins.enable names 'zzz' (code), and there is no such plugin"),
+        ({"policies": {"redi": 2}}, "policies names 'redi' (code), and there is no such plugin; did you mean redis?"),
+        (
+            {"environment": {"SCOUT_PLUGINS_DISABLE": "flask"}},
+            "plugins.disable names 'flask' (environment SCOUT_PLUGINS_DISABLE), and there is no such plugin",
+        ),
+        (
+            {"settings": Settings("/srv/pyproject.toml", plugins={"rediss": {"level": 1}, "empty": {}})},
+            "plugins.rediss names 'rediss' (file /srv/pyproject.toml), and there is no such plugin; did you mean redis?",
+        ),
+    ],
+)
+def test_a_name_that_no_plugin_has_is_a_problem(site, settings, expected):
+    write(site, scout_redis=GOOD)
+
+    assert [expected] == loaded(found(), **settings).problems
+
+
+def test_names_that_plugins_have_are_no_problem(site):
+    write(site, scout_redis=GOOD)
+    settings = Settings("/srv/pyproject.toml", plugins={"redis": {"level": 1}})
+
+    plugins = loaded(found(), plugins_disable="*", plugins_enable="redis", policies={"redis": 2}, settings=settings)
+
+    assert [] == plugins.problems
+
+
+# Versions
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"instruments": ("redis>=4.5",)}, "redis 4.1.0 is outside >=4.5; try: pip install -U dist-scout_redis"),
+        ({"core": ("scout-core<1,>=0.5",)}, "scout-core 0.1.0 is outside >=0.5,<1; try: pip install -U dist-scout_redis"),
+        (
+            {"core": ("scout-core>=1",), "instruments": ("redis>=4.5",)},
+            "scout-core 0.1.0 is outside >=1; try: pip install -U dist-scout_redis",
+        ),
+        (
+            {"instruments": ("redis >> 4",)},
+            "its metadata has a requirement that cannot be read: 'redis >> 4'; try: pip install -U dist-scout_redis",
+        ),
+    ],
+)
+def test_one_for_another_version_is_skipped_and_not_even_imported(site, changes, reason):
+    write(site, scout_redis="raise AssertionError('it was imported')")
+
+    assert {"redis": ("skipped", reason)} == states(loaded(found(**changes), installed={"redis": "4.1.0"}))
+
+
+def test_one_whose_library_is_supported_says_so(site):
+    write(site, scout_redis=GOOD)
+
+    plugins = loaded(found(instruments=("redis<8,>=4",)), installed={"redis": "4.1.0"})
+
+    assert "redis 4.1.0 (>=4,<8)" == plugins.all["redis"].support.target
+
+
+# Names
+
+
+def test_of_two_plugins_of_one_name_the_first_is_loaded(site):
+    write(site, scout_one=GOOD, scout_two="raise AssertionError('it was imported')")
+    plugins = loaded(found("same", "scout_one"), found("same", "scout_two"))
+
+    assert {"same": ("active", "")} == states(plugins)
+    assert ["plugin 'same' of dist-scout_two is not loaded: dist-scout_one has the name already"] == plugins.problems
+
+
+def test_of_two_names_of_one_module_the_first_stays(site):
+    write(site, scout_redis=GOOD)
+    plugins = loaded(found("one"), found("two"))
+
+    assert {
+        "one": ("active", ""),
+        "two": ("failed", "it is loaded as the plugin one already"),
+    } == states(plugins)
+    assert ["one"] == [guard.plugin for guard in plugins.freeze("on_span")]
+
+
+# Named by the user
+
+
+def test_a_module_that_is_named_is_a_plugin_under_its_own_name(site):
+    write(site, my_policies=GOOD)
+    plugins = loaded(named=["my_policies", module("shop.more")])
+
+    assert {"my_policies": ("active", ""), "shop.more": ("active", "")} == states(plugins)
+    assert plugins.all["my_policies"].found is None
+
+
+def test_one_that_is_installed_and_named_is_loaded_once(site):
+    write(site, scout_redis=GOOD)
+    plugins = loaded(found(), named=["scout_redis", "scout_redis"])
+
+    assert {"redis": ("active", "")} == states(plugins)
+    assert 1 == len(plugins.freeze("on_span"))
+
+
+def test_what_code_names_and_cannot_be_used_raises(site):
+    write(site, broken="raise RuntimeError('not today')", scout_redis=GOOD)
+
+    for named, expected in (
+        (["nowhere"], r"plugin 'nowhere' \(named in code\): nowhere cannot be imported: ModuleNotFoundError: "),
+        (["broken"], r"plugin 'broken' \(named in code\): broken cannot be imported: RuntimeError: not today"),
+        ([ModuleType("empty")], r"plugin 'empty' \(named in code\): it has no function marked with @hookimpl"),
+        ([7], r"plugin '7' \(named in code\): it has no function marked with @hookimpl"),
+    ):
+        with pytest.raises(PluginError, match=expected):
+            loaded(named=named)
+    with pytest.raises(PluginError, match=r"plugin 'scout_redis' \(named in code\): redis 1 is outside >=4"):
+        loaded(found(instruments=("redis>=4",)), named=["scout_redis"], installed={"redis": "1"})
+
+
+def test_what_the_environment_names_and_cannot_be_used_is_shown(site):
+    plugins = loaded(environment={"SCOUT_PLUGINS": "nowhere"})
+
+    state, reason = states(plugins)["nowhere"]
+    assert "failed" == state
+    assert "No module named 'nowhere'" in reason
+
+
+def test_a_named_module_cannot_take_the_name_of_an_installed_plugin(site):
+    write(site, scout_redis=GOOD, redis=GOOD)
+    plugins = loaded(found(), environment={"SCOUT_PLUGINS": "redis"})
+
+    assert {"redis": ("active", "")} == states(plugins)
+    assert "scout_redis" == plugins.all["redis"].module
+    assert ["plugin 'redis' (environment SCOUT_PLUGINS): an installed plugin has the name already"] == plugins.problems
+    with pytest.raises(PluginError, match="an installed plugin has the name already"):
+        loaded(found(), named=["redis"])
+
+
+def test_a_named_module_can_be_switched_off(site):
+    write(site, my_policies="raise AssertionError('it was imported')")
+    plugins = loaded(named=["my_policies"], environment={"SCOUT_PLUGINS_DISABLE": "my_policies"})
+
+    expected = "by plugins.disable (environment SCOUT_PLUGINS_DISABLE)"
+    assert {"my_policies": ("disabled", expected)} == states(plugins)
+
+
+def test_a_named_module_is_loaded_although_autoload_is_false(site):
+    write(site, my_policies=GOOD)
+
+    assert {"my_policies": ("active", "")} == states(loaded(named=["my_policies"], plugins_autoload=False))
+
+
+def test_a_named_module_may_lie_in_the_working_directory_and_leaves_the_path_as_it_was(tmp_path, monkeypatch):
+    (tmp_path / "beside_the_program.py").write_text(GOOD)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder not in ("", str(tmp_path))])
+    before = list(sys.path)
+    try:
+        assert {"beside_the_program": ("active", "")} == states(loaded(named=["beside_the_program"]))
+        assert before == sys.path
+    finally:
+        sys.modules.pop("beside_the_program", None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"plugins_require": "celery"}, "celery is not installed"),
+        ({"plugins_require": "redis", "plugins_disable": "redis"}, "redis is disabled: by plugins.disable (code)"),
+        ({"plugins_require": "broken"}, "broken is failed: broken cannot be imported: RuntimeError: not today"),
+        ({"plugins_require": "celery, flask, broken"}, "celery is not installed; flask is not installed; broken is failed: "),
+    ],
+)
+def test_what_is_required_and_cannot_be_used_raises(site, settings, expected):
+    write(site, scout_redis=GOOD, broken="raise RuntimeError('not today')")
+
+    with pytest.raises(PluginError) as caught:
+        loaded(found(), found("broken", "broken"), **settings)
+    assert str(caught.value).startswith(f"required plugins (code): {expected}")
+
+
+def test_problems_of_the_environment_are_handed_on():
+    plugins = Plugins(read_config(environment={}), Hooks())
+    plugins.load(Environment((), {}, ("metadata in /x cannot be read",)), ())
+
+    assert ["metadata in /x cannot be read"] == plugins.problems
+
+
+def test_it_looks_where_python_looks():
+    assert sys.path == search_path()
+    assert sys.path is not search_path()
+
+
+# Wrapping
+
+
+LIBRARY = "def function():\n    return 1\ndef other():\n    return 2\nclass Client:\n    def get(self):\n        return 3\n"
+
+
+def instrument_library(wrap):
+    wrap("some_library:function", lambda: span("Library/function"))
+    wrap("some_library:Client.get", lambda client: span("Library/get"))
+
+
+def status(scout, name="shop.policies"):
+    (one,) = [one for one in scout.agent.plugin_statuses() if one.name == name]
+    return one
+
+
+def test_a_plugin_waits_until_its_library_is_imported(site):
+    write(site, some_library=LIBRARY)
+    with recording(plugins=[module(instrument=instrument_library)]) as scout:
+        waiting = status(scout)
+        assert ("waiting", "some_library is not imported") == (waiting.state, waiting.reason)
+        assert ("some_library:function", "some_library:Client.get") == waiting.waiting
+        assert "some_library" not in sys.modules
+        import some_library
+
+        active = status(scout)
+        assert ("active", "", (), ()) == (active.state, active.reason, active.waiting, active.not_found)
+        assert ("some_library:function", "some_library:Client.get") == active.wrapped
+        with transaction("Job/mail.send"):
+            assert (1, 3) == (some_library.function(), some_library.Client().get())
+        assert ["Library/function", "Library/get", "Job/mail.send"] == scout.operations
+        wrapped = some_library.function
+
+    assert some_library.function is not wrapped
+    assert not hasattr(some_library.function, "__wrapped__")
+
+
+def test_what_was_not_imported_while_it_ran_is_never_wrapped(site):
+    write(site, some_library=LIBRARY)
+    finders = list(sys.meta_path)
+    with recording(plugins=[module(instrument=instrument_library)]):
+        pass
+    assert finders == sys.meta_path
+    import some_library
+
+    assert not hasattr(some_library.function, "__wrapped__")
+
+
+def test_a_library_that_is_reloaded_is_wrapped_again_and_undone(site):
+    write(site, some_library=LIBRARY)
+    import some_library
+
+    with recording(plugins=[module(instrument=instrument_library)]) as scout:
+        old = some_library.Client
+        importlib.reload(some_library)
+        with transaction("Job/mail.send"):
+            some_library.function()
+            some_library.Client().get()
+            old().get()
+        assert ["Library/function", "Library/get", "Library/get"] == [one.operation for one in scout.spans]
+
+    for function in (some_library.function, some_library.Client.get, old.get):
+        assert not hasattr(function, "__wrapped__")
+
+
+def test_half_a_library_is_told_and_half_is_wrapped(site):
+    write(site, some_library=LIBRARY.replace("Client", "Redis"))
+    import some_library
+
+    with recording(plugins=[module(instrument=instrument_library)]) as scout:
+        found = status(scout)
+        assert ("active", ("some_library:function",)) == (found.state, found.wrapped)
+        assert ("some_library:Client.get: some_library has no Client",) == found.not_found
+
+    assert not hasattr(some_library.function, "__wrapped__")
+
+
+def test_an_import_of_the_application_never_sees_what_goes_wrong(site):
+    """Even when the library itself makes replacing fail in a way of its own."""
+    write(site, some_library=LIBRARY + "class Meta(type):\n def __setattr__(cls, *args): raise OSError('no')\n"
+          "class Client(metaclass=Meta):\n def get(self): return 3\n")  # fmt: skip
+    with recording(plugins=[module(instrument=instrument_library)]) as scout:
+        import some_library
+
+        assert 3 == some_library.Client().get()
+        assert ("some_library:Client.get: OSError: no",) == status(scout).not_found
+
+
+def test_one_that_keeps_failing_is_quarantined_and_the_others_are_not(site):
+    write(site, some_library=LIBRARY)
+    import some_library
+
+    def instrument(wrap):
+        wrap("some_library:function", lambda: 1 / 0)
+        wrap("some_library:other", lambda: span("Library/other"))
+
+    good = module("shop.good", instrument=lambda wrap: wrap("some_library:function", lambda: span("Library/good")))
+    with recording(plugins=[module(instrument=instrument), good], plugins_reraise=False) as scout:
+        with transaction("Job/mail.send"):
+            for _ in range(20):
+                assert (1, 2) == (some_library.function(), some_library.other())
+        bad, fine = status(scout), status(scout, "shop.good")
+        assert "quarantined" == bad.state
+        assert "some_library:function is switched off: 10 errors in a row" == bad.reason
+        assert (10, "active", 0) == (bad.errors, fine.state, fine.errors)
+        names = [one.operation for one in scout.spans]
+        assert (20, 20) == (names.count("Library/other"), names.count("Library/good"))
+
+
+def test_one_whose_library_is_not_installed_waits_for_it(site):
+    write(site, scout_redis=GOOD + "@hookimpl\ndef instrument(wrap): wrap('redis_that_is_not_there:get', print)\n")
+    plugins = loaded(found(instruments=("redis-that-is-not-there>=4",)))
+    plugins.instrument()
+    try:
+        assert {"redis": ("waiting", "redis-that-is-not-there (>=4) is not installed")} == states(plugins)
+    finally:
+        plugins.undo()
+
+
+def test_stopping_is_no_quarantine(site):
+    plugins = loaded(named=[module(on_span=lambda span: None)])
+    plugins.freeze("on_span")
+    plugins.undo()
+
+    assert {"shop.policies": ("active", "")} == states(plugins)
+    assert [None] == [guard.run(1) for guard in plugins.freeze("on_span")]
+
+
+def test_an_object_is_a_plugin_too_unless_its_name_is_taken():
+    plugins = loaded()
+    plugins.add_object(module("first", on_span=lambda span: 1), "one")
+    with pytest.raises(PluginError, match="there is a plugin one already"):
+        plugins.add_object(module("second", on_span=lambda span: 2), "one")
+    with pytest.raises(PluginError, match="it has no function"):
+        plugins.add_object(object(), "two")
+
+    assert ["one"] == list(plugins.all)
+    assert [1] == [guard.run(None) for guard in plugins.freeze("on_span")]
+
+
+def test_the_guards_of_a_hook_are_noted_with_their_plugin_once():
+    plugins = loaded(named=[module(on_span=lambda span: None)])
+    first = plugins.freeze("on_span")
+    again = plugins.freeze("on_span")
+
+    assert first == again == tuple(plugins.all["shop.policies"].guards)
