@@ -11,7 +11,6 @@ import scout_core
 from scout_core import agent as agents
 from scout_core import current_transaction, hookimpl, span, transaction
 from scout_core.agent import Agent
-from scout_core.config.config import read_config
 from scout_core.recording import context
 from scout_core.sending import recorder
 from tests.workbench import POLICIES, Behaving, Keeper, eventually, exporting, is_balanced, plugin, running
@@ -262,7 +261,9 @@ def test_start_and_stop_are_told_once():
 def test_a_plugin_is_told_of_the_stop_when_the_last_report_was_handed_over():
     keeper = Keeper()
     seen = []
-    scout_core.start(plugins=[exporting(keeper), plugin("test_listening", on_stop=lambda agent: seen.append(keeper.counted))])
+    scout_core.start(
+        plugins=[exporting(keeper), plugin("test_listening", on_stop=lambda agent: seen.append(keeper.counted))]
+    )
     with transaction("Controller/home"):
         pass
     scout_core.stop()
@@ -330,7 +331,7 @@ def test_two_exporters_each_have_their_own_books(quick):
 
 def test_a_report_tells_of_its_process_and_its_plugins(quick):
     keeper = Keeper()
-    with running(exporting(keeper), name="Shop", hostname="web-1", revision_sha="abc") as agent:
+    with running(exporting(keeper), name="Shop", hostname="web-1", revision_sha="abc"):
         with transaction("Controller/home"):
             pass
         eventually(lambda: keeper.reports)

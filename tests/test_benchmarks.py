@@ -17,7 +17,7 @@ COMMAND = Path(__file__).resolve().parent.parent / "benchmarks" / "run.py"
 def result(tmp_path_factory):
     """The smallest workload, tiny: what the command prints, and what it writes."""
     folder = tmp_path_factory.mktemp("benchmark")
-    options = "--only flat import --processes 2 --rounds 1 --scale 0.05 --json out.json".split()
+    options = ["--only", "flat", "import", "--processes", "2", "--rounds", "1", "--scale", "0.05", "--json", "out.json"]
     command = [sys.executable, str(COMMAND), *options]
     done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=120)
     return done.stdout, json.loads((folder / "out.json").read_text(encoding="utf-8"))

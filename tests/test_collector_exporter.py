@@ -37,7 +37,7 @@ from tests.workbench import (
     sample_report,
 )
 
-ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 18\r\n\r\n{\"accepted\": true}"
+ACCEPTED = b'HTTP/1.1 202 Accepted\r\nContent-Length: 18\r\n\r\n{"accepted": true}'
 
 
 def exporter_for(**settings) -> CollectorExporter:
@@ -125,7 +125,9 @@ def test_a_report_is_posted_with_the_token_and_arrives_as_it_was():
     lines = head.decode().split("\r\n")
 
     assert "POST /api/v1/reports HTTP/1.1" == lines[0]
-    assert {"Authorization: Bearer t0ken", "Content-Type: application/json", f"Content-Length: {len(body)}"} < set(lines)
+    assert {"Authorization: Bearer t0ken", "Content-Type: application/json", f"Content-Length: {len(body)}"} < set(
+        lines
+    )
     assert report == decode(body)
 
 
@@ -155,7 +157,9 @@ def test_it_finds_the_collector_that_announced_itself(tmp_path):
 
 def test_a_collector_that_moved_is_found_at_the_next_report(tmp_path):
     exporter = exporter_for(state_dir=str(tmp_path / "state"))
-    with pytest.raises(RejectedReport, match="no collector has announced itself in .*state; start one with: scout-core up") as nobody:
+    with pytest.raises(
+        RejectedReport, match="no collector has announced itself in .*state; start one with: scout-core up"
+    ) as nobody:
         exporter.export(sample_report())
     arrived = []
     for number in (1, 2):
@@ -328,7 +332,9 @@ def test_a_receiver_that_never_reads_a_big_report_is_given_up(sink, short):
     assert monotonic() - begin < 5.0
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:7600", "localhost", "ftp://127.0.0.1/", "http://", "http://127.0.0.1:port", "http://[::1"])
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:7600", "localhost", "ftp://127.0.0.1/", "http://", "http://127.0.0.1:port", "http://[::1"]
+)
 def test_a_url_that_cannot_be_used_says_so(url):
     with pytest.raises(ValueError, match=r"is not a URL such as http://127.0.0.1:7600|[Pp]ort|Invalid IPv6 URL"):
         exporter_for(collector_url=url).export(sample_report())
@@ -344,7 +350,13 @@ def test_a_report_that_cannot_be_encoded_is_rejected_since_it_never_will_be(sink
 def test_no_connection_is_left_open(sink, short):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        for behave in (answering(ACCEPTED), answering(b"HTTP/1.0 202 Accepted\r\n\r\n"), answering(b"garbage"), hang_up, trickle):
+        for behave in (
+            answering(ACCEPTED),
+            answering(b"HTTP/1.0 202 Accepted\r\n\r\n"),
+            answering(b"garbage"),
+            hang_up,
+            trickle,
+        ):
             try:
                 exporter_for(collector_url=sink(behave).url).export(sample_report())
             except OSError:

@@ -54,7 +54,13 @@ def test_the_strongest_layer_counts(layers, value, origin):
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.key)
 def test_every_option_can_be_set_in_every_layer(option):
-    texts = {"uri_reporting": "path", "report_period": "7", "plugins": "a.b", "sample_endpoints": "a:0.5", "sample_jobs": "a:0.5"}
+    texts = {
+        "uri_reporting": "path",
+        "report_period": "7",
+        "plugins": "a.b",
+        "sample_endpoints": "a:0.5",
+        "sample_jobs": "a:0.5",
+    }
     text = texts.get(option.key, "speed:2" if option.key == "policies" else "0.25" if "rate" in option.key else "8")
     if isinstance(option.default, bool):
         text = str(not option.default).lower()
@@ -108,7 +114,10 @@ def test_a_former_name_keeps_working(layer):
 def test_of_a_name_and_a_former_one_the_name_counts():
     found = config(environment={"SCOUT_DISABLED_INSTRUMENTS": "old", "SCOUT_PLUGINS_DISABLE": "new"})
 
-    assert (("new",), "environment SCOUT_PLUGINS_DISABLE") == (found.get("plugins.disable"), found.origin("plugins.disable"))
+    assert (("new",), "environment SCOUT_PLUGINS_DISABLE") == (
+        found.get("plugins.disable"),
+        found.origin("plugins.disable"),
+    )
 
 
 def test_the_environment_is_that_of_the_process_unless_one_is_given(monkeypatch):
@@ -129,7 +138,10 @@ def test_what_is_derived_from_the_machine_and_the_platform():
         found.state_dir,
         found.origin("state_dir"),
     )
-    assert ("abc", "derived: environment HEROKU_SLUG_COMMIT") == (found.get("revision_sha"), found.origin("revision_sha"))
+    assert ("abc", "derived: environment HEROKU_SLUG_COMMIT") == (
+        found.get("revision_sha"),
+        found.origin("revision_sha"),
+    )
 
 
 def test_what_is_derived_gives_way_to_every_other_layer():
@@ -159,7 +171,11 @@ def test_without_any_home_there_is_a_state_directory_all_the_same():
 
 @pytest.mark.parametrize(
     ("written", "expected"),
-    [("~/scout", Path.home() / "scout"), ("/var/scout", Path("/var/scout")), ("~nobody-of-that-name/x", Path("~nobody-of-that-name/x"))],
+    [
+        ("~/scout", Path.home() / "scout"),
+        ("/var/scout", Path("/var/scout")),
+        ("~nobody-of-that-name/x", Path("~nobody-of-that-name/x")),
+    ],
 )
 def test_the_state_directory_may_begin_with_a_tilde(written, expected):
     assert expected == config({"state_dir": written}).state_dir
@@ -174,7 +190,9 @@ def test_the_state_directory_may_begin_with_a_tilde(written, expected):
         (
             {"environment": {"SCOUT_REPORT_PERIOD": "abc"}},
             60.0,
-            ["report_period = 'abc' (environment SCOUT_REPORT_PERIOD): expected a number, 0 or more; the default, 60.0, is used"],
+            [
+                "report_period = 'abc' (environment SCOUT_REPORT_PERIOD): expected a number, 0 or more; the default, 60.0, is used"
+            ],
         ),
         (
             {"environment": {"SCOUT_REPORT_PERIOD": "0"}, "file": {"report_period": 5}},
@@ -185,7 +203,11 @@ def test_the_state_directory_may_begin_with_a_tilde(written, expected):
             ],
         ),
         (
-            {"environment": {"SCOUT_REPORT_PERIOD": ""}, "code": {"report_period": [5]}, "file": {"report_period": True}},
+            {
+                "environment": {"SCOUT_REPORT_PERIOD": ""},
+                "code": {"report_period": [5]},
+                "file": {"report_period": True},
+            },
             60.0,
             [
                 "report_period = '' (environment SCOUT_REPORT_PERIOD): expected a number, 0 or more; the default, 60.0, is used",
@@ -214,9 +236,15 @@ def test_a_bad_value_is_told_with_its_origin_and_what_is_used_instead(layers, va
     ("layers", "problem"),
     [
         ({"code": {"nam": 1}}, "nam (code) is not an option and has no effect; did you mean name?"),
-        ({"code": {"plugins_disabel": 1}}, "plugins_disabel (code) is not an option and has no effect; did you mean plugins_disable?"),
+        (
+            {"code": {"plugins_disabel": 1}},
+            "plugins_disabel (code) is not an option and has no effect; did you mean plugins_disable?",
+        ),
         ({"code": {"zzz": 1}}, "zzz (code) is not an option and has no effect; see scout-core config for all keys"),
-        ({"file": {"sample_rat": 1}}, f"sample_rat (file {FILE}) is not an option and has no effect; did you mean sample_rate?"),
+        (
+            {"file": {"sample_rat": 1}},
+            f"sample_rat (file {FILE}) is not an option and has no effect; did you mean sample_rate?",
+        ),
         (
             {"file": {"plugins.disabel": []}},
             f"plugins.disabel (file {FILE}) is not an option and has no effect; did you mean plugins.disable?",
@@ -236,7 +264,13 @@ def test_a_key_that_does_not_exist_is_told_with_the_nearest(layers, problem):
 
 
 def test_what_belongs_to_others_in_the_environment_is_no_problem():
-    environment = {"SCOUT_KEY": "x", "SCOUT_CORE_RUN": "1", "SCOUT_LOG_LEVEL": "debug", "SCOUT_REDIS_ARGS": "1", "scout_name": "y"}
+    environment = {
+        "SCOUT_KEY": "x",
+        "SCOUT_CORE_RUN": "1",
+        "SCOUT_LOG_LEVEL": "debug",
+        "SCOUT_REDIS_ARGS": "1",
+        "scout_name": "y",
+    }
 
     assert [] == config(environment=environment).problems
 
@@ -295,7 +329,8 @@ def test_secrets_are_never_shown():
 @unhurried
 @given(
     st.dictionaries(
-        st.sampled_from([option.variable for option in OPTIONS]) | st.text(min_size=1).map(lambda text: f"SCOUT_{text}"),
+        st.sampled_from([option.variable for option in OPTIONS])
+        | st.text(min_size=1).map(lambda text: f"SCOUT_{text}"),
         st.text(),
     )
 )
@@ -310,7 +345,18 @@ def test_no_content_of_the_environment_raises(environment):
 
 
 @unhurried
-@given(st.dictionaries(st.sampled_from([option.key for option in OPTIONS]), st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text() | st.integers()) | st.dictionaries(st.text(), st.floats())))
+@given(
+    st.dictionaries(
+        st.sampled_from([option.key for option in OPTIONS]),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.text()
+        | st.lists(st.text() | st.integers())
+        | st.dictionaries(st.text(), st.floats()),
+    )
+)
 def test_no_content_of_a_file_raises(values):
     found = config(file=values)
 
@@ -387,8 +433,8 @@ def test_a_secret_option_of_a_plugin_is_never_shown():
 def test_types_may_be_written_as_text_or_not():
     @attrs.define
     class Written:
-        on: "bool" = False
-        names: "tuple[str, ...]" = ()
+        on: bool = False
+        names: tuple[str, ...] = ()
 
     made = attrs.make_class(
         "Made", {"on": attrs.field(type=bool, default=False), "names": attrs.field(type=tuple[str, ...], default=())}
@@ -473,7 +519,12 @@ HEAVY = {"asyncio", "attr", "cattrs", "click", "email", "http", "importlib.metad
 
 def loaded_by(code, folder):
     done = subprocess.run(
-        [sys.executable, "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}; {code}; import json; print(json.dumps(sorted(sys.modules)))"],
+        [
+            sys.executable,
+            "-S",
+            "-c",
+            f"import sys; sys.path[:] = {sys.path!r}; {code}; import json; print(json.dumps(sorted(sys.modules)))",
+        ],
         capture_output=True,
         text=True,
         check=True,

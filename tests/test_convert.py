@@ -74,7 +74,11 @@ BAD = {
 
 
 def cases(table):
-    return [pytest.param(one, *case, id=f"{one.__name__}-{number}") for one in table for number, case in enumerate(table[one])]
+    return [
+        pytest.param(one, *case, id=f"{one.__name__}-{number}")
+        for one in table
+        for number, case in enumerate(table[one])
+    ]
 
 
 @pytest.mark.parametrize(("converter", "value", "expected"), cases(GOOD))
@@ -121,7 +125,12 @@ def test_a_rate_is_a_share_written_either_way(number):
 
 
 @unhurried
-@given(st.dictionaries(st.text(st.characters(exclude_characters=",:/ ", exclude_categories=["Cs", "Zs", "Cc"]), min_size=1), st.floats(0, 1)))
+@given(
+    st.dictionaries(
+        st.text(st.characters(exclude_characters=",:/ ", exclude_categories=["Cs", "Zs", "Cc"]), min_size=1),
+        st.floats(0, 1),
+    )
+)
 def test_rates_and_weights_can_be_written_as_text(table):
     written = ", ".join(f"{name}:{rate!r}" for name, rate in table.items())
 

@@ -26,7 +26,17 @@ Requires-Dist: nothing
 """
 
 
-def install(folder: Path, name="scout-redis", version="1.0", *, requires=(), entries="redis = scout_redis", kind="dist-info", metadata=METADATA, suffix=""):
+def install(
+    folder: Path,
+    name="scout-redis",
+    version="1.0",
+    *,
+    requires=(),
+    entries="redis = scout_redis",
+    kind="dist-info",
+    metadata=METADATA,
+    suffix="",
+):
     """Make a folder of metadata, as an installer does."""
     made = folder / f"{name.replace('-', '_')}-{version}{suffix}.{kind}"
     made.mkdir(parents=True)
@@ -35,7 +45,9 @@ def install(folder: Path, name="scout-redis", version="1.0", *, requires=(), ent
         facts = made / ("METADATA" if kind == "dist-info" else "PKG-INFO")
         facts.write_text(metadata.format(name=name, version=version, more=more), encoding="utf-8")
     if entries is not None:
-        (made / "entry_points.txt").write_text(f"[console_scripts]\nx = y:z\n\n[scout_core]\n{entries}\n", encoding="utf-8")
+        (made / "entry_points.txt").write_text(
+            f"[console_scripts]\nx = y:z\n\n[scout_core]\n{entries}\n", encoding="utf-8"
+        )
     return made
 
 
@@ -311,7 +323,12 @@ def test_the_empty_entry_is_the_current_folder(tmp_path, monkeypatch):
 
 def test_three_hundred_distributions(tmp_path):
     for number in range(300):
-        install(tmp_path, f"library-{number}", f"{number}.0", entries=None if number % 10 else f"plugin{number} = module{number}")
+        install(
+            tmp_path,
+            f"library-{number}",
+            f"{number}.0",
+            entries=None if number % 10 else f"plugin{number} = module{number}",
+        )
 
     environment = find_plugins([str(tmp_path)])
 

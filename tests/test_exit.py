@@ -324,7 +324,9 @@ def test_stopping_by_hand_and_ending_afterwards_sends_once(sink, end):
 
 
 def test_an_agent_that_was_started_by_a_thread_sends_at_the_end(sink, end, tmp_path):
-    begin = BEGIN.replace("scout_core.start()\n", "thread = threading.Thread(target=scout_core.start)\nthread.start()\nthread.join()\n")
+    begin = BEGIN.replace(
+        "scout_core.start()\n", "thread = threading.Thread(target=scout_core.start)\nthread.start()\nthread.join()\n"
+    )
     done = run_app(begin + "work(3)", tmp_path / "state")
 
     assert (0, "") == (done.code, done.err)

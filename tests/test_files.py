@@ -29,7 +29,9 @@ def test_our_own_file(tmp_path):
 
 
 def test_our_table_in_a_project_s_file(tmp_path):
-    settings = read(tmp_path, '[project]\nname = "shop"\n[tool.scout-core]\nname = "Shop"\n[tool.other]\nx = 1\n', PYPROJECT)
+    settings = read(
+        tmp_path, '[project]\nname = "shop"\n[tool.scout-core]\nname = "Shop"\n[tool.other]\nx = 1\n', PYPROJECT
+    )
 
     assert {"name": "Shop"} == settings.values
     assert (tmp_path / PYPROJECT, []) == (settings.path, settings.problems)
@@ -187,7 +189,10 @@ def test_a_project_s_file_without_our_table_costs_no_parser(tmp_path, monkeypatc
 
 
 @unhurried
-@given(st.binary(max_size=200) | st.text(max_size=100).map(lambda text: f"[tool.scout-core]\n{text}".encode("utf-8", "replace")))
+@given(
+    st.binary(max_size=200)
+    | st.text(max_size=100).map(lambda text: f"[tool.scout-core]\n{text}".encode("utf-8", "replace"))
+)
 def test_no_content_raises(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("project")
     for name in (PYPROJECT, OWN):

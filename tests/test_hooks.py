@@ -487,9 +487,7 @@ def test_hook_score_transaction_that_is_slow_is_switched_off_and_the_others_stay
         plugin("slow", score_transaction=lambda: released.wait(0.002) or 1.0),
         plugin("sound", score_transaction=lambda: 2.0),
     ]
-    with recorded(
-        modules, plugins_disable="speed,age,percent,percentile,collector", slow_hook_seconds=0.001
-    ) as scout:
+    with recorded(modules, plugins_disable="speed,age,percent,percentile,collector", slow_hook_seconds=0.001) as scout:
         for number in range(8):
             with transaction(f"Controller/{number}"):
                 pass
@@ -512,7 +510,10 @@ def test_an_implementation_takes_any_of_the_arguments_in_any_order(hook):
     for size in range(len(given) + 1):
         for wanted in itertools.permutations(given, size):
             namespace = {}
-            exec(f"def implementation({', '.join(wanted)}): return ({''.join(f'{name}, ' for name in wanted)})", namespace)
+            exec(
+                f"def implementation({', '.join(wanted)}): return ({''.join(f'{name}, ' for name in wanted)})",
+                namespace,
+            )
             hooks = Hooks(reraise=True)
             hooks.register(plugin("any", **{hook: namespace["implementation"]}), "any")
             (guard,) = hooks.frozen(hook)
@@ -538,7 +539,7 @@ def test_an_argument_that_is_misspelt_is_refused_with_the_nearest():
 
 def test_an_argument_with_a_default_is_the_function_s_own():
     hooks = Hooks(reraise=True)
-    hooks.register(plugin("own", on_span=lambda span, cache={}, *rest, **more: (span, cache, rest, more)), "own")  # noqa: B006
+    hooks.register(plugin("own", on_span=lambda span, cache={}, *rest, **more: (span, cache, rest, more)), "own")
 
     assert [(1, {}, (), {})] == [guard.run(1) for guard in hooks.frozen("on_span")]
 

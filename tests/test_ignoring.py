@@ -89,7 +89,10 @@ def test_by_the_name_that_it_has_at_the_end(scout):
     with transaction("Controller/shop.health") as made:
         made.rename("Controller/shop.home")
 
-    assert ([("Controller/shop.health", "by plugin ignoring")], ["Controller/shop.home"]) == (scout.ignored, scout.operations)
+    assert ([("Controller/shop.health", "by plugin ignoring")], ["Controller/shop.home"]) == (
+        scout.ignored,
+        scout.operations,
+    )
 
 
 def test_without_options_nothing_is_ignored_and_nothing_is_asked(scout):

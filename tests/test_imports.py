@@ -61,7 +61,7 @@ def test_it_is_called_when_the_code_of_the_module_has_run(watch, site):
     import later
 
     assert [(later, 2)] == seen
-    import later  # noqa: F811
+    import later
 
     assert 1 == len(seen)
 

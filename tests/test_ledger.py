@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
+from scout_core.config.config import read_config
 from scout_core.measuring.report import Counters
 from scout_core.recording.tracer import Tracer
 from scout_core.recording.transaction import Transaction
-from scout_core.config.config import read_config
 from scout_core.sending.ledger import MAX_REASONS, Ledger
 
 

@@ -45,7 +45,9 @@ class Desk:
     def places(self) -> tuple[int, int, dict[str, int]]:
         """Reports that were exported, are queued, and were dropped; everything that was put is in one of them."""
         counters = self.ledger.counters(self.exporter.name)
-        assert self.put * 10 == counters.finished == counters.exported + counters.queued + sum(counters.dropped.values())
+        assert (
+            self.put * 10 == counters.finished == counters.exported + counters.queued + sum(counters.dropped.values())
+        )
         return counters.exported // 10, counters.queued // 10, {why: n // 10 for why, n in counters.dropped.items()}
 
     def stop(self, seconds: float = 10.0) -> None:

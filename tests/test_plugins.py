@@ -84,7 +84,10 @@ def test_an_installed_plugin_is_loaded_and_its_hooks_are_known(site):
     ("source", "reason"),
     [
         (None, "scout_redis cannot be imported: ModuleNotFoundError: No module named 'scout_redis'"),
-        ("import nowhere_at_all", "scout_redis cannot be imported: ModuleNotFoundError: No module named 'nowhere_at_all'"),
+        (
+            "import nowhere_at_all",
+            "scout_redis cannot be imported: ModuleNotFoundError: No module named 'nowhere_at_all'",
+        ),
         ("raise RuntimeError('not today')", "scout_redis cannot be imported: RuntimeError: not today"),
         ("def broken(:", "scout_redis cannot be imported: SyntaxError: invalid syntax (scout_redis.py, line 1)"),
         ("import sys; sys.exit(3)", "scout_redis called sys.exit(3) when it was imported"),
@@ -165,7 +168,10 @@ def test_what_disables_a_plugin_disables_it_whoever_names_its_module(site, named
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"plugins_disable": "reddis"}, "plugins.disable names 'reddis' (code), and there is no such plugin; did you mean redis?"),
+        (
+            {"plugins_disable": "reddis"},
+            "plugins.disable names 'reddis' (code), and there is no such plugin; did you mean redis?",
+        ),
         ({"plugins_enable": "zzz"}, "plugins.enable names 'zzz' (code), and there is no such plugin"),
         ({"policies": {"redi": 2}}, "policies names 'redi' (code), and there is no such plugin; did you mean redis?"),
         (
@@ -200,7 +206,10 @@ def test_names_that_plugins_have_are_no_problem(site):
     ("changes", "reason"),
     [
         ({"instruments": ("redis>=4.5",)}, "redis 4.1.0 is outside >=4.5; try: pip install -U dist-scout_redis"),
-        ({"core": ("scout-core<1,>=0.5",)}, "scout-core 0.1.0 is outside >=0.5,<1; try: pip install -U dist-scout_redis"),
+        (
+            {"core": ("scout-core<1,>=0.5",)},
+            "scout-core 0.1.0 is outside >=0.5,<1; try: pip install -U dist-scout_redis",
+        ),
         (
             {"core": ("scout-core>=1",), "instruments": ("redis>=4.5",)},
             "scout-core 0.1.0 is outside >=1; try: pip install -U dist-scout_redis",
@@ -332,7 +341,10 @@ def test_a_named_module_may_lie_in_the_working_directory_and_leaves_the_path_as_
         ({"plugins_require": "celery"}, "celery is not installed"),
         ({"plugins_require": "redis", "plugins_disable": "redis"}, "redis is disabled: by plugins.disable (code)"),
         ({"plugins_require": "broken"}, "broken is failed: broken cannot be imported: RuntimeError: not today"),
-        ({"plugins_require": "celery, flask, broken"}, "celery is not installed; flask is not installed; broken is failed: "),
+        (
+            {"plugins_require": "celery, flask, broken"},
+            "celery is not installed; flask is not installed; broken is failed: ",
+        ),
     ],
 )
 def test_what_is_required_and_cannot_be_used_raises(site, settings, expected):
@@ -358,7 +370,9 @@ def test_it_looks_where_python_looks():
 # Wrapping
 
 
-LIBRARY = "def function():\n    return 1\ndef other():\n    return 2\nclass Client:\n    def get(self):\n        return 3\n"
+LIBRARY = (
+    "def function():\n    return 1\ndef other():\n    return 2\nclass Client:\n    def get(self):\n        return 3\n"
+)
 
 
 def instrument_library(wrap):

@@ -33,7 +33,8 @@ def test_speed_gives_the_logarithm_of_the_duration(seconds, points):
 
 
 @pytest.mark.parametrize(
-    ("durations", "all_time", "points"), [((1.0,), 1.0, 2.5), ((1.0, 1.0), 4.0, 1.25), ((1.0,), 1000.0, 0.0025), ((0.0,), 0.0, 0.0)]
+    ("durations", "all_time", "points"),
+    [((1.0,), 1.0, 2.5), ((1.0, 1.0), 4.0, 1.25), ((1.0,), 1000.0, 0.0025), ((0.0,), 0.0, 0.0)],
 )
 def test_percent_gives_the_share_of_all_time(durations, all_time, points):
     assert points == pytest.approx(percent.score_transaction(stats(durations, all_time=all_time)))

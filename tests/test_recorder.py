@@ -20,7 +20,18 @@ from scout_core import current_transaction, span, transaction
 from scout_core.errors import RejectedReport
 from scout_core.measuring.report import Report, is_web
 from scout_core.sending import outbox, recorder
-from tests.workbench import POLICIES, Behaving, Keeper, counted, eventually, exporting, is_balanced, plugin, run_app, running
+from tests.workbench import (
+    POLICIES,
+    Behaving,
+    Keeper,
+    counted,
+    eventually,
+    exporting,
+    is_balanced,
+    plugin,
+    run_app,
+    running,
+)
 
 
 class Clock:
@@ -209,7 +220,13 @@ def test_the_points_of_the_four_policies_are_those_of_their_formulas(clock):
                     "speed": math.log(1 + duration) / 4,
                     "percent": 2.5 * sum(spent[name]) / sum(map(sum, spent.values())),
                     "age": min(2.5, (clock.now - kept_at[name]) / 60 / 4),
-                    "percentile": 0.4 if percentile < 40 else 1.4 if percentile < 60 else 0.7 if percentile < 90 else 1.4,
+                    "percentile": 0.4
+                    if percentile < 40
+                    else 1.4
+                    if percentile < 60
+                    else 0.7
+                    if percentile < 90
+                    else 1.4,
                 }
                 seen[points["percentile"], points["age"] == 2.5] += 1
                 if name not in best or sum(points.values()) > best[name][0] + 1e-9:
@@ -265,7 +282,9 @@ def test_time_since_kept_restarts_only_when_a_trace_was_really_kept(clock):
         score_transaction=lambda transaction, stats: noted[transaction.operation].append(stats.seconds_since_kept),
         on_keep=lambda transaction, score: kept.append((transaction.operation, score)),
     )
-    with by_hand(noting, scoring({"Controller/a": 1.0, "Controller/b": 2.0}), traces_per_period=1, plugins_enable=()) as hand:
+    with by_hand(
+        noting, scoring({"Controller/a": 1.0, "Controller/b": 2.0}), traces_per_period=1, plugins_enable=()
+    ) as hand:
         for _ in range(3):
             take_place("Controller/a")
             take_place("Controller/b")
@@ -280,7 +299,9 @@ def test_time_since_kept_restarts_only_when_a_trace_was_really_kept(clock):
 
 def test_a_trace_is_announced_when_the_period_ends_with_all_its_spans(clock):
     kept = []
-    announcing = plugin("test_announcing", on_keep=lambda transaction, score: kept.append([s.operation for s in transaction.spans]))
+    announcing = plugin(
+        "test_announcing", on_keep=lambda transaction, score: kept.append([s.operation for s in transaction.spans])
+    )
     with by_hand(announcing) as hand:
         with transaction("Controller/home"), span("SQL/Query"):
             pass
@@ -329,7 +350,9 @@ def test_a_policy_that_returns_nonsense_costs_only_its_own_points(clock, nonsens
 @pytest.mark.parametrize("huge", [1e300, -1e300, 10**300, 1e18], ids=lambda huge: f"{huge:.0e}")
 def test_points_are_bounded_so_that_the_report_can_be_sent(clock, huge):
     """A receiver refuses what is no sensible number, and with it the whole report."""
-    with by_hand(scoring({"Controller/home": huge}, "one"), scoring({"Controller/home": huge}, "two"), policies={"one": 1e9}) as hand:
+    with by_hand(
+        scoring({"Controller/home": huge}, "one"), scoring({"Controller/home": huge}, "two"), policies={"one": 1e9}
+    ) as hand:
         take_place("Controller/home", clock, 1.0)
         points = hand.points()
 
@@ -501,7 +524,9 @@ def test_applications_that_are_faster_than_the_agents_thread_get_their_reports(q
             take_place("Job/more")
 
     keeper = Keeper()
-    with running(exporting(keeper), plugin("flood", on_request_end=two_more), max_queue=2_000, report_period=0.05) as agent:
+    with running(
+        exporting(keeper), plugin("flood", on_request_end=two_more), max_queue=2_000, report_period=0.05
+    ) as agent:
         take_place("Job/first")
         eventually(lambda: len(keeper.reports) > 3)
         assert len(agent.tracer.inbox) > 100
@@ -770,7 +795,9 @@ def test_a_signals_handler_that_traces_interrupts_whatever_we_do(quick):
         counters = agent.counters("keeper")
 
     # A handler that runs inside a transaction is a span of it.
-    roots = sum(metrics.count for report in keeper.reports for metrics in report.transactions if "plain" in metrics.name)
+    roots = sum(
+        metrics.count for report in keeper.reports for metrics in report.transactions if "plain" in metrics.name
+    )
     assert plain == roots
     assert counters.finished == counters.exported == keeper.counted
 

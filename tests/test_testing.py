@@ -8,17 +8,12 @@ from types import ModuleType
 import pytest
 
 import scout_core
-from scout_core import current_transaction, hookimpl, span, transaction
 from scout_core import agent as agents
+from scout_core import current_transaction, hookimpl, span, transaction
 from scout_core.errors import ScoutError
 from scout_core.measuring.report import Report
 from scout_core.recording import context
 from scout_core.testing import Scout, SeenSpan, SeenTransaction, recording
-
-PLUGIN = """
-import pytest
-from scout_core import span, transaction
-"""
 
 
 def plugin(**functions):

@@ -60,7 +60,11 @@ def run(*command: object, cwd: Path, **environment: str) -> str:
 
 def clean_environment(**more: str) -> dict[str, str]:
     """Nothing of the agent's, and nothing that would let the environment see other packages than its own."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("SCOUT_", "PYTEST_", "PYTHON", "VIRTUAL_ENV"))}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("SCOUT_", "PYTEST_", "PYTHON", "VIRTUAL_ENV"))
+    }
     return {**kept, **more}
 
 

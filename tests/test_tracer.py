@@ -67,7 +67,10 @@ def test_the_first_end_of_a_transaction_starts_the_agent_once(tracer, begun):
 def test_hooks_are_called_at_the_start_and_at_each_span_but_not_at_the_transaction_itself(tracer):
     calls = []
     tracer.on_request_start = (lambda one, config: calls.append(("start", one.operation, config is tracer.config)),)
-    tracer.on_span = (lambda one: calls.append(("span", one.operation)), lambda one: calls.append(("again", one.operation)))
+    tracer.on_span = (
+        lambda one: calls.append(("span", one.operation)),
+        lambda one: calls.append(("again", one.operation)),
+    )
     with transaction("Controller/home"), transaction("Job/inline"):
         for number in range(4):
             with span(f"SQL/{number}"):

@@ -73,7 +73,9 @@ def test_spans_are_numbered_in_order_of_their_start(agent):
 
     trace = trace_in(agent)
 
-    assert [(1, 0, "A/outer"), (2, 1, "B/first"), (3, 2, "C/deep"), (4, 1, "B/second"), (5, 0, "D/last")] == outline(trace)
+    assert [(1, 0, "A/outer"), (2, 1, "B/first"), (3, 2, "C/deep"), (4, 1, "B/second"), (5, 0, "D/last")] == outline(
+        trace
+    )
     assert sorted(one.start for one in trace.spans) == [one.start for one in trace.spans]
 
 

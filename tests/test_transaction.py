@@ -102,7 +102,11 @@ def test_a_failing_one_tells_what_left_it_and_where(scout):
     def fail():
         raise ValueError("no such plan: 'gold'")
 
-    with pytest.raises(ValueError, match="gold") as caught, transaction("Controller/home") as home, span("Cart/Checkout"):
+    with (
+        pytest.raises(ValueError, match="gold") as caught,
+        transaction("Controller/home") as home,
+        span("Cart/Checkout"),
+    ):
         fail()
 
     assert (caught.value.__context__, caught.value.__cause__) == (None, None)
@@ -147,7 +151,9 @@ def test_of_a_deep_traceback_the_innermost_frames_are_kept(scout):
 
     frames = home.raised.frames
     assert MAX_FRAMES == len(frames)
-    assert [descend.__code__.co_firstlineno + 2, descend.__code__.co_firstlineno + 3] == [line for _, line in frames[:2]]
+    assert [descend.__code__.co_firstlineno + 2, descend.__code__.co_firstlineno + 3] == [
+        line for _, line in frames[:2]
+    ]
 
 
 def test_an_exception_that_cannot_be_shown_is_an_error_all_the_same(scout):

@@ -43,7 +43,10 @@ INSTALLED = {"flask": "3.1.3", "redis": "4.1.0", "psycopg2": "2.9.9", "zope-inte
         (["celery", "kombu>=5"], Support(target="celery, kombu (>=5)", absent=True)),
         (["odd>=3"], Support(target="odd 2024-custom (>=3)")),
         ([f'celery; python_version < "3.{sys.version_info.minor}" and extra == "instruments"'], Support(target="")),
-        ([f'flask; python_version >= "3.{sys.version_info.minor}" and extra == "instruments"'], Support(target="flask 3.1.3")),
+        (
+            [f'flask; python_version >= "3.{sys.version_info.minor}" and extra == "instruments"'],
+            Support(target="flask 3.1.3"),
+        ),
     ],
 )
 def test_what_is_told(requirements, expected):

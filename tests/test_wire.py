@@ -110,7 +110,15 @@ MAY_BE_MISSING = {
     "counters.collector.spans_merged", "counters.collector.late_spans", "counters.collector.names_merged",
     "counters.collector.tags_dropped",
 }  # fmt: skip
-NAMES = ("transactions.kinds", "traces.tags", "traces.spans.tags", "traces.policies", "traces.merged", "counters", "counters.collector.dropped")
+NAMES = (
+    "transactions.kinds",
+    "traces.tags",
+    "traces.spans.tags",
+    "traces.policies",
+    "traces.merged",
+    "counters",
+    "counters.collector.dropped",
+)
 """Mappings whose keys are data, not fields."""
 
 
@@ -149,7 +157,9 @@ def test_what_was_encoded_is_decoded_to_the_same():
 names = st.text(max_size=20).map(lambda text: text.encode("utf-8", "replace").decode())
 counts = st.integers(min_value=0, max_value=2**62)
 numbers = st.floats(min_value=-1e15, max_value=1e15)
-tag_values = st.one_of(names, st.integers(-(2**63), 2**63), st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.none())
+tag_values = st.one_of(
+    names, st.integers(-(2**63), 2**63), st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.none()
+)
 
 
 @settings(deadline=None)
@@ -162,7 +172,11 @@ tag_values = st.one_of(names, st.integers(-(2**63), 2**63), st.floats(allow_nan=
     start=numbers,
 )
 def test_whatever_an_agent_reports_comes_back_the_same(app, tags, policies, buckets, dropped, start):
-    metrics = evolve(FULL.transactions[0], durations=Histogram(buckets), kinds={app: KindMetrics(count=1, errors=0, total=start, exclusive=0)})
+    metrics = evolve(
+        FULL.transactions[0],
+        durations=Histogram(buckets),
+        kinds={app: KindMetrics(count=1, errors=0, total=start, exclusive=0)},
+    )
     counters = evolve(FULL.counters["collector"], dropped=dropped)
     report = evolve(
         FULL,
@@ -176,7 +190,9 @@ def test_whatever_an_agent_reports_comes_back_the_same(app, tags, policies, buck
     again = decode(encode(report))
 
     assert report == again
-    assert {key: type(value) for key, value in tags.items()} == {key: type(value) for key, value in again.traces[0].tags.items()}
+    assert {key: type(value) for key, value in tags.items()} == {
+        key: type(value) for key, value in again.traces[0].tags.items()
+    }
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
@@ -185,7 +201,9 @@ def test_what_json_cannot_say_is_not_encoded(number):
         encode(evolve(FULL, start=number))
 
 
-@pytest.mark.parametrize("path", [path for path in places(WIRE) if isinstance(path[-1], str)], ids=lambda path: ".".join(map(str, path)))
+@pytest.mark.parametrize(
+    "path", [path for path in places(WIRE) if isinstance(path[-1], str)], ids=lambda path: ".".join(map(str, path))
+)
 def test_a_field_that_is_missing_is_named_unless_it_has_a_default(path):
     facts = copy.deepcopy(WIRE)
     inner: Any = facts
@@ -236,7 +254,9 @@ def test_a_value_of_the_wrong_type_is_rejected_with_its_place(path, wrong):
     assert str(path[0]) in str(caught.value)
 
 
-@pytest.mark.parametrize("wrong", [[], {}, math.nan, math.inf, -math.inf, 10**30, -(10**400)], ids=lambda wrong: str(wrong)[:10])
+@pytest.mark.parametrize(
+    "wrong", [[], {}, math.nan, math.inf, -math.inf, 10**30, -(10**400)], ids=lambda wrong: str(wrong)[:10]
+)
 def test_a_tag_holds_a_plain_value(wrong):
     with pytest.raises(RejectedReport, match="tags"):
         decode(changed(("traces", 0, "tags", "plan"), wrong))

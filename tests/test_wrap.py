@@ -17,7 +17,7 @@ from scout_core.errors import PluginError
 from scout_core.recording import context
 from scout_core.testing import recording
 
-SOURCE = '''
+SOURCE = """
 import functools
 
 def function(a, b=2, *rest, key=None, **more):
@@ -61,7 +61,7 @@ class Client:
 
 class Pipeline(Client):
     pass
-'''
+"""
 
 
 @pytest.fixture
@@ -367,7 +367,15 @@ def yields_and_holds(error):
 
 
 DESCRIBERS |= {one.__name__: one for one in (yields, yields_and_fails, yields_nonsense, yields_and_holds)}
-LEAVING = [ValueError, StopIteration, KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError, RecursionError]
+LEAVING = [
+    ValueError,
+    StopIteration,
+    KeyboardInterrupt,
+    SystemExit,
+    GeneratorExit,
+    asyncio.CancelledError,
+    RecursionError,
+]
 
 
 @pytest.mark.parametrize("kind", LEAVING)
@@ -827,7 +835,21 @@ def test_around_an_async_function_is_awaited(library, is_async):
 
 @pytest.mark.parametrize(
     "target",
-    ["", "library", "library:", ":function", "library.function", "library:1", "a b:c", "library:a-b", "a:b:c", "a..b:c", None, 5, b"a:b"],
+    [
+        "",
+        "library",
+        "library:",
+        ":function",
+        "library.function",
+        "library:1",
+        "a b:c",
+        "library:a-b",
+        "a:b:c",
+        "a..b:c",
+        None,
+        5,
+        b"a:b",
+    ],
 )
 def test_a_target_that_is_written_wrong_is_refused(target):
     for wrap in (Wrap("mine"), Wrap("mine").around):

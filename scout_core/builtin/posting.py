@@ -73,7 +73,7 @@ class _Incoming(RawIOBase):
         if left <= 0:
             raise TimeoutError(f"the answer was not there after {LONGEST_EXCHANGE} s")
         self._socket.settimeout(left)
-        return self._bytes.readinto(buffer)
+        return self._bytes.readinto(buffer) or 0  # None only for sockets that never wait
 
     def close(self) -> None:
         self._bytes.close()
