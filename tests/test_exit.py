@@ -52,20 +52,34 @@ def black_hole(tmp_path):
 
 @pytest.fixture
 def end(tmp_path):
-    """Runs a script to its end; gives what ``run_app`` gives."""
+    """Runs a script to its end; gives what ``run_app`` gives. Unless the test looks at the time, there is plenty."""
 
-    def run(source: str, **environment: str):
-        return run_app(BEGIN + source, tmp_path / "state", **environment)
+    def run(source: str, *, begin: str = BEGIN, **environment: str):
+        return run_app(begin + source, tmp_path / "state", **(environment or PATIENT))
 
     return run
 
 
+PATIENT = {"SCOUT_SHUTDOWN_TIMEOUT_SECONDS": "20"}
+BUSY = "the agent's thread is busy in a plugin; its last period is lost\n"
+
+
+def held_up(end, source: str, at_most: float, **environment: str) -> float:
+    """Seconds the end took: in the first of three runs that is in time, else in the last; the machine may be busy."""
+    for _ in range(3):
+        done = end(source, **{"SCOUT_NAME": "Shop", **environment})
+        assert 0 == done.code
+        assert done.err in ("", BUSY)
+        if float(done.out) <= at_most:
+            break
+    return float(done.out)
+
+
 def test_everything_arrives_when_the_application_has_nothing_more_to_do(sink, end):
-    done = end("work(1_000)\nthe_end()")
+    done = end("work(1_000)")
 
     assert (0, "") == (done.code, done.err)
     assert 1_000 == sink.counted
-    assert float(done.out) < 2.2
 
 
 def test_everything_arrives_when_an_exception_ends_it(sink, end):
@@ -98,7 +112,6 @@ thread = threading.Thread(target=leave)
 thread.start()
 thread.join()
 work(2)
-the_end()
 """
     )
 
@@ -106,6 +119,10 @@ the_end()
     assert 3 == sink.counted
 
 
+@pytest.mark.skipif(
+    (3, 12, 0) <= sys.version_info[:3] <= (3, 12, 1),
+    reason="not on Python 3.12.0 and 3.12.1: they start no thread once the main one has ended (CPython issue 113964)",
+)
 def test_threads_that_work_on_when_the_main_one_has_ended_are_waited_for_as_ever(sink, end):
     done = end(
         """
@@ -171,7 +188,7 @@ while True:
     script.write_text(source, encoding="utf-8")
     process = subprocess.Popen(
         [sys.executable, "-W", "error", str(script)],
-        env=environment_for(tmp_path / "state"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment_for(tmp_path / "state", **PATIENT), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         assert "ready\n" == process.stdout.readline()
@@ -192,6 +209,7 @@ def test_signals_that_nobody_handles_end_it_as_ever(sink, tmp_path, number):
     Else its imports come after Ctrl-C, and CPython forgets over the first ``namedtuple`` that the signal was to end it: it exits with 1.
     """
     source = """
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have it ignored
 work(4)
 while scout_core.start().counters("collector").exported < 4:
     time.sleep(0.01)
@@ -203,7 +221,7 @@ signal.pause()
     script.write_text(BEGIN + source, encoding="utf-8")
     process = subprocess.Popen(
         [sys.executable, "-W", "error", str(script)],
-        env=environment_for(tmp_path / "state", SCOUT_REPORT_PERIOD="0.05"),
+        env=environment_for(tmp_path / "state", **PATIENT, SCOUT_REPORT_PERIOD="0.05"),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
@@ -212,6 +230,7 @@ signal.pause()
         _, err = process.communicate(timeout=30)
     finally:
         process.kill()
+        process.communicate()
 
     assert -number == process.returncode
     if number == signal.SIGINT:
@@ -231,43 +250,31 @@ def test_leaving_without_any_clean_up_does_not_hang(sink, end):
 
 @pytest.mark.parametrize("amount", [1, 5_000])
 def test_a_receiver_that_never_answers_holds_up_the_end_for_two_seconds_at_most(black_hole, end, amount):
-    done = end(f"work({amount})\nthe_end()")
-
-    assert (0, "") == (done.code, done.err)
-    assert 1.8 < float(done.out) <= 2.2
+    assert 1.8 < held_up(end, f"work({amount})\nthe_end()", 2.2) <= 2.2
 
 
 def test_the_time_at_the_end_can_be_chosen(black_hole, end):
-    none = end("work(1)\nthe_end()", SCOUT_SHUTDOWN_TIMEOUT_SECONDS="0")
-    little = end("work(1)\nthe_end()", SCOUT_SHUTDOWN_TIMEOUT_SECONDS="0.5")
+    none = held_up(end, "work(1)\nthe_end()", 0.2, SCOUT_SHUTDOWN_TIMEOUT_SECONDS="0")
+    little = held_up(end, "work(1)\nthe_end()", 0.7, SCOUT_SHUTDOWN_TIMEOUT_SECONDS="0.5")
 
-    assert (0, "", 0, "") == (none.code, none.err, little.code, little.err)
-    assert float(none.out) < 0.2
-    assert 0.45 < float(little.out) < 0.7
+    assert none < 0.2
+    assert 0.45 < little < 0.7
 
 
 def test_a_receiver_that_is_not_there_does_not_hold_up_the_end(tmp_path, end):
     gone = Sink(None)
     gone.close()
     announced(tmp_path / "state", gone.url)
-    done = end("work(10)\nthe_end()")
 
-    assert (0, "") == (done.code, done.err)
-    assert float(done.out) < 2.0
+    assert held_up(end, "work(10)\nthe_end()", 1.0) < 1.0
 
 
 def test_no_receiver_at_all_does_not_hold_up_the_end(end):
-    done = end("work(10)\nthe_end()")
-
-    assert (0, "") == (done.code, done.err)
-    assert float(done.out) < 1.0
+    assert held_up(end, "work(10)\nthe_end()", 0.5) < 0.5
 
 
 def test_an_application_that_traced_nothing_ends_at_once_and_sends_nothing(black_hole, end):
-    done = end("assert 1 == threading.active_count()\nthe_end()")
-
-    assert (0, "") == (done.code, done.err)
-    assert float(done.out) < 0.2
+    assert held_up(end, "assert 1 == threading.active_count()\nthe_end()", 0.1) < 0.1
 
 
 def test_a_plugin_that_hangs_holds_up_the_end_for_two_seconds_at_most(sink, end, tmp_path):
@@ -283,11 +290,8 @@ def score_transaction(transaction):
 """,
         encoding="utf-8",
     )
-    done = end("work(1)\nthe_end()", SCOUT_PLUGINS="hanging")
 
-    assert 0 == done.code
-    assert float(done.out) <= 2.2
-    assert done.err in ("", "the agent's thread is busy in a plugin; its last period is lost\n")
+    assert held_up(end, "work(1)\nthe_end()", 2.2, SCOUT_PLUGINS="hanging") <= 2.2
 
 
 def test_what_runs_at_the_end_may_trace(sink, end):
@@ -298,9 +302,9 @@ def test_what_runs_at_the_end_may_trace(sink, end):
     assert 3 == sink.counted
 
 
-def test_what_runs_at_the_end_after_us_does_no_harm(sink, end, tmp_path):
+def test_what_runs_at_the_end_after_us_does_no_harm(sink, end):
     late = BEGIN.replace("scout_core.start()\n", "atexit.register(work, 2)\nscout_core.start()\n")
-    done = run_app(late + "work(1)", tmp_path / "state")
+    done = end("work(1)", begin=late)
 
     assert (0, "") == (done.code, done.err)
     assert 1 == sink.counted
@@ -308,26 +312,22 @@ def test_what_runs_at_the_end_after_us_does_no_harm(sink, end, tmp_path):
 
 def test_a_first_transaction_at_the_very_end_does_no_harm(end):
     """Python 3.12 and later start no thread then."""
-    done = end("atexit.register(work, 2)\nthe_end()")
-
-    assert (0, "") == (done.code, done.err)
-    assert float(done.out) < 2.2
+    assert held_up(end, "atexit.register(work, 2)\nthe_end()", 2.2) <= 2.2
 
 
 def test_stopping_by_hand_and_ending_afterwards_sends_once(sink, end):
-    done = end("work(3)\nscout_core.stop()\nthe_end()")
+    done = end("work(3)\nscout_core.stop()")
 
     assert (0, "") == (done.code, done.err)
     assert 3 == sink.counted
     assert len(sink.reports) == len({report.id for report in sink.reports})
-    assert float(done.out) < 0.2
 
 
 def test_an_agent_that_was_started_by_a_thread_sends_at_the_end(sink, end, tmp_path):
     begin = BEGIN.replace(
         "scout_core.start()\n", "thread = threading.Thread(target=scout_core.start)\nthread.start()\nthread.join()\n"
     )
-    done = run_app(begin + "work(3)", tmp_path / "state")
+    done = end("work(3)", begin=begin)
 
     assert (0, "") == (done.code, done.err)
     assert 3 == sink.counted
@@ -342,7 +342,7 @@ def test_reports_that_wait_for_a_collector_are_sent_at_the_end(tmp_path):
     script.write_text(BEGIN + "work(4)\nprint('ready', flush=True)\ninput()\n", encoding="utf-8")
     process = subprocess.Popen(
         [sys.executable, "-W", "error", str(script)],
-        env=environment_for(tmp_path / "state", SCOUT_REPORT_PERIOD="0.05"),
+        env=environment_for(tmp_path / "state", **PATIENT, SCOUT_REPORT_PERIOD="0.05"),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     collector = CollectorSink()

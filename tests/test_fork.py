@@ -92,8 +92,10 @@ print(os.getpid(), pid)
 def test_the_counters_of_a_child_begin_at_nothing(sink, app):
     parent, child = app(
         """
-scout_core.start()
+agent = scout_core.start()
 work(50)
+while agent.ledger.taken < 50 or agent.ledger.in_hand:
+    threading.Event().wait(0.01)
 pid = fork(lambda: work(3))
 wait_for(pid)
 print(os.getpid(), pid)

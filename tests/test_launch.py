@@ -1,463 +1,201 @@
-"""``scout-core run``: programs as they are, started under the agent, each as a process of its own."""
+"""What ``scout-core run`` does to every Python interpreter below it, in interpreters of their own."""
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import subprocess
 import sys
-import textwrap
 import venv
 from pathlib import Path
 
 import pytest
 
-import scout_core
 from scout_core import launch
 from scout_core.cli.run import environment
-from tests.workbench import Ended
 
-FOLDER = Path(launch.__file__).parent
-RUN = (sys.executable, "-m", "scout_core", "run", "--")
-STATE = """
-import json, sys, threading
-agents = sys.modules.get("scout_core.agent")
-agent = agents and agents._running
-print(json.dumps({
-    "is_running": agent is not None and agent.is_running,
-    "name": agent and agent.config.get("name"),
-    "active": sorted(one.name for one in agent.plugin_statuses() if one.state == "active") if agent else [],
-    "threads": [thread.name for thread in threading.enumerate()],
-}), flush=True)
-"""
-"""Python code that prints how the agent in its process is."""
+FOLDER = str(Path(launch.__file__).parent)
+IS_RECORDING = (
+    "import sys; core = sys.modules.get('scout_core.recording.context'); "
+    "print('recording' if core and core.tracer else 'not recording')"
+)
 
 
 @pytest.fixture
-def here(tmp_path) -> Path:
-    """The working directory."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    return folder
+def python(tmp_path):
+    """Runs code in an interpreter as it is below ``scout-core run``."""
 
-
-@pytest.fixture
-def outer(tmp_path) -> dict[str, str]:
-    """The environment that the command is called with: of the core's plugins all, of others none."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("SCOUT_", "COV_", "PYTHON"))}
-    builtin = "age, collector, ignoring, percent, percentile, sampling, speed"
-    return {
-        **kept,
-        "XDG_STATE_HOME": str(tmp_path / "state"),
-        "SCOUT_PLUGINS_AUTOLOAD": "false",
-        "SCOUT_PLUGINS_ENABLE": builtin,
-    }
-
-
-@pytest.fixture
-def ended(here, outer):
-    """Run a command to its end; keywords are environment variables."""
-
-    def run(*command: str | Path, **more: str) -> Ended:
-        done = subprocess.run(command, cwd=here, env={**outer, **more}, capture_output=True, text=True, timeout=60)
-        return Ended(done.returncode, done.stdout, done.stderr, 0.0)
+    def run(code, *, executable=sys.executable, options=(), path=(), without=(), shell=None, **variables):
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(("SCOUT", "PYTHON", "XDG"))}
+        inner = environment(
+            {**clean, "PYTHONPATH": os.pathsep.join(map(str, path)), "HOME": str(tmp_path), **variables}
+        )
+        for key in without:
+            del inner[key]
+        command = [str(executable), *options, "-c", code]
+        if shell is not None:
+            command = ["sh", "-c", f'"$@" {shell}', "sh", *command]
+        return subprocess.run(command, cwd=tmp_path, env=inner, capture_output=True, text=True, timeout=60)
 
     return run
 
 
 @pytest.fixture
-def write(here):
-    """Write a file below the working directory."""
+def customised(tmp_path):
+    """A folder with a ``sitecustomize`` of somebody else's."""
+    folder = tmp_path / "customised"
+    folder.mkdir()
 
-    def write(path: str, source: str = "") -> Path:
-        file = here / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(textwrap.dedent(source), encoding="utf-8")
-        return file
+    def write(source):
+        (folder / "sitecustomize.py").write_text(source)
+        return folder
 
     return write
 
 
-@pytest.fixture
-def bare(tmp_path) -> Path:
-    """A Python that has nothing but its standard library."""
-    folder = tmp_path / "bare"
-    venv.create(folder, with_pip=False, symlinks=True)
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """An interpreter without scout-core."""
+    folder = tmp_path_factory.mktemp("bare")
+    venv.create(folder, symlinks=True)
     return folder / "bin" / "python"
 
 
-def state(done: Ended) -> dict:
-    """What ``STATE`` printed, when nothing else was."""
-    assert (0, "") == (done.code, done.err)
-    return json.loads(done.out)
+def test_the_agent_runs_before_the_program(python):
+    done = python(IS_RECORDING)
+
+    assert (0, "recording\n", "") == (done.returncode, done.stdout, done.stderr)
 
 
-def started(done: Ended) -> bool:
-    return state(done)["is_running"]
+def test_the_folder_holds_nothing_that_could_hide_a_module_of_the_application():
+    assert {"__init__.py", "sitecustomize.py"} == {
+        path.name for path in Path(FOLDER).iterdir() if path.name != "__pycache__"
+    }
 
 
-# the agent runs
+def test_the_exit_code_and_the_output_are_those_of_the_program(python):
+    done = python("import sys; print('out'); sys.stderr.write('err\\n'); sys.exit(7)")
+
+    assert (7, "out\n", "err\n") == (done.returncode, done.stdout, done.stderr)
 
 
-def test_the_agent_runs_before_the_program_does_and_has_no_thread_yet(ended):
-    assert {
-        "is_running": True,
-        "name": "Python App",
-        "active": ["age", "collector", "ignoring", "percent", "percentile", "sampling", "speed"],
-        "threads": ["MainThread"],
-    } == state(ended(*RUN, sys.executable, "-c", STATE))
+def test_a_sitecustomize_that_it_hides_runs_first(python, customised):
+    folder = customised("import sys\nprint('theirs', 'scout_core.agent' in sys.modules)\nvalue = 5\n")
+    code = f"{IS_RECORDING}; import sitecustomize; print(sitecustomize.value, sitecustomize.__file__)"
+    done = python(code, path=[folder])
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert ["theirs False", "recording", f"5 {folder}/sitecustomize.py"] == done.stdout.splitlines()
 
 
-def test_without_the_command_it_does_not_run(ended):
-    """Not even where our folder is on the path."""
-    assert not started(ended(sys.executable, "-c", STATE))
-    assert not started(ended(sys.executable, "-c", STATE, PYTHONPATH=str(FOLDER)))
+def test_a_sitecustomize_that_raises_is_told_by_python_and_the_agent_runs(python, customised):
+    done = python(IS_RECORDING, path=[customised("raise KeyError('theirs')")])
+
+    assert (0, "recording\n") == (done.returncode, done.stdout)
+    assert "KeyError: 'theirs'" in done.stderr
+    assert "scout-core" not in done.stderr
 
 
-def test_the_environment_and_the_file_of_the_working_directory_hold(ended, write):
-    write("scout-core.toml", 'name = "Shop"\n[plugins]\nenable = ["speed", "age"]\ndisable = ["age"]\n')
+def test_a_package_may_be_a_sitecustomize(python, tmp_path):
+    package = tmp_path / "packaged" / "sitecustomize"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("print('theirs')")
+    done = python(IS_RECORDING, path=[tmp_path / "packaged"])
 
-    told = state(ended(*RUN, sys.executable, "-c", STATE, SCOUT_PLUGINS_ENABLE="speed"))
-
-    assert ("Shop", ["speed"]) == (told["name"], told["active"])
-    assert "Till" == state(ended(*RUN, sys.executable, "-c", STATE, SCOUT_NAME="Till"))["name"]
+    assert (["theirs", "recording"], "") == (done.stdout.splitlines(), done.stderr)
 
 
-def test_nothing_happens_while_monitor_is_false(ended):
-    code = STATE + textwrap.dedent("""
-        from scout_core.recording import context
-        assert context.tracer is None
-        assert not [finder for finder in sys.meta_path if "scout_core" in type(finder).__module__]
-    """)
+def test_the_folder_may_be_there_twice_under_two_names(python, tmp_path, customised):
+    (tmp_path / "link").symlink_to(FOLDER)
+    done = python(IS_RECORDING, path=[tmp_path / "link", customised("print('theirs')")])
 
-    assert {"is_running": False, "name": None, "active": [], "threads": ["MainThread"]} == state(
-        ended(*RUN, sys.executable, "-c", code, SCOUT_MONITOR="false")
+    assert (["theirs", "recording"], "") == (done.stdout.splitlines(), done.stderr)
+
+
+def test_without_the_marker_the_agent_does_not_run_and_the_other_sitecustomize_does(python, customised):
+    done = python(IS_RECORDING, path=[customised("print('theirs')")], without=["SCOUT_CORE_RUN"])
+
+    assert (["theirs", "not recording"], "") == (done.stdout.splitlines(), done.stderr)
+
+
+@pytest.mark.parametrize(
+    "how", ["os.execv(sys.executable, [sys.executable, '-c', code])", "subprocess.run([sys.executable, '-c', code])"]
+)
+def test_an_interpreter_that_the_program_starts_runs_it_too(python, how):
+    done = python(f"import os, subprocess, sys; code = {IS_RECORDING!r}; {how}")
+
+    assert (0, "recording\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("option", ["-I", "-S", "-E"])
+def test_an_interpreter_that_ignores_its_environment_is_left_as_it_is(python, option):
+    done = python(IS_RECORDING, options=[option])
+
+    assert (0, "not recording\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_an_environment_without_scout_core_is_left_as_it_is(python, bare, customised):
+    done = python(IS_RECORDING, executable=bare, path=[customised("print('theirs')")])
+
+    assert (0, ["theirs", "not recording"], "") == (done.returncode, done.stdout.splitlines(), done.stderr)
+
+
+def test_an_environment_where_something_is_missing_is_told_on_one_line(python, bare, tmp_path):
+    (tmp_path / "half" / "scout_core").mkdir(parents=True)
+    (tmp_path / "half" / "scout_core" / "__init__.py").write_text("import pluggy_is_missing")
+    done = python(IS_RECORDING, executable=bare, path=[tmp_path / "half"])
+
+    assert (0, "not recording\n") == (done.returncode, done.stdout)
+    assert "scout-core: not recording: No module named 'pluggy_is_missing'\n" == done.stderr
+
+
+def test_what_start_raises_is_one_line_and_the_program_runs(python):
+    done = python(IS_RECORDING, SCOUT_PLUGINS_REQUIRE="celery")
+
+    assert (0, "not recording\n") == (done.returncode, done.stdout)
+    expected = (
+        "scout-core: not recording: required plugins (environment SCOUT_PLUGINS_REQUIRE): celery is not installed\n"
     )
+    assert expected == done.stderr
 
 
-def test_what_the_program_does_is_recorded_and_nothing_is_printed(ended):
-    code = """
-    import scout_core
-    with scout_core.transaction("Job/mail"):
-        print("working")
-    agent = scout_core.start()
-    print(agent.counters().finished)
-    """
+def test_with_stderr_closed_the_program_runs_too(python):
+    """A daemon may have closed it; Python ends when a sitecustomize raises there."""
+    done = python("print('runs')", SCOUT_PLUGINS_REQUIRE="celery", shell="2>&-")
 
-    assert Ended(0, "working\n1\n", "", 0.0) == ended(*RUN, sys.executable, "-W", "error", "-c", textwrap.dedent(code))
+    assert (0, "runs\n") == (done.returncode, done.stdout)
 
 
-def test_neither_the_command_line_library_nor_a_heavy_one_comes_into_the_program(ended):
-    code = "import sys; print(sorted({'click', 'asyncio', 'ssl', 'cattrs', 'importlib.metadata'} & set(sys.modules)))"
-    plain = ended(sys.executable, "-c", code)  # whatever the environment's own .pth files import
+def test_monitor_false_leaves_everything_as_it_is(python, customised):
+    code = f"{IS_RECORDING}; import threading; print(threading.active_count(), [f for f in sys.meta_path if 'scout' in repr(f)])"
+    done = python(code, path=[customised("")], SCOUT_MONITOR="false")
 
-    assert plain == ended(*RUN, sys.executable, "-c", code)
-
-
-# which programs
+    assert (["not recording", "1 []"], "") == (done.stdout.splitlines(), done.stderr)
 
 
-def test_a_script_a_module_and_a_program_on_the_path_are_started(ended, write, tmp_path):
-    script = write("app.py", STATE)
-    write("package/__init__.py")
-    write("package/__main__.py", STATE)
-    command = tmp_path / "bin" / "shop"
-    command.parent.mkdir()
-    command.write_text(f"#!{sys.executable}\n{STATE}", encoding="utf-8")
-    command.chmod(0o755)
+def test_a_problem_of_the_configuration_is_told_and_the_agent_runs(python):
+    done = python(IS_RECORDING, SCOUT_REPORT_PERIOD="soon")
 
-    assert started(ended(*RUN, sys.executable, script))
-    assert started(ended(*RUN, sys.executable, "-m", "package"))
-    assert started(ended(*RUN, "shop", PATH=f"{command.parent}{os.pathsep}{os.environ['PATH']}"))
+    assert (0, "recording\n") == (done.returncode, done.stdout)
+    assert [True] == [line.startswith("report_period = 'soon'") for line in done.stderr.splitlines()]
 
 
-def test_arguments_are_passed_on_as_they_are(ended):
-    arguments = ["--help", "-x", "", "two words", "--", "--json"]
-    command = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.argv[1:]))", *arguments]
-
-    assert arguments == json.loads(ended(*RUN, *command).out)
-    assert arguments == json.loads(ended(*RUN[:-1], *command).out)  # without the two dashes before it
-
-
-def test_standard_input_and_output_are_the_programs(here, outer):
-    code = "import sys; data = sys.stdin.buffer.read(); sys.stdout.buffer.write(data[::-1]); sys.stderr.write('own')"
+def test_a_plugin_beside_the_program_is_found(tmp_path):
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "shop_policies.py").write_text(
+        "from scout_core import hookimpl\n@hookimpl\ndef on_span(span): print('seen', span.operation)\n"
+    )
+    (folder / "app.py").write_text(
+        "from scout_core import span, transaction\nwith transaction('Job/a'), span('Work/b'): pass\n"
+    )
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("SCOUT", "PYTHON", "XDG"))}
     done = subprocess.run(
-        [*RUN, sys.executable, "-c", code], input=b"\x00\xffab", cwd=here, env=outer, capture_output=True, timeout=60
+        [sys.executable, str(folder / "app.py")],
+        cwd=tmp_path,
+        env=environment({**clean, "HOME": str(tmp_path), "SCOUT_PLUGINS": "shop_policies"}),
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
-    assert (0, b"ba\xff\x00", b"own") == (done.returncode, done.stdout, done.stderr)
-
-
-@pytest.mark.parametrize(
-    "flag",
-    ["-S", "-I", "-E"],
-)
-def test_a_python_that_was_told_to_leave_the_environment_alone_is_left_alone(ended, flag):
-    """``-S`` imports no site, ``-I`` and ``-E`` read no PYTHONPATH."""
-    assert not started(ended(*RUN, sys.executable, flag, "-c", STATE))
-
-
-def test_children_are_started_too(ended):
-    code = "import os, subprocess, sys; subprocess.run([sys.executable, '-c', os.environ['CODE']], check=True)"
-
-    assert started(ended(*RUN, sys.executable, "-c", code, CODE=STATE))
-
-
-def test_a_python_that_replaces_another_is_started_too(ended):
-    code = "import os, sys; os.execv(sys.executable, [sys.executable, '-c', os.environ['CODE']])"
-
-    assert started(ended(*RUN, sys.executable, "-c", code, CODE=STATE))
-
-
-def test_a_shell_between_does_no_harm(ended):
-    assert started(ended(*RUN, "sh", "-c", 'exec "$PYTHON_HERE" -c "$CODE"', CODE=STATE, PYTHON_HERE=sys.executable))
-
-
-def test_a_program_that_is_no_python_runs_as_ever(ended):
-    assert Ended(3, "hello\n", "", 0.0) == ended(*RUN, "sh", "-c", "echo hello; exit 3")
-
-
-def test_the_command_below_itself_is_one(ended):
-    code = STATE + "import os; assert 1 == os.environ['PYTHONPATH'].count('launch'), os.environ['PYTHONPATH']"
-
-    assert started(ended(*RUN, *RUN, sys.executable, "-c", code))
-
-
-# how it ends
-
-
-@pytest.mark.parametrize("code", [0, 1, 7, 255])
-def test_the_exit_code_is_the_programs(ended, code):
-    assert Ended(code, "", "", 0.0) == ended(*RUN, sys.executable, "-c", f"raise SystemExit({code})")
-
-
-def test_an_exception_is_shown_as_ever(ended, write):
-    script = write("app.py", "def fail():\n    raise ValueError('own')\n\nfail()\n")
-
-    plain = ended(sys.executable, script)
-
-    assert 1 == plain.code
-    assert plain == ended(*RUN, sys.executable, script)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
-def test_it_is_the_same_process_and_a_signal_ends_it_as_ever(here, outer, number):
-    code = "import os, signal; signal.signal(signal.SIGINT, signal.SIG_DFL); print(os.getpid(), flush=True); signal.pause()"
-    with subprocess.Popen([*RUN, sys.executable, "-c", code], cwd=here, env=outer, stdout=subprocess.PIPE) as process:
-        try:
-            pid = int(process.stdout.readline())
-            process.send_signal(number)
-            ended = process.wait(30)
-        finally:
-            process.kill()
-
-    assert (process.pid, -number) == (pid, ended)
-
-
-def test_no_signals_handler_is_changed(ended):
-    code = "import signal; print([repr(signal.getsignal(number)) for number in sorted(signal.valid_signals())])"
-    plain = ended(sys.executable, "-c", code)
-
-    assert plain == ended(*RUN, sys.executable, "-c", code)
-
-
-# a sitecustomize that is there already
-
-NOTING = """
-import sys
-noted = list(sys.path)
-"""
-SHOW = "import json, sitecustomize; print(json.dumps([sitecustomize.__file__, sitecustomize.__name__, sitecustomize.noted]))"
-
-
-def test_one_that_is_there_runs_first_and_sees_the_same_path(ended, write):
-    file = write("own/sitecustomize.py", NOTING + "agents = 'scout_core.agent' in sys.modules\n")
-    plain = json.loads(ended(sys.executable, "-c", SHOW, PYTHONPATH=str(file.parent)).out)
-
-    done = ended(*RUN, sys.executable, "-c", SHOW, PYTHONPATH=str(file.parent))
-    path, name, noted = json.loads(done.out)
-    agents = ended(
-        *RUN, sys.executable, "-c", "import sitecustomize; print(sitecustomize.agents)", PYTHONPATH=str(file.parent)
-    )
-
-    assert (0, "") == (done.code, done.err)
-    assert (str(file), "sitecustomize") == (path, name)
-    assert plain == [path, name, [folder for folder in noted if folder != str(FOLDER)]]
-    assert str(file.parent) == plain[2][0] == noted[1]
-    assert "False\n" == agents.out
-    assert started(ended(*RUN, sys.executable, "-c", STATE, PYTHONPATH=str(file.parent)))
-
-
-def test_one_that_is_a_package_runs_too(ended, write):
-    file = write("own/sitecustomize/__init__.py", NOTING + "from sitecustomize import inner\n")
-    write("own/sitecustomize/inner.py")
-    own = str(file.parent.parent)
-
-    assert str(file) == json.loads(ended(*RUN, sys.executable, "-c", SHOW, PYTHONPATH=own).out)[0]
-    assert started(ended(*RUN, sys.executable, "-c", STATE, PYTHONPATH=own))
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "raise ValueError('own')",
-        "import nowhere_to_be_found",
-        "def",
-        "raise SystemExit(4)",
-        "import os; os._exit(5)",
-        "print('hello')",
-    ],
-)
-def test_whatever_it_does_ends_as_without_us(ended, write, source):
-    own = str(write("own/sitecustomize.py", source).parent)
-    command = [sys.executable, "-c", "print('the program')"]
-
-    plain = ended(*command, PYTHONPATH=own)
-    ours = ended(*RUN, *command, PYTHONPATH=own)
-
-    # For `run` itself, which is Python too, it runs before; what is left is what it said for the program.
-    assert (plain.code, plain.out.splitlines()[-1:]) == (ours.code, ours.out.splitlines()[-1:])
-    assert set(plain.err.splitlines()[:2]) == set(ours.err.splitlines()[:2])
-
-
-def test_one_that_raises_is_told_as_without_us_and_the_program_runs(ended, write):
-    """Called as ``run`` calls it, so that it is told once."""
-    own = str(write("own/sitecustomize.py", "raise ValueError('own')").parent)
-    below = environment({"PYTHONPATH": own})
-    plain = ended(sys.executable, "-c", "print('the program')", PYTHONPATH=own)
-
-    assert plain == ended(sys.executable, "-c", "print('the program')", **below)
-    assert ("the program\n", 0) == (plain.out, plain.code)
-    assert "Error in sitecustomize" in plain.err
-
-
-def test_one_that_raises_does_not_keep_the_agent_from_running(ended, write):
-    own = str(write("own/sitecustomize.py", "raise ValueError('own')").parent)
-
-    done = ended(sys.executable, "-c", STATE, **environment({"PYTHONPATH": own}))
-
-    assert (0, True) == (done.code, json.loads(done.out)["is_running"])
-
-
-def test_one_is_not_hidden_where_only_our_folder_is_on_the_path(ended, write):
-    own = write("own/sitecustomize.py", NOTING).parent
-
-    done = ended(sys.executable, "-c", SHOW, PYTHONPATH=f"{FOLDER}{os.pathsep}{own}")
-
-    assert (0, "") == (done.code, done.err)
-    assert str(own / "sitecustomize.py") == json.loads(done.out)[0]
-
-
-def test_the_programs_own_path_stays_behind_ours(ended):
-    code = "import json, os, sys; print(json.dumps([os.environ['PYTHONPATH'], sys.path[:4]]))"
-    variable, path = json.loads(ended(*RUN, sys.executable, "-c", code, PYTHONPATH=f"/one{os.pathsep}/two").out)
-
-    assert os.pathsep.join([str(FOLDER), "/one", "/two"]) == variable
-    assert ["", str(FOLDER), "/one", "/two"] == path
-
-
-# environments that lack something
-
-
-def test_a_python_without_scout_core_runs_untouched(ended, bare):
-    done = ended(*RUN, bare, "-c", STATE)
-
-    assert {"is_running": False, "name": None, "active": [], "threads": ["MainThread"]} == state(done)
-
-
-def test_a_scout_core_without_what_it_needs_is_one_line_and_the_program_runs(ended, bare, tmp_path):
-    (tmp_path / "half").mkdir()
-    (tmp_path / "half" / "scout_core").symlink_to(Path(scout_core.__file__).parent)
-    below = environment({"PYTHONPATH": str(tmp_path / "half")})
-
-    done = ended(bare, "-c", "print('the program')", **below)
-
-    assert (0, "the program\n", 1) == (done.code, done.out, len(done.err.splitlines()))
-    assert done.err.startswith("scout-core: not recording: No module named ")
-
-
-def test_a_required_plugin_that_is_missing_is_one_line_and_the_program_runs(ended):
-    done = ended(*RUN, sys.executable, "-c", STATE, SCOUT_PLUGINS_REQUIRE="nosuch")
-    reason = "required plugins (environment SCOUT_PLUGINS_REQUIRE): nosuch is not installed"
-
-    assert (0, f"scout-core: not recording: {reason}\n") == (done.code, done.err)
-    assert not json.loads(done.out)["is_running"]
-
-
-def test_a_setting_that_cannot_be_used_is_told_and_the_agent_runs(ended):
-    done = ended(*RUN, sys.executable, "-c", STATE, SCOUT_MAX_SPANS="many")
-
-    assert json.loads(done.out)["is_running"]
-    assert (0, 1) == (done.code, len(done.err.splitlines()))
-    assert "max_spans = 'many' (environment SCOUT_MAX_SPANS)" in done.err
-
-
-def test_a_plugin_that_calls_exit_when_it_is_imported_does_not_end_the_program(ended, write):
-    write("exiting.py", "raise SystemExit(9)")
-
-    done = ended(*RUN, sys.executable, "-c", STATE, SCOUT_PLUGINS="exiting")
-
-    assert json.loads(done.out)["is_running"]
-    assert (0, 1) == (done.code, len(done.err.splitlines()))
-    assert "exiting called sys.exit(9) when it was imported" in done.err
-
-
-@pytest.mark.parametrize("hook", ["instrument(wrap)", "on_start(agent)", "register_options()", "register_exporters()"])
-def test_a_plugin_that_calls_exit_at_the_start_does_not_end_the_program(ended, write, hook):
-    write("exiting.py", f"from scout_core import hookimpl\n@hookimpl\ndef {hook}: raise SystemExit(9)\n")
-
-    done = ended(*RUN, sys.executable, "-c", "print('the program')", SCOUT_PLUGINS="exiting")
-
-    assert Ended(0, "the program\n", "scout-core: not recording: a plugin called sys.exit(9)\n", 0.0) == done
-
-
-def test_a_working_directory_that_is_gone_does_no_harm(ended, write):
-    """The program is started in it, and it is removed before Python is."""
-    write("gone/x")
-    code = 'cd gone && rm -r ../gone && exec "$PYTHON_HERE" -c "$CODE"'
-
-    assert started(ended(*RUN, "sh", "-c", code, CODE=STATE, PYTHON_HERE=sys.executable))
-
-
-# a plugin that is not installed
-
-POLICY = """
-from scout_core import hookimpl
-
-@hookimpl
-def score_transaction(transaction):
-    return 1.0
-"""
-
-
-@pytest.mark.parametrize("module", ["policies", "shop.policies"])
-def test_a_named_plugin_lies_beside_the_script(ended, write, module):
-    write("app/policies.py", POLICY)
-    write("app/shop/policies.py", POLICY)
-    script = write(
-        "app/main.py", STATE + "\nimport policies; assert sys.path[0] == policies.__file__.rpartition('/')[0]"
-    )
-
-    told = state(ended(*RUN, sys.executable, script, SCOUT_PLUGINS=module))
-
-    assert module in told["active"]
-
-
-def test_a_named_plugin_lies_in_the_working_directory(ended, write):
-    write("policies.py", POLICY)
-    write("app/main.py", STATE)
-    write("package/__main__.py", STATE)
-
-    for program in (["app/main.py"], ["-m", "package"], ["-c", STATE]):
-        assert "policies" in state(ended(*RUN, sys.executable, *program, SCOUT_PLUGINS="policies"))["active"]
-
-
-def test_the_path_of_the_program_is_as_without_us(ended, write):
-    write("app/policies.py", POLICY)
-    script = write("app/main.py", "import json, sys; print(json.dumps(sys.path))")
-    plain = json.loads(ended(sys.executable, script).out)
-
-    ours = json.loads(ended(*RUN, sys.executable, script, SCOUT_PLUGINS="policies").out)
-
-    assert plain == [folder for folder in ours if folder != str(FOLDER)]
+    assert (0, "seen Work/b\n", "") == (done.returncode, done.stdout, done.stderr)

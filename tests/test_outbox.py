@@ -119,13 +119,16 @@ def test_reports_arrive_in_order(desk):
 
 def test_there_is_no_thread_before_there_is_something_to_send(desk):
     one = desk(Keeper())
-    before = threading.active_count()
-
-    assert None is one.outbox._thread
+    before = one.outbox._thread
     one.send()
+    first = one.outbox._thread
     one.send()
     eventually(lambda: 2 == len(one.arrived))
-    assert before + 1 == threading.active_count()
+
+    assert None is before
+    assert first is one.outbox._thread
+    assert first.is_alive()
+    assert first.daemon
 
 
 @pytest.mark.parametrize("error", [ConnectionRefusedError(), ValueError("x"), SystemExit(3), KeyboardInterrupt()])

@@ -678,7 +678,8 @@ def test_every_transaction_is_accounted_for_at_every_moment(quick, monkeypatch):
     assert {"ignored", "sampled", "inbox full"} == set(counters["keeper"].dropped)
     assert counters["rejecting"].dropped["collector answered 413"] == keeper.counted
     assert counters["blocking"].dropped["outbox full"] > 0
-    assert counters["flaky"].exported + counters["flaky"].dropped.get("outbox full", 0) == keeper.counted
+    lost = sum(counters["flaky"].dropped.get(why, 0) for why in ("outbox full", "not sent before the process ended"))
+    assert counters["flaky"].exported + lost == keeper.counted
 
 
 def test_reports_add_up_to_what_was_done_exactly(quick):
@@ -762,6 +763,7 @@ def test_a_destructor_that_traces_runs_amid_our_own_work(quick):
         gc.collect()
         agent.stop(20)
         counters = agent.counters("keeper")
+    gc.collect()  # what the last report left; later it would trace in another test
 
     assert Cycle.deleted > 2_000
     assert counters.finished == counters.exported + sum(counters.dropped.values())
@@ -848,9 +850,8 @@ def load(count):
     for number in range(count):
         try:
             with transaction(f"Controller/{number % 3000}", user=number) as web:
-                with span("View/v"):
-                    with span("SQL/Query", statement=f"select {number}"):
-                        pass
+                with span("SQL/Query", statement=f"select {number}"):
+                    pass
                 if number % 10 == 0:
                     raise KeyError(number)
                 if number % 10 == 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import median
+from typing import Any
 
 from attrs import frozen
 
@@ -40,31 +41,31 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """``ok``, ``missed``, or ``in noise`` where it is beyond its budget by less than the run can tell; empty without a budget."""
+        """``ok``, ``missed``, or ``in noise`` where the run cannot tell; empty without a budget."""
         if self.budget is None:
             return ""
-        if self.added <= self.budget:
+        if self.added + self.noise <= self.budget:
             return "ok"
-        return "in noise" if self.added - self.noise <= self.budget else "missed"
+        return "missed" if self.added - self.noise > self.budget else "in noise"
 
 
-def compare(
-    alone: Sequence[float], values: Sequence[float], *, what: str, variant: str, measure: str, unit: str,
-    budget: float | None = None, noise: float = 0.0, note: str = "",
-) -> Figure:  # fmt: skip
-    """A figure from two rows of numbers, where the same place is the same round."""
+@frozen
+class Series:
+    """A number for each round."""
+
+    every: Sequence[float]
+    best: Sequence[float]
+    """What the smallest is taken from."""
+
+
+def compare(alone: Series, with_agent: Series, **facts: Any) -> Figure:  # Any: the other fields of a figure
+    """A figure from two series, where the same place is the same round."""
     return Figure(
-        what=what,
-        variant=variant,
-        measure=measure,
-        unit=unit,
-        alone=min(alone),
-        value=min(values),
-        added=min(values) - min(alone),
-        added_median=median(value - without for without, value in zip(alone, values, strict=True)),
-        budget=budget,
-        noise=noise,
-        note=note,
+        alone=min(alone.best),
+        value=min(with_agent.best),
+        added=min(with_agent.best) - min(alone.best),
+        added_median=median(value - without for without, value in zip(alone.every, with_agent.every, strict=True)),
+        **facts,
     )
 
 
@@ -72,27 +73,38 @@ def figures_of(all_measured: Sequence[Measured]) -> list[Figure]:
     """Two figures, one for each clock, for every variant of one workload that has something to compare with."""
     by_name = {measured.variant.name: measured for measured in all_measured}
     found = []
-    for measure in (CALLER, ALL):
+    for measure, series_of in ((CALLER, caller), (ALL, all_threads)):
         noise = 0.0
         if CONTROL.name in by_name:
-            noise = abs(min(_series(by_name[CONTROL.name], measure)) - min(_series(by_name[CONTROL.baseline], measure)))
+            again, alone = series_of(by_name[CONTROL.name]), series_of(by_name[CONTROL.baseline])
+            noise = abs(min(again.best) - min(alone.best))
         for measured in all_measured:
-            variant = measured.variant
-            if is_baseline(variant, all_measured):
+            if is_baseline(measured.variant, all_measured):
                 continue
+            key = (measured.workload.key, measured.variant.name, measure)
             found.append(
                 compare(
-                    _series(by_name[variant.baseline], measure),
-                    _series(measured, measure),
+                    series_of(by_name[measured.variant.baseline]),
+                    series_of(measured),
                     what=measured.workload.title,
-                    variant=variant.name,
+                    variant=measured.variant.name,
                     measure=measure,
                     unit=f"µs/{measured.workload.item}",
-                    budget=BUDGETS.get((measured.workload.key, variant.name, measure)),
+                    budget=BUDGETS.get(key),
                     noise=noise,
                 )
             )
     return found
+
+
+def caller(measured: Measured) -> Series:
+    """CPU of the calling thread."""
+    return Series(measured.caller_us, measured.fastest_us)
+
+
+def all_threads(measured: Measured) -> Series:
+    """CPU of the process."""
+    return Series(measured.all_us, measured.all_us)
 
 
 def patches_of(all_measured: Sequence[Measured]) -> list[Figure]:
@@ -115,7 +127,3 @@ def patches_of(all_measured: Sequence[Measured]) -> list[Figure]:
 def is_baseline(variant: Variant, all_measured: Sequence[Measured]) -> bool:
     """Whether it is what another one is compared with."""
     return variant.name in {measured.variant.baseline for measured in all_measured}
-
-
-def _series(measured: Measured, measure: str) -> list[float]:
-    return measured.caller_us if measure == CALLER else measured.all_us

@@ -48,6 +48,8 @@ class Measured:
     variant: Variant
     caller_us: list[float] = field(factory=list)
     """CPU of the calling thread for each item."""
+    fastest_us: list[float] = field(factory=list)
+    """The same in the fastest slice of each chunk."""
     all_us: list[float] = field(factory=list)
     """CPU of the process for each item, until everything had arrived."""
     arrived: Arrived = Arrived()

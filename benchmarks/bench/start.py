@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.child import run_once
-from bench.figures import Figure, compare
+from bench.figures import Figure, Series, compare
 from bench.plan import FIRST_RESPONSE_MS, HERE, IMPORT_MS, Variant, Workload
 from bench.runner import start_sink, start_worker
 
@@ -60,8 +60,8 @@ def measure_first_response(
     baselines = {variant.baseline for variant in variants}
     return [
         compare(
-            took[variant.baseline],
-            took[variant.name],
+            Series(took[variant.baseline], took[variant.baseline]),
+            Series(took[variant.name], took[variant.name]),
             what="first response",
             variant=variant.name,
             measure="CPU",

@@ -77,7 +77,11 @@ def as_json(
                 **asdict(measured.arrived),
                 "is_complete": measured.arrived.is_complete,
                 "patched": measured.patched,
-                "rounds": {"caller": measured.caller_us, "all threads": measured.all_us},
+                "rounds": {
+                    "caller": measured.caller_us,
+                    "fastest": measured.fastest_us,
+                    "all threads": measured.all_us,
+                },
             }
             for measured in all_measured
         ],

@@ -43,7 +43,10 @@ def real(value: Any) -> float:
 
 def integer(value: Any) -> int:
     """A whole number."""
-    result = real(value)
+    try:
+        result = real(value)
+    except ValueError:
+        result = 0.5
     if result != int(result):
         raise ValueError("expected a whole number")
     return int(result)
@@ -70,10 +73,13 @@ def positive(value: Any) -> float:
 
 def count(value: Any) -> int:
     """A whole number, 0 or more."""
-    result = number(value)
-    if result != int(result):
-        raise ValueError("expected a whole number")
-    return int(result)
+    try:
+        result = integer(value)
+    except ValueError:
+        result = -1
+    if result < 0:
+        raise ValueError("expected a whole number, 0 or more")
+    return result
 
 
 def rate(value: Any) -> float:

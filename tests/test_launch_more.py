@@ -1,0 +1,355 @@
+"""``scout-core run``: programs as they are, started under the agent, each as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from scout_core import launch
+from scout_core.cli.run import environment
+from tests.workbench import Ended
+
+FOLDER = Path(launch.__file__).parent
+RUN = (sys.executable, "-m", "scout_core", "run", "--")
+STATE = """
+import json, sys, threading
+agents = sys.modules.get("scout_core.agent")
+agent = agents and agents._running
+print(json.dumps({
+    "is_running": agent is not None and agent.is_running,
+    "name": agent and agent.config.get("name"),
+    "active": sorted(one.name for one in agent.plugin_statuses() if one.state == "active") if agent else [],
+    "threads": [thread.name for thread in threading.enumerate()],
+}), flush=True)
+"""
+"""Python code that prints how the agent in its process is."""
+
+
+@pytest.fixture
+def here(tmp_path) -> Path:
+    """The working directory."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def outer(tmp_path) -> dict[str, str]:
+    """The environment that the command is called with: of the core's plugins all, of others none."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("SCOUT_", "COV_", "PYTHON"))}
+    builtin = "age, collector, ignoring, percent, percentile, sampling, speed"
+    return {
+        **kept,
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "SCOUT_PLUGINS_AUTOLOAD": "false",
+        "SCOUT_PLUGINS_ENABLE": builtin,
+    }
+
+
+@pytest.fixture
+def ended(here, outer):
+    """Run a command to its end; keywords are environment variables."""
+
+    def run(*command: str | Path, **more: str) -> Ended:
+        done = subprocess.run(command, cwd=here, env={**outer, **more}, capture_output=True, text=True, timeout=60)
+        return Ended(done.returncode, done.stdout, done.stderr, 0.0)
+
+    return run
+
+
+@pytest.fixture
+def write(here):
+    """Write a file below the working directory."""
+
+    def write(path: str, source: str = "") -> Path:
+        file = here / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(source), encoding="utf-8")
+        return file
+
+    return write
+
+
+def state(done: Ended) -> dict:
+    """What ``STATE`` printed, when nothing else was."""
+    assert (0, "") == (done.code, done.err)
+    return json.loads(done.out)
+
+
+def started(done: Ended) -> bool:
+    return state(done)["is_running"]
+
+
+# the agent runs
+
+
+def test_the_agent_runs_before_the_program_does_and_has_no_thread_yet(ended):
+    assert {
+        "is_running": True,
+        "name": "Python App",
+        "active": ["age", "collector", "ignoring", "percent", "percentile", "sampling", "speed"],
+        "threads": ["MainThread"],
+    } == state(ended(*RUN, sys.executable, "-c", STATE))
+
+
+def test_the_environment_and_the_file_of_the_working_directory_hold(ended, write):
+    write("scout-core.toml", 'name = "Shop"\n[plugins]\nenable = ["speed", "age"]\ndisable = ["age"]\n')
+
+    told = state(ended(*RUN, sys.executable, "-c", STATE, SCOUT_PLUGINS_ENABLE="speed"))
+
+    assert ("Shop", ["speed"]) == (told["name"], told["active"])
+    assert "Till" == state(ended(*RUN, sys.executable, "-c", STATE, SCOUT_NAME="Till"))["name"]
+
+
+def test_what_the_program_does_is_recorded_and_nothing_is_printed(ended):
+    code = """
+    import scout_core
+    with scout_core.transaction("Job/mail"):
+        print("working")
+    agent = scout_core.start()
+    print(agent.counters().finished)
+    """
+
+    assert Ended(0, "working\n1\n", "", 0.0) == ended(*RUN, sys.executable, "-W", "error", "-c", textwrap.dedent(code))
+
+
+def test_neither_the_command_line_library_nor_a_heavy_one_comes_into_the_program(ended):
+    code = "import sys; print(sorted({'click', 'asyncio', 'ssl', 'cattrs', 'importlib.metadata'} & set(sys.modules)))"
+    plain = ended(sys.executable, "-c", code)  # whatever the environment's own .pth files import
+
+    assert plain == ended(*RUN, sys.executable, "-c", code)
+
+
+# which programs
+
+
+def test_a_script_a_module_and_a_program_on_the_path_are_started(ended, write, tmp_path):
+    script = write("app.py", STATE)
+    write("package/__init__.py")
+    write("package/__main__.py", STATE)
+    command = tmp_path / "bin" / "shop"
+    command.parent.mkdir()
+    command.write_text(f"#!{sys.executable}\n{STATE}", encoding="utf-8")
+    command.chmod(0o755)
+
+    assert started(ended(*RUN, sys.executable, script))
+    assert started(ended(*RUN, sys.executable, "-m", "package"))
+    assert started(ended(*RUN, "shop", PATH=f"{command.parent}{os.pathsep}{os.environ['PATH']}"))
+
+
+def test_arguments_are_passed_on_as_they_are(ended):
+    arguments = ["--help", "-x", "", "two words", "--", "--json"]
+    command = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.argv[1:]))", *arguments]
+
+    assert arguments == json.loads(ended(*RUN, *command).out)
+    assert arguments == json.loads(ended(*RUN[:-1], *command).out)  # without the two dashes before it
+
+
+def test_standard_input_and_output_are_the_programs(here, outer):
+    code = "import sys; data = sys.stdin.buffer.read(); sys.stdout.buffer.write(data[::-1]); sys.stderr.write('own')"
+    done = subprocess.run(
+        [*RUN, sys.executable, "-c", code], input=b"\x00\xffab", cwd=here, env=outer, capture_output=True, timeout=60
+    )
+
+    assert (0, b"ba\xff\x00", b"own") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_a_shell_between_does_no_harm(ended):
+    assert started(ended(*RUN, "sh", "-c", 'exec "$PYTHON_HERE" -c "$CODE"', CODE=STATE, PYTHON_HERE=sys.executable))
+
+
+def test_a_program_that_is_no_python_runs_as_ever(ended):
+    assert Ended(3, "hello\n", "", 0.0) == ended(*RUN, "sh", "-c", "echo hello; exit 3")
+
+
+def test_the_command_below_itself_is_one(ended):
+    code = STATE + "import os; assert 1 == os.environ['PYTHONPATH'].count('launch'), os.environ['PYTHONPATH']"
+
+    assert started(ended(*RUN, *RUN, sys.executable, "-c", code))
+
+
+# how it ends
+
+
+@pytest.mark.parametrize("code", [0, 1, 7, 255])
+def test_the_exit_code_is_the_programs(ended, code):
+    assert Ended(code, "", "", 0.0) == ended(*RUN, sys.executable, "-c", f"raise SystemExit({code})")
+
+
+def test_an_exception_is_shown_as_ever(ended, write):
+    script = write("app.py", "def fail():\n    raise ValueError('own')\n\nfail()\n")
+
+    plain = ended(sys.executable, script)
+
+    assert 1 == plain.code
+    assert plain == ended(*RUN, sys.executable, script)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_it_is_the_same_process_and_a_signal_ends_it_as_ever(here, outer, number):
+    code = "import os, signal; signal.signal(signal.SIGINT, signal.SIG_DFL); print(os.getpid(), flush=True); signal.pause()"
+    with subprocess.Popen([*RUN, sys.executable, "-c", code], cwd=here, env=outer, stdout=subprocess.PIPE) as process:
+        try:
+            pid = int(process.stdout.readline())
+            process.send_signal(number)
+            ended = process.wait(30)
+        finally:
+            process.kill()
+
+    assert (process.pid, -number) == (pid, ended)
+
+
+def test_no_signals_handler_is_changed(ended):
+    code = "import signal; print([repr(signal.getsignal(number)) for number in sorted(signal.valid_signals())])"
+    plain = ended(sys.executable, "-c", code)
+
+    assert plain == ended(*RUN, sys.executable, "-c", code)
+
+
+# a sitecustomize that is there already
+
+NOTING = """
+import sys
+noted = list(sys.path)
+"""
+SHOW = "import json, sitecustomize; print(json.dumps([sitecustomize.__file__, sitecustomize.__name__, sitecustomize.noted]))"
+
+
+def test_one_that_is_there_runs_first_and_sees_the_same_path(ended, write):
+    file = write("own/sitecustomize.py", NOTING + "agents = 'scout_core.agent' in sys.modules\n")
+    plain = json.loads(ended(sys.executable, "-c", SHOW, PYTHONPATH=str(file.parent)).out)
+
+    done = ended(*RUN, sys.executable, "-c", SHOW, PYTHONPATH=str(file.parent))
+    path, name, noted = json.loads(done.out)
+    agents = ended(
+        *RUN, sys.executable, "-c", "import sitecustomize; print(sitecustomize.agents)", PYTHONPATH=str(file.parent)
+    )
+
+    assert (0, "") == (done.code, done.err)
+    assert (str(file), "sitecustomize") == (path, name)
+    assert plain == [path, name, [folder for folder in noted if folder != str(FOLDER)]]
+    assert str(file.parent) == plain[2][0] == noted[1]
+    assert "False\n" == agents.out
+    assert started(ended(*RUN, sys.executable, "-c", STATE, PYTHONPATH=str(file.parent)))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "raise ValueError('own')",
+        "import nowhere_to_be_found",
+        "def",
+        "raise SystemExit(4)",
+        "import os; os._exit(5)",
+        "print('hello')",
+    ],
+)
+def test_whatever_it_does_ends_as_without_us(ended, write, source):
+    own = str(write("own/sitecustomize.py", source).parent)
+    command = [sys.executable, "-c", "print('the program')"]
+
+    plain = ended(*command, PYTHONPATH=own)
+    ours = ended(*RUN, *command, PYTHONPATH=own)
+
+    # For `run` itself, which is Python too, it runs before; what is left is what it said for the program.
+    assert (plain.code, plain.out.splitlines()[-1:]) == (ours.code, ours.out.splitlines()[-1:])
+    assert set(plain.err.splitlines()[:2]) == set(ours.err.splitlines()[:2])
+
+
+def test_one_that_raises_is_told_as_without_us_and_the_program_runs(ended, write):
+    """Called as ``run`` calls it, so that it is told once."""
+    own = str(write("own/sitecustomize.py", "raise ValueError('own')").parent)
+    below = environment({"PYTHONPATH": own})
+    plain = ended(sys.executable, "-c", "print('the program')", PYTHONPATH=own)
+
+    assert plain == ended(sys.executable, "-c", "print('the program')", **below)
+    assert ("the program\n", 0) == (plain.out, plain.code)
+    assert "Error in sitecustomize" in plain.err
+
+
+def test_the_programs_own_path_stays_behind_ours(ended):
+    code = "import json, os, sys; print(json.dumps([os.environ['PYTHONPATH'], sys.path[:4]]))"
+    variable, path = json.loads(ended(*RUN, sys.executable, "-c", code, PYTHONPATH=f"/one{os.pathsep}/two").out)
+
+    assert os.pathsep.join([str(FOLDER), "/one", "/two"]) == variable
+    assert ["", str(FOLDER), "/one", "/two"] == path
+
+
+# whatever goes wrong at the start
+
+
+def test_a_plugin_that_calls_exit_when_it_is_imported_does_not_end_the_program(ended, write):
+    write("exiting.py", "raise SystemExit(9)")
+
+    done = ended(*RUN, sys.executable, "-c", STATE, SCOUT_PLUGINS="exiting")
+
+    assert json.loads(done.out)["is_running"]
+    assert (0, 1) == (done.code, len(done.err.splitlines()))
+    assert "exiting called sys.exit(9) when it was imported" in done.err
+
+
+@pytest.mark.parametrize("hook", ["instrument(wrap)", "on_start(agent)", "register_options()", "register_exporters()"])
+def test_a_plugin_that_calls_exit_at_the_start_does_not_end_the_program(ended, write, hook):
+    write("exiting.py", f"from scout_core import hookimpl\n@hookimpl\ndef {hook}: raise SystemExit(9)\n")
+
+    done = ended(*RUN, sys.executable, "-c", "print('the program')", SCOUT_PLUGINS="exiting")
+
+    assert Ended(0, "the program\n", "scout-core: not recording: a plugin called sys.exit(9)\n", 0.0) == done
+
+
+def test_a_working_directory_that_is_gone_does_no_harm(ended, write):
+    """The program is started in it, and it is removed before Python is."""
+    write("gone/x")
+    code = 'cd gone && rm -r ../gone && exec "$PYTHON_HERE" -c "$CODE"'
+
+    assert started(ended(*RUN, "sh", "-c", code, CODE=STATE, PYTHON_HERE=sys.executable))
+
+
+# a plugin that is not installed
+
+POLICY = """
+from scout_core import hookimpl
+
+@hookimpl
+def score_transaction(transaction):
+    return 1.0
+"""
+
+
+@pytest.mark.parametrize("module", ["policies", "shop.policies"])
+def test_a_named_plugin_lies_beside_the_script(ended, write, module):
+    write("app/policies.py", POLICY)
+    write("app/shop/policies.py", POLICY)
+    script = write(
+        "app/main.py", STATE + "\nimport policies; assert sys.path[0] == policies.__file__.rpartition('/')[0]"
+    )
+
+    told = state(ended(*RUN, sys.executable, script, SCOUT_PLUGINS=module))
+
+    assert module in told["active"]
+
+
+def test_a_named_plugin_lies_in_the_working_directory(ended, write):
+    write("policies.py", POLICY)
+    write("app/main.py", STATE)
+    write("package/__main__.py", STATE)
+
+    for program in (["app/main.py"], ["-m", "package"], ["-c", STATE]):
+        assert "policies" in state(ended(*RUN, sys.executable, *program, SCOUT_PLUGINS="policies"))["active"]
+
+
+def test_the_path_of_the_program_is_as_without_us(ended, write):
+    write("app/policies.py", POLICY)
+    script = write("app/main.py", "import json, sys; print(json.dumps(sys.path))")
+    plain = json.loads(ended(sys.executable, script).out)
+
+    ours = json.loads(ended(*RUN, sys.executable, script, SCOUT_PLUGINS="policies").out)
+
+    assert plain == [folder for folder in ours if folder != str(FOLDER)]
