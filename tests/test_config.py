@@ -18,7 +18,9 @@ from scout_core.config.files import Settings
 from scout_core.config.options import BY_KEY, OPTIONS, variable_of
 from scout_core.errors import ConfigError
 
-unhurried = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
+unhurried = settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)  # the machine may be busy
 
 FILE = Path("/srv/app/pyproject.toml")
 

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from scout_core.config import convert
 from scout_core.config.options import OPTIONS
 
-unhurried = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
+unhurried = settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)  # the machine may be busy
 
 MODULE = ModuleType("shop")
 NONSENSE = [object(), b"x", 1j, [[]], ValueError]

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from scout_core.boundary.discovery import Found, find_plugins
 
-unhurried = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
+unhurried = settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)  # the machine may be busy
 
 METADATA = """Metadata-Version: 2.1
 Name: {name}

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from scout_core.config.files import find_settings, settings_here
 
-unhurried = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
+unhurried = settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)  # the machine may be busy
 
 PYPROJECT = "pyproject.toml"
 OWN = "scout-core.toml"

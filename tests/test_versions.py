@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from scout_core.boundary.versions import Support, check_support, normalised
 
-unhurried = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
+unhurried = settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)  # the machine may be busy
 
 INSTALLED = {"flask": "3.1.3", "redis": "4.1.0", "psycopg2": "2.9.9", "zope-interface": "5.4.0", "odd": "2024-custom"}
 

@@ -10,7 +10,9 @@ from scout_core import WebRequest, transaction
 from scout_core.config.config import read_config
 from scout_core.recording.web import complete
 
-unhurried = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
+unhurried = settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)  # the machine may be busy
 
 ENVIRON = {
     "REQUEST_METHOD": "GET",
