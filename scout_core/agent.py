@@ -145,6 +145,8 @@ class Agent:
         self.tracer.retire()
         context.current.set(None)
         self._must_tell_start = True
+        for guard in self._guards():
+            guard.calls = guard.errors = guard.sampled_calls = guard.sampled_ns = 0
         self.process = evolve(self.process, pid=os.getpid(), instance=_instance(), started=time())
         self._begin()
         if was_recording:

@@ -337,6 +337,16 @@ def test_what_arrives_after_the_deadline_is_not_counted_a_second_time(desk, gate
     assert (0, 0, {"not sent before the process ended": 3}) == one.places
 
 
+def test_what_is_put_after_the_end_is_dropped(desk):
+    """The agent's thread had been given up because a plugin hung, and now it goes on."""
+    one = desk(Keeper())
+    one.stop()
+
+    one.send(2)
+
+    assert (0, 0, {"not sent before the process ended": 2}) == one.places
+
+
 def test_a_receiver_that_is_gone_does_not_hold_up_the_end(desk, no_pause):
     one = desk(Behaving("one", failing(10**9, ConnectionRefusedError())))
     one.send(3)

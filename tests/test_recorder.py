@@ -553,8 +553,11 @@ def test_a_plugin_that_hangs_holds_up_the_end_no_longer_than_allowed(quick, capl
         assert is_balanced(agent, "keeper")
         released.set()
         agent.recorder._thread.join(20)
+        counters = agent.counters("keeper")
 
     assert 0.3 <= took < 1.0
+    assert (1, 0, 0) == (counters.finished, counters.exported, counters.queued)
+    assert {"not sent before the process ended": 1} == counters.dropped
     assert "the agent's thread is busy in a plugin; its last period is lost" in caplog.text
 
 

@@ -98,7 +98,7 @@ def http_server(sink: Sink) -> ThreadingHTTPServer:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             answer = b'{"accepted": true}'
-            self.send_response(200)
+            self.send_response(202)  # as the collector of scout-core; the others take any 2xx
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()

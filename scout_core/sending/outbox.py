@@ -77,8 +77,11 @@ class Outbox:
         """Take a report; when there is no room the oldest one goes, and is counted."""
         waiting = _Waiting(report, transactions, _weight(report))
         with self._changed:
-            self._queue.append(waiting)
             self._size += waiting.size
+            if self._deadline is not None:  # of a thread that had been given up, and went on
+                self._lose(waiting, NOT_SENT)
+                return
+            self._queue.append(waiting)
             while len(self._queue) > 1 + self._is_sending and self._is_too_full():
                 oldest = self._queue[self._is_sending]  # not the one that may be arriving at this moment
                 del self._queue[self._is_sending]
