@@ -243,7 +243,7 @@ def test_only_the_head_of_the_metadata_counts(tmp_path):
     metadata = (
         "Name: first\nName: second\nVersion: 1.0\n"
         "Summary: a line\x0b\x0c\x1c\x85\u2028separator of other kinds\x0c\x0c\n"
-        "Description: many\n        lines\n        Requires-Dist: indented\n"
+        "Description: many\n        lines\n        Requires-Dist: scout-core>=77\n"
         "REQUIRES-DIST: scout-core>=0.1\n"
         "no colon here\n\nRequires-Dist: scout-core>=99\n"
     )
@@ -294,13 +294,17 @@ def test_what_is_required_of_the_core(tmp_path, requirement, expected):
     assert ((requirement,) if expected else ()) == find_plugins([str(tmp_path)]).plugins[0].core
 
 
-def test_what_cannot_be_looked_into_is_passed_over(tmp_path):
+def test_what_cannot_be_looked_into_is_passed_over(tmp_path, monkeypatch):
     install(tmp_path)
+    for kind in ("current", "bytes", "path"):
+        install(tmp_path / kind, kind, entries=f"{kind} = {kind}")
+    monkeypatch.chdir(tmp_path / "current")
     with zipfile.ZipFile(tmp_path / "library.zip", "w") as archive:
         archive.writestr("zipped-1.0.dist-info/METADATA", "Name: zipped")
     (tmp_path / "plain").write_text("")
     path = [str(tmp_path / "nowhere"), str(tmp_path / "library.zip"), str(tmp_path / "plain"), "a\0b"]
-    path += [None, 5, b"/bytes", tmp_path / "path", str(tmp_path)]  # sys.path may hold anything
+    # Python itself passes over what is no text; sys.path may hold anything.
+    path += [None, 5, os.fsencode(tmp_path / "bytes"), tmp_path / "path", str(tmp_path)]
 
     assert ["redis"] == [found.name for found in find_plugins(path).plugins]
 

@@ -461,8 +461,8 @@ class Float(float):
 
 @pytest.mark.parametrize(
     "points",
-    ["5", float("nan"), float("inf"), float("-inf"), object(), [1.0], 10**400, Float(2.0), 1j],
-    ids=["text", "nan", "inf", "-inf", "object", "list", "huge", "subclass", "complex"],
+    ["5", float("nan"), float("inf"), float("-inf"), object(), [1.0], 10**400, Float(2.0), 1j, True],
+    ids=["text", "nan", "inf", "-inf", "object", "list", "huge", "subclass", "complex", "bool"],
 )
 def test_hook_score_transaction_that_gives_nonsense_gives_no_points(points):
     modules = [

@@ -167,6 +167,33 @@ def test_an_exception_that_cannot_be_shown_is_an_error_all_the_same(scout):
     assert "no text" not in scout.transaction.message
 
 
+def test_of_an_exception_nothing_is_asked_but_its_text_and_that_once(scout):
+    asked = []
+
+    class Asked(Exception):
+        def __str__(self):
+            asked.append("text")
+            return "text"
+
+        def refuse(self, *args):
+            asked.append("something else")
+            raise RuntimeError
+
+        __repr__ = __eq__ = __ne__ = __bool__ = __hash__ = __len__ = refuse
+        args = property(refuse)
+
+    raised = Asked()
+    try:
+        with transaction("Controller/home"), span("SQL/Query"):
+            raise raised
+    except Asked as error:
+        assert error is raised
+    scout.report()
+
+    assert ["text"] == asked
+    assert "text" == scout.transaction.message
+
+
 @pytest.mark.parametrize("leaves", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
 def test_what_ends_a_program_or_a_task_is_no_error(scout, leaves):
     raised = leaves()

@@ -140,11 +140,11 @@ class Transaction(Span):
         self.tracer = tracer
         self.transaction = self
         self.id = getrandbits(64)
-        _set(self)
         self.started = time()
         self.start_ns = perf_counter_ns()
         has_begun = False
         try:
+            _set(self)
             for hook in tracer.on_request_start:
                 hook(self, tracer.config)
             has_begun = True
@@ -158,16 +158,16 @@ class Transaction(Span):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        stop_ns = perf_counter_ns()
         if self.transaction is not self:
             Span.__exit__(self, kind, error, trace)
             return
-        if self.is_finished:
-            return
-        self.stop_ns = stop_ns
+        # First of all, since a signal's handler may raise at each call, and later ones must not nest in this.
         innermost = _get()
         if innermost is not None and innermost.transaction is self:
             _set(None)
+        if self.is_finished:
+            return
+        self.stop_ns = perf_counter_ns()
         if kind is not None and issubclass(kind, Exception):
             self.error = kind
             if error is not None and not self.is_closed:

@@ -241,7 +241,7 @@ class Recorder:
             given = guard.run(transaction, stats, self.config)
             if given is None:
                 continue
-            if type(given) not in (int, float, bool) or not _is_finite(given):
+            if type(given) not in (int, float) or not _is_finite(given):
                 guard.refuse(
                     f"a score is a finite number or None, not {given if isinstance(given, float) else type(given).__name__}"
                 )
