@@ -7,6 +7,8 @@ import contextvars
 import gc
 import sys
 import weakref
+from contextlib import suppress
+from pathlib import Path
 from threading import Thread
 from time import time
 from types import SimpleNamespace
@@ -15,6 +17,7 @@ import pytest
 
 from scout_core import current_transaction, hookimpl, span, transaction
 from scout_core.recording import context
+from scout_core.recording import transaction as transaction_module
 from scout_core.recording.transaction import MAX_FRAMES, MAX_MERGED
 
 
@@ -414,6 +417,27 @@ def test_what_interrupts_its_beginning_leaves_nothing_open(scout):
     assert ["Job/next"] == scout.operations
 
 
+@pytest.mark.parametrize("clock", ["time", "perf_counter_ns"])
+@pytest.mark.parametrize("calls", [1, 2])
+def test_what_interrupts_it_while_a_clock_is_read_leaves_nothing_open(scout, monkeypatch, clock, calls):
+    readings = iter(range(1, 10))
+
+    def interrupt():
+        if next(readings) == calls:
+            raise KeyboardInterrupt
+        return 1
+
+    with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+        patched.setattr(transaction_module, clock, interrupt)
+        with transaction("Job/interrupted"):
+            pass
+    assert context.current.get() is None
+    with transaction("Job/next"):
+        pass
+
+    assert "Job/next" == scout.operations[-1]
+
+
 def test_what_interrupts_its_end_leaves_nothing_open(scout):
     class Interrupts(Exception):
         def __str__(self):
@@ -426,6 +450,43 @@ def test_what_interrupts_its_end_leaves_nothing_open(scout):
         pass
 
     assert ["Job/next"] == scout.operations
+
+
+def test_a_signal_s_handler_that_records_does_no_harm_wherever_it_arrives(scout):
+    folder = str(Path(transaction_module.__file__).parent)
+
+    def run_with_a_handler_at(number):
+        """Call the handler at one line of ours; whether there are so many."""
+        lines = iter(range(1, 1000))
+
+        def trace(frame, event, argument):
+            if event == "line" and frame.f_code.co_filename.startswith(folder) and next(lines) == number:
+                sys.settrace(None)
+                with transaction("Job/handler"), span("SQL/Handler"):
+                    pass
+                arrived.append(number)
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            with transaction("Controller/home"), span("SQL/Query"):
+                pass
+        finally:
+            sys.settrace(before)
+        return len(arrived) == number
+
+    arrived = []
+    runs = 1
+    while run_with_a_handler_at(runs):
+        assert context.current.get() is None
+        runs += 1
+
+    assert runs > 40
+    everything = [one.operation for seen in scout.transactions for one in (seen, *seen.spans)]
+    assert (runs, runs) == (everything.count("Controller/home"), everything.count("SQL/Query"))
+    at_the_end = everything.count("Job/handler")  # between the end of the transaction and that of its record it is late
+    assert runs - 10 < at_the_end < runs
 
 
 @pytest.mark.scout(traces_per_period=0)

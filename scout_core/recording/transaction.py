@@ -149,9 +149,7 @@ class Transaction(Span):
                 hook(self, tracer.config)
             has_begun = True
         finally:
-            if (
-                not has_begun
-            ):  # a signal's handler raised, and nobody will call __exit__: later ones must not nest in this
+            if not has_begun:  # a signal's handler raised, and nobody will call __exit__
                 _set(None)
         return self
 
