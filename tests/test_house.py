@@ -250,4 +250,4 @@ def test_the_continuous_check_runs_what_the_readme_tells():
     readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     commands = [line.strip() for line in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()]
 
-    assert [line for line in readme if "/nox " in line and line in commands]
+    assert [line for line in readme if "bin/nox" in line and line in commands]
