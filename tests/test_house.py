@@ -48,7 +48,9 @@ PUBLIC_MODULES = (
 )
 
 LONGEST_MODULE = 300
-REGISTRY_HOST = re.compile(r"pyp[i]\.(python\.)?org|pythonh[o]sted\.org|npmj[s]\.(org|com)|unpk[g]\.com|jsdeliv[r]\.net")
+REGISTRY_HOST = re.compile(
+    r"pyp[i]\.(python\.)?org|pythonh[o]sted\.org|npmj[s]\.(org|com)|unpk[g]\.com|jsdeliv[r]\.net"
+)
 LOCK_FILES = {"uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "package-lock.json", "yarn.lock"}
 
 ROOT = Path(__file__).resolve().parent.parent
