@@ -109,6 +109,20 @@ def test_a_transaction_that_is_open_when_the_agent_stops_ends_without_a_trace():
     assert (2, 1, 0) == (counters.finished, counters.exported, counters.queued)
 
 
+def test_what_there_is_no_time_for_is_dropped_and_counted():
+    keeper = Keeper()
+    with running(exporting(keeper), threaded=False) as agent:
+        for _ in range(250):
+            with transaction("Controller/home"):
+                pass
+        agent.stop(0)
+        counters = agent.counters("keeper")
+
+    assert (250, 0) == (counters.finished, counters.queued)
+    assert 250 == counters.exported + sum(counters.dropped.values())
+    assert counters.dropped["not sent before the process ended"] >= 150
+
+
 def test_starting_and_stopping_again_and_again_leaves_nothing_behind():
     for _ in range(30):
         keeper = Keeper()
@@ -304,10 +318,13 @@ def test_when_no_thread_can_be_started_the_application_does_not_hear_of_it(monke
             with transaction("Controller/home"):
                 pass
         assert 3 == agent.counters("keeper").queued
+        before = threads()
     with transaction("Controller/home"):
         pass
+    after = threads()
     scout_core.stop()
 
+    assert (set(), {"scout-core", "scout-core-keeper"}) == (before, after)
     assert 4 == keeper.counted
 
 

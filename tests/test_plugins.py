@@ -103,8 +103,8 @@ def test_an_installed_plugin_is_loaded_and_its_hooks_are_known(site):
     ],
 )
 def test_one_that_cannot_be_used_has_failed_with_the_reason_and_the_others_are_loaded(site, source, reason):
-    write(site, scout_flask=GOOD, **({} if source is None else {"scout_redis": source}))
-    plugins = loaded(found("flask", "scout_flask"), found())
+    write(site, scout_marble=GOOD, **({} if source is None else {"scout_redis": source}))
+    plugins = loaded(found("flask", "scout_marble"), found())
 
     assert {"flask": ("active", ""), "redis": ("failed", reason)} == states(plugins)
     assert ["flask"] == [guard.plugin for guard in plugins.freeze("on_span")]
