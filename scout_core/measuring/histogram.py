@@ -63,14 +63,14 @@ class Histogram:
         if not self.count:
             return 0.0
         own = ceil(log(max(seconds, _SMALLEST)) * _PER_LOG)
-        return sum(count for bucket, count in self.buckets.items() if bucket < own) / self.count
+        return sum(count for bucket, count in list(self.buckets.items()) if bucket < own) / self.count
 
     def share_at_most(self, seconds: float) -> float:
         """The share of all values, 0 to 1, in this value's bucket or a lower one; 1.0 while nothing was added."""
         if not self.count:
             return 1.0
         own = ceil(log(max(seconds, _SMALLEST)) * _PER_LOG)
-        return sum(count for bucket, count in self.buckets.items() if bucket <= own) / self.count
+        return sum(count for bucket, count in list(self.buckets.items()) if bucket <= own) / self.count
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Histogram) and self.buckets == other.buckets

@@ -205,4 +205,8 @@ def _raised(error: BaseException, trace: TracebackType | None) -> Raised:
     while trace is not None:
         frames.append((trace.tb_frame.f_code, trace.tb_lineno))
         trace = trace.tb_next
-    return Raised(type(error), error_message(error), frames[: -MAX_FRAMES - 1 : -1])
+    try:
+        message = error_message(error)
+    except Exception:  # noqa: BLE001  # a fault of ours must not replace the application's exception
+        message = "<message could not be read>"
+    return Raised(type(error), message, frames[: -MAX_FRAMES - 1 : -1])
