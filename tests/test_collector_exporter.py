@@ -71,9 +71,9 @@ def free_port() -> int:
 
 
 def trickle(connection: socket.socket) -> None:
-    """One byte at a time, for ever; faster than once a second only so that the test is."""
+    """One byte at a time; faster than once a second, and not for ever, only so that the test is over soon."""
     read_request(connection)
-    while True:
+    for _ in range(200):
         connection.sendall(b"H")
         threading.Event().wait(0.02)
 
@@ -81,7 +81,7 @@ def trickle(connection: socket.socket) -> None:
 def trickle_the_body(connection: socket.socket) -> None:
     read_request(connection)
     connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 100000\r\n\r\n")
-    while True:
+    for _ in range(200):
         connection.sendall(b" ")
         threading.Event().wait(0.02)
 

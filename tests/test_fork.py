@@ -69,6 +69,8 @@ def by_process(reports: list[Report]) -> dict[int, int]:
     assert all(report.id.startswith(report.process.instance) for report in reports)
     counts: Counter[int] = Counter()
     for report in reports:
+        books = report.counters["collector"]
+        assert books.finished == books.exported + books.queued + sum(books.dropped.values())
         counts[report.process.pid] += sum(metrics.count for metrics in report.transactions)
     return dict(counts)
 
