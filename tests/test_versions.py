@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
 
 from scout_core.boundary.versions import Support, check_support, normalised
 
@@ -75,6 +77,41 @@ def test_no_text_raises(requirement, version):
     support = check_support([requirement, "flask>=2"], {"flask": version, normalised(requirement): version})
 
     assert isinstance(support.target, str)
+
+
+NUMBERS = st.lists(st.sampled_from(["0", "1", "2", "10", "00", "01"]), min_size=1, max_size=4).map(".".join)
+BOUNDS = st.tuples(
+    st.sampled_from(["<", "<=", ">", ">=", "==", "!=", "~="]),
+    st.sampled_from(["", " "]),
+    NUMBERS,
+    st.sampled_from(["", ".*"]),
+).map("".join)
+REQUIREMENTS = st.tuples(
+    st.sampled_from(["flask {}", "flask{}", "Flask ({})"]), st.lists(BOUNDS, min_size=1, max_size=3)
+).map(lambda parts: parts[0].format(",".join(parts[1])))
+VERSIONS = st.tuples(NUMBERS, st.sampled_from(["", "", "", "rc1", ".post1", ".dev2", "+local"])).map("".join)
+
+
+@settings(unhurried, max_examples=400)
+@given(requirement=REQUIREMENTS, version=VERSIONS)
+def test_plain_ranges_are_compared_as_packaging_compares_them(requirement, version):
+    try:
+        expected = Requirement(requirement).specifier.contains(version, prereleases=True)
+    except ValueError:
+        expected = False
+
+    assert expected == (check_support([requirement], {"flask": version}).problem is None)
+
+
+def test_plain_ranges_do_without_importing_packaging():
+    code = (
+        "import sys; from scout_core.boundary.versions import check_support as check\n"
+        "told = check(['flask<4,>=2.2', 'Zope.Interface (>=5.0, !=5.1)', 'redis'], {'flask': '1.9', 'redis': '7.0rc1'})\n"
+        "print(told.problem, 'packaging' in sys.modules); check(['flask~=2.0'], {'flask': '3.0'}); print('packaging' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "flask 1.9 is outside >=2.2,<4 False\nTrue\n" == done.stdout
 
 
 @pytest.mark.parametrize("name", ["Zope.Interface", "zope_interface", "ZOPE-INTERFACE", "zope-._interface"])
