@@ -16,6 +16,7 @@ from attrs import evolve
 from bench.child import ChildFailed
 from bench.environments import peer_variants, with_twenty_plugins
 from bench.figures import Figure, figures_of, patches_of
+from bench.finding import measure_finding
 from bench.measured import Measured
 from bench.memory import measure_memory
 from bench.plan import ALONE, CONTROL, OURS, SHOP, WORKLOADS, Variant, Workload
@@ -23,7 +24,7 @@ from bench.rounds import run_rounds
 from bench.start import measure_first_response, measure_import
 from bench.table import arrivals_table, as_json, figures_table, machine
 
-BESIDE = ("import", "first-response", "memory")
+BESIDE = ("import", "find", "first-response", "memory")
 """What is measured in other ways than by rounds of a workload."""
 FULL = {"processes": 4, "rounds": 5, "scale": 1.0, "requests": 50_000}
 QUICK = {"processes": 1, "rounds": 3, "scale": 0.25, "requests": 4_000}
@@ -92,6 +93,8 @@ def measure_beside(
     if "import" in chosen:
         tell("import")
         figures.append(measure_import(options.processes * options.rounds, directory))
+    if "find" in chosen:
+        figures += measure_finding(options.processes * options.rounds, directory, tell)
     if "first-response" in chosen:
         tell("first response: an environment with twenty more plugins")
         python = with_twenty_plugins(directory / "twenty")

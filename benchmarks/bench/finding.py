@@ -1,0 +1,98 @@
+"""What finding plugins costs at start, among 30 and 300 installed distributions: with and without the index, in fresh processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from zipfile import ZipFile
+
+from bench.child import run_once
+from bench.figures import Figure
+from bench.plan import HERE
+from bench.wheels import write_plugin_wheel
+
+INSTALLED: Final = {30: 6, 300: 20}
+"""Distributions in all, and how many of them are plugins."""
+CHILD: Final = """
+import os, sys
+os.environ["XDG_CACHE_HOME"] = sys.argv[2]
+sys.path.append(sys.argv[1])
+import scout_core.agent
+from scout_core.boundary import discovery
+from time import process_time_ns
+work = {"find": lambda: discovery.find_plugins(list(sys.path)), "start": scout_core.start}[sys.argv[3]]
+before, start_ns = set(sys.modules), process_time_ns()
+made = work()
+took_ns = process_time_ns() - start_ns
+import json
+plugins = made.plugins if sys.argv[3] == "find" else made.plugin_statuses()
+print(json.dumps({"ns": took_ns, "plugins": len(plugins), "modules": sorted(set(sys.modules) - before)}))
+"""
+METADATA: Final = (
+    "Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nRequires-Dist: attrs>=23\n\n" + "It does much.\n" * 400
+)
+WORK: Final = {"find": "find plugins", "start": "scout_core.start()"}
+HEAVY: Final = frozenset({"importlib.metadata", "packaging"})
+
+
+def measure_finding(rounds: int, directory: Path, tell: Callable[[str], None]) -> list[Figure]:
+    """
+    CPU of looking for plugins, the smallest of so many processes.
+
+    ``without an index``: no folder for it can be made. ``first start``: it is written. ``warm``: it is read.
+    """
+    figures = []
+    for count, plugins in INSTALLED.items():
+        site = installed(count, plugins, directory / f"site-{count}")
+        cache = directory / f"cache-{count}"
+        places = {"without an index": Path(os.devnull), "first start": cache, "warm": cache}
+        for work, what in WORK.items():
+            answers: dict[str, list[dict[str, Any]]] = {name: [] for name in places}  # Any: JSON
+            for number in range(rounds + 1):
+                tell(f"{what} among {count} distributions: round {number} of {rounds}")
+                shutil.rmtree(cache, ignore_errors=True)
+                for name, place in places.items():
+                    command = [str(HERE), "-c", CHILD, str(site), str(place), work]
+                    answer = run_once(command, directory=directory)
+                    if number:  # the first one compiles
+                        answers[name].append(answer)
+            figures += [figure(f"{what}, {count} more installed", name, answers) for name in answers]
+    return figures
+
+
+def figure(what: str, name: str, answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:  # Any: JSON
+    """One way to find, compared with doing without an index."""
+    value, without = (min(answer["ns"] for answer in answers[one]) / 1e6 for one in (name, "without an index"))
+    last = answers[name][-1]
+    loaded = ", ".join(sorted(HEAVY.intersection(last["modules"])))
+    return Figure(
+        what=what,
+        variant=name,
+        measure="CPU",
+        unit="ms",
+        alone=without,
+        value=value,
+        added=value - without,
+        note=f"{last['plugins']} plugins, {'imports ' + loaded if loaded else 'no importlib.metadata, no packaging'}",
+    )
+
+
+def installed(count: int, plugins: int, folder: Path) -> Path:
+    """A folder with so many distributions, of which the first are plugins; as if installed yesterday."""
+    for number in range(plugins):
+        with ZipFile(write_plugin_wheel(number, folder.parent / "wheels")) as wheel:
+            wheel.extractall(folder)
+    for number in range(plugins, count):
+        metadata = folder / f"other_{number}-1.0.dist-info"
+        metadata.mkdir(parents=True)
+        (metadata / "METADATA").write_text(METADATA.format(name=f"other-{number}"), encoding="utf-8")
+        (metadata / "RECORD").touch()
+        if not number % 3:  # about as many as in an environment of web applications
+            (metadata / "entry_points.txt").write_text(f"[console_scripts]\nother = other_{number}:main\n", "utf-8")
+    yesterday = time.time() - 86_400
+    os.utime(folder, (yesterday, yesterday))
+    return folder
