@@ -1,4 +1,4 @@
-"""Collector, store and dashboard in one process: ``scout-core up``."""
+"""Collector, store and dashboard in one process: ``scout-core up``; and ``scout-core policy``, which asks the store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def register_options() -> type:
 
 @hookimpl
 def register_commands(cli: click.Group) -> None:
-    """``scout-core up``."""
+    """``scout-core up`` and ``scout-core policy``."""
     from scout_dashboard.commands import up
+    from scout_dashboard.policy.commands import policy
 
     cli.add_command(up)
+    cli.add_command(policy)

@@ -59,7 +59,7 @@ def up(
     from scout_dashboard.foreground import ending_signals, run_beside
 
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # it tells how it shuts down
-    configured_dir, options = _configured()
+    configured_dir, options = configured()
     with ending_signals() as signals:
         collector = _start(
             host=host,
@@ -84,7 +84,7 @@ def up(
     sys.exit(code)
 
 
-def _configured() -> tuple[Path, Options]:
+def configured() -> tuple[Path, Options]:
     """The state directory and our options, from the same layers as an agent's."""
     from scout_core.config.config import read_config
     from scout_core.config.files import find_settings

@@ -27,3 +27,7 @@ class CollectorError(ScoutError):
 
 class PortInUse(CollectorError):
     """Another program listens on the port that was asked for."""
+
+
+class PolicyError(ScoutError):
+    """A policy cannot be tried; the message names it and says why."""

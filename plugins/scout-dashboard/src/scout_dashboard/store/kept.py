@@ -16,13 +16,16 @@ from scout_dashboard.ranges import Range
 from scout_dashboard.store.reader import Reader, Row
 from scout_dashboard.store.writing import trace_body
 
-_COLUMNS: Final = "id, app, name, host, start, duration, queue_time, is_error, score, policies, span_count"
+_COLUMNS: Final = "id, app, name, host, start, duration, queue_time, is_error, score, policies, span_count, report"
 ORDERS: Final[Mapping[str, tuple[str, ...]]] = {
     "newest": ("start",),
     "score": ("score", "start"),
     "duration": ("duration", "start"),
 }
 """What to sort by, each with the highest first."""
+
+
+_LONGEST_ID: Final = 16
 
 
 @frozen(kw_only=True)
@@ -40,6 +43,13 @@ class TraceRow:
     score: float
     policies: dict[str, float]
     span_count: int
+    report: str
+    """``<instance>-<number>`` of the report that brought it; empty when it was stored before that was noted."""
+
+    @property
+    def instance(self) -> str:
+        """Of the process that kept it."""
+        return self.report.rpartition("-")[0]
 
 
 def list_traces(
@@ -72,15 +82,62 @@ def find_trace(reader: Reader, trace_id: str) -> tuple[TraceRow, Trace] | None:
     """
     sql = f"SELECT {_COLUMNS}, body FROM trace WHERE id = ?"  # noqa: S608  # constants alone
     for *row, body in reader.rows("traces", sql, (trace_id,)):
-        try:
-            return _row(tuple(row)), trace_body(body)
-        except (ValueError, zlib.error) as error:
-            raise StoreError(f"trace {trace_id} is damaged in the store: {error}") from error
+        return _row(tuple(row)), _body(trace_id, body)
     return None
 
 
+def whole_traces(reader: Reader, *, start: float, end: float, app: str | None = None) -> list[tuple[TraceRow, Trace]]:
+    """
+    All that were kept in these minutes, in order of their end.
+
+    Raises:
+        StoreError: one of them cannot be read.
+    """
+    sql = f"SELECT {_COLUMNS}, body FROM trace WHERE minute >= ? AND minute < ?"  # noqa: S608  # constants alone
+    found = [
+        (_row(tuple(row)), body)
+        for *row, body in reader.rows("traces", sql, (int(start // 60) * 60, end), start=start - 60, end=end)
+        if app in (None, row[1])
+    ]
+    found.sort(key=lambda one: one[0].start + one[0].duration)
+    return [(row, _body(row.id, body)) for row, body in found]
+
+
+def beside(reader: Reader, row: TraceRow) -> list[TraceRow]:
+    """The traces that the same report brought, best first; this one is among them."""
+    if not row.report:
+        return [row]
+    sql = f"SELECT {_COLUMNS} FROM trace WHERE report = ?"  # noqa: S608  # constants alone
+    end = row.start + row.duration
+    found = [
+        _row(other) for other in reader.rows("traces", sql, (row.report,), start=end - 86_400, end=end + 2 * 86_400)
+    ]
+    return sorted(found, key=lambda other: -other.score)
+
+
+def ids_beginning(reader: Reader, prefix: str, *, limit: int) -> list[str]:
+    """Ids of traces that begin so: hexadecimal digits, of any case."""
+    first, last = prefix.lower(), prefix.lower().ljust(_LONGEST_ID, "f")
+    sql = "SELECT id FROM trace WHERE id >= ? AND id <= ? LIMIT ?"
+    return [trace_id for (trace_id,) in reader.rows("traces", sql, (first, last, limit))][:limit]
+
+
+def kept_before(reader: Reader, row: TraceRow) -> float | None:
+    """When a trace of this name was last kept before this one, by any process of the application; None: not in the store."""
+    sql = "SELECT max(start) FROM trace WHERE name = ? AND app = ? AND start < ?"
+    found = [start for (start,) in reader.rows("traces", sql, (row.name, row.app, row.start)) if start is not None]
+    return max(found, default=None)
+
+
+def _body(trace_id: str, packed: bytes) -> Trace:
+    try:
+        return trace_body(packed)
+    except (ValueError, zlib.error) as error:
+        raise StoreError(f"trace {trace_id} is damaged in the store: {error}") from error
+
+
 def _row(row: Row) -> TraceRow:
-    trace_id, app, name, host, start, duration, queue_time, is_error, score, policies, span_count = row
+    trace_id, app, name, host, start, duration, queue_time, is_error, score, policies, span_count, report = row
     return TraceRow(
         id=trace_id,
         app=app,
@@ -93,4 +150,5 @@ def _row(row: Row) -> TraceRow:
         score=score,
         policies=json.loads(policies),
         span_count=span_count,
+        report=report,
     )

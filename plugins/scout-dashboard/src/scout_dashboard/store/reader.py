@@ -103,7 +103,7 @@ class Reader:
             connection = self._connections.get((kind, day))
             if connection is None:
                 with self._failures_explained(kind, day):
-                    connection = connect_to_read(files.path_of(self._directory, kind, day))
+                    connection = connect_to_read(files.path_of(self._directory, kind, day), kind)
                 if connection is None:
                     continue
                 self._connections[kind, day] = connection

@@ -10,7 +10,7 @@ from typing import Final
 from scout_dashboard.errors import StoreError
 from scout_dashboard.store.files import Kind
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised with every change of a table; ``PRAGMA user_version`` of each file holds its own."""
 _APPLICATION: Final = 0x53434F55
 
@@ -51,6 +51,7 @@ _TABLES: Final[dict[Kind, str]] = {
     "traces": """
         CREATE TABLE trace (
             id TEXT PRIMARY KEY,
+            report TEXT NOT NULL DEFAULT '',
             minute INTEGER NOT NULL,
             app TEXT NOT NULL,
             is_web INTEGER NOT NULL,
@@ -70,6 +71,12 @@ _TABLES: Final[dict[Kind, str]] = {
     """,
 }
 
+_SINCE_1: Final[dict[Kind, str]] = {
+    "metrics": "",
+    "traces": "ALTER TABLE trace ADD COLUMN report TEXT NOT NULL DEFAULT '';",
+}
+"""What makes a file of version 1 one of this version; it changes no row, so it takes no time."""
+
 
 def connect(path: Path, kind: Kind) -> sqlite3.Connection:
     """
@@ -81,7 +88,7 @@ def connect(path: Path, kind: Kind) -> sqlite3.Connection:
     """
     if not path.exists():
         _create_private(path)
-    connection = _open(path)
+    connection = _open(path, kind)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -94,14 +101,14 @@ def connect(path: Path, kind: Kind) -> sqlite3.Connection:
     return connection
 
 
-def connect_to_read(path: Path) -> sqlite3.Connection | None:
+def connect_to_read(path: Path, kind: Kind) -> sqlite3.Connection | None:
     """
     A connection to a day's file that cannot change it; None while the file has no tables yet.
 
     Raises:
         StoreError: the file is damaged, or was written by another version.
     """
-    connection = _open(path)
+    connection = _open(path, kind)
     try:
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
             connection.close()
@@ -123,12 +130,14 @@ def _create_private(path: Path) -> None:
         raise sqlite3.OperationalError(f"unable to open database file: {error.strerror}") from error
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, kind: Kind) -> sqlite3.Connection:
     uri = f"{path.resolve().as_uri()}?mode=rw"
     connection = sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, VERSION):
+        if version == 1:
+            _bring_up_to_date(connection, kind)
+        elif version not in (0, VERSION):
             raise StoreError(
                 f"{path} has schema {version}, this scout-dashboard reads {VERSION}: use the version that wrote it, or move the file away"
             )
@@ -150,3 +159,16 @@ def _create_tables(connection: sqlite3.Connection, kind: Kind) -> None:
     connection.executescript(
         f"BEGIN IMMEDIATE; {_TABLES[kind]} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
     )
+
+
+def _bring_up_to_date(connection: sqlite3.Connection, kind: Kind) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 1:  # nobody else did it in between
+            for statement in filter(None, _SINCE_1[kind].split(";")):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")

@@ -7,7 +7,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterator
 
-from scout_core.measuring.report import Process, Report, Trace, is_web
+from scout_core.measuring.report import Report, Trace, is_web
 from scout_core.sending.wire import CONVERTER
 from scout_dashboard.store.levels import slices_of
 from scout_dashboard.store.sums import COLUMNS, Sums, sums_of, sums_of_row
@@ -35,9 +35,9 @@ def write_traces(connection: sqlite3.Connection, report: Report) -> None:
     """The traces, filed under the minute that the report's figures are in; one that is stored already stays as it is."""
     minute = int(report.end // 60) * 60
     connection.executemany(
-        "INSERT OR IGNORE INTO trace (id, minute, app, is_web, name, host, start, duration, queue_time, is_error, score,"
-        " policies, span_count, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (_trace_row(trace, report.process, minute) for trace in report.traces),
+        "INSERT OR IGNORE INTO trace (id, report, minute, app, is_web, name, host, start, duration, queue_time, is_error, score,"
+        " policies, span_count, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (_trace_row(trace, report, minute) for trace in report.traces),
     )
 
 
@@ -46,15 +46,16 @@ def trace_body(packed: bytes) -> Trace:
     return CONVERTER.structure(json.loads(zlib.decompress(packed)), Trace)
 
 
-def _trace_row(trace: Trace, process: Process, minute: int) -> tuple[object, ...]:
+def _trace_row(trace: Trace, report: Report, minute: int) -> tuple[object, ...]:
     body = json.dumps(CONVERTER.unstructure(trace), separators=(",", ":")).encode()
     return (
         trace.id,
+        report.id,
         minute,
-        process.app,
+        report.process.app,
         is_web(trace.name),
         trace.name,
-        process.hostname,
+        report.process.hostname,
         trace.start,
         trace.duration,
         trace.queue_time,

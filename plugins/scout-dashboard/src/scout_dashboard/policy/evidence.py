@@ -1,0 +1,117 @@
+"""What policies were told of a transaction's name: as the agent recorded it with the trace, else as the store lets us estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from attrs import define, field
+
+from scout_core.measuring.histogram import Histogram
+from scout_core.measuring.report import Trace, is_web
+from scout_dashboard.ranges import zoomed_range
+from scout_dashboard.store.figures import Ranked, by_name
+from scout_dashboard.store.kept import TraceRow, kept_before
+from scout_dashboard.store.reader import Reader
+from scout_dashboard.store.sums import merged_histogram
+
+FIGURES: Final = ("count", "mean", "share", "quantile", "seconds_since_kept")
+"""Of ``scout_core.Stats``, in the order in which they are told."""
+_DAY: Final = 86_400
+_HOUR: Final = 3_600
+
+
+@define
+class Evidence:
+    """
+    Answers as ``scout_core.Stats`` does.
+
+    What the agent did not record is estimated from the figures of all processes of the application in the 24 hours before,
+    which an agent that started later, or ran beside others, had not seen like this.
+    """
+
+    recorded: Mapping[str, float]
+    _estimate: Callable[[str], float]
+    _durations: Callable[[], Histogram]
+    estimated: set[str] = field(factory=set)
+    """The figures that somebody asked for and that were estimated."""
+
+    @property
+    def count(self) -> int:
+        """How many of this name had ended."""
+        return int(self._figure("count"))
+
+    @property
+    def mean(self) -> float:
+        """Mean duration of this name, in seconds."""
+        return self._figure("mean")
+
+    @property
+    def share(self) -> float:
+        """Time spent in this name as a share of all time."""
+        return self._figure("share")
+
+    @property
+    def quantile(self) -> float:
+        """The share of this name's transactions that were shorter than this one."""
+        return self._figure("quantile")
+
+    @property
+    def seconds_since_kept(self) -> float:
+        """Since a trace of this name was last kept."""
+        return self._figure("seconds_since_kept")
+
+    def percentile(self, q: float) -> float:
+        """The duration, in seconds, that a share ``q`` of this name's transactions does not exceed. Never recorded."""
+        self.estimated.add("percentile")
+        return self._durations().quantile(q) or 0.0
+
+    def figures(self) -> dict[str, float]:
+        """All of them but ``percentile``."""
+        return {name: self._figure(name) for name in FIGURES}
+
+    def _figure(self, name: str) -> float:
+        if name in self.recorded:
+            return self.recorded[name]
+        self.estimated.add(name)
+        return self._estimate(name)
+
+
+@define
+class Estimates:
+    """Makes evidence; what it read of the store it reads once."""
+
+    _reader: Reader
+    _ranked: dict[tuple[str, bool, int], dict[str, Ranked]] = field(factory=dict)
+
+    def of(self, row: TraceRow, trace: Trace) -> Evidence:
+        """What the policies were told when they scored this trace."""
+        return Evidence(
+            trace.seen,
+            lambda name: self._estimated(name, row),
+            lambda: merged_histogram(self._of_name(row).durations),
+        )
+
+    def _estimated(self, figure: str, row: TraceRow) -> float:
+        if figure == "seconds_since_kept":
+            before = kept_before(self._reader, row)
+            return 0.0 if before is None else max(0.0, row.start + row.duration - before)
+        ranked = self._of_name(row)
+        if figure == "count":
+            return max(1, ranked.count)
+        if figure == "mean":
+            return ranked.total / ranked.count if ranked.count else row.duration
+        if figure == "quantile":
+            return merged_histogram(ranked.durations).rank(row.duration)
+        whole = sum(each.total for web in (True, False) for each in self._names(row, web=web).values())
+        return ranked.total / whole if whole else 0.0
+
+    def _of_name(self, row: TraceRow) -> Ranked:
+        return self._names(row, web=is_web(row.name)).get(row.name) or Ranked()
+
+    def _names(self, row: TraceRow, *, web: bool) -> dict[str, Ranked]:
+        hour = int((row.start + row.duration) // _HOUR + 1) * _HOUR
+        key = row.app, web, hour
+        if key not in self._ranked:
+            self._ranked[key] = by_name(self._reader, zoomed_range(hour - _DAY, hour, app=row.app), web=web)
+        return self._ranked[key]

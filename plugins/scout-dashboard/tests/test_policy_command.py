@@ -1,0 +1,433 @@
+"""``scout-core policy`` as a process of its own, over a store that a real collector filled."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import sample_reports
+from attrs import evolve, frozen
+
+from scout_core.measuring.report import Trace
+from scout_dashboard.collector import Collector
+from scout_dashboard.store import Store, files
+
+INSTANCE = "00c0ffee00c0ffee"
+SEEN = {"count": 204.0, "mean": 0.31, "share": 0.125, "quantile": 0.97, "seconds_since_kept": 90.0}
+
+
+@frozen
+class Said:
+    """What a command left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[str]:
+        return [" ".join(line.split()) for line in self.out.splitlines()]
+
+
+@pytest.fixture
+def ask(tmp_path):
+    """Run ``scout-core policy …`` in a directory of its own; gives what it said."""
+
+    def run(*arguments: str, **environment: str) -> Said:
+        plain = {key: value for key, value in os.environ.items() if not key.startswith("SCOUT_")}
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "scout_core", "policy", *arguments],
+            cwd=tmp_path,
+            env={**plain, "SCOUT_STATE_DIR": str(tmp_path / "state"), **environment},
+            capture_output=True,
+            text=True,
+        )
+        assert "Traceback" not in done.stderr
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a policy beside the command."""
+
+    def written(body: str, name: str = "my_policies") -> None:
+        text = (
+            f"from scout_core import hookimpl\n\n\n@hookimpl\ndef score_transaction(transaction, stats):\n    {body}\n"
+        )
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+
+    return written
+
+
+def trace(number: int, name: str, score: float, *, start: float, **changes) -> Trace:
+    """Kept by the policy ``speed`` alone, with so many points."""
+    made = Trace(
+        id=f"{number:02x}00000000000000", name=name, start=start, duration=0.5, queue_time=None, is_error=False, error=None,
+        tags={"plan": "free"}, score=score, policies={"speed": score}, spans=(),
+    )  # fmt: skip
+    return evolve(made, **changes)
+
+
+def send(collector: Collector, *traces: Trace, number: int = 1, back: float = 60.0) -> None:
+    """A report that ended so many seconds ago and brings these traces."""
+    report = evolve(sample_reports.report(end=time.time() - back, number=number, traces=0), traces=traces)
+    status, body = sample_reports.send(collector.url, collector.token, report)
+    assert 202 == status, body
+
+
+@pytest.fixture
+def filled(collector):
+    """Two reports: four web traces of decreasing score, then two and a job."""
+    now = time.time()
+    names = [f"Controller/{name}" for name in ("shop.home", "shop.cart", "shop.search", "admin.report")]
+    send(collector, *(trace(n, name, 4.0 - n, start=now - 100) for n, name in enumerate(names)), back=90)
+    paying = {"plan": "enterprise"}
+    send(
+        collector,
+        trace(0xA0, names[0], 2.0, start=now - 40, seen=SEEN, tags={"path": "/", "user_ip": "10.0.0.1"}),
+        trace(0xA1, names[3], 1.0, start=now - 39, tags=paying),
+        trace(0xB0, "Job/mail.send", 1.5, start=now - 38),
+        number=2,
+        back=30,
+    )
+    return collector
+
+
+def test_without_a_trace_the_newest_are_listed(filled, ask):
+    said = ask("explain")
+
+    assert (0, "") == (said.code, said.err)
+    assert ["b000000000000000", "a100000000000000"] == [line.split()[0] for line in said.lines[1:3]]
+    assert said.lines[1].endswith("500 ms 1.50 mail.send")
+
+
+def test_a_trace_is_explained_by_what_the_agent_recorded(filled, ask):
+    said = ask("explain", "a0")
+
+    assert (0, "") == (said.code, said.err)
+    assert "Controller/shop.home a000000000000000" == said.lines[0]
+    assert "kept with 2.00 points, place 1 of 2 in its report" in said.lines
+    assert "speed 2.00 it took 500 ms" in said.lines
+    assert [
+        "count 204 recorded by the agent",
+        "mean 310 ms recorded by the agent",
+        "share 12.5 % recorded by the agent",
+        "quantile 0.970 recorded by the agent",
+        "seconds_since_kept 90 recorded by the agent",
+    ] == said.lines[-5:]
+
+
+def test_each_policy_tells_what_it_was_told(collector, ask):
+    policies = {"speed": 0.1, "percent": 0.3, "age": 0.4, "percentile": 1.4, "shop.paying": 5.0}
+    made = trace(1, "Controller/shop.home", 7.2, start=time.time() - 70, policies=policies, seen=SEEN)
+    send(collector, made)
+
+    facts = ask("explain", made.id.upper(), "--json").json
+
+    assert [
+        ("shop.paying", 5.0, "the transaction with plan=free, and the stats below"),
+        ("percentile", 1.4, "97.0 % of 204 transactions were shorter"),
+        ("age", 0.4, "1 min since a trace of shop.home was kept"),
+        ("percent", 0.3, "12.5 % of all time goes into shop.home"),
+        ("speed", 0.1, "it took 500 ms"),
+    ] == [(each["policy"], each["points"], each["saw"]) for each in facts["policies"]]
+    assert (SEEN, []) == (facts["stats"], facts["estimated"])
+
+
+def test_what_was_not_recorded_is_estimated_from_the_store_and_says_so(filled, ask):
+    facts = ask("explain", "a1", "--json").json
+
+    assert ["count", "mean", "quantile", "seconds_since_kept", "share"] == facts["estimated"]
+    assert 60 < facts["stats"]["seconds_since_kept"] < 63  # since the trace in the report before
+    assert 0 < facts["stats"]["share"] <= 1
+    assert "recorded" not in ask("explain", "a1").out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ff", "no trace 'ff' is stored; 'scout-core policy explain' without a trace lists the newest"),
+        ("a100000000000001", "no trace 'a100000000000001' is stored; did you mean a100000000000000?"),
+        ("admin.report", "no trace 'admin.report' is stored; that is a name, whose newest traces are a100000000000000, 0300000000000000"),
+        ("a", "several traces begin with 'a': a000000000000000, a100000000000000"),
+        ("%", "no trace '%' is stored; 'scout-core policy explain' without a trace lists the newest"),
+    ],
+)  # fmt: skip
+def test_a_trace_that_is_not_there_is_one_clear_line(filled, ask, text, message):
+    assert Said(1, "", f"scout-core: {message}\n") == ask("explain", text)
+
+
+@pytest.mark.parametrize("command", ["explain", "replay"])
+def test_without_a_store_the_line_says_what_to_do(ask, tmp_path, command):
+    data = tmp_path / "state" / "data"
+
+    assert Said(
+        1, "", f"scout-core: there is no store in {data}; 'scout-core up' makes one, --data-dir names another\n"
+    ) == ask(command)
+
+
+def test_the_data_directory_can_be_named(filled, ask, tmp_path):
+    (tmp_path / "state" / "data").rename(tmp_path / "elsewhere")
+
+    assert 0 == ask("explain", "a0", "--data-dir", "elsewhere").code
+    assert 0 == ask("explain", "a0", SCOUT_DASHBOARD_DATA_DIR="elsewhere").code
+    assert 1 == ask("explain", "a0").code
+
+
+def test_a_replay_shows_side_by_side_what_a_module_would_have_kept(filled, ask, write):
+    write("return 10.0 if transaction.operation.endswith('report') else 0.0")
+
+    said = ask("replay", "--last", "1h", "my_policies", SCOUT_PLUGINS_DISABLE="age,percent,percentile,speed")
+
+    assert (0, "Policies my_policies") == (said.code, said.lines[0])
+    assert "Traces 7 in 3 periods, 2 of them with another choice" == said.lines[1]
+    assert "Only kept traces are stored" in said.out
+    table = said.lines.index("TRACE BEFORE AFTER NAME")
+    assert [
+        "0300000000000000 4. 1.00 1. 10.00 in admin.report",
+        "0000000000000000 1. 4.00 2. 0.00 stays shop.home",
+        "0100000000000000 2. 3.00 3. 0.00 out shop.cart",
+        "0200000000000000 3. 2.00 4. 0.00 shop.search",
+    ] == said.lines[table + 1 : table + 5]
+    assert ["admin.report 0 2 +2", "shop.home 2 1 -1", "shop.cart 1 0 -1"] == said.lines[-3:]
+    assert "speed gave points then and is not among these policies" in said.err
+
+
+def test_the_same_as_json(filled, ask, write):
+    write("return 10.0 if transaction.tags.get('plan') == 'enterprise' else 0.0")
+
+    facts = ask("replay", "my_policies", "--json").json
+
+    assert ["age", "my_policies", "percent", "percentile", "speed"] == facts["policies"]
+    first, web, jobs = facts["periods"]
+    assert [("Shop", "web-1", INSTANCE, "web", 4, 2), ("Shop", "web-1", INSTANCE, "web", 2, 1)] == [
+        tuple(period[key] for key in ("app", "host", "instance", "of", "traces", "places")) for period in (first, web)
+    ]
+    assert (["a100000000000000"], ["a000000000000000"]) == (web["gained"], web["lost"])
+    (before,), (after,) = web["before"], web["after"]
+    assert (2.0, {"speed": 2.0}) == (before["score"], before["policies"])
+    assert 10.0 == after["policies"]["my_policies"]
+    assert ("jobs", [], []) == (jobs["of"], jobs["gained"], jobs["lost"])
+
+
+def test_a_weight_wins_over_the_configuration(filled, ask, write, tmp_path):
+    write("return 1.0")
+    (tmp_path / "scout-core.toml").write_text("[policies]\nmy_policies = 3\nspeed = 0\n", encoding="utf-8")
+
+    configured = ask("replay", "my_policies", "--json").json
+    given = ask("replay", "my_policies", "--json", "--weight", "my_policies=-2", "--weight", "age=0.5").json
+
+    assert {"age": 1.0, "my_policies": 3.0, "percent": 1.0, "percentile": 1.0, "speed": 0.0} == configured["weights"]
+    assert {"age": 0.5, "my_policies": -2.0, "percent": 1.0, "percentile": 1.0, "speed": 0.0} == given["weights"]
+    points = [each["policies"]["my_policies"] for each in given["periods"][0]["after"]]
+    assert [-2.0, -2.0] == points
+
+
+def test_the_built_in_policies_give_the_points_that_they_gave_the_agent(collector, ask):
+    made = trace(1, "Controller/shop.home", 1.0, start=time.time() - 70, seen=SEEN)
+    send(collector, made)
+
+    (period,) = ask("replay", "--json").json["periods"]
+
+    assert {"age": 0.375, "percent": 0.3125, "percentile": 1.4, "speed": 0.1014} == period["after"][0]["policies"]
+
+
+def test_a_policy_sees_the_transaction_as_far_as_it_left_the_process(collector, ask, write):
+    name = "Controller/shop.checkout"
+    made = sample_reports.report(end=time.time() - 60, traces=1, menu=((name, 0.3, 60.0, 1.0),)).traces[0]
+    send(collector, made)
+    write(
+        "assert transaction.is_error and transaction.error.__name__ == 'IntegrityError' and transaction.is_web\n"
+        "    assert [each.operation for each in transaction.spans if each.error] == ['HTTP/GET']\n"
+        "    nested = [each for each in transaction.spans if each.parent is not transaction]\n"
+        "    assert [each.parent.tags['name'] for each in nested] == ['page.html']\n"
+        "    assert transaction.path == '/checkout' and transaction.queue_time == 0.004\n"
+        "    assert stats.count >= 1 and 0 <= stats.quantile <= 1 and stats.percentile(0.5) > 0 and stats.mean > 0\n"
+        f"    assert abs(transaction.duration - {made.duration!r}) < 1e-6 and transaction.started == {made.start!r}\n"
+        "    return float(len(transaction.spans))"
+    )
+
+    said = ask("replay", "my_policies", "--json")
+
+    assert (0, "") == (
+        said.code,
+        said.err.replace("problem: paying gave points then and is not among these policies\n", ""),
+    )
+    assert float(len(made.spans)) == said.json["periods"][0]["after"][0]["policies"]["my_policies"]
+
+
+def test_longer_periods_and_fewer_places_can_be_asked_for(filled, ask):
+    every = ask("replay", "--json", "--per", "7d", "--keep", "1").json["periods"]
+
+    assert [("web", 6, 1), ("jobs", 1, 1)] == [(each["of"], each["traces"], each["places"]) for each in every]
+
+
+def test_a_policy_is_told_what_is_kept_and_may_remember_it(filled, ask, write, tmp_path):
+    write("return 0.0 if transaction.operation in kept else 1.0")
+    with (tmp_path / "my_policies.py").open("a", encoding="utf-8") as file:
+        file.write("\n\nkept = set()\n\n\n@hookimpl\ndef on_keep(transaction):\n    kept.add(transaction.operation)\n")
+
+    facts = ask("replay", "my_policies", "--json", SCOUT_PLUGINS_DISABLE="age,percent,percentile,speed").json
+
+    assert ["a100000000000000"] == facts["periods"][1]["gained"]  # shop.home had its place in the period before
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("return {}['plan']", r"KeyError: .*plan.* at .*my_policies.py:6 in score_transaction"),
+        ("return 'many'", r"a score is a finite number or None, not str"),
+        ("return float('nan')", r"a score is a finite number or None, not nan"),
+        ("raise SystemExit(3)", r"SystemExit.* at .*my_policies.py:6 in score_transaction"),
+    ],
+)
+def test_a_policy_that_raises_or_gives_nonsense_costs_its_own_points_and_is_named(filled, ask, write, body, problem):
+    write(body)
+
+    said = ask("replay", "my_policies", "--json")
+
+    assert 1 == said.code
+    assert re.fullmatch(f"problem: policy my_policies: score_transaction failed 7 of 7 times .*{problem}\n", said.err)
+    assert {"age", "percent", "percentile", "speed"} == set(said.json["periods"][0]["after"][0]["policies"])
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (None, "cannot be imported: ModuleNotFoundError: No module named 'my_policies'"),
+        ("import nothing_of_this_name", "ModuleNotFoundError: No module named 'nothing_of_this_name'"),
+        ("raise SystemExit(2)", "sys.exit"),
+        ("def broken(:", "SyntaxError"),
+        ("x = 1", "no function marked with @hookimpl"),
+        ("from scout_core import hookimpl\n@hookimpl\ndef score_transactoin(): ...", "did you mean score_transaction?"),
+        ("from scout_core import hookimpl\n@hookimpl\ndef on_report(): ...", "scores nothing: it has the hooks on_report"),
+    ],
+)  # fmt: skip
+def test_a_module_that_cannot_be_used_is_one_clear_line(filled, ask, tmp_path, source, message):
+    if source is not None:
+        (tmp_path / "my_policies.py").write_text(source, encoding="utf-8")
+
+    said = ask("replay", "my_policies")
+
+    assert (1, "", 1) == (said.code, said.out, said.err.count("\n"))
+    assert said.err.startswith("scout-core: ")
+    assert "'my_policies'" in said.err
+    assert message in said.err
+
+
+def test_what_a_module_prints_is_not_in_the_json(filled, ask, write, tmp_path):
+    write("print('scoring'); return 1.0")
+    with (tmp_path / "my_policies.py").open("a", encoding="utf-8") as file:
+        file.write("\n\nprint('imported')\n")
+
+    said = ask("replay", "my_policies", "--json")
+
+    assert 7 == said.json["traces"]
+    assert {"imported", "scoring"} == set(said.err.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--last", "soon"], "'soon' is no time: a number and s, m, h or d, such as 90s, 10m, 1h or 7d"),
+        (["--last", "0h"], "'0h' is no time"),
+        (["--per", "-1m"], "'-1m' is no time"),
+        (["--weight", "speed"], "'speed' is no weight: a policy's name, '=' and a number, such as speed=2"),
+        (["--weight", "speed=fast"], "'speed=fast' is no weight"),
+        (["--keep", "0"], "0 is not in the range x>=1"),
+    ],
+)
+def test_a_mistake_in_an_option_is_a_usage_error(ask, arguments, message):
+    said = ask("replay", *arguments)
+
+    assert (2, "") == (said.code, said.out)
+    assert message in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--weight", "sped=2"], "no policy 'sped' to weight; did you mean speed?"),
+        (["--app", "Shopp"], "no application 'Shopp' is in the store; it has Shop"),
+        (["--last", "1s"], "no trace was kept in that time; look further back with --last, for instance --last 1d"),
+    ],
+)
+def test_what_is_not_there_is_one_clear_line(collector, ask, arguments, message):
+    send(collector, trace(1, "Controller/shop.home", 1.0, start=time.time() - 4_000), back=3_900)
+
+    assert Said(1, "", f"scout-core: {message}\n") == ask("replay", *arguments)
+
+
+def test_a_real_agent_s_trace_is_explained_as_it_was_scored(collector, ask, tmp_path):
+    """From an application with a policy of its own to the command."""
+    (tmp_path / "paying.py").write_text(
+        "from scout_core import hookimpl\n@hookimpl\ndef score_transaction(transaction, stats):\n"
+        "    return stats.count + stats.quantile\n"
+    )
+    source = (
+        "import scout_core\nscout_core.start(name='Shop', plugins=['paying'])\n"
+        "for plan in ('free', 'gold'):\n    with scout_core.transaction('Controller/shop.home', plan=plan):\n        pass\n"
+        "scout_core.stop()\n"
+    )
+    plain = {key: value for key, value in os.environ.items() if not key.startswith("SCOUT_")}
+    subprocess.run(
+        [sys.executable, "-c", source],
+        check=True,
+        cwd=tmp_path,
+        env={**plain, "SCOUT_STATE_DIR": str(tmp_path / "state")},
+    )
+
+    listed = ask("explain", "--json").json
+    facts = ask("explain", listed[0]["id"], "--json").json
+    (period,) = ask("replay", "paying", "--json").json["periods"]
+
+    assert [1] == [len(listed)]
+    assert [] == facts["estimated"]
+    points = {each["policy"]: each["points"] for each in facts["policies"]}
+    assert round(facts["stats"]["count"] + facts["stats"]["quantile"], 4) == points["paying"]
+    assert pytest.approx(points, abs=1e-3) == period["after"][0]["policies"]
+
+
+def test_a_file_of_the_version_before_is_brought_up_to_date(tmp_path):
+    midnight = float(int(time.time()) // 86_400 * 86_400)
+    with_store = Store(tmp_path / "data")
+    with_store.apply(sample_reports.report(end=midnight, traces=2), now=midnight)
+    with_store.close()
+    for kind in files.KINDS:
+        connection = sqlite3.connect(files.path_of(tmp_path / "data", kind, files.day_of(midnight)))
+        if kind == "traces":
+            connection.execute("ALTER TABLE trace DROP COLUMN report")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+        connection.close()
+
+    again = Store(tmp_path / "data")
+    again.apply(sample_reports.report(end=midnight + 60, number=2, traces=2), now=midnight + 60)
+    rows = again.reader.rows("traces", "SELECT report FROM trace ORDER BY minute, report")
+    again.close()
+
+    assert [("",), ("",), (f"{INSTANCE}-2",), (f"{INSTANCE}-2",)] == rows
+
+
+def test_help_teaches_by_example(ask):
+    assert "scout-core policy replay --last 1h my_policies" in ask("--help").out
+    assert "SCOUT_PLUGINS_DISABLE=age scout-core policy replay --last 1d --json" in ask("replay", "--help").out
+
+
+def test_the_directory_of_the_state_can_be_named(filled, ask, tmp_path):
+    moved = Path(tmp_path / "state").rename(tmp_path / "other")
+
+    assert 0 == ask("explain", "a0", "--state-dir", str(moved)).code
