@@ -2,67 +2,76 @@
 
 from __future__ import annotations
 
-import json
-import os
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
-from scout_core.boundary.discovery import find_plugins
-from scout_core.boundary.hooks import Hooks
-from scout_core.boundary.plugins import Plugins, search_path
-from scout_core.config.config import Config, read_config
-from scout_core.config.files import settings_here
-from scout_core.config.options import OPTIONS
+from scout_core.cli.commands import did_you_mean
+from scout_core.cli.here import Here, look
+from scout_core.cli.output import as_json_option, say_json, say_problems
+from scout_core.cli.plugin_options import options_of
+from scout_core.config.options import ALIASES, OPTIONS
 from scout_core.config.values import is_secret
-from scout_core.errors import PluginError
 from scout_core.text.url import public_url
 
 
 @click.command("config")
+@click.argument("keys", nargs=-1, metavar="[KEY...]")
 @click.option("--check", is_flag=True, help="Show problems only; exit 1 when there are any.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show_config(check: bool, as_json: bool) -> None:
-    """Show every option: its value, where that came from, and what it means."""
-    config = read_config(settings=settings_here())
-    problems = [*_problems_of_plugins(config), *config.problems]
+@as_json_option
+@click.pass_context
+def show_config(ctx: click.Context, keys: tuple[str, ...], check: bool, as_json: bool) -> None:
+    """
+    Show every option: its value, where that came from, its default, and what it means.
+
+    \b
+    scout-core config
+    scout-core config sample_rate plugins.disable
+    scout-core config --check                      as a step before a deployment
+
+    A value comes from the environment, else from code, the file, or the default. What code gives to start() is not seen from here.
+    Exit code 1 when something cannot be used.
+    """
+    here = look(instrument=True)
+    rows = [*_rows(here), *(row for name in here.plugins.all for row in options_of(here, name))]
+    known = [str(row["key"]) for row in rows]
+    wanted = {ALIASES.get(key, key) for key in keys}
+    for key in sorted(wanted.difference(known)):
+        raise click.UsageError(f"There is no option {key!r}. {did_you_mean(key, known)}".rstrip(), ctx)
+    rows = [row for row in rows if not wanted or row["key"] in wanted]
     if as_json:
-        click.echo(json.dumps({"options": _rows(config), "problems": problems}, default=str))
+        say_json(
+            {"file": str(here.settings.path) if here.settings else None, "options": rows, "problems": here.problems}
+        )
     elif not check:
-        for row in _rows(config):
-            click.echo(
-                f"{click.style(str(row['key']), bold=True)} = {row['value']!r}  ({row['origin']})\n    {row['help']}"
-            )
-    for problem in problems:
-        click.echo(f"problem: {problem}", err=True)
-    if check and not problems:
+        for row in rows:
+            click.echo(_told(row))
+    say_problems(here.problems)
+    if check and not here.problems:
         click.echo("no problems", err=True)
-    if problems:
+    if here.problems:
         raise SystemExit(1)
 
 
-def _problems_of_plugins(config: Config) -> list[str]:
-    """Of names that no plugin has; those of plugins' own options are noted with the configuration."""
-    plugins = Plugins(config, Hooks())
-    try:
-        plugins.load(find_plugins(search_path()), config.get("plugins"))
-    except PluginError as error:  # a required one is missing
-        return [str(error)]
-    plugins.read_options(os.environ)
-    return plugins.problems
-
-
-def _rows(config: Config) -> list[dict[str, object]]:
-    return [
-        {
+def _rows(here: Here) -> Iterator[dict[str, Any]]:  # Any: each option has its own type
+    for option in OPTIONS:
+        yield {
             "key": option.key,
-            "value": _shown(option.key, config.get(option.key)),
-            "origin": config.origin(option.key),
+            "value": _shown(option.key, here.config.get(option.key)),
+            "origin": here.config.origin(option.key),
             "default": option.default,
             "variable": option.variable,
             "help": option.help,
         }
-        for option in OPTIONS
-    ]
+
+
+def _told(row: dict[str, Any]) -> str:  # Any: as above
+    head = f"{click.style(row['key'], bold=True)} = {row['value']!r}  ({row['origin']})"
+    is_default = row["origin"] == "default" or row["value"] == row["default"]
+    default = "" if is_default else f" Default: {row['default']!r}."
+    meaning = f"{row['help']}{default}".strip()
+    return f"{head}\n    {meaning}" if meaning else head
 
 
 def _shown(key: str, value: object) -> object:

@@ -1,62 +1,88 @@
-"""``scout-core plugins``: what is installed here, and in which state."""
+"""``scout-core plugins``: what is installed here and in which state; one of them in detail; and what changes them."""
 
 from __future__ import annotations
 
-import json
+from collections import Counter
+from typing import Final
 
 import click
 from attrs import asdict
 
-from scout_core.boundary.discovery import find_plugins
-from scout_core.boundary.hooks import Hooks
-from scout_core.boundary.plugins import Plugins, search_path
-from scout_core.config.config import read_config
-from scout_core.config.files import settings_here
+from scout_core.cli.commands import Suggesting
+from scout_core.cli.here import Here, look
+from scout_core.cli.output import as_json_option, say_json, say_problems, say_table
+from scout_core.cli.plugin_detail import show_plugin
+from scout_core.cli.switch import disable, enable
 from scout_core.measuring.report import PluginStatus
 
+_BY_URGENCY: Final = ("failed", "quarantined", "skipped", "disabled", "waiting")
 
-@click.command("plugins")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
-def show_plugins(as_json: bool) -> None:
+
+class PluginCommands(Suggesting):
+    """A group where a word that is no command is the name of a plugin."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """``plugins flask`` is ``plugins show flask``."""
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            return "show", show_plugin, args
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=PluginCommands, invoke_without_command=True, subcommand_metavar="[NAME | COMMAND ...]")
+@as_json_option
+@click.pass_context
+def plugins(ctx: click.Context, as_json: bool) -> None:
     """
-    Show every plugin of this environment.
+    Show every plugin of this environment, or one in detail, or change one.
 
-    Exit code 1 when one of them failed. States inside a running application are on the dashboard.
+    \b
+    scout-core plugins                   all of them, with their states
+    scout-core plugins flask             one of them: hooks, options, what to do
+    scout-core plugins disable flask     in the configuration file
+    scout-core plugins check ./my_plugin.py
+
+    States are those of an application that starts here; what happens inside one that runs is on the dashboard.
+    Exit code 1 when a plugin failed, or one that is required is missing.
     """
-    from scout_core.boundary.status import status_of
+    ctx.obj = as_json
+    if ctx.invoked_subcommand is None:
+        _show_all(look(instrument=True), as_json=as_json)
 
-    config = read_config(settings=settings_here())
-    plugins = Plugins(config, Hooks())
-    plugins.load(find_plugins(search_path()), config.get("plugins"))
-    plugins.instrument()
-    statuses = [status_of(plugin) for _, plugin in sorted(plugins.all.items())]
-    plugins.undo()
+
+for _command in (show_plugin, enable, disable):
+    plugins.add_command(_command)
+
+
+def _show_all(here: Here, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps([asdict(status) for status in statuses]))
+        say_json([asdict(status) for status in here.statuses])
     else:
-        _table(statuses)
-    for problem in (*config.problems, *plugins.problems):
-        click.echo(f"problem: {problem}", err=True)
-    if any(status.state == "failed" for status in statuses):
+        say_table(("NAME", "VERSION", "STATE", "TARGET", "HOOKS", "FROM"), [_row(status) for status in here.statuses])
+        _say_below(here.statuses)
+    say_problems(here.problems)
+    if here.failures or any(status.state == "failed" for status in here.statuses):
         raise SystemExit(1)
 
 
-def _table(statuses: list[PluginStatus]) -> None:
-    rows = [("NAME", "VERSION", "STATE", "TARGET", "HOOKS", "FROM")]
-    rows += [
-        (
-            status.name,
-            status.version or "",
-            status.state,
-            status.target,
-            ", ".join(status.hooks),
-            status.distribution or "named module",
-        )
-        for status in statuses
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    for status in statuses:
-        if status.reason:
-            click.echo(f"\n{status.name} is {status.state}: {status.reason}")
+def _row(status: PluginStatus) -> tuple[str, ...]:
+    return (
+        status.name,
+        status.version or "",
+        status.state,
+        status.target,
+        ", ".join(status.hooks),
+        status.distribution or "named module",
+    )
+
+
+def _say_below(statuses: list[PluginStatus]) -> None:
+    told = sorted((status for status in statuses if status.reason), key=lambda status: _BY_URGENCY.index(status.state))
+    click.echo()
+    for status in told:
+        click.echo(f"{status.name} is {status.state}: {status.reason}")
+    count = Counter(status.state for status in statuses)
+    states = ", ".join(f"{count[state]} {state}" for state in ("active", *reversed(_BY_URGENCY)) if count[state])
+    example = next((status.name for status in told), "NAME")
+    click.echo(f"{len(statuses)} plugins: {states}. Details: scout-core plugins {example}")

@@ -1,0 +1,92 @@
+"""What holds where the command is run: the settings, what is installed, and every plugin as an agent would find it here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+
+from attrs import define, field
+
+from scout_core.boundary.discovery import Environment, find_plugins
+from scout_core.boundary.hooks import Hooks
+from scout_core.boundary.plugins import Plugins, search_path
+from scout_core.boundary.status import status_of
+from scout_core.config.config import Config, read_config
+from scout_core.config.files import Settings, settings_here
+from scout_core.errors import ScoutError
+from scout_core.measuring.report import PluginStatus
+
+FINE = frozenset({"active", "waiting", "disabled"})
+"""States in which nobody need do anything."""
+
+
+@define(kw_only=True)
+class Here:
+    """One look at everything; nothing of it runs."""
+
+    settings: Settings | None
+    config: Config
+    installed: Environment
+    hooks: Hooks
+    plugins: Plugins
+    statuses: list[PluginStatus] = field(factory=list)
+    """By name. Empty unless the plugins were asked what they wrap."""
+    failures: list[str] = field(factory=list)
+    """Why what was asked for as a whole cannot be: a required plugin is missing."""
+
+    @property
+    def problems(self) -> list[str]:
+        """All that a person should mend, one sentence each; failed plugins tell it themselves."""
+        return [*self.failures, *self.config.problems, *self.plugins.problems]
+
+    @property
+    def file(self) -> str:
+        """The configuration file, as told to a person."""
+        return str(self.settings.path) if self.settings else "no file"
+
+
+def look(*, instrument: bool = False) -> Here:
+    """
+    Find and load all plugins that the configuration allows.
+
+    Args:
+        instrument: also read their options, and ask each what it wraps; whatever that puts in place is undone.
+    """
+    settings = settings_here()
+    config = read_config(settings=settings)
+    hooks = Hooks()
+    here = Here(
+        settings=settings,
+        config=config,
+        installed=find_plugins(search_path()),
+        hooks=hooks,
+        plugins=Plugins(config, hooks),
+    )
+    with redirect_stdout(sys.stderr):  # a plugin that prints when it is imported must not be in the middle of our JSON
+        _attempt(here, lambda: here.plugins.load(here.installed, config.get("plugins")))
+        if instrument:
+            _attempt(here, lambda: here.plugins.read_options(os.environ))
+            _attempt(here, here.plugins.instrument)
+            here.statuses = [status_of(plugin) for _, plugin in sorted(here.plugins.all.items())]
+            here.plugins.undo()
+    return here
+
+
+def _attempt(here: Here, step: Callable[[], None]) -> None:
+    try:
+        step()
+    except ScoutError as error:  # a required plugin is missing; what was found is shown all the same
+        here.failures.append(str(error))
+    except SystemExit as error:
+        here.failures.append(
+            f"a plugin called sys.exit({error.code!r}){_where(error)}; the plugins after it were not asked"
+        )
+
+
+def _where(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""

@@ -1,0 +1,113 @@
+"""``scout-core plugins NAME``: all that is known of one plugin, here and in the processes that run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from attrs import asdict
+
+from scout_core.boundary.plugins import Plugin
+from scout_core.cli.commands import did_you_mean
+from scout_core.cli.here import FINE, Here, look
+from scout_core.cli.live import LivePlugin, live_plugins
+from scout_core.cli.output import as_json_option, say_facts, say_json, say_problems
+from scout_core.cli.plugin_options import options_of
+from scout_core.cli.source import Place, file_of, place_at_fault, place_in
+from scout_core.config.options import variable_of
+from scout_core.measuring.report import PluginStatus
+
+
+@click.command("show")
+@click.argument("name")
+@as_json_option
+@click.pass_context
+def show_plugin(ctx: click.Context, name: str, as_json: bool) -> None:
+    """
+    Show one plugin: its state and why, hooks, targets, options, and what to do.
+
+    \b
+    scout-core plugins flask
+    scout-core plugins show flask      the same
+
+    Where a dashboard runs, also how the plugin is in each process that reports to it.
+    """
+    here = look(instrument=True)
+    status = next((status for status in here.statuses if status.name == name), None)
+    if status is None:
+        names = [*here.plugins.all, *getattr(getattr(ctx.parent, "command", None), "commands", ())]
+        hint = did_you_mean(name, names) or "'scout-core plugins' lists them."
+        raise click.UsageError(f"There is no plugin {name!r} here. {hint}", ctx)
+    plugin = here.plugins.all[name]
+    place = place_at_fault(plugin, status)
+    live = live_plugins(here.config, name)
+    if as_json or ctx.obj:
+        say_json(
+            asdict(status)
+            | {
+                "file": file_of(plugin),
+                "place": asdict(place) if place else None,
+                "options": list(options_of(here, name)),
+                "next_step": _next_step(here, plugin, status),
+                "processes": [asdict(one) for one in live],
+            }
+        )
+    else:
+        _say(here, plugin, status, place, live)
+    say_problems(here.failures)
+    if status.state == "failed":
+        raise SystemExit(1)
+
+
+def _say(here: Here, plugin: Plugin, status: PluginStatus, place: Place | None, live: list[LivePlugin]) -> None:
+    origin = ", ".join(filter(None, (status.distribution or "named module", file_of(plugin))))
+    click.echo(f"{click.style(' '.join(filter(None, (status.name, status.version))), bold=True)} ({origin})")
+    facts = [("state", f"{status.state}{': ' if status.reason else ''}{status.reason}")]
+    if status.last_error:
+        facts.append(("last error", status.last_error))
+    if place:
+        facts.append(("where", "\n".join(filter(None, (str(place), place.source())))))
+    facts += [
+        (key, value)
+        for key, value in (
+            ("library", status.target),
+            ("hooks", ", ".join(status.hooks)),
+            ("wrapped", "\n".join(status.wrapped)),
+            ("waiting", "\n".join(status.waiting)),
+            ("not found", "\n".join(status.not_found)),
+            ("options", "\n".join(map(_option_line, options_of(here, plugin.name)))),
+        )
+        if value
+    ]
+    facts += [("process", "\n".join(filter(None, (one.told(), _source_of(one))))) for one in live]
+    step = _next_step(here, plugin, status)
+    if step:
+        facts.append(("next", step))
+    say_facts(facts)
+
+
+def _source_of(live: LivePlugin) -> str:
+    place = place_in(live.last_error or "")
+    return place.source() if place else ""
+
+
+def _option_line(option: dict[str, Any]) -> str:  # Any: as above
+    text = f"{option['key']} = {option['value']!r}  ({option['origin']})"
+    return f"{text}\n    {option['help']}" if option["help"] else text
+
+
+def _next_step(here: Here, plugin: Plugin, status: PluginStatus) -> str:
+    if status.state == "disabled":
+        variable = variable_of("plugins.disable")
+        if here.config.origin("plugins.disable").startswith("environment"):
+            return f"take it out of {variable}"
+        return f"scout-core plugins enable {status.name}"
+    if status.state == "failed":
+        return f"mend it, or: scout-core plugins disable {status.name}"
+    if status.state == "waiting" and plugin.support.absent and plugin.found:
+        return f"pip install {' '.join(repr(one) for one in plugin.found.instruments)}"
+    if status.state == "waiting":
+        return "nothing: it begins when the application imports its library"
+    if status.state in FINE and status.not_found:
+        return "some targets are missing in this version of the library; a newer plugin may know it"
+    return ""

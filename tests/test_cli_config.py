@@ -1,0 +1,248 @@
+"""``scout-core config``: what it shows of which layer, and how it tells problems."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from scout_core.config.options import OPTIONS
+from tests.commandline import PLUGIN, Commandline
+
+
+@pytest.fixture
+def scout_core(tmp_path):
+    return Commandline(tmp_path)
+
+
+SECRET = "s3cr3t-of-the-collector"
+
+
+def option(ran, key):
+    """Value and origin of one option."""
+    (row,) = [row for row in ran.json["options"] if row["key"] == key]
+    return row["value"], row["origin"]
+
+
+@pytest.fixture
+def here(scout_core):
+    """The working directory of the command."""
+    return scout_core.here
+
+
+def test_config_shows_every_option_with_its_origin_and_meaning(scout_core, here):
+    (here / "pyproject.toml").write_text('[tool.scout-core]\nname = "Shop"\n')
+    done = scout_core("config", SCOUT_SAMPLE_RATE="50")
+
+    assert (0, "") == (done.code, done.err)
+    assert f"name = 'Shop'  (file {here}/pyproject.toml)\n" in done.out
+    assert "sample_rate = 0.5  (environment SCOUT_SAMPLE_RATE)\n" in done.out
+    assert "report_period = 60.0  (default)\n" in done.out
+    for option in OPTIONS:
+        assert f"{option.key} = " in done.out
+        assert option.help in done.out
+
+
+def test_config_check_says_so_when_all_is_well(scout_core):
+    done = scout_core("config", "--check")
+
+    assert (0, "", "no problems\n") == (done.code, done.out, done.err)
+
+
+@pytest.mark.parametrize(
+    ("environment", "file", "problem"),
+    [
+        (
+            {"SCOUT_REPORT_PERIOD": "soon"},
+            "",
+            "problem: report_period = 'soon' (environment SCOUT_REPORT_PERIOD): expected a number, 0 or more; the default, 60.0, is used",
+        ),
+        (
+            {"SCOUT_REPORT_PEROID": "5"},
+            "",
+            "problem: SCOUT_REPORT_PEROID (environment) is not an option and has no effect; did you mean SCOUT_REPORT_PERIOD?",
+        ),
+        ({}, "nam = 5", "problem: nam (file {file}) is not an option and has no effect; did you mean name?"),
+        ({}, "name = ", "problem: file {file} is not valid TOML ("),
+        (
+            {"SCOUT_PLUGINS_DISABLE": "sampeling"},
+            "",
+            "problem: plugins.disable names 'sampeling' (environment SCOUT_PLUGINS_DISABLE), and there is no such plugin; did you mean sampling?",
+        ),
+        (
+            {"SCOUT_PLUGINS_REQUIRE": "celery"},
+            "",
+            "problem: required plugins (environment SCOUT_PLUGINS_REQUIRE): celery is not installed",
+        ),
+        (
+            {"SCOUT_PLUGINS": "my_plugin", "SCOUT_MY_PLUGIN_LEVEL": "high"},
+            "",
+            "problem: my_plugin.level = 'high' (environment SCOUT_MY_PLUGIN_LEVEL): expected a whole number; the default is used",
+        ),
+        (
+            {"SCOUT_PLUGINS": "my_plugin"},
+            "[plugins.my_plugin]\nlevle = 5",
+            "problem: my_plugin.levle (file {file}) is not an option and has no effect; did you mean level?",
+        ),
+    ],
+)
+def test_config_check_tells_each_problem_on_one_line_and_exits_1(scout_core, here, environment, file, problem):
+    (here / "my_plugin.py").write_text(PLUGIN)
+    (here / "scout-core.toml").write_text(file)
+    done = scout_core("config", "--check", **environment)
+
+    assert (1, "") == (done.code, done.out)
+    (line,) = done.err.splitlines()
+    assert line.startswith(problem.replace("{file}", str(here / "scout-core.toml")))
+
+
+def test_config_tells_problems_below_the_values(scout_core):
+    done = scout_core("config", SCOUT_REPORT_PERIOD="soon")
+
+    assert 1 == done.code
+    assert "report_period = 60.0  (default)\n" in done.out
+    assert done.err.startswith("problem: report_period = 'soon' ")
+
+
+def test_config_as_json(scout_core, here):
+    done = scout_core("config", "--json", SCOUT_NAME="Shop", SCOUT_IGNORE="/health", SCOUT_MAX_SPANS="many")
+    content = json.loads(done.out)
+
+    assert 1 == done.code
+    assert {"file", "options", "problems"} == set(content)
+    assert [option.key for option in OPTIONS] == [row["key"] for row in content["options"]][: len(OPTIONS)]
+    rows = {row["key"]: row for row in content["options"]}
+    assert ("Shop", "environment SCOUT_NAME", "Python App", "SCOUT_NAME") == tuple(
+        rows["name"][key] for key in ("value", "origin", "default", "variable")
+    )
+    assert ["health"] == rows["ignore"]["value"]
+    assert 1500 == rows["max_spans"]["value"]
+    assert [f"problem: {problem}" for problem in content["problems"]] == done.err.splitlines()
+
+
+def test_secrets_are_never_shown(scout_core, here):
+    (here / "my_plugin.py").write_text(PLUGIN)
+    (here / "scout-core.toml").write_text('[plugins.my_plugin]\napi_key = ["hunter2"]\n')
+    environment = {
+        "SCOUT_COLLECTOR_TOKEN": "hunter2",
+        "SCOUT_COLLECTOR_URL": "https://ann:hunter2@collector.example/base?token=hunter2",
+        "SCOUT_PLUGINS": "my_plugin",
+    }
+    done = {one: scout_core(*one.split(), **environment) for one in ("config", "config --json", "plugins --json")}
+    for one in done.values():
+        assert "hunter2" not in one.out + one.err
+    shown = json.loads(done["config --json"].out)["options"]
+    assert ["…"] == [row["value"] for row in shown if row["key"] == "collector_token"]
+    (url,) = [row["value"] for row in shown if row["key"] == "collector_url"]
+    assert url.startswith("https://")
+    assert "collector.example/base" in url
+
+
+def test_the_environment_wins_over_the_file(scout_core, here):
+    (here / "scout-core.toml").write_text('name = "File"\nreport_period = 7\n', encoding="utf-8")
+
+    ran = scout_core("config", "--json", SCOUT_NAME="Shop")
+
+    assert ("Shop", "environment SCOUT_NAME") == option(ran, "name")
+    assert (7.0, f"file {here / 'scout-core.toml'}") == option(ran, "report_period")
+    assert ("", "default") == option(ran, "collector_token")
+    assert (0, []) == (ran.code, ran.problems)
+
+
+def test_the_table_of_pyproject_counts_also_in_a_folder_below(scout_core, here):
+    (here.parent / "pyproject.toml").write_text(
+        '[tool.scout-core]\nname = "Shop"\nplugins.disable = ["age"]\npolicies = {speed = 2}\n', encoding="utf-8"
+    )
+    ran = scout_core("config", "--json")
+    origin = f"file {here.parent / 'pyproject.toml'}"
+
+    assert ("Shop", origin) == option(ran, "name")
+    assert (["age"], origin) == option(ran, "plugins.disable")
+    assert ({"speed": 2.0}, origin) == option(ran, "policies")
+    assert (0, []) == (ran.code, ran.problems)
+
+
+def test_the_state_directory_is_derived_from_the_users(scout_core, here):
+    expected = (str(scout_core.state), "derived: the user's state directory")
+
+    assert expected == option(scout_core("config", "--json"), "state_dir")
+
+
+def test_check_tells_every_problem_at_once(scout_core, here):
+    file = here / "scout-core.toml"
+    file.write_text(
+        'report_perod = 5\nsample_rate = 0.5\nmonitor = "perhaps"\n[plugins]\ndisabel = ["age"]\n', encoding="utf-8"
+    )
+
+    ran = scout_core("config", "--check", SCOUT_SAMPLE_RATE="half", SCOUT_MAX_SPANS="-3", SCOUT_MONITR="false")
+
+    assert (1, "") == (ran.code, ran.out)
+    assert {
+        "SCOUT_MONITR (environment) is not an option and has no effect; did you mean SCOUT_MONITOR?",
+        f"report_perod (file {file}) is not an option and has no effect; did you mean report_period?",
+        f"plugins.disabel (file {file}) is not an option and has no effect; did you mean plugins.disable?",
+        f"monitor = 'perhaps' (file {file}): expected true or false; the default, True, is used",
+        f"sample_rate = 'half' (environment SCOUT_SAMPLE_RATE): expected a number, 0 or more; the value from file {file} is used",
+        "max_spans = '-3' (environment SCOUT_MAX_SPANS): expected a whole number, 0 or more; the default, 1500, is used",
+    } == set(ran.problems)
+    assert len(ran.problems) == len(ran.err.splitlines()) == 6
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"], ["--check"]])
+def test_a_token_that_cannot_be_used_is_told_without_it(scout_core, here, arguments):
+    (here / "scout-core.toml").write_text(f'collector_token = ["{SECRET}"]\n', encoding="utf-8")
+
+    ran = scout_core("config", *arguments)
+
+    assert SECRET not in ran.out + ran.err
+    assert (1, 1) == (ran.code, len(ran.problems))
+    assert ran.problems[0].startswith("collector_token = … (file ")
+
+
+def test_the_options_of_plugins_are_shown_too(scout_core, here):
+    scout_core.write_module("my_plugin", PLUGIN)
+    (here / "scout-core.toml").write_text('[plugins]\nmodules = ["my_plugin"]\n[plugins.my_plugin]\napi_key = "x"\n')
+    ran = scout_core(
+        "config", "plugins.my_plugin.level", "plugins.my_plugin.api_key", "--json", SCOUT_MY_PLUGIN_LEVEL="7"
+    )
+
+    assert (0, "") == (ran.code, ran.err)
+    assert [
+        {
+            "key": "plugins.my_plugin.level",
+            "value": 7,
+            "origin": "environment SCOUT_MY_PLUGIN_LEVEL",
+            "default": 1,
+            "variable": "SCOUT_MY_PLUGIN_LEVEL",
+            "help": "How deep.",
+        },
+        {
+            "key": "plugins.my_plugin.api_key",
+            "value": "…",
+            "origin": f"file {here / 'scout-core.toml'}",
+            "default": "",
+            "variable": "SCOUT_MY_PLUGIN_API_KEY",
+            "help": "",
+        },
+    ] == ran.json["options"]
+
+
+def test_a_refused_value_of_a_plugins_option_is_not_the_origin(scout_core):
+    scout_core.write_module("my_plugin", PLUGIN)
+    ran = scout_core("config", "plugins.my_plugin.level", SCOUT_PLUGINS="my_plugin", SCOUT_MY_PLUGIN_LEVEL="deep")
+
+    assert (1, "plugins.my_plugin.level = 1  (default)\n    How deep.\n") == (ran.code, ran.out)
+
+
+def test_one_option_is_shown_with_its_default(scout_core):
+    ran = scout_core("config", "sample_rate", SCOUT_SAMPLE_RATE="50")
+
+    expected = "sample_rate = 0.5  (environment SCOUT_SAMPLE_RATE)\n    Share of all transactions that are recorded, 0 to 1. Default: 1.0.\n"
+    assert (0, expected, "") == (ran.code, ran.out, ran.err)
+
+
+def test_an_option_that_does_not_exist_is_a_mistake_of_usage(scout_core):
+    ran = scout_core("config", "sample_rat")
+
+    assert (2, "") == (ran.code, ran.out)
+    assert "Error: There is no option 'sample_rat'. Did you mean 'sample_rate'?\n" in ran.err

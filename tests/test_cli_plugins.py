@@ -1,0 +1,304 @@
+"""``scout-core plugins``: what it finds here, in which state, and why."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+
+import pytest
+
+from scout_core.agent import VERSION
+from tests.commandline import MODULE, PLUGIN, SCRIPT, Commandline
+
+
+@pytest.fixture
+def scout_core(tmp_path):
+    return Commandline(tmp_path)
+
+
+POLICY = """
+    from scout_core import hookimpl
+
+    @hookimpl
+    def score_transaction(transaction):
+        return 1.0
+"""
+
+
+def state(ran, name):
+    """State and reason of one plugin."""
+    status = ran.named(name)
+    return status["state"], status["reason"]
+
+
+@pytest.fixture
+def here(scout_core):
+    """The working directory of the command."""
+    return scout_core.here
+
+
+def test_plugins_are_shown_as_a_table(scout_core):
+    done = scout_core("plugins")
+
+    assert (0, "") == (done.code, done.err)
+    head, *rows = done.out.splitlines()
+    assert ["NAME", "VERSION", "STATE", "TARGET", "HOOKS", "FROM"] == head.split()
+    row = next(row for row in rows if row.startswith("sampling "))
+    assert ["sampling", VERSION, "active", "on_request_start", "scout-core"] == row.split()
+
+
+def test_plugins_as_json(scout_core, here):
+    (here / "my_plugin.py").write_text(PLUGIN)
+    done = scout_core("plugins", "--json", SCOUT_PLUGINS="my_plugin", SCOUT_PLUGINS_DISABLE="age")
+    by_name = {one["name"]: one for one in json.loads(done.out)}
+
+    assert (0, "") == (done.code, done.err)
+    assert {"age", "collector", "ignoring", "my_plugin", "percent", "percentile", "sampling", "speed"} <= set(by_name)
+    assert ("disabled", "by plugins.disable (environment SCOUT_PLUGINS_DISABLE)") == (
+        by_name["age"]["state"],
+        by_name["age"]["reason"],
+    )
+    mine = by_name["my_plugin"]
+    assert ("active", None, ["instrument", "register_options", "score_transaction"]) == (
+        mine["state"],
+        mine["distribution"],
+        mine["hooks"],
+    )
+    assert (["json:dumps"], ["a_library_that_is_not_there:work"], ["json:nothing: json has no nothing"]) == (
+        mine["wrapped"],
+        mine["waiting"],
+        mine["not_found"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("import nowhere_at_all", "my_plugin cannot be imported: ModuleNotFoundError: No module named 'nowhere_at_all'"),
+        ("import sys; sys.exit(7)", "my_plugin called sys.exit(7) when it was imported"),
+        ("x = 1", "it has no function marked with @hookimpl"),
+        (PLUGIN.replace("score_transaction", "score_transactions"), "there is no hook score_transactions; did you mean score_transaction?"),
+        (PLUGIN.replace("instrument(wrap)", "instrument(wrapp)"), "the hook instrument has no argument wrapp; did you mean wrap?"),
+        (PLUGIN.replace('wrap("json:dumps"', 'wrap("json.dumps"'), "instrument raised PluginError: plugin 'my_plugin': 'json.dumps' is no target;"),
+    ],
+)  # fmt: skip
+def test_a_plugin_that_has_failed_is_told_with_the_reason_and_exit_code_1(scout_core, here, source, reason):
+    (here / "my_plugin.py").write_text(source)
+    done = scout_core("plugins", SCOUT_PLUGINS="my_plugin")
+
+    assert (1, "") == (done.code, done.err)
+    assert f"\nmy_plugin is failed: {reason}" in done.out
+    assert "speed" in done.out
+
+
+def test_what_is_required_and_missing_is_told_beside_what_there_is(scout_core):
+    ran = scout_core("plugins", SCOUT_PLUGINS_REQUIRE="celery")
+
+    assert (1, ["required plugins (environment SCOUT_PLUGINS_REQUIRE): celery is not installed"]) == (
+        ran.code,
+        ran.problems,
+    )
+    assert "\nspeed " in ran.out
+
+
+def test_problems_are_told_beside_the_table(scout_core):
+    done = scout_core("plugins", SCOUT_PLUGINS_ENABLE="nonsense")
+
+    assert 0 == done.code
+    assert (
+        "problem: plugins.enable names 'nonsense' (environment SCOUT_PLUGINS_ENABLE), and there is no such plugin\n"
+        == done.err
+    )
+
+
+@pytest.mark.parametrize("command", [MODULE, SCRIPT], ids=["module", "script"])
+def test_a_named_module_is_found_in_the_working_directory(scout_core, here, command):
+    """A script does not have it on its path; ``python -m`` has."""
+    scout_core.write_module("shop_policies", POLICY)
+    (here / "scout-core.toml").write_text('plugins = ["shop_policies"]\n', encoding="utf-8")
+
+    ran = scout_core("plugins", "--json", command=command)
+
+    assert (0, "", ("active", "")) == (ran.code, ran.err, state(ran, "shop_policies"))
+
+
+@pytest.mark.parametrize(
+    "source, reason",
+    [
+        ("raise ValueError(1)", "broken cannot be imported: ValueError: "),
+        ("def", "broken cannot be imported: SyntaxError: "),
+        (
+            "from scout_core import hookimpl\n@hookimpl\ndef instrument(wrap): raise KeyError('x')",
+            "instrument raised K",
+        ),
+        (
+            "from scout_core import hookimpl\n@hookimpl\ndef instrument(wrap): wrap('json:no_such', lambda *args: None)",
+            "json:no_such: ",
+        ),
+    ],
+)
+def test_a_plugin_that_fails_leaves_the_others(scout_core, source, reason):
+    scout_core.write_module("broken", source)
+
+    ran = scout_core("plugins", "--json", SCOUT_PLUGINS="broken")
+    failed, told = state(ran, "broken")
+
+    assert (1, "failed", ("active", "")) == (ran.code, failed, state(ran, "speed"))
+    assert told.startswith(reason)
+
+
+def test_a_named_module_that_is_disabled_is_not_even_imported(scout_core):
+    scout_core.write_module("broken", "raise ValueError('it must not be imported')")
+
+    ran = scout_core("plugins", "--json", SCOUT_PLUGINS="broken", SCOUT_PLUGINS_DISABLE="broken")
+
+    assert (0, "") == (ran.code, ran.err)
+    assert ("disabled", "by plugins.disable (environment SCOUT_PLUGINS_DISABLE)") == state(ran, "broken")
+
+
+def test_without_autoload_only_what_is_enabled_is_active(scout_core):
+    ran = scout_core("plugins", "--json", SCOUT_PLUGINS_AUTOLOAD="false", SCOUT_PLUGINS_ENABLE="speed")
+
+    assert ["speed"] == [status["name"] for status in json.loads(ran.out) if status["state"] == "active"]
+    assert 0 == ran.code
+
+
+def test_the_table_ends_with_a_count_and_the_next_step(scout_core):
+    scout_core.install("broken", "import nowhere_to_be_found")
+    ran = scout_core(
+        "plugins",
+        SCOUT_PLUGINS_DISABLE="age,percent",
+        SCOUT_PLUGINS_ENABLE="broken,speed",
+        SCOUT_PLUGINS_AUTOLOAD="false",
+    )
+
+    last = ran.out.splitlines()[-1]
+    assert " plugins: 1 active, " in last
+    assert last.endswith(" 1 failed. Details: scout-core plugins broken")
+
+
+def test_a_plugin_that_prints_when_it_is_imported_does_not_spoil_the_json(scout_core):
+    scout_core.install("loud", "print('hello')\n" + textwrap.dedent(POLICY))
+    ran = scout_core("plugins", "--json")
+
+    assert ("active", "hello\n") == (ran.named("loud")["state"], ran.err)
+
+
+@pytest.mark.parametrize("hook", ["register_options()", "instrument(wrap)"])
+def test_a_plugin_that_exits_in_a_hook_is_told(scout_core, hook):
+    file = scout_core.install(
+        "leaving", f"import sys\nfrom scout_core import hookimpl\n@hookimpl\ndef {hook}:\n    sys.exit(3)\n"
+    )
+    ran = scout_core("plugins")
+
+    assert 1 == ran.code
+    assert "\nspeed " in ran.out
+    assert "sys.exit(3)" in ran.out + ran.err
+    assert str(file) in ran.out + ran.err
+
+
+# one of them
+
+
+def test_one_plugin_in_detail(scout_core):
+    file = scout_core.write_module("my_plugin", PLUGIN)
+    ran = scout_core("plugins", "my_plugin", SCOUT_PLUGINS="my_plugin", SCOUT_MY_PLUGIN_LEVEL="7")
+
+    assert (0, "") == (ran.code, ran.err)
+    assert [
+        f"my_plugin (named module, {file})",
+        "  state       active",
+        "  hooks       instrument, register_options, score_transaction",
+        "  wrapped     json:dumps",
+        "  waiting     a_library_that_is_not_there:work",
+        "  not found   json:nothing: json has no nothing",
+        "  options     plugins.my_plugin.level = 7  (environment SCOUT_MY_PLUGIN_LEVEL)",
+        "                  How deep.",
+        "              plugins.my_plugin.api_key = ''  (default)",
+    ] == ran.out.splitlines()[:9]
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "marked"),
+    [
+        ("import os\n\nraise KeyError('x')\n", 3, "raise KeyError('x')"),
+        ("import os\nimport sys\nsys.exit(3)\n", 3, "sys.exit(3)"),
+        ("x = 1\ndef broken(:\n    pass\n", 2, "def broken(:"),
+        ("def deeper():\n    return {}['plan']\n\ndeeper()\n", 2, "    return {}['plan']"),
+        (PLUGIN.replace("score_transaction", "score_transactions"), 15, "def score_transactions():"),
+        (PLUGIN.replace("instrument(wrap)", "instrument(wrapp)"), 19, "def instrument(wrapp):"),
+        (
+            PLUGIN.replace('wrap("json:dumps"', "nothing('json:dumps'"),
+            20,
+            "    nothing('json:dumps', lambda *args, **kwargs: None)",
+        ),
+    ],
+)
+def test_the_line_that_failed_is_shown(scout_core, source, line, marked):
+    file = scout_core.install("broken", "")
+    file.write_text(source)
+    ran = scout_core("plugins", "broken")
+
+    lines = ran.out.splitlines()
+    (place,) = [number for number, text in enumerate(lines) if text.strip().startswith("where ")]
+    assert 1 == ran.code
+    assert f"{file}:{line}" in lines[place]
+    assert f"> {line:4}  {marked}" in [text.strip() for text in lines[place + 1 : place + 4]]
+    assert "mend it, or: scout-core plugins disable broken" in ran.out
+
+
+def test_one_plugin_as_json_wherever_the_option_stands(scout_core):
+    one = scout_core("plugins", "speed", "--json")
+    other = scout_core("plugins", "--json", "speed")
+
+    assert (0, one) == (one.code, other)
+    assert ("speed", "active", [], None) == tuple(one.json[key] for key in ("name", "state", "processes", "place"))
+    assert one.json["file"].endswith("speed.py")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("sped", "Did you mean 'speed'?"),
+        ("enabel", "Did you mean 'enable'?"),
+        ("zzz", "'scout-core plugins' lists them."),
+    ],
+)
+def test_a_plugin_that_is_not_here_is_a_mistake_of_usage(scout_core, name, hint):
+    ran = scout_core("plugins", name)
+
+    assert (2, "") == (ran.code, ran.out)
+    assert f"Error: There is no plugin {name!r} here. {hint}\n" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("requires", "state", "step"),
+    [
+        (('json-of-acme>=2; extra == "instruments"',), "waiting", "pip install 'json-of-acme>=2'"),
+        (('pluggy>=99; extra == "instruments"',), "skipped", "pip install -U acme-letters"),
+        (
+            ('pluggy>=1; extra == "instruments"',),
+            "waiting",
+            "nothing: it begins when the application imports its library",
+        ),
+    ],
+)
+def test_what_to_do_is_told(scout_core, requires, state, step):
+    source = (
+        'from scout_core import hookimpl\n@hookimpl\ndef instrument(wrap): wrap("letters_of_acme:send", lambda: None)\n'
+    )
+    scout_core.install("letters", source, requires=requires)
+    ran = scout_core("plugins", "letters")
+
+    assert (0, "") == (ran.code, ran.err)
+    assert f"  state       {state}" in ran.out
+    assert step in ran.out
+
+
+def test_a_disabled_plugin_tells_how_to_have_it_again(scout_core):
+    by_variable = scout_core("plugins", "speed", SCOUT_PLUGINS_DISABLE="speed")
+    scout_core("plugins", "disable", "speed")
+    by_file = scout_core("plugins", "speed")
+
+    assert "  next        take it out of SCOUT_PLUGINS_DISABLE\n" in by_variable.out
+    assert "  next        scout-core plugins enable speed\n" in by_file.out
