@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 project = "scout-core"
 author = "the authors of scout-core"
 copyright = f"2026, {author}"
-_project_file = Path(__file__).resolve().parent.parent / "pyproject.toml"
-release = re.search(r'^version = "(.+)"$', _project_file.read_text("utf-8"), re.MULTILINE)[1]
+_agent = Path(__file__).resolve().parent.parent / "scout_core" / "agent.py"
+release = re.search(r'^VERSION = "(.+)"$', _agent.read_text("utf-8"), re.MULTILINE)[1]
 
 extensions = ["myst_parser"]
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -21,3 +22,16 @@ nitpicky = True
 html_theme = "furo"
 html_title = f"scout-core {release}"
 html_show_sourcelink = False
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+
+def setup(app):
+    """Fill in what is generated, so that a plugin is documented as soon as its folder is there."""
+    from generate import PARTS, filled
+
+    def fill(app, name, source):
+        text = filled(source[0], set(PARTS))
+        source[0] = re.sub(r"\[([^]]+)\]\(\.\./plugins/[^)]+\)", r"\1", text)  # what it links to has no page here
+
+    app.connect("source-read", fill)

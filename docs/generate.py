@@ -1,16 +1,19 @@
 """Write the parts of the documentation that are made from the code: ``python docs/generate.py``; ``--check`` only compares.
 
-Such a part stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``.
+Such a part stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``; ``python docs/generate.py NAME`` is about that one.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from scout_core.config.options import OPTIONS, Option
+if TYPE_CHECKING:
+    from scout_core.config.options import Option
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,48 +25,87 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def options() -> str:
     """The table of all options."""
+    from scout_core.config.options import OPTIONS  # the other parts are written where nothing is installed
+
     lines = ["| key | environment | default | meaning |", "|---|---|---|---|"]
     return "\n".join(lines + [_row(option) for option in OPTIONS])
 
 
 def plugins() -> str:
-    """The table of the plugins of this repository, from their own project files."""
-    lines = ["| plugin | what it gives | library |", "|---|---|---|"]
-    for file in sorted(ROOT.glob("plugins/*/pyproject.toml")):
-        project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
-        libraries = project.get("optional-dependencies", {}).get("instruments", [])
-        name = f"[{project['name']}]({file.parent.relative_to(ROOT)}/README.md)"
-        lines.append(f"| {name} | {project['description']} | {', '.join(f'`{one}`' for one in libraries) or '–'} |")
-    return "\n".join(lines)
+    """The table of the plugins of this repository, from their own project files and the hooks in their code."""
+    lines = ["| plugin | what it gives | libraries | Python | hooks |", "|---|---|---|---|---|"]
+    return "\n".join(lines + [_plugin(file) for file in sorted(ROOT.glob("plugins/*/pyproject.toml"))])
 
 
 PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "options": (ROOT / "docs" / "configuration.md", options),
-    "plugins": (ROOT / "README.md", plugins),
+    "plugins": (ROOT / "docs" / "plugins.md", plugins),
 }
 """Name of a part to its page and what makes it."""
 
 
-def page(path: Path) -> str:
-    """The whole page as it should be."""
-    text = path.read_text(encoding="utf-8")
-    for name, (place, make) in PARTS.items():
-        if place == path:
-            part = re.compile(rf"(?<=<!-- generated: {name} -->\n).*?(?=<!-- end -->)", re.DOTALL)
-            text = part.sub(lambda _, make=make: f"\n{make()}\n\n", text)
+def filled(text: str, names: set[str]) -> str:
+    """A page with these parts as they should be."""
+    for name in names:
+        part = re.compile(rf"(?<=<!-- generated: {name} -->\n).*?(?=<!-- end -->)", re.DOTALL)
+        if part.search(text):
+            made = PARTS[name][1]()
+            text = part.sub(lambda _, made=made: f"\n{made}\n\n", text)
     return text
 
 
-def main() -> int:
+def is_stale(old: str, new: str) -> bool:
+    """Whether a page says anything that is not so; a plugin may be missing until its first release adds it."""
+    missing = {line for line in new.splitlines() if line not in old.splitlines() and not _is_released(line)}
+    return old.splitlines() != [line for line in new.splitlines() if line not in missing]
+
+
+def main(arguments: list[str]) -> int:
     """Write, or compare; 1 when a page is out of date."""
-    stale = [path for path, _ in PARTS.values() if page(path) != path.read_text(encoding="utf-8")]
-    if "--check" in sys.argv:
-        for path in stale:
+    names = set(arguments) - {"--check"} or set(PARTS)
+    texts = {path: path.read_text(encoding="utf-8") for path, _ in (PARTS[name] for name in sorted(names))}
+    status = 0
+    for path, text in texts.items():
+        new = filled(text, names)
+        if "--check" not in arguments:
+            path.write_text(new, encoding="utf-8")
+        elif is_stale(text, new):
             sys.stderr.write(f"{path.name} is out of date; run: python docs/generate.py\n")
-        return 1 if stale else 0
-    for path in stale:
-        path.write_text(page(path), encoding="utf-8")
-    return 0
+            status = 1
+    return status
+
+
+def _plugin(file: Path) -> str:
+    project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+    libraries = project.get("optional-dependencies", {}).get("instruments", [])
+    cells = (
+        f"[{project['name']}](../{file.parent.relative_to(ROOT).as_posix()}/README.md)",
+        project["description"],
+        ", ".join(f"`{one}`" for one in libraries) or "–",
+        f"`{project['requires-python']}`",
+        ", ".join(f"`{hook}`" for hook in sorted(set(_hooks(file.parent)))),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _hooks(folder: Path) -> Iterator[str]:
+    """The hooks that a plugin implements, read without importing it."""
+    for file in sorted(folder.glob("src/**/*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and any(_is_hookimpl(one) for one in node.decorator_list):
+                yield node.name
+
+
+def _is_hookimpl(decorator: ast.expr) -> bool:
+    name = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return ast.unparse(name).rpartition(".")[2] == "hookimpl"
+
+
+def _is_released(line: str) -> bool:
+    """Whether a line of the table is about a plugin that has a release in its changelog; any other line counts as one."""
+    link = re.match(r"\| \[[^]]+\]\(\.\./(plugins/[^/)]+)/README\.md\)", line)
+    changelog = ROOT / link[1] / "CHANGELOG.md" if link else None
+    return changelog is None or re.search(r"^## \d", changelog.read_text(encoding="utf-8"), re.MULTILINE) is not None
 
 
 def _row(option: Option) -> str:
@@ -79,4 +121,4 @@ def _default(value: object) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

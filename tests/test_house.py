@@ -199,8 +199,9 @@ def test_a_distribution_says_which_versions_it_is_tested_with(folder):
     oldest = {pin.name.lower(): pin for pin in map(Requirement, needs.get("oldest", []))}
     libraries = map(Requirement, facts["project"].get("optional-dependencies", {}).get("instruments", []))
 
-    assert [] == [name for name in needs.get("once", []) if not (folder / "tests" / name).is_file()]
-    assert set(needs) <= {"oldest", "latest", "requires", "extra", "once"}
+    named = [*needs.get("once", []), *needs.get("alone", [])]
+    assert [] == [name for name in named if not list((folder / "tests").glob(name))]
+    assert set(needs) <= {"oldest", "latest", "requires", "extra", "once", "alone"}
     for library in libraries:
         pins = [one.version for one in oldest[library.name.lower()].specifier if one.operator == "=="]
         lowest = [one.version for one in library.specifier if one.operator in (">=", "~=", "==")]
@@ -238,14 +239,6 @@ def test_no_file_names_the_host_of_a_package_registry():
 
     assert [] == found
     assert [] == [relative(path) for path in kept_files() if path.name in LOCK_FILES]
-
-
-def test_the_code_knows_the_version_that_is_published():
-    published = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    constants = [node for node in tree(CORE / "agent.py").body if isinstance(node, ast.Assign)]
-    known = [ast.literal_eval(node.value) for node in constants if ast.unparse(node.targets[0]) == "VERSION"]
-
-    assert [published] == known
 
 
 def test_the_continuous_check_runs_what_the_readme_tells():

@@ -1,0 +1,178 @@
+"""The distributions of this repository, by what each one's own ``pyproject.toml`` says; none is named here."""
+
+from __future__ import annotations
+
+import functools
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+CORE = "scout-core"
+IMPORT = re.compile(r"^[ \t>]*(?:from|import)[ \t]+(scout_[a-z0-9_]+)", re.MULTILINE)
+VERSION_LINE = re.compile(r'^(version|VERSION) = "(.+)"$', re.MULTILINE)
+
+
+@frozen
+class Project:
+    """One distribution: where it is, and what its ``pyproject.toml`` says."""
+
+    folder: Path
+    facts: dict[str, Any] = field(repr=False)  # Any: as TOML has it
+
+    @property
+    def name(self) -> str:
+        """As it is published: ``scout-flask``."""
+        return str(self.facts["project"]["name"])
+
+    @property
+    def short(self) -> str:
+        """Without what all names have in common: ``flask``."""
+        return self.name.removeprefix("scout-")
+
+    @property
+    def module(self) -> str:
+        """As it is imported: ``scout_flask``."""
+        return self.name.replace("-", "_")
+
+    @property
+    def packages(self) -> list[Path]:
+        """The folders of code that are published."""
+        return [self.folder / path for path in self._wheel["packages"]]
+
+    @property
+    def sources(self) -> list[Path]:
+        """All folders that something of is published."""
+        return [*self.packages, *(self.folder / path for path in self._wheel.get("force-include", ()))]
+
+    @property
+    def _wheel(self) -> dict[str, Any]:  # Any: as TOML has it
+        return dict(self.facts["tool"]["hatch"]["build"]["targets"]["wheel"])
+
+    @property
+    def version_file(self) -> Path:
+        """The one file that the version is written in: code, where code must know it, else ``pyproject.toml``."""
+        if "version" in self.facts["project"].get("dynamic", ()):
+            return self.folder / str(self.facts["tool"]["hatch"]["version"]["path"])
+        return self.folder / "pyproject.toml"
+
+    @property
+    def version(self) -> Version:
+        """The one that the sources say they are."""
+        found = VERSION_LINE.search(self.version_file.read_text(encoding="utf-8"))
+        assert found, f"{self.version_file} has no version"
+        return Version(found[2])
+
+    @property
+    def requirements(self) -> list[Requirement]:
+        """What it cannot do without."""
+        return [Requirement(line) for line in self.facts["project"]["dependencies"]]
+
+    @property
+    def instruments(self) -> list[str]:
+        """The libraries that it supports, as requirements."""
+        return list(self.facts["project"].get("optional-dependencies", {}).get("instruments", []))
+
+    def test_needs(self, key: str) -> list[str]:
+        """One list of its ``[tool.scout-test]``."""
+        return list(self.facts.get("tool", {}).get("scout-test", {}).get(key, []))
+
+    def test_files(self, key: str) -> list[Path]:
+        """One list of its ``[tool.scout-test]``, as files; ``*`` stands for anything."""
+        return sorted(file for name in self.test_needs(key) for file in (self.folder / "tests").glob(name))
+
+    def imports(self) -> set[str]:
+        """The distributions of this repository whose modules its code and its tests import."""
+        return imported_by(file for place in (*self.packages, self.folder / "tests") for file in place.rglob("*.py"))
+
+
+def read_projects(root: Path) -> dict[str, Project]:
+    """Name to distribution, the core first."""
+    files = (root / "pyproject.toml", *sorted(root.glob("plugins/*/pyproject.toml")))
+    found = (Project(file.parent, tomllib.loads(file.read_text(encoding="utf-8"))) for file in files)
+    return {project.name: project for project in found}
+
+
+def imported_by(files: Iterable[Path]) -> set[str]:
+    """The distributions whose modules files import, be they Python or pages with Python in them."""
+    texts = (file.read_text(encoding="utf-8", errors="replace") for file in files)
+    return {canonicalize_name(name) for text in texts for name in IMPORT.findall(text)}
+
+
+def local_needs(project: Project, projects: dict[str, Project]) -> list[str]:
+    """The distributions of this repository that one depends on directly."""
+    names = (canonicalize_name(requirement.name) for requirement in project.requirements)
+    return [name for name in names if name in projects]
+
+
+def with_local_needs(names: Iterable[str], projects: dict[str, Project]) -> list[str]:
+    """The distributions and all of this repository that they depend on, the core first."""
+    found = {CORE: None}
+    queue = list(names)
+    while queue:
+        name = queue.pop()
+        found[name] = None
+        queue += [need for need in local_needs(projects[name], projects) if need not in found]
+    return list(found)
+
+
+def used_by(project: Project, projects: dict[str, Project]) -> set[str]:
+    """The distributions of this repository that its code or its tests meet: declared, tested with, or imported."""
+    asked = (Requirement(line).name for key in ("requires", "extra") for line in project.test_needs(key))
+    named = {*local_needs(project, projects), *map(canonicalize_name, asked), *project.imports()}
+    return {name for name in named if name in projects and name != project.name}
+
+
+def with_dependents(names: Iterable[str], projects: dict[str, Project]) -> set[str]:
+    """Plugins, and those plugins whose tests would notice a change of them."""
+    uses = {name: used_by(project, projects) for name, project in projects.items() if name != CORE}
+    found = set(names)
+    while more := {name for name, used in uses.items() if used & found} - found:
+        found |= more
+    return found
+
+
+@functools.cache
+def released(name: str, root: Path = ROOT) -> dict[Version, str]:
+    """Version to tag of each release of a distribution, as far as this copy of the repository has them."""
+    command = ["git", "tag", "--list", f"{name}-[0-9]*"]
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    except OSError:
+        return {}  # no git; nor are there tags in an unpacked archive
+    return {Version(tag.removeprefix(f"{name}-")): tag for tag in done.stdout.split()}
+
+
+def lower_bound(requirement: Requirement) -> Version | None:
+    """The lowest version that a range allows."""
+    bounds = [Version(one.version) for one in requirement.specifier if one.operator in (">=", "~=", "==")]
+    return max(bounds, default=None)
+
+
+def floors(project: Project, projects: dict[str, Project]) -> dict[str, str]:
+    """
+    What the oldest set of a plugin's tests is run with, of this repository.
+
+    Returns:
+        Distribution to the tag of the release that is the lower bound of the plugin's range on it. What is not
+        released yet is not there: then the sources as they are now are the oldest there is.
+    """
+    found: dict[str, str] = {}
+    for requirement in project.requirements:
+        name, bound = canonicalize_name(requirement.name), lower_bound(requirement)
+        if name in projects and bound in released(name):
+            found[name] = released(name)[bound]
+    return found
