@@ -1,0 +1,224 @@
+"""Every recipe of ``docs/cookbook.md`` decides which trace wins, and what callbacks are told; the page's own files are what runs."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from scout_core import current_transaction, transaction
+from scout_core.recording.transaction import Transaction
+from scout_core.testing import Scout, recording
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "cookbook.md"
+RECIPES = dict(re.findall(r"^```python\n# (\w+)\.py\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL))
+HOUR = 1_800_000_000.0 // 3_600 * 3_600
+
+
+@pytest.fixture
+def recipe(tmp_path, monkeypatch):
+    """Write the recipes where they can be imported for the length of a test; gives the settings that name one."""
+    for name, text in RECIPES.items():
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def settings(module: str, **more):
+        return {"plugins": [module], "plugins_autoload": False, "traces_per_period": 1, **more}
+
+    yield settings
+    for name in RECIPES:
+        sys.modules.pop(name, None)
+
+
+def run(operation: str, seconds: float = 0.1, *, failing: type[Exception] | None = None, **tags) -> Transaction:
+    """A transaction that ended and took so long."""
+    made = transaction(operation, **tags)
+    try:
+        with made:
+            if failing is not None:
+                raise failing
+    except Exception as error:
+        if type(error) is not failing:
+            raise
+    made.stop_ns = made.start_ns + round(seconds * 1e9)
+    return made
+
+
+def winner(scout: Scout) -> str:
+    """The name of the one trace that was kept."""
+    (trace,) = scout.traces()
+    return trace.name
+
+
+def test_an_endpoint_by_its_name(recipe):
+    with recording(**recipe("by_endpoint")) as scout:
+        for name in ("Controller/users.show", "Controller/users.index", "Controller/Users.index"):
+            run(name)
+        assert "Controller/users.index" == winner(scout)
+
+        run("Job/mailers.welcome")
+        run("Job/mailers.digest")
+        run("Job/users.index")
+
+        assert "Job/mailers.digest" == winner(scout)
+
+
+def test_a_customer_by_plan_and_by_name(recipe):
+    with recording(**recipe("by_customer")) as scout:
+        run("Controller/a")
+        run("Controller/b", plan="team")
+        run("Controller/c", plan="enterprise")
+        run("Controller/d", plan="free")
+        assert "Controller/c" == winner(scout)
+
+        run("Controller/c", plan="enterprise")
+        run("Controller/d", plan="free", customer="acme")
+
+        assert "Controller/d" == winner(scout)
+
+
+def test_the_application_of_the_recipe_tags_its_customer(recipe):
+    with recording(**recipe("by_customer")) as scout:
+        import views
+
+        (trace,) = scout.traces()
+
+    assert ({"customer": "acme", "plan": "free"}, 5.0) == (trace.tags, trace.policies["by_customer"])
+    assert current_transaction() is None
+    views.show_cart("acme", "free")  # without an agent it does nothing
+
+
+class PermissionDenied(Exception):
+    """One that the recipe expects."""
+
+
+def test_errors_that_nobody_expects_first(recipe):
+    with recording(**recipe("by_error")) as scout:
+        run("Controller/fine")
+        run("Controller/denied", failing=PermissionDenied)
+        assert "Controller/denied" == winner(scout)
+
+        run("Controller/denied", failing=PermissionDenied)
+        run("Controller/broken", failing=KeyError)
+        assert "Controller/broken" == winner(scout)
+
+        run("Controller/denied", failing=PermissionDenied)
+        run("Controller/status", error=True)  # as for a response of 500 with no exception
+
+        assert "Controller/status" == winner(scout)
+
+
+def test_the_first_of_each_name_after_a_deploy(recipe):
+    with recording(**recipe("after_deploy")) as scout:
+        for _ in range(21):
+            run("Controller/old")
+        scout.report()
+
+        run("Controller/old")
+        run("Controller/new")
+        assert "Controller/new" == winner(scout)
+
+    with recording(**recipe("after_deploy")) as scout:  # another process: the next deploy
+        run("Controller/old")
+        (trace,) = scout.traces()
+
+    assert ("Controller/old", {"after_deploy": 3.0}) == (trace.name, trace.policies)
+
+
+def test_one_of_a_hundred_by_lot(recipe):
+    with recording(**recipe("random_sample")) as scout:
+        for name, lot in (("a", 1_101), ("b", 7_300), ("c", 99)):
+            run(f"Controller/{name}").id = lot
+
+        assert "Controller/b" == winner(scout)
+
+
+def test_the_lots_of_many_transactions_are_about_one_in_a_hundred(recipe):
+    with recording(**recipe("random_sample", plugins_autoload=True)) as scout:
+        import random_sample
+
+        seen = [random_sample.score_transaction(run("Controller/home")) for _ in range(20_000)]
+        scout.report()
+
+    assert {0.0, 5.0} == set(seen)
+    assert 100 < seen.count(5.0) < 320  # 200 expected; ten in a hundred thousand million runs lie outside
+
+
+def test_the_slowest_of_each_hour(recipe):
+    """``usual`` comes first, so it wins every tie."""
+
+    def period(scout: Scout, seconds: float, at: float) -> str:
+        run("Controller/usual", 0.1).started = HOUR + at
+        run("Controller/report", seconds).started = HOUR + at
+        return winner(scout)
+
+    with recording(**recipe("slowest_of_hour")) as scout:
+        kept = [
+            period(scout, 2.0, at=0),  # slower than usual
+            period(scout, 1.0, at=60),  # not the slowest, and usual was not kept in this hour
+            period(scout, 1.9, at=120),  # neither is slower than what was kept: the first
+            period(scout, 2.1, at=180),
+            period(scout, 0.5, at=3_600),  # another hour
+        ]
+
+    report, usual = "Controller/report", "Controller/usual"
+    assert [report, usual, usual, report, report] == kept
+
+
+def test_of_two_that_are_slower_the_slower_one_wins(recipe):
+    with recording(**recipe("slowest_of_hour")) as scout:
+        for seconds in (1.0, 3.0, 2.0):
+            run("Controller/report", seconds).started = HOUR
+        (trace,) = scout.traces()
+
+    assert 3.0 == pytest.approx(trace.duration)
+
+
+def test_a_policy_is_told_what_was_stored(recipe):
+    with recording(**recipe("stored")) as scout:
+        kept = []
+        for _ in range(3):
+            run("Controller/home")
+            run("Controller/cart")
+            kept.append(winner(scout))
+
+    assert ["Controller/home", "Controller/cart", "Controller/home"] == kept
+
+
+def test_each_web_request_s_queue_time_is_logged(recipe, caplog):
+    caplog.set_level(logging.INFO, "shop.transactions")
+
+    with recording(**recipe("log_queue_time")) as scout:
+        with transaction("Controller/home") as home:
+            home.queued_at = home.started - 0.25
+        home.stop_ns = home.start_ns + 80_000_000
+        run("Controller/cart")  # nobody told when it was queued
+        with transaction("Job/mail.send") as job:
+            job.queued_at = job.started - 1.0
+        scout.report()
+
+    assert ["Controller/home waited 250.0 ms and took 80.0 ms"] == caplog.messages
+
+
+def test_each_period_is_logged(recipe, caplog):
+    caplog.set_level(logging.INFO, "shop.periods")
+
+    with recording(**recipe("log_periods", name="Shop", traces_per_period=10)) as scout:
+        for failing in (None, None, KeyError):
+            run("Controller/home", 0.5, failing=failing)
+        run("Job/mail.send", 2.0)
+        scout.report()
+        scout.report()
+
+    home, mail, first, second, *_ = (re.sub(r"\d\.\d{3} s", "# s", message) for message in caplog.messages)
+    assert ["Controller/home: 3, 1 failed, p95 # s", "Job/mail.send: 1, 0 failed, p95 # s"] == [home, mail]
+    assert ["Shop on test kept 2 traces", "Shop on test kept 0 traces"] == [first, second]
+
+
+@pytest.mark.parametrize("name", sorted(set(RECIPES) - {"views", "test_by_endpoint"}))
+def test_each_recipe_says_what_it_does_and_is_on_the_page_once(name):
+    assert RECIPES[name].startswith('"""')
+    assert 1 == PAGE.read_text("utf-8").count(f"# {name}.py\n")
