@@ -17,6 +17,7 @@ from scout_core.boundary.versions import normalised
 from scout_core.hookspecs import PROJECT
 
 _SECTION = f"[{PROJECT}]"
+_OURS = normalised(PROJECT)
 _CHUNK = 8192
 _LARGEST = 1_000_000
 _ON_CORE = re.compile(r"scout[-_.]+core(?![\w.-])", re.IGNORECASE)
@@ -37,6 +38,8 @@ class Found:
     """Requirements on scout-core, as ``scout-core>=0.1,<0.2``."""
     where: str
     """Folder of the metadata."""
+    problem: str = ""
+    """Why it must not be loaded; empty when its metadata is in order."""
 
 
 @frozen
@@ -44,7 +47,7 @@ class Environment:
     """What is installed."""
 
     plugins: tuple[Found, ...]
-    """By name, then distribution."""
+    """By name; of those that share one, ours come first, then in the order of their distributions."""
     installed: dict[str, str]
     """Normalised distribution name to version."""
     problems: tuple[str, ...]
@@ -76,9 +79,8 @@ def find_plugins(path: Iterable[str], *, cache: str | None = None) -> Environmen
                 plugins.extend(_read(metadata))
             except (OSError, ValueError) as error:
                 problems.append(f"metadata in {metadata} cannot be read: {error}")
-    return Environment(
-        tuple(sorted(plugins, key=lambda found: (found.name, found.distribution))), installed, tuple(problems)
-    )
+    plugins.sort(key=lambda found: (found.name, normalised(found.distribution) != _OURS, found.distribution))
+    return Environment(tuple(plugins), installed, tuple(problems))
 
 
 def _listings(path: Iterable[str], cache: str | None) -> dict[str, Listing]:
