@@ -1,15 +1,22 @@
-"""The four policies that choose traces when nobody says otherwise: their formulas, and that they are plugins like any other."""
+"""The four policies that choose traces when nobody says otherwise: their formulas, and whose trace is kept by an agent that decides."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 
 from scout_core import transaction
 from scout_core.builtin.policies import age, percent, percentile, speed
+from scout_core.config.config import read_config
 from scout_core.measuring.stats import Lifetime, Stats
+from scout_core.recording.transaction import Transaction
+from scout_core.sending import choice
 from scout_core.testing import recording
+from tests.workbench import POLICIES, plugin
 
-POLICIES = {"age", "percent", "percentile", "speed"}
+ONLY_THESE = {"plugins_autoload": False, "plugins_enable": POLICIES}
+pytestmark = pytest.mark.scout(**ONLY_THESE)
 
 
 def finished(seconds):
@@ -71,20 +78,20 @@ def test_all_four_are_summed_and_told_with_the_trace(scout):
         pass
     (trace,) = scout.traces()
 
-    assert POLICIES == set(trace.policies)
+    assert set(POLICIES) == set(trace.policies)
     assert trace.score == pytest.approx(sum(trace.policies.values()))
     expected = {"age": 0.0, "percent": 2.5, "percentile": 0.4, "speed": speed.score_transaction(home)}
     assert expected == pytest.approx(trace.policies, abs=1e-3)
 
 
-@pytest.mark.parametrize("name", sorted(POLICIES))
+@pytest.mark.parametrize("name", POLICIES)
 def test_each_can_be_switched_off_by_its_name(name):
     with recording(plugins_disable=f"collector, {name}") as scout:
         with transaction("Controller/home"):
             pass
         (trace,) = scout.traces()
 
-    assert POLICIES - {name} == set(trace.policies)
+    assert set(POLICIES) - {name} == set(trace.policies)
 
 
 @pytest.mark.scout(policies={"percent": 4, "percentile": 0.5, "speed": 0})
@@ -105,3 +112,152 @@ def test_the_one_that_takes_more_of_all_time_is_kept(scout):
         made.__exit__(None, None, None)
 
     assert ["Controller/dear"] == [trace.name for trace in scout.traces()]
+
+
+class Clock:
+    """What the agent's thread takes for the monotonic clock; it stands still unless a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(choice, "monotonic", clock)
+    return clock
+
+
+def ended(operation: str, seconds: float) -> Transaction:
+    """A transaction that took exactly so long; the agent decides on it when the test reads what was recorded."""
+    with transaction(operation) as one:
+        pass
+    one.stop_ns = one.start_ns + round(seconds * 1e9)
+    return one
+
+
+def policies_of(scout) -> dict[str, dict[str, float]]:
+    """Name of each kept trace to its points."""
+    return {trace.name: trace.policies for trace in scout.traces()}
+
+
+def test_a_trace_carries_the_points_of_all_four_and_their_sum(scout):
+    for _ in range(9):
+        ended("Controller/home", 1.0)
+    ended("Controller/home", 10.0)
+
+    (trace,) = scout.traces()
+    speed = pytest.approx(math.log(11) * 0.25)
+
+    assert {"age": 0.0, "percent": 2.5, "percentile": 1.4, "speed": speed} == trace.policies
+    assert math.isclose(sum(trace.policies.values()), trace.score)
+    assert 10.0 == trace.duration
+
+
+@pytest.mark.parametrize("policies, kept", [({}, 2.0), ({"percentile": 0}, 3.0)])
+def test_of_one_name_a_typical_one_is_kept_before_a_slower_one(policies, kept):
+    """The second is above one of two: the middle, 1.4; the third above two of three: 0.7, for which speed does not make up."""
+    with recording(**ONLY_THESE, policies=policies) as scout:
+        for seconds in (1.0, 2.0, 3.0):
+            ended("Job/mail", seconds)
+
+        assert [kept] == [trace.duration for trace in scout.traces()]
+
+
+def test_percent_counts_all_time_since_the_start_and_the_transaction_itself(scout):
+    ended("Controller/cart", 3.0)
+    scout.report()
+    ended("Job/mail", 1.0)
+
+    assert math.isclose(2.5 / 4, policies_of(scout)["Job/mail"]["percent"])
+
+
+def test_age_runs_from_the_first_sight_of_a_name_until_a_trace_of_it_is_kept_and_then_anew(scout, clock):
+    seen = []
+    for minutes in (0, 1, 3, 60):
+        clock.now += minutes * 60
+        ended("Controller/home", 1.0)
+        seen.append(policies_of(scout)["Controller/home"]["age"])
+
+    assert [0.0, 0.25, 0.75, 2.5] == seen
+
+
+def test_age_goes_on_for_a_name_that_was_beaten(clock):
+    seen = []
+
+    def score_transaction(transaction, stats):
+        seen.append((transaction.operation, stats.seconds_since_kept))
+
+    watcher = plugin("watcher", score_transaction=score_transaction)
+    with recording(**ONLY_THESE, plugins=[watcher], traces_per_period=1) as scout:
+        ended("Controller/slow", 100.0)
+        ended("Controller/quick", 0.1)
+        scout.agent.recorder.work()
+        clock.now += 60
+        kept = [trace.name for trace in scout.traces()]
+        clock.now += 60
+        ended("Controller/slow", 100.0)
+        ended("Controller/quick", 0.1)
+        scout.report()
+
+    assert ["Controller/slow"] == kept
+    assert [("Controller/slow", 60.0), ("Controller/quick", 120.0)] == seen[2:]
+
+
+@pytest.mark.parametrize("policies, kept", [({"speed": 0}, "Controller/first"), ({"percent": 0}, "Controller/slow")])
+def test_weights_decide_who_is_kept(policies, kept):
+    with recording(**ONLY_THESE, traces_per_period=1, policies=policies) as scout:
+        ended("Controller/first", 1.0)  # has all the time there is when it ends: percent 2.5
+        ended("Controller/slow", 9.0)
+
+        assert [kept] == [trace.name for trace in scout.traces()]
+
+
+@pytest.mark.scout(policies={"sped": 5.0})
+def test_a_weight_for_a_policy_that_does_not_exist_is_told_and_changes_nothing(scout):
+    ended("Controller/home", 10.0)
+    problem = "policies names 'sped' (code), and there is no such plugin; did you mean speed?"
+    speed = pytest.approx(math.log(11) * 0.25)
+
+    assert [problem] == scout.agent.plugins.problems
+    assert {"age": 0.0, "percent": 2.5, "percentile": 0.4, "speed": speed} == policies_of(scout)["Controller/home"]
+
+
+@pytest.mark.parametrize("text", ["speed", "speed:", ":2", "speed:fast", "speed:-1", "speed:nan", "speed:inf"])
+def test_a_weight_that_is_no_number_from_zero_up_is_told(text):
+    config = read_config(environment={"SCOUT_POLICIES": text})
+
+    assert ({}, 1) == (config.get("policies"), len(config.problems))
+    assert config.problems[0].startswith(f"policies = {text!r} (environment SCOUT_POLICIES): expected ")
+
+
+@pytest.mark.scout(plugins_disable="*")
+def test_without_any_policy_the_first_of_each_name_is_kept_with_no_points(scout):
+    ended("Controller/home", 1.0)
+    ended("Controller/home", 100.0)
+
+    (trace,) = scout.traces()
+
+    assert (1.0, 0, {}) == (trace.duration, trace.score, trace.policies)
+
+
+def test_a_policy_of_the_users_own_is_an_equal():
+    """Summed with the others, weighted by its name; None is no points and not shown."""
+
+    def score_transaction(transaction):
+        return {"gold": 5, "silver": None}[transaction.tags["plan"]]
+
+    own = plugin("paying", score_transaction=score_transaction)
+    settings = {"plugins": [own], "plugins_autoload": False, "plugins_enable": ["speed"], "policies": {"paying": 0.5}}
+    with recording(**settings) as scout:
+        ended("Controller/gold", 1.0).tag("plan", "gold")
+        ended("Controller/silver", 1.0).tag("plan", "silver")
+        traces = {trace.name: trace for trace in scout.traces()}
+
+    quarter = math.log(2) * 0.25
+    assert {"paying": 2.5, "speed": pytest.approx(quarter)} == traces["Controller/gold"].policies
+    assert {"speed": pytest.approx(quarter)} == traces["Controller/silver"].policies
+    assert math.isclose(2.5 + quarter, traces["Controller/gold"].score)

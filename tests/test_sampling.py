@@ -1,7 +1,8 @@
-"""Recording a share of all transactions."""
+"""Recording a share of all transactions: how rates are written, and what becomes of those that are left out."""
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -11,6 +12,10 @@ from scout_core.builtin import sampling
 from scout_core.builtin.sampling import rate_of
 from scout_core.config.config import read_config
 from scout_core.testing import recording
+
+ONLY_THIS = {"plugins_autoload": False, "plugins_enable": ["sampling"]}
+pytestmark = pytest.mark.scout(**ONLY_THIS)
+
 
 OPTIONS = {
     "sample_rate": 0.5,
@@ -112,3 +117,85 @@ def test_settings_that_come_after_the_start_count():
         assert 1 == count(scout, 1)
         scout.agent.add_settings({"sample_rate": 0})
         assert 1 == count(scout, 5)
+
+
+@pytest.mark.parametrize(
+    "settings, operation, rate",
+    [
+        ({"sample_rate": 0.1, "endpoint_sample_rate": 0}, "Controller/home", 0.0),
+        ({"sample_rate": 0.1, "endpoint_sample_rate": 1}, "Controller/home", 1.0),
+        ({"sample_rate": 0.1, "job_sample_rate": ""}, "Job/mail", 0.1),
+        ({"endpoint_sample_rate": 1, "sample_endpoints": "home:0"}, "Controller/home", 0.0),
+        ({"endpoint_sample_rate": 0, "sample_endpoints": "home:1"}, "Controller/home", 1.0),
+        ({"sample_endpoints": "users:0, users.admin:1"}, "Controller/users.admin", 1.0),
+        ({"sample_endpoints": "users.admin:1, users:0"}, "Controller/users.admin", 1.0),
+        ({"sample_endpoints": {"/slash": 0}}, "Controller/slash", 0.0),
+        ({"sample_endpoints": "users:0"}, "Controller/all.users", 1.0),
+    ],
+)
+def test_the_first_rate_that_is_set_counts_also_when_it_is_nothing(settings, operation, rate):
+    config = read_config(settings, environment={})
+
+    assert ([], rate) == (config.problems, sampling.rate_of(transaction(operation), config))
+
+
+@pytest.mark.parametrize(
+    "written, rate",
+    [
+        ("0", 0.0), ("0.25", 0.25), ("1", 1.0), ("1.0", 1.0), ("2", 0.02), ("50", 0.5), ("12.5", 0.125), ("100", 1.0),
+        (0, 0.0), (1, 1.0), (25, 0.25), (0.001, 0.001),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("key", ["sample_rate", "endpoint_sample_rate", "job_sample_rate", "sample_jobs"])
+def test_a_rate_above_one_is_per_cent(key, written, rate):
+    by_name = key == "sample_jobs"
+    config = read_config({key: f"a:b:{written}" if by_name else written}, environment={})
+
+    assert ({"a:b": rate} if by_name else rate, []) == (config.get(key), config.problems)
+
+
+@pytest.mark.parametrize("written", ["101", "-1", "half", "nan", "50%"])
+@pytest.mark.parametrize("key", ["sample_rate", "job_sample_rate", "sample_jobs"])
+def test_a_rate_that_cannot_be_used_is_told_and_everything_is_recorded(key, written):
+    written = f"mail:{written}" if key == "sample_jobs" else written
+    config = read_config({key: written}, environment={})
+
+    assert (1.0, 1) == (sampling.rate_of(transaction("Job/mail"), config), len(config.problems))
+    assert config.problems[0].startswith(f"{key} = {written!r} (code): expected ")
+
+
+@pytest.mark.parametrize("share, drawn, is_recorded", [(0, 0.0, False), (1, 1 - 2**-53, True), (1e-9, 0.0, True)])
+def test_nothing_and_everything_are_exact(monkeypatch, share, drawn, is_recorded):
+    """``random()`` gives 0 to just below 1."""
+    monkeypatch.setattr(sampling, "random", lambda: drawn)
+    with recording(**ONLY_THIS, job_sample_rate=share) as scout:
+        with transaction("Job/mail"):
+            pass
+
+        assert is_recorded == bool(scout.transactions)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.9])
+def test_the_share_is_what_was_asked_for(share):
+    """Within four standard deviations; the draw is seeded, so it is the same each time."""
+    count = 4_000
+    random.seed(20)
+    with recording(**ONLY_THIS, sample_rate=share) as scout:
+        for _ in range(count):
+            with transaction("Controller/home"):
+                pass
+        found = len(scout.transactions)
+        counters = scout.agent.counters()
+
+    assert abs(found - share * count) < 4 * math.sqrt(count * share * (1 - share))
+    assert count == found + counters.dropped["sampled"]
+
+
+@pytest.mark.scout(sample_rate=0, sample_endpoints="users:1", job_sample_rate=1, sample_jobs="noise:0")
+def test_each_transaction_has_the_rate_of_its_name(scout):
+    for name in ("Controller/home", "Controller/users.list", "Job/mail", "Job/noise"):
+        with transaction(name):
+            pass
+
+    assert ["Controller/users.list", "Job/mail"] == [one.operation for one in scout.transactions]
+    assert [("Controller/home", "sampled"), ("Job/noise", "sampled")] == scout.ignored
