@@ -18,6 +18,7 @@ from scout_core.boundary.discovery import find_plugins
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.hooks import Hooks
 from scout_core.boundary.plugins import Plugins, search_path
+from scout_core.boundary.samples import Samples
 from scout_core.boundary.status import status_of
 from scout_core.config.config import Config, read_config
 from scout_core.config.files import Settings, find_settings
@@ -80,6 +81,7 @@ class Agent:
         """Take every hook's implementations anew: after a plugin has come or gone."""
         self.recorder.hooks = RunTimeHooks(**{name: self.plugins.freeze(name) for name in RunTimeHooks.__annotations__})
         self.tracer.on_request_start = tuple(guard.run for guard in self.plugins.freeze("on_request_start"))
+        self.tracer.tells_ignored = bool(self.recorder.hooks.on_ignore)
         self.tracer.on_span = tuple(guard.run for guard in self.plugins.freeze("on_span"))
 
     def start(self, *, threaded: bool = True) -> None:
@@ -146,7 +148,8 @@ class Agent:
         context.current.set(None)
         self._must_tell_start = True
         for guard in self._guards():
-            guard.calls = guard.errors = guard.sampled_calls = guard.sampled_ns = 0
+            guard.calls = guard.errors = 0
+            guard.samples = Samples()
         self.process = evolve(self.process, pid=os.getpid(), instance=_instance(), started=time())
         self._begin()
         if was_recording:

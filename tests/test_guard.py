@@ -35,6 +35,15 @@ def fails(*args):
     raise KeyError("plan")
 
 
+def one_step():
+    yield "span"
+
+
+def fails_at_once():
+    raise KeyError("plan")
+    yield "span"
+
+
 def by_turns(*pattern):
     """A function that fails where the pattern, again and again, is 1."""
     calls = iter(range(100_000))
@@ -238,16 +247,17 @@ def test_half_of_a_hundred_results_that_make_no_sense_switch_it_off():
 
 @pytest.mark.parametrize("step", ["next", "last", "nonsense"])
 def test_ten_calls_in_a_row_that_fail_at_a_later_step_switch_it_off(step):
-    guard = Guard("paying", "redis:Redis.get", lambda: "generator", has_steps=True)
+    guard = Guard("paying", "redis:Redis.get", fails_at_once if step == "next" else one_step, has_steps=True)
 
     for number in range(10):
         assert guard.off is None, number
-        assert "generator" == guard.run()
+        begun = guard.begin((), {})
         if step == "next":
-            guard.attempt(fails)
+            assert begun is None
         elif step == "nonsense":
             guard.refuse("a describer returns a span")
         else:
+            assert "span" == begun[1]
             guard.attempt(len, "")
             guard.finish(fails)
 
@@ -256,10 +266,10 @@ def test_ten_calls_in_a_row_that_fail_at_a_later_step_switch_it_off(step):
 
 @pytest.mark.parametrize(("good", "bad", "expected"), [(1, 9, "50 errors in 100 calls"), (11, 9, None)])
 def test_a_call_whose_last_step_goes_well_ends_a_row(good, bad, expected):
-    guard = Guard("paying", "redis:Redis.get", lambda: "generator", has_steps=True)
+    guard = Guard("paying", "redis:Redis.get", one_step, has_steps=True)
 
     for number in range(400):
-        guard.run()
+        guard.begin((), {})
         guard.finish(len if number % (good + bad) < good else fails, "")
 
     assert expected == guard.off
@@ -280,7 +290,7 @@ def test_one_call_in_so_many_is_timed(clock):
     for _ in range(2 * SAMPLE_EVERY + 1):
         guard.run()
 
-    assert (3, 750) == (guard.sampled_calls, guard.sampled_ns)
+    assert (3, 750) == (guard.samples.count, guard.samples.total_ns)
 
 
 def test_with_a_budget_each_call_is_timed_and_half_of_ten_too_slow_switch_it_off(clock):
@@ -324,6 +334,53 @@ def test_without_a_budget_nothing_is_too_slow(clock):
         clock.now_ns += 10**12
 
     assert 300 == run_until_off(Guard("paying", "on_span", work), 300)
+
+
+def test_the_first_step_of_a_generator_is_timed_with_its_call(clock):
+    def steps():
+        clock.now_ns += 250
+        yield "span"
+        clock.now_ns += 10**9
+
+    guard = Guard("paying", "redis:Redis.get", steps, has_steps=True)
+    _, first = guard.begin((), {})
+    guard.begin((), {})
+
+    assert ("span", 1, 250) == (first, guard.samples.count, guard.samples.total_ns)
+
+
+def over_limit(clock, took_ns, *, is_strict=False, samples=20):
+    def work():
+        clock.now_ns += took_ns
+
+    guard = Guard("paying", "on_span", work, limit=0.0002, is_strict=is_strict)
+    for _ in range((samples - 1) * SAMPLE_EVERY + 1):
+        guard.run()
+    guard.log()
+    guard.log()
+    return guard
+
+
+def test_one_that_is_over_its_limit_is_told_once_and_goes_on(clock, caplog):
+    guard = over_limit(clock, 350_000)
+
+    told = "takes 350 µs (95th percentile), hook_budget_seconds allows 200 µs"
+    assert [f"plugin 'paying': on_span is slow: it {told}"] == caplog.messages
+    assert (True, told, None) == (guard.is_over_limit, guard.slowness, guard.off)
+
+
+def test_with_strict_one_that_is_over_its_limit_is_switched_off(clock, caplog):
+    guard = over_limit(clock, 350_000, is_strict=True)
+
+    assert "takes 350 µs (95th percentile), hook_budget_seconds allows 200 µs" == guard.off
+    assert 1 == len(caplog.messages)
+
+
+@pytest.mark.parametrize(("took_ns", "samples"), [(200_000, 20), (350_000, 19)])
+def test_at_the_limit_or_with_few_samples_nothing_is_told(clock, caplog, took_ns, samples):
+    guard = over_limit(clock, took_ns, samples=samples)
+
+    assert ("", None, []) == (guard.slowness, guard.off, caplog.messages)
 
 
 def test_the_first_failure_is_logged_once(caplog):

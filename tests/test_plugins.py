@@ -110,12 +110,25 @@ def test_one_that_cannot_be_used_has_failed_with_the_reason_and_the_others_are_l
     assert ["flask"] == [guard.plugin for guard in plugins.freeze("on_span")]
 
 
-@pytest.mark.parametrize("leaves", ["KeyboardInterrupt", "GeneratorExit"])
-def test_what_ends_a_program_passes_through_an_import(site, leaves):
+def test_ctrl_c_passes_through_an_import(site):
+    write(site, scout_redis="raise KeyboardInterrupt")
+
+    with pytest.raises(KeyboardInterrupt):
+        loaded(found())
+
+
+@pytest.mark.parametrize("leaves", ["GeneratorExit", "type('Stop', (BaseException,), {})"])
+def test_whatever_else_an_import_raises_ends_that_plugin_only(site, leaves):
     write(site, scout_redis=f"raise {leaves}")
 
-    with pytest.raises((KeyboardInterrupt, GeneratorExit)):
-        loaded(found())
+    state, reason = states(loaded(found()))["redis"]
+    assert ("failed", True) == (state, reason.startswith("scout_redis cannot be imported: "))
+
+
+def test_one_that_discovery_found_broken_has_failed_with_its_reason(site):
+    write(site, scout_redis=GOOD)
+
+    assert {"redis": ("failed", "METADATA is missing")} == states(loaded(found(problem="METADATA is missing")))
 
 
 # Switched on and off

@@ -19,7 +19,7 @@ import pytest
 from scout_core import current_transaction, span, transaction
 from scout_core.errors import RejectedReport
 from scout_core.measuring.report import Report, is_web
-from scout_core.sending import outbox, recorder
+from scout_core.sending import choice, outbox, recorder
 from tests.workbench import (
     POLICIES,
     Behaving,
@@ -54,6 +54,7 @@ def clock(monkeypatch):
     monkeypatch.setattr("scout_core.recording.span.perf_counter_ns", clock.ns)
     monkeypatch.setattr("scout_core.recording.transaction.perf_counter_ns", clock.ns)
     monkeypatch.setattr(recorder, "monotonic", clock.seconds)
+    monkeypatch.setattr(choice, "monotonic", clock.seconds)
     monkeypatch.setattr(recorder, "time", clock.seconds)
     return clock
 
@@ -488,7 +489,7 @@ def test_a_transaction_that_cannot_be_counted_is_dropped_and_the_next_one_is_cou
     with by_hand() as hand:
         take_place("Controller/home")
         with monkeypatch.context() as broken:
-            broken.setattr(recorder.NameMetrics, "add", lambda *_: 1 / 0)
+            broken.setattr(choice.NameMetrics, "add", lambda *_: 1 / 0)
             take_place("Controller/broken")
             take_place("Controller/broken")
             hand.agent.recorder.work()

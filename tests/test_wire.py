@@ -16,6 +16,7 @@ from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.report import (
     Counters,
     ErrorReport,
+    FunctionStatus,
     KindMetrics,
     PluginStatus,
     Process,
@@ -45,7 +46,7 @@ FULL = Report(
             id="fedcba9876543210", name="Controller/shop.home", start=1.6e9, duration=0.5, queue_time=0.25, is_error=True,
             error=ErrorReport(exception="builtins.KeyError", message="?", frames=(("/srv/app.py", 12, "home"),)),
             tags={"plan": "gold", "items": 3, "share": 0.5, "is_new": True, "nothing": None}, score=2.5,
-            policies={"speed": 0.5, "team": 2.0},
+            policies={"speed": 0.5, "team": 2.0}, seen={"count": 3.0},
             spans=(
                 SpanRecord(id=1, parent=0, operation="SQL/Query", start=0.125, duration=0.25, tags={"statement": "SELECT ?"}),
                 SpanRecord(id=2, parent=1, operation="HTTP/GET", start=0.25, duration=0.125, tags={}, error="KeyError"),
@@ -58,6 +59,8 @@ FULL = Report(
             name="flask", distribution="scout-flask", version="0.1.0", state="active", reason="", target="flask 3.1",
             hooks=("instrument",), wrapped=("flask:Flask.dispatch_request",), waiting=("redis:Redis",),
             not_found=("flask:gone: why",), calls=9, errors=1, last_error="KeyError", seconds_per_call=1e-6,
+            functions=(FunctionStatus(place="instrument", calls=9, errors=1, p50=1e-6, p95=None, slow="s", off="o"),),
+            traceback=(("/srv/scout.py", 12, "instrument"),),
         ),
     ),
     counters={
@@ -84,7 +87,7 @@ WIRE = {
         "is_error": True,
         "error": {"exception": "builtins.KeyError", "message": "?", "frames": [["/srv/app.py", 12, "home"]]},
         "tags": {"plan": "gold", "items": 3, "share": 0.5, "is_new": True, "nothing": None}, "score": 2.5,
-        "policies": {"speed": 0.5, "team": 2.0},
+        "policies": {"speed": 0.5, "team": 2.0}, "seen": {"count": 3.0},
         "spans": [
             {"id": 1, "parent": 0, "operation": "SQL/Query", "start": 0.125, "duration": 0.25,
              "tags": {"statement": "SELECT ?"}, "error": None},
@@ -98,6 +101,10 @@ WIRE = {
         "target": "flask 3.1", "hooks": ["instrument"], "wrapped": ["flask:Flask.dispatch_request"],
         "waiting": ["redis:Redis"], "not_found": ["flask:gone: why"], "calls": 9, "errors": 1, "last_error": "KeyError",
         "seconds_per_call": 1e-6,
+        "functions": [
+            {"place": "instrument", "calls": 9, "errors": 1, "p50": 1e-6, "p95": None, "slow": "s", "off": "o"},
+        ],
+        "traceback": [["/srv/scout.py", 12, "instrument"]],
     }],
     "counters": {"collector": {
         "finished": 10, "exported": 5, "queued": 3, "dropped": {"ignored": 2}, "spans": 20, "spans_merged": 12,
@@ -108,13 +115,15 @@ WIRE = {
 MAY_BE_MISSING = {
     "transactions.queue_time", "transactions.queued", "traces.merged", "traces.spans.error", "counters.collector.spans",
     "counters.collector.spans_merged", "counters.collector.late_spans", "counters.collector.names_merged",
-    "counters.collector.tags_dropped",
+    "counters.collector.tags_dropped", "traces.seen", "plugins.functions", "plugins.traceback", "plugins.functions.slow",
+    "plugins.functions.off",
 }  # fmt: skip
 NAMES = (
     "transactions.kinds",
     "traces.tags",
     "traces.spans.tags",
     "traces.policies",
+    "traces.seen",
     "traces.merged",
     "counters",
     "counters.collector.dropped",
@@ -239,10 +248,11 @@ def cases() -> Iterator[Any]:
         if path[0] == "schema" or "tags" in path[:-1] or path[-2:-1] == ("durations",) or "durations" in path:
             continue
         value = value_at(path)
-        may_be_none = path[-1] in ("queue_time", "error", "distribution", "version", "last_error", "seconds_per_call")
+        may_be_none = path[-1] in ("queue_time", "error", "distribution", "version", "last_error", "seconds_per_call", "p50", "p95")
         for wrong in WRONG[type(value)]:
             is_texts = path[-1] in ("hooks", "wrapped", "waiting", "not_found") and wrong in ("text", {"a": 1})
-            if not (wrong is None and may_be_none) and not is_texts and not (value is None and wrong is None):
+            is_number = path[-1] == "p95" and wrong == 5
+            if not (wrong is None and may_be_none) and not is_texts and not is_number and not (value is None and wrong is None):
                 yield pytest.param(path, wrong, id=f"{'.'.join(map(str, path))}={str(wrong)[:10]}")
 
 

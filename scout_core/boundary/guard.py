@@ -13,6 +13,7 @@ from time import perf_counter_ns
 from types import CodeType
 from typing import Any, Final
 
+from scout_core.boundary.samples import ENOUGH, Samples
 from scout_core.errors import ScoutError
 
 log = logging.getLogger("scout_core.plugins")
@@ -37,8 +38,8 @@ class Guard:
     """One function of one plugin, and how it has done."""
 
     __slots__ = (
-        "plugin", "place", "function", "calls", "errors", "history", "off", "sampled_calls", "sampled_ns", "slow",
-        "error", "unlogged", "reraise", "budget", "has_steps", "stops",
+        "plugin", "place", "function", "calls", "errors", "history", "off", "samples", "slow", "error", "unlogged",
+        "reraise", "budget", "limit", "is_over_limit", "is_strict", "has_steps", "stops",
     )  # fmt: skip
 
     def __init__(
@@ -49,6 +50,8 @@ class Guard:
         *,
         reraise: bool = False,
         budget: float | None = None,
+        limit: float | None = None,
+        is_strict: bool = False,
         has_steps: bool = False,
         on_own_thread: bool = False,
     ) -> None:
@@ -62,8 +65,7 @@ class Guard:
         """Last calls as bits, the newest lowest: 1 failed."""
         self.off: str | None = None
         """Why it is switched off; None while it works."""
-        self.sampled_calls = 0
-        self.sampled_ns = 0
+        self.samples = Samples()
         self.slow = 0
         """Last calls as bits: 1 took longer than the budget."""
         self.error: tuple[str, str, tuple[tuple[CodeType, int], ...]] | None = None
@@ -71,9 +73,14 @@ class Guard:
         self.unlogged = False
         self.reraise = reraise
         self.budget = budget
-        """Seconds that a call may take; None: not limited."""
+        """Seconds that a call may take; a function that takes longer again and again is switched off. None: not limited."""
+        self.limit = limit
+        """Seconds that 95 of 100 sampled calls must stay below, or it is told; None: not limited."""
+        self.is_over_limit = False
+        self.is_strict = is_strict
+        """Over the limit it is switched off, too."""
         self.has_steps = has_steps
-        """It is a generator function: a call has gone well when ``finish`` has."""
+        """It is a generator function: called with ``begin``, and a call has gone well when ``finish`` has."""
         # sys.exit() ends the application where that calls it, but on a thread of ours nobody else does.
         self.stops = (Exception, SystemExit) if on_own_thread else Exception
 
@@ -94,9 +101,29 @@ class Guard:
                 raise
             self.failed(error)
             return None
-        if self.history and not self.has_steps:
+        if self.history:
             self.history = (self.history << 1) & _WINDOW_MASK
         return result
+
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
+        """Call a generator function up to its first ``yield``: the generator and what it yields; None when it raises or is off."""
+        if self.off is not None:
+            return None
+        self.calls = calls = self.calls + 1
+        try:
+            if calls % SAMPLE_EVERY != 1:
+                generator = self.function(*args, **kwargs)
+                return generator, next(generator, None)
+            start_ns = perf_counter_ns()
+            generator = self.function(*args, **kwargs)
+            first = next(generator, None)
+            self.samples.add(perf_counter_ns() - start_ns)
+            return generator, first
+        except Exception as error:
+            if self.reraise:
+                raise
+            self.failed(error)
+            return None
 
     def attempt(self, function: Callable[..., Any], /, *args: Any) -> Any:
         """Call something else on the plugin's behalf, as a step of a generator; None when it raises."""
@@ -109,10 +136,15 @@ class Guard:
             return None
 
     def finish(self, function: Callable[..., Any], /, *args: Any) -> None:
-        """The same for the last step."""
-        errors = self.errors
-        self.attempt(function, *args)
-        if self.history and self.errors == errors:
+        """The same for the last step of a generator."""
+        try:
+            function(*args)
+        except Exception as error:
+            if self.reraise:
+                raise
+            self.failed(error)
+            return
+        if self.history:
             self.history = (self.history << 1) & _WINDOW_MASK
 
     def failed(self, error: BaseException) -> None:
@@ -157,13 +189,12 @@ class Guard:
         self.unlogged = True
 
     def _took(self, duration_ns: int) -> None:
-        self.sampled_calls += 1
-        self.sampled_ns += duration_ns
+        self.samples.add(duration_ns)
         if self.budget is None:
             return
         self.slow = (self.slow << 1 | (duration_ns > self.budget * 1e9)) & _SLOW_MASK
         if self.slow.bit_count() >= SLOW_WINDOW // 2:
-            average = self.sampled_ns / self.sampled_calls / 1e6
+            average = self.samples.total_ns / self.samples.count / 1e6
             self.switch_off(f"{average:.1f} ms a call, slow_hook_seconds allows {self.budget * 1e3:.1f} ms")
 
     @property
@@ -175,8 +206,36 @@ class Guard:
         where = f" at {frames[-1][0].co_filename}:{frames[-1][1]} in {frames[-1][0].co_name}" if frames else ""
         return f"{kind}: {text}{where}"
 
+    @property
+    def traceback(self) -> tuple[tuple[str, int, str], ...]:
+        """``(file, line, function)`` of the last exception, innermost first; empty when there was none."""
+        frames = self.error[2] if self.error is not None else ()
+        return tuple((code.co_filename, line, code.co_name) for code, line in reversed(frames))
+
+    @property
+    def slowness(self) -> str:
+        """``takes 350 µs, the budget is 200 µs``; empty while it keeps to it."""
+        if not self.is_over_limit or self.limit is None:
+            return ""
+        took = self.samples.quantile(0.95) or 0.0
+        return f"takes {took * 1e6:.0f} µs (95th percentile), hook_budget_seconds allows {self.limit * 1e6:.0f} µs"
+
+    def watch_limit(self) -> None:
+        """Compare with the limit, and tell once when it is exceeded. On the agent's thread."""
+        if self.limit is None or self.is_over_limit or self.off is not None or self.samples.count < ENOUGH:
+            return
+        took = self.samples.quantile(0.95)
+        if took is None or took <= self.limit:
+            return
+        self.is_over_limit = True
+        if self.is_strict:
+            self.switch_off(self.slowness)
+        else:
+            log.warning("plugin %r: %s is slow: it %s", self.plugin, self.place, self.slowness)
+
     def log(self) -> None:
-        """Tell once of the first failure and of being switched off. On the agent's thread."""
+        """Tell once of the first failure, of being switched off and of being slow. On the agent's thread."""
+        self.watch_limit()
         if not self.unlogged:
             return
         self.unlogged = False

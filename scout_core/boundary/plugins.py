@@ -164,6 +164,9 @@ class Plugins:
         if disabled:
             plugin.state, plugin.reason = "disabled", disabled
             return
+        if found.problem:
+            plugin.state, plugin.reason = "failed", found.problem
+            return
         plugin.support = check_support(found.instruments, environment.installed)
         problem = check_support(found.core, environment.installed).problem or plugin.support.problem
         if problem:
@@ -194,15 +197,17 @@ class Plugins:
             plugin.hooks = self.hooks.register(loaded, plugin.name)
         except PluginError as error:
             plugin.state, plugin.reason = "failed", str(error)
-        except Exception as error:  # noqa: BLE001  # a plugin's own code runs here; whatever it raises must not stop the others
-            plugin.state, plugin.reason = (
-                "failed",
-                f"{plugin.module} cannot be imported: {type(error).__name__}: {error_message(error)}",
-            )
         except SystemExit as error:
             plugin.state, plugin.reason = (
                 "failed",
                 f"{plugin.module} called sys.exit({error.code!r}) when it was imported",
+            )
+        except KeyboardInterrupt:  # of the person who started the application
+            raise
+        except BaseException as error:  # noqa: BLE001  # a plugin's own code runs here; nothing that it raises may stop the others
+            plugin.state, plugin.reason = (
+                "failed",
+                f"{plugin.module} cannot be imported: {type(error).__name__}: {error_message(error)}",
             )
 
     def _disabled(self, name: str, *, is_named: bool) -> str:

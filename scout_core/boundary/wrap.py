@@ -127,7 +127,8 @@ def _called(function: Function, guard: Guard, root: bool) -> Function:
 
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
-        if not root and _get() is None:
+        parent = _get()
+        if not root if parent is None else _is_left_out(parent):
             return function(*args, **kwargs)
         span = describe(*args, **kwargs)
         if not issubclass(type(span), Span):
@@ -144,7 +145,8 @@ def _awaited(function: Function, guard: Guard, root: bool) -> Function:
 
     @functools.wraps(function)
     async def awaited(*args: Any, **kwargs: Any) -> Any:
-        if not root and _get() is None:
+        parent = _get()
+        if not root if parent is None else _is_left_out(parent):
             return await function(*args, **kwargs)
         span = describe(*args, **kwargs)
         if not issubclass(type(span), Span):
@@ -157,14 +159,22 @@ def _awaited(function: Function, guard: Guard, root: bool) -> Function:
 
 
 def _called_with_result(function: Function, guard: Guard, root: bool) -> Function:
+    begin = guard.begin
+
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
-        if not root and _get() is None:
+        parent = _get()
+        if not root if parent is None else _is_left_out(parent):
             return function(*args, **kwargs)
-        description, span = _begun(guard, args, kwargs)
-        if span is None:
+        begun = begin(args, kwargs)
+        if begun is None or not issubclass(type(begun[1]), Span):
+            _refused(guard, begun)
             return function(*args, **kwargs)
+        description, span = begun
         with span:
+            if _is_left_out(span):
+                guard.finish(_close, description, None)
+                return function(*args, **kwargs)
             last: _Step = _close
             try:
                 result = function(*args, **kwargs)
@@ -177,14 +187,22 @@ def _called_with_result(function: Function, guard: Guard, root: bool) -> Functio
 
 
 def _awaited_with_result(function: Function, guard: Guard, root: bool) -> Function:
+    begin = guard.begin
+
     @functools.wraps(function)
     async def awaited(*args: Any, **kwargs: Any) -> Any:
-        if not root and _get() is None:
+        parent = _get()
+        if not root if parent is None else _is_left_out(parent):
             return await function(*args, **kwargs)
-        description, span = _begun(guard, args, kwargs)
-        if span is None:
+        begun = begin(args, kwargs)
+        if begun is None or not issubclass(type(begun[1]), Span):
+            _refused(guard, begun)
             return await function(*args, **kwargs)
+        description, span = begun
         with span:
+            if _is_left_out(span):
+                guard.finish(_close, description, None)
+                return await function(*args, **kwargs)
             last: _Step = _close
             try:
                 result = await function(*args, **kwargs)
@@ -196,17 +214,18 @@ def _awaited_with_result(function: Function, guard: Guard, root: bool) -> Functi
     return awaited
 
 
-def _begun(guard: Guard, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Span | None]:
-    """A describer that has yielded its span; None when there is none."""
-    description = guard.run(*args, **kwargs)
-    if description is None:
-        return None, None
-    span = guard.attempt(next, description, None)
-    if issubclass(type(span), Span):
-        return description, span
-    _refuse(guard, span)
-    guard.attempt(description.close)
-    return None, None
+def _is_left_out(parent: Span) -> bool:
+    """Whether what begins here belongs to a transaction that is ignored, so that nothing of it needs describing."""
+    transaction = parent.transaction
+    return transaction is not None and transaction.ignored is not None and not transaction.is_finished
+
+
+def _refused(guard: Guard, begun: tuple[Any, Any] | None) -> None:
+    """A describer that yielded no span."""
+    if begun is not None:
+        description, span = begun
+        _refuse(guard, span)
+        guard.attempt(description.close)
 
 
 def _close(description: Generator[Span, Any, object], _: object) -> None:

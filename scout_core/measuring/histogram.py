@@ -63,7 +63,8 @@ class Histogram:
         if not self.count:
             return 0.0
         own = ceil(log(max(seconds, _SMALLEST)) * _PER_LOG)
-        return sum(count for bucket, count in list(self.buckets.items()) if bucket < own) / self.count
+        # Once for each transaction: a loop inside C takes a quarter of a generator's time.
+        return sum(map(self.buckets.__getitem__, filter(own.__gt__, list(self.buckets)))) / self.count
 
     def share_at_most(self, seconds: float) -> float:
         """The share of all values, 0 to 1, in this value's bucket or a lower one; 1.0 while nothing was added."""

@@ -91,10 +91,29 @@ class Trace:
     score: float
     policies: dict[str, float]
     """Policy name to its points after its weight; they add up to ``score``."""
+    seen: dict[str, float] = field(factory=dict)
+    """What the policies were told of its name, by the names of ``Stats``; what was unknown is not in it."""
     spans: tuple[SpanRecord, ...]
     """In order of start."""
     merged: dict[str, tuple[int, float]] = field(factory=dict)
     """Spans beyond the limit: operation to ``(count, seconds)``."""
+
+
+@frozen(kw_only=True)
+class FunctionStatus:
+    """One function of a plugin in one process: a hook's implementation, or a describer."""
+
+    place: str
+    """The hook, or the target it describes."""
+    calls: int
+    errors: int
+    p50: float | None
+    """Seconds that half of the last sampled calls stayed below; None before the first sample."""
+    p95: float | None
+    slow: str = ""
+    """How much it exceeds its budget; empty while it keeps to it."""
+    off: str = ""
+    """Why it is switched off; empty while it works."""
 
 
 @frozen(kw_only=True)
@@ -108,7 +127,7 @@ class PluginStatus:
     state: str
     """``active``, ``waiting``, ``disabled``, ``skipped``, ``failed`` or ``quarantined``."""
     reason: str
-    """One sentence; empty while active."""
+    """One sentence that names the next step; empty while all is well."""
     target: str
     """What it instruments and the supported range, ``flask 3.1.3 (>=2.2,<4)``; empty for a plugin without a library."""
     hooks: tuple[str, ...]
@@ -121,6 +140,9 @@ class PluginStatus:
     last_error: str | None
     seconds_per_call: float | None
     """Mean of the sampled calls; None before the first sample."""
+    functions: tuple[FunctionStatus, ...] = ()
+    traceback: tuple[tuple[str, int, str], ...] = ()
+    """Of the last error, ``(file, line, function)``, innermost first, at most 50."""
 
 
 @frozen(kw_only=True)

@@ -21,6 +21,8 @@ class Kept(Generic[_Item]):
     policies: dict[str, float]
     """Policy name to its points."""
     item: _Item
+    seen: dict[str, float] = field(factory=dict)
+    """What the policies were told; filled in for those that hold a place."""
 
 
 @define

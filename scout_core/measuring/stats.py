@@ -55,6 +55,16 @@ class Stats:
         """Since a trace of this name was last kept in this process; if none was, since the name was first seen."""
         return max(0.0, self._now - self._lifetime.kept_at)
 
+    def as_numbers(self) -> dict[str, float]:
+        """All of these by name, so that a kept trace can show what its policies were told."""
+        return {
+            "count": self.count,
+            "mean": self.mean,
+            "share": self.share,
+            "quantile": self.quantile,
+            "seconds_since_kept": self.seconds_since_kept,
+        }
+
     def percentile(self, q: float) -> float:
         """The duration, in seconds, that a share ``q`` (0 to 1) of this name's transactions does not exceed."""
         return self._lifetime.durations.quantile(q) or 0.0

@@ -7,12 +7,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from scout_core.recording.transaction import ended, release
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
     from scout_core.recording.span import Span
     from scout_core.recording.transaction import Transaction
+
+SAMPLED: Final = "sampled"
+"""The reason of a transaction that is left out by chance."""
+IGNORED: Final = "ignored"
+"""What all others are counted as."""
 
 
 class Tracer:
@@ -24,9 +31,14 @@ class Tracer:
         "max_queue",
         "inbox",
         "refused",
+        "ignored",
+        "sampled",
         "late_spans",
         "on_request_start",
         "on_span",
+        "tells_ignored",
+        "ended",
+        "left_out",
         "on_first",
         "has_begun",
     )
@@ -38,10 +50,20 @@ class Tracer:
     """Finished ones that the agent's thread has not taken yet."""
     refused: int
     """Finished ones that the inbox had no room for."""
+    ignored: int
+    """Finished ones that were ignored on the application's thread and that nobody wants to hear of."""
+    sampled: int
+    """The same, by chance."""
     late_spans: int
     """Spans that ended, or began, after their transaction."""
     on_request_start: tuple[Callable[[Transaction, Config], object], ...]
     on_span: tuple[Callable[[Span], object], ...]
+    tells_ignored: bool
+    """Whether a plugin wants to hear of ignored ones, so that they go into the inbox too."""
+    ended: Transaction
+    """What stands in for every transaction that is done with; see ``transaction.ended``."""
+    left_out: Transaction
+    """The same for ignored ones."""
     on_first: Callable[[], object]
     """Called once, when the first transaction ends: it starts the agent's thread."""
     has_begun: bool
@@ -52,16 +74,27 @@ class Tracer:
         self.max_queue = config.get("max_queue")
         self.inbox = deque()
         self.refused = 0
+        self.ignored = 0
+        self.sampled = 0
         self.late_spans = 0
         self.on_request_start = ()
         self.on_span = ()
+        self.tells_ignored = False
+        self.ended = ended(self)
+        self.left_out = ended(self, IGNORED)
         self.on_first = on_first
         self.has_begun = False
 
     def finish(self, transaction: Transaction) -> None:
         """Hand over a transaction that has ended."""
         # ``+=`` on an int attribute makes no call, so CPython does not switch threads within it.
-        if len(self.inbox) < self.max_queue:
+        if transaction.ignored is not None and not self.tells_ignored:
+            if transaction.ignored == SAMPLED:
+                self.sampled += 1
+            else:
+                self.ignored += 1
+            release(transaction)
+        elif len(self.inbox) < self.max_queue:
             self.inbox.append(transaction)
         else:
             self.refused += 1

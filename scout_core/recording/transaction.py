@@ -175,7 +175,7 @@ class Transaction(Span):
         self.tracer.finish(self)
 
 
-def ended(tracer: Tracer) -> Transaction:
+def ended(tracer: Tracer, ignored: str | None = None) -> Transaction:
     """
     What stands in for every transaction that the agent's thread is done with.
 
@@ -186,15 +186,18 @@ def ended(tracer: Tracer) -> Transaction:
     nothing.tracer = tracer
     nothing.transaction = nothing
     nothing.is_closed = nothing.is_finished = True
+    nothing.ignored = ignored
     return nothing
 
 
-def release(transaction: Transaction, stand_in: Transaction) -> None:
+def release(transaction: Transaction) -> None:
     """Let go of everything that refers back to itself, so that memory is freed at once."""
-    for span in transaction.spans:
-        span.transaction = stand_in
-        span.parent = None
-    transaction.spans = []
+    stand_in = transaction.tracer.ended if transaction.ignored is None else transaction.tracer.left_out
+    if transaction.spans:
+        for span in transaction.spans:
+            span.transaction = stand_in
+            span.parent = None
+        transaction.spans = []
     transaction.transaction = stand_in
 
 

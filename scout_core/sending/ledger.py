@@ -11,6 +11,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Final
 
 from scout_core.measuring.report import Counters
+from scout_core.recording.tracer import IGNORED, SAMPLED
 
 if TYPE_CHECKING:
     from scout_core.recording.tracer import Tracer
@@ -101,16 +102,26 @@ class Ledger:
                 self.in_hand -= len(batch)
                 self.dropped[NOT_SENT] += len(batch)
 
+    def _dropped_at_once(self) -> Counter[str]:
+        """Those that never came into the inbox, by reason."""
+        tracer = self.tracer
+        return +Counter({INBOX_FULL: tracer.refused, IGNORED: tracer.ignored, SAMPLED: tracer.sampled})
+
+    @property
+    def has_any(self) -> bool:
+        """Whether a transaction has ended in this process."""
+        return bool(self.taken or self._dropped_at_once())
+
     def counters(self, exporter: str = "") -> Counters:
         """The books as this exporter sees them; without a name, as if there were none."""
         with self.lock:
             dropped = self.dropped + self.dropped_by.get(exporter, Counter())
             # The inbox grows while we look; taken once, so both sides of the equation see the same.
-            in_inbox, refused = len(self.tracer.inbox), self.tracer.refused
-            if refused:
-                dropped[INBOX_FULL] += refused
+            in_inbox = len(self.tracer.inbox)
+            at_once = self._dropped_at_once()
+            dropped.update(at_once)
             return Counters(
-                finished=self.taken + in_inbox + refused,
+                finished=self.taken + in_inbox + at_once.total(),
                 exported=self.exported[exporter],
                 queued=in_inbox + self.in_hand + self.in_period + self.waiting[exporter],
                 dropped=dict(dropped),

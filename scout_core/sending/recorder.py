@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from math import inf, isfinite
+from math import inf
 from threading import Event, Thread
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final
@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field
 
 from scout_core.boundary.guard import Guard
-from scout_core.measuring.metrics import NameMetrics
-from scout_core.measuring.report import PluginStatus, Process, Report, Trace, is_web
-from scout_core.measuring.reservoir import Kept, Reservoir
-from scout_core.measuring.stats import Lifetime, Stats
-from scout_core.recording.transaction import Transaction, ended, release
+from scout_core.measuring.report import PluginStatus, Process, Report, Trace
+from scout_core.recording.tracer import IGNORED, SAMPLED
+from scout_core.recording.transaction import Transaction, release
 from scout_core.recording.web import complete
+from scout_core.sending.choice import Choice
 from scout_core.sending.ledger import Ledger
 from scout_core.sending.outbox import Outbox
-from scout_core.sending.traces import LONGEST_OPERATION, error_of, trace_of
+from scout_core.sending.traces import error_of, trace_of
 from scout_core.text import params, queue_time  # noqa: F401  # complete() imports them: not on a thread, amid a fork
 
 if TYPE_CHECKING:
@@ -35,9 +34,6 @@ FIRST_PERIOD: Final = 5.0
 SHORTEST_PERIOD: Final = 1.0
 """Seconds. Receivers do not get reports more often, whatever they wish."""
 BATCH: Final = 100
-MOST_POINTS: Final = 1e9
-"""Of one policy, up or down: the sum stays a number that receivers take."""
-OTHER: Final = "other"
 
 
 @define(frozen=True)
@@ -66,11 +62,6 @@ class Recorder:
     outboxes: list[Outbox] = field(factory=list)
     _wishes: dict[str, float] = field(factory=dict)
     """Exporter to the seconds between reports that its receiver would like."""
-    _names: dict[str, NameMetrics] = field(factory=dict)
-    _lifetimes: dict[str, Lifetime] = field(factory=dict)
-    _all_time: float = 0.0
-    _kept: dict[bool, Reservoir[Transaction]] = field(factory=dict)
-    """Whether it is for web requests, to the set."""
     _period_start: float = field(factory=time)
     _next_report: float = inf
     _reports: int = 0
@@ -79,12 +70,10 @@ class Recorder:
     """When to leave the inbox as it is, so that there is time to send what was counted."""
     _thread: Thread | None = None
     _has_failed: bool = False
-    _ended: Transaction = field(init=False)
-    """One for all: it refers to itself, so each would stay until the cycle collector comes."""
+    _choice: Choice = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._kept = {web: Reservoir(self.config.get("traces_per_period")) for web in (True, False)}
-        self._ended = ended(self.ledger.tracer)
+        self._choice = Choice(self.config)
 
     def begin(self) -> bool:
         """Start the threads: the first transaction has ended. Whether they run."""
@@ -119,7 +108,10 @@ class Recorder:
         self._end_of_work = now + max(0.0, deadline - now) / 2
         self._stopping.set()
         if self._thread is None:
-            self._finish()
+            if self.config.get("plugins.reraise"):  # a test drives this by hand and wants to see
+                self._finish()
+            else:
+                self._safely(self._finish)
         else:
             # It finishes there, not here: whatever a plugin does, the application waits no longer than until the deadline.
             self._thread.join(max(0.0, deadline - now))
@@ -148,7 +140,7 @@ class Recorder:
 
     def _finish(self) -> None:
         self.work()
-        if self.ledger.taken or self.ledger.tracer.refused:  # a process that recorded nothing has nothing to say
+        if self.ledger.has_any:  # a process that recorded nothing has nothing to say
             self.close_period()
 
     def work(self, until: float = inf) -> None:
@@ -196,8 +188,8 @@ class Recorder:
         if transaction.ignored is not None:
             for guard in self.hooks.on_ignore:
                 guard.run(transaction, transaction.ignored)
-            self.ledger.drop("sampled" if transaction.ignored == "sampled" else "ignored")
-            self._let_go(transaction)
+            self.ledger.drop(SAMPLED if transaction.ignored == SAMPLED else IGNORED)
+            release(transaction)
             return
         if transaction.raised is not None and self.hooks.on_error:
             error = error_of(transaction.raised)
@@ -208,47 +200,13 @@ class Recorder:
         self._count(transaction)
 
     def _count(self, transaction: Transaction) -> None:
-        name = transaction.operation[:LONGEST_OPERATION]
-        now = monotonic()
-        lifetime = self._lifetimes.get(name)
-        if lifetime is None:
-            if len(self._lifetimes) >= self.config.get("max_names"):
-                self.ledger.names_merged += 1
-                name = f"{transaction.kind}/{OTHER}" if is_web(name) else f"Job/{OTHER}"
-            lifetime = self._lifetimes.setdefault(name, Lifetime(now))
-        metrics = self._names.get(name)
-        if metrics is None:
-            metrics = self._names[name] = NameMetrics()
-        metrics.add(transaction)
-        duration = (transaction.stop_ns - transaction.start_ns) / 1e9
-        lifetime.count += 1
-        lifetime.total += duration
-        lifetime.durations.add(duration)
-        self._all_time += duration
         merged = sum(count for count, *_ in transaction.merged.values()) if transaction.merged else 0
-        self.ledger.count(len(transaction.spans) + merged, merged)
-        points = self._score(transaction, Stats(lifetime, duration, self._all_time, now))
-        candidate = Kept(name, sum(points.values()), points, transaction)
-        beaten = self._kept[is_web(name)].offer(candidate)
+        spans = len(transaction.spans) + merged
+        beaten = self._choice.add(transaction, self.hooks.score_transaction)
+        self.ledger.names_merged = self._choice.names_merged
+        self.ledger.count(spans, merged)
         if beaten is not None:
-            self._let_go(beaten.item)
-
-    def _score(self, transaction: Transaction, stats: Stats) -> dict[str, float]:
-        """Policy name to its points after its weight; policies that gave none are not in it."""
-        points = {}
-        weights = self.config.get("policies")
-        for guard in self.hooks.score_transaction:
-            given = guard.run(transaction, stats, self.config)
-            if given is None:
-                continue
-            if type(given) not in (int, float) or not _is_finite(given):
-                guard.refuse(
-                    f"a score is a finite number or None, not {given if isinstance(given, float) else type(given).__name__}"
-                )
-                continue
-            weighted = float(given) * weights.get(guard.plugin, 1.0)
-            points[guard.plugin] = max(-MOST_POINTS, min(weighted, MOST_POINTS))
-        return points
+            release(beaten)
 
     def close_period(self) -> None:
         """Make the report of the period that ends now, and hand it to every exporter."""
@@ -264,12 +222,12 @@ class Recorder:
             process=self.process,
             start=min(self._period_start, now),  # a clock that was set back must not make time negative
             end=now,
-            transactions=tuple(metrics.freeze(name) for name, metrics in self._names.items()),
+            transactions=self._choice.take_metrics(),
             traces=traces,
             plugins=plugins,
             counters=counters,
         )
-        self._period_start, self._names = now, {}
+        self._period_start = now
         for guard in self.hooks.on_report:
             guard.run(report)
         count = self.ledger.close_period(names)
@@ -277,21 +235,10 @@ class Recorder:
             outbox.put(report, count)
 
     def _traces(self) -> Iterator[Trace]:
-        for item in [item for web in (True, False) for item in self._kept[web].take()]:
+        for item in self._choice.take_kept():
             trace, lost = trace_of(item)
             self.ledger.tags_dropped += lost
-            self._lifetimes[item.name].kept_at = monotonic()
             for guard in self.hooks.on_keep:
                 guard.run(item.item, item.score)
-            self._let_go(item.item)
+            release(item.item)
             yield trace
-
-    def _let_go(self, transaction: Transaction) -> None:
-        release(transaction, self._ended)
-
-
-def _is_finite(number: float) -> bool:
-    try:
-        return isfinite(number)
-    except OverflowError:  # an int that no float can hold
-        return False

@@ -48,6 +48,7 @@ def trace_of(kept: Kept[Transaction]) -> tuple[Trace, int]:
         tags=tags,
         score=kept.score,
         policies=kept.policies,
+        seen=kept.seen,
         spans=tuple(records),
         merged={
             operation[:LONGEST_OPERATION]: (count, total_ns / 1e9)
