@@ -27,7 +27,7 @@ GROUPS = {
     "boundary": ("boundary",),
     "sending": ("sending",),
     "agent": ("agent", "__init__"),
-    "beside": ("builtin", "cli", "launch", "testing", "pytest_plugin", "__main__"),
+    "beside": ("builtin", "cli", "launch", "scaffold", "testing", "pytest_plugin", "__main__"),
 }
 
 # All that a plugin may import when it runs, ours like everybody's: `scout_core` itself, and what commands and receivers

@@ -1,105 +1,151 @@
-"""A plugin that is made from the template is one that could be published."""
+"""Plugins made from the template, as their authors get them: built, installed, tested and checked, and listed by the command."""
 
 from __future__ import annotations
 
-import importlib.util
+import json
+import os
 import subprocess
 import sys
+import tarfile
+import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from scout_core.scaffold import KINDS, make_plan, render
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = {
-    "CHANGELOG.md",
-    "README.md",
-    "changelog.d/1.added.md",
-    "pyproject.toml",
-    "src/scout_mailqueue/__init__.py",
-    "src/scout_mailqueue/py.typed",
-    "tests/test_mailqueue.py",
+MADE = {
+    **{f"my-{kind}": ["--kind", kind] for kind in KINDS},
+    "clicks": ["--target", "click:Command.invoke"],
+    "click-jobs": ["--kind", "framework", "--target", "click.core:Group.invoke", "--library", "click"],
+    "digests": ["--target", "hashlib:pbkdf2_hmac"],
 }
+"""Name of a plugin to how it is asked for: each kind, and both that wrap something with a target of the author's own."""
 
 
-@pytest.fixture
-def render():
-    specification = importlib.util.spec_from_file_location("render", ROOT / "template" / "render.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module.render
-
-
-@pytest.fixture
-def plugin(render, tmp_path):
-    return render(tmp_path, name="mailqueue", library="mail_queue", oldest="2.1")
-
-
-def test_it_has_seven_files_and_no_placeholder_is_left(plugin):
-    files = {str(path.relative_to(plugin)): path for path in plugin.rglob("*") if path.is_file()}
-
-    assert FILES == set(files)
-    assert [] == [name for name, path in files.items() if "{{" in path.read_text(encoding="utf-8")]
-
-
-def test_an_existing_plugin_is_left_alone(render, plugin):
-    with pytest.raises(FileExistsError):
-        render(plugin.parent, name="mailqueue", library="mail_queue", oldest="2.1")
-
-
-def test_its_project_file_names_the_library_and_the_entry_point(plugin):
-    facts = tomllib.loads((plugin / "pyproject.toml").read_text(encoding="utf-8"))
-
-    assert "scout-mailqueue" == facts["project"]["name"]
-    assert {"mailqueue": "scout_mailqueue"} == facts["project"]["entry-points"]["scout_core"]
-    assert ["mail_queue>=2.1"] == facts["project"]["optional-dependencies"]["instruments"]
-    assert ["mail_queue==2.1"] == facts["tool"]["scout-test"]["oldest"]
-
-
-def test_its_code_follows_our_rules(plugin):
-    for arguments in (["check"], ["format", "--check"]):
-        command = [
-            sys.executable,
-            "-m",
-            "ruff",
-            *arguments,
-            "--no-cache",
-            "--config",
-            str(ROOT / "pyproject.toml"),
-            ".",
-        ]
-        done = subprocess.run(command, cwd=plugin, capture_output=True, text=True)
-
-        assert 0 == done.returncode, done.stdout + done.stderr
-
-
-@pytest.fixture
-def wheel(plugin, tmp_path):
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "out")]
-    subprocess.run(command, cwd=plugin, check=True, capture_output=True)
-    return next(tmp_path.glob("out/*.whl"))
-
-
-def test_it_becomes_a_wheel(wheel):
-    with zipfile.ZipFile(wheel) as archive:
-        names = {name for name in archive.namelist() if ".dist-info/" not in name}
-
-    assert {"scout_mailqueue/__init__.py", "scout_mailqueue/py.typed"} == names
-
-
-def test_it_times_the_library(plugin, wheel, tmp_path):
-    """Installed beside a library of three lines, the plugin passes the tests that came with it."""
-    site = tmp_path / "site"
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
-    (site / "mail_queue.py").write_text("class Client:\n    def call(self):\n        return 1\n", encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", str(plugin / "tests")]
-    done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(site)}, capture_output=True, text=True)
-
+def run(*command: object, cwd: Path) -> str:
+    """Standard output of what must not fail, and sees neither this checkout nor this environment."""
+    kept = {
+        key: value for key, value in os.environ.items() if not key.startswith(("SCOUT_", "PYTEST_", "PYTHON", "MYPY"))
+    }
+    environment = {**kept, "XDG_STATE_HOME": str(cwd / ".state"), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([*map(str, command)], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
     assert 0 == done.returncode, done.stdout + done.stderr
-    assert "2 passed" in done.stdout
+    return done.stdout
+
+
+def build(project: Path, out: Path, target: str = "wheel") -> Path:
+    run(sys.executable, "-m", "hatchling", "build", "-t", target, "-d", out, cwd=project)
+    return next(out.glob("*.whl" if target == "wheel" else "*.tar.gz"))
+
+
+@pytest.fixture(scope="module")
+def author(tmp_path_factory):
+    """The environment of somebody who has installed scout-core and pytest: its folder of programs."""
+    folder = tmp_path_factory.mktemp("author")
+    venv.create(folder / "venv", with_pip=True)
+    core = build(ROOT, folder / "core")
+    pip = [folder / "venv/bin/python", "-m", "pip", "--disable-pip-version-check", "install", "-q"]
+    run(*pip, core, "pytest>=8.2", cwd=folder)
+    return folder / "venv" / "bin"
+
+
+@pytest.fixture(scope="module")
+def packages(author, tmp_path_factory):
+    """Each plugin's folder, by name, made by the installed command; all are installed where it is."""
+    folder = tmp_path_factory.mktemp("packages")
+    for name, options in MADE.items():
+        run(author / "scout-core", "plugins", "new", name, *options, cwd=folder)
+    wheels = [build(folder / f"scout-{name}", folder / "dist" / name) for name in MADE]
+    run(author / "python", "-m", "pip", "install", "-q", "--no-index", *wheels, cwd=folder)
+    return {name: folder / f"scout-{name}" for name in MADE}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_it_passes_its_own_tests_where_it_is_installed(author, packages, name):
+    told = run(author / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=packages[name])
+
+    assert " passed" in told
+    assert "skipped" not in told
+
+
+def test_the_command_shows_each_as_active(author, packages, tmp_path):
+    listed = {one["name"]: one for one in json.loads(run(author / "scout-core", "plugins", "--json", cwd=tmp_path))}
+
+    assert dict.fromkeys(MADE, "active") == {name: listed[name]["state"].replace("waiting", "active") for name in MADE}
+    assert {f"scout-{name}" for name in MADE} == {listed[name]["distribution"] for name in MADE}
+
+
+def test_an_exporter_of_its_own_writes_what_an_application_reports(author, packages, tmp_path):
+    """Installing it is all that there is to do."""
+    app = "import scout_core\nscout_core.start(name='Shop')\nwith scout_core.transaction('Job/a'): pass\nscout_core.stop(10)\n"
+    run(author / "python", "-W", "error", "-c", app, cwd=tmp_path)
+    (line,) = (tmp_path / "reports.jsonl").read_text(encoding="utf-8").splitlines()
+
+    assert ["Job/a"] == [figures["name"] for figures in json.loads(line)["transactions"]]
+
+
+@pytest.mark.parametrize("rules", [["--config", str(ROOT / "pyproject.toml")], []], ids=["ours", "its own"])
+@pytest.mark.parametrize("arguments", [["check"], ["format", "--check"]], ids=" ".join)
+def test_its_code_follows_the_rules(packages, arguments, rules):
+    folders = packages.values()
+
+    assert folders
+    for folder in folders:
+        run(sys.executable, "-m", "ruff", *arguments, "--no-cache", *rules, ".", cwd=folder)
+
+
+def test_its_types_are_right(packages, tmp_path):
+    sources = [folder / "src" / folder.name.replace("-", "_") for folder in packages.values()]
+
+    told = run(sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", *sources, cwd=tmp_path)
+
+    assert "no issues found" in told
+
+
+def test_a_wheel_is_its_package_and_a_source_archive_has_the_tests_too(packages, tmp_path):
+    folder = packages["my-library"]
+    with zipfile.ZipFile(build(folder, tmp_path / "wheel")) as wheel:
+        code = {name for name in wheel.namelist() if ".dist-info/" not in name}
+        licences = [name for name in wheel.namelist() if name.endswith("LICENSE")]
+    with tarfile.open(build(folder, tmp_path / "sdist", "sdist")) as archive:
+        sources = {name.partition("/")[2] for name in archive.getnames()}
+
+    assert {"scout_my_library/__init__.py", "scout_my_library/py.typed"} == code
+    assert 1 == len(licences)
+    assert {
+        "tests/test_my_library.py",
+        "CHANGELOG.md",
+        "README.md",
+        "LICENSE",
+        "src/scout_my_library/py.typed",
+    } <= sources
+
+
+@pytest.mark.parametrize(("name", "options"), [("mailqueue", {"kind": kind}) for kind in KINDS])
+def test_one_of_our_own_follows_our_rules(tmp_path, name, options):
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    render(make_plan(name, **options), tmp_path / "plugins")
+
+    for arguments in (["check"], ["format", "--check"]):
+        run(sys.executable, "-m", "ruff", *arguments, "--no-cache", ".", cwd=tmp_path)
+
+
+def test_the_script_beside_the_template_is_the_same_command():
+    told = run(sys.executable, ROOT / "template" / "render.py", "--help", cwd=ROOT)
+
+    assert "Make a package for a plugin" in told
+
+
+def test_the_installed_template_is_that_of_the_checkout(author):
+    layers = ROOT / "template" / "layers"
+    code = "from pathlib import Path; import scout_core.scaffold as s; print(Path(s.__file__).parent / 'template')"
+    installed = Path(run(author / "python", "-c", code, cwd=author).strip())
+
+    assert "site-packages" in installed.parts
+    assert {str(path.relative_to(layers)): path.read_bytes() for path in layers.rglob("*.in")} == {
+        str(path.relative_to(installed)): path.read_bytes() for path in installed.rglob("*") if path.is_file()
+    }
