@@ -174,15 +174,20 @@ def test_ways_to_write_an_entry_point(tmp_path, entries, expected):
 
 
 @pytest.mark.parametrize("line", ["redis", "= scout_redis", "redis =", "redis: scout_redis"])
-def test_an_entry_point_that_is_none_is_a_problem_and_those_before_it_count(tmp_path, line):
+def test_an_entry_point_that_is_none_is_a_plugin_that_fails_and_those_before_it_count(tmp_path, line):
     made = install(tmp_path, entries=f"first = scout_first\n{line}\nlast = scout_last")
 
     environment = find_plugins([str(tmp_path)])
 
-    assert ["first"] == [found.name for found in environment.plugins]
-    assert (
-        f"metadata in {made} cannot be read: an entry point that is not 'name = module': {line!r}",
-    ) == environment.problems
+    assert [
+        ("first", ""),
+        (
+            "scout-redis",
+            f"metadata in {made} cannot be read: an entry point that is not 'name = module': {line!r}; "
+            "try: pip install --force-reinstall scout-redis",
+        ),
+    ] == [(found.name, found.problem) for found in environment.plugins]
+    assert () == environment.problems
 
 
 def test_a_group_whose_name_only_begins_like_ours_is_not_ours(tmp_path):
@@ -202,24 +207,37 @@ def test_a_byte_order_mark_hides_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("break_it", "told"),
     [
-        (lambda made: (made / "METADATA").unlink(), "METADATA is missing"),
+        (lambda made: (made / "METADATA").unlink(), "METADATA is missing or empty"),
+        (lambda made: (made / "METADATA").write_text(""), "METADATA is missing or empty"),
         (lambda made: (made / "METADATA").write_bytes(b"Name: caf\xe9\n"), "can't decode byte"),
         (lambda made: (made / "entry_points.txt").write_bytes(b"[scout_core]\ncaf\xe9 = x\n"), "can't decode byte"),
         (lambda made: ((made / "METADATA").unlink(), (made / "METADATA").mkdir()), "Is a directory"),
     ],
-    ids=["missing", "encoding", "encoding of the entries", "folder"],
+    ids=["missing", "empty", "encoding", "encoding of the entries", "folder"],
 )
-def test_metadata_that_cannot_be_read_is_a_problem_and_the_others_are_found(tmp_path, break_it, told):
+def test_a_plugin_whose_metadata_cannot_be_read_must_not_be_loaded_and_the_others_are_found(tmp_path, break_it, told):
     install(tmp_path, "scout-flask", entries="flask = scout_flask")
     made = install(tmp_path)
     break_it(made)
 
+    flask, redis = find_plugins([str(tmp_path)]).plugins
+
+    assert ("flask", "") == (flask.name, flask.problem)
+    assert redis.problem.startswith(f"metadata in {made} cannot be read: ")
+    assert told in redis.problem
+    assert redis.problem.endswith("; try: pip install --force-reinstall scout-redis")
+    assert "1.0" == redis.version
+
+
+def test_entry_points_that_cannot_be_opened_are_a_problem(tmp_path):
+    made = install(tmp_path, entries=None)
+    (made / "entry_points.txt").mkdir()
+
     environment = find_plugins([str(tmp_path)])
 
-    assert [("flask", "scout_flask", "scout-flask")] == names(environment)
+    assert () == environment.plugins
     (problem,) = environment.problems
-    assert problem.startswith(f"metadata in {made} cannot be read: ")
-    assert told in problem
+    assert problem.startswith(f"metadata in {made} cannot be read: [Errno 21] Is a directory")
 
 
 def test_metadata_of_what_is_no_plugin_of_ours_is_not_read(tmp_path):
@@ -236,7 +254,7 @@ def test_metadata_without_a_name_or_version_is_called_after_its_folder(tmp_path)
 
     (found,) = find_plugins([str(tmp_path)]).plugins
 
-    assert ("scout_redis-1.0.dist-info", "") == (found.distribution, found.version)
+    assert ("scout-redis", "1.0") == (found.distribution, found.version)
 
 
 def test_only_the_head_of_the_metadata_counts(tmp_path):

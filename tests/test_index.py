@@ -112,7 +112,7 @@ def test_a_warm_start_opens_the_index_and_the_metadata_of_plugins_alone(site, ca
 
 
 def test_a_warm_start_finds_what_a_cold_one_finds(site, cache, find, tmp_path):
-    (install(site, "broken", entries="broken = broken") / "METADATA").write_bytes(b"\xff")
+    (install(site, "broken") / "entry_points.txt").mkdir()
     install(site, "old", entries="old = old", kind="egg-info")
     install(tmp_path / "second", "scout_redis", version="9.9", entries="redis = shadowed")
     for folder in (site, tmp_path / "second"):

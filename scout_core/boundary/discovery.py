@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from attrs import frozen
 
@@ -77,8 +78,8 @@ def find_plugins(path: Iterable[str], *, cache: str | None = None) -> Environmen
             metadata = os.path.join(folder, base)
             try:
                 plugins.extend(_read(metadata))
-            except (OSError, ValueError) as error:
-                problems.append(f"metadata in {metadata} cannot be read: {error}")
+            except (OSError, ValueError) as error:  # ValueError: a NUL in the folder's name
+                problems.append(_unreadable(metadata, error))
     plugins.sort(key=lambda found: (found.name, normalised(found.distribution) != _OURS, found.distribution))
     return Environment(tuple(plugins), installed, tuple(problems))
 
@@ -125,33 +126,54 @@ def _is_telling(folder: str, name: str) -> bool:
 
 
 def _read(metadata: str) -> Iterator[Found]:
-    text = _text(os.path.join(metadata, "entry_points.txt"))
-    if text is None or _SECTION not in text:
+    """
+    Its plugins. What makes no sense is a plugin that must not be loaded, called after its distribution where nothing names it.
+
+    Raises:
+        OSError: nobody knows whether it has any.
+    """
+    content = _bytes(os.path.join(metadata, "entry_points.txt"))
+    if content is None or _SECTION.encode() not in content:
         return
-    facts = _text(os.path.join(metadata, "METADATA"), end=b"\n\n")
-    if facts is None:
-        facts = _text(os.path.join(metadata, "PKG-INFO"), end=b"\n\n")
-    if not facts:
-        raise ValueError("METADATA is missing or empty")
-    headers = _headers(facts)
-    requirements = [value for key, value in headers if key == "requires-dist"]
+    headers, problem = _facts(metadata)
     names = dict(reversed(headers))  # the first of each
-    for name, module in _entries(text):
-        yield Found(
-            name=name,
-            module=module,
-            distribution=names.get("name") or os.path.basename(metadata),
-            version=names.get("version", ""),
-            instruments=tuple(_of_extra(requirements)),
-            core=tuple(item for item in requirements if _ON_CORE.match(item) and "extra" not in item.partition(";")[2]),
-            where=metadata,
-        )
+    folder, _, version = os.path.basename(metadata).rpartition(".")[0].partition("-")
+    distribution = names.get("name") or normalised(folder)
+    requirements = [value for key, value in headers if key == "requires-dist"]
+    found = partial(
+        Found,
+        distribution=distribution,
+        version=names.get("version") or version.partition("-")[0],
+        instruments=tuple(_of_extra(requirements)),
+        core=tuple(item for item in requirements if _ON_CORE.match(item) and "extra" not in item.partition(";")[2]),
+        where=metadata,
+    )
+    try:
+        for name, module in _entries(_decoded(content)):
+            yield found(name=name, module=module, problem=problem)
+    except ValueError as error:
+        yield found(name=distribution, module="", problem=_unreadable(metadata, error))
 
 
-def _text(path: str, *, end: bytes | None = None) -> str | None:
-    content = _bytes(path, end)
-    if content is None:
-        return None
+def _facts(metadata: str) -> tuple[list[tuple[str, str]], str]:
+    """The fields of the metadata, and what is wrong with them."""
+    try:
+        content = _bytes(os.path.join(metadata, "METADATA"), end=b"\n\n")
+        if content is None:
+            content = _bytes(os.path.join(metadata, "PKG-INFO"), end=b"\n\n")
+        if not content:
+            raise ValueError("METADATA is missing or empty")
+        return _headers(_decoded(content)), ""
+    except (OSError, ValueError) as error:
+        return [], _unreadable(metadata, error)
+
+
+def _unreadable(metadata: str, error: Exception) -> str:
+    name = os.path.basename(metadata).partition("-")[0]
+    return f"metadata in {metadata} cannot be read: {error}; try: pip install --force-reinstall {normalised(name)}"
+
+
+def _decoded(content: bytes) -> str:
     return content.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
