@@ -20,7 +20,7 @@ RULES: tuple[tuple[str, set[str]], ...] = (
     ("LICENSE", ALWAYS),
     (".gitignore", ALWAYS),
     (".github/*", {"monorepo"}),
-    ("template/*", {"packaging", "monorepo"}),
+    ("template/*", {"core", "monorepo", "packaging"}),
     ("tests/test_docs.py", {"docs"}),
     ("tests/test_house.py", ALWAYS),
     ("tests/test_monorepo.py", {"monorepo"}),

@@ -26,7 +26,7 @@ IMPORT = re.compile(r"^[ \t>]*(?:from|import)[ \t]+(scout_[a-z0-9_]+)", re.MULTI
 VERSION_LINE = re.compile(r'^(version|VERSION) = "(.+)"$', re.MULTILINE)
 
 
-@frozen
+@frozen(eq=False)
 class Project:
     """One distribution: where it is, and what its ``pyproject.toml`` says."""
 

@@ -47,6 +47,14 @@ def packages(project: Path) -> list[Path]:
     return [project / path for path in facts(project)["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]]
 
 
+def own_files(project: Path) -> set[str]:
+    """What its wheel holds: its packages, and what it takes from elsewhere."""
+    target = facts(project)["tool"]["hatch"]["build"]["targets"]["wheel"]
+    places = {project / path: Path(path).name for path in target["packages"]}
+    places |= {project / path: place for path, place in target.get("force-include", {}).items()}
+    return {f"{place}/{file.relative_to(folder)}" for folder, place in places.items() for file in files_below(folder)}
+
+
 def files_below(folder: Path) -> set[Path]:
     return {path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
 
@@ -80,12 +88,10 @@ def run(*command: object, cwd: Path) -> str:
 
 @pytest.mark.parametrize("project", PROJECTS, ids=name_of)
 def test_a_wheel_holds_its_own_package_and_all_of_it(project, built):
-    own = {str(file.relative_to(package.parent)) for package in packages(project) for file in files_below(package)}
-
     with zipfile.ZipFile(built[project][0]) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
 
-    assert own == names
+    assert own_files(project) == names
     assert {f"{package.name}/py.typed" for package in packages(project)} <= names
 
 

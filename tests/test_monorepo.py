@@ -1,0 +1,583 @@
+"""How this repository tests and releases its plugins, tried in copies of it with the real nox and the real git."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from attrs import frozen
+
+ROOT = Path(__file__).resolve().parent.parent
+OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
+WORKFLOW = ".github/workflows/test.yml"
+CHEAP = {"lint", "types"}
+
+
+@frozen
+class Done:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def all(self) -> str:
+        return self.out + self.err
+
+
+@frozen
+class Repository:
+    """A copy of this repository, of which everything is committed on main."""
+
+    path: Path
+
+    def run(self, *command: object, **environment: str) -> Done:
+        done = subprocess.run(
+            [*map(str, command)],
+            cwd=self.path,
+            env={**clean_environment(), **environment},
+            capture_output=True,
+            text=True,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def ask(self, *command: object) -> str:
+        done = self.run(*command)
+        assert 0 == done.code, done.all
+        return done.out.strip()
+
+    def write(self, name: str, text: str) -> None:
+        file = self.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    def read(self, name: str) -> str:
+        return (self.path / name).read_text(encoding="utf-8")
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        assert old in self.read(name)
+        self.write(name, self.read(name).replace(old, new))
+
+    def append(self, name: str, text: str = "# changed\n") -> None:
+        self.write(name, self.read(name) + text)
+
+    def commit(self) -> None:
+        self.ask("git", "add", "--all")
+        self.ask("git", "commit", "--quiet", "--message", "a change")
+
+    def tag(self, name: str) -> None:
+        self.ask("git", "tag", name)
+
+    def nox(self, *arguments: object) -> Done:
+        return self.run(sys.executable, "-m", "nox", *arguments)
+
+    def sessions(self, *arguments: object) -> set[str]:
+        listed = self.nox("--list", "--json", *arguments)
+        assert 0 == listed.code, listed.all
+        return {session["session"] for session in json.loads(listed.out)}
+
+    def needed(self, base: str = "main") -> set[str]:
+        return self.sessions("--", "--base", base)
+
+    def of(self, *plugins: str) -> set[str]:
+        """All sessions of these plugins."""
+        found = {name for name in self.sessions() if name.startswith(tuple(f"plugin({short}," for short in plugins))}
+        assert found
+        return found
+
+    def release(self, *arguments: object) -> Done:
+        return self.run(sys.executable, ".ci/release.py", *arguments)
+
+    def state(self) -> tuple[str, ...]:
+        """All that a release would leave behind."""
+        told = [("rev-parse", "HEAD"), ("tag",), ("branch", "--all"), ("status", "--porcelain", "--ignored")]
+        return tuple(self.ask("git", *command) for command in told)
+
+    def new_plugin(self, name: str = "probe", *options: str) -> Path:
+        self.ask(sys.executable, "-m", "scout_core", "plugins", "new", name, "--into", "plugins", *options)
+        return self.path / "plugins" / f"scout-{name}"
+
+
+def clean_environment() -> dict[str, str]:
+    """Nothing of the session that runs these tests, and commands that are installed beside its Python."""
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(
+            ("CI", "COVERAGE", "GIT_", "GITHUB_", "NOX", "PYTEST_", "PYTHON", "SCOUT_", "VIRTUAL_ENV")
+        )
+    }
+    kept["PYTHONDONTWRITEBYTECODE"] = "1"
+    return {**kept, "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])}
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """The files as they are now, committed or not, as a repository that others are cloned from."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not on an unpacked archive: nothing tells which files are kept")
+    path = tmp_path_factory.mktemp("original")
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    for name in listed.stdout.decode().split("\0"):
+        if name and (ROOT / name).is_file():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, path / name)
+    repository = Repository(path)
+    repository.ask("git", "init", "--quiet", "--initial-branch", "main")
+    name_committer(repository)
+    repository.commit()
+    return repository
+
+
+def name_committer(repository: Repository) -> None:
+    for key, value in (("name", "Ada"), ("email", "ada@example.org"), ("useConfigOnly", "true")):
+        repository.ask("git", "config", f"user.{key}", value)
+
+
+@pytest.fixture
+def repository(original, tmp_path):
+    """A copy on a branch of its own."""
+    path = tmp_path / "repository"
+    original.ask("git", "clone", "--quiet", original.path, path)
+    copy = Repository(path)
+    name_committer(copy)
+    copy.ask("git", "checkout", "--quiet", "-b", "change")
+    return copy
+
+
+def test_a_change_in_a_plugin_tests_that_plugin_and_nothing_else(repository):
+    repository.append("plugins/scout-demo/tests/test_shop.py")
+    repository.commit()
+
+    assert CHEAP | repository.of("demo") == repository.needed()
+
+
+def test_a_change_in_a_plugin_tests_what_depends_on_it(repository):
+    repository.append("plugins/scout-dashboard/src/scout_dashboard/__init__.py")
+    repository.commit()
+
+    assert CHEAP | repository.of("dashboard", "demo") == repository.needed()
+
+
+def test_a_plugin_that_an_example_uses_has_the_examples_run(repository):
+    """The README's application is one of Flask."""
+    repository.append("plugins/scout-flask/src/scout_flask/__init__.py")
+    repository.commit()
+
+    assert CHEAP | {"docs"} | repository.of("flask", "demo") == repository.needed()
+
+
+@pytest.mark.parametrize("way", ["requires", "import", "dependency"])
+def test_a_plugin_whose_tests_use_another_is_tested_with_it(repository, way):
+    folder = repository.new_plugin()
+    if way == "requires":
+        with (folder / "pyproject.toml").open("a") as file:
+            file.write("\n[tool.scout-test]\nrequires = ['scout-urllib3']\n")
+    elif way == "import":
+        (folder / "tests" / "test_both.py").write_text("def test_both():\n    import scout_urllib3\n")
+    else:
+        repository.edit(
+            "plugins/scout-probe/pyproject.toml", "dependencies = [", 'dependencies = ["scout-urllib3>=0.1,<0.2", '
+        )
+    repository.commit()
+    repository.append("plugins/scout-urllib3/README.md")
+
+    assert CHEAP | repository.of("urllib3", "demo", "probe") == repository.needed("change")
+
+
+def test_a_new_version_of_a_requirement_is_a_change_of_packaging_too(repository):
+    repository.edit("plugins/scout-demo/pyproject.toml", "[project]\n", "# a word\n[project]\n")
+    repository.commit()
+
+    assert CHEAP | {"packaging"} | repository.of("demo") == repository.needed()
+
+
+@pytest.mark.parametrize(
+    "file", ["scout_core/errors.py", "pyproject.toml", "noxfile.py", ".ci/changed.py", "something-new.toml"]
+)
+def test_a_change_of_the_core_or_of_what_no_rule_knows_tests_everything(repository, file):
+    repository.write(file, "# changed\n" + (repository.read(file) if (repository.path / file).exists() else ""))
+    if file.endswith(".py"):  # a docstring and a future import come first
+        repository.ask("git", "checkout", "--quiet", "--", file)
+        repository.append(file)
+    repository.commit()
+
+    everything = repository.sessions()
+    assert everything == repository.needed()
+    assert everything >= {f"core-3.{minor}" for minor in (10, 11, 12, 13)} | {"together"}
+
+
+@pytest.mark.parametrize(
+    "file, sessions",
+    [
+        ("docs/hooks.md", {"docs"}),
+        ("README.md", {"docs"}),
+        ("changelog.d/9.fixed.md", set()),
+        ("tests/test_span.py", {"core-3.10", "core-3.11", "core-3.12", "core-3.13", "together"}),
+        ("tests/test_docs.py", {"docs"}),
+        ("tests/test_packaging.py", {"packaging"}),
+        (WORKFLOW, {"monorepo"}),
+    ],
+)
+def test_a_change_beside_the_code_tests_what_it_can_break(repository, file, sessions):
+    repository.write(file, repository.read(file) + "\n" if (repository.path / file).exists() else "A word.\n")
+    repository.commit()
+
+    assert {"lint"} | sessions == repository.needed()
+
+
+def test_what_is_not_committed_or_not_known_to_git_is_a_change(repository):
+    nothing = repository.needed()
+    repository.write("plugins/scout-demo/src/scout_demo/__pycache__/x.pyc", "ignored")
+    ignored = repository.needed()
+    repository.write("plugins/scout-demo/tests/test_new.py", "")
+    unknown = repository.needed()
+    (repository.path / "plugins/scout-demo/tests/test_new.py").unlink()
+    (repository.path / "plugins/scout-demo/tests/test_shop.py").unlink()
+    deleted = repository.needed()
+    repository.ask("git", "add", "--all")
+    staged = repository.needed()
+
+    assert (set(), set()) == (nothing, ignored)
+    assert [CHEAP | repository.of("demo")] * 3 == [unknown, deleted, staged]
+
+
+def test_a_file_that_moves_from_one_plugin_to_another_is_a_change_of_both(repository):
+    repository.ask("git", "mv", "plugins/scout-urllib3/README.md", "plugins/scout-sqlalchemy/tests/README.md")
+
+    assert CHEAP | repository.of("urllib3", "sqlalchemy", "demo") == repository.needed()
+
+
+def test_what_others_changed_meanwhile_is_not_ours(repository):
+    repository.append("plugins/scout-demo/README.md")
+    repository.commit()
+    repository.ask("git", "checkout", "--quiet", "main")
+    repository.append("scout_core/errors.py")
+    repository.commit()
+    repository.ask("git", "checkout", "--quiet", "change")
+
+    assert CHEAP | repository.of("demo") == repository.needed()
+
+
+def test_a_plugin_that_is_taken_away_leaves_its_name_nowhere(repository):
+    shutil.rmtree(repository.path / "plugins" / "scout-demo")
+    repository.commit()
+
+    assert CHEAP | {"packaging"} == repository.needed()
+
+
+@pytest.mark.parametrize("base", [["--base", "nowhere"], ["--base="], ["--base"]])
+def test_a_revision_that_git_does_not_know_is_told_in_one_line(repository, base):
+    done = repository.nox("--list", "--", *base)
+
+    assert 0 != done.code
+    assert ("", 1) == (done.out, len(done.err.splitlines()))
+    assert done.err.startswith(f"--base {base[-1]}: " if len(base) == 2 else "--base : ")
+    assert "git" in done.err
+
+
+def test_no_plugin_is_written_down(repository):
+    names = [path.name for path in (repository.path / "plugins").iterdir()]
+    texts = {name: repository.read(name) for name in ("noxfile.py", ".ci/run", ".ci/changed.py", WORKFLOW)}
+    texts["noxfile.py"] = re.sub(r"`nox [^`]*`", "", texts["noxfile.py"])
+
+    assert names
+    assert [] == [(file, name) for file, text in texts.items() for name in names if name in text]
+
+
+def test_the_workflow_runs_what_nox_lists(repository, tmp_path):
+    """Its own step is run, as on a push and as for a pull request."""
+    workflow = yaml.safe_load(repository.read(WORKFLOW))
+    (step,) = [step for step in workflow["jobs"]["list"]["steps"] if step.get("id") == "list"]
+    jobs = workflow["jobs"]["session"]
+    repository.append("plugins/scout-demo/README.md")
+    listed = {}
+    for base in ("", "main"):
+        told = tmp_path / f"output-{base}"
+        done = repository.run("bash", "-eo", "pipefail", "-c", step["run"], BASE=base, GITHUB_OUTPUT=str(told))
+        assert 0 == done.code, done.all
+        key, _, value = told.read_text(encoding="utf-8").strip().partition("=")
+        listed[base] = {session["session"] for session in json.loads(value)}
+        assert "sessions" == key
+
+    assert {"": repository.sessions(), "main": repository.needed()} == listed
+    assert "${{ fromJSON(needs.list.outputs.sessions) }}" == jobs["strategy"]["matrix"]["include"]
+    assert {"run": 'nox -s "$SESSION"', "env": {"SESSION": "${{ matrix.session }}"}} == jobs["steps"][-1]
+
+
+def test_a_new_plugin_is_listed_tested_built_and_documented_and_touches_only_its_own_folder(repository):
+    """Its session is really run: an environment is made, the wheels are built, the tests pass."""
+    repository.new_plugin()
+    touched = repository.ask("git", "status", "--porcelain", "--untracked-files=all").splitlines()
+    repository.commit()
+
+    sessions = repository.needed()
+    tested = repository.nox("--python", OWN, "--", "--base", "main")
+    checked = repository.run(sys.executable, "docs/generate.py", "--check", "plugins")
+    released = repository.nox("-s", "release", "--", "scout-probe", "0.1.0", "--dry-run")
+
+    assert [] == [line for line in touched if not line.startswith("?? plugins/scout-probe/")]
+    assert CHEAP | {"packaging"} | {f"plugin(probe, latest, 3.{minor})" for minor in (10, 11, 12, 13)} == sessions
+    assert 0 == tested.code, tested.all
+    assert [f"plugin(probe, latest, {OWN})"] == re.findall(r"Running session (.*)", tested.all)
+    assert re.search(r"\d+ passed in", tested.all)
+    assert 0 == checked.code, checked.all
+    assert 0 == released.code, released.all
+    assert "  scout_probe/__init__.py\n" in released.all
+    assert re.search(r"^\+\| \[scout-probe\]\(\.\./plugins/scout-probe/README\.md\) \| ", released.out, re.MULTILINE)
+
+
+def test_the_table_of_plugins_is_checked(repository):
+    """A plugin without a release may be missing; what is there must be so, and a release must be there."""
+
+    def check(*, write: bool = False) -> int:
+        return repository.run(sys.executable, "docs/generate.py", *([] if write else ["--check"]), "plugins").code
+
+    folder = repository.new_plugin()
+    missing = check()
+    (folder / "CHANGELOG.md").write_text("# Changelog\n\n## 0.1.0 (2026-01-01)\n", encoding="utf-8")
+    missing_release = check()
+    check(write=True)
+    written = check()
+    row = next(line for line in repository.read("docs/plugins.md").splitlines() if "scout-probe" in line)
+    repository.edit("plugins/scout-probe/pyproject.toml", ">=3.10", ">=3.11")
+    changed = check()
+    shutil.rmtree(folder)
+    gone = check()
+
+    assert [0, 1, 0, 1, 1] == [missing, missing_release, written, changed, gone]
+    assert ["`>=3.10`", "`instrument`"] == row.strip(" |").split(" | ")[-2:]
+
+
+def test_the_oldest_set_has_the_oldest_core_that_the_range_allows(repository):
+    """The release is built from its tag; the newest set meets the core as it is now."""
+    repository.tag("scout-core-0.1.0")
+    repository.edit("scout_core/agent.py", 'VERSION = "0.1.0"', 'VERSION = "0.1.7"')
+    folder = repository.new_plugin()
+    repository.edit("plugins/scout-probe/pyproject.toml", 'requires-python = ">=3.10"', f'requires-python = ">={OWN}"')
+    for file in (folder / "tests").glob("*.py"):
+        file.unlink()
+    (folder / "tests" / "test_probe.py").write_text(
+        "import os\n\nfrom scout_core.agent import VERSION\n\n\n"
+        "def test_version():\n    assert os.environ['EXPECTED'] == VERSION\n"
+    )
+    expected = {"oldest": "0.1.0", "latest": "0.1.7"}
+
+    done = {
+        libraries: repository.run(
+            sys.executable, "-m", "nox", "-s", f"plugin(probe, {libraries}, {OWN})", EXPECTED=version
+        )
+        for libraries, version in expected.items()
+    }
+
+    assert dict.fromkeys(expected, 0) == {libraries: one.code for libraries, one in done.items()}, done
+    assert ["1 passed"] * 2 == [re.search(r"\d+ passed", one.all)[0] for one in done.values()]
+
+
+@pytest.fixture
+def ready(repository):
+    """A repository in which scout-urllib3 is about to be released as 0.1.0."""
+    assert 'version = "0.1.0"' in repository.read("plugins/scout-urllib3/pyproject.toml")
+    for file in (repository.path / "plugins" / "scout-urllib3" / "changelog.d").glob("*.md"):
+        file.unlink()
+    repository.write("plugins/scout-urllib3/changelog.d/42.fixed.md", "Calls that are retried are counted once.\n")
+    repository.commit()
+    return repository
+
+
+def test_a_dry_run_shows_all_and_does_nothing(ready):
+    before = ready.state()
+
+    done = ready.release("scout-urllib3", "0.1.1", "--dry-run")
+
+    assert 0 == done.code, done.all
+    shown = done.out.splitlines()
+    for line in (
+        "This would release scout-urllib3-0.1.1; the sources said 0.1.0.",
+        "scout-urllib3: release 0.1.1",
+        '-version = "0.1.0"',
+        '+version = "0.1.1"',
+        "+- Calls that are retried are counted once. (#42)",
+        "deleted file mode 100644",
+        "The tag: scout-urllib3-0.1.1",
+        "  scout_urllib3/__init__.py",
+        "  scout_urllib3-0.1.1/tests/test_urllib3.py",
+        "  git push --atomic origin change scout-urllib3-0.1.1",
+        "  uv publish dist/scout_urllib3-0.1.1-py3-none-any.whl dist/scout_urllib3-0.1.1.tar.gz",
+    ):
+        assert line in shown
+    assert [line for line in shown if re.fullmatch(r"\+## 0\.1\.1 \(\d{4}-\d\d-\d\d\)", line)]
+    assert before == ready.state()
+
+
+def test_a_release_is_a_commit_a_tag_and_two_archives(ready):
+    dry = ready.release("scout-urllib3", "0.1.1", "--dry-run")
+    before = ready.ask("git", "rev-parse", "HEAD")
+
+    done = ready.release("scout-urllib3", "0.1.1")
+
+    assert 0 == done.code, done.all
+    assert dry.out.splitlines()[1:] == done.out.splitlines()[1:]
+    assert before == ready.ask("git", "rev-parse", "HEAD~1")
+    assert ready.ask("git", "rev-parse", "HEAD") == ready.ask("git", "rev-parse", "scout-urllib3-0.1.1^{commit}")
+    assert "change" == ready.ask("git", "branch", "--show-current")
+    assert "" == ready.ask("git", "status", "--porcelain")
+    assert 'version = "0.1.1"' in ready.read("plugins/scout-urllib3/pyproject.toml")
+    assert "- Calls that are retried are counted once. (#42)" in ready.read("plugins/scout-urllib3/CHANGELOG.md")
+    assert {
+        "docs/plugins.md",
+        "plugins/scout-urllib3/CHANGELOG.md",
+        "plugins/scout-urllib3/changelog.d/42.fixed.md",
+        "plugins/scout-urllib3/pyproject.toml",
+    } >= set(ready.ask("git", "diff", "--name-only", "HEAD~1").splitlines())
+    assert ["scout_urllib3-0.1.1-py3-none-any.whl", "scout_urllib3-0.1.1.tar.gz"] == sorted(
+        file.name for file in (ready.path / "dist").iterdir()
+    )
+
+
+def test_the_next_release_is_higher_and_has_something_to_tell(ready):
+    assert 0 == ready.release("scout-urllib3", "0.1.1").code
+
+    again = ready.release("scout-urllib3", "0.1.1")
+    lower = ready.release("scout-urllib3", "0.1.0")
+    ready.write("plugins/scout-urllib3/changelog.d/+more.added.md", "More.\n")
+    ready.commit()
+    higher = ready.release("scout-urllib3", "0.1.2")
+
+    assert [1, 1, 0] == [again.code, lower.code, higher.code]
+    assert "- the tag scout-urllib3-0.1.1 exists already\n" in again.err
+    assert "- there is no changelog fragment: say in plugins/scout-urllib3/changelog.d/42.added.md" in again.err
+    assert "- 0.1.0 is not higher than 0.1.1, the last release: scout-urllib3-0.1.1\n" in lower.err
+
+
+def test_the_core_is_released_from_the_one_place_that_tells_its_version(repository):
+    done = repository.release("scout-core", "0.1.1")
+
+    assert 0 == done.code, done.all
+    assert 'VERSION = "0.1.1"' in repository.read("scout_core/agent.py")
+    with zipfile.ZipFile(repository.path / "dist" / "scout_core-0.1.1-py3-none-any.whl") as wheel:
+        assert 'VERSION = "0.1.1"' in wheel.read("scout_core/agent.py").decode()
+        assert "Version: 0.1.1\n" in wheel.read("scout_core-0.1.1.dist-info/METADATA").decode()
+    assert [] == [
+        path for path in repository.ask("git", "diff", "--name-only", "HEAD~1").splitlines() if "plugins/" in path
+    ]
+
+
+RANGE = '"scout-core>=0.1,<0.2"'
+PROJECT = "plugins/scout-urllib3/pyproject.toml"
+
+
+def commit_edit(old, new, name=PROJECT):
+    def change(repository):
+        repository.edit(name, old, new)
+        repository.commit()
+
+    return change
+
+
+def other_release(version):
+    def change(repository):
+        repository.tag(f"scout-urllib3-{version}")
+
+    return change
+
+
+def rename_fragment(repository):
+    folder = "plugins/scout-urllib3/changelog.d"
+    repository.ask("git", "mv", f"{folder}/42.fixed.md", f"{folder}/42.fixd.md")
+    repository.commit()
+
+
+def drop_fragments(repository):
+    repository.ask("git", "rm", "--quiet", "plugins/scout-urllib3/changelog.d/42.fixed.md")
+    repository.commit()
+
+
+@pytest.mark.parametrize(
+    "change, arguments, reason",
+    [
+        (lambda repository: repository.append("README.md"), (), "the tree is dirty: commit or remove README.md"),
+        (lambda repository: repository.write("x.py", ""), (), "the tree is dirty: commit or remove x.py"),
+        (drop_fragments, (), "there is no changelog fragment: say in "),
+        (rename_fragment, (), "plugins/scout-urllib3/changelog.d/42.fixd.md is no fragment: its name must end in .added.md, "),
+        (None, ("scout-urllib3", "next"), "next is no version; one is written 1.2.0 or 1.2.0rc1"),
+        (None, ("scout-urllib3", "v0.1.1"), "v0.1.1 is not how a release is written; it would be 0.1.1"),
+        (None, ("scout-urllib3", "0.0.9"), f"0.0.9 is not as high as 0.1.0, which {PROJECT} says"),
+        (other_release("0.1.1"), (), "the tag scout-urllib3-0.1.1 exists already"),
+        (other_release("0.1.5"), (), "0.1.1 is not higher than 0.1.5, the last release: scout-urllib3-0.1.5"),
+        (other_release("0.0.5"), (), f"{PROJECT} says 0.1.0 and the last release is scout-urllib3-0.0.5: set it to 0.0.5, "),
+        (None, ("scout-urllib3", "0.2.0"), "scout-demo needs scout-urllib3[instruments]<0.2,>=0.1: let its range include 0.2.0"),
+        (commit_edit(RANGE, '"scout-core>=0.1,<0.3"'), (), "they ran with scout-core 0.1.0, which promises nothing from 0.2 on; write <0.2"),
+        (commit_edit(RANGE, '"scout-core>=0.1,<1"'), (), "which promises nothing from 0.2 on; write <0.2"),
+        (commit_edit(RANGE, '"scout-core>=0.0.7,<0.2"'), (), "scout-core 0.0.7 was never released, and 0.1.0 is what they ran with"),
+        (commit_edit(RANGE, '"scout-core>=0.1.2,<0.2"'), (), "leaves out scout-core 0.1.0, which is what the tests ran with"),
+        (commit_edit(RANGE, '"scout-core==0.1.0"'), (), "the range scout-core==0.1.0 is none: write scout-core>=0.1.0,<0.2"),
+        (commit_edit(RANGE, '"scout-core>=0.1"'), (), "the range scout-core>=0.1 is none: write scout-core>=0.1.0,<0.2"),
+    ],
+)  # fmt: skip
+def test_a_release_is_refused_with_the_reason(ready, change, arguments, reason):
+    if change:
+        change(ready)
+    before = ready.state()
+
+    done = ready.release(*(arguments or ("scout-urllib3", "0.1.1")))
+    dry = ready.release(*(arguments or ("scout-urllib3", "0.1.1")), "--dry-run")
+
+    assert (1, "") == (done.code, done.out)
+    assert [line for line in done.err.splitlines() if line.startswith("- ") and reason in line], done.err
+    assert done == dry
+    assert before == ready.state()
+
+
+def test_all_reasons_are_told_at_once(ready):
+    drop_fragments(ready)
+    ready.append("README.md")
+
+    done = ready.release("scout-urllib3", "0.0.1")
+
+    assert 5 == len(done.err.splitlines())
+
+
+def test_a_range_that_begins_at_an_earlier_release_is_covered(ready):
+    ready.tag("scout-core-0.1.0")
+    commit_edit('VERSION = "0.1.0"', 'VERSION = "0.1.4"', name="scout_core/agent.py")(ready)
+
+    done = ready.release("scout-urllib3", "0.1.1", "--dry-run")
+
+    assert 0 == done.code, done.all
+    assert "not released yet" not in done.out
+
+
+@pytest.mark.parametrize(
+    "name, told", [("scout-urlib3", "did you mean scout-urllib3?"), ("flask", "did you mean scout-flask?")]
+)
+def test_a_distribution_that_is_not_here_is_told_with_the_nearest(repository, name, told):
+    done = repository.release(name, "1.0.0")
+
+    assert (2, f"there is no {name} here; {told}\n") == (done.code, done.err)
+
+
+def test_a_release_that_fails_half_way_leaves_nothing(ready):
+    """The archives cannot be built: the page that they describe themselves with is not there."""
+    commit_edit('readme = "README.md"', 'readme = "NOWHERE.md"')(ready)
+    before = ready.state()
+
+    done = ready.release("scout-urllib3", "0.1.1")
+
+    assert 1 == done.code
+    assert "hatchling build" in done.err
+    assert before == ready.state()
