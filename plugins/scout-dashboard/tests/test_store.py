@@ -7,6 +7,7 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from struct import pack
 
 import pytest
 from attrs import evolve
@@ -22,7 +23,8 @@ from scout_dashboard.store import Store, files
 from scout_dashboard.store.figures import by_name, by_step
 from scout_dashboard.store.kept import find_trace, list_traces
 from scout_dashboard.store.levels import LEVELS, cover, level_for
-from scout_dashboard.store.sums import Sums, merged_histogram, pack_histogram, sums_of, sums_of_row
+from scout_dashboard.store.packing import merged_histogram, pack_histogram
+from scout_dashboard.store.sums import Sums, sums_of, sums_of_row
 
 MIDNIGHT = float(int(time.time()) // 86_400 * 86_400)
 
@@ -132,6 +134,35 @@ def test_packed_histograms_add_up(several):
     assert whole == merged_histogram([pack_histogram(Histogram(dict(buckets))) for buckets in several])
 
 
+@settings(deadline=None)
+@given(st.lists(st.dictionaries(st.integers(-800, -700), st.integers(1, 255), min_size=20, max_size=99), max_size=9))
+def test_dense_histograms_add_up_without_a_count_running_into_its_neighbour(several):
+    whole, packed = Histogram(), []
+    for buckets in several:
+        for _ in range(40):
+            whole.merge(Histogram(dict(buckets)))
+            packed.append(pack_histogram(Histogram(dict(buckets))))
+
+    assert whole == merged_histogram(packed)
+
+
+@pytest.mark.parametrize("most", [255, 256, 65_535, 65_536, 2**32 - 1, 2**32, 2**62])
+def test_counts_of_every_width_reach_their_largest(most):
+    buckets = dict.fromkeys(range(-5, 60), most)
+    whole = Histogram(dict.fromkeys(buckets, 300 * most))
+
+    assert whole == merged_histogram([pack_histogram(Histogram(dict(buckets)))] * 300)
+
+
+def test_a_histogram_that_an_earlier_version_packed_is_read():
+    earlier = b"H" + pack("<3h3H", -7, 0, 400, 1, 300, 2)
+
+    assert Histogram({-7: 1, 0: 300, 400: 2}) == merged_histogram([earlier])
+    assert Histogram({-7: 3, 0: 301, 1: 1, 2: 1, 3: 1, 400: 2}) == merged_histogram(
+        [earlier, pack_histogram(Histogram({-7: 2})), pack_histogram(Histogram({0: 1, 1: 1, 2: 1, 3: 1}))]
+    )
+
+
 def test_sums_survive_a_row_of_the_store():
     sums = expected([report(end=MIDNIGHT)], "Controller/shop.home")
 
@@ -174,6 +205,32 @@ def test_a_range_over_two_days_reads_both_files(store):
 
     assert expected(sent, "Controller/shop.home").count == ranked["Controller/shop.home"].count
     assert 2 == len(files.days(store.directory, "metrics")) == len(files.days(store.directory, "traces"))
+
+
+def test_what_is_remembered_of_days_that_are_over_is_forgotten_when_one_of_them_changes(store):
+    """A late report, one after the file was closed and opened again, and a day that is gone."""
+    day = 86_400
+
+    def count() -> int:
+        when = zoomed_range(MIDNIGHT - 9 * day, MIDNIGHT)
+        return sum(each.count for each in by_name(store.reader, when, web=True).values())
+
+    def apply(number: int, days: int) -> int:
+        sent = report(end=MIDNIGHT - days * day + 60 * number, number=number)
+        store.apply(sent, now=MIDNIGHT)
+        return sum(each.count for each in sent.transactions if each.name.startswith("Controller/"))
+
+    first = sum(apply(number, number) for number in range(1, 9))
+    counted = [count(), count()]
+    late = apply(20, 5)
+    counted.append(count())
+    store.reader.close()
+    later = apply(21, 5)
+    counted.append(count())
+    store.reader.forget("metrics", files.day_of(MIDNIGHT - 5 * day))
+
+    assert [first, first, first + late, first + late + later] == counted
+    assert 0 < count() < first
 
 
 def test_a_late_report_does_not_hide_what_a_process_said_since(store):

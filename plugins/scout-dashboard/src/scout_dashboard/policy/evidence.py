@@ -12,8 +12,8 @@ from scout_core.measuring.report import Trace, is_web
 from scout_dashboard.ranges import zoomed_range
 from scout_dashboard.store.figures import Ranked, by_name
 from scout_dashboard.store.kept import TraceRow, kept_before
+from scout_dashboard.store.packing import merged_histogram
 from scout_dashboard.store.reader import Reader
-from scout_dashboard.store.sums import merged_histogram
 
 FIGURES: Final = ("count", "mean", "share", "quantile", "seconds_since_kept")
 """Of ``scout_core.Stats``, in the order in which they are told."""

@@ -9,8 +9,8 @@ from scout_dashboard.queries.figures import Facts
 from scout_dashboard.queries.names import label_of
 from scout_dashboard.ranges import Range
 from scout_dashboard.store.figures import Observed, Ranked, by_name, by_step, has_name, observed
+from scout_dashboard.store.packing import merged_histogram
 from scout_dashboard.store.reader import Reader
-from scout_dashboard.store.sums import merged_histogram
 
 
 def ranked(reader: Reader, when: Range, *, of: str) -> Facts:

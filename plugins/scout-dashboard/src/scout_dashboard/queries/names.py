@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+DETAILS: Final = ("statement", "url", "name")
+"""The tag that tells calls of one operation apart, first that is there."""
 _PREFIXES: Final = ("Controller/", "Job/")
 
 

@@ -8,10 +8,7 @@ from attrs import define
 
 from scout_core.measuring.report import SpanRecord, Trace
 from scout_dashboard.queries.figures import Facts, mean_ms, milliseconds
-from scout_dashboard.queries.names import kind_of
-
-_DETAILS = ("statement", "url", "name")
-"""The tag that tells calls of one operation apart, first that is there."""
+from scout_dashboard.queries.names import DETAILS, kind_of
 
 
 @define
@@ -101,7 +98,7 @@ def _covered(span: SpanRecord, below: Sequence[SpanRecord]) -> float:
 
 
 def _detail(span: Facts) -> str | None:
-    for tag in _DETAILS:
+    for tag in DETAILS:
         value = span["tags"].get(tag)
         if span["id"] and isinstance(value, str) and value:
             return value

@@ -5,7 +5,9 @@ from __future__ import annotations
 from attrs import Factory, define, frozen
 
 from scout_dashboard.ranges import Range
+from scout_dashboard.store.files import DAY
 from scout_dashboard.store.levels import cover, level_for
+from scout_dashboard.store.packing import merged_histogram, pack_histogram
 from scout_dashboard.store.reader import Reader
 from scout_dashboard.store.sums import COLUMNS, Sums, sums_of_row
 from scout_dashboard.store.writing import TOTAL_NAME
@@ -25,6 +27,13 @@ class Ranked:
     errors: int = 0
     total: float = 0.0
     durations: list[bytes] = Factory(list)
+
+    def add(self, other: Ranked) -> None:
+        """Add every figure of the other one, which stays as it is."""
+        self.count += other.count
+        self.errors += other.errors
+        self.total += other.total
+        self.durations += other.durations
 
 
 @frozen
@@ -46,20 +55,18 @@ class Observed:
 
 def by_name(reader: Reader, when: Range, *, web: bool) -> dict[str, Ranked]:
     """Every web transaction's name, or every job's, that occurs in the range; same names of several applications are one."""
-    wanted, values = _filter(when, is_total=False, web=web)
-    sql = f"SELECT s.name, r.count, r.errors, r.total, r.durations {wanted}{_WHEN}"
     names: dict[str, Ranked] = {}
     for level, start, end in cover(when.start, when.end):
-        for name, count, errors, total, durations in reader.rows(
-            "metrics", sql, (*values, level, start, end), start=start, end=end
-        ):
-            ranked = names.get(name)
-            if ranked is None:
-                ranked = names[name] = Ranked()
-            ranked.count += count
-            ranked.errors += errors
-            ranked.total += total
-            ranked.durations.append(durations)
+        if level < DAY:
+            parts = [_ranked(reader, when.app, level, start, end, web=web)]
+        else:  # the last day may be today, which is written to all the time
+            parts = [
+                _whole_days(reader, when.app, start, end - DAY, web=web),
+                _whole_days(reader, when.app, end - DAY, end, web=web),
+            ]
+        for part in parts:
+            for name, each in part.items():
+                names.setdefault(name, Ranked()).add(each)
     return names
 
 
@@ -70,7 +77,7 @@ def by_step(reader: Reader, when: Range, *, web: bool, name: str | None = None) 
     Args:
         name: None for all web transactions, or all jobs.
     """
-    wanted, values = _filter(when, is_total=name is None, web=web)
+    wanted, values = _filter(when.app, is_total=name is None, web=web)
     sql = f"SELECT r.start, {COLUMNS} {wanted} AND s.name = ?{_WHEN}"
     values += (TOTAL_NAME if name is None else name, level_for(when.step), when.start, when.end)
     steps: dict[int, Sums] = {}
@@ -98,7 +105,37 @@ def observed(reader: Reader, when: Range) -> Observed | None:
     return Observed(start, end, max(app.period for app in apps)) if start < end else None
 
 
-def _filter(when: Range, *, is_total: bool, web: bool) -> tuple[str, tuple[object, ...]]:
-    if when.app is None:
+def _whole_days(reader: Reader, app: str | None, start: int, end: int, *, web: bool) -> dict[str, Ranked]:
+    """Most days of a long range are over: they are summed once, until somebody writes to them again."""
+    if start >= end:
+        return {}
+
+    def summed() -> dict[str, Ranked]:
+        names = _ranked(reader, app, DAY, start, end, web=web)
+        for each in names.values():
+            each.durations = [pack_histogram(merged_histogram(each.durations))]
+        return names
+
+    return reader.remembered((app, web, start, end), summed, start=start, end=end)
+
+
+def _ranked(reader: Reader, app: str | None, level: int, start: int, end: int, *, web: bool) -> dict[str, Ranked]:
+    wanted, values = _filter(app, is_total=False, web=web)
+    sql = f"SELECT s.name, r.count, r.errors, r.total, r.durations {wanted}{_WHEN}"
+    names: dict[str, Ranked] = {}
+    found = reader.rows("metrics", sql, (*values, level, start, end), start=start, end=end)
+    for name, count, errors, total, durations in found:
+        ranked = names.get(name)
+        if ranked is None:
+            ranked = names[name] = Ranked()
+        ranked.count += count
+        ranked.errors += errors
+        ranked.total += total
+        ranked.durations.append(durations)
+    return names
+
+
+def _filter(app: str | None, *, is_total: bool, web: bool) -> tuple[str, tuple[object, ...]]:
+    if app is None:
         return _JOIN, (is_total, web)
-    return f"{_JOIN} AND s.app = ?", (is_total, web, when.app)
+    return f"{_JOIN} AND s.app = ?", (is_total, web, app)

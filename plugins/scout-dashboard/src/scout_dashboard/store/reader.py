@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from attrs import frozen
 
@@ -21,6 +21,8 @@ Row = tuple[Any, ...]
 
 
 _FOREVER: Final = 1e12
+_MOST_REMEMBERED: Final = 8
+_Made = TypeVar("_Made")
 
 
 @frozen
@@ -42,6 +44,10 @@ class Reader:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._connections: dict[tuple[Kind, int], sqlite3.Connection] = {}
+        self._openings: dict[tuple[Kind, int], int] = {}
+        """Which opening of any file each connection is."""
+        self._opened = 0
+        self._memory: dict[Hashable, tuple[object, Any]] = {}  # Any: whatever was made
         self._lock = RLock()
 
     def check(self) -> None:
@@ -71,6 +77,32 @@ class Reader:
                 with self._failures_explained(kind, day):
                     found += connection.execute(sql, values).fetchall()
         return found
+
+    def remembered(self, key: Hashable, make: Callable[[], _Made], *, start: float, end: float) -> _Made:
+        """What ``make`` gave for this key, for as long as nobody has written to the figures of these days; it must stay as it is."""
+        versions = self._versions(
+            start, end
+        )  # before they are read: what is written meanwhile is noticed the next time
+        known = self._memory.get(key)
+        if known is not None and known[0] == versions:
+            return known[1]  # type: ignore[no-any-return]  # it is what make() gave
+        made = make()
+        with self._lock:
+            self._memory.pop(key, None)
+            self._memory[key] = versions, made
+            while len(self._memory) > _MOST_REMEMBERED:
+                self._memory.pop(next(iter(self._memory)))
+        return made
+
+    def _versions(self, start: float, end: float) -> tuple[tuple[int, int, int], ...]:
+        """Each day that has figures, with numbers that are others after anybody has written to its file."""
+        found = []
+        with self._lock:
+            for day, connection in self._open("metrics", files.day_of(start), files.day_of(end - 1e-3)):
+                with self._failures_explained("metrics", day):
+                    version = connection.execute("PRAGMA data_version").fetchone()[0]
+                found.append((day, self._openings["metrics", day], version))  # comparable within one connection alone
+        return tuple(found)
 
     def apps(self, *, start: float = 0, end: float = _FOREVER) -> list[AppSeen]:
         """Every application of these days, the one that reported last first."""
@@ -107,6 +139,8 @@ class Reader:
                 if connection is None:
                     continue
                 self._connections[kind, day] = connection
+                self._opened += 1
+                self._openings[kind, day] = self._opened
             yield day, connection
 
     @contextmanager

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from struct import pack, unpack_from
 from typing import Final
 
 from attrs import Factory, define
 
 from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.report import TransactionMetrics
+from scout_dashboard.store.packing import merged_histogram, pack_histogram
 
-_WIDTHS: Final = {"B": 1, "H": 2, "I": 4, "Q": 8}
 _MOST_KINDS: Final = 64
 OTHER: Final = "Other"
 
@@ -102,27 +100,3 @@ def sums_of_row(row: tuple[int, int, float, float, int, bytes, str]) -> Sums:
         durations=merged_histogram([durations]),
         kinds={kind: KindSums(*figures) for kind, figures in json.loads(kinds).items()},
     )
-
-
-def pack_histogram(histogram: Histogram) -> bytes:
-    """One letter for the width of a count, the bucket numbers, the counts."""
-    buckets = sorted(histogram.buckets)
-    counts = [histogram.buckets[bucket] for bucket in buckets]
-    most = max(counts, default=0)
-    letter = next(letter for letter, width in _WIDTHS.items() if most < 256**width)
-    return letter.encode() + pack(f"<{len(buckets)}h{len(counts)}{letter}", *buckets, *counts)
-
-
-def merged_histogram(packed: Iterable[bytes]) -> Histogram:
-    """The sum of histograms that ``pack_histogram`` made. Hot: thousands of them for a page with every endpoint."""
-    merged: dict[int, int] = {}
-    for blob in packed:
-        letter = chr(blob[0])
-        length = (len(blob) - 1) // (2 + _WIDTHS[letter])
-        values = unpack_from(f"<{length}h{length}{letter}", blob, 1)
-        if not merged:
-            merged = dict(zip(values[:length], values[length:], strict=True))
-            continue
-        for bucket, count in zip(values[:length], values[length:], strict=True):
-            merged[bucket] = merged.get(bucket, 0) + count
-    return Histogram(merged)

