@@ -503,6 +503,51 @@ def test_a_transaction_that_cannot_be_counted_is_dropped_and_the_next_one_is_cou
     assert 1 == len(caplog.records), "the first says it all"
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda job: setattr(job, "tags", None),
+        lambda job: setattr(job, "tags", {"key": 1, 5: 2}),
+        lambda job: setattr(job.spans[0], "tags", 7),
+    ],
+    ids=["no tags", "a key that is no text", "tags of a span"],
+)
+def test_a_trace_that_a_policy_spoils_costs_the_others_nothing(spoil, caplog):
+    spoiling = plugin(
+        "spoiling", score_transaction=lambda transaction: spoil(transaction) if transaction.kind == "Job" else 1
+    )
+    with by_hand(spoiling, plugins_reraise=False) as hand:
+        with transaction("Job/bad"), span("SQL/Query"):
+            pass
+        take_place("Controller/home")
+        report = hand.report()
+        counters = hand.agent.counters()
+
+    assert {"Controller/home": 1, "Job/bad": 1} == {one.name: one.count for one in report.transactions}
+    assert 2 == counters.finished
+    assert len(report.traces) + counters.traces_lost == 2
+    assert "Controller/home" in [trace.name for trace in report.traces]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"), [("tags", None), ("operation", 5), ("queue_time", "soon"), ("queue_time", object())]
+)
+def test_figures_and_counters_agree_whatever_a_transaction_holds(attribute, value):
+    with by_hand(plugins_reraise=False) as hand:
+        with transaction("Job/bad") as bad, span("SQL/Query"):
+            setattr(bad, attribute, value)
+        with transaction("Job/bad"), span("SQL/Query") as inner:
+            inner.operation = None
+        take_place("Controller/home")
+        report = hand.report()
+        counters = hand.agent.counters()
+
+    counted_in_figures = sum(one.count for one in report.transactions)
+    assert 3 == counters.finished
+    assert 3 - counters.dropped["internal error"] == counted_in_figures
+    assert counted_in_figures == sum(one.kinds[one.name.partition("/")[0]].count for one in report.transactions)
+
+
 def test_sys_exit_in_a_plugin_does_not_end_the_agents_thread(quick):
     def leave(report):
         raise SystemExit(1)

@@ -542,3 +542,17 @@ def test_its_kind_tells_web_requests_from_jobs():
     assert not transaction("Job/mail.send").is_web
     assert not transaction("Controllers/home").is_web
     assert transaction("Job/mail.send").path is None
+
+
+def test_a_fault_of_ours_in_masking_the_message_leaves_the_applications_exception_alone(scout, monkeypatch):
+    def broken(error):
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("scout_core.text.message.error_message", broken)
+    error = ValueError("of the application")
+    with pytest.raises(ValueError, match="of the application") as caught, transaction("Controller/home") as home:
+        raise error
+
+    assert error is caught.value
+    assert (None, None) == (error.__context__, error.__cause__)
+    assert "<message could not be read>" == home.raised.message

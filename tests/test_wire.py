@@ -66,7 +66,7 @@ FULL = Report(
     counters={
         "collector": Counters(
             finished=10, exported=5, queued=3, dropped={"ignored": 2}, spans=20, spans_merged=12, late_spans=1,
-            names_merged=4, tags_dropped=6,
+            names_merged=4, tags_dropped=6, traces_lost=1,
         )
     },
 )  # fmt: skip
@@ -108,14 +108,14 @@ WIRE = {
     }],
     "counters": {"collector": {
         "finished": 10, "exported": 5, "queued": 3, "dropped": {"ignored": 2}, "spans": 20, "spans_merged": 12,
-        "late_spans": 1, "names_merged": 4, "tags_dropped": 6,
+        "late_spans": 1, "names_merged": 4, "tags_dropped": 6, "traces_lost": 1,
     }},
 }  # fmt: skip
 
 MAY_BE_MISSING = {
     "transactions.queue_time", "transactions.queued", "traces.merged", "traces.spans.error", "counters.collector.spans",
     "counters.collector.spans_merged", "counters.collector.late_spans", "counters.collector.names_merged",
-    "counters.collector.tags_dropped", "traces.seen", "plugins.functions", "plugins.traceback", "plugins.functions.slow",
+    "counters.collector.tags_dropped", "counters.collector.traces_lost", "traces.seen", "plugins.functions", "plugins.traceback", "plugins.functions.slow",
     "plugins.functions.off",
 }  # fmt: skip
 NAMES = (
@@ -248,11 +248,25 @@ def cases() -> Iterator[Any]:
         if path[0] == "schema" or "tags" in path[:-1] or path[-2:-1] == ("durations",) or "durations" in path:
             continue
         value = value_at(path)
-        may_be_none = path[-1] in ("queue_time", "error", "distribution", "version", "last_error", "seconds_per_call", "p50", "p95")
+        may_be_none = path[-1] in (
+            "queue_time",
+            "error",
+            "distribution",
+            "version",
+            "last_error",
+            "seconds_per_call",
+            "p50",
+            "p95",
+        )
         for wrong in WRONG[type(value)]:
             is_texts = path[-1] in ("hooks", "wrapped", "waiting", "not_found") and wrong in ("text", {"a": 1})
             is_number = path[-1] == "p95" and wrong == 5
-            if not (wrong is None and may_be_none) and not is_texts and not is_number and not (value is None and wrong is None):
+            if (
+                not (wrong is None and may_be_none)
+                and not is_texts
+                and not is_number
+                and not (value is None and wrong is None)
+            ):
                 yield pytest.param(path, wrong, id=f"{'.'.join(map(str, path))}={str(wrong)[:10]}")
 
 

@@ -40,7 +40,7 @@ class Histogram:
 
     def quantile(self, q: float) -> float | None:
         """
-        The value that a share ``q`` of all values does not exceed.
+        The smallest value that at least a share ``q`` of all values does not exceed: the nearest rank, not interpolated.
 
         Args:
             q: 0 to 1.
@@ -50,11 +50,11 @@ class Histogram:
         """
         if not self.count:
             return None
-        rank = q * (self.count - 1)
+        rank = max(1, ceil(q * self.count - 1e-9))  # the nearest rank; 0.07 * 100 is a little more than 7
         seen = 0
         for bucket in sorted(self.buckets):
             seen += self.buckets[bucket]
-            if seen > rank:
+            if seen >= rank:
                 return value_of(bucket)
         return value_of(max(self.buckets))
 

@@ -34,42 +34,31 @@ class NameMetrics:
         """Kind to count, errors, total and exclusive nanoseconds."""
 
     def add(self, transaction: Transaction) -> None:
-        """Count a transaction and all spans of it."""
+        """
+        Count a transaction and all spans of it, or nothing at all.
+
+        Raises:
+            Exception: whatever an attribute raises that the application, or a plugin, has set to something of its own.
+        """
         duration_ns = transaction.stop_ns - transaction.start_ns
+        is_error = transaction.is_error
+        waited = None if transaction.queue_time is None else float(transaction.queue_time)
+        kinds = _kinds(transaction, duration_ns, is_error)
+        # Nothing below raises: figures that hold half a transaction would never add up again.
         self.count += 1
-        self.errors += transaction.is_error
+        self.errors += is_error
         self.total_ns += duration_ns
         self.durations.add(duration_ns / 1e9)
-        if transaction.queue_time is not None:
-            self.queue_time += transaction.queue_time
+        if waited is not None:
+            self.queue_time += waited
             self.queued += 1
-        self._add_spans(transaction, duration_ns)
-
-    def _add_spans(self, transaction: Transaction, duration_ns: int) -> None:
-        in_children = _time_in_children(transaction)
-        own_ns = duration_ns - in_children.pop(id(transaction), 0)
-        for span in transaction.spans:
-            took_ns = span.stop_ns - span.start_ns
-            own = took_ns - in_children.pop(id(span), 0)
-            self._add(span.operation, errors=span.error is not None, total_ns=took_ns, exclusive_ns=own)
-        if transaction.merged:
-            in_merged = _by_operation(transaction, in_children)
-            for operation, (count, total_ns, exclusive_ns, errors) in transaction.merged.items():
-                own_ns -= exclusive_ns
-                own = exclusive_ns - in_merged.get(operation, 0)
-                self._add(operation, count=count, errors=errors, total_ns=total_ns, exclusive_ns=own)
-        self._add(transaction.operation, errors=transaction.is_error, total_ns=duration_ns, exclusive_ns=own_ns)
-
-    def _add(self, operation: str, *, count: int = 1, errors: int, total_ns: int, exclusive_ns: int) -> None:
-        kind = operation.partition("/")[0]
-        figures = self.kinds.get(kind)
-        if figures is None:
-            kind = kind[:LONGEST_KIND] if len(self.kinds) < MAX_KINDS else "Other"
-            figures = self.kinds.setdefault(kind, [0, 0, 0, 0])
-        figures[_COUNT] += count
-        figures[_ERRORS] += errors
-        figures[_TOTAL] += total_ns
-        figures[_EXCLUSIVE] += exclusive_ns if exclusive_ns > 0 else 0
+        for kind, figures in kinds.items():
+            sums = self.kinds.get(kind)
+            if sums is None:
+                short = kind[:LONGEST_KIND] if len(self.kinds) < MAX_KINDS else "Other"
+                sums = self.kinds.setdefault(short, [0, 0, 0, 0])
+            for place, figure in enumerate(figures):
+                sums[place] += figure
 
     def freeze(self, name: str) -> TransactionMetrics:
         """As it goes into the report."""
@@ -86,6 +75,35 @@ class NameMetrics:
                 for kind, (count, errors, total, exclusive) in self.kinds.items()
             },
         )
+
+
+def _kinds(transaction: Transaction, duration_ns: int, is_error: bool) -> dict[str, list[int]]:
+    """Kind to count, errors, total and exclusive nanoseconds of all spans of one transaction, itself included."""
+    found: dict[str, list[int]] = {}
+    in_children = _time_in_children(transaction)
+    own_ns = duration_ns - in_children.pop(id(transaction), 0)
+    for span in transaction.spans:
+        took_ns = span.stop_ns - span.start_ns
+        own = took_ns - in_children.pop(id(span), 0)
+        _add(found, span.operation, errors=span.error is not None, total_ns=took_ns, exclusive_ns=own)
+    if transaction.merged:
+        in_merged = _by_operation(transaction, in_children)
+        for operation, (count, total_ns, exclusive_ns, errors) in transaction.merged.items():
+            own_ns -= exclusive_ns
+            own = exclusive_ns - in_merged.get(operation, 0)
+            _add(found, operation, count=count, errors=errors, total_ns=total_ns, exclusive_ns=own)
+    _add(found, transaction.operation, errors=is_error, total_ns=duration_ns, exclusive_ns=own_ns)
+    return found
+
+
+def _add(
+    found: dict[str, list[int]], operation: str, *, count: int = 1, errors: int, total_ns: int, exclusive_ns: int
+) -> None:
+    figures = found.setdefault(operation.partition("/")[0], [0, 0, 0, 0])
+    figures[_COUNT] += count
+    figures[_ERRORS] += errors
+    figures[_TOTAL] += total_ns
+    figures[_EXCLUSIVE] += exclusive_ns if exclusive_ns > 0 else 0
 
 
 def _time_in_children(transaction: Transaction) -> dict[int, int]:

@@ -166,6 +166,8 @@ class Counters:
     """Transactions counted under ``other`` because there were too many names."""
     tags_dropped: int = 0
     """Beyond the limit of one span or transaction."""
+    traces_lost: int = 0
+    """Kept, but something that the application or a plugin had put into them could not be read."""
 
 
 @frozen(kw_only=True)

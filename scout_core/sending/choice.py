@@ -51,10 +51,9 @@ class Choice:
         now = monotonic()
         name = self._name_of(transaction, now)
         lifetime = self._lifetimes[name]
-        metrics = self._names.get(name)
-        if metrics is None:
-            metrics = self._names[name] = NameMetrics()
+        metrics = self._names.get(name) or NameMetrics()
         metrics.add(transaction)
+        self._names[name] = metrics
         duration = (transaction.stop_ns - transaction.start_ns) / 1e9
         lifetime.count += 1
         lifetime.total += duration

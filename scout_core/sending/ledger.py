@@ -46,6 +46,7 @@ class Ledger:
         self.spans_merged = 0
         self.names_merged = 0
         self.tags_dropped = 0
+        self.traces_lost = 0
 
     def take(self, most: int) -> list[Transaction]:
         """Move what lies in the inbox into our hands."""
@@ -130,4 +131,5 @@ class Ledger:
                 late_spans=self.tracer.late_spans,
                 names_merged=self.names_merged,
                 tags_dropped=self.tags_dropped,
+                traces_lost=self.traces_lost,
             )

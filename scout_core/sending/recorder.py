@@ -236,7 +236,14 @@ class Recorder:
 
     def _traces(self) -> Iterator[Trace]:
         for item in self._choice.take_kept():
-            trace, lost = trace_of(item)
+            try:
+                trace, lost = trace_of(item)
+            except Exception:
+                if self.config.get("plugins.reraise"):
+                    raise
+                self._tell_failure("a trace could not be made of a transaction; the others are sent")
+                self.ledger.traces_lost += 1
+                continue
             self.ledger.tags_dropped += lost
             for guard in self.hooks.on_keep:
                 guard.run(item.item, item.score)

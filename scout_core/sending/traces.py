@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final
 
+from scout_core import boundary
 from scout_core.measuring.report import ErrorReport, SpanRecord, Trace
 from scout_core.text.tags import clean_tags
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from scout_core.recording.span import Span
     from scout_core.recording.transaction import Raised, Transaction
 
+_WRAPPERS: Final = os.path.join(os.path.dirname(boundary.__file__), "")
+"""Our frames around the application's calls say nothing about its error."""
 LONGEST_OPERATION: Final = 300
 """Characters of it that leave the process."""
 
@@ -64,7 +68,11 @@ def error_of(raised: Raised) -> ErrorReport:
     return ErrorReport(
         exception=class_path(raised.kind),
         message=raised.message,
-        frames=tuple((code.co_filename, line or 0, code.co_name) for code, line in raised.frames),  # may be unknown
+        frames=tuple(
+            (code.co_filename, line or 0, code.co_name)  # a line may be unknown
+            for code, line in raised.frames
+            if not code.co_filename.startswith(_WRAPPERS)
+        ),
     )
 
 

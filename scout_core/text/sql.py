@@ -120,11 +120,15 @@ _NUMBERED: Final = r"[?:$]\d{1,2}(?![\w.])"
 _BACKTICKED: Final = r"`[^`]*(?:``[^`]*)*`(?![`\w])"
 
 
+def _own_name(dialect: str | None) -> str:
+    name = (dialect or "").lower().partition("+")[0]
+    return _ALIASES.get(name, name)
+
+
 @lru_cache(maxsize=16)
 def _scanner(dialect: str | None) -> re.Pattern[str]:
     """Whatever can come next in a statement, as one of four groups: ``literal``, ``gap``, ``unclear``, ``kept``."""
-    name = (dialect or "").lower().partition("+")[0]
-    own = _DIALECTS.get(_ALIASES.get(name, name), _UNKNOWN)
+    own = _DIALECTS.get(_own_name(dialect), _UNKNOWN)
     literal = (*own.literal, _NUMBER)
     gap = (r"\s", *own.gap)
     unclear = (*own.unclear, r"--", r"/\*")
@@ -151,6 +155,14 @@ _VALUES: Final = re.compile(rf"(\bIN ?\(|\bARRAY ?\[) ?[-+]?({_VALUE})(?: ?, ?[-
 _ROW: Final = r"\([^()]*(?:\([^()]*\)[^()]*)*\)"
 _ROWS: Final = re.compile(rf"(\bVALUES ?|\bIN ?\( ?)(?:ROW ?)?{_ROW}(?: ?, ?(?:ROW ?)?{_ROW})+", re.IGNORECASE)
 
+# Where a value is expected SQLite takes "text" for a string when there is no such column, and who writes it there means one.
+_EXPECTS_VALUE: Final = (
+    r"(?:[=<>]|\|\||\b(?:LIKE|GLOB|MATCH|REGEXP|ESCAPE|IS|NOT|THEN|ELSE|BETWEEN|BETWEEN [^\s\"]{1,99} AND))"
+)
+_QUOTED_VALUE: Final = re.compile(rf"({_EXPECTS_VALUE} ?)\"[^\"]*\"(?! ?\.)", re.IGNORECASE)
+_QUOTED: Final = re.compile(r"\"[^\"]*\"(?! ?\.)")
+_LISTS: Final = re.compile(rf"\b(?:VALUES|IN) ?{_ROW}(?: ?, ?{_ROW})*", re.IGNORECASE)
+
 
 def mask_sql(statement: str, *, dialect: str | None = None) -> str:
     """
@@ -164,7 +176,8 @@ def mask_sql(statement: str, *, dialect: str | None = None) -> str:
         statement: at most 16,384 characters; of a longer one only the length is told.
         dialect:
             ``sqlite``, ``postgresql``, ``mysql``, ``mariadb``, ``oracle`` or ``mssql``; ``+driver`` may follow. With any other,
-            and None, double quotes hold strings, and what dialects do not agree on is not read.
+            and None, double quotes hold strings, and what dialects do not agree on is not read. In SQLite they hold strings where
+            a value is expected, after ``=`` or in ``VALUES (…)``, and names elsewhere.
 
     Returns:
         ``<statement that could not be read>`` when something is unterminated or can be read in two ways.
@@ -188,7 +201,16 @@ def _masked(statement: str, dialect: str | None) -> str:
             parts.append(" ")
         else:
             return UNREADABLE
-    return _shortened("".join(parts).strip())
+    text = "".join(parts).strip()
+    if '"' in text and _own_name(dialect) == "sqlite":
+        text = _QUOTED_VALUE.sub(r"\1?", _LISTS.sub(_without_quoted, text))
+        text = _QUOTED_VALUE.sub(r"\1?", text)  # the second of BETWEEN, now that the first is known
+    return _shortened(text)
+
+
+def _without_quoted(values: re.Match[str]) -> str:
+    text = values.group()
+    return text if "select" in text.lower() else _QUOTED.sub("?", text)
 
 
 def _shortened(text: str) -> str:
