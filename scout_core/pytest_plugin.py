@@ -1,10 +1,18 @@
-"""The fixture ``scout`` for tests of plugins and applications; found by pytest when scout-core is installed."""
+"""The fixtures ``scout`` and ``scout_clock`` for tests of plugins and applications; found by pytest when scout-core is installed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+# The kit is imported where a test asks for it: this module is loaded in every run of pytest.
+if TYPE_CHECKING:
+    from scout_core.testing import Clock, Scout
+    from scout_core.testing.leaks import Surroundings
+
+_SURROUNDINGS: pytest.StashKey[Surroundings] = pytest.StashKey()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -13,12 +21,58 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def scout(request: pytest.FixtureRequest) -> Iterator[object]:
-    """An agent that records this test: a ``scout_core.testing.Scout``. Options by ``@pytest.mark.scout(ignore=["/health"])``."""
-    from scout_core.testing import recording  # not before a test asks: the plugin is loaded in every run of pytest
+def scout(request: pytest.FixtureRequest) -> Iterator[Scout]:
+    """
+    An agent that records this test: a ``scout_core.testing.Scout``. Options by ``@pytest.mark.scout(ignore=["/health"])``.
+
+    The test fails when it leaves an open span, a wrapped target, a thread of ours or a changed environment variable behind.
+    """
+    from scout_core.testing import recording
 
     settings: dict[str, object] = {}
     for marker in reversed(list(request.node.iter_markers("scout"))):
         settings.update(marker.kwargs)
     with recording(**settings) as recorded:
         yield recorded
+
+
+@pytest.fixture
+def scout_clock() -> Iterator[Clock]:
+    """Clocks of scout_core that stand still until ``scout_clock.advance(1.5)``: a ``scout_core.testing.Clock``."""
+    from scout_core.testing import stopped_clock
+
+    with stopped_clock() as clock:
+        yield clock
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Note the environment before the test's fixtures, and with them."""
+    if "scout" not in getattr(item, "fixturenames", ()):
+        return (yield)
+    from scout_core.testing.leaks import Surroundings
+
+    item.stash[_SURROUNDINGS] = surroundings = Surroundings()
+    result = yield
+    surroundings.begin()
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Note the environment after the test's own code."""
+    try:
+        return (yield)
+    finally:
+        if _SURROUNDINGS in item.stash:
+            item.stash[_SURROUNDINGS].end()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test that left the environment changed, once its fixtures are gone."""
+    result = yield
+    found = item.stash[_SURROUNDINGS].found() if _SURROUNDINGS in item.stash else []
+    if found:
+        pytest.fail("; ".join(found), pytrace=False)
+    return result

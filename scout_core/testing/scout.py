@@ -1,7 +1,4 @@
-"""For tests of plugins and applications: what was recorded, as plain data that compares.
-
-Installed with the core; ``scout_core.pytest_plugin`` makes it the fixture ``scout``.
-"""
+"""The agent of one test, and what it recorded."""
 
 from __future__ import annotations
 
@@ -9,87 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from attrs import field, frozen
-
 from scout_core import agent as agents
 from scout_core.agent import Agent
 from scout_core.config.config import read_config
 from scout_core.errors import ScoutError
-from scout_core.hookspecs import hookimpl
 from scout_core.measuring.report import Report, Trace
 from scout_core.recording import context
-from scout_core.recording.transaction import Transaction
-from scout_core.sending.traces import class_path
-
-
-@frozen
-class SeenSpan:
-    """One finished span. Tags are as they were recorded, before anything is masked."""
-
-    operation: str
-    tags: dict[str, Any] = field(factory=dict)
-    parent: str | None = None
-    """Operation of its parent; None for the transaction itself."""
-    error: str | None = None
-    """Class of the exception that left it."""
-    duration: float = field(default=0.0, eq=False)
-
-
-@frozen
-class SeenTransaction(SeenSpan):
-    """One finished transaction."""
-
-    spans: tuple[SeenSpan, ...] = ()
-    """In order of their end."""
-    is_error: bool = False
-    queue_time: float | None = field(default=None, eq=False)
-    message: str | None = None
-    """Of the exception that left it, masked."""
-
-
-class _Notes:
-    """The plugin that notes what happens."""
-
-    def __init__(self) -> None:
-        self.seen: list[SeenTransaction] = []
-        self.ignored: list[tuple[str, str]] = []
-        self.reports: list[Report] = []
-
-    @hookimpl
-    def on_request_end(self, transaction: Transaction) -> None:
-        """Note a transaction."""
-        spans = tuple(
-            SeenSpan(
-                operation=span.operation,
-                tags=dict(span.tags),
-                parent=None if span.parent is None else span.parent.operation,
-                error=None if span.error is None else class_path(span.error),
-                duration=span.duration,
-            )
-            for span in transaction.spans
-        )
-        self.seen.append(
-            SeenTransaction(
-                operation=transaction.operation,
-                tags=dict(transaction.tags),
-                error=None if transaction.error is None else class_path(transaction.error),
-                duration=transaction.duration,
-                spans=spans,
-                is_error=transaction.is_error,
-                queue_time=transaction.queue_time,
-                message=None if transaction.raised is None else transaction.raised.message,
-            )
-        )
-
-    @hookimpl
-    def on_ignore(self, transaction: Transaction, reason: str) -> None:
-        """Note an ignored one."""
-        self.ignored.append((transaction.operation, reason))
-
-    @hookimpl
-    def on_report(self, report: Report) -> None:
-        """Note a report."""
-        self.reports.append(report)
+from scout_core.testing.leaks import Leaks
+from scout_core.testing.seen import Notes, SeenSpan, SeenTransaction
 
 
 class Scout:
@@ -97,7 +21,7 @@ class Scout:
 
     def __init__(self, agent: Agent) -> None:
         self.agent = agent
-        self._notes = _Notes()
+        self._notes = Notes()
         agent.plugins.add_object(self._notes, "scout-fixture")
         agent.freeze()
 
@@ -133,6 +57,12 @@ class Scout:
         self.agent.recorder.work()
         return list(self._notes.ignored)
 
+    def forget(self) -> None:
+        """Begin anew: what was recorded until now is not told any more."""
+        self.agent.recorder.work()
+        self._notes.seen.clear()
+        self._notes.ignored.clear()
+
     def report(self) -> Report:
         """End the period now; the report as every exporter gets it: aggregates, and traces that are sanitised."""
         self.agent.recorder.work()
@@ -153,7 +83,7 @@ def recording(**settings: Any) -> Iterator[Scout]:
         settings: any option; ``plugins=[module]`` loads further plugins.
 
     Raises:
-        AssertionError: at the end, when a span is still open here.
+        AssertionError: at the end, when a span is still open here, a target is still wrapped, or a thread of ours runs.
         ScoutError: an agent is recording already.
     """
     if context.tracer is not None:
@@ -164,6 +94,7 @@ def recording(**settings: Any) -> Iterator[Scout]:
         "slow_hook_seconds": 60.0,
         "hostname": "test",
     }
+    leaks = Leaks()
     agent = Agent(read_config({**defaults, **settings}, environment={}))
     scout = Scout(agent)
     before = agents.use(agent)
@@ -178,5 +109,8 @@ def recording(**settings: Any) -> Iterator[Scout]:
         finally:
             agent.plugins.undo()  # also when a plugin raised while the agent started or stopped
             agents.use(before)
+    found = leaks.found(patch.target for plugin in agent.plugins.all.values() for patch in plugin.patches)
     if left_open is not None:
-        raise AssertionError(f"the span {left_open.operation} is still open at the end of the test")
+        found.insert(0, f"the span {left_open.operation} is still open at the end of the test")
+    if found:
+        raise AssertionError("; ".join(found))

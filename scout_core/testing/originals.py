@@ -1,0 +1,61 @@
+"""The very objects that a library consists of, before and after."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterable, Iterator
+from types import FunctionType
+from typing import Any
+
+Originals = dict[str, tuple[Any, str, Any]]
+"""``module:Class.attribute`` to owner, attribute and object, of all that can be called."""
+
+_KINDS = (classmethod, staticmethod, property)
+
+
+def originals(packages: Iterable[str]) -> Originals:
+    """What all modules of these packages, and the classes in them, hold now."""
+    found: Originals = {}
+    tops = set(packages)
+    for name, module in tuple(sys.modules.items()):
+        if name.partition(".")[0] not in tops or not inspect.ismodule(module):
+            continue
+        for attribute, value in tuple(vars(module).items()):
+            if inspect.isclass(value) and str(value.__module__).partition(".")[0] in tops:
+                for inner, member in tuple(vars(value).items()):
+                    if callable(member) or isinstance(member, _KINDS):
+                        found[f"{value.__module__}:{value.__qualname__}.{inner}"] = value, inner, member
+            elif inspect.isroutine(value):
+                found[f"{name}:{attribute}"] = module, attribute, value
+    return found
+
+
+def changed(before: Originals, after: Originals, ours: Iterable[str]) -> Iterator[str]:
+    """
+    Sentences about what is not as it was.
+
+    Args:
+        ours: top-level packages of the plugin and of the core: what they have added is told, what the library adds is not.
+    """
+    for name, (owner, attribute, value) in before.items():
+        now = vars(owner).get(attribute, None)
+        if now is not value:
+            yield f"{name} is {_described(now)} and not the {type(value).__name__} from before"
+    for name in after.keys() - before.keys():
+        member: Any = after[name][2]
+        function = inspect.unwrap(getattr(member, "__func__", None) or member, stop=lambda one: _is_of(one, ours))
+        if _is_of(function, ours):
+            yield f"{name} was not there before"
+
+
+def _is_of(function: object, packages: Iterable[str]) -> bool:
+    if not isinstance(function, FunctionType):
+        return False
+    return function.__globals__.get("__name__", "").partition(".")[0] in packages
+
+
+def _described(now: object) -> str:
+    function = getattr(now, "__func__", now)
+    place = function.__globals__.get("__name__") if isinstance(function, FunctionType) else None
+    return f"a {type(now).__name__}{f' made in {place}' if place else ''}" if now is not None else "gone"

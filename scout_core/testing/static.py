@@ -1,0 +1,132 @@
+"""The rules that need no calls. They import the plugin and its library, so they run in a process of their own."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+
+from scout_core.boundary.hooks import Hooks
+from scout_core.errors import PluginError
+from scout_core.testing.leaks import raw_target
+from scout_core.testing.metadata import check_metadata
+from scout_core.testing.originals import changed, originals
+from scout_core.testing.problems import Problem
+from scout_core.testing.scout import recording
+from scout_core.testing.targets import Target, import_targets, targets_of
+
+_NEAR = 0.85
+"""How alike two names are when one is taken for a misspelling of the other."""
+
+
+def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -> Iterator[Problem]:
+    """
+    Ask one rule after the other, as far as that makes sense.
+
+    Args:
+        begin: told the name of each rule before it is asked, so that it is known which one ended the process.
+    """
+    begin("import")
+    with recording(plugins_autoload=False):  # so that what the core itself loads is there
+        loaded = _tops()
+    try:
+        plugin = importlib.import_module(module)
+    except Exception as error:  # noqa: BLE001  # whatever its code raises is what is told
+        yield Problem(
+            "import",
+            f"{module} cannot be imported: {type(error).__name__}: {error}",
+            "repair that first",
+            is_fatal=True,
+        )
+        return
+    except SystemExit as error:
+        yield Problem(
+            "import", f"{module} calls sys.exit({error.code!r}) when it is imported", "leave that to programs"
+        )
+        return
+    yield from _imported(loaded, module, f"importing {module}")
+
+    begin("hooks")
+    try:
+        Hooks().register(plugin, module)
+        targets = targets_of(plugin)
+        with recording(plugins_autoload=False, plugins=[module]):
+            pass
+    except PluginError as error:
+        yield Problem("hooks", f"{module}: {error}", "compare with the page about hooks", is_fatal=True)
+        return
+    except Exception as error:  # noqa: BLE001  # of its instrument, on_start or on_stop
+        seen = f"starting the agent with it raises {type(error).__name__}: {error}"
+        yield Problem("hooks", seen, "repair that first", is_fatal=True)
+        return
+    if not any(target.package in loaded for target in targets):
+        yield from _imported(loaded, module, f"starting the agent with {module}")
+
+    begin("targets")
+    missing = import_targets(targets)
+    yield from _misspelt(targets, missing)
+
+    begin("undo")
+    yield from _left_behind(plugin, targets)
+
+    if packaged:
+        begin("metadata")
+        yield from check_metadata(module, targets)
+
+
+def _tops() -> set[str]:
+    return {name.partition(".")[0] for name in sys.modules}
+
+
+def _imported(loaded: set[str], module: str, doing: str) -> Iterator[Problem]:
+    own = {module.partition(".")[0], "scout_core", *sys.stdlib_module_names}
+    others = sorted(_tops() - loaded - own)
+    loaded.update(others)  # told once
+    if others:
+        advice = "import it inside the describer, where it is loaded anyway, or under TYPE_CHECKING"
+        yield Problem("import", f"{doing} imports {', '.join(others)}", advice)
+
+
+def _misspelt(targets: tuple[Target, ...], missing: dict[str, str]) -> Iterator[Problem]:
+    """Targets that are not there, and not for being of another version: those have no name that is nearly theirs."""
+    named = {target.name for target in targets}
+    found = [target for target in targets if raw_target(target.name) is not None]
+    for target in targets:
+        if target in found:
+            continue
+        near = [name for name in _near(target, is_module=target.module in missing) if name not in named]
+        seen = f"there is no {target.name}"
+        if near:
+            yield Problem("targets", seen, f"did you mean {near[0]}?")
+        elif not any(other.package == target.package for other in found):
+            why = missing.get(target.module)
+            advice = "install a version of the library that the plugin supports, and name what that has"
+            yield Problem("targets", f"{seen}{f' ({why})' if why else ''}", advice)
+
+
+def _near(target: Target, *, is_module: bool) -> list[str]:
+    if is_module:
+        package, _, last = target.module.rpartition(".")
+        folders = [Path(folder) for folder in getattr(sys.modules.get(package), "__path__", ())]
+        names = {path.stem for folder in folders for path in folder.glob("*") if path.stem.isidentifier()}
+        return [f"{package}.{name}" for name in get_close_matches(last, names, cutoff=_NEAR)]
+    owner, _, last = target.name.rpartition(":")[2].rpartition(".")
+    holder = raw_target(f"{target.module}:{owner}") if owner else sys.modules.get(target.module)
+    if holder is None:
+        place, names = "", set(vars(sys.modules[target.module]))
+        return [f"{target.module}:{name}" for name in get_close_matches(owner, names, cutoff=_NEAR)]
+    place, names = f"{owner}." if owner else "", set(dir(holder))
+    return [f"{target.module}:{place}{name}" for name in get_close_matches(last, names, cutoff=_NEAR)]
+
+
+def _left_behind(plugin: ModuleType, targets: tuple[Target, ...]) -> Iterator[Problem]:
+    packages = {target.package for target in targets}
+    before = originals(packages)
+    with recording(plugins_autoload=False, plugins=[plugin.__name__]):
+        pass
+    ours = ("scout_core", plugin.__name__.partition(".")[0])
+    for sentence in changed(before, originals(packages), ours):
+        yield Problem("undo", sentence, "leave replacing to wrap, which puts the original back")

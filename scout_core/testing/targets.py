@@ -1,0 +1,93 @@
+"""What a plugin wants to wrap, asked without wrapping it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any
+
+from attrs import frozen
+
+from scout_core.boundary.hooks import Hooks
+from scout_core.boundary.wrap import Describer, Wrap
+from scout_core.testing.leaks import raw_target
+
+
+@frozen
+class Target:
+    """One target of one plugin."""
+
+    name: str
+    """``module:Class.method``."""
+    describer: str
+    """Name of the function that describes or replaces it."""
+    root: bool = False
+    is_around: bool = False
+
+    @property
+    def module(self) -> str:
+        """The module that it is in."""
+        return self.name.partition(":")[0]
+
+    @property
+    def package(self) -> str:
+        """The top of that module's name."""
+        return self.module.partition(".")[0]
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its module is imported and has it."""
+        return raw_target(self.name) is not None
+
+    @property
+    def is_async(self) -> bool:
+        """Whether it is an ``async def``; False as long as its module is not imported."""
+        raw = raw_target(self.name)
+        return inspect.iscoroutinefunction(getattr(raw, "__func__", raw))
+
+
+class _Asking(Wrap):
+    """Notes what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__("asked")
+        self.targets: list[Target] = []
+
+    def __call__(self, target: str, describer: Describer, *, root: bool = False) -> None:
+        super().__call__(target, describer, root=root)
+        self.targets.append(Target(target, _name(describer), root))
+
+    def around(self, target: str, function: Callable[..., Any]) -> None:
+        super().around(target, function)
+        self.targets.append(Target(target, _name(function), is_around=True))
+
+
+def targets_of(plugin: ModuleType) -> tuple[Target, ...]:
+    """
+    What its ``instrument`` names.
+
+    Raises:
+        PluginError: it is no plugin. Whatever ``instrument`` raises is raised, too.
+    """
+    hooks, asking = Hooks(reraise=True), _Asking()
+    hooks.register(plugin, plugin.__name__)
+    for guard in hooks.frozen("instrument"):
+        guard.run(asking)
+    return tuple(asking.targets)
+
+
+def import_targets(targets: Iterable[Target]) -> dict[str, str]:
+    """Import the modules of all; those that cannot be imported, and why."""
+    failed = {}
+    for module in dict.fromkeys(target.module for target in targets):
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # noqa: BLE001  # of another version, or for a driver that is not installed
+            failed[module] = f"{type(error).__name__}: {error}"
+    return failed
+
+
+def _name(function: object) -> str:
+    return getattr(function, "__qualname__", type(function).__name__)
