@@ -241,7 +241,7 @@ def packaging(session: nox.Session) -> None:
 @nox.session
 def monorepo(session: nox.Session) -> None:
     """How plugins are tested and released here, tried in a copy of the repository with the real nox and git."""
-    session.install(*tools("monorepo"))
+    install(session, [PROJECTS[CORE]], *tools("monorepo"))
     run_tests(session, ROOT / "tests" / "test_monorepo.py")
 
 

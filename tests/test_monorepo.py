@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 WORKFLOW = ".github/workflows/test.yml"
 CHEAP = {"lint", "types"}
+PROBE = {f"plugin(probe, latest, 3.{minor})" for minor in (10, 11, 12, 13)}
+"""The sessions of the plugin that `new_plugin` makes."""
 
 
 @frozen
@@ -88,12 +90,6 @@ class Repository:
     def needed(self, base: str = "main") -> set[str]:
         return self.sessions("--", "--base", base)
 
-    def of(self, *plugins: str) -> set[str]:
-        """All sessions of these plugins."""
-        found = {name for name in self.sessions() if name.startswith(tuple(f"plugin({short}," for short in plugins))}
-        assert found
-        return found
-
     def release(self, *arguments: object) -> Done:
         return self.run(sys.executable, ".ci/release.py", *arguments)
 
@@ -121,68 +117,77 @@ def clean_environment() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    """The files as they are now, committed or not, as a repository that others are cloned from."""
+def copied(tmp_path_factory):
+    """The files as they are now, committed or not, as a repository of one commit."""
     if not (ROOT / ".git").exists():
         pytest.skip("not on an unpacked archive: nothing tells which files are kept")
-    path = tmp_path_factory.mktemp("original")
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    for name in listed.stdout.decode().split("\0"):
+    repository = Repository(tmp_path_factory.mktemp("copied"))
+    listed = Repository(ROOT).ask("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
+    for name in listed.split("\0"):
         if name and (ROOT / name).is_file():
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, path / name)
-    repository = Repository(path)
+            (repository.path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, repository.path / name)
     repository.ask("git", "init", "--quiet", "--initial-branch", "main")
-    name_committer(repository)
+    for key, value in (("name", "Ada"), ("email", "ada@example.org"), ("useConfigOnly", "true")):
+        repository.ask("git", "config", f"user.{key}", value)
     repository.commit()
+    repository.ask("git", "branch", "begin")
     return repository
 
 
-def name_committer(repository: Repository) -> None:
-    for key, value in (("name", "Ada"), ("email", "ada@example.org"), ("useConfigOnly", "true")):
-        repository.ask("git", "config", f"user.{key}", value)
+@pytest.fixture
+def repository(copied):
+    """The copy as it was at first, on a branch of its own; made once, as most of the time would go into copying."""
+    copied.ask("git", "checkout", "--quiet", "--force", "-B", "main", "begin")
+    copied.ask("git", "checkout", "--quiet", "-B", "change")
+    copied.ask("git", "clean", "-ffdxq")
+    if tags := copied.ask("git", "tag").split():
+        copied.ask("git", "tag", "--delete", *tags)
+    return copied
+
+
+@pytest.fixture(scope="module")
+def everything(copied):
+    """All sessions, of those that are there before a test adds some."""
+    return copied.sessions()
 
 
 @pytest.fixture
-def repository(original, tmp_path):
-    """A copy on a branch of its own."""
-    path = tmp_path / "repository"
-    original.ask("git", "clone", "--quiet", original.path, path)
-    copy = Repository(path)
-    name_committer(copy)
-    copy.ask("git", "checkout", "--quiet", "-b", "change")
-    return copy
+def of(everything):
+    """All sessions of some plugins."""
+
+    def found(*plugins: str) -> set[str]:
+        sessions = {name for name in everything if name.startswith(tuple(f"plugin({short}," for short in plugins))}
+        assert sessions
+        return sessions
+
+    return found
 
 
-def test_a_change_in_a_plugin_tests_that_plugin_and_nothing_else(repository):
+def test_a_change_in_a_plugin_tests_that_plugin_and_nothing_else(repository, of):
     repository.append("plugins/scout-demo/tests/test_shop.py")
     repository.commit()
 
-    assert CHEAP | repository.of("demo") == repository.needed()
+    assert CHEAP | of("demo") == repository.needed()
 
 
-def test_a_change_in_a_plugin_tests_what_depends_on_it(repository):
+def test_a_change_in_a_plugin_tests_what_depends_on_it(repository, of):
     repository.append("plugins/scout-dashboard/src/scout_dashboard/__init__.py")
     repository.commit()
 
-    assert CHEAP | repository.of("dashboard", "demo") == repository.needed()
+    assert CHEAP | of("dashboard", "demo") == repository.needed()
 
 
-def test_a_plugin_that_an_example_uses_has_the_examples_run(repository):
+def test_a_plugin_that_an_example_uses_has_the_examples_run(repository, of):
     """The README's application is one of Flask."""
     repository.append("plugins/scout-flask/src/scout_flask/__init__.py")
     repository.commit()
 
-    assert CHEAP | {"docs"} | repository.of("flask", "demo") == repository.needed()
+    assert CHEAP | {"docs"} | of("flask", "demo") == repository.needed()
 
 
 @pytest.mark.parametrize("way", ["requires", "import", "dependency"])
-def test_a_plugin_whose_tests_use_another_is_tested_with_it(repository, way):
+def test_a_plugin_whose_tests_use_another_is_tested_with_it(repository, of, way):
     folder = repository.new_plugin()
     if way == "requires":
         with (folder / "pyproject.toml").open("a") as file:
@@ -196,27 +201,23 @@ def test_a_plugin_whose_tests_use_another_is_tested_with_it(repository, way):
     repository.commit()
     repository.append("plugins/scout-urllib3/README.md")
 
-    assert CHEAP | repository.of("urllib3", "demo", "probe") == repository.needed("change")
+    assert CHEAP | of("urllib3", "demo") | PROBE == repository.needed("change")
 
 
-def test_a_new_version_of_a_requirement_is_a_change_of_packaging_too(repository):
+def test_a_new_version_of_a_requirement_is_a_change_of_packaging_too(repository, of):
     repository.edit("plugins/scout-demo/pyproject.toml", "[project]\n", "# a word\n[project]\n")
     repository.commit()
 
-    assert CHEAP | {"packaging"} | repository.of("demo") == repository.needed()
+    assert CHEAP | {"packaging"} | of("demo") == repository.needed()
 
 
 @pytest.mark.parametrize(
     "file", ["scout_core/errors.py", "pyproject.toml", "noxfile.py", ".ci/changed.py", "something-new.toml"]
 )
-def test_a_change_of_the_core_or_of_what_no_rule_knows_tests_everything(repository, file):
-    repository.write(file, "# changed\n" + (repository.read(file) if (repository.path / file).exists() else ""))
-    if file.endswith(".py"):  # a docstring and a future import come first
-        repository.ask("git", "checkout", "--quiet", "--", file)
-        repository.append(file)
+def test_a_change_of_the_core_or_of_what_no_rule_knows_tests_everything(repository, everything, file):
+    repository.write(file, (repository.read(file) if (repository.path / file).exists() else "") + "# changed\n")
     repository.commit()
 
-    everything = repository.sessions()
     assert everything == repository.needed()
     assert everything >= {f"core-3.{minor}" for minor in (10, 11, 12, 13)} | {"together"}
 
@@ -240,7 +241,7 @@ def test_a_change_beside_the_code_tests_what_it_can_break(repository, file, sess
     assert {"lint"} | sessions == repository.needed()
 
 
-def test_what_is_not_committed_or_not_known_to_git_is_a_change(repository):
+def test_what_is_not_committed_or_not_known_to_git_is_a_change(repository, of):
     nothing = repository.needed()
     repository.write("plugins/scout-demo/src/scout_demo/__pycache__/x.pyc", "ignored")
     ignored = repository.needed()
@@ -253,16 +254,16 @@ def test_what_is_not_committed_or_not_known_to_git_is_a_change(repository):
     staged = repository.needed()
 
     assert (set(), set()) == (nothing, ignored)
-    assert [CHEAP | repository.of("demo")] * 3 == [unknown, deleted, staged]
+    assert [CHEAP | of("demo")] * 3 == [unknown, deleted, staged]
 
 
-def test_a_file_that_moves_from_one_plugin_to_another_is_a_change_of_both(repository):
+def test_a_file_that_moves_from_one_plugin_to_another_is_a_change_of_both(repository, of):
     repository.ask("git", "mv", "plugins/scout-urllib3/README.md", "plugins/scout-sqlalchemy/tests/README.md")
 
-    assert CHEAP | repository.of("urllib3", "sqlalchemy", "demo") == repository.needed()
+    assert CHEAP | of("urllib3", "sqlalchemy", "demo") == repository.needed()
 
 
-def test_what_others_changed_meanwhile_is_not_ours(repository):
+def test_what_others_changed_meanwhile_is_not_ours(repository, of):
     repository.append("plugins/scout-demo/README.md")
     repository.commit()
     repository.ask("git", "checkout", "--quiet", "main")
@@ -270,7 +271,7 @@ def test_what_others_changed_meanwhile_is_not_ours(repository):
     repository.commit()
     repository.ask("git", "checkout", "--quiet", "change")
 
-    assert CHEAP | repository.of("demo") == repository.needed()
+    assert CHEAP | of("demo") == repository.needed()
 
 
 def test_a_plugin_that_is_taken_away_leaves_its_name_nowhere(repository):
@@ -299,7 +300,7 @@ def test_no_plugin_is_written_down(repository):
     assert [] == [(file, name) for file, text in texts.items() for name in names if name in text]
 
 
-def test_the_workflow_runs_what_nox_lists(repository, tmp_path):
+def test_the_workflow_runs_what_nox_lists(repository, everything, tmp_path):
     """Its own step is run, as on a push and as for a pull request."""
     workflow = yaml.safe_load(repository.read(WORKFLOW))
     (step,) = [step for step in workflow["jobs"]["list"]["steps"] if step.get("id") == "list"]
@@ -314,7 +315,7 @@ def test_the_workflow_runs_what_nox_lists(repository, tmp_path):
         listed[base] = {session["session"] for session in json.loads(value)}
         assert "sessions" == key
 
-    assert {"": repository.sessions(), "main": repository.needed()} == listed
+    assert {"": everything, "main": repository.needed()} == listed
     assert "${{ fromJSON(needs.list.outputs.sessions) }}" == jobs["strategy"]["matrix"]["include"]
     assert {"run": 'nox -s "$SESSION"', "env": {"SESSION": "${{ matrix.session }}"}} == jobs["steps"][-1]
 
@@ -331,7 +332,7 @@ def test_a_new_plugin_is_listed_tested_built_and_documented_and_touches_only_its
     released = repository.nox("-s", "release", "--", "scout-probe", "0.1.0", "--dry-run")
 
     assert [] == [line for line in touched if not line.startswith("?? plugins/scout-probe/")]
-    assert CHEAP | {"packaging"} | {f"plugin(probe, latest, 3.{minor})" for minor in (10, 11, 12, 13)} == sessions
+    assert CHEAP | {"packaging"} | PROBE == sessions
     assert 0 == tested.code, tested.all
     assert [f"plugin(probe, latest, {OWN})"] == re.findall(r"Running session (.*)", tested.all)
     assert re.search(r"\d+ passed in", tested.all)
