@@ -112,9 +112,10 @@ def did_you_mean(name: str, known: list[str]) -> str:
     return f"Did you mean {near[0]!r}?" if near else ""
 
 
-def build() -> Commands:
-    """The group with the core's commands; those of plugins come when they are asked for."""
+def build(*, with_plugins: bool = True) -> Commands:
+    """The group with the core's commands; those of plugins, too, or when they are asked for."""
     from scout_core.cli.config import show_config
+    from scout_core.cli.doctor import doctor
     from scout_core.cli.hooks import show_hooks
     from scout_core.cli.plugins import plugins
     from scout_core.cli.run import run
@@ -125,8 +126,10 @@ def build() -> Commands:
             ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
         )
     )
-    for command in (run, plugins, show_hooks, show_config):
+    for command in (run, plugins, show_hooks, show_config, doctor):
         group.add_command(command)
+    if with_plugins:
+        group.load_plugins()
     return group
 
 
@@ -135,7 +138,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that has no “…” shows a question mark, not a traceback
             stream.reconfigure(errors="replace")
-    build().main(prog_name="scout-core")
+    build(with_plugins=False).main(prog_name="scout-core")
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:

@@ -8,8 +8,10 @@ from typing import Final
 import click
 from attrs import asdict
 
+from scout_core.cli.check import check_plugin
 from scout_core.cli.commands import Suggesting
 from scout_core.cli.here import Here, look
+from scout_core.cli.new import new_plugin
 from scout_core.cli.output import as_json_option, say_json, say_problems, say_table
 from scout_core.cli.plugin_detail import show_plugin
 from scout_core.cli.switch import disable, enable
@@ -29,6 +31,10 @@ class PluginCommands(Suggesting):
             return "show", show_plugin, args
         return super().resolve_command(ctx, args)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which they were added."""
+        return list(self.commands)
+
 
 @click.group(cls=PluginCommands, invoke_without_command=True, subcommand_metavar="[NAME | COMMAND ...]")
 @as_json_option
@@ -42,6 +48,7 @@ def plugins(ctx: click.Context, as_json: bool) -> None:
     scout-core plugins flask             one of them: hooks, options, what to do
     scout-core plugins disable flask     in the configuration file
     scout-core plugins check ./my_plugin.py
+    scout-core plugins new paying --kind policy
 
     States are those of an application that starts here; what happens inside one that runs is on the dashboard.
     Exit code 1 when a plugin failed, or one that is required is missing.
@@ -51,7 +58,7 @@ def plugins(ctx: click.Context, as_json: bool) -> None:
         _show_all(look(instrument=True), as_json=as_json)
 
 
-for _command in (show_plugin, enable, disable):
+for _command in (enable, disable, check_plugin, new_plugin, show_plugin):
     plugins.add_command(_command)
 
 

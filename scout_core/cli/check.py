@@ -1,0 +1,163 @@
+"""``scout-core plugins check``: the conformance rules that need no call of the library, on a plugin that may not be installed yet."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from attrs import asdict, frozen
+
+from scout_core.boundary.discovery import find_plugins
+from scout_core.boundary.plugins import search_path
+from scout_core.cli.commands import did_you_mean
+from scout_core.cli.output import COLOURS, as_json_option, say_json
+from scout_core.hookspecs import PROJECT
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PACKAGED = "metadata"
+"""The rule that only a distribution can keep."""
+
+
+@frozen
+class Subject:
+    """One module to check."""
+
+    module: str
+    where: str
+    path: tuple[str, ...] = ()
+    """Folders in front of ``sys.path``."""
+    is_packaged: bool = False
+
+
+@click.command("check")
+@click.argument("path")
+@click.option("--timeout", default=60.0, show_default=True, help="Seconds that the plugin may take.")
+@as_json_option
+@click.pass_context
+def check_plugin(ctx: click.Context, path: str, timeout: float, as_json: bool) -> None:
+    """
+    Check a plugin against the rules that every plugin keeps.
+
+    \b
+    scout-core plugins check my_plugin.py      a module
+    scout-core plugins check ./scout-redis     a package with its pyproject.toml
+    scout-core plugins check redis             an installed plugin
+
+    It runs in a process of its own, so one that exits or hangs is told. Rules that need calls of the library are for its tests:
+    test_conformance = scout_core.testing.conformance("scout_redis", ...). Exit code 1 when a rule is broken.
+    """
+    for variable in [name for name in os.environ if name.startswith("SCOUT_")]:
+        del os.environ[variable]  # the rules are about the plugin, not about these settings
+    with _subjects(ctx, path) as subjects:
+        results = [_result(subject, timeout) for subject in subjects]
+    if as_json:
+        say_json(results[0] if len(results) == 1 else results)
+    else:
+        for result in results:
+            _say(result)
+    if any(result["problems"] for result in results):
+        raise SystemExit(1)
+
+
+def _result(subject: Subject, timeout: float) -> dict[str, Any]:  # Any: several types
+    from scout_core.testing import RULES, STATIC_RULES, static_problems
+
+    problems = static_problems(
+        subject.module, packaged=subject.is_packaged, path=[*subject.path, *search_path()], timeout=timeout
+    )
+    broken = {problem.rule for problem in problems}
+    rules = [
+        {
+            "rule": rule,
+            "state": "skipped"
+            if rule == PACKAGED and not subject.is_packaged
+            else "problem"
+            if rule in broken
+            else "ok",
+            "meaning": RULES[rule],
+        }
+        for rule in STATIC_RULES
+    ]
+    return {
+        "module": subject.module,
+        "where": subject.where,
+        "rules": rules,
+        "problems": [asdict(problem) for problem in problems],
+    }
+
+
+def _say(result: Mapping[str, Any]) -> None:  # Any: as above
+    click.echo(f"{click.style(result['module'], bold=True)} ({result['where']})")
+    for rule in result["rules"]:
+        state = rule["state"]
+        told = "a plain module has none" if state == "skipped" else rule["meaning"]
+        click.echo(f"{click.style(state.ljust(8), fg=COLOURS[state])} {rule['rule'].ljust(9)} {told}")
+        for problem in result["problems"]:
+            if problem["rule"] == rule["rule"]:
+                click.echo(f"{'':19}{problem['seen']}\n{'':19}→ {problem['advice']}")
+
+
+@contextmanager
+def _subjects(ctx: click.Context, given: str) -> Iterator[list[Subject]]:
+    """The modules that are meant, importable for the length of a ``with``."""
+    path = Path(given)
+    found = [one for one in find_plugins(search_path()).plugins if one.name == given]
+    if path.suffix == ".py" and path.is_file():
+        yield [Subject(path.stem, str(path), (str(path.resolve().parent),))]
+    elif (path / "pyproject.toml").is_file():
+        with tempfile.TemporaryDirectory(prefix="scout-core-") as site:
+            yield _of_project(ctx, path.resolve(), Path(site))
+    elif (path / "__init__.py").is_file():
+        yield [Subject(path.resolve().name, str(path), (str(path.resolve().parent),))]
+    elif found:
+        yield [Subject(found[0].module, f"{found[0].distribution} {found[0].version}", is_packaged=True)]
+    else:
+        names = [one.name for one in find_plugins(search_path()).plugins]
+        hint = (
+            did_you_mean(given, names) or "It is a module's file, a folder with pyproject.toml, or an installed plugin."
+        )
+        raise click.UsageError(f"There is no plugin at {given!r}. {hint}", ctx)
+
+
+def _of_project(ctx: click.Context, folder: Path, site: Path) -> list[Subject]:
+    """What an installer would make of a project file: metadata, and the code in the folder or in its ``src``."""
+    try:
+        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8-sig")).get("project", {})
+    except ValueError as error:
+        raise click.UsageError(f"{folder / 'pyproject.toml'} is not valid TOML ({error})", ctx) from None
+    entries = project.get("entry-points", {}).get(PROJECT, {})
+    if not project.get("name") or not entries:
+        text = f"{folder / 'pyproject.toml'} names no plugin: it needs a name and [project.entry-points.{PROJECT}]"
+        raise click.UsageError(text, ctx)
+    _write_metadata(site, project, entries)
+    path = (str(site), *(str(place) for place in (folder / "src", folder) if place.is_dir()))
+    return [Subject(module, str(folder), path, is_packaged=True) for module in entries.values()]
+
+
+def _write_metadata(site: Path, project: Mapping[str, Any], entries: Mapping[str, str]) -> None:  # Any: TOML
+    name, version = project["name"], project.get("version", "0")
+    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+    lines += [f"Requires-Dist: {requirement}" for requirement in project.get("dependencies", [])]
+    for extra, requirements in project.get("optional-dependencies", {}).items():
+        lines += [f"Provides-Extra: {extra}", *(f"Requires-Dist: {_of_extra(one, extra)}" for one in requirements)]
+    metadata = site / f"{name.replace('-', '_')}-{version}.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("\n".join([*lines, "", ""]), encoding="utf-8")
+    rows = "\n".join(f"{entry} = {module}" for entry, module in entries.items())
+    (metadata / "entry_points.txt").write_text(f"[{PROJECT}]\n{rows}\n", encoding="utf-8")
+
+
+def _of_extra(requirement: str, extra: str) -> str:
+    text, _, marker = requirement.partition(";")
+    wanted = f'extra == "{extra}"'
+    return f"{text.strip()}; ({marker.strip()}) and {wanted}" if marker else f"{text.strip()}; {wanted}"

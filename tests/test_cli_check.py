@@ -1,0 +1,172 @@
+"""``scout-core plugins check``: what it takes for a plugin, and how it tells what is wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import textwrap
+
+import pytest
+
+from scout_core.testing import STATIC_RULES
+from tests.commandline import Commandline
+
+GOOD = """
+from scout_core import hookimpl
+
+@hookimpl
+def score_transaction(transaction):
+    return 1.0
+"""
+PROJECT = """
+[project]
+name = "scout-letters"
+version = "1.0"
+dependencies = ["scout-core>=0.1,<1"]
+
+[project.entry-points.scout_core]
+letters = "scout_letters"
+"""
+
+
+@pytest.fixture
+def scout_core(tmp_path):
+    return Commandline(tmp_path)
+
+
+def states(ran):
+    """Rule to state."""
+    return {rule["rule"]: rule["state"] for rule in ran.json["rules"]}
+
+
+def test_a_module_that_keeps_the_rules(scout_core):
+    file = scout_core.write_module("letters", GOOD)
+    ran = scout_core("plugins", "check", "letters.py")
+
+    head, *rules = ran.out.splitlines()
+    assert (0, "letters (letters.py)", "") == (ran.code, head, ran.err)
+    assert list(STATIC_RULES) == [line.split()[1] for line in rules]
+    assert ["ok", "ok", "ok", "ok", "skipped"] == [line.split()[0] for line in rules]
+    assert ran.out.replace("letters.py", str(file)) == scout_core("plugins", "check", str(file)).out
+
+
+def test_a_broken_rule_is_told_with_what_to_do(scout_core):
+    scout_core.write_module("letters", GOOD.replace("score_transaction", "score_transactions"))
+    ran = scout_core("plugins", "check", "letters.py")
+    as_json = scout_core("plugins", "check", "letters.py", "--json")
+
+    (problem,) = [one for one in as_json.json["problems"] if one["rule"] == "hooks"]
+    assert (1, "", 1, "problem") == (ran.code, ran.err, as_json.code, states(as_json)["hooks"])
+    assert "score_transaction" in problem["seen"]
+    assert [problem["seen"], f"→ {problem['advice']}"] == [
+        line.strip() for line in ran.out.splitlines() if line.startswith(" " * 19)
+    ][:2]
+
+
+@pytest.mark.parametrize("source", ["raise KeyError('x')", "import sys\nsys.exit(0)", "import os\nos._exit(0)", "def"])
+def test_a_plugin_that_ends_its_process_is_told(scout_core, source):
+    scout_core.write_module("letters", source)
+    ran = scout_core("plugins", "check", "letters.py", "--json")
+
+    assert (1, "") == (ran.code, ran.err)
+    assert ran.json["problems"]
+
+
+def test_a_plugin_that_hangs_is_told_and_ended(scout_core):
+    mark = scout_core.here / "pid"
+    scout_core.write_module(
+        "letters", f"import os, time\nopen({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(1000)"
+    )
+    ran = scout_core("plugins", "check", "letters.py", "--json", "--timeout", "3")
+
+    assert (1, "") == (ran.code, ran.err)
+    assert ran.json["problems"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(mark.read_text()), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("layout", ["src/scout_letters/__init__.py", "scout_letters.py"])
+def test_a_package_that_is_not_installed(scout_core, layout):
+    project = scout_core.write("scout-letters/pyproject.toml", PROJECT).parent
+    (project / layout).parent.mkdir(parents=True, exist_ok=True)
+    (project / layout).write_text(GOOD)
+    ran = scout_core("plugins", "check", "scout-letters", "--json")
+
+    assert (0, "", []) == (ran.code, ran.err, ran.json["problems"])
+    assert ("scout_letters", dict.fromkeys(STATIC_RULES, "ok")) == (ran.json["module"], states(ran))
+
+
+def test_the_metadata_of_a_package_is_checked(scout_core):
+    text = PROJECT.replace("scout-core>=0.1,<1", "scout-core==0.1.0")
+    project = scout_core.write("scout-letters/pyproject.toml", text).parent
+    (project / "scout_letters.py").write_text(GOOD)
+    ran = scout_core("plugins", "check", "scout-letters", "--json")
+
+    assert (1, "problem") == (ran.code, states(ran)["metadata"])
+
+
+def test_libraries_of_a_package_are_read_from_its_project_file(scout_core):
+    instruments = (
+        '\n[project.optional-dependencies]\ninstruments = ["pluggy>=1", "tomli>=2; python_version < \'3.11\'"]\n'
+    )
+    text = PROJECT.replace("[project.entry-points", instruments + "\n[project.entry-points")
+    project = scout_core.write("scout-letters/pyproject.toml", text).parent
+    (project / "scout_letters.py").write_text(
+        textwrap.dedent(
+            """
+            from scout_core import hookimpl
+
+            @hookimpl
+            def instrument(wrap):
+                wrap("pluggy:PluginManager.register", lambda *args, **options: None)
+            """
+        )
+    )
+    ran = scout_core("plugins", "check", "scout-letters", "--json")
+
+    assert (0, []) == (ran.code, ran.json["problems"])
+
+
+def test_an_installed_plugin_by_its_name(scout_core):
+    scout_core.install("letters", GOOD, requires=("scout-core<1,>=0.1",))
+    ran = scout_core("plugins", "check", "letters", "--json")
+
+    assert (0, [], "acme_letters", "acme-letters 1.0") == (
+        ran.code,
+        ran.json["problems"],
+        ran.json["module"],
+        ran.json["where"],
+    )
+    assert "ok" == states(ran)["metadata"]
+
+
+def test_a_package_of_a_folder(scout_core):
+    scout_core.write("letters/__init__.py", GOOD)
+    ran = scout_core("plugins", "check", "letters", "--json")
+
+    assert (0, "letters", "skipped") == (ran.code, ran.json["module"], states(ran)["metadata"])
+
+
+def test_settings_of_the_caller_do_not_matter(scout_core):
+    scout_core.write_module("letters", GOOD)
+    ran = scout_core("plugins", "check", "letters.py", SCOUT_MONITOR="false", SCOUT_PLUGINS_DISABLE="*")
+
+    assert (0, "") == (ran.code, ran.err)
+
+
+@pytest.mark.parametrize(
+    "path, hint",
+    [
+        ("nowhere.py", "It is a module's file, a folder with pyproject.toml, or an installed plugin."),
+        ("percentil", "Did you mean 'percentile'?"),
+        ("empty", "names no plugin: it needs a name and [project.entry-points.scout_core]"),
+        ("broken", "is not valid TOML"),
+    ],
+)
+def test_what_is_no_plugin_is_a_mistake_of_usage(scout_core, path, hint):
+    scout_core.write("empty/pyproject.toml", "[project]\nname = 'x'\n")
+    scout_core.write("broken/pyproject.toml", "[project\n")
+    ran = scout_core("plugins", "check", path)
+
+    assert (2, "") == (ran.code, ran.out)
+    assert hint in ran.err

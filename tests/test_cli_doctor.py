@@ -1,0 +1,389 @@
+"""``scout-core doctor``: what it finds in which surroundings, and how far its probe comes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from scout_core.cli.known import KNOWN, Suggestion, known, suggestions
+from scout_core.cli.probe import APP, NAME, follow
+from scout_core.cli.surroundings import of_gevent, of_gunicorn, of_uwsgi
+from scout_core.config.config import read_config
+from scout_core.recording import context
+from tests.commandline import Commandline
+from tests.workbench import CollectorSink, announced, plugin, running
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+ONLY_OURS = {"SCOUT_PLUGINS_AUTOLOAD": "false", "SCOUT_PLUGINS_ENABLE": "collector,speed"}
+
+
+@pytest.fixture
+def scout_core(tmp_path):
+    return Commandline(tmp_path)
+
+
+@pytest.fixture
+def sink():
+    sink = CollectorSink()
+    yield sink
+    sink.close()
+
+
+def found(ran, area):
+    """State and text of what the doctor found in one area."""
+    return [(one["state"], one["text"]) for one in ran.json["findings"] if one["area"] == area]
+
+
+# the probe
+
+
+def test_without_a_collector_the_probe_stops_before_it(scout_core):
+    ran = scout_core("doctor", "--json", **ONLY_OURS)
+
+    expected = f"app → inbox → report, and stops before collector → store: no collector has announced itself in {scout_core.state}; start one with: scout-core up"
+    assert (1, [("problem", expected)], "") == (ran.code, found(ran, "probe"), ran.err)
+    assert not scout_core.state.exists()
+
+
+def test_the_probe_arrives_at_the_collector_once_under_its_own_name(scout_core, sink):
+    announced(scout_core.state, sink.url)
+    ran = scout_core("doctor", "--json", SCOUT_NAME="Shop", **ONLY_OURS)
+
+    (report,) = sink.reports
+    assert (APP, [NAME], 1, [NAME]) == (
+        report.process.app,
+        [metrics.name for metrics in report.transactions],
+        sink.counted,
+        [trace.name for trace in report.traces],
+    )
+    ((state, text),) = found(ran, "probe")
+    assert (0, "note") == (ran.code, state)
+    assert text.startswith("app → inbox → report → collector; store could not be asked: ")
+
+
+def test_a_token_that_is_wrong_is_where_it_stops(scout_core, sink):
+    ran = scout_core("doctor", "--json", SCOUT_COLLECTOR_URL=sink.url, SCOUT_COLLECTOR_TOKEN="other", **ONLY_OURS)
+
+    expected = f"app → inbox → report, and stops before collector → store: {sink.url} answered 401: who are you?"
+    assert (1, [("problem", expected)]) == (ran.code, found(ran, "probe"))
+
+
+def test_a_collector_that_is_gone_is_where_it_stops(scout_core):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    announced(scout_core.state, url)
+    ran = scout_core("doctor", "--json", **ONLY_OURS)
+
+    ((state, text),) = found(ran, "probe")
+    assert (1, "problem") == (ran.code, state)
+    assert "stops before collector → store: " in text
+    assert "refused" in text
+
+
+@pytest.mark.parametrize(
+    "environment, expected",
+    [
+        ({"SCOUT_MONITOR": "false"}, "stops before app: nothing is recorded"),
+        (
+            {"SCOUT_PLUGINS_DISABLE": "collector"},
+            "app → inbox → report, and stops before collector → store: the plugin collector is not in use",
+        ),
+    ],
+)
+def test_what_the_settings_forbid_is_where_it_stops(scout_core, sink, environment, expected):
+    announced(scout_core.state, sink.url)
+    ran = scout_core("doctor", "--json", **{**ONLY_OURS, **environment})
+
+    assert (1, [("problem", expected)], []) == (ran.code, found(ran, "probe"), sink.reports)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"SCOUT_SAMPLE_RATE": "0.000001", "SCOUT_JOB_SAMPLE_RATE": "0"},
+        {"SCOUT_IGNORE_JOBS": "scout-core"},
+        {"SCOUT_TRACES_PER_PERIOD": "0"},
+        {"SCOUT_POLICIES": "speed:0"},
+    ],
+)
+def test_what_keeps_transactions_of_the_application_away_does_not_keep_the_probe(scout_core, sink, environment):
+    announced(scout_core.state, sink.url)
+    scout_core("doctor", "--json", **{**ONLY_OURS, **environment})
+
+    assert 1 == sink.counted
+
+
+def test_hooks_and_exporters_of_others_do_not_hear_of_the_probe(scout_core, sink):
+    source = """
+        from scout_core import hookimpl
+
+        def tell(*_): raise SystemExit("it was told")
+
+        @hookimpl
+        def on_start(agent): tell()
+
+        @hookimpl
+        def on_request_end(transaction): tell()
+
+        @hookimpl
+        def on_report(report): tell()
+
+        @hookimpl
+        def register_exporters(config): tell()
+    """
+    scout_core.install("telling", source)
+    announced(scout_core.state, sink.url)
+    ran = scout_core("doctor", "--json", SCOUT_PLUGINS_ENABLE="collector,telling", SCOUT_PLUGINS_AUTOLOAD="false")
+
+    assert (0, 1) == (ran.code, sink.counted)
+
+
+def test_an_agent_that_runs_goes_on_as_it_was(sink):
+    seen = []
+    config = read_config({"collector_url": sink.url, "collector_token": "token-of-the-sink"}, environment={})
+    with running(plugin(on_request_end=lambda transaction: seen.append(transaction)), threaded=False) as agent:
+        steps = list(follow(config, is_collector_active=True))
+        agent.recorder.work()
+
+        assert agent.tracer is context.tracer
+    assert ["app", "inbox", "report", "collector", "store"] == [step.name for step in steps]
+    assert ([True, True, True, True, None], []) == ([step.is_ok for step in steps], seen)
+    assert context.current.get() is None
+
+
+def test_a_dashboard_says_whether_it_is_in_the_store(scout_core):
+    pytest.importorskip("scout_dashboard", reason="not with the core alone: the store is the dashboard's")
+    up = subprocess.Popen(
+        [sys.executable, "-m", "scout_core", "up", "--port", "0"],
+        cwd=scout_core.here,
+        env=scout_core.environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert up.stdout.readline().startswith("Dashboard  ")
+        ran = scout_core("doctor", "--json", **ONLY_OURS)
+        listed = scout_core("plugins", "speed", "--json", **ONLY_OURS).json["processes"]
+    finally:
+        up.terminate()
+        up.communicate(timeout=20)
+
+    ((state, text),) = found(ran, "probe")
+    assert (0, "ok") == (ran.code, state)
+    assert text.startswith("app → inbox → report → collector → store: trace ")
+    assert text.endswith(" is in the store")
+    assert [] == listed
+
+
+def test_plugins_tells_how_one_is_in_each_process_that_runs(scout_core):
+    pytest.importorskip("scout_dashboard", reason="not with the core alone: the store is the dashboard's")
+    scout_core.write_module(
+        "my_policy",
+        "from scout_core import hookimpl\n@hookimpl\ndef score_transaction(transaction):\n    raise KeyError('plan')\n",
+    )
+    app = scout_core.write("app.py", "import scout_core\nwith scout_core.transaction('Job/x'): pass\n")
+    settings = {"SCOUT_PLUGINS": "my_policy", "SCOUT_NAME": "Shop"}
+    done = subprocess.run(
+        [sys.executable, "-m", "scout_core", "up", "--port", "0", "--", "sh", "-c", 'python="$1"; "$python" "$2"; "$python" -m scout_core plugins my_policy', "sh", sys.executable, str(app)],
+        cwd=scout_core.here, env=scout_core.environment(**settings), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+    (line,) = [text for text in done.stdout.splitlines() if text.startswith("  process")]
+    assert "(Shop on " in line
+    assert line.endswith(") active; 1 calls, 1 errors")
+    assert ">    4      raise KeyError('plan')" in done.stdout
+
+
+# settings, plugins, files
+
+
+def test_problems_of_settings_and_plugins_are_found(scout_core):
+    scout_core.install("broken", "import nowhere_to_be_found")
+    ran = scout_core("doctor", "--json", SCOUT_MAX_SPANS="many", SCOUT_PLUGINS_REQUIRE="celery")
+
+    assert 1 == ran.code
+    assert ["problem", "problem"] == [state for state, _ in found(ran, "settings")]
+    ((state, text),) = [one for one in found(ran, "plugins") if "broken" in one[1]]
+    assert ("problem", True) == (state, text.startswith("broken is failed: acme_broken cannot be imported: "))
+
+
+def test_two_plugins_with_one_target_are_found(scout_core):
+    source = (
+        "from scout_core import hookimpl\n@hookimpl\ndef instrument(wrap): wrap('letters_of_acme:send', lambda: None)\n"
+    )
+    scout_core.install("one", source)
+    scout_core.install("two", source)
+    ran = scout_core("doctor", "--json")
+
+    assert ("note", "one and two both wrap letters_of_acme:send: a call is two spans") in found(ran, "plugins")
+
+
+def test_all_is_well(scout_core, sink):
+    announced(scout_core.state, sink.url)
+    path = scout_core.write("scout-core.toml", 'name = "Shop"\n')
+    ran = scout_core("doctor", **ONLY_OURS)
+
+    assert (0, "") == (ran.code, ran.err)
+    lines = ran.out.splitlines()
+    assert f"ok       settings   {path}; scout-core config shows every value and its origin" in lines
+    assert f"ok       files      {scout_core.state}: yours alone" in lines
+    assert {"ok", "note"} == {line.split()[0] for line in lines if not line.startswith(" ")}
+
+
+def test_files_that_others_can_change_or_read_are_found(scout_core):
+    announced(scout_core.state, "http://127.0.0.1:1")
+    settings = scout_core.write("scout-core.toml", "")
+    settings.chmod(0o666)
+    scout_core.state.chmod(0o777)
+    (scout_core.state / "collector.json").chmod(0o644)
+    ran = scout_core("doctor", "--json", **ONLY_OURS)
+
+    assert [
+        ("problem", f"others can write to {scout_core.state}, so no collector uses it"),
+        ("problem", f"{scout_core.state / 'collector.json'} can be read by others or is not yours, so agents do not trust it"),
+        ("problem", f"everybody can change {settings}, and so name code to run"),
+    ] == found(ran, "files")  # fmt: skip
+
+
+def test_a_state_directory_that_is_none_is_found(scout_core):
+    place = scout_core.write("state", "")
+    ran = scout_core("doctor", "--json", SCOUT_STATE_DIR=str(place), **ONLY_OURS)
+
+    assert [("problem", f"{place} is not a directory of its own")] == found(ran, "files")
+
+
+# servers
+
+
+@pytest.mark.parametrize(
+    "text, states",
+    [
+        ("[uwsgi]\nmodule = shop\nenable-threads = true\n", ["ok"]),
+        ("[uwsgi]\nenable-threads\nlazy-apps\nprocesses = 4\n", ["ok"]),
+        ("[uwsgi]\nthreads = 4\n", ["ok"]),
+        ("[uwsgi]\nmodule = shop\n", ["problem"]),
+        ("[uwsgi]\nenable-threads = false\n", ["problem"]),
+        ("[uwsgi]\nenable-threads = true\nworkers = 4\n", ["problem"]),
+        ("[uwsgi]\nprocesses = 4\n", ["problem", "problem"]),
+        ("[uwsgi]\nset-placeholder = %(x)\nenable-threads=1\n", ["ok"]),
+        ("[pytest]\naddopts = -q\n", []),
+        ("no section\n", []),
+        ("\xff", []),
+    ],
+)
+def test_what_a_file_of_uwsgi_says(tmp_path, text, states):
+    path = tmp_path / "app.ini"
+    path.write_text(text, encoding="latin-1")
+
+    assert states == [finding.state for finding in of_uwsgi(path)]
+
+
+def test_a_file_of_uwsgi_is_found_where_the_command_is_run(scout_core):
+    path = scout_core.write("app.ini", "[uwsgi]\nmodule = shop\n")
+    ran = scout_core("doctor", "--json", **ONLY_OURS)
+
+    expected = f"{path} has no enable-threads: the agent's thread never runs, and nothing is reported"
+    assert [("problem", expected)] == found(ran, "uwsgi")
+
+
+@pytest.mark.parametrize(
+    "file, given, count",
+    [
+        ("preload_app = True\n", "", 1),
+        ("preload_app = True\n", "--preload -w 2", 2),
+        ("preload_app = False\n", "", 0),
+        ("def broken(\n", "--workers 2 'unfinished", 0),
+        (None, "", 0),
+    ],
+)
+def test_that_gunicorn_forks_from_a_loaded_application_is_told(tmp_path, file, given, count):
+    if file is not None:
+        (tmp_path / "gunicorn.conf.py").write_text(file)
+
+    findings = list(of_gunicorn(tmp_path, {"GUNICORN_CMD_ARGS": given}))
+
+    assert ["ok"] * count == [finding.state for finding in findings]
+
+
+@pytest.mark.parametrize(
+    "installed, states",
+    [
+        ({}, []),
+        ({"gevent": "25.4", "greenlet": "3.2"}, ["ok"]),
+        ({"gevent": "1.4", "greenlet": "0.4.15"}, ["problem", "ok"]),
+    ],
+)
+def test_what_the_versions_of_gevent_mean(installed, states):
+    assert "gevent.monkey" not in sys.modules
+
+    assert states == [finding.state for finding in of_gevent(installed)]
+
+
+# what could be installed
+
+
+def test_a_library_without_a_plugin_is_suggested():
+    installed = {"flask": "3.1.3", "jinja2": "3.1.6", "urllib3": "0.5", "scout-jinja2": "0.1"}
+
+    assert [
+        Suggestion("flask 3.1.3 (>=2.2,<4)", "scout-flask"),
+        Suggestion("urllib3 0.5 (>=1.26,<3)", "scout-urllib3", "urllib3 0.5 is outside >=1.26,<3"),
+    ] == list(suggestions(installed))
+
+
+def test_what_is_known_are_plugins_of_this_repository():
+    """Ranges may be behind: the table is written when the core is released, and a plugin of its own has others by then."""
+    projects = [tomllib.loads(path.read_text("utf-8"))["project"] for path in ROOT.glob("plugins/*/pyproject.toml")]
+    told = {one["name"]: one.get("optional-dependencies", {}).get("instruments", ()) for one in projects}
+
+    assert len(known()) == KNOWN.count(": ") - KNOWN.count("generated: ") > 3
+    for name, libraries in known().items():
+        assert [Requirement(one).name for one in told[name]] == [Requirement(one).name for one in libraries]
+
+
+def test_the_line_for_a_shell_is_exact(tmp_path):
+    """In an environment with two libraries and none of our plugins: our own dependencies are there by links."""
+    site = tmp_path / "site"
+    site.mkdir()
+    for name in ("scout_core", "attr", "attrs", "cattrs", "click", "packaging", "pluggy", "tomlkit", "tomli", "exceptiongroup", "typing_extensions"):  # fmt: skip
+        spec = find_spec(name)
+        if spec is not None and spec.origin:
+            origin = Path(spec.origin)
+            place = origin.parent if origin.name == "__init__.py" else origin
+            (site / place.name).symlink_to(place)
+    for name, version in (("Flask", "3.1.3"), ("jinja2", "3.1.6"), ("urllib3", "0.5")):
+        metadata = site / f"{name}-{version}.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n\n")
+
+    def doctor(*arguments):
+        command = [sys.executable, "-S", "-m", "scout_core", "doctor", *arguments]
+        environment = {"PYTHONPATH": str(site), "HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout, done.stderr
+
+    assert (
+        0,
+        "# flask 3.1.3 (>=2.2,<4): scout-flask\n"
+        "# jinja2 3.1.6 (>=3.0,<4): scout-jinja2\n"
+        "# urllib3 0.5 is outside >=1.26,<3: scout-urllib3 does not know it\n"
+        "pip install scout-flask scout-jinja2\n",
+        "",
+    ) == doctor("--suggest")
+    assert '"command": "pip install scout-flask scout-jinja2"' in doctor("--suggest", "--json")[1]
+    assert (
+        "note     libraries  flask 3.1.3 (>=2.2,<4) has no plugin\n                    pip install scout-flask\n"
+        in doctor()[1]
+    )
