@@ -1,0 +1,221 @@
+"""One row for each fault: what is installed, in which state it is to be, and the words that its reason is to have."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from attrs import frozen
+
+HEAD = "from scout_core import hookimpl, span, transaction\n\n"
+GOOD = HEAD + "@hookimpl\ndef score_transaction(transaction):\n    return 0.0\n"
+
+
+@frozen(kw_only=True)
+class Fault:
+    """A distribution ``scout-faulty`` whose plugin ``faulty`` is wrong in one way."""
+
+    name: str
+    source: str = GOOD
+    """Of the module ``scout_faulty``."""
+    state: str = "failed"
+    """What the command says; ``absent`` when it cannot know of it: the reason, if any, is told as a problem."""
+    words: tuple[str, ...] = ()
+    """All stand in the reason that the command gives."""
+    running: str = ""
+    """The state in the application once it has run; the same as the command's where it is empty."""
+    running_words: tuple[str, ...] = ()
+    entries: str = "faulty = scout_faulty"
+    requires: tuple[str, ...] = ("scout-core>=0.1",)
+    extra: tuple[str, ...] = ()
+    damage: Callable[[Path], object] | None = None
+    """Done to the folder of its metadata once it is installed."""
+    row: str = "faulty"
+    """What it is listed as: the distribution, where nobody knows the plugin's name."""
+
+    @property
+    def in_application(self) -> tuple[str, tuple[str, ...]]:
+        """State and words there."""
+        return (self.running, self.running_words) if self.running else (self.state, self.words)
+
+
+def hook(signature: str, *lines: str, before: str = "") -> str:
+    """A module with one hook."""
+    body = "\n    ".join(lines or ("pass",))
+    return f"{HEAD}{before}\n\n@hookimpl\ndef {signature}:\n    {body}\n"
+
+
+IMPORTING = [
+    Fault(
+        name="imports what is not there",
+        source="import no_such_module_anywhere\n",
+        words=("scout_faulty cannot be imported", "ModuleNotFoundError", "no_such_module_anywhere"),
+    ),
+    Fault(name="names a module that is not there", entries="faulty = scout_missing", words=("scout_missing",)),
+    Fault(name="names an object", entries="faulty = scout_faulty:plugin", words=("scout_faulty:plugin",)),
+    Fault(name="names no module", entries="faulty = ..", words=("..",)),
+    Fault(name="names a module of the library", entries="faulty = os", words=("no function marked with @hookimpl",)),
+    Fault(name="names the program", entries="faulty = __main__", words=("no function marked with @hookimpl",)),
+    Fault(name="does not compile", source="def broken(:\n", words=("cannot be imported", "SyntaxError")),
+    Fault(name="has bytes that are no text", source="name = '\\udc80\n", words=("cannot be imported", "SyntaxError")),
+    Fault(name="raises at import", source="raise ValueError('bad luck')\n", words=("ValueError", "bad luck")),
+    Fault(name="fails an assertion at import", source="assert not 'ready'\n", words=("AssertionError",)),
+    Fault(name="calls itself without end", source="def f():\n    f()\nf()\n", words=("RecursionError",)),
+    Fault(
+        name="raises what cannot be printed",
+        source="class Bad(Exception):\n    def __str__(self):\n        raise RuntimeError\nraise Bad\n",
+        words=("cannot be imported", "Bad"),
+    ),
+    Fault(name="warns at import", source="import warnings\nwarnings.warn('old')\n" + GOOD, state="active",
+          running="failed", running_words=("UserWarning", "old")),
+    Fault(name="exits at import", source="import sys\nsys.exit(3)\n", words=("called sys.exit(3)",)),
+    Fault(name="exits at import without a code", source="raise SystemExit\n", words=("called sys.exit(",)),
+    Fault(
+        name="raises its own BaseException at import",
+        source="class Stop(BaseException):\n    pass\nraise Stop('at once')\n",
+        words=("cannot be imported", "Stop", "at once"),
+    ),
+    Fault(name="raises GeneratorExit at import", source="raise GeneratorExit\n", words=("GeneratorExit",)),
+    Fault(
+        name="raises CancelledError at import",
+        source="import asyncio\nraise asyncio.CancelledError\n",
+        words=("CancelledError",),
+    ),
+    Fault(
+        name="raises at length",
+        source="E = type('a\\nb', (Exception,), {})\nraise E('x\\ny' * 100_000)\n",
+        words=("cannot be imported",),
+    ),
+    Fault(
+        name="takes itself out of sys.modules",
+        source="import sys\ndel sys.modules[__name__]\n" + GOOD,
+        words=("scout_faulty",),
+    ),
+]  # fmt: skip
+
+HOOKS = [
+    Fault(name="misspells a hook", source=hook("on_requst_end(transaction)"),
+          words=("there is no hook on_requst_end", "did you mean on_request_end?")),
+    Fault(name="has a hook of another name", source=hook("before_lunch(transaction)"), words=("there is no hook before_lunch",)),
+    Fault(name="misspells an argument", source=hook("on_span(spam)"),
+          words=("the hook on_span has no argument spam", "did you mean span?")),
+    Fault(name="has an argument too many", source=hook("on_span(span, more)"), words=("the hook on_span has no argument more", "span")),
+    Fault(name="has an argument where there is none", source=hook("register_options(config)"),
+          words=("the hook register_options has no argument config", "it has none")),
+    Fault(name="has keyword-only arguments", source=hook("on_span(*, spam)"), words=("on_span has no argument spam",)),
+    Fault(name="wraps the others", source=HEAD + "@hookimpl(wrapper=True)\ndef on_span(span):\n    yield\n",
+          words=("on_span wraps the implementations of others",)),
+    Fault(name="wraps the others in the old way", source=HEAD + "@hookimpl(hookwrapper=True)\ndef on_span(span):\n    yield\n",
+          words=("on_span wraps the implementations of others",)),
+    Fault(name="has no hook", source="value = 1\n", words=("no function marked with @hookimpl",)),
+    Fault(name="has hooks of somebody else",
+          source="import pluggy\n\n@pluggy.HookimplMarker('pytest')\ndef on_span(span):\n    pass\n",
+          words=("no function marked with @hookimpl",)),
+    Fault(name="forgets the marker", source="def on_span(span):\n    pass\n", words=("no function marked with @hookimpl",)),
+    Fault(name="has a module that answers to every name",
+          source=HEAD + "def __getattr__(name):\n    raise RuntimeError(name)\n\ndef __dir__():\n    return ['nothing', 5]\n",
+          words=("",)),
+]  # fmt: skip
+
+RUNNING = [
+    Fault(name="instrument raises", source=hook("instrument(wrap)", "wrap('wares:add', print)", "raise KeyError('half')"),
+          words=("instrument raised KeyError",)),
+    Fault(name="wraps what is not there", source=hook("instrument(wrap)", "wrap('wares:nothing', lambda *a: None)"),
+          state="waiting", words=("wares is not imported",),
+          running="failed", running_words=("wares:nothing", "has no nothing")),
+    Fault(name="wraps nonsense", source=hook("instrument(wrap)", "wrap('wares.add', lambda *a: None)"), words=("wares.add",)),
+    Fault(name="wraps without a describer", source=hook("instrument(wrap)", "wrap('wares:add', None)"), words=("wares:add",)),
+    Fault(name="options raise", source=hook("register_options()", "raise KeyError('options')"), state="active"),
+    Fault(name="options are nonsense", source=hook("register_options()", "return 5"), state="active"),
+    Fault(name="exporters raise", source=hook("register_exporters(config)", "raise KeyError('exporters')"), state="active"),
+    Fault(name="exporters are nonsense", source=hook("register_exporters(config)", "return 5"), state="active"),
+    Fault(name="an exporter raises", state="active", source=hook(
+        "register_exporters(config)", "return [Bad()]",
+        before="class Bad:\n    name = 'bad'\n    def export(self, report):\n        raise RuntimeError('no')\n")),
+    Fault(name="on_start raises", source=hook("on_start(agent)", "raise KeyError('start')"), state="active"),
+    Fault(name="on_stop raises", source=hook("on_stop(agent)", "raise KeyError('stop')"), state="active"),
+    Fault(name="on_request_start raises", source=hook("on_request_start(transaction)", "raise KeyError('request')"), state="active",
+          running="quarantined", running_words=("on_request_start is switched off: 10 errors in a row",)),
+    Fault(name="on_span raises", source=hook("on_span(span)", "raise KeyError('span')"), state="active",
+          running="quarantined", running_words=("on_span is switched off: 10 errors in a row",)),
+    Fault(name="a policy raises", source=hook("score_transaction(transaction)", "raise KeyError('score')"), state="active",
+          running="quarantined", running_words=("score_transaction is switched off: 10 errors in a row",)),
+    Fault(name="a policy exits", source=hook("score_transaction(transaction)", "raise SystemExit(8)"), state="active",
+          running="quarantined", running_words=("score_transaction is switched off: 10 errors in a row",)),
+    Fault(name="a policy returns nonsense", source=hook("score_transaction(transaction)", "return 'a lot'"), state="active",
+          running="quarantined", running_words=("score_transaction is switched off",)),
+    Fault(name="a describer raises", state="waiting",
+          source=hook("instrument(wrap)", "wrap('wares:add', describe)", before="def describe(a, b):\n    raise KeyError('describe')\n"),
+          running="quarantined", running_words=("wares:add", "switched off")),
+    Fault(name="a describer has too few arguments", state="waiting",
+          source=hook("instrument(wrap)", "wrap('wares:add', lambda a: span('Wares/Add'))"),
+          running="quarantined", running_words=("wares:add", "switched off")),
+    Fault(name="a describer returns nonsense", state="waiting", source=hook("instrument(wrap)", "wrap('wares:add', lambda a, b: 5)"),
+          running="quarantined", running_words=("wares:add", "switched off")),
+]  # fmt: skip
+
+WAYS_OUT = {
+    "through the agent's hooks": ("agents[0].hooks.unregister('faulty')", "agents[0].freeze()"),
+    "through pluggy": (
+        "manager, me = agents[0].hooks.manager, sys.modules[__name__]",
+        "if manager.is_registered(me): manager.unregister(me)",
+    ),
+}
+UNREGISTERING = [
+    Fault(
+        name=f"un-registers itself in {signature.partition('(')[0]} {how}",
+        source=hook("on_start(agent)", "agents.append(agent)", *(lines if signature == "on_start(agent)" else ()), before="import sys\nagents = []")
+        + (f"\n\n@hookimpl\ndef {signature}:\n    " + "\n    ".join(lines) + "\n" if signature != "on_start(agent)" else ""),
+        state="active",
+    )
+    for how, lines in WAYS_OUT.items()
+    for signature in (
+        "on_start(agent)", "on_request_start(transaction)", "on_span(span)", "on_request_end(transaction)",
+        "score_transaction(transaction)", "on_report(report)", "on_stop(agent)",
+    )
+]  # fmt: skip
+
+VERSIONS = [
+    Fault(name="needs a later core", requires=("scout-core>=99",), state="skipped",
+          words=("scout-core", "is outside >=99", "pip install -U scout-faulty")),
+    Fault(name="needs an earlier core", requires=("scout-core<0.1",), state="skipped", words=("is outside <0.1",)),
+    Fault(name="needs a core that cannot be read", requires=("scout-core>=banana",), state="skipped",
+          words=("requirement that cannot be read", "scout-core>=banana")),
+    Fault(name="needs another version of its library", extra=("wares>=9",), state="skipped", words=("wares 1.0 is outside >=9",)),
+    Fault(name="has a library that cannot be read", extra=("wares>>9",), state="skipped", words=("cannot be read", "wares>>9")),
+]  # fmt: skip
+
+METADATA = [
+    Fault(name="METADATA is no text", damage=lambda made: (made / "METADATA").write_bytes(b"Name: caf\xe9\xff\n"),
+          words=("metadata in ", "decode")),
+    Fault(name="METADATA is empty", damage=lambda made: (made / "METADATA").write_bytes(b""), words=("METADATA is missing or empty",)),
+    Fault(name="METADATA is missing", damage=lambda made: (made / "METADATA").unlink(), words=("METADATA is missing or empty",)),
+    Fault(name="METADATA is a folder", damage=lambda made: ((made / "METADATA").unlink(), (made / "METADATA").mkdir()), words=("metadata in ", "directory")),
+    Fault(name="METADATA names nothing", damage=lambda made: (made / "METADATA").write_text("Summary: nothing\n"), state="active"),
+    Fault(name="METADATA is all zeros", damage=lambda made: (made / "METADATA").write_bytes(b"\0" * 500), state="active"),
+    Fault(name="RECORD is missing", damage=lambda made: (made / "RECORD").unlink(), state="active"),
+    Fault(name="RECORD is no text", damage=lambda made: (made / "RECORD").write_bytes(b"\xff\0,"), state="active"),
+    Fault(name="everything but the entry points is missing", words=("METADATA is missing or empty",),
+          damage=lambda made: [(made / name).unlink() for name in ("METADATA", "RECORD", "WHEEL", "INSTALLER")]),
+    Fault(name="the entry points are no text", row="scout-faulty", words=("scout_faulty-1.0.dist-info", "decode"),
+          damage=lambda made: (made / "entry_points.txt").write_bytes(b"[scout_core]\n\xff = scout_faulty\n")),
+    Fault(name="the entry points are cut off", row="scout-faulty", words=("not 'name = module'", "'faulty'"), entries="faulty"),
+    Fault(name="the entry points are a folder", state="absent", words=("scout_faulty-1.0.dist-info", "directory"),
+          damage=lambda made: ((made / "entry_points.txt").unlink(), (made / "entry_points.txt").mkdir())),
+    Fault(name="the entry points are a pipe", state="absent",
+          damage=lambda made: ((made / "entry_points.txt").unlink(), os.mkfifo(made / "entry_points.txt"))),
+    Fault(name="the entry points are a link to nowhere", state="absent",
+          damage=lambda made: ((made / "entry_points.txt").unlink(), (made / "entry_points.txt").symlink_to("nowhere"))),
+    Fault(name="the entry points are a link to themselves", state="absent", words=("scout_faulty-1.0.dist-info", "links"),
+          damage=lambda made: ((made / "entry_points.txt").unlink(), (made / "entry_points.txt").symlink_to("entry_points.txt"))),
+]  # fmt: skip
+
+NAMES = [
+    Fault(name="one name twice", entries="faulty = scout_faulty\nfaulty = scout_missing", state="active"),
+    Fault(name="one module under two names", entries="again = scout_faulty\nfaulty = scout_faulty",
+          words=("loaded as the plugin again already",)),
+    Fault(name="the name of one of ours", entries="speed = scout_faulty\nfaulty = scout_missing", words=("scout_missing",)),
+]  # fmt: skip
+
+FAULTS = [*IMPORTING, *HOOKS, *RUNNING, *UNREGISTERING, *VERSIONS, *METADATA, *NAMES]

@@ -1,0 +1,468 @@
+"""
+What is wrong with one plugin costs that plugin alone: the application runs as without us, the others load, the reason is shown.
+
+Real distributions in a real environment of its own; the faulty one lies in a further folder of ``sys.path``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import venv
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import frozen
+
+from tests.faults.installing import build_wheel, install, settle
+from tests.faults.table import FAULTS, GOOD, Fault
+from tests.test_third_party import Environment, clean_environment, core_wheel
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+
+WARES = """
+def add(a, b):
+    return a + b
+
+
+def fail():
+    raise ValueError("sold out")
+"""
+
+NEIGHBOUR = """
+from scout_core import hookimpl, span
+
+
+@hookimpl
+def instrument(wrap):
+    wrap("wares:add", add)
+
+
+@hookimpl
+def score_transaction(transaction):
+    return 0.5
+
+
+def add(a, b):
+    return span("Wares/Add")
+"""
+
+APP = """
+import json, os, sys
+
+agent = None
+if os.environ.get("RUN_WITH"):
+    import scout_core
+    agent = scout_core.start(name="Shop", report_period=100, monitor=True)
+    transaction = scout_core.transaction
+else:
+    from contextlib import nullcontext as transaction
+
+import wares
+add, kept = wares.add, []
+for number in range(30):
+    with transaction("Controller/home"):
+        print(number, wares.add(number, 1))
+        try:
+            wares.fail()
+        except ValueError as error:
+            print("caught", error, error.__context__, error.__cause__)
+if agent is not None:
+    scout_core.start(name="Store")  # as a framework's extension does when the agent runs already
+    scout_core.stop(10)
+    statuses = agent.plugin_statuses()
+    with open(os.environ["RUN_WITH"], "w") as file:
+        json.dump([{"name": one.name, "state": one.state, "reason": one.reason, "calls": one.calls} for one in statuses], file)
+print("the same" if wares.add.__module__ == "wares" and not hasattr(wares.add, "__wrapped__") else "still wrapped")
+sys.exit(5)
+"""
+
+
+@frozen
+class Outcome:
+    """What one process left."""
+
+    code: int
+    out: str
+    err: str
+    statuses: dict[str, Any]  # JSON
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """The core, a small library, and two plugins for it by others; their names come before and after the faulty one's."""
+    folder = tmp_path_factory.mktemp("somebody")
+    made = Environment(folder / "environment")
+    venv.create(made.folder, with_pip=True)
+    wheels = [build_wheel(folder, "wares", modules={"wares": WARES}, requires=())]
+    wheels += [
+        build_wheel(folder, f"scout-{name}", modules={f"scout_{name}": NEIGHBOUR}, entries=f"{name} = scout_{name}", extra=("wares>=1",))
+        for name in ("anne", "zoe")
+    ]  # fmt: skip
+    made.pip("install", core_wheel(folder, made), *wheels, cwd=folder)
+    (folder / "app.py").write_text(APP, encoding="utf-8")
+    return made
+
+
+class Trial:
+    """Runs the application and the command with what lies in the further folder."""
+
+    def __init__(self, environment: Environment, folder: Path) -> None:
+        self.environment = environment
+        self.folder = folder
+        self.site = folder / "site"
+        self.home = folder / "home"
+        self.path = [self.site]
+        self.ours: set[str] = set()
+        self.settings = {"HOME": str(self.home), "EVIL": str(folder / "imported")}
+        for made in (self.site, self.home):
+            made.mkdir()
+
+    def run(self, *command: object, **more: str) -> tuple[int, str, str]:
+        """Exit code, output, errors. Of the home there is what the settings tell, and nothing else."""
+        clean = clean_environment()
+        kept = {key: value for key, value in clean.items() if not key.startswith("XDG_") and key != "HOME"}
+        done = subprocess.run(
+            [*map(str, command)], cwd=self.folder, capture_output=True, text=True, timeout=120,
+            env={**kept, "PYTHONPATH": os.pathsep.join(map(str, self.path)), **self.settings, **more},
+        )  # fmt: skip
+        return done.returncode, done.stdout, done.stderr
+
+    def indexed(self) -> Path:
+        """The index that a start left behind, with a plugin that is in order in the further folder."""
+        self.ours = set(self.command().statuses)
+        put(self, Fault(name="none"))
+        self.command()  # compiles what is there, which changes the folder
+        settle(self.site)
+        settle(next(self.environment.folder.glob("lib/python*/site-packages")))
+        self.command()
+        (index,) = (self.home / ".cache" / "scout-core").iterdir()
+        assert "scout_faulty-1.0.dist-info" in index.read_text()
+        return index
+
+    def application(self, *, with_agent: bool = True) -> Outcome:
+        told = self.folder / "statuses.json"
+        app = self.environment.folder.parent / "app.py"
+        code, out, err = self.run(
+            self.environment.program("python"), "-W", "error", app, RUN_WITH=str(told) if with_agent else ""
+        )
+        assert "Traceback" not in err, err
+        statuses = json.loads(told.read_text()) if with_agent else []
+        return Outcome(code, out, err, {one["name"]: one for one in statuses})
+
+    def command(self) -> Outcome:
+        code, out, err = self.run(self.environment.program("scout-core"), "plugins", "--json")
+        assert "Traceback" not in err, err
+        return Outcome(code, out, err, {one["name"]: one for one in json.loads(out)})
+
+
+@pytest.fixture(scope="module")
+def expected(environment, tmp_path_factory):
+    """What the application prints without the agent."""
+    folder = tmp_path_factory.mktemp("expected")
+    told = Trial(environment, folder).application(with_agent=False)
+    return told.code, told.out
+
+
+@pytest.fixture
+def trial(environment, tmp_path):
+    return Trial(environment, tmp_path)
+
+
+def put(trial: Trial, fault: Fault) -> None:
+    wheel = build_wheel(
+        trial.folder / "wheels", "scout-faulty", modules={"scout_faulty": fault.source}, entries=fault.entries,
+        requires=fault.requires, extra=fault.extra,
+    )  # fmt: skip
+    metadata = install(wheel, trial.site)
+    if fault.damage is not None:
+        fault.damage(metadata)
+
+
+def neighbours(outcome: Outcome) -> list[str]:
+    return [outcome.statuses[name]["state"] for name in ("anne", "zoe", "speed", "age")]
+
+
+def calls(outcome: Outcome) -> list[int]:
+    """Of the two plugins beside it: a describer and a policy, thirty each."""
+    return [outcome.statuses[name]["calls"] for name in ("anne", "zoe")]
+
+
+def reason(outcome: Outcome, name: str) -> tuple[str, str]:
+    """State and reason; of what is not listed whatever was told on standard error."""
+    one = outcome.statuses.get(name)
+    return (one["state"], one["reason"]) if one else ("absent", outcome.err)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
+def test_a_fault_costs_its_own_plugin_alone(trial, expected, fault):
+    put(trial, fault)
+    command, application = trial.command(), trial.application()
+    shown, running = reason(command, fault.row), reason(application, fault.row)
+    state, words = fault.in_application
+
+    assert expected == (application.code, application.out)
+    assert (["active"] * 4, [60, 60]) == (neighbours(application), calls(application))
+    assert ["waiting", "waiting", "active", "active"] == neighbours(command)
+    assert (fault.state, []) == (shown[0], [word for word in fault.words if word not in shown[1]])
+    assert (state, []) == (running[0], [word for word in words if word not in running[1]])
+    assert (1 if fault.state == "failed" else 0) == command.code
+    assert len(shown[1]) < 2_000
+
+
+TWO = {"scout-first": "scout_first", "scout-second": "scout_second"}
+
+
+@pytest.mark.parametrize("order", [("scout-first", "scout-second"), ("scout-second", "scout-first")], ids=str)
+def test_of_two_plugins_of_one_name_the_same_one_loads_whichever_was_installed_first(trial, expected, order):
+    """They lie in two folders of ``sys.path``, in either order."""
+    for folder, name in zip(("site", "site2"), order, strict=True):
+        wheel = build_wheel(trial.folder, name, modules={TWO[name]: GOOD}, entries=f"faulty = {TWO[name]}")
+        install(wheel, trial.folder / folder)
+    trial.path = [trial.site, trial.folder / "site2"]
+    command, application = trial.command(), trial.application()
+    told = "plugin 'faulty' of scout-second is not loaded: scout-first has the name already"
+
+    assert expected == (application.code, application.out)
+    assert (["active"] * 4, [60, 60]) == (neighbours(application), calls(application))
+    assert ("scout-first", "active") == (
+        command.statuses["faulty"]["distribution"],
+        command.statuses["faulty"]["state"],
+    )
+    assert told in command.err
+    assert told in application.err
+
+
+WRAPS_THE_SAME = """
+import sys
+import wares
+original = wares.add
+import scout_core
+from scout_core import transaction
+
+agent = scout_core.start(report_period=100)
+plugins = [agent.plugins.all[name] for name in sys.argv[2:]]
+
+
+def operations():
+    with transaction("Controller/home") as recorded:
+        assert wares.add(1, 2) == 3
+    return [span.operation for span in recorded.spans]
+
+
+told = [operations(), wares.add is original]
+if sys.argv[1] == "together":
+    scout_core.stop(10)
+    assert wares.add(1, 2) == 3
+    told += [wares.add is original]
+else:
+    for plugin in plugins:
+        for patch in plugin.patches:
+            patch.undo()
+        for guard in plugin.guards:
+            guard.off = "by hand"
+        told += [operations(), wares.add is original]
+    scout_core.stop(10)
+print(told, wares.add is original)
+"""
+
+
+@pytest.mark.parametrize("names", [("first", "second"), ("second", "first")], ids=" ".join)
+@pytest.mark.parametrize("how", ["together"])
+def test_two_plugins_that_wrap_the_same(trial, how, names):
+    """Each records its span; undone together, or by hand in both orders, the very object is back."""
+    for name in ("first", "second"):
+        source = NEIGHBOUR.replace("Wares/Add", f"Wares/{name}")
+        install(
+            build_wheel(
+                trial.folder, f"scout-{name}", modules={f"scout_{name}": source}, entries=f"{name} = scout_{name}"
+            ),
+            trial.site,
+        )
+    (trial.folder / "same.py").write_text(WRAPS_THE_SAME)
+    told = trial.run(
+        trial.environment.program("python"), "-W", "error", "same.py", how, *names, SCOUT_PLUGINS_DISABLE="anne,zoe"
+    )
+    both = ["Wares/first", "Wares/second"]  # in the order in which they end: the inner one first
+    steps = [True] if how == "together" else [[f"Wares/{names[1]}"], False, [], True]
+
+    assert (0, f"{[both, False, *steps]} True\n", "") == told
+
+
+def linked_to_itself(trial: Trial) -> dict[str, str]:
+    (trial.folder / "loop").symlink_to("loop")
+    return {"HOME": str(trial.folder / "loop")}
+
+
+def a_file(trial: Trial) -> dict[str, str]:
+    (trial.folder / "file").write_text("")
+    return {"HOME": str(trial.folder / "file")}
+
+
+def files_for_each(trial: Trial) -> dict[str, str]:
+    (trial.folder / "file").write_text("")
+    return {"HOME": str(trial.home), **dict.fromkeys(XDG, str(trial.folder / "file"))}
+
+
+def without_permission(trial: Trial) -> dict[str, str]:
+    trial.home.chmod(0o500)
+    return {"HOME": str(trial.home)}
+
+
+XDG = ("XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME")
+HOMES = {
+    "is a file": a_file,
+    "is a link to itself": linked_to_itself,
+    "is not there and cannot be made": lambda trial: {"HOME": "/proc/nobody"},
+    "is on a device": lambda trial: {"HOME": os.devnull},
+    "is not set": lambda trial: {},
+    "is empty": lambda trial: {"HOME": ""},
+    "is relative": lambda trial: {"HOME": "not/here"},
+    "has files for folders": files_for_each,
+    "may not be written": without_permission,  # root may: then it proves no more than that nothing is amiss
+}
+
+
+@pytest.mark.parametrize("home", HOMES)
+def test_no_home_that_can_be_used_costs_nothing(trial, expected, home):
+    put(trial, Fault(name="fails", source="import nothing_here\n"))
+    settle(trial.site)
+    trial.settings = HOMES[home](trial)
+    command, application = trial.command(), trial.application()
+
+    assert expected == (application.code, application.out)
+    assert (["active"] * 4, [60, 60]) == (neighbours(application), calls(application))
+    assert "failed" == command.statuses["faulty"]["state"] == application.statuses["faulty"]["state"]
+    assert ["plugin 'faulty' is failed"] == [line.partition(":")[0] for line in application.err.splitlines()]
+    assert "" == command.err
+
+
+EVIL = "import os\nopen(os.environ['EVIL'], 'w').close()\nfrom scout_core import hookimpl\n\n@hookimpl\ndef on_span(span):\n    pass\n"
+
+
+def lie(index: Path, **changes: object) -> None:
+    """Change the listing of every folder in the index."""
+    facts = json.loads(index.read_text())
+    for listing in facts["folders"].values():
+        listing.update(changes)
+    index.write_text(json.dumps(facts))
+
+
+def elsewhere(index: Path) -> None:
+    lie(index, names="evil-1.0.dist-info", telling=["evil-1.0.dist-info"])
+    index.rename(index.parent.parent / "elsewhere")
+    index.symlink_to(index.parent.parent / "elsewhere")
+
+
+def of_another_user(index: Path) -> None:
+    lie(index, names="", telling=[])
+    os.chown(index, 54_321, 54_321)
+
+
+def folder_of_another_user(index: Path) -> None:
+    lie(index, names="", telling=[])
+    os.chown(index.parent, 54_321, 54_321)
+
+
+def for_everybody(index: Path) -> None:
+    lie(index, names="", telling=[])
+    index.chmod(0o666)
+
+
+def folder_for_everybody(index: Path) -> None:
+    lie(index, names="", telling=[])
+    index.parent.chmod(0o777)
+
+
+def piped(index: Path) -> None:
+    index.unlink()
+    os.mkfifo(index, 0o600)
+
+
+INDEXES = {
+    "a link to elsewhere": elsewhere,
+    "of another user": of_another_user,
+    "in a folder of another user": folder_of_another_user,
+    "writable by everybody": for_everybody,
+    "in a folder writable by everybody": folder_for_everybody,
+    "a pipe": piped,
+    "empty": lambda index: index.write_text(""),
+    "no text": lambda index: index.write_bytes(os.urandom(5_000)),
+    "cut off": lambda index: os.truncate(index, 200),
+    "huge": lambda index: os.truncate(index, 3_000_000_000),
+    "deep": lambda index: index.write_text("[" * 900_000),
+    "deep objects": lambda index: index.write_text('{"folders":' * 80_000),
+    "with a module of its own": lambda index: lie(
+        index, plugins=[{"name": "evil", "module": "evil"}], module="evil", entries={"evil": "evil"}, telling="evil"
+    ),
+    "with a path": lambda index: lie(index, telling=["../evil/evil-1.0.dist-info"]),
+    "with an absolute path": lambda index: lie(index, telling=[str(index.parents[3] / "evil" / "evil-1.0.dist-info")]),
+    "with numbers for names": lambda index: lie(index, names=5, telling=[5]),
+}
+
+
+@pytest.mark.parametrize(
+    "how", [pytest.param(how, marks=[needs_root] if "another user" in how else []) for how in INDEXES]
+)
+def test_a_hostile_index_is_looked_past(trial, expected, how):
+    evil = trial.folder / "imported"
+    wheel = build_wheel(trial.folder, "evil", modules={"evil": EVIL}, entries="evil = evil")
+    install(wheel, trial.folder / "evil")  # not on sys.path
+    (trial.site / "evil.py").write_text(EVIL)  # on it, and named by no metadata
+    index = trial.indexed()
+    INDEXES[how](index)
+    command, application = trial.command(), trial.application()
+
+    assert expected == (application.code, application.out)
+    assert (["active"] * 4, [60, 60]) == (neighbours(application), calls(application))
+    assert trial.settings["EVIL"] == str(evil)
+    assert (0, "", "") == (command.code, command.err, application.err)
+    assert {"faulty"} == set(command.statuses) - set(trial.ours)
+    assert not evil.exists()
+
+
+def test_an_index_of_our_own_that_lies_can_hide_and_no_more(trial, expected):
+    """It is believed: otherwise the tests above would prove nothing. Removing it mends all."""
+    (trial.site / "evil.py").write_text(EVIL)
+    index = trial.indexed()
+    lie(index, names="evil-1.0.dist-info", telling=["evil-1.0.dist-info"])
+    hidden, application = trial.command(), trial.application()
+    index.unlink()
+
+    assert expected == (application.code, application.out)
+    assert {} == hidden.statuses == application.statuses
+    assert "faulty" in trial.command().statuses
+    assert not Path(trial.settings["EVIL"]).exists()
+
+
+def test_all_faults_at_once(trial, expected):
+    """Each in a distribution of its own, all of them installed by pip."""
+    faults = [fault for fault in FAULTS if fault.state == "failed" and fault.damage is None and fault.row == "faulty"]
+    faults = [
+        fault for fault in faults if fault.entries == "faulty = scout_faulty" and fault.requires == ("scout-core>=0.1",)
+    ]
+    wheels = [
+        build_wheel(
+            trial.folder / "wheels", f"scout-faulty{number}", modules={f"scout_faulty{number}": fault.source},
+            entries=f"faulty{number} = scout_faulty{number}",
+        )
+        for number, fault in enumerate(faults)
+    ]  # fmt: skip
+    trial.environment.pip("install", "--no-deps", "--no-index", "--target", trial.site, *wheels, cwd=trial.folder)
+    command, application = trial.command(), trial.application()
+    code, table, err = trial.run(trial.environment.program("scout-core"), "plugins")
+
+    assert expected == (application.code, application.out)
+    assert (["active"] * 4, [60, 60]) == (neighbours(application), calls(application))
+    assert len(faults) > 20
+    for outcome in (command, application):
+        for number, fault in enumerate(faults):
+            state, words = reason(outcome, f"faulty{number}")
+            assert ("failed", []) == (
+                state,
+                [word for word in fault.words if word.replace("scout_faulty", f"scout_faulty{number}") not in words],
+            )
+    assert (1, "") == (code, err)
+    assert [] == [number for number in range(len(faults)) if f"\nfaulty{number} is failed: " not in table]
