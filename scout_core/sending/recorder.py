@@ -21,6 +21,7 @@ from scout_core.sending.ledger import Ledger
 from scout_core.sending.outbox import Outbox
 from scout_core.sending.traces import error_of, trace_of
 from scout_core.text import params, queue_time  # noqa: F401  # complete() imports them: not on a thread, amid a fork
+from scout_core.text.patterns import compile_all
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
@@ -124,6 +125,7 @@ class Recorder:
 
     def _run(self) -> None:
         while not self._stopping.wait(TICK):
+            self._safely(compile_all)  # there is something to do only the first time, when the first response is out
             self._safely(self._turn)
         self._safely(self._finish)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Final
+
+from scout_core.text.patterns import pattern
 
 FILTERED: Final = "[FILTERED]"
 """Stands for a value that must not be told."""
@@ -36,16 +37,16 @@ _ENDINGS: Final = (
     rf"(?<![a-z])(?:db|user|smtp)?pass[0-9]*$|{''.join(f'(?<!{word})' for word in _PLAIN_KEYS)}_key[0-9]*$"
 )
 
-_SENSITIVE: Final = re.compile(f"{_STEMS}|{_WORDS}|{_ENDINGS}")
+_SENSITIVE: Final = pattern(f"{_STEMS}|{_WORDS}|{_ENDINGS}")
 
 # What language models are billed for is counted in tokens.
-_COUNTED: Final = re.compile(
+_COUNTED: Final = pattern(
     r"(?<![a-z])(?:max|min|total|prompt|completion|input|output|cached|reasoning)(?:_new)?_tokens(?![a-z])"
     r"|(?<![a-z])tokens?_(?:count|limit|usage|used)(?![a-z])"
 )
 
-_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_BETWEEN_WORDS: Final = re.compile(r"[^a-z0-9]+")
+_CAMEL: Final = pattern(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_BETWEEN_WORDS: Final = pattern(r"[^a-z0-9]+")
 
 
 def is_sensitive(key: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from scout_core.text.patterns import pattern
 from scout_core.text.plain import beginning, cut, exact
 from scout_core.text.secrets import looks_random, scrub
 
@@ -17,21 +18,19 @@ UNREADABLE: Final = "<message could not be read>"
 LONGEST: Final = 300
 """Characters of a message."""
 
-_FIRST_LINE: Final = re.compile(r"\s*([^\r\n]*)")
+_FIRST_LINE: Final = pattern(r"\s*([^\r\n]*)")
 
 # An apostrophe within a word opens and ends nothing: `can't`, `'O'Brien'`.
-_QUOTED: Final = re.compile(
+_QUOTED: Final = pattern(
     r"(?<!\w)[bBfFrRuU]{0,2}(?:\"(?P<double>(?:[^\"\\]|\\.)*)\"|'(?P<single>(?:[^'\\]|\\.|'(?=\w))*)'(?!\w))"
     r"|“[^”]*”|‘(?:[^’]|’(?=\w))*’|«[^»]*»"
 )
-_ANY_QUOTE: Final = re.compile("[\"'“”‘’«»]")
-_LEFT_OVER: Final = re.compile(r"[\"“”«»]|(?<!\w)'|'(?!\w)")
+_ANY_QUOTE: Final = pattern("[\"'“”‘’«»]")
+_LEFT_OVER: Final = pattern(r"[\"“”«»]|(?<!\w)'|'(?!\w)")
 # PostgreSQL: `Key (email)=(…) already exists`. SQL Server: `The duplicate key value is (…).`
-_IN_PARENTHESES: Final = re.compile(
-    r"(?<=\)=\().*(?=\))|(?<=\)=\()[^)]+|(?<=value is \().*(?=\))|(?<=value is \()[^)]+"
-)
+_IN_PARENTHESES: Final = pattern(r"(?<=\)=\().*(?=\))|(?<=\)=\()[^)]+|(?<=value is \().*(?=\))|(?<=value is \()[^)]+")
 
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}")
+_NAME: Final = pattern(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}")
 # What these quote is a name in the program: the key that is not there, the attribute, the module.
 _NAMING: Final = (LookupError, AttributeError, NameError, ImportError)
 

@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 from scout_core.text.keys import FILTERED, is_sensitive
+from scout_core.text.patterns import pattern
 from scout_core.text.plain import CUT_MARK, beginning, cut, plain
 from scout_core.text.secrets import scrub, scrub_word
 from scout_core.text.url import clean_path
@@ -19,7 +20,7 @@ LONGEST: Final = 2_000
 _LONGEST_QUERY: Final = 8_192
 
 # A request line may name the server, even with a user and a password: `GET http://user:password@host/path`.
-_SERVER: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*|//[^/?#]*@[^/?#]*")
+_SERVER: Final = pattern(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*|//[^/?#]*@[^/?#]*")
 
 
 def filtered_path(path: str, query: str, *, with_query: bool = True) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
+
+from scout_core.text.patterns import pattern
 
 CUT_MARK: Final = "…"
 """Ends every text that was longer."""
 
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_SURROGATE: Final = pattern("[\ud800-\udfff]")
 
 
 def plain(text: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from scout_core.text.patterns import pattern
+
 _TEN_YEARS: Final = 10 * 365.25 * 86_400
-_TIME: Final = re.compile(r"\s*(?:t=)?\s*([0-9]{1,25}(?:\.[0-9]{0,25})?)\s*", re.ASCII)
+_TIME: Final = pattern(r"\s*(?:t=)?\s*([0-9]{1,25}(?:\.[0-9]{0,25})?)\s*", re.ASCII)
 _UNITS_PER_SECOND: Final = (1e9, 1e6, 1e3, 1.0)
 
 

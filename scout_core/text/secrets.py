@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from scout_core.text.keys import FILTERED, is_sensitive
+from scout_core.text.patterns import pattern
 from scout_core.text.plain import plain
 
 _LONGEST_CACHED: Final = 256
@@ -41,49 +42,45 @@ _TOKENS: Final = (
     r"glsa_\w{20,}|glc_[\w+/=]{20,}|NRAK-[A-Z0-9]{20,}|lin_api_\w{20,}|ntn_\w{20,}|ATATT3[\w=-]{20,}|PMAK-[\w-]{20,}",
     r"pscale_(?:tkn|pw)_[\w.-]{20,}|sbp_\w{20,}|dp\.[a-z]{2,7}\.\w{20,}|tfp_\w{20,}|CCIPAT_\w{20,}",
 )
-_BY_FORM: Final = re.compile(
-    rf"{_PRIVATE_KEY}|{_CRYPT}|(?<![A-Za-z0-9_-])(?:{'|'.join(_TOKENS)})", re.DOTALL | re.ASCII
-)
+_BY_FORM: Final = pattern(rf"{_PRIVATE_KEY}|{_CRYPT}|(?<![A-Za-z0-9_-])(?:{'|'.join(_TOKENS)})", re.DOTALL | re.ASCII)
 
 # `user:password@`, also where the password holds a raw `/`. Bounded, since it may begin anew at each `://`.
-_USER_INFO: Final = re.compile(
-    r"(?<=://)(?!\[)(?:[^\s/?#'\"<>]*|[^\s/@:'\"<>]*:(?!\d{1,5}(?:/|\?))[^\s@'\"<>]{0,200})@"
-)
+_USER_INFO: Final = pattern(r"(?<=://)(?!\[)(?:[^\s/?#'\"<>]*|[^\s/@:'\"<>]*:(?!\d{1,5}(?:/|\?))[^\s@'\"<>]{0,200})@")
 
 _SCHEMES: Final = "bearer|basic|digest|negotiate|apikey|token"
-_CREDENTIALS: Final = re.compile(
+_CREDENTIALS: Final = pattern(
     rf"(?<![\w-])(?P<scheme>{_SCHEMES})(?P<space>\s{{1,4}})(?!(?:{_SCHEMES})\s)(?P<value>[\w.~+/=-]{{6,}})",
     re.IGNORECASE,
 )
 
 # Where a name says that a value follows: the pattern ends there.
-_ASSIGNED: Final = re.compile(
+_ASSIGNED: Final = pattern(
     r"(?<![\w.\[\]-])"
     r"(?P<name>(?:(?:api|access|auth|card|encryption|private|secret|security|session|signing) )?[\w.\[\]-]+)"
     r"\\*[\"']?\]?\s{0,4}(?:=>|:=|=(?!=\s)|:(?!:))\s{0,4}",
     re.IGNORECASE,
 )
-_PAIRED: Final = re.compile(r"(?:(?<=[(\[][\"'])|(?<=[(\[]b[\"']))(?P<name>[\w.\[\]-]+)[\"'],\s{0,4}(?=[bu]?[\"'])")
-_OPTION: Final = re.compile(r"(?<!\S)--?(?P<name>[A-Za-z][\w-]*) {1,4}(?=[^\s-])")
-_ELEMENT: Final = re.compile(r"<(?P<name>[A-Za-z_][\w:.-]*)>")
+_PAIRED: Final = pattern(r"(?:(?<=[(\[][\"'])|(?<=[(\[]b[\"']))(?P<name>[\w.\[\]-]+)[\"'],\s{0,4}(?=[bu]?[\"'])")
+_OPTION: Final = pattern(r"(?<!\S)--?(?P<name>[A-Za-z][\w-]*) {1,4}(?=[^\s-])")
+_ELEMENT: Final = pattern(r"<(?P<name>[A-Za-z_][\w:.-]*)>")
 
 # The value: its last group is what must go. What is in brackets goes as a whole, to the end if they are never closed;
 # punctuation at the end stays.
 _BARE: Final = r"[^\s&]*[^\s&\"'),.;\]}]"
-_VALUE: Final = re.compile(
+_VALUE: Final = pattern(
     r"[bBfFrRuU]{0,2}(?P<quote>\\*[\"'])(?P<quoted>(?:\\.|.)*?)(?:(?P=quote)|\Z)"
     rf"|(?P<bare>\[FILTERED\]|(?:\[[^\]]*\]?|\{{[^}}]*\}}?|\([^)]*\)?)(?:{_BARE})?|{_BARE})",
     re.DOTALL,
 )
-_LINE: Final = re.compile(r"(?P<line>[^\r\n]*[^\s])")
-_CONTENT: Final = re.compile(r"(?P<content>[^<]*[^<\s])")
+_LINE: Final = pattern(r"(?P<line>[^\r\n]*[^\s])")
+_CONTENT: Final = pattern(r"(?P<content>[^<]*[^<\s])")
 
 # Before a colon and a space only these count: `session: closed` is prose, `password: swordfish` is not.
-_EVEN_IN_PROSE: Final = re.compile(
+_EVEN_IN_PROSE: Final = pattern(
     r"passw|pass.?(?:phrase|code)|pwd|secret|token|(?:api|access|private).?key|credential|authori[sz]ation|cookie|cvv|cvc|ssn|otp",
     re.IGNORECASE,
 )
-_HEADER: Final = re.compile(r"(?:proxy-)?authorization|(?:set-)?cookie", re.IGNORECASE)
+_HEADER: Final = pattern(r"(?:proxy-)?authorization|(?:set-)?cookie", re.IGNORECASE)
 _NOTHING: Final = frozenset({"false", "nil", "none", "null", "true", "undefined"})
 _PROSE: Final = _NOTHING | {
     *("a", "an", "and", "cannot", "could", "denied", "disabled", "does", "empty", "enabled", "end", "eof", "expected"),
@@ -91,18 +88,18 @@ _PROSE: Final = _NOTHING | {
     *("should", "the", "too", "unexpected", "unknown", "was", "wrong"),
 }
 
-_CARD_DIGITS: Final = re.compile(r"(?<![0-9])(?=([2-6][0-9](?:[ .-]?[0-9]){11,17}))")
-_NO_DIGIT: Final = re.compile("[^0-9]")
+_CARD_DIGITS: Final = pattern(r"(?<![0-9])(?=([2-6][0-9](?:[ .-]?[0-9]){11,17}))")
+_NO_DIGIT: Final = pattern("[^0-9]")
 _DOUBLED: Final = str.maketrans("0123456789", "0246813579")
 """Each digit to the sum of the digits of its double."""
-_CARD: Final = re.compile(
+_CARD: Final = pattern(
     r"4[0-9]{12}(?:[0-9]{3}){0,2}|5[1-5][0-9]{14}|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}"
     r"|3[47][0-9]{13}|3(?:0[0-5]|[689][0-9])[0-9]{11}|35(?:2[89]|[3-8][0-9])[0-9]{12}"
     r"|6(?:011|4[4-9][0-9]|5[0-9]{2})[0-9]{12}|62[0-9]{14,17}|(?:50(?:18|20|38)|6304|6759|676[1-3])[0-9]{8,15}"
 )
 
-_LETTERS_CHANGE: Final = re.compile(r"[a-z](?=[A-Z0-9])|[A-Z](?=[0-9])|[0-9](?=[A-Za-z])")
-_ID: Final = re.compile(r"[0-9a-f]{24}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_LETTERS_CHANGE: Final = pattern(r"[a-z](?=[A-Z0-9])|[A-Z](?=[0-9])|[0-9](?=[A-Za-z])")
+_ID: Final = pattern(r"[0-9a-f]{24}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def scrub(text: str) -> str:

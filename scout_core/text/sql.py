@@ -12,6 +12,8 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from scout_core.text.patterns import pattern
+
 UNREADABLE: Final = "<statement that could not be read>"
 LONGEST: Final = 16_384
 """Characters of a statement that is still read."""
@@ -151,17 +153,17 @@ def _scanner(dialect: str | None) -> re.Pattern[str]:
 
 
 _VALUE: Final = r"(?:\?\d*|%s|%\(\w+\)s|[:$@]\w+|NULL)(?:::\w+)?"
-_VALUES: Final = re.compile(rf"(\bIN ?\(|\bARRAY ?\[) ?[-+]?({_VALUE})(?: ?, ?[-+]?{_VALUE})+ ?([)\]])", re.IGNORECASE)
+_VALUES: Final = pattern(rf"(\bIN ?\(|\bARRAY ?\[) ?[-+]?({_VALUE})(?: ?, ?[-+]?{_VALUE})+ ?([)\]])", re.IGNORECASE)
 _ROW: Final = r"\([^()]*(?:\([^()]*\)[^()]*)*\)"
-_ROWS: Final = re.compile(rf"(\bVALUES ?|\bIN ?\( ?)(?:ROW ?)?{_ROW}(?: ?, ?(?:ROW ?)?{_ROW})+", re.IGNORECASE)
+_ROWS: Final = pattern(rf"(\bVALUES ?|\bIN ?\( ?)(?:ROW ?)?{_ROW}(?: ?, ?(?:ROW ?)?{_ROW})+", re.IGNORECASE)
 
 # Where a value is expected SQLite takes "text" for a string when there is no such column, and who writes it there means one.
 _EXPECTS_VALUE: Final = (
     r"(?:[=<>]|\|\||\b(?:LIKE|GLOB|MATCH|REGEXP|ESCAPE|IS|NOT|THEN|ELSE|BETWEEN|BETWEEN [^\s\"]{1,99} AND))"
 )
-_QUOTED_VALUE: Final = re.compile(rf"({_EXPECTS_VALUE} ?)\"[^\"]*\"(?! ?\.)", re.IGNORECASE)
-_QUOTED: Final = re.compile(r"\"[^\"]*\"(?! ?\.)")
-_LISTS: Final = re.compile(rf"\b(?:VALUES|IN) ?{_ROW}(?: ?, ?{_ROW})*", re.IGNORECASE)
+_QUOTED_VALUE: Final = pattern(rf"({_EXPECTS_VALUE} ?)\"[^\"]*\"(?! ?\.)", re.IGNORECASE)
+_QUOTED: Final = pattern(r"\"[^\"]*\"(?! ?\.)")
+_LISTS: Final = pattern(rf"\b(?:VALUES|IN) ?{_ROW}(?: ?, ?{_ROW})*", re.IGNORECASE)
 
 
 def mask_sql(statement: str, *, dialect: str | None = None) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
 from scout_core.text.keys import FILTERED, is_sensitive
+from scout_core.text.patterns import pattern
 from scout_core.text.plain import cut, plain
 from scout_core.text.secrets import scrub, scrub_word
 
@@ -17,14 +17,14 @@ LONGEST: Final = 2_000
 
 _LONGEST_READ: Final = 16_384
 
-_BEFORE_QUERY: Final = re.compile(r"[^?#]*")
-_URL: Final = re.compile(
+_BEFORE_QUERY: Final = pattern(r"[^?#]*")
+_URL: Final = pattern(
     r"(?P<scheme>(?:[A-Za-z][A-Za-z0-9+.-]*:)?//)"
     r"(?P<user>[^/\\\s]*@)?"
     r"(?P<host>(?:\[[0-9A-Fa-f:.]+\]|(?:[\w.-]|%2[Ff])+)(?::[0-9]{1,5})?)"
     r"(?P<path>/[^\\\x00-\x1f]*)?"
 )
-_USER_IN_SEGMENT: Final = re.compile(r"[^@]*:[^@]*@")
+_USER_IN_SEGMENT: Final = pattern(r"[^@]*:[^@]*@")
 
 
 def public_url(url: str) -> str:

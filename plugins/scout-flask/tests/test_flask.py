@@ -154,7 +154,20 @@ def test_names_of_views(scout, app):
 
     for path in ("decorated", "orders", "raw", "greet", "short"):
         assert 200 == client.get(f"/{path}").status_code
-    assert ["decorated", "orders", "Controller/raw_endpoint", "Controller/greet_hello", "<lambda>"] == names(scout)
+    assert ["decorated", "orders", "Controller/raw_endpoint", "Controller/greet_hello", "short"] == names(scout)
+
+
+def test_lambdas_of_one_module_are_told_apart(scout, app):
+    """Flask serves static files by one."""
+    app.add_url_rule("/one", "one", lambda: "1")
+    app.add_url_rule("/two", "two", lambda: "2")
+    client = app.test_client()
+    for path in ("/one", "/two", "/static/nothing.css"):
+        client.get(path)
+
+    assert [f"Controller/{HERE}.one", f"Controller/{HERE}.two", "Controller/flask.app.static"] == [
+        seen.operation for seen in scout.transactions
+    ]
 
 
 def test_a_route_whose_view_is_missing_is_recorded_under_its_endpoint(scout, app):
@@ -208,9 +221,12 @@ def test_functions_before_the_request_are_a_span_where_they_apply(scout, app):
     for path in ("/", "/outer/", "/outer/inner/", "/other/"):
         client.get(path)
 
-    parent = f"Controller/{HERE}.<lambda>"
-    before = (SeenSpan("Auth/Check", parent="PreprocessRequest"), SeenSpan("PreprocessRequest", parent=parent))
-    assert [before, before, ()] == [seen.spans for seen in scout.transactions[1:]]
+    def before(view):
+        parent = f"Controller/{HERE}.{view}"
+        return SeenSpan("Auth/Check", parent="PreprocessRequest"), SeenSpan("PreprocessRequest", parent=parent)
+
+    inside = [before("outer.view"), before("outer.inner.view"), ()]
+    assert inside == [seen.spans for seen in scout.transactions[1:]]
 
 
 def test_a_function_before_the_request_that_answers_itself(scout, app):
@@ -551,4 +567,4 @@ with recording() as scout:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
-    assert ("['Controller/__main__.<lambda>']\n", "", 0) == (done.stdout, done.stderr, done.returncode)
+    assert ("['Controller/__main__.home']\n", "", 0) == (done.stdout, done.stderr, done.returncode)

@@ -45,9 +45,11 @@ def preprocess(app: Flask, *context: object) -> Span | None:
 
 
 def view_name(app: Flask, endpoint: str) -> str:
-    """Module and name of a view function; the endpoint for what has no such name, as an instance or a partial."""
+    """Module and name of a view function; the endpoint in place of a name that it has not, as a lambda, or a partial."""
     view = app.view_functions.get(endpoint)
     name = getattr(view, "__name__", None)
+    if name == "<lambda>":  # all of a module would be one endpoint; Flask's own for static files is one
+        name = endpoint
     return f"{view.__module__}.{name}" if name else endpoint
 
 
