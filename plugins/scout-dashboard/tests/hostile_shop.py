@@ -9,7 +9,16 @@ from attrs import evolve
 from known_shop import metrics
 from payloads import PAYLOADS
 
-from scout_core.measuring.report import Counters, ErrorReport, KindMetrics, PluginStatus, Report, SpanRecord, Trace
+from scout_core.measuring.report import (
+    Counters,
+    ErrorReport,
+    FunctionStatus,
+    KindMetrics,
+    PluginStatus,
+    Report,
+    SpanRecord,
+    Trace,
+)
 
 APP = "<script>hit('app')</script>"
 TRACE_ID = "00000000000000ff"
@@ -83,6 +92,8 @@ def plugin(number: int) -> PluginStatus:
         errors=1,
         last_error=payload,
         seconds_per_call=0.001,
+        functions=(FunctionStatus(place=payload, calls=1, errors=1, p50=0.001, p95=0.001, slow=payload, off=payload),),
+        traceback=((payload, 1, payload),),
     )
 
 

@@ -19,6 +19,7 @@ from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.report import (
     Counters,
     ErrorReport,
+    FunctionStatus,
     KindMetrics,
     PluginStatus,
     Process,
@@ -114,17 +115,33 @@ def counters(finished: int) -> Counters:
 
 
 def plugins() -> tuple[PluginStatus, ...]:
-    """One plugin in each state."""
+    """One plugin in each state, and one that takes too long."""
     return (
-        _plugin("flask", "active", "", "flask 3.1.3 (>=2.2,<4)", calls=18_000, wrapped=("flask:Flask.full_dispatch_request",)),
-        _plugin("jinja2", "active", "", "jinja2 3.1.6 (>=3,<4)", calls=9_000, wrapped=("jinja2:Template.render",)),
+        _plugin("flask", "active", "", "flask 3.1.3 (>=2.2,<4)", wrapped=("flask:Flask.full_dispatch_request",),
+                functions=(_function("flask:Flask.full_dispatch_request", 18_000, p50=2.4e-6, p95=3.1e-6),)),
+        _plugin("jinja2", "active", "", "jinja2 3.1.6 (>=3,<4)", wrapped=("jinja2:Template.render",),
+                functions=(_function("jinja2:Template.render", 9_000, p50=1.2e-6, p95=1.9e-6),)),
+        _plugin("zones", "active", "", "", hooks=("on_request_start",), functions=(
+            _function("on_request_start", 18_000, p50=0.00011, p95=0.00035,
+                      slow="takes 350 µs (95th percentile), hook_budget_seconds allows 200 µs"),)),
         _plugin("celery", "waiting", "celery is not imported", "celery (>=5,<6)", waiting=("celery.app.task:Task.apply",)),
-        _plugin("redis", "disabled", "disabled by SCOUT_PLUGINS_DISABLE (environment)", ""),
-        _plugin("elasticsearch", "skipped", "elasticsearch 10.0 is outside >=7,<10", "elasticsearch 10.0 (>=7,<10)"),
-        _plugin("broken", "failed", "ImportError: No module named 'nothing'", ""),
-        _plugin("team-policy", "quarantined", "5 errors in 100 calls", "", calls=100, errors=5,
-                last_error="KeyError: 'plan' (team_policy.py:22 in score_transaction)"),
+        _plugin("redis", "disabled", "by plugins.disable (environment SCOUT_PLUGINS_DISABLE)", ""),
+        _plugin("elasticsearch", "skipped", "elasticsearch 10.0 is outside >=7,<10; try: pip install -U scout-elasticsearch",
+                "elasticsearch 10.0 (>=7,<10)"),
+        _plugin("broken", "failed", "scout_broken cannot be imported: ImportError: No module named 'nothing'", ""),
+        _plugin("team-policy", "quarantined", "score_transaction is switched off: 10 errors in a row", "",
+                hooks=("on_keep", "score_transaction"),
+                functions=(_function("on_keep", 12, p50=4e-6, p95=9e-6),
+                           _function("score_transaction", 100, 10, p50=6e-6, p95=8e-6, off="10 errors in a row")),
+                last_error="KeyError: 'plan' at /srv/shop/team_policy.py:22 in score_transaction",
+                traceback=(("/srv/shop/plans.py", 8, "plan_of"), ("/srv/shop/team_policy.py", 22, "score_transaction"))),
     )  # fmt: skip
+
+
+def _function(
+    place: str, calls: int, errors: int = 0, *, p50: float, p95: float, slow: str = "", off: str = ""
+) -> FunctionStatus:
+    return FunctionStatus(place=place, calls=calls, errors=errors, p50=p50, p95=p95, slow=slow, off=off)
 
 
 def _plugin(
@@ -133,27 +150,31 @@ def _plugin(
     reason: str,
     target: str,
     *,
-    calls: int = 0,
-    errors: int = 0,
+    hooks: tuple[str, ...] = ("instrument",),
+    functions: tuple[FunctionStatus, ...] = (),
     last_error: str | None = None,
+    traceback: tuple[tuple[str, int, str], ...] = (),
     wrapped: tuple[str, ...] = (),
     waiting: tuple[str, ...] = (),
 ) -> PluginStatus:
+    is_module = name in ("team-policy", "zones")
     return PluginStatus(
         name=name,
-        distribution=None if name == "team-policy" else f"scout-{name}",
-        version=None if name == "team-policy" else "0.1.0",
+        distribution=None if is_module else f"scout-{name}",
+        version=None if is_module else "0.1.0",
         state=state,
         reason=reason,
         target=target,
-        hooks=("score_transaction",) if name == "team-policy" else ("instrument",),
+        hooks=hooks,
         wrapped=wrapped,
         waiting=waiting,
         not_found=("flask:Flask.gone: Flask has no attribute 'gone'",) if name == "flask" else (),
-        calls=calls,
-        errors=errors,
+        calls=sum(each.calls for each in functions),
+        errors=sum(each.errors for each in functions),
         last_error=last_error,
-        seconds_per_call=0.0000031 if calls else None,
+        seconds_per_call=0.0000031 if functions else None,
+        functions=functions,
+        traceback=traceback,
     )
 
 

@@ -248,6 +248,25 @@ def test_every_page_fits_and_is_quiet(shop: Collector, opened: Opened, width: in
         page.wait_for_load_state("networkidle")
 
 
+@pytest.mark.parametrize("width", [1440, 1000, 400])
+def test_what_a_plugin_cost_opens_by_key_and_fits(shop: Collector, opened: Opened, width: int) -> None:
+    page = opened(shop, viewport={"width": width, "height": 800}).open("/plugins")
+    details = page.locator('[data-id="of-team-policy"]')
+    assert not details.locator("table").is_visible()
+
+    details.locator("summary").focus()
+    page.keyboard.press("Enter")
+
+    expect(details.locator("tbody tr")).to_have_count(2)
+    assert "score_transaction off: 10 errors in a row" in " ".join(details.inner_text().split())
+    place, panel = details.locator("tbody tr").last.bounding_box(), page.locator(".process").bounding_box()
+    assert place is not None
+    assert panel is not None
+    assert panel["x"] <= place["x"]
+    assert place["x"] + place["width"] <= panel["x"] + panel["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_nothing_moves_while_a_page_loads(shop: Collector, opened: Opened) -> None:
     window = opened(shop)
     window.page.add_init_script(

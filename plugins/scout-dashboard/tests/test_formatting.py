@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from scout_dashboard.formatting import (
     age,
+    cost,
     count,
     decimal,
     duration,
@@ -102,3 +103,12 @@ def test_pieces_of_a_name_are_the_name(name: str) -> None:
 
 def test_a_name_may_break_after_dots_slashes_and_underscores() -> None:
     assert ["api/", "v2.", "list_", "orders"] == pieces("api/v2.list_orders")
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "shown"),
+    [(None, "–"), (0.0, "0 ms"), (0.0021, "2.1 µs"), (0.0994, "99 µs"), (0.0996, "100 µs"), (0.35, "350 µs"), (0.999, "999 µs"),
+     (0.9996, "1.0 ms"), (12.4, "12 ms")],
+)  # fmt: skip
+def test_what_a_hook_takes_is_told_in_microseconds_up_to_a_thousand(milliseconds, shown):
+    assert shown == str(cost(milliseconds))

@@ -6,6 +6,7 @@ import json
 from typing import Final
 
 from scout_dashboard.queries.figures import Facts
+from scout_dashboard.queries.plugins import plugin_facts
 from scout_dashboard.store import Store
 from scout_dashboard.store.reader import Reader
 from scout_dashboard.tally import Tally
@@ -17,8 +18,8 @@ _OWN_EXPORTER: Final = "collector"
 
 
 def plugins(reader: Reader, *, app: str | None, now: float) -> Facts:
-    """The plugins of each process."""
-    return {"processes": [head | {"plugins": facts["plugins"]} for head, facts in _processes(reader, app=app, now=now)]}
+    """The plugins of each process, the process that started last first; of one those that need a look first."""
+    return {"processes": [head | {"plugins": _plugins(facts)} for head, facts in _processes(reader, app=app, now=now)]}
 
 
 def health(store: Store, tally: Tally, *, app: str | None, now: float) -> Facts:
@@ -56,6 +57,11 @@ def _processes(reader: Reader, *, app: str | None, now: float) -> list[tuple[Fac
     rows = [(_head(facts["process"], seen), facts) for seen, facts in latest.values()]
     wanted = [row for row in rows if app in (None, row[0]["app"])]
     return sorted(wanted, key=lambda row: (-row[0]["started"], row[0]["instance"]))[:_MOST_SHOWN]
+
+
+def _plugins(facts: Facts) -> list[Facts]:
+    plugins = [plugin_facts(status) for status in facts["plugins"]]
+    return sorted(plugins, key=lambda plugin: (not plugin["needs_look"], plugin["state"] != "active", plugin["name"]))
 
 
 def _head(process: Facts, seen: float) -> Facts:

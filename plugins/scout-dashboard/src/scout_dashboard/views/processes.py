@@ -9,7 +9,6 @@ from attrs import frozen
 
 CHOSEN: Final = ("ignored", "sampled")
 """Reasons that the user asked for; a transaction dropped for any other reason was lost."""
-FINE: Final = frozenset({"active", "waiting", "disabled"})
 
 
 @frozen
@@ -70,5 +69,5 @@ def balance(counters: Mapping[str, Any]) -> Balance:
 
 
 def trouble(plugins: list[Mapping[str, Any]]) -> int:
-    """How many plugins of a process need a look: one that is not in order, failed in a call, or missed a target."""
-    return sum(1 for plugin in plugins if plugin["state"] not in FINE or plugin["errors"] or plugin["not_found"])
+    """How many plugins of a process need a look."""
+    return sum(1 for plugin in plugins if plugin["needs_look"])

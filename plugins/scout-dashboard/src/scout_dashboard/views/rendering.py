@@ -40,6 +40,7 @@ def environment() -> Environment:
     )
     jinja.filters.update(
         duration=formatting.duration,
+        cost=formatting.cost,
         rate=formatting.rate,
         percent=formatting.percent,
         count=formatting.count,

@@ -1,0 +1,158 @@
+"""The Plugins page and its JSON: what a process found, what its plugins cost, and what to do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import sample_reports
+from attrs import asdict, evolve
+from known_shop import send
+from visitor import Visitor, visitor_of
+
+from scout_dashboard.collector import Collector
+from scout_dashboard.queries.plugins import plugin_facts
+
+STATUSES = {status.name: status for status in sample_reports.plugins()}
+
+
+def facts_of(name: str, **changes: object) -> dict:
+    return plugin_facts(asdict(evolve(STATUSES[name], **changes)))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "step"),
+    [
+        ("broken", {}, "'scout-core plugins broken' shows the line that failed, 'scout-core plugins disable broken' leaves it out."),
+        ("team-policy", {}, "Mend what its last error tells, or what is slow, and restart this process: it is not called again before."),
+        ("elasticsearch", {}, ""),  # its reason says it
+        ("elasticsearch", {"reason": "elasticsearch 10.0 is outside >=7,<10"},
+         "Install a version in its range, and restart this process."),
+        ("redis", {}, "'scout-core plugins enable redis' and a restart switch it on."),
+        ("celery", {}, "Nothing: it begins when the application imports its library."),
+        ("flask", {}, "Its library no longer has every target; try: pip install -U scout-flask"),
+        ("flask", {"distribution": None}, "Correct the targets that are not found: 'module:Class.method' as the library has them."),
+        ("flask", {"not_found": (), "errors": 2}, "The application was not affected; mend what the last error tells."),
+        ("zones", {}, "Make on_request_start faster, or allow more with hook_budget_seconds."),
+        ("jinja2", {}, ""),
+    ],
+)  # fmt: skip
+def test_each_state_names_its_next_step(name, changes, step):
+    assert step == facts_of(name, **changes)["to_do"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("flask", True), ("jinja2", False), ("zones", True), ("celery", False), ("redis", False), ("elasticsearch", True),
+        ("broken", True), ("team-policy", True),
+    ],
+)  # fmt: skip
+def test_what_is_not_in_order_fails_misses_a_target_or_is_slow_needs_a_look(name, expected):
+    assert expected == facts_of(name)["needs_look"]
+
+
+def test_the_times_of_each_function_are_told_to_a_nanosecond_and_the_slowest_once_more():
+    facts = facts_of("team-policy")
+
+    keep = {"place": "on_keep", "calls": 12, "errors": 0, "p50_ms": 0.004, "p95_ms": 0.009, "slow": "", "off": ""}
+    score = {"place": "score_transaction", "calls": 100, "errors": 10, "p50_ms": 0.006, "p95_ms": 0.008, "slow": ""}
+    assert [keep, {**score, "off": "10 errors in a row"}] == facts["functions"]
+    assert keep == facts["slowest"]
+    assert [("/srv/shop/plans.py", 8, "plan_of"), ("/srv/shop/team_policy.py", 22, "score_transaction")] == [
+        (frame["file"], frame["line"], frame["function"]) for frame in facts["traceback"]
+    ]
+
+
+def test_an_agent_that_knows_nothing_of_times_and_tracebacks_is_shown_all_the_same(collector):
+    older = {key: value for key, value in asdict(STATUSES["flask"]).items() if key not in ("functions", "traceback")}
+    bare = tuple(evolve(status, functions=(), traceback=()) for status in STATUSES.values())
+    send(collector, evolve(sample_reports.report(end=time.time(), traces=0), plugins=bare))
+
+    page = visitor_of(collector).page("/plugins")
+
+    assert ([], [], None) == tuple(plugin_facts(older)[key] for key in ("functions", "traceback", "slowest"))
+    assert [] == page.problems
+    assert "4 plugins need a look" in page.text
+
+
+@pytest.fixture
+def visitor(collector: Collector) -> Visitor:
+    return visitor_of(collector)
+
+
+def test_the_process_that_started_last_comes_first_and_in_it_what_needs_a_look(collector, visitor):
+    now = time.time()
+    for number, instance in enumerate(("aa00aa00aa00aa00", "bb00bb00bb00bb00", "cc00cc00cc00cc00"), 1):
+        report = sample_reports.report(end=now - number, number=number, instance=instance, traces=0)
+        process = evolve(report.process, hostname=f"web-{number}", pid=number, started=now - 100 + (number % 3) * 10)
+        send(collector, evolve(report, process=process))
+
+    processes = visitor.facts("/plugins")["processes"]
+    text = visitor.page("/plugins").text
+
+    assert [("web-2", 2), ("web-1", 1), ("web-3", 3)] == [(each["host"], each["pid"]) for each in processes]
+    assert text.index("web-2 · pid 2") < text.index("web-1 · pid 1") < text.index("web-3 · pid 3")
+    assert ["broken", "elasticsearch", "jinja2", "celery"] == [
+        plugin["name"]
+        for plugin in processes[0]["plugins"]
+        if plugin["name"] in ("jinja2", "celery", "broken", "elasticsearch")
+    ]
+
+
+def test_the_json_has_every_fact_of_a_status(collector, visitor):
+    send(collector, sample_reports.report(end=time.time(), traces=0))
+
+    (process,) = visitor.facts("/plugins")["processes"]
+
+    told = {"slowest", "needs_look", "to_do"}
+    assert len(STATUSES) == len(process["plugins"])
+    for plugin in process["plugins"]:
+        status = asdict(STATUSES[plugin["name"]])
+        same = set(status) - {"functions", "traceback"}
+        assert set(status) | told == set(plugin)
+        assert {key: status[key] for key in same} == {
+            key: tuple(plugin[key]) if isinstance(plugin[key], list) else plugin[key] for key in same
+        }
+
+
+APP = """
+import scout_core
+agent = scout_core.start(name="Shop", plugins=["spoils", "counts"])
+for number in range(200):
+    with scout_core.transaction("Controller/shop.home"):
+        with scout_core.span("SQL/Query"):
+            pass
+scout_core.stop()
+"""
+
+
+def test_a_real_process_shows_what_its_plugins_did(collector, visitor, tmp_path: Path):
+    """One raises in every call; one is counted and timed."""
+    head = "from scout_core import hookimpl\n\n\n@hookimpl\n"
+    (tmp_path / "spoils.py").write_text(f"{head}def score_transaction(transaction):\n    return plan_of(transaction)\n\n\n"
+        "def plan_of(transaction):\n    return transaction.tags['plan']\n")  # fmt: skip
+    (tmp_path / "counts.py").write_text(f"{head}def on_span(span):\n    pass\n")
+    plain = {key: value for key, value in os.environ.items() if not key.startswith("SCOUT_")}
+    subprocess.run(
+        [sys.executable, "-c", APP], check=True, cwd=tmp_path, env={**plain, "SCOUT_STATE_DIR": str(tmp_path / "state")}
+    )
+
+    (process,) = visitor.facts("/plugins")["processes"]
+    plugins = {plugin["name"]: plugin for plugin in process["plugins"]}
+    spoils, counts = plugins["spoils"], plugins["counts"]
+    page = visitor.page("/plugins").text
+
+    assert ("quarantined", 10, True) == (spoils["state"], spoils["errors"], spoils["needs_look"])
+    assert "KeyError" in spoils["last_error"]
+    assert {"plan_of", "score_transaction"} == {frame["function"] for frame in spoils["traceback"]}
+    assert ("active", 200, 0, False) == tuple(counts[key] for key in ("state", "calls", "errors", "needs_look"))
+    (function,) = counts["functions"]
+    assert ("on_span", 200) == (function["place"], function["calls"])
+    assert 0 < function["p50_ms"] <= function["p95_ms"]
+    assert spoils["last_error"] in page
+    assert {"age", "percent", "percentile", "speed"} < set(plugins)
