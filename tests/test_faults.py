@@ -20,7 +20,9 @@ from tests.faults.installing import build_wheel, install, settle
 from tests.faults.table import FAULTS, GOOD, Fault
 from tests.test_third_party import Environment, clean_environment, core_wheel
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason="not with this account: only root can give a file to another user"
+)
 
 WARES = """
 def add(a, b):

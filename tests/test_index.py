@@ -21,7 +21,9 @@ from scout_core.boundary.index import cache_folder, is_settled, read_index, stat
 
 A_DAY_AGO = time.time() - 86_400
 ANOTHER_USER = 54_321
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason="not with this account: only root can give a file to another user"
+)
 
 
 def install(
