@@ -17,7 +17,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from projects import ROOT, VERSION_LINE, Project, lower_bound, read_projects, released
+from projects import CORE, ROOT, VERSION_LINE, Project, lower_bound, read_projects, released
 from rules import problems
 
 
@@ -52,7 +52,8 @@ def make(root: Path, project: Project, version: str) -> str:
     tag = f"{project.name}-{version}"
     write_version(project, version)
     write_changelog(root, project, version)
-    run(root, sys.executable, str(root / "docs" / "generate.py"), "plugins")
+    parts = ("plugins", "known") if project.name == CORE else ("plugins",)
+    run(root, sys.executable, str(root / "docs" / "generate.py"), *parts)
     git(root, "commit", "--quiet", "--all", "--message", f"{project.name}: release {version}")
     git(root, "tag", "--annotate", "--message", f"{project.name} {version}", tag)
     run(project.folder, sys.executable, "-m", "hatchling", "build", "--directory", str(root / "dist"))

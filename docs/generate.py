@@ -34,14 +34,24 @@ def options() -> str:
 def plugins() -> str:
     """The table of the plugins of this repository, from their own project files and the hooks in their code."""
     lines = ["| plugin | what it gives | libraries | Python | hooks |", "|---|---|---|---|---|"]
-    return "\n".join(lines + [_plugin(file) for file in sorted(ROOT.glob("plugins/*/pyproject.toml"))])
+    return "\n".join(lines + [_plugin(file) for file in _projects()])
+
+
+def known() -> str:
+    """Each plugin with the libraries that it supports, as ``scout-core doctor --suggest`` reads it."""
+    projects = (tomllib.loads(file.read_text(encoding="utf-8"))["project"] for file in _projects())
+    rows = {one["name"]: one.get("optional-dependencies", {}).get("instruments", []) for one in projects}
+    return "\n".join(f"{name}: {' and '.join(libraries)}" for name, libraries in rows.items() if libraries)
 
 
 PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "options": (ROOT / "docs" / "configuration.md", options),
     "plugins": (ROOT / "docs" / "plugins.md", plugins),
+    "known": (ROOT / "scout_core" / "cli" / "known.py", known),
 }
 """Name of a part to its page and what makes it."""
+OF_A_RELEASE = {"known"}
+"""Parts that the release of the core writes, and that may be behind until then: else each plugin would change the core."""
 
 
 def filled(text: str, names: set[str]) -> str:
@@ -62,7 +72,7 @@ def is_stale(old: str, new: str) -> bool:
 
 def main(arguments: list[str]) -> int:
     """Write, or compare; 1 when a page is out of date."""
-    names = set(arguments) - {"--check"} or set(PARTS)
+    names = set(arguments) - {"--check"} or set(PARTS) - OF_A_RELEASE
     texts = {path: path.read_text(encoding="utf-8") for path, _ in (PARTS[name] for name in sorted(names))}
     status = 0
     for path, text in texts.items():
@@ -73,6 +83,10 @@ def main(arguments: list[str]) -> int:
             sys.stderr.write(f"{path.name} is out of date; run: python docs/generate.py\n")
             status = 1
     return status
+
+
+def _projects() -> list[Path]:
+    return sorted(ROOT.glob("plugins/*/pyproject.toml"))
 
 
 def _plugin(file: Path) -> str:
@@ -103,8 +117,8 @@ def _is_hookimpl(decorator: ast.expr) -> bool:
 
 def _is_released(line: str) -> bool:
     """Whether a line of the table is about a plugin that has a release in its changelog; any other line counts as one."""
-    link = re.match(r"\| \[[^]]+\]\(\.\./(plugins/[^/)]+)/README\.md\)", line)
-    changelog = ROOT / link[1] / "CHANGELOG.md" if link else None
+    name = re.match(r"\| \[[^]]+\]\(\.\./plugins/([^/)]+)/README\.md\)", line)
+    changelog = ROOT / "plugins" / name[1] / "CHANGELOG.md" if name else None
     return changelog is None or re.search(r"^## \d", changelog.read_text(encoding="utf-8"), re.MULTILINE) is not None
 
 

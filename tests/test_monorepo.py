@@ -466,6 +466,9 @@ def test_the_next_release_is_higher_and_has_something_to_tell(ready):
 
 
 def test_the_core_is_released_from_the_one_place_that_tells_its_version(repository):
+    repository.edit(PROJECT, '"urllib3>=1.26,<3"', '"urllib3>=1.26,<4"')
+    repository.commit()
+
     done = repository.release("scout-core", "0.1.1")
 
     assert 0 == done.code, done.all
@@ -473,9 +476,9 @@ def test_the_core_is_released_from_the_one_place_that_tells_its_version(reposito
     with zipfile.ZipFile(repository.path / "dist" / "scout_core-0.1.1-py3-none-any.whl") as wheel:
         assert 'VERSION = "0.1.1"' in wheel.read("scout_core/agent.py").decode()
         assert "Version: 0.1.1\n" in wheel.read("scout_core-0.1.1.dist-info/METADATA").decode()
-    assert [] == [
-        path for path in repository.ask("git", "diff", "--name-only", "HEAD~1").splitlines() if "plugins/" in path
-    ]
+    changed = repository.ask("git", "diff", "--name-only", "HEAD~1").splitlines()
+    assert [] == [path for path in changed if path.startswith("plugins/")]
+    assert "scout-urllib3: urllib3>=1.26,<4\n" in repository.read("scout_core/cli/known.py")
 
 
 RANGE = '"scout-core>=0.1,<0.2"'
