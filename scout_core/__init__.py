@@ -16,12 +16,13 @@ from scout_core.recording.transaction import Transaction
 from scout_core.recording.web import WebRequest
 
 if TYPE_CHECKING:
-    from scout_core.agent import Agent, start, stop
+    from scout_core.agent import Agent
     from scout_core.boundary.wrap import Wrap
     from scout_core.config.config import Config
     from scout_core.errors import RejectedReport, ScoutError
     from scout_core.measuring.report import ErrorReport, Report, Trace
     from scout_core.measuring.stats import Stats
+    from scout_core.running import start, stop
     from scout_core.sending.exporter import Exporter
 
 span = Span
@@ -38,8 +39,8 @@ _LOADED_WHEN_USED = {
     "Stats": "measuring.stats",
     "Trace": "measuring.report",
     "Wrap": "boundary.wrap",
-    "start": "agent",
-    "stop": "agent",
+    "start": "running",
+    "stop": "running",
 }
 
 __all__ = [

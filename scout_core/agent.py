@@ -1,4 +1,4 @@
-"""The agent: owns every part of one process, starts and stops them, and begins anew in a forked child."""
+"""The agent: owns every part of one process, starts and stops them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import logging
 import os
 import platform
 from collections.abc import Mapping
-from pathlib import Path
 from random import SystemRandom
-from threading import RLock
 from time import monotonic, time
 from typing import Any
 
@@ -21,11 +19,9 @@ from scout_core.boundary.plugins import Plugins, search_path
 from scout_core.boundary.samples import Samples
 from scout_core.boundary.status import status_of
 from scout_core.config.config import Config, read_config
-from scout_core.config.files import Settings, find_settings
 from scout_core.measuring.report import Counters, PluginStatus, Process
 from scout_core.recording import context
 from scout_core.recording.tracer import Tracer
-from scout_core.sending.ending import at_exit
 from scout_core.sending.exporter import named
 from scout_core.sending.ledger import Ledger
 from scout_core.sending.outbox import Outbox
@@ -34,9 +30,6 @@ from scout_core.sending.recorder import Recorder, RunTimeHooks
 log = logging.getLogger("scout_core")
 
 VERSION = "0.1.0"
-
-_running: Agent | None = None
-_starting = RLock()
 
 
 class Agent:
@@ -52,7 +45,7 @@ class Agent:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.hooks = Hooks(reraise=config.get("plugins.reraise"), budget=config.get("slow_hook_seconds"))
+        self.hooks = Hooks.from_config(config)
         self.plugins = Plugins(config, self.hooks)
         self.plugins.load(find_plugins(search_path()), config.get("plugins"))
         self.plugins.read_options(os.environ)
@@ -201,78 +194,6 @@ class Agent:
             state, reason = plugin.state_now()
             if state in ("failed", "skipped"):
                 log.warning("plugin %r is %s: %s; the application is not affected", plugin.name, state, reason)
-
-
-def start(**settings: Any) -> Agent | None:
-    """
-    Start the agent of this process; when it runs already, add the settings to it.
-
-    Args:
-        settings: any option, as in ``start(name="Shop", report_period=10)``; ``scout-core config`` lists them.
-
-    Returns:
-        The agent; None when ``monitor`` is false.
-
-    Raises:
-        PluginError: a plugin that is named here, or required, cannot be used. Nothing else is raised: other problems
-            are logged, and ``scout-core config --check`` shows them.
-    """
-    global _running
-    with _starting:
-        if _running is not None and _running.is_running:
-            if settings:
-                _running.add_settings(settings)
-            if _running.config.get("monitor"):
-                return _running
-            log.info("recording ends: monitor is false (%s)", _running.config.origin("monitor"))
-            stop()
-            return None
-        config = read_config(settings, settings=_find_settings())
-        if not config.get("monitor"):
-            log.info("not recording: monitor is false (%s)", config.origin("monitor"))
-            return None
-        agent = Agent(config)
-        agent.start()
-        _running = agent
-        at_exit(stop)
-        return agent
-
-
-def stop(timeout: float | None = None) -> None:
-    """Stop the agent of this process, if one runs: send what is left and put back what was wrapped."""
-    global _running
-    with _starting:
-        agent, _running = _running, None
-    if agent is not None:
-        agent.stop(timeout)
-
-
-def use(agent: Agent | None) -> Agent | None:
-    """Make this the agent that ``start`` and ``stop`` mean, as tests do; returns the one before."""
-    global _running
-    before, _running = _running, agent
-    return before
-
-
-def _after_fork() -> None:
-    global _starting
-    _starting = RLock()
-    if _running is not None:
-        _running.after_fork()
-        at_exit(stop)
-    elif context.tracer is not None:  # another thread was about to start the agent; it goes on in the parent only
-        context.tracer.retire()
-        context.tracer = None
-
-
-os.register_at_fork(after_in_child=_after_fork)
-
-
-def _find_settings() -> Settings | None:
-    try:
-        return find_settings(Path.cwd())
-    except FileNotFoundError:  # the directory that the application was started in is gone
-        return None
 
 
 def _instance() -> str:

@@ -157,7 +157,7 @@ def test_on_a_thread_of_ours_sys_exit_is_one_more_error():
     def leave():
         raise SystemExit(3)
 
-    guard = Guard("paying", "score_transaction", leave, on_own_thread=True)
+    guard = Guard("paying", "score_transaction", leave, is_our_call=True)
 
     assert guard.run() is None
     assert guard.last_error.startswith("SystemExit: 3 at ")
@@ -169,7 +169,7 @@ def test_on_a_thread_of_ours_everything_else_passes_too(leaves):
         raise leaves
 
     with pytest.raises(leaves):
-        Guard("paying", "score_transaction", leave, on_own_thread=True).run()
+        Guard("paying", "score_transaction", leave, is_our_call=True).run()
 
 
 def test_in_tests_everything_is_raised():

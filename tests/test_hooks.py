@@ -732,14 +732,47 @@ def test_an_option_that_does_not_exist_is_never_set():
         assert () == scout.agent.tracer.on_span
 
 
-def test_only_functions_on_our_own_thread_have_a_budget_and_may_exit():
-    hooks = Hooks(budget=0.5)
+def test_only_functions_on_our_own_thread_have_a_budget_and_only_what_we_call_may_exit():
+    hooks = Hooks(budget=0.5, limit=0.25)
     hooks.register(plugin("all", **{hook: (lambda: None) for hook in HOOKS}), "all")
     guards = {hook: hooks.frozen(hook)[0] for hook in HOOKS}
 
     own = {hook for hook, guard in guards.items() if guard.budget == 0.5}
     assert set(AT_RUN_TIME) - ON_APP_THREAD == own
-    assert own == {hook for hook, guard in guards.items() if guard.stops != Exception}
+    assert set(ON_APP_THREAD) == {hook for hook, guard in guards.items() if guard.limit == 0.25}
+    assert set(ON_APP_THREAD) == {hook for hook, guard in guards.items() if guard.stops == Exception}
+
+
+async def asynchronous(span):
+    pass
+
+
+def generating(span):
+    yield
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (asynchronous, "on_span is an async function, and nobody would await it; write def"),
+        (generating, "on_span is a generator function, and nobody would run it; return instead of yield"),
+    ],
+)
+def test_a_function_that_would_never_run_is_refused(function, reason):
+    with pytest.raises(PluginError, match=reason):
+        Hooks().register(plugin("bad", on_span=function), "bad")
+
+
+def test_those_that_are_ordered_come_first_then_the_eager_ones_then_by_name():
+    hooks = Hooks(order=("zebra", "mango"))
+    for name in ("apple", "mango", "zebra", "banana"):
+        hooks.register(plugin(name, on_span=lambda span: None), name)
+    eager = plugin("cherry")
+    eager.on_span = hookimpl(lambda span: None, tryfirst=True)
+    eager.on_span.__name__ = "on_span"
+    hooks.register(eager, "cherry")
+
+    assert ["zebra", "mango", "cherry", "apple", "banana"] == [guard.plugin for guard in hooks.frozen("on_span")]
 
 
 def test_sys_exit_in_a_policy_costs_only_its_own_points():

@@ -26,7 +26,7 @@ GROUPS = {
     "recording": ("recording",),
     "boundary": ("boundary",),
     "sending": ("sending",),
-    "agent": ("agent", "__init__"),
+    "agent": ("agent", "running", "__init__"),
     "beside": ("builtin", "cli", "launch", "scaffold", "testing", "pytest_plugin", "__main__"),
 }
 

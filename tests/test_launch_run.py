@@ -20,7 +20,7 @@ FOLDER = Path(launch.__file__).parent
 RUN = (sys.executable, "-m", "scout_core", "run", "--")
 STATE = """
 import json, sys, threading
-agents = sys.modules.get("scout_core.agent")
+agents = sys.modules.get("scout_core.running")
 agent = agents and agents._running
 print(json.dumps({
     "is_running": agent is not None and agent.is_running,

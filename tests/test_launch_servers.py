@@ -27,7 +27,7 @@ VERSION = 1
 
 def answer():
     with scout_core.transaction("Controller/shop.home"):
-        agent = scout_core.agent._running
+        agent = scout_core.running._running
         facts = {"pid": os.getpid(), "version": VERSION, "is_running": agent is not None and agent.is_running}
     return json.dumps(facts).encode()
 

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 
+import scout_core
 from scout_core import hookimpl, span, transaction
 from scout_core.boundary.discovery import Environment, Found
 from scout_core.boundary.hooks import Hooks
@@ -15,6 +16,7 @@ from scout_core.boundary.plugins import Plugins, search_path
 from scout_core.config.config import read_config
 from scout_core.config.files import Settings
 from scout_core.errors import PluginError
+from scout_core.recording import context
 from scout_core.testing import recording
 
 GOOD = "from scout_core import hookimpl\n@hookimpl\ndef on_span(span): pass\n"
@@ -200,7 +202,8 @@ def test_what_disables_a_plugin_disables_it_whoever_names_its_module(site, named
 def test_a_name_that_no_plugin_has_is_a_problem(site, settings, expected):
     write(site, scout_redis=GOOD)
 
-    assert [expected] == loaded(found(), **settings).problems
+    (problem,) = loaded(found(), **settings).problems
+    assert problem.startswith(expected)
 
 
 def test_names_that_plugins_have_are_no_problem(site):
@@ -447,14 +450,65 @@ def test_a_library_that_is_reloaded_is_wrapped_again_and_undone(site):
         assert not hasattr(function, "__wrapped__")
 
 
-def test_half_a_library_is_told_and_half_is_wrapped(site):
+def test_of_half_a_library_nothing_is_wrapped(site):
     write(site, some_library=LIBRARY.replace("Client", "Redis"))
     import some_library
 
+    function = some_library.function
     with recording(plugins=[module(instrument=instrument_library)]) as scout:
         found = status(scout)
-        assert ("active", ("some_library:function",)) == (found.state, found.wrapped)
+        assert ("failed", ()) == (found.state, found.wrapped)
         assert ("some_library:Client.get: some_library has no Client",) == found.not_found
+        assert found.reason.startswith("some_library:Client.get: some_library has no Client; nothing of it is wrapped")
+        assert function is some_library.function
+
+
+def test_what_may_be_missing_is_told_and_the_rest_is_wrapped(site):
+    write(site, some_library=LIBRARY)
+    import some_library
+
+    def instrument(wrap):
+        wrap("some_library:function", lambda: span("Library/function"))
+        wrap("some_library:newer", lambda: span("Library/newer"), optional=True)
+
+    with recording(plugins=[module(instrument=instrument)]) as scout:
+        found = status(scout)
+        assert ("active", "", ("some_library:function",)) == (found.state, found.reason, found.wrapped)
+        assert ("some_library:newer: some_library has no newer",) == found.not_found
+        assert hasattr(some_library.function, "__wrapped__")
+
+
+def test_a_target_that_is_found_missing_later_takes_the_earlier_ones_back(site):
+    write(site, some_library=LIBRARY, later_library="")
+    import some_library
+
+    function = some_library.function
+
+    def instrument(wrap):
+        wrap("some_library:function", lambda: span("Library/function"))
+        wrap("later_library:gone", lambda: span("Library/gone"))
+
+    with recording(plugins=[module(instrument=instrument)]) as scout:
+        assert ("active", True) == (status(scout).state, hasattr(some_library.function, "__wrapped__"))
+        import later_library  # noqa: F401
+
+        assert ("failed", function) == (status(scout).state, some_library.function)
+
+
+def test_with_strict_one_that_failed_keeps_the_agent_from_starting_and_nothing_stays_wrapped(site):
+    write(site, some_library=LIBRARY, scout_redis="1 / 0")
+    import some_library
+
+    function = some_library.function
+    with pytest.raises(
+        PluginError, match=r"plugins.strict \(code\): redis: scout_redis cannot be imported: ZeroDivisionError"
+    ):
+        loaded(found(), plugins_strict=True)
+    bad = module(instrument=lambda wrap: (wrap("some_library:function", lambda: None), wrap("some_library:gone", len)))
+    with pytest.raises(PluginError, match=r"plugins.strict"):
+        scout_core.start(plugins=[bad], plugins_strict=True)
+
+    assert (function, None) == (some_library.function, context.tracer)
 
     assert not hasattr(some_library.function, "__wrapped__")
 
@@ -485,7 +539,9 @@ def test_one_that_keeps_failing_is_quarantined_and_the_others_are_not(site):
                 assert (1, 2) == (some_library.function(), some_library.other())
         bad, fine = status(scout), status(scout, "shop.good")
         assert "quarantined" == bad.state
-        assert "some_library:function is switched off: 10 errors in a row" == bad.reason
+        assert bad.reason.startswith(
+            "some_library:function is switched off: 10 errors in a row; see 'scout-core plugins"
+        )
         assert (10, "active", 0) == (bad.errors, fine.state, fine.errors)
         names = [one.operation for one in scout.spans]
         assert (20, 20) == (names.count("Library/other"), names.count("Library/good"))

@@ -644,10 +644,10 @@ def test_a_plain_function_that_hides_an_async_one_is_left_alone(library):
         assert (expected,) == status(scout).not_found
 
 
-def test_what_is_missing_is_told_and_the_others_are_wrapped(library):
+def test_what_may_be_missing_is_told_and_the_others_are_wrapped(library):
     def instrument(wrap):
-        wrap("library:missing", lambda *args: None)
-        wrap("library:Client.missing", lambda *args: None)
+        wrap("library:missing", lambda *args: None, optional=True)
+        wrap.around("library:Client.missing", lambda *args: None, optional=True)
         wrap("library:function", lambda *args: span("Work/call"))
 
     with instrumented(instrument) as scout:
@@ -666,6 +666,15 @@ def test_what_is_missing_is_told_and_the_others_are_wrapped(library):
 
 def test_when_nothing_is_found_the_plugin_has_failed(library):
     with instrumented(wrapping("library:missing", lambda *args: None)) as scout:
+        assert "failed" == status(scout).state
+        assert status(scout).reason.startswith("library:missing: library has no missing; nothing of it is wrapped")
+
+
+def test_when_all_may_be_missing_and_none_is_there_the_plugin_has_failed(library):
+    def instrument(wrap):
+        wrap("library:missing", lambda *args: None, optional=True)
+
+    with instrumented(instrument) as scout:
         assert ("failed", "library:missing: library has no missing") == (status(scout).state, status(scout).reason)
 
 

@@ -19,8 +19,8 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from scout_core import agent as agents
 from scout_core import hookimpl
+from scout_core import running as running_agent
 from scout_core.agent import Agent
 from scout_core.config.config import read_config
 from scout_core.measuring.histogram import Histogram
@@ -125,13 +125,13 @@ def running(*plugins: ModuleType, threaded: bool = True, **settings: Any) -> Ite
         "plugins_autoload": False, "plugins_enable": POLICIES, "slow_hook_seconds": 60.0, "hostname": "test",
     }  # fmt: skip
     agent = Agent(read_config({**defaults, "plugins": plugins, **settings}, environment={}))
-    before = agents.use(agent)
+    before = running_agent.use(agent)
     agent.start(threaded=threaded)
     try:
         yield agent
     finally:
         agent.stop()
-        agents.use(before)
+        running_agent.use(before)
 
 
 def is_balanced(agent: Agent, exporter: str) -> bool:

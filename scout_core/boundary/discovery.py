@@ -150,7 +150,7 @@ def _read(metadata: str) -> Iterator[Found]:
     )
     try:
         for name, module in _entries(_decoded(content)):
-            yield found(name=name, module=module, problem=problem)
+            yield found(name=name, module=module, problem=problem or _misnamed(name, module))
     except ValueError as error:
         yield found(name=distribution, module="", problem=_unreadable(metadata, error))
 
@@ -163,9 +163,23 @@ def _facts(metadata: str) -> tuple[list[tuple[str, str]], str]:
             content = _bytes(os.path.join(metadata, "PKG-INFO"), end=b"\n\n")
         if not content:
             raise ValueError("METADATA is missing or empty")
-        return _headers(_decoded(content)), ""
+        headers = _headers(_decoded(content))
+        if "name" not in dict(headers):  # zeros, as a crash leaves them, would otherwise be a plugin for every version
+            raise ValueError("METADATA has no Name")
+        return headers, ""
     except (OSError, ValueError) as error:
         return [], _unreadable(metadata, error)
+
+
+def _misnamed(name: str, module: str) -> str:
+    if _is_module(module):
+        return ""
+    meant = module.partition(":")[0]
+    return f"its entry point is {module!r}, which is no module; write: {name} = {meant if _is_module(meant) else 'package.module'}"
+
+
+def _is_module(name: str) -> bool:
+    return all(part.isidentifier() for part in name.split("."))
 
 
 def _unreadable(metadata: str, error: Exception) -> str:

@@ -53,7 +53,7 @@ class Guard:
         limit: float | None = None,
         is_strict: bool = False,
         has_steps: bool = False,
-        on_own_thread: bool = False,
+        is_our_call: bool = False,
     ) -> None:
         self.plugin = plugin
         self.place = place
@@ -81,8 +81,8 @@ class Guard:
         """Over the limit it is switched off, too."""
         self.has_steps = has_steps
         """It is a generator function: called with ``begin``, and a call has gone well when ``finish`` has."""
-        # sys.exit() ends the application where that calls it, but on a thread of ours nobody else does.
-        self.stops = (Exception, SystemExit) if on_own_thread else Exception
+        # sys.exit() ends the application where that calls it; a hook that we call at start, at stop or on our thread it does not.
+        self.stops = (Exception, SystemExit) if is_our_call else Exception
 
     def run(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function; None when it raises or is switched off."""

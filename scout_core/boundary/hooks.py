@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from types import FunctionType, MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 from attrs import define, field
@@ -19,7 +19,12 @@ from scout_core import hookspecs
 from scout_core.boundary.guard import Guard
 from scout_core.errors import PluginError
 
+if TYPE_CHECKING:
+    from scout_core.config.config import Config
+
 ON_APP_THREAD = frozenset({"on_request_start", "on_span"})
+MAY_YIELD = frozenset({"register_exporters"})
+"""Hooks whose result is gone through."""
 AT_RUN_TIME = (
     "on_request_start",
     "on_span",
@@ -40,11 +45,28 @@ class Hooks:
     reraise: bool = False
     budget: float | None = None
     """Seconds that a function on the agent's thread may take on average."""
+    limit: float | None = None
+    """Seconds that 95 of 100 calls of a function on the application's thread may take."""
+    is_strict: bool = False
+    """A function over that limit is switched off."""
+    order: tuple[str, ...] = ()
+    """Plugins that are called first, in this order."""
     manager: pluggy.PluginManager = field(factory=lambda: pluggy.PluginManager(hookspecs.PROJECT))
     _guards: dict[pluggy.HookImpl, Guard] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.manager.add_hookspecs(hookspecs)
+
+    @classmethod
+    def from_config(cls, config: Config) -> Hooks:
+        """As the configuration says."""
+        return cls(
+            reraise=config.get("plugins.reraise"),
+            budget=config.get("slow_hook_seconds"),
+            limit=config.get("hook_budget_seconds"),
+            is_strict=config.get("plugins.strict"),
+            order=config.get("plugins.order"),
+        )
 
     def register(self, plugin: object, name: str) -> tuple[str, ...]:
         """
@@ -67,7 +89,7 @@ class Hooks:
             if hook not in known:
                 near = get_close_matches(hook, known, n=1)
                 raise PluginError(f"there is no hook {hook}" + (f"; did you mean {near[0]}?" if near else ""))
-            _check_arguments(hook, getattr(plugin, attribute))
+            _check_function(hook, getattr(plugin, attribute))
         if self.manager.has_plugin(name):
             raise PluginError(f"there is a plugin {name} already")
         if self.manager.is_registered(plugin):
@@ -83,7 +105,7 @@ class Hooks:
 
     def frozen(self, hook: str, *, is_set: Callable[[str], bool] = bool) -> tuple[Guard, ...]:
         """
-        The guards of all implementations, in the order of their calls: ``tryfirst`` first, then by name of the plugin.
+        The guards of all implementations, in the order of their calls: as ``order`` says, then ``tryfirst``, then by name of the plugin.
 
         Args:
             is_set: whether an option is not at its default; implementations marked with ``when_set`` depend on it.
@@ -93,20 +115,31 @@ class Hooks:
             for item in reversed(getattr(self.manager.hook, hook).get_hookimpls())
             if _is_wanted(item.function, is_set)
         ]
-        implementations.sort(key=lambda item: (not item.tryfirst, item.trylast, item.plugin_name))
+        place = {name: number for number, name in enumerate(self.order)}
+        implementations.sort(
+            key=lambda item: (
+                place.get(item.plugin_name, len(place)),
+                not item.tryfirst,
+                item.trylast,
+                item.plugin_name,
+            )
+        )
         return tuple(self._guarded(hook, item) for item in implementations)
 
     def _guarded(self, hook: str, item: pluggy.HookImpl) -> Guard:
         if item not in self._guards:
             arguments = tuple(inspect.signature(getattr(hookspecs, hook)).parameters)
-            limited = hook in AT_RUN_TIME and hook not in ON_APP_THREAD
+            is_apps_call = hook in ON_APP_THREAD
+            limited = hook in AT_RUN_TIME and not is_apps_call
             self._guards[item] = Guard(
                 item.plugin_name,
                 hook,
                 _adapted(item.function, arguments, item.argnames),
                 reraise=self.reraise,
                 budget=self.budget if limited else None,
-                on_own_thread=limited,
+                limit=self.limit if is_apps_call else None,
+                is_strict=self.is_strict,
+                is_our_call=not is_apps_call,
             )
         return self._guards[item]
 
@@ -126,7 +159,11 @@ def _adapted(function: Callable[..., Any], given: tuple[str, ...], wanted: tuple
     return lambda *arguments: function(*[arguments[place] for place in places])
 
 
-def _check_arguments(hook: str, function: Callable[..., Any]) -> None:
+def _check_function(hook: str, function: Callable[..., Any]) -> None:
+    if inspect.iscoroutinefunction(function):
+        raise PluginError(f"{hook} is an async function, and nobody would await it; write def")
+    if hook not in MAY_YIELD and (inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)):
+        raise PluginError(f"{hook} is a generator function, and nobody would run it; return instead of yield")
     given = inspect.signature(getattr(hookspecs, hook)).parameters
     for name, parameter in inspect.signature(function).parameters.items():
         is_wanted = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL

@@ -40,6 +40,8 @@ class Patch:
     target: str
     wrap: Callable[[Function, bool], Function]
     """Gets the original and whether its first argument is an instance or class; returns what stands in for it."""
+    is_optional: bool = False
+    """It may be missing, as what only some versions of the library have."""
     state: str = "waiting"
     """``waiting``, ``wrapped``, ``left alone``, ``not found`` or ``undone``."""
     reason: str = ""

@@ -1,4 +1,4 @@
-"""All plugins of one agent: found, loaded or not, and in which state with which reason."""
+"""All plugins of one agent: found, let in or not, loaded, and what they wrap."""
 
 from __future__ import annotations
 
@@ -17,50 +17,13 @@ from scout_core.boundary.guard import Guard
 from scout_core.boundary.hooks import Hooks
 from scout_core.boundary.imports import ImportWatch
 from scout_core.boundary.patches import Patch
-from scout_core.boundary.versions import Support, check_support
+from scout_core.boundary.plugin import STOPPED, Plugin
+from scout_core.boundary.switches import missing, unknown_names, why_disabled
+from scout_core.boundary.versions import check_support
 from scout_core.boundary.wrap import Wrap
 from scout_core.config.config import Config
 from scout_core.errors import PluginError, TargetError
 from scout_core.text.message import error_message
-
-
-@define(eq=False)
-class Plugin:
-    """One plugin in this process."""
-
-    name: str
-    module: str
-    found: Found | None = None
-    """None for a module that was named by the user."""
-    state: str = "active"
-    """Before its targets are looked at; ``state_now`` is what to show."""
-    reason: str = ""
-    support: Support = field(factory=lambda: Support(target=""))
-    hooks: tuple[str, ...] = ()
-    patches: list[Patch] = field(factory=list)
-    guards: list[Guard] = field(factory=list)
-
-    def state_now(self) -> tuple[str, str]:
-        """State and reason, as of this moment."""
-        off = [guard for guard in self.guards if guard.off not in (None, STOPPED)]
-        if self.state != "active":
-            return self.state, self.reason
-        if off:
-            return "quarantined", "; ".join(f"{guard.place} is switched off: {guard.off}" for guard in off)
-        wrapped = [patch for patch in self.patches if patch.state == "wrapped"]
-        waiting = [patch for patch in self.patches if patch.state == "waiting"]
-        if waiting and not wrapped:
-            if self.support.absent:
-                return "waiting", f"{self.support.target} is not installed"
-            packages = sorted({patch.module.partition(".")[0] for patch in waiting})
-            return "waiting", f"{', '.join(packages)} is not imported"
-        missing = [patch for patch in self.patches if patch.state == "not found"]
-        if missing and not wrapped:
-            return "failed", "; ".join(patch.reason for patch in missing)
-        return "active", ""
-
-
-STOPPED = "the agent stopped"
 
 
 @define(eq=False)
@@ -80,7 +43,7 @@ class Plugins:
         Load what the configuration allows, and register its hooks.
 
         Raises:
-            PluginError: a plugin that the user named, in code or as required, cannot be used.
+            PluginError: a plugin that the user named, in code or as required, cannot be used; with ``plugins.strict`` any.
         """
         self.problems.extend(environment.problems)
         modules = {_name_of(module) for module in named}
@@ -88,16 +51,11 @@ class Plugins:
             self._add_found(found, environment, is_named=found.module in modules)
         for module in named:
             self._add_named(module)
-        missing = [
-            f"{name} is {self.all[name].state}: {self.all[name].reason}"
-            if name in self.all
-            else f"{name} is not installed"
-            for name in self.config.get("plugins.require")
-            if name not in self.all or self.all[name].state != "active"
-        ]
-        if missing:
-            raise PluginError(f"required plugins ({self.config.origin('plugins.require')}): {'; '.join(missing)}")
-        self._check_names()
+        lacking = missing(self.config, self.all)
+        if lacking:
+            raise PluginError(f"required plugins ({self.config.origin('plugins.require')}): {'; '.join(lacking)}")
+        self._be_strict()
+        self.problems.extend(unknown_names(self.config, self.all))
 
     def add_object(self, plugin: object, name: str) -> None:
         """
@@ -116,23 +74,39 @@ class Plugins:
                 guard.attempt(self.config.add_plugin_options, guard.plugin, options, environment)
 
     def instrument(self) -> None:
-        """Ask each plugin what to wrap, and wrap it now or when it is imported."""
+        """
+        Ask each plugin what to wrap, and wrap it now or when it is imported. Of one plugin all targets are wrapped, or none.
+
+        Raises:
+            PluginError: one has failed, and ``plugins.strict`` is true.
+        """
         for guard in self.hooks.frozen("instrument"):
             plugin = self.all[guard.plugin]
             if plugin.state != "active":
                 continue
-            wrap = Wrap(plugin.name, reraise=self.hooks.reraise)
+            wrap = Wrap(plugin.name, reraise=self.hooks.reraise, limit=self.hooks.limit, is_strict=self.hooks.is_strict)
             guard.run(wrap)
             if guard.errors:  # what it had asked for until then would be half an instrument
                 plugin.state, plugin.reason = "failed", f"instrument raised {guard.last_error}"
                 continue
             plugin.patches, plugin.guards = wrap.patches, [*plugin.guards, *wrap.guards]
             for patch in plugin.patches:
-                self.watch.when_imported(patch.module, partial(self._apply, patch))
+                self.watch.when_imported(patch.module, partial(self._apply, plugin, patch))
+        self._be_strict()
+
+    def _be_strict(self) -> None:
+        if self.config.get("plugins.strict"):
+            failed = [f"{name}: {plugin.reason}" for name, plugin in self.all.items() if plugin.state == "failed"]
+            if failed:
+                raise PluginError(f"plugins.strict ({self.config.origin('plugins.strict')}): {'; '.join(failed)}")
 
     def freeze(self, hook: str) -> tuple[Guard, ...]:
         """The guards of one hook, noted with the plugins that they belong to."""
-        guards = self.hooks.frozen(hook, is_set=self.config.is_changed)
+        guards = tuple(
+            guard
+            for guard in self.hooks.frozen(hook, is_set=self.config.is_changed)
+            if guard.plugin in self.all  # one may have taken itself out
+        )
         for guard in guards:
             plugin = self.all[guard.plugin]
             if guard not in plugin.guards:
@@ -160,7 +134,7 @@ class Plugins:
             )
             return
         plugin = self.all[found.name] = Plugin(found.name, found.module, found)
-        disabled = self._disabled(found.name, is_named=is_named)
+        disabled = why_disabled(self.config, found.name, distribution=found.distribution, is_named=is_named)
         if disabled:
             plugin.state, plugin.reason = "disabled", disabled
             return
@@ -179,7 +153,7 @@ class Plugins:
         plugin = next((plugin for plugin in self.all.values() if plugin.module == name), None)
         if plugin is None:
             plugin = Plugin(name, name)
-            disabled = self._disabled(name, is_named=True)
+            disabled = why_disabled(self.config, name, distribution=None, is_named=True)
             if name in self.all:
                 plugin.state, plugin.reason = "failed", "an installed plugin has the name already"
                 self.problems.append(f"plugin {name!r} ({self.config.origin('plugins')}): {plugin.reason}")
@@ -210,43 +184,25 @@ class Plugins:
                 f"{plugin.module} cannot be imported: {type(error).__name__}: {error_message(error)}",
             )
 
-    def _disabled(self, name: str, *, is_named: bool) -> str:
-        disable, key = self.config.get("plugins.disable"), self.config.origin("plugins.disable")
-        if name in disable or "*" in disable:
-            return f"by plugins.disable ({key})"
-        wanted = (*self.config.get("plugins.enable"), *self.config.get("plugins.require"))
-        if not self.config.get("plugins.autoload") and name not in wanted and not is_named:
-            return f"plugins.autoload is false ({self.config.origin('plugins.autoload')}) and plugins.enable does not name it"
-        return ""
-
-    def _check_names(self) -> None:
-        from difflib import get_close_matches
-
-        written = [
-            (key, name, self.config.origin(key))
-            for key in ("plugins.disable", "plugins.enable", "policies")
-            for name in self.config.get(key)
-        ]
-        written += [
-            (f"plugins.{name}", name, next(iter(values.values())).origin)
-            for name, values in self.config.plugin_values.items()
-            if values
-        ]
-        for key, name, origin in written:
-            if name != "*" and name not in self.all:
-                near = get_close_matches(name, self.all, n=1)
-                hint = f"; did you mean {near[0]}?" if near else ""
-                self.problems.append(f"{key} names {name!r} ({origin}), and there is no such plugin{hint}")
-
-    def _apply(self, patch: Patch, module: ModuleType) -> None:
+    def _apply(self, plugin: Plugin, patch: Patch, module: ModuleType) -> None:
+        if plugin.state != "active":  # another target of it is missing: all or none
+            return
         try:
             patch.apply(module)
-            if patch.state == "wrapped":
-                self._applied.append(patch)
         except TargetError as error:
             patch.state, patch.reason = "not found", f"{patch.target}: {error}"
         except Exception as error:  # noqa: BLE001  # inside the application's import: nothing may leave
             patch.state, patch.reason = "not found", f"{patch.target}: {type(error).__name__}: {error}"
+        if patch.state == "wrapped":
+            self._applied.append(patch)
+        elif patch.state == "not found" and not patch.is_optional:
+            plugin.fail(f"{patch.reason}; nothing of it is wrapped; {_next_step(plugin)}")
+
+
+def _next_step(plugin: Plugin) -> str:
+    if plugin.found is None:
+        return "mend it and restart"
+    return f"try: pip install -U {plugin.found.distribution}"
 
 
 def _imported(name: str, *, is_named: bool) -> ModuleType:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scout_core.boundary.guard import Guard
-from scout_core.boundary.plugins import STOPPED, Plugin
+from scout_core.boundary.plugin import STOPPED, Plugin
 from scout_core.measuring.report import FunctionStatus, PluginStatus
 
 

@@ -31,14 +31,18 @@ class Wrap:
     and returns the span that the call is, or None.
     """
 
-    def __init__(self, plugin: str, *, reraise: bool = False) -> None:
+    def __init__(
+        self, plugin: str, *, reraise: bool = False, limit: float | None = None, is_strict: bool = False
+    ) -> None:
         self.plugin = plugin
         self.patches: list[Patch] = []
         self.guards: list[Guard] = []
         self._reraise = reraise
+        self._limit = limit
+        self._is_strict = is_strict
         self._made: list[Function] = []
 
-    def __call__(self, target: str, describer: Describer, *, root: bool = False) -> None:
+    def __call__(self, target: str, describer: Describer, *, root: bool = False, optional: bool = False) -> None:
         """
         Time each call of a function or method.
 
@@ -48,13 +52,23 @@ class Wrap:
             describer: a function; called with the arguments of the call, on the application's thread. When it is a generator
                 function it yields the span, is sent the call's result, and may tag or rename before it ends.
             root: also call it where no transaction is open, to begin one.
+            optional: it need not exist, as what only some supported versions have. Of all others one that is missing makes
+                the plugin fail, and nothing of it is wrapped.
 
         Raises:
             PluginError: the target is not written so, or the describer is no function.
         """
         self._check(target, describer)
         with_result = inspect.isgeneratorfunction(describer)
-        guard = Guard(self.plugin, target, describer, reraise=self._reraise, has_steps=with_result)
+        guard = Guard(
+            self.plugin,
+            target,
+            describer,
+            reraise=self._reraise,
+            limit=self._limit,
+            is_strict=self._is_strict,
+            has_steps=with_result,
+        )
         self.guards.append(guard)
 
         def wrapper(function: Function, has_self: bool) -> Function:
@@ -64,9 +78,9 @@ class Wrap:
                 raise LeftAlone("it decorates an async function and is none itself, so nobody could tell its end")
             return _called_with_result(function, guard, root) if with_result else _called(function, guard, root)
 
-        self._add(target, wrapper)
+        self._add(target, wrapper, optional)
 
-    def around(self, target: str, function: Callable[..., Any]) -> None:
+    def around(self, target: str, function: Callable[..., Any], *, optional: bool = False) -> None:
         """
         Replace a call: the escape hatch, for a call that must be changed.
 
@@ -75,6 +89,7 @@ class Wrap:
                 gives when awaited, and it must call ``wrapped(*args, **kwargs)`` itself. ``instance`` is None for a plain
                 function or static method, the class for a class method. It is not guarded, since nobody can tell its
                 exceptions from those of the call; so keep it short.
+            optional: it need not exist.
         """
         self._check(target, function)
 
@@ -96,9 +111,9 @@ class Wrap:
 
             return awaited if inspect.iscoroutinefunction(wrapped) else called
 
-        patch = self._add(target, wrapper)
+        patch = self._add(target, wrapper, optional)
 
-    def _add(self, target: str, wrapper: Callable[[Function, bool], Function]) -> Patch:
+    def _add(self, target: str, wrapper: Callable[[Function, bool], Function], optional: bool) -> Patch:
         def once(function: Function, has_self: bool) -> Function:
             if any(function is made for made in self._made):  # two names of one function, or inherited from a target
                 raise LeftAlone("this plugin has wrapped it already")
@@ -106,7 +121,7 @@ class Wrap:
             self._made.append(made)
             return made
 
-        patch = Patch(target, once)
+        patch = Patch(target, once, optional)
         self.patches.append(patch)
         return patch
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from attrs import asdict
 
-from scout_core.boundary.plugins import Plugin
+from scout_core.boundary.plugin import Plugin
 from scout_core.cli.commands import did_you_mean
 from scout_core.cli.here import FINE, Here, look
 from scout_core.cli.live import LivePlugin, live_plugins

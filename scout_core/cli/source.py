@@ -15,7 +15,7 @@ from typing import Final
 from attrs import frozen
 
 from scout_core.boundary.hooks import Hooks
-from scout_core.boundary.plugins import Plugin
+from scout_core.boundary.plugin import Plugin
 from scout_core.errors import PluginError
 from scout_core.hookspecs import PROJECT
 from scout_core.measuring.report import PluginStatus

@@ -59,6 +59,8 @@ OPTIONS: Final = (
     Option("uri_reporting", "filtered_params", convert.one_of("filtered_params", "path"),
            "What the tag path holds: with the query, secrets filtered, or the path alone."),
     Option("slow_hook_seconds", 0.005, convert.positive, "A plugin's function on the agent's thread that takes longer than this on average is switched off."),
+    Option("hook_budget_seconds", 0.0002, convert.positive,
+           "A plugin's function on the application's thread is told as slow when 1 in 20 of its calls takes longer; with plugins.strict it is switched off."),
     Option("shutdown_timeout_seconds", 2.0, convert.number, "How long the end of the process may wait for reports to be sent; 0: not at all."),
     Option("state_dir", "", convert.text,
            "Private directory where agents and collector find each other. Empty: scout-core below $XDG_STATE_HOME or ~/.local/state."),
@@ -69,6 +71,9 @@ OPTIONS: Final = (
     Option("plugins.enable", (), convert.names, "Installed plugins to load although autoload is false."),
     Option("plugins.disable", (), convert.names, "Plugins not to load; * is all.", aliases=("disabled_instruments",)),
     Option("plugins.require", (), convert.names, "Plugins without which start() raises."),
+    Option("plugins.order", (), convert.names, "Plugins that are called first, in this order; the others after them, by name."),
+    Option("plugins.allow", (), convert.names, "Distributions whose plugins may be loaded, such as ``scout-*, acme-*``. Empty: all."),
+    Option("plugins.strict", False, convert.boolean, "start() raises when a plugin failed, and slow functions of plugins are switched off: for CI."),
     Option("plugins.reraise", False, convert.boolean, "Let exceptions of plugins through instead of guarding the application: for tests."),
     Option("policies", {}, convert.weights, "Policy name to the weight of its points: ``speed = 2.0``; 0 mutes it."),
 )  # fmt: skip

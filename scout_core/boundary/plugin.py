@@ -1,0 +1,63 @@
+"""One plugin in this process, and which state it is in."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import define, field
+
+from scout_core.boundary.discovery import Found
+from scout_core.boundary.guard import Guard
+from scout_core.boundary.patches import Patch
+from scout_core.boundary.versions import Support
+
+STOPPED: Final = "the agent stopped"
+"""Why functions of a plugin are off that nothing is wrong with."""
+
+
+@define(eq=False)
+class Plugin:
+    """Found or named, loaded or not."""
+
+    name: str
+    module: str
+    found: Found | None = None
+    """None for a module that was named by the user."""
+    state: str = "active"
+    """Before its targets are looked at; ``state_now`` is what to show."""
+    reason: str = ""
+    support: Support = field(factory=lambda: Support(target=""))
+    hooks: tuple[str, ...] = ()
+    patches: list[Patch] = field(factory=list)
+    guards: list[Guard] = field(factory=list)
+
+    def state_now(self) -> tuple[str, str]:
+        """State and reason, as of this moment."""
+        if self.state != "active":
+            return self.state, self.reason
+        off = [guard for guard in self.guards if guard.off not in (None, STOPPED)]
+        if off:
+            return "quarantined", (
+                "; ".join(f"{guard.place} is switched off: {guard.off}" for guard in off)
+                + f"; see 'scout-core plugins {self.name}', mend it and restart"
+            )
+        wrapped = [patch for patch in self.patches if patch.state == "wrapped"]
+        waiting = [patch for patch in self.patches if patch.state == "waiting"]
+        if waiting and not wrapped:
+            if self.support.absent:
+                return "waiting", f"{self.support.target} is not installed"
+            packages = sorted({patch.module.partition(".")[0] for patch in waiting})
+            return "waiting", f"{', '.join(packages)} is not imported"
+        absent = [patch.reason for patch in self.patches if patch.state == "not found"]
+        if absent and not wrapped:
+            return "failed", "; ".join(absent)
+        slow = [f"{guard.place} {guard.slowness}" for guard in self.guards if guard.is_over_limit]
+        return "active", "; ".join(slow)
+
+    def fail(self, reason: str) -> None:
+        """It cannot be used: put back what it had wrapped, and call nothing of it any more."""
+        self.state, self.reason = "failed", reason
+        for patch in reversed(self.patches):
+            patch.undo()
+        for guard in self.guards:
+            guard.off = guard.off or reason

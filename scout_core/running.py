@@ -1,0 +1,108 @@
+"""The agent that runs in this process: started once, stopped at the end, and begun anew in a forked child."""
+
+from __future__ import annotations
+
+import logging
+import os
+from threading import RLock
+from typing import Any
+
+from scout_core.agent import Agent
+from scout_core.config.config import Config, read_config
+from scout_core.config.files import settings_here
+from scout_core.errors import PluginError, ScoutError
+from scout_core.recording import context
+from scout_core.sending.ending import at_exit
+
+log = logging.getLogger("scout_core")
+
+_running: Agent | None = None
+_starting = RLock()
+_is_starting = False
+"""Within ``_starting``: a plugin that is being imported may call ``start`` again."""
+
+
+def start(**settings: Any) -> Agent | None:
+    """
+    Start the agent of this process; when it runs already, add the settings to it.
+
+    Args:
+        settings: any option, as in ``start(name="Shop", report_period=10)``; ``scout-core config`` lists them.
+
+    Returns:
+        The agent; None when ``monitor`` is false.
+
+    Raises:
+        PluginError: a plugin that is named here, or required, cannot be used, or a plugin calls this while it is imported.
+            Nothing else is raised: other problems are logged, and ``scout-core config --check`` shows them.
+    """
+    global _running, _is_starting
+    with _starting:
+        if _running is not None and _running.is_running:
+            if settings:
+                _running.add_settings(settings)
+            if _running.config.get("monitor"):
+                return _running
+            log.info("recording ends: monitor is false (%s)", _running.config.origin("monitor"))
+            stop()
+            return None
+        if _is_starting:
+            raise PluginError("the agent is starting already; a plugin must not start it")
+        config = read_config(settings, settings=settings_here())
+        if not config.get("monitor"):
+            log.info("not recording: monitor is false (%s)", config.origin("monitor"))
+            return None
+        _is_starting = True
+        try:
+            _running = _started(config)
+        finally:
+            _is_starting = False
+        if _running is not None:
+            at_exit(stop)
+        return _running
+
+
+def _started(config: Config) -> Agent | None:
+    """A new agent that records; None when a fault of our own kept it from starting."""
+    agent = None
+    try:
+        agent = Agent(config)
+        agent.start()
+    except BaseException as error:
+        if agent is not None:
+            agent.plugins.undo()
+        if not isinstance(error, Exception) or isinstance(error, ScoutError) or config.get("plugins.reraise"):
+            raise
+        log.exception("not recording, because of a fault in scout-core; the application is not affected")
+        return None
+    return agent
+
+
+def stop(timeout: float | None = None) -> None:
+    """Stop the agent of this process, if one runs: send what is left and put back what was wrapped."""
+    global _running
+    with _starting:
+        agent, _running = _running, None
+    if agent is not None:
+        agent.stop(timeout)
+
+
+def use(agent: Agent | None) -> Agent | None:
+    """Make this the agent that ``start`` and ``stop`` mean, as tests do; returns the one before."""
+    global _running
+    before, _running = _running, agent
+    return before
+
+
+def _after_fork() -> None:
+    global _starting
+    _starting = RLock()
+    if _running is not None:
+        _running.after_fork()
+        at_exit(stop)
+    elif context.tracer is not None:  # another thread was about to start the agent; it goes on in the parent only
+        context.tracer.retire()
+        context.tracer = None
+
+
+os.register_at_fork(after_in_child=_after_fork)

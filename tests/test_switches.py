@@ -1,0 +1,118 @@
+"""Which plugins are let in: every combination of the switches against the table in ``docs/configuration.md``."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from scout_core.boundary.discovery import Found
+from scout_core.boundary.plugin import Plugin
+from scout_core.boundary.switches import unknown_names, why_disabled
+from scout_core.config.config import read_config
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
+SWITCHES = {
+    "plugins.disable": ("", "names it", "*"),
+    "plugins.allow": ("", "fits", "does not fit"),
+    "named": ("no", "yes"),
+    "plugins.enable": ("", "names it"),
+    "plugins.require": ("", "names it"),
+    "plugins.autoload": ("true", "false"),
+}
+WRITTEN = {"names it": "other, redis", "*": "*", "fits": "acme-*, Scout_*", "does not fit": "acme-*"}
+
+
+def documented() -> list[list[str]]:
+    """The rows of the table, the first that fits counts: one cell for each switch, then the outcome."""
+    table = PAGE.read_text(encoding="utf-8").partition("<!-- switches -->")[2].partition("<!-- end -->")[0]
+    lines = [line.strip().strip("|").split("|") for line in table.strip().splitlines()]
+    return [[cell.strip() for cell in line] for line in lines[2:]]
+
+
+def fits(cell: str, value: str) -> bool:
+    return (
+        cell == "any" or value in [one.strip().strip("`") for one in cell.split(" or ")] or (cell == "–" and not value)
+    )
+
+
+@pytest.mark.parametrize("values", list(product(*SWITCHES.values())), ids=" ".join)
+def test_each_combination_is_as_the_table_says(values):
+    row = next(row for row in documented() if all(map(fits, row, values)))
+    switches = dict(zip(SWITCHES, values))
+    variables = {
+        f"SCOUT_{key.replace('.', '_').upper()}": WRITTEN.get(value, value)
+        for key, value in switches.items()
+        if key != "named" and value
+    }
+    config = read_config(environment=variables)
+
+    why = why_disabled(config, "redis", distribution="scout-redis", is_named=switches["named"] == "yes")
+    outcome, _, key = row[-1].partition(": ")
+
+    assert [] == config.problems
+    assert (outcome == "disabled") == bool(why)
+    assert key.strip("`") in why
+
+
+def test_every_row_is_needed():
+    rows = documented()
+    used = {
+        next(number for number, row in enumerate(rows) if all(map(fits, row, values)))
+        for values in product(*SWITCHES.values())
+    }
+
+    assert set(range(len(rows))) == used
+
+
+def test_our_own_plugins_are_always_allowed_and_modules_without_a_distribution_are_not_asked():
+    config = read_config({"plugins_allow": ["acme-*"]}, environment={})
+
+    assert "" == why_disabled(config, "speed", distribution="scout-core", is_named=False)
+    assert "" == why_disabled(config, "shop.scout", distribution=None, is_named=True)
+
+
+def test_the_former_spelling_disables_too():
+    config = read_config(environment={"SCOUT_DISABLED_INSTRUMENTS": "redis"})
+
+    assert "by plugins.disable (environment SCOUT_DISABLED_INSTRUMENTS)" == why_disabled(
+        config, "redis", distribution="scout-redis", is_named=False
+    )
+
+
+def plugin(name: str, distribution: str) -> Plugin:
+    found = Found(name=name, module=name, distribution=distribution, version="1", instruments=(), core=(), where="/")
+    return Plugin(name, name, found)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"plugins_disable": "reddis"}, "plugins.disable names 'reddis' (code), and there is no such plugin; did you mean redis?"),
+        ({"plugins_enable": "reddis"}, "plugins.enable names 'reddis' (code), and there is no such plugin; did you mean redis?"),
+        ({"plugins_order": "speed, reddis"}, "plugins.order names 'reddis' (code), and there is no such plugin; did you mean redis?"),
+        ({"policies": {"sped": 2}}, "policies names 'sped' (code), and there is no such plugin; did you mean speed?"),
+        ({"plugins_disable": "zzz"}, "plugins.disable names 'zzz' (code), and there is no such plugin; 'scout-core plugins' shows all"),
+        (
+            {"plugins_allow": "scout-*, scout-reddis"},
+            "plugins.allow names 'scout-reddis' (code), and no plugin comes from such a distribution; did you mean scout-redis?",
+        ),
+    ],
+)  # fmt: skip
+def test_a_name_that_matches_nothing_is_told_with_the_nearest(settings, expected):
+    plugins = {"redis": plugin("redis", "scout-redis"), "speed": plugin("speed", "scout-core")}
+
+    assert [expected] == list(unknown_names(read_config(settings, environment={}), plugins))
+
+
+def test_names_that_match_are_no_problem():
+    plugins = {"redis": plugin("redis", "scout-redis"), "speed": plugin("speed", "scout-core")}
+    settings = {
+        "plugins_disable": "*",
+        "plugins_order": "redis",
+        "plugins_allow": "Scout.Redis",
+        "policies": {"speed": 0},
+    }
+
+    assert [] == list(unknown_names(read_config(settings, environment={}), plugins))
