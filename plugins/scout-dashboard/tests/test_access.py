@@ -29,6 +29,7 @@ API = [
     "endpoints",
     "jobs",
     "endpoint?name=x",
+    "traces",
     "trace/0123456789abcdef",
     "plugins",
     "health",

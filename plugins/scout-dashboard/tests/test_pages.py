@@ -225,6 +225,14 @@ def test_a_trace_shows_timeline_summary_error_and_tags(shop: Visitor) -> None:
         assert " ".join(map(str, text)) in page.text
 
 
+def test_a_trace_tells_what_each_policy_saw_as_far_as_it_was_recorded(shop: Visitor) -> None:
+    page = shop.page(f"/trace/{TRACE_ID}").text
+
+    assert "percentile 97.0 % of 204 transactions were shorter 1.40" in page
+    assert "age how long no trace of this name had been kept 0.25" in page
+    assert "checkout_first a plugin's policy 5.00" in page
+
+
 def test_plugins_show_each_state_in_words(shop: Visitor) -> None:
     page = shop.page("/plugins").text
 

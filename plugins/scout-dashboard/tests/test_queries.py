@@ -18,6 +18,7 @@ from scout_core.measuring.report import KindMetrics, Report, SpanRecord, Trace, 
 from scout_dashboard.collector import Collector
 from scout_dashboard.errors import BadQuery, NotFound
 from scout_dashboard.queries import Queries
+from scout_dashboard.queries.saw import saw
 from scout_dashboard.ranges import NAMED, named_range, read_range, zoomed_range
 from scout_dashboard.store import Store
 from scout_dashboard.tally import Tally
@@ -403,6 +404,37 @@ def test_the_only_app_is_the_default_and_two_are_all(store, queries):
     assert ["Blog", "Shop"] == both["apps"]
 
 
+def test_kept_traces_are_listed_whatever_their_name(store, queries):
+    sent = list(reports(until=NOW, minutes=20, traces=5))
+    for each in sent:
+        store.apply(each, now=NOW)
+    kept = sorted((trace for each in sent for trace in each.traces), key=lambda trace: (-trace.score, -trace.start))
+    when = named_range("1h", now=NOW)
+
+    best = queries.traces(when, sort="score", limit=70)
+    homes = queries.traces(when, name="Controller/shop.home", limit=10_000)
+
+    assert ([trace.id for trace in kept[:70]], 100) == ([row["id"] for row in best["rows"]], best["total"])
+    assert {trace.id for trace in kept if trace.name == "Controller/shop.home"} == {row["id"] for row in homes["rows"]}
+    assert len(homes["rows"]) == homes["total"]
+
+
+@pytest.mark.parametrize(
+    ("figures", "expected"),
+    [
+        ({"share": 0.125, "seconds_since_kept": 90.0, "quantile": 0.97, "count": 204.0},
+         ["it took 250 ms", "12.5 % of all time goes into shop.home", "1 min since a trace of shop.home was kept",
+          "97.0 % of 204 transactions were shorter", None]),
+        ({}, ["it took 250 ms", None, None, None, None]),
+        ({"quantile": 0.97, "share": 0.0}, ["it took 250 ms", "0 % of all time goes into shop.home", None, None, None]),
+    ],
+)  # fmt: skip
+def test_what_a_built_in_policy_saw_is_told_as_far_as_it_was_recorded(figures, expected):
+    names = ("speed", "percent", "age", "percentile", "team")
+
+    assert expected == [saw(policy, name="Controller/shop.home", duration=0.25, figures=figures) for policy in names]
+
+
 def test_every_answer_of_the_api_is_strict_json(collector):
     kept = report(end=time.time())
     collector.store.apply(kept, now=time.time())
@@ -411,6 +443,7 @@ def test_every_answer_of_the_api_is_strict_json(collector):
         "endpoints",
         "jobs",
         "endpoint?name=Controller/shop.home",
+        "traces?sort=score&limit=2",
         f"trace/{kept.traces[0].id}",
         "plugins",
         "health",
@@ -428,7 +461,8 @@ def test_every_answer_of_the_api_is_strict_json(collector):
 @pytest.mark.parametrize(("path", "status"), [
     ("overview?range=2h", 400), ("overview?from=1", 400), ("overview?from=x&to=2", 400), ("overview?from=2&to=1", 400),
     ("overview?from=nan&to=1", 400), ("overview?from=0&to=4000000000", 400), ("overview?from=1795000000000&to=1795000060000", 400),
-    ("endpoint", 400), ("endpoint?name=Controller/a&sort=best", 400), ("endpoint?name=Controller/unknown", 404), ("trace/unknown", 404),
+    ("endpoint", 400), ("endpoint?name=Controller/a&sort=best", 400), ("traces?sort=best", 400), ("traces?limit=0", 400),
+    ("traces?limit=10001", 400), ("traces?limit=-1", 400), ("traces?limit=all", 400), ("traces?limit=" + "9" * 30, 400), ("endpoint?name=Controller/unknown", 404), ("trace/unknown", 404),
 ])  # fmt: skip
 def test_a_question_that_makes_no_sense_is_answered_with_a_reason(collector, path, status):
     request = f"GET /api/v1/{path} HTTP/1.1\r\nHost: 127.0.0.1:{collector.port}\r\nConnection: close\r\nAuthorization: Bearer {collector.access.login_token}\r\n\r\n"

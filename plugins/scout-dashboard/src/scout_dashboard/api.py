@@ -22,6 +22,7 @@ def routes() -> list[Route]:
         "/endpoints": lambda queries, request: queries.endpoints(read_range(request.query_params), "web"),
         "/jobs": lambda queries, request: queries.endpoints(read_range(request.query_params), "jobs"),
         "/endpoint": _endpoint,
+        "/traces": _traces,
         "/trace/{trace_id}": lambda queries, request: queries.trace(
             request.path_params["trace_id"], read_range(request.query_params)
         ),
@@ -37,6 +38,15 @@ def _endpoint(queries: Queries, request: Request) -> Facts:
     if not name:
         raise BadQuery("name is missing: the endpoint's name as in /api/v1/endpoints")
     return queries.endpoint(read_range(request.query_params), name, request.query_params.get("sort", "newest"))
+
+
+def _traces(queries: Queries, request: Request) -> Facts:
+    query = request.query_params
+    limit = query.get("limit", "50")
+    if not (limit.isascii() and limit.isdigit() and len(limit) < 9):
+        raise BadQuery(f"limit {limit[:20]!r} is not a number")
+    when, sort = read_range(query), query.get("sort", "newest")
+    return queries.traces(when, sort=sort, limit=int(limit), name=query.get("name") or None)
 
 
 def _endpoint_of(answer: Answer) -> Callable[[Request], Response]:

@@ -27,12 +27,7 @@ def summarise(dashboard: Dashboard) -> Summary:
     processes = dashboard.ask("health")["processes"]
     counters = [counters for process in processes for counters in process["counters"].values()]
     endpoints = dashboard.ask("endpoints", range="24h")["rows"]
-    traces = [
-        trace
-        for row in endpoints
-        for trace in dashboard.ask("endpoint", range="24h", name=row["name"], sort="score")["traces"]
-    ]
-    traces.sort(key=lambda trace: -trace["score"])
+    traces = dashboard.ask("traces", range="24h", sort="score", limit="10000")["rows"]
     return Summary(
         transactions=sum(row["count"] for row in endpoints),
         spans=sum(item["spans"] for item in counters),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Final
 
 from scout_core.measuring.report import Trace, is_web
-from scout_dashboard import formatting
 from scout_dashboard.errors import NotFound, PolicyError
-from scout_dashboard.policy.evidence import Estimates, Evidence
+from scout_dashboard.policy.evidence import Estimates
 from scout_dashboard.queries.figures import Facts
-from scout_dashboard.queries.names import label_of
+from scout_dashboard.queries.saw import saw
 from scout_dashboard.ranges import Range
 from scout_dashboard.store.kept import TraceRow, beside, find_trace, ids_beginning, list_traces
 from scout_dashboard.store.reader import Reader
@@ -19,16 +18,6 @@ from scout_dashboard.store.reader import Reader
 _EVER: Final = Range(start=0, end=4_102_444_800, step=86_400, label="ever", key=None)
 _LATEST: Final = 2_000
 """Among so many of the newest traces a mistyped id is looked for."""
-
-_SAW: Final[Mapping[str, Callable[[TraceRow, Evidence], str]]] = {
-    "speed": lambda row, _: f"it took {formatting.duration(row.duration * 1_000)}",
-    "percent": lambda row, seen: f"{formatting.percent(seen.share)} of all time goes into {label_of(row.name)}",
-    "age": lambda row, seen: f"{_seconds(seen.seconds_since_kept)} since a trace of {label_of(row.name)} was kept",
-    "percentile": lambda row, seen: (
-        f"{formatting.percent(seen.quantile)} of {formatting.plural(seen.count, 'transaction')} were shorter"
-    ),
-}
-"""What each built-in policy looks at."""
 
 
 def newest(reader: Reader, *, name: str | None = None, limit: int = 20) -> list[TraceRow]:
@@ -80,7 +69,7 @@ def explain(reader: Reader, trace_id: str, estimates: Estimates) -> Facts:
         "rank": 1 + sum(other.score > row.score for other in rivals),
         "rivals": [{"id": other.id, "name": other.name, "score": round(other.score, 4)} for other in rivals],
         "policies": [
-            {"policy": policy, "points": round(points, 4), "saw": _saw(policy, row, trace, evidence)}
+            {"policy": policy, "points": round(points, 4), "saw": _saw(policy, trace, figures)}
             for policy, points in sorted(row.policies.items(), key=lambda item: (-item[1], item[0]))
         ],
         "transaction": {
@@ -96,15 +85,12 @@ def explain(reader: Reader, trace_id: str, estimates: Estimates) -> Facts:
     }
 
 
-def _saw(policy: str, row: TraceRow, trace: Trace, evidence: Evidence) -> str:
-    if policy in _SAW:
-        return _SAW[policy](row, evidence)
+def _saw(policy: str, trace: Trace, figures: Mapping[str, float]) -> str:
+    phrase = saw(policy, name=trace.name, duration=trace.duration, figures=figures)
+    if phrase is not None:
+        return phrase
     tags = ", ".join(f"{key}={value}" for key, value in sorted(trace.tags.items())[:6])
     return f"the transaction{' with ' + tags if tags else ''}, and the stats below"
-
-
-def _seconds(seconds: float) -> str:
-    return str(formatting.age(seconds))
 
 
 def _hint(reader: Reader, text: str) -> str:

@@ -50,9 +50,25 @@ class Queries:
             NotFound: no such name was ever reported.
             BadQuery: the sort is not known.
         """
-        if sort not in traces.SORTS:
-            raise BadQuery(f"sort {sort[:20]!r} is not known; use one of {', '.join(traces.SORTS)}")
+        _check_sort(sort)
         return self._head(when) | endpoints.one(self._store.reader, self._resolved(when), name=name, sort=sort)
+
+    def traces(self, when: Range, *, sort: str = "newest", limit: int = 50, name: str | None = None) -> Facts:
+        """
+        The first kept traces in this order, of one name or of all: ``rows``, and as ``total`` how many there are.
+
+        Args:
+            limit: at most this many rows, 1 to 10,000.
+
+        Raises:
+            BadQuery: the sort is not known, or the limit is none.
+        """
+        _check_sort(sort)
+        if not 1 <= limit <= traces.MOST:
+            raise BadQuery(f"limit must be 1 to {traces.MOST}")
+        return self._head(when) | traces.listed(
+            self._store.reader, self._resolved(when), name=name, order=sort, limit=limit
+        )
 
     def trace(self, trace_id: str, when: Range | None = None) -> Facts:
         """
@@ -91,3 +107,8 @@ class Queries:
             "app": self._app(when),
             "apps": sorted(app.name for app in self._store.reader.apps()),
         }
+
+
+def _check_sort(sort: str) -> None:
+    if sort not in traces.SORTS:
+        raise BadQuery(f"sort {sort[:20]!r} is not known; use one of {', '.join(traces.SORTS)}")

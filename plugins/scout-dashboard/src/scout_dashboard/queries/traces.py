@@ -7,17 +7,26 @@ from scout_dashboard.errors import NotFound
 from scout_dashboard.queries import tree
 from scout_dashboard.queries.figures import Facts, milliseconds
 from scout_dashboard.queries.names import kind_of, label_of
+from scout_dashboard.queries.saw import saw
 from scout_dashboard.ranges import Range
-from scout_dashboard.store.kept import ORDERS, TraceRow, find_trace, list_traces
+from scout_dashboard.store.kept import ORDERS, TraceRow, count_traces, find_trace, list_traces
 from scout_dashboard.store.reader import Reader
 
 SORTS = tuple(ORDERS)
+MOST = 10_000
+"""Rows of one answer."""
 _RECENT = 200
 
 
 def rows(reader: Reader, when: Range, *, name: str, order: str, limit: int) -> list[Facts]:
     """The first traces of one name in this order."""
     return [_row(row) for row in list_traces(reader, when, order=order, limit=limit, name=name)]
+
+
+def listed(reader: Reader, when: Range, *, name: str | None, order: str, limit: int) -> Facts:
+    """The first traces of one name, or of all, and how many there are."""
+    found = list_traces(reader, when, order=order, limit=limit, name=name)
+    return {"rows": [_row(row) for row in found], "total": count_traces(reader, when, name=name), "sort": order}
 
 
 def recent(reader: Reader, when: Range, *, limit: int) -> list[Facts]:
@@ -49,6 +58,7 @@ def one(reader: Reader, trace_id: str) -> Facts:
         "spans": spans,
         "summary": tree.summary(spans),
         "why": _why(trace),
+        "stats": trace.seen,
         "merged": _merged(trace),
     }
 
@@ -80,7 +90,12 @@ def _error(trace: Trace) -> Facts | None:
 def _why(trace: Trace) -> list[Facts]:
     given = sum(points for points in trace.policies.values() if points > 0)
     return [
-        {"policy": policy, "points": round(points, 3), "share": round(points / given, 6) if points > 0 else 0.0}
+        {
+            "policy": policy,
+            "points": round(points, 3),
+            "share": round(points / given, 6) if points > 0 else 0.0,
+            "saw": saw(policy, name=trace.name, duration=trace.duration, figures=trace.seen),
+        }
         for policy, points in sorted(trace.policies.items(), key=lambda item: (-item[1], item[0]))
     ]
 

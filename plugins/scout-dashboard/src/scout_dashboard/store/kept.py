@@ -63,14 +63,18 @@ def list_traces(
         name: only those of this name.
         web: only those of web transactions, or only those of jobs.
     """
-    wanted: dict[str, object] = {"name = ?": name, "app = ?": when.app, "is_web = ?": web}
-    wanted = {condition: value for condition, value in wanted.items() if value is not None}
-    conditions = " AND ".join(["minute >= ?", "minute < ?", *wanted])
+    conditions, wanted = _conditions(when, name=name, web=web)
     sorting = ", ".join(f"{column} DESC" for column in ORDERS[order])
     sql = f"SELECT {_COLUMNS} FROM trace WHERE {conditions} ORDER BY {sorting} LIMIT ?"  # noqa: S608  # constants alone
-    values = (when.start, when.end, *wanted.values(), limit)
-    found = [_row(row) for row in reader.rows("traces", sql, values, start=when.start, end=when.end)]
+    found = [_row(row) for row in reader.rows("traces", sql, (*wanted, limit), start=when.start, end=when.end)]
     return sorted(found, key=attrgetter(*ORDERS[order]), reverse=True)[:limit]
+
+
+def count_traces(reader: Reader, when: Range, *, name: str | None = None, web: bool | None = None) -> int:
+    """How many ``list_traces`` would give without a limit."""
+    conditions, wanted = _conditions(when, name=name, web=web)
+    sql = f"SELECT count(*) FROM trace WHERE {conditions}"  # noqa: S608  # constants alone
+    return sum(count for (count,) in reader.rows("traces", sql, wanted, start=when.start, end=when.end))
 
 
 def find_trace(reader: Reader, trace_id: str) -> tuple[TraceRow, Trace] | None:
@@ -127,6 +131,12 @@ def kept_before(reader: Reader, row: TraceRow) -> float | None:
     sql = "SELECT max(start) FROM trace WHERE name = ? AND app = ? AND start < ?"
     found = [start for (start,) in reader.rows("traces", sql, (row.name, row.app, row.start)) if start is not None]
     return max(found, default=None)
+
+
+def _conditions(when: Range, *, name: str | None, web: bool | None) -> tuple[str, tuple[object, ...]]:
+    wanted: dict[str, object] = {"name = ?": name, "app = ?": when.app, "is_web = ?": web}
+    wanted = {condition: value for condition, value in wanted.items() if value is not None}
+    return " AND ".join(["minute >= ?", "minute < ?", *wanted]), (when.start, when.end, *wanted.values())
 
 
 def _body(trace_id: str, packed: bytes) -> Trace:
