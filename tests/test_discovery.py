@@ -249,12 +249,41 @@ def test_metadata_of_what_is_no_plugin_of_ours_is_not_read(tmp_path):
     assert () == find_plugins([str(tmp_path)]).problems
 
 
-def test_metadata_without_a_name_or_version_is_called_after_its_folder(tmp_path):
-    install(tmp_path, metadata="Metadata-Version: 2.1\n")
+def test_metadata_without_a_version_has_that_of_its_folder(tmp_path):
+    install(tmp_path, metadata="Metadata-Version: 2.1\nName: scout-redis\n")
 
     (found,) = find_plugins([str(tmp_path)]).plugins
 
-    assert ("scout-redis", "1.0") == (found.distribution, found.version)
+    assert ("scout-redis", "1.0", "") == (found.distribution, found.version, found.problem)
+
+
+@pytest.mark.parametrize("content", ["Metadata-Version: 2.1\n", "\0" * 4096, "no field at all"])
+def test_metadata_without_a_name_is_broken(tmp_path, content):
+    install(tmp_path, metadata=content)
+
+    (found,) = find_plugins([str(tmp_path)]).plugins
+
+    assert ("redis", "scout-redis", "1.0") == (found.name, found.distribution, found.version)
+    assert "METADATA has no Name; try: pip install --force-reinstall scout-redis" in found.problem
+
+
+@pytest.mark.parametrize(
+    ("value", "instead"),
+    [
+        ("scout_redis:plugin", "scout_redis"),
+        ("scout_redis.redis:Plugin.it", "scout_redis.redis"),
+        ("..", "package.module"),
+        (".redis", "package.module"),
+        ("scout-redis", "package.module"),
+        ("scout redis:it", "package.module"),
+    ],
+)
+def test_an_entry_point_that_names_no_module_must_not_be_loaded(tmp_path, value, instead):
+    install(tmp_path, entries=f"redis = {value}")
+
+    (found,) = find_plugins([str(tmp_path)]).plugins
+
+    assert f"its entry point is {value!r}, which is no module; write: redis = {instead}" == found.problem
 
 
 def test_only_the_head_of_the_metadata_counts(tmp_path):

@@ -53,8 +53,9 @@ IMPORTING = [
         words=("scout_faulty cannot be imported", "ModuleNotFoundError", "no_such_module_anywhere"),
     ),
     Fault(name="names a module that is not there", entries="faulty = scout_missing", words=("scout_missing",)),
-    Fault(name="names an object", entries="faulty = scout_faulty:plugin", words=("scout_faulty:plugin",)),
-    Fault(name="names no module", entries="faulty = ..", words=("..",)),
+    Fault(name="names an object", entries="faulty = scout_faulty:plugin",
+          words=("'scout_faulty:plugin', which is no module", "write: faulty = scout_faulty")),
+    Fault(name="names no module", entries="faulty = ..", words=("'..', which is no module",)),
     Fault(name="names a module of the library", entries="faulty = os", words=("no function marked with @hookimpl",)),
     Fault(name="names the program", entries="faulty = __main__", words=("no function marked with @hookimpl",)),
     Fault(name="does not compile", source="def broken(:\n", words=("cannot be imported", "SyntaxError")),
@@ -115,7 +116,7 @@ HOOKS = [
     Fault(name="forgets the marker", source="def on_span(span):\n    pass\n", words=("no function marked with @hookimpl",)),
     Fault(name="has a module that answers to every name",
           source=HEAD + "def __getattr__(name):\n    raise RuntimeError(name)\n\ndef __dir__():\n    return ['nothing', 5]\n",
-          words=("",)),
+          words=("cannot be imported: TypeError",)),
 ]  # fmt: skip
 
 RUNNING = [
@@ -192,8 +193,8 @@ METADATA = [
     Fault(name="METADATA is empty", damage=lambda made: (made / "METADATA").write_bytes(b""), words=("METADATA is missing or empty",)),
     Fault(name="METADATA is missing", damage=lambda made: (made / "METADATA").unlink(), words=("METADATA is missing or empty",)),
     Fault(name="METADATA is a folder", damage=lambda made: ((made / "METADATA").unlink(), (made / "METADATA").mkdir()), words=("metadata in ", "directory")),
-    Fault(name="METADATA names nothing", damage=lambda made: (made / "METADATA").write_text("Summary: nothing\n"), state="active"),
-    Fault(name="METADATA is all zeros", damage=lambda made: (made / "METADATA").write_bytes(b"\0" * 500), state="active"),
+    Fault(name="METADATA names nothing", damage=lambda made: (made / "METADATA").write_text("Summary: nothing\n"), words=("METADATA has no Name",)),
+    Fault(name="METADATA is all zeros", damage=lambda made: (made / "METADATA").write_bytes(b"\0" * 500), words=("METADATA has no Name",)),
     Fault(name="RECORD is missing", damage=lambda made: (made / "RECORD").unlink(), state="active"),
     Fault(name="RECORD is no text", damage=lambda made: (made / "RECORD").write_bytes(b"\xff\0,"), state="active"),
     Fault(name="everything but the entry points is missing", words=("METADATA is missing or empty",),
