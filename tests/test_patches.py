@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import functools
 import inspect
+import itertools
 import random
 from types import ModuleType
 
@@ -410,6 +411,33 @@ def test_two_patches_of_one_target_are_undone_from_the_outside_in(library):
     assert ("marked", True, ("method", "Base", 1)) == library.Base().method(1)
     assert inner.undo()
     assert before == everything(library)
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(range(3))], ids=str)
+@pytest.mark.parametrize("path", ["function", "Base.method", "Base.make", "Base.static", "Derived.inherited"])
+def test_patches_of_one_target_are_undone_in_any_order(library, path, order):
+    """What is taken away from under others stays in them, and goes with them."""
+    before = everything(library)
+    patches = [applied(library, path) for _ in order]
+    exact = [patches[number].undo() for number in order]
+
+    assert before == everything(library)
+    assert exact[-1]
+    assert (order == (2, 1, 0)) == all(exact)
+
+
+def test_what_somebody_made_of_a_wrapper_that_was_undone_stays(library):
+    """``functools.wraps`` copies all that a function holds, our mark among it."""
+    inner = applied(library, "function")
+    ours = library.function
+    library.function = lambda *args: ours(*args)
+    inner.undo()
+    library.function = theirs = functools.wraps(ours)(lambda *args: ("theirs", ours(*args)))
+    outer = applied(library, "function")
+
+    assert set(vars(ours)) == set(vars(theirs))
+    assert outer.undo()
+    assert library.function is theirs
 
 
 def test_applying_it_again_changes_nothing(library):

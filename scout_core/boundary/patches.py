@@ -18,6 +18,9 @@ from attrs import define, field
 from scout_core.errors import LeftAlone, TargetError
 
 _MISSING: Final = object()
+_BELOW: Final = "_scout_core_below"
+_OURS: Final = (FunctionType, classmethod, staticmethod)
+"""Types of what is put in place; nothing else is asked for anything."""
 _CALLED_WITH_INSTANCE: Final = (FunctionType, MethodDescriptorType, WrapperDescriptorType)
 """Types whose call with the instance as first argument is the call of the method."""
 _CACHED: Final[type] = type(functools.lru_cache(abs))
@@ -94,8 +97,11 @@ class Patch:
         is_exact = True
         while self._places:
             owner, before, after = self._places.pop()
+            before = _uncovered(before)
             if vars(owner).get(self.attribute, _MISSING) is not after:
                 is_exact = False
+                if type(after) in _OURS:
+                    vars(after)[_BELOW] = (after, before)
             elif before is _MISSING:
                 delattr(owner, self.attribute)
             else:
@@ -145,6 +151,13 @@ class Patch:
         plain = inspect.unwrap(function)
         if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
             raise LeftAlone("it is a generator function, whose end nobody could tell")
+
+
+def _uncovered(before: Any) -> Any:
+    """What is below wrappers of ours that were undone while another of ours stood on them."""
+    while type(before) in _OURS and (mark := vars(before).get(_BELOW)) is not None and mark[0] is before:
+        before = mark[1]  # functools.wraps copies the mark to what others make, which is why it names its owner
+    return before
 
 
 def _bound(raw: Any) -> Function:
