@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -203,6 +204,7 @@ def test_plugins_tells_how_one_is_in_each_process_that_runs(scout_core):
     (line,) = [text for text in done.stdout.splitlines() if text.startswith("  process")]
     assert "(Shop on " in line
     assert line.endswith(") active; 1 calls, 1 errors")
+    assert re.search(r"score_transaction: 1 calls(, 95 of 100 within \d+ µs)?\n", done.stdout)
     assert ">    4      raise KeyError('plan')" in done.stdout
 
 

@@ -106,7 +106,7 @@ def test_problems_are_told_beside_the_table(scout_core):
 
     assert 0 == done.code
     assert (
-        "problem: plugins.enable names 'nonsense' (environment SCOUT_PLUGINS_ENABLE), and there is no such plugin\n"
+        "problem: plugins.enable names 'nonsense' (environment SCOUT_PLUGINS_ENABLE), and there is no such plugin; 'scout-core plugins' shows all\n"
         == done.err
     )
 
@@ -193,8 +193,18 @@ def test_a_plugin_that_exits_in_a_hook_is_told(scout_core, hook):
 
     assert 1 == ran.code
     assert "\nspeed " in ran.out
-    assert "sys.exit(3)" in ran.out + ran.err
-    assert str(file) in ran.out + ran.err
+    told = "".join(line for line in (ran.out + ran.err).splitlines() if "leaving" in line and f"{file}:5" in line)
+    assert "SystemExit: 3" in told
+
+
+@pytest.mark.parametrize("variable", ["SCOUT_PLUGINS_STRICT", "SCOUT_PLUGINS_RERAISE"])
+def test_settings_for_tests_hide_no_plugin(scout_core, variable):
+    source = "from scout_core import hookimpl\n@hookimpl\ndef instrument(wrap):\n    raise KeyError('plan')\n"
+    scout_core.install("broken", source)
+    ran = scout_core("plugins", "--json", **{variable: "true"})
+
+    assert (1, "failed", "active") == (ran.code, state(ran, "broken")[0], state(ran, "speed")[0])
+    assert len(ran.problems) == (variable == "SCOUT_PLUGINS_STRICT")
 
 
 # one of them

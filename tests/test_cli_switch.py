@@ -180,6 +180,17 @@ def test_an_environment_that_wins_over_the_file_is_told(scout_core):
     )
 
 
+def test_what_stays_disabled_for_another_reason_is_told(scout_core):
+    scout_core.install("letters", "from scout_core import hookimpl")
+    path = scout_core.write("scout-core.toml", '[plugins]\nallow = ["scout-*"]\ndisable = ["letters"]\n')
+    ran = scout_core("plugins", "enable", "letters")
+
+    expected = (
+        f"letters is disabled all the same: its distribution acme-letters is not among plugins.allow (file {path})"
+    )
+    assert (0, f"warning: {expected}\n") == (ran.code, ran.err)
+
+
 def test_to_disable_what_is_required_is_told(scout_core):
     path = scout_core.write("scout-core.toml", '[plugins]\nrequire = ["speed"]\n')
     ran = scout_core("plugins", "disable", "speed")

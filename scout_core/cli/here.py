@@ -34,7 +34,7 @@ class Here:
     statuses: list[PluginStatus] = field(factory=list)
     """By name. Empty unless the plugins were asked what they wrap."""
     failures: list[str] = field(factory=list)
-    """Why what was asked for as a whole cannot be: a required plugin is missing."""
+    """What went wrong beside the plugins that failed: a required one is missing, one raised when it was asked for its options."""
 
     @property
     def problems(self) -> list[str]:
@@ -56,7 +56,8 @@ def look(*, instrument: bool = False) -> Here:
     """
     settings = settings_here()
     config = read_config(settings=settings)
-    hooks = Hooks()
+    hooks = Hooks.from_config(config)
+    hooks.reraise = False  # here nobody tests a plugin, and what it raises is shown
     here = Here(
         settings=settings,
         config=config,
@@ -71,6 +72,11 @@ def look(*, instrument: bool = False) -> Here:
             _attempt(here, here.plugins.instrument)
             here.statuses = [status_of(plugin) for _, plugin in sorted(here.plugins.all.items())]
             here.plugins.undo()
+            here.failures += [
+                f"plugin {status.name!r} raised when it was asked: {status.last_error}"
+                for status in here.statuses
+                if status.last_error and status.state != "failed"
+            ]
     return here
 
 
@@ -78,7 +84,8 @@ def _attempt(here: Here, step: Callable[[], None]) -> None:
     try:
         step()
     except ScoutError as error:  # a required plugin is missing; what was found is shown all the same
-        here.failures.append(str(error))
+        if str(error) not in here.failures:
+            here.failures.append(str(error))
     except SystemExit as error:
         here.failures.append(
             f"a plugin called sys.exit({error.code!r}){_where(error)}; the plugins after it were not asked"

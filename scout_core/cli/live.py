@@ -30,12 +30,14 @@ class LivePlugin:
     calls: int
     errors: int
     last_error: str | None
+    functions: tuple[str, ...]
+    """Each with how often it was called, and how long it takes."""
 
     def told(self) -> str:
-        """One line, or two when something went wrong."""
+        """One line on the whole, one for each function, and one on what went wrong."""
         why = f": {self.reason}" if self.reason else ""
         line = f"{self.pid} ({self.app} on {self.host}) {self.state}{why}; {self.calls} calls, {self.errors} errors"
-        return f"{line}\n{self.last_error}" if self.last_error else line
+        return "\n".join(filter(None, (line, *self.functions, self.last_error)))
 
 
 class NoDashboard(Exception):
@@ -57,6 +59,7 @@ def live_plugins(config: Config, name: str) -> list[LivePlugin]:
                 calls=int(plugin["calls"]),
                 errors=int(plugin["errors"]),
                 last_error=plugin["last_error"],
+                functions=tuple(_function(function) for function in plugin.get("functions", ()) if function["calls"]),
             )
             for process in facts["processes"]
             for plugin in process["plugins"]
@@ -64,6 +67,13 @@ def live_plugins(config: Config, name: str) -> list[LivePlugin]:
         ]
     except (NoDashboard, KeyError, TypeError, ValueError):  # none, or one of another version
         return []
+
+
+def _function(facts: Mapping[str, Any]) -> str:  # Any: JSON
+    p95 = facts.get("p95")
+    took = f", 95 of 100 within {p95 * 1e6:.0f} µs" if p95 is not None else ""
+    worry = "".join(f"; {facts[key]}" for key in ("slow", "off") if facts.get(key))
+    return f"{facts['place']}: {facts['calls']} calls{took}{worry}"
 
 
 def ask(config: Config, path: str) -> Mapping[str, Any]:  # Any: JSON

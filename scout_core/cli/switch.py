@@ -12,6 +12,7 @@ import click
 
 from scout_core.boundary.discovery import find_plugins
 from scout_core.boundary.plugins import search_path
+from scout_core.boundary.switches import why_disabled
 from scout_core.cli.commands import did_you_mean
 from scout_core.cli.output import as_json_option, say_json
 from scout_core.config.config import Config, read_config
@@ -87,6 +88,8 @@ def _switch(ctx: click.Context, names: tuple[str, ...], *, is_on: bool, dry_run:
         )
     )
     warnings = list(_warnings(names, config, is_on=is_on))
+    if not dry_run:
+        warnings += _without_effect(names, is_on=is_on)
     if as_json:
         facts = {"file": str(path), "changed": is_changed, "made": is_changed and is_new, "dry_run": dry_run}
         say_json(facts | {"diff": diff, "warnings": warnings})
@@ -148,3 +151,14 @@ def _warnings(names: tuple[str, ...], config: Config, *, is_on: bool) -> Iterato
     if required and not is_on:
         origin = config.origin("plugins.require")
         yield f"plugins.require ({origin}) names {', '.join(required)}: an application does not start the agent without it"
+
+
+def _without_effect(names: tuple[str, ...], *, is_on: bool) -> Iterator[str]:
+    """What is not as it was wanted, though the file says so now, unless the environment explains it."""
+    config = read_config(settings=settings_here())
+    distributions = {found.name: found.distribution for found in find_plugins(search_path()).plugins}
+    modules = {str(module) for module in config.get("plugins")}
+    for name in names if is_on else ():
+        reason = why_disabled(config, name, distribution=distributions.get(name), is_named=name in modules)
+        if reason and "environment" not in reason and name != "*":
+            yield f"{name} is disabled all the same: {reason}"
