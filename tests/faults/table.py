@@ -23,6 +23,8 @@ class Fault:
     """What the command says; ``absent`` when it cannot know of it: the reason, if any, is told as a problem."""
     words: tuple[str, ...] = ()
     """All stand in the reason that the command gives."""
+    told: tuple[str, ...] = ()
+    """Words of what the command tells on standard error, where the plugin is not what failed as a whole."""
     running: str = ""
     """The state in the application once it has run; the same as the command's where it is empty."""
     running_words: tuple[str, ...] = ()
@@ -93,6 +95,13 @@ IMPORTING = [
         source="import sys\ndel sys.modules[__name__]\n" + GOOD,
         words=("scout_faulty",),
     ),
+    Fault(
+        name="starts the agent at import",
+        source="import scout_core\nscout_core.start()\n" + GOOD,
+        state="active",
+        running="failed",
+        running_words=("a plugin must not start it",),
+    ),
 ]  # fmt: skip
 
 HOOKS = [
@@ -105,6 +114,8 @@ HOOKS = [
     Fault(name="has an argument where there is none", source=hook("register_options(config)"),
           words=("the hook register_options has no argument config", "it has none")),
     Fault(name="has keyword-only arguments", source=hook("on_span(*, spam)"), words=("on_span has no argument spam",)),
+    Fault(name="is a coroutine function", source=hook("on_report(report)").replace("def on", "async def on"), words=("async",)),
+    Fault(name="is a generator function", source=hook("on_report(report)", "yield"), words=("generator",)),
     Fault(name="wraps the others", source=HEAD + "@hookimpl(wrapper=True)\ndef on_span(span):\n    yield\n",
           words=("on_span wraps the implementations of others",)),
     Fault(name="wraps the others in the old way", source=HEAD + "@hookimpl(hookwrapper=True)\ndef on_span(span):\n    yield\n",
@@ -122,20 +133,25 @@ HOOKS = [
 RUNNING = [
     Fault(name="instrument raises", source=hook("instrument(wrap)", "wrap('wares:add', print)", "raise KeyError('half')"),
           words=("instrument raised KeyError",)),
+    Fault(name="instrument exits", source=hook("instrument(wrap)", "raise SystemExit(4)"), words=("instrument", "SystemExit")),
     Fault(name="wraps what is not there", source=hook("instrument(wrap)", "wrap('wares:nothing', lambda *a: None)"),
           state="waiting", words=("wares is not imported",),
           running="failed", running_words=("wares:nothing", "has no nothing")),
     Fault(name="wraps nonsense", source=hook("instrument(wrap)", "wrap('wares.add', lambda *a: None)"), words=("wares.add",)),
     Fault(name="wraps without a describer", source=hook("instrument(wrap)", "wrap('wares:add', None)"), words=("wares:add",)),
-    Fault(name="options raise", source=hook("register_options()", "raise KeyError('options')"), state="active"),
-    Fault(name="options are nonsense", source=hook("register_options()", "return 5"), state="active"),
+    Fault(name="options raise", source=hook("register_options()", "raise KeyError('options')"), state="active", told=("'faulty'", "KeyError: 'options'")),
+    Fault(name="options are nonsense", source=hook("register_options()", "return 5"), state="active",
+          told=("register_options returns an attrs class, not int 5",)),
+    Fault(name="options exit", source=hook("register_options()", "raise SystemExit(5)"), state="active", told=("'faulty'", "SystemExit: 5")),
     Fault(name="exporters raise", source=hook("register_exporters(config)", "raise KeyError('exporters')"), state="active"),
     Fault(name="exporters are nonsense", source=hook("register_exporters(config)", "return 5"), state="active"),
     Fault(name="an exporter raises", state="active", source=hook(
         "register_exporters(config)", "return [Bad()]",
         before="class Bad:\n    name = 'bad'\n    def export(self, report):\n        raise RuntimeError('no')\n")),
     Fault(name="on_start raises", source=hook("on_start(agent)", "raise KeyError('start')"), state="active"),
+    Fault(name="on_start exits", source=hook("on_start(agent)", "raise SystemExit(6)"), state="active"),
     Fault(name="on_stop raises", source=hook("on_stop(agent)", "raise KeyError('stop')"), state="active"),
+    Fault(name="on_stop exits", source=hook("on_stop(agent)", "raise SystemExit(7)"), state="active"),
     Fault(name="on_request_start raises", source=hook("on_request_start(transaction)", "raise KeyError('request')"), state="active",
           running="quarantined", running_words=("on_request_start is switched off: 10 errors in a row",)),
     Fault(name="on_span raises", source=hook("on_span(span)", "raise KeyError('span')"), state="active",
@@ -162,6 +178,7 @@ WAYS_OUT = {
         "manager, me = agents[0].hooks.manager, sys.modules[__name__]",
         "if manager.is_registered(me): manager.unregister(me)",
     ),
+    "and from the list of plugins": ("agents[0].plugins.all.pop('faulty', None)", "agents[0].freeze()"),
 }
 UNREGISTERING = [
     Fault(
@@ -169,6 +186,7 @@ UNREGISTERING = [
         source=hook("on_start(agent)", "agents.append(agent)", *(lines if signature == "on_start(agent)" else ()), before="import sys\nagents = []")
         + (f"\n\n@hookimpl\ndef {signature}:\n    " + "\n    ".join(lines) + "\n" if signature != "on_start(agent)" else ""),
         state="active",
+        running="absent" if "list" in how else "",
     )
     for how, lines in WAYS_OUT.items()
     for signature in (
