@@ -162,6 +162,18 @@ def test_the_library_of_a_target_is_found_with_the_version_that_is_here(new, tmp
     assert 'wrap("click:Command.invoke", call)' in files_of(tmp_path / "scout-clicks")["src/scout_clicks/__init__.py"]
 
 
+def test_what_is_half_removed_is_passed_over(tmp_path, monkeypatch):
+    (tmp_path / "mailqueue-2.1.dist-info").mkdir()
+    (tmp_path / "mailqueue-2.1.dist-info" / "RECORD").write_text(
+        "mailqueue.py,,\nclick/__init__.py,,\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    assert "click" == make_plan("clicks", "library", target="click:echo").library
+    with pytest.raises(ValueError, match="mailqueue is not installed here"):
+        make_plan("mails", "library", target="mailqueue:send", library="mailqueue")
+
+
 def test_a_library_that_is_not_here_is_named_with_its_oldest_version(checkout):
     plan = make_plan("mailqueue", "library", target="mail_queue:Client.send", library="mail-queue", oldest="2.1")
     facts = project_of(render(plan, checkout).folder)

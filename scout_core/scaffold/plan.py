@@ -145,19 +145,34 @@ def _provider(module: str) -> str | None:
     """The distribution that has a module."""
     if module in sys.stdlib_module_names:
         return None
-    found = metadata.packages_distributions().get(module)
-    if not found:
+    named = ((normalised(_told(one, "Name")), one) for one in metadata.distributions())
+    names = [name for name, distribution in named if name and _holds(name, distribution, module)]
+    if not names:
         raise ValueError(
             f"no distribution that is installed here has the module {module!r}: install it first, "
             "or name it with --library, and with --oldest its oldest version that is supported"
         )
-    return normalised(found[0])
+    return normalised(module) if normalised(module) in names else names[0]
+
+
+def _holds(name: str, distribution: metadata.Distribution, module: str) -> bool:
+    """By its list of files, or, where that tells of none, as for one that is being developed, by its name."""
+    # Not packages_distributions: in Python 3.10 that knows only what has a top_level.txt.
+    if name == normalised(module):
+        return True
+    return any(path.parts[0].partition(".")[0] == module for path in distribution.files or ())
+
+
+def _told(distribution: metadata.Distribution, key: str) -> str:
+    """A line of its metadata; empty for one that is half removed."""
+    facts = distribution.metadata
+    return facts[key] if key in facts else ""  # noqa: SIM401  # its type has no get() before Python 3.12
 
 
 def _versions(library: str, oldest: str | None) -> tuple[str, str]:
     """The lowest version that is supported, and the first that is not."""
     try:
-        installed = Version(Version(metadata.version(library)).base_version)
+        installed = Version(Version(_told(metadata.distribution(library), "Version")).base_version)
     except (metadata.PackageNotFoundError, InvalidVersion):
         installed = None
     try:
