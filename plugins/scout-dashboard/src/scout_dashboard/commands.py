@@ -87,10 +87,10 @@ def up(
 def configured() -> tuple[Path, Options]:
     """The state directory and our options, from the same layers as an agent's."""
     from scout_core.config.config import read_config
-    from scout_core.config.files import find_settings
+    from scout_core.config.files import settings_here
     from scout_dashboard.options import Options
 
-    config = read_config(settings=find_settings(Path.cwd()))
+    config = read_config(settings=settings_here())
     config.add_plugin_options("dashboard", Options, os.environ)
     for problem in config.problems:
         click.echo(f"scout-core: {problem}", err=True)

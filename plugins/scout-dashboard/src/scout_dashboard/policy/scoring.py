@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from difflib import get_close_matches
 from math import isfinite
-from pathlib import Path
 from typing import Any, Final
 
 from attrs import define
 
 from scout_core import Agent, Transaction
 from scout_core.config.config import read_config
-from scout_core.config.files import find_settings
+from scout_core.config.files import settings_here
 from scout_dashboard.errors import PolicyError
 from scout_dashboard.policy.evidence import Evidence
 
@@ -84,7 +83,7 @@ def load_policies(modules: Sequence[str], weights: Mapping[str, float]) -> Polic
     Raises:
         PolicyError: a module cannot be used, or a weight is for no policy.
     """
-    settings = find_settings(Path.cwd())
+    settings = settings_here()
     configured = read_config(settings=settings).get("plugins")
     named = [*(each for each in configured if isinstance(each, str)), *modules]
     environment = {**os.environ, "SCOUT_PLUGINS": ",".join(dict.fromkeys(named))}

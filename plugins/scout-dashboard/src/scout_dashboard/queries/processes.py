@@ -8,7 +8,7 @@ from typing import Final
 from scout_dashboard.queries.figures import Facts
 from scout_dashboard.queries.plugins import plugin_facts
 from scout_dashboard.store import Store
-from scout_dashboard.store.reader import Reader
+from scout_dashboard.store.reader import PROBE, Reader
 from scout_dashboard.tally import Tally
 
 _SHOWN_SECONDS: Final = 86_400
@@ -55,7 +55,7 @@ def _processes(reader: Reader, *, app: str | None, now: float) -> list[tuple[Fac
         if seen >= latest.get(instance, (0.0, {}))[0]:
             latest[instance] = (seen, json.loads(facts))
     rows = [(_head(facts["process"], seen), facts) for seen, facts in latest.values()]
-    wanted = [row for row in rows if app in (None, row[0]["app"])]
+    wanted = [row for row in rows if (row[0]["app"] != PROBE if app is None else row[0]["app"] == app)]
     return sorted(wanted, key=lambda row: (-row[0]["started"], row[0]["instance"]))[:_MOST_SHOWN]
 
 

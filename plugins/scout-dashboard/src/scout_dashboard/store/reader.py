@@ -20,6 +20,8 @@ Row = tuple[Any, ...]
 """Any: what SQLite gives, in the order of the columns that were asked for."""
 
 
+PROBE: Final = "scout-core doctor"
+"""The application of the transaction that this command follows into the store; only who asks for it by name sees it."""
 _FOREVER: Final = 1e12
 _MOST_REMEMBERED: Final = 8
 _Made = TypeVar("_Made")
@@ -105,12 +107,13 @@ class Reader:
         return tuple(found)
 
     def apps(self, *, start: float = 0, end: float = _FOREVER) -> list[AppSeen]:
-        """Every application of these days, the one that reported last first."""
+        """Every application of these days but the probe, the one that reported last first."""
         seen: dict[str, AppSeen] = {}
         sql = "SELECT name, first, last, period FROM app"
         for name, first, last, period in self.rows("metrics", sql, start=start, end=end):
             known = seen.get(name, AppSeen(name, first, last, period))
             seen[name] = AppSeen(name, min(first, known.first), max(last, known.last), period)
+        seen.pop(PROBE, None)
         return sorted(seen.values(), key=lambda app: (-app.last, app.name))
 
     def forget(self, kind: Kind, day: int) -> None:
