@@ -37,10 +37,17 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["lint", "types", "docs", "packaging", "monorepo", "core", "plugin", "together"]
 
-NEED_THE_CHECKOUT = [
-    ROOT / "tests" / f"test_{name}.py" for name in ("docs", "house", "monorepo", "packaging", "template")
-]
-"""Tests of the repository rather than of the core, run by the sessions that have the tools that they need."""
+OF_THE_REPOSITORY = {
+    session: [ROOT / "tests" / f"test_{name}.py" for name in names]
+    for session, names in {
+        "docs": ("docs", "cookbook"),
+        "lint": ("house",),
+        "monorepo": ("monorepo",),
+        "packaging": ("packaging", "template", "tutorial"),
+    }.items()
+}
+"""Tests of the repository rather than of the core, by the session that has the tools that they need."""
+NEED_THE_CHECKOUT = [file for files in OF_THE_REPOSITORY.values() for file in files]
 CANNOT_BE_INSTALLED = ("not on ", "not with ")
 """How the reason of a skip begins that no machine could turn into a run; any other skip fails where CI is set."""
 
@@ -210,7 +217,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", str(ROOT))
     session.run("ruff", "format", "--check", str(ROOT))
     session.run("python", str(ROOT / "docs" / "generate.py"), "--check", "plugins")
-    run_tests(session, ROOT / "tests" / "test_house.py")
+    run_tests(session, *OF_THE_REPOSITORY["lint"])
 
 
 @nox.session
@@ -228,21 +235,21 @@ def docs(session: nox.Session) -> None:
     install(session, PLUGINS, *tools("docs"))
     with tempfile.TemporaryDirectory(prefix="scout-docs-") as out:
         session.run("sphinx-build", "-q", "-W", "--keep-going", "-b", "html", str(ROOT / "docs"), out)
-    run_tests(session, ROOT / "tests" / "test_docs.py")
+    run_tests(session, *OF_THE_REPOSITORY["docs"])
 
 
 @nox.session
 def packaging(session: nox.Session) -> None:
     """What a user downloads: the files of each wheel and sdist, and an empty environment that they go into."""
     install(session, [PROJECTS[CORE]], *tools("packaging"))
-    run_tests(session, ROOT / "tests" / "test_packaging.py", ROOT / "tests" / "test_template.py")
+    run_tests(session, *OF_THE_REPOSITORY["packaging"])
 
 
 @nox.session
 def monorepo(session: nox.Session) -> None:
     """How plugins are tested and released here, tried in a copy of the repository with the real nox and git."""
     install(session, [PROJECTS[CORE]], *tools("monorepo"))
-    run_tests(session, ROOT / "tests" / "test_monorepo.py")
+    run_tests(session, *OF_THE_REPOSITORY["monorepo"])
 
 
 @nox.session(allow_parallel=False)

@@ -14,6 +14,7 @@ ALWAYS = {"lint"}
 OF_A_PLUGIN = {"lint", "types"}
 RULES: tuple[tuple[str, set[str]], ...] = (
     ("README.md", {"docs"}),
+    ("docs/tutorial.md", {"docs", "packaging"}),
     ("docs/*", {"docs"}),
     ("CHANGELOG.md", ALWAYS),
     ("changelog.d/*", ALWAYS),
@@ -21,11 +22,13 @@ RULES: tuple[tuple[str, set[str]], ...] = (
     (".gitignore", ALWAYS),
     (".github/*", {"monorepo"}),
     ("template/*", {"core", "monorepo", "packaging"}),
+    ("tests/test_cookbook.py", {"docs"}),
     ("tests/test_docs.py", {"docs"}),
     ("tests/test_house.py", ALWAYS),
     ("tests/test_monorepo.py", {"monorepo"}),
     ("tests/test_packaging.py", {"packaging"}),
     ("tests/test_template.py", {"packaging"}),
+    ("tests/test_tutorial.py", {"packaging"}),
     ("tests/*", {"core", "together"}),
     ("benchmarks/*", {"core"}),
 )
