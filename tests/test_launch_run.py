@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -299,9 +300,12 @@ def test_a_plugin_that_calls_exit_when_it_is_imported_does_not_end_the_program(e
 def test_a_plugin_that_calls_exit_at_the_start_does_not_end_the_program(ended, write, hook):
     write("exiting.py", f"from scout_core import hookimpl\n@hookimpl\ndef {hook}: raise SystemExit(9)\n")
 
-    done = ended(*RUN, sys.executable, "-c", "print('the program')", SCOUT_PLUGINS="exiting")
+    done = ended(*RUN, sys.executable, "-c", STATE, SCOUT_PLUGINS="exiting")
 
-    assert Ended(0, "the program\n", "scout-core: not recording: a plugin called sys.exit(9)\n", 0.0) == done
+    assert json.loads(done.out)["is_running"]
+    assert 0 == done.code
+    assert re.search(r"^plugin 'exiting'.*SystemExit: 9 at \S+/exiting\.py:3 in ", done.err, re.MULTILINE)
+    assert "Traceback" not in done.err
 
 
 def test_a_working_directory_that_is_gone_does_no_harm(ended, write):
