@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import subprocess
 import sys
+import threading
+import time
 from types import ModuleType
 
 import pytest
 
 import scout_core
-from scout_core import agent as agents
-from scout_core import current_transaction, hookimpl, span, transaction
+from scout_core import current_transaction, hookimpl, running, span, transaction
 from scout_core.errors import ScoutError
 from scout_core.measuring.report import Report
 from scout_core.recording import context
-from scout_core.testing import Scout, SeenSpan, SeenTransaction, recording
+from scout_core.testing import (
+    Call,
+    Problem,
+    Scout,
+    SeenSpan,
+    SeenTransaction,
+    conformance,
+    hostile,
+    recording,
+    static_problems,
+    stopped_clock,
+)
+from scout_core.testing.hostility import in_plugin, noting
 
 
 def plugin(**functions):
@@ -76,8 +92,6 @@ def test_a_report_is_what_an_exporter_gets(scout):
 
 
 def test_nothing_is_sent_and_no_thread_runs(scout):
-    import threading
-
     with transaction("Controller/home"):
         pass
     scout.report()
@@ -109,14 +123,14 @@ def test_start_and_stop_in_the_application_mean_the_agent_of_the_test(scout):
 
 
 def test_afterwards_nothing_records_and_the_agent_from_before_is_back():
-    before = agents.use(None)
+    before = running.use(None)
     with recording() as scout:
         assert isinstance(scout, Scout)
         assert context.tracer is scout.agent.tracer
     with transaction("Controller/home"):
         assert current_transaction() is None
 
-    assert agents.use(before) is None
+    assert running.use(before) is None
     assert context.tracer is None
 
 
@@ -181,7 +195,7 @@ def test_a_plugin_that_raises_fails_the_test_and_leaves_nothing_behind(library, 
 
     assert library.work is original
     assert finders == sys.meta_path
-    assert (None, None) == (context.tracer, agents.use(None))
+    assert (None, None) == (context.tracer, running.use(None))
     with recording() as scout:
         with transaction("Controller/home"):
             pass
@@ -200,3 +214,265 @@ def test_a_policy_that_raises_fails_the_test():
         with transaction("Controller/home"):
             pass
         scout.transactions  # noqa: B018
+
+
+def test_a_wrapper_that_somebody_put_around_ours_and_left_there_fails_the_test(library):
+    original = library.work
+    with (
+        pytest.raises(AssertionError, match="some_library:work is still wrapped at the end of the test"),
+        recording(plugins=[plugin(instrument=instrument)]),
+    ):
+        ours = library.work
+
+        @functools.wraps(ours)
+        def theirs():
+            return ours()
+
+        library.work = theirs
+
+    assert library.work is theirs
+    library.work = original
+
+
+def test_a_wrapper_that_was_taken_away_in_time_is_none_of_our_business(library, monkeypatch):
+    original = library.work
+    with recording(plugins=[plugin(instrument=instrument)]), monkeypatch.context() as patch:
+        patch.setattr(library, "work", lambda: 2)
+        assert 2 == library.work()
+
+    assert library.work is original
+
+
+def test_a_thread_of_ours_that_still_runs_fails_the_test():
+    end = threading.Event()
+    late = threading.Thread(target=end.wait, name="scout-core-late", daemon=True)
+    other = threading.Thread(target=end.wait, name="of the application", daemon=True)
+    try:
+        with pytest.raises(AssertionError, match="^the thread scout-core-late still runs at the end"), recording():
+            late.start()
+            other.start()
+    finally:
+        end.set()
+        late.join()
+        other.join()
+
+
+def test_the_thread_of_another_agent_is_not_that_of_the_test():
+    end = threading.Event()
+    earlier = threading.Thread(target=end.wait, name="scout-core-earlier", daemon=True)
+    earlier.start()
+    try:
+        with recording() as scout, transaction("Job/one"):
+            pass
+        assert ["Job/one"] == scout.operations
+    finally:
+        end.set()
+        earlier.join()
+
+
+ENVIRONMENTS = """
+import os
+import pytest
+
+
+@pytest.fixture(scope="module")
+def database():
+    before = os.environ.get("DATABASE")
+    os.environ["DATABASE"] = "test"
+    yield
+    del os.environ["DATABASE"]
+
+
+def test_adds(scout):
+    os.environ["ADDED"] = "1"
+
+
+def test_changes(scout):
+    os.environ["CHANGED"] = "2"
+
+
+def test_removes(scout):
+    del os.environ["REMOVED"]
+
+
+def test_puts_back(monkeypatch, scout):
+    monkeypatch.setenv("CHANGED", "3")
+    monkeypatch.setenv("NEW", "4")
+
+
+def test_puts_back_in_the_other_order(scout, monkeypatch):
+    monkeypatch.delenv("HOME")
+
+
+def test_has_a_fixture_that_stays(scout, database):
+    assert "test" == os.environ["DATABASE"]
+
+
+def test_has_it_too_and_is_the_last(scout, database):
+    assert "test" == os.environ["DATABASE"]
+
+
+def test_does_not_record():
+    os.environ["UNSEEN"] = "1"
+"""
+
+
+def test_a_changed_environment_fails_the_test_that_left_it(tmp_path):
+    (tmp_path / "test_environments.py").write_text(ENVIRONMENTS, encoding="utf-8")
+    plain = {key: value for key, value in os.environ.items() if not key.startswith(("SCOUT_", "PYTEST_"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "--tb=short"],
+        cwd=tmp_path,
+        env={**plain, "CHANGED": "1", "REMOVED": "1"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert "8 passed, 3 errors" in done.stdout
+    for name in ("ADDED", "CHANGED", "REMOVED"):
+        assert 1 == done.stdout.count(
+            f"the test left the environment variable {name} changed: use monkeypatch.setenv\n"
+        )
+    assert 3 == done.stdout.count("the test left the environment variable")
+
+
+def test_a_clock_that_stands_still_makes_durations_exact(scout, scout_clock):
+    with transaction("Job/report"):
+        scout_clock.advance(0.25)
+        with span("SQL/Query"):
+            scout_clock.advance(1.5)
+        with span("Cart/Total"):
+            pass
+
+    assert [1.5, 0.0] == [seen.duration for seen in scout.spans]
+    assert 1.75 == scout.transaction.duration
+
+
+def test_periods_and_the_age_of_traces_go_by_the_same_clock(scout_clock, scout):
+    seconds = []
+
+    class Policy:
+        @hookimpl
+        def score_transaction(self, transaction, stats):
+            seconds.append(stats.seconds_since_kept)
+            return 0.0
+
+    scout.agent.plugins.add_object(Policy(), "noting")
+    scout.agent.freeze()
+    for _ in range(2):
+        with transaction("Job/report"):
+            pass
+        scout.report()
+        scout_clock.advance(3600)
+    with transaction("Job/report"):
+        pass
+    scout.report()
+
+    assert [3600.0, 3600.0] == seconds[1:]
+
+
+def test_a_stopped_clock_is_that_of_scout_core_alone_and_goes_on_afterwards():
+    with stopped_clock() as clock:
+        stands = [clock.perf_counter_ns(), clock.time(), clock.monotonic()]
+        clock.advance(0)
+        assert stands == [clock.perf_counter_ns(), clock.time(), clock.monotonic()]
+        assert time.perf_counter_ns() < time.perf_counter_ns() + 1
+        with pytest.raises(ValueError, match="time does not go back: -1"):
+            clock.advance(-1)
+    from scout_core.recording import span as spans
+    from scout_core.recording import transaction as transactions
+
+    assert (time.perf_counter_ns, time.perf_counter_ns) == (spans.perf_counter_ns, transactions.perf_counter_ns)
+    assert transactions.time is time.time
+
+
+def test_a_hostile_object_is_what_it_stands_for():
+    class Item:
+        def __init__(self, price):
+            self.price = price
+
+    text, number, items, item, thing = hostile("tea"), hostile(3), hostile(["tea"]), hostile(Item(5)), hostile()
+
+    assert ("tea", 3, ["tea"], 5) == (text, number, items, item.price)
+    assert [True] * 4 == [
+        isinstance(text, str),
+        isinstance(number, int),
+        isinstance(items, list),
+        isinstance(item, Item),
+    ]
+    assert ("TEA", 4, "hostile") == (text.upper(), number + 1, str(thing))
+    with pytest.raises(TypeError, match="bool"):
+        hostile(True)
+
+
+@pytest.mark.parametrize(
+    "evaluate, noted",
+    [
+        (repr, "__repr__ of a str"),
+        (str, "__str__ of a str"),
+        ("{}".format, "__format__ of a str"),
+        (len, "__len__ of a str"),
+        (bool, "__len__ of a str"),
+        (hash, "__hash__ of a str"),
+        (list, "__iter__ of a str"),
+        (lambda text: text == "tea", "__eq__ of a str"),
+        (lambda text: "t" in text, "__contains__ of a str"),
+        (lambda text: text[0], "__getitem__ of a str"),
+    ],
+    ids=str,
+)
+def test_a_hostile_object_notes_its_evaluation_by_a_plugin_alone(evaluate, noted):
+    with noting() as notes:
+        text = hostile("tea")
+        evaluate(text)
+        assert ([], 1) == (notes.evaluated, notes.made)
+        before = in_plugin.set(True)
+        try:
+            evaluate(text)
+        finally:
+            in_plugin.reset(before)
+
+    assert noted in notes.evaluated
+
+
+def test_static_rules_are_asked_without_raising_anything():
+    hanging = static_problems("this", packaged=False, timeout=0.001)
+
+    assert [("import", "this: it had not ended after 0 s")] == [(one.rule, one.seen) for one in hanging]
+    assert [("import", True)] == [(one.rule, one.is_fatal) for one in static_problems("no_such_plugin")]
+    assert ["hooks: string: it has no function marked with @hookimpl; compare with the page about hooks"] == [
+        str(one) for one in static_problems("string", packaged=False)
+    ]
+    assert [] == static_problems("scout_core.builtin.policies.speed")
+
+
+def test_the_path_of_the_static_rules_is_the_callers(tmp_path):
+    (tmp_path / "team_policy.py").write_text(
+        "from scout_core import hookimpl\n\n\n@hookimpl\ndef score_transaction(transaction):\n    return 1.0\n"
+    )
+
+    assert [] == static_problems("team_policy", packaged=False, path=[str(tmp_path), *sys.path])
+    (problem,) = static_problems("team_policy", path=[str(tmp_path), *sys.path])
+    assert ("metadata", False) == (problem.rule, problem.is_fatal)
+    assert ["import"] == [one.rule for one in static_problems("team_policy")]
+
+
+def test_a_problem_is_one_sentence_and_its_advice():
+    assert "import: it imports flask; do not" == str(Problem("import", "it imports flask", "do not"))
+    assert "fork: asks: nothing; wait" == str(Problem("fork", "nothing", "wait", "asks"))
+
+
+def test_a_suite_that_could_not_do_what_was_said_is_refused():
+    def call(scout):
+        """Would meet two agents."""
+
+    with pytest.raises(ValueError, match="there is no rule forks; there are import, "):
+        conformance("scout_shelf", skip={"forks": "on Windows"})
+    with pytest.raises(TypeError, match="cannot have the fixture scout"):
+        conformance("scout_shelf", call)
+    with pytest.raises(TypeError, match="cannot have the fixture scout"):
+        conformance("scout_shelf", Call(lambda: None, attach=call))
+
+
+# The whole suite of a policy, which wraps nothing.
+test_conformance_of_a_policy = conformance("scout_core.builtin.policies.speed")

@@ -13,6 +13,7 @@ from attrs import define, field, frozen
 
 from scout_core.recording.transaction import Transaction
 from scout_core.testing.effort import STEPS
+from scout_core.testing.leaks import LeftBehind
 from scout_core.testing.probes import Passage, Probes
 from scout_core.testing.scout import Scout, recording
 from scout_core.testing.targets import Target, import_targets, targets_of
@@ -91,6 +92,8 @@ class Bench:
     targets: tuple[Target, ...]
     steps: int = STEPS
     settings: dict[str, Any] = field(factory=dict)  # Any: of options
+    left_behind: list[str] = field(factory=list)
+    """Sentences; the rule `undo` tells of them, and the others do not fail for it."""
 
     @classmethod
     def of(cls, module: str, steps: int, settings: dict[str, Any]) -> Bench:
@@ -102,8 +105,11 @@ class Bench:
     @contextmanager
     def recording(self) -> Iterator[Scout]:
         """An agent with this plugin alone."""
-        with recording(plugins_autoload=False, plugins=[self.module], **self.settings) as scout:
-            yield scout
+        try:
+            with recording(plugins_autoload=False, plugins=[self.module], **self.settings) as scout:
+                yield scout
+        except LeftBehind as left:
+            self.left_behind.append(str(left))
 
     @contextmanager
     def probed(self, *, is_metered: bool = False) -> Iterator[tuple[Scout, list[Passage]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -14,11 +15,13 @@ _READ: Final = ("perf_counter_ns", "time", "monotonic")
 
 
 class Clock:
-    """Stands at the moment at which it was made."""
+    """Stands at the moment at which it was made; in whole seconds, where it tells seconds."""
 
     def __init__(self) -> None:
         self._moved_ns = 0
-        self._perf_counter_ns, self._time, self._monotonic = time.perf_counter_ns(), time.time(), time.monotonic()
+        self._perf_counter_ns = time.perf_counter_ns()
+        # Whole seconds, so that what a test adds up is exact; the next one, since time does not go back.
+        self._time, self._monotonic = math.ceil(time.time()), math.ceil(time.monotonic())
 
     def advance(self, seconds: float) -> None:
         """

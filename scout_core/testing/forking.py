@@ -26,7 +26,7 @@ def fork(bench: Bench, bound: Bound) -> Iterator[Problem]:
     with bench.recording() as scout:
         run_within(bound)
         once = outline(scout)
-    with bench.recording() as scout:
+        scout.forget()
         with Transaction("Job/conformance"):
             bound.run()
             child = _in_child(scout, bound)

@@ -15,6 +15,14 @@ from scout_core.boundary import wrap
 _OF_PYTEST: Final = "PYTEST_CURRENT_TEST"
 
 
+PATIENCE: Final = 2.0
+"""Seconds that a thread has to end once it is told to."""
+
+
+class LeftBehind(AssertionError):
+    """What a test left behind, one sentence after the other."""
+
+
 class Leaks:
     """Made before an agent; tells afterwards what was left behind."""
 
@@ -28,6 +36,8 @@ class Leaks:
         Args:
             targets: what the agent's plugins wrapped, as ``module:Class.method``.
         """
+        for thread in set(_own_threads()) - self._threads:
+            thread.join(PATIENCE)
         threads = sorted(thread.name for thread in set(_own_threads()) - self._threads)
         wrapped = [target for target in dict.fromkeys(targets) if _is_wrapped(raw_target(target))]
         return [

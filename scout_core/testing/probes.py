@@ -38,6 +38,7 @@ class Raised:
     cause: BaseException | None
     suppress: bool
     facts: dict[str, Any]
+    notes: tuple[str, ...]
     frames: list[tuple[CodeType, int]]
     """Outermost first, from the probe down."""
 
@@ -49,8 +50,8 @@ class Raised:
             frames.append((trace.tb_frame.f_code, trace.tb_lineno))
             trace = trace.tb_next
         facts = dict(vars(error))
-        facts["__notes__"] = list(facts.get("__notes__", ()))
-        return cls(error, error.__context__, error.__cause__, error.__suppress_context__, facts, frames)
+        notes = tuple(facts.pop("__notes__", ()))
+        return cls(error, error.__context__, error.__cause__, error.__suppress_context__, facts, notes, frames)
 
 
 @define(eq=False)

@@ -68,10 +68,9 @@ def _differences(below: Raised, above: Raised) -> Iterator[str]:
         yield f"its __context__ became {above.context!r}"
     if above.cause is not below.cause or above.suppress is not below.suppress:
         yield f"its __cause__ became {above.cause!r}"
-    if above.facts != below.facts:
-        changed = sorted(
-            key for key in {*above.facts, *below.facts} if above.facts.get(key) is not below.facts.get(key)
-        )
+    changed = [key for key in {*above.facts, *below.facts} if above.facts.get(key) is not below.facts.get(key)]
+    if changed or above.notes != below.notes:
+        changed = sorted([*changed, *(["a note"] if above.notes != below.notes else [])])
         yield f"something was added to it: {', '.join(changed)}"
     if above.frames[-len(below.frames) :] != below.frames:
         yield "frames are missing from its traceback"
@@ -149,9 +148,8 @@ def twice(bench: Bench, bound: Bound) -> Iterator[Problem]:
 
 def asynchronous(bench: Bench, bound: Bound) -> Iterator[Problem]:
     """Spans around what is awaited."""
-    with bench.probed() as (scout, passages), building():
+    with bench.probed() as (_, passages), building():
         run_within(bound)
-        single = Counter(outline(scout))
     for passage in passages:
         if _has_ended_early(passage):
             yield _problem(
@@ -175,6 +173,9 @@ def asynchronous(bench: Bench, bound: Bound) -> Iterator[Problem]:
             await asyncio.gather(bound.start(), bound.start(), return_exceptions=True)
 
     with bench.recording() as scout:
+        run_within(bound)
+        single = Counter(outline(scout))
+        scout.forget()
         asyncio.run(at_once())
         both = Counter(outline(scout))
     for counted in (single, both):

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from scout_core import agent as agents
+from scout_core import running
 from scout_core.agent import Agent
 from scout_core.config.config import read_config
 from scout_core.errors import ScoutError
 from scout_core.measuring.report import Report, Trace
 from scout_core.recording import context
-from scout_core.testing.leaks import Leaks
+from scout_core.testing.leaks import Leaks, LeftBehind
 from scout_core.testing.seen import Notes, SeenSpan, SeenTransaction
 
 
@@ -83,7 +83,7 @@ def recording(**settings: Any) -> Iterator[Scout]:
         settings: any option; ``plugins=[module]`` loads further plugins.
 
     Raises:
-        AssertionError: at the end, when a span is still open here, a target is still wrapped, or a thread of ours runs.
+        LeftBehind: an AssertionError, at the end, when a span is still open here, a target is still wrapped, or a thread of ours runs.
         ScoutError: an agent is recording already.
     """
     if context.tracer is not None:
@@ -96,8 +96,9 @@ def recording(**settings: Any) -> Iterator[Scout]:
     }
     leaks = Leaks()
     agent = Agent(read_config({**defaults, **settings}, environment={}))
+    _send_nothing(agent)
     scout = Scout(agent)
-    before = agents.use(agent)
+    before = running.use(agent)
     try:
         agent.start(threaded=False)
         yield scout
@@ -108,9 +109,22 @@ def recording(**settings: Any) -> Iterator[Scout]:
             agent.stop(0)
         finally:
             agent.plugins.undo()  # also when a plugin raised while the agent started or stopped
-            agents.use(before)
+            running.use(before)
     found = leaks.found(patch.target for plugin in agent.plugins.all.values() for patch in plugin.patches)
     if left_open is not None:
         found.insert(0, f"the span {left_open.operation} is still open at the end of the test")
     if found:
-        raise AssertionError("; ".join(found))
+        raise LeftBehind("; ".join(found))
+
+
+def _send_nothing(agent: Agent) -> None:
+    """Let go of the exporters of installed plugins. Those of plugins that the test names are what it is about."""
+    named = {getattr(one, "__name__", one) for one in agent.config.get("plugins")}
+    installed = {
+        plugin.module.partition(".")[0]
+        for plugin in agent.plugins.all.values()
+        if plugin.found is not None and plugin.module not in named and "register_exporters" in plugin.hooks
+    }
+    left = [one for one in agent.exporters if type(one).__module__.partition(".")[0] not in installed]
+    agent.recorder.outboxes = [outbox for outbox in agent.recorder.outboxes if outbox.exporter in left]
+    agent.exporters[:] = left

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from scout_core.boundary.hooks import Hooks
 from scout_core.errors import PluginError
-from scout_core.testing.leaks import raw_target
+from scout_core.testing.leaks import LeftBehind, raw_target
 from scout_core.testing.metadata import check_metadata
 from scout_core.testing.originals import changed, originals
 from scout_core.testing.problems import Problem
@@ -43,9 +43,8 @@ def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -
         )
         return
     except SystemExit as error:
-        yield Problem(
-            "import", f"{module} calls sys.exit({error.code!r}) when it is imported", "leave that to programs"
-        )
+        seen = f"{module} calls sys.exit({error.code!r}) when it is imported"
+        yield Problem("import", seen, "leave that to programs", is_fatal=True)
         return
     yield from _imported(loaded, module, f"importing {module}")
 
@@ -58,6 +57,8 @@ def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -
     except PluginError as error:
         yield Problem("hooks", f"{module}: {error}", "compare with the page about hooks", is_fatal=True)
         return
+    except LeftBehind:
+        pass  # told by the rule `undo`, when the library is there
     except Exception as error:  # noqa: BLE001  # of its instrument, on_start or on_stop
         seen = f"starting the agent with it raises {type(error).__name__}: {error}"
         yield Problem("hooks", seen, "repair that first", is_fatal=True)
@@ -95,7 +96,7 @@ def _misspelt(targets: tuple[Target, ...], missing: dict[str, str]) -> Iterator[
     named = {target.name for target in targets}
     found = [target for target in targets if raw_target(target.name) is not None]
     for target in targets:
-        if target in found:
+        if target in found or target.is_optional:
             continue
         near = [name for name in _near(target, is_module=target.module in missing) if name not in named]
         seen = f"there is no {target.name}"
@@ -124,9 +125,12 @@ def _near(target: Target, *, is_module: bool) -> list[str]:
 
 def _left_behind(plugin: ModuleType, targets: tuple[Target, ...]) -> Iterator[Problem]:
     packages = {target.package for target in targets}
-    before = originals(packages)
-    with recording(plugins_autoload=False, plugins=[plugin.__name__]):
-        pass
+    before, left = originals(packages), []
+    try:
+        with recording(plugins_autoload=False, plugins=[plugin.__name__]):
+            pass
+    except LeftBehind as left_behind:
+        left.append(str(left_behind))
     ours = ("scout_core", plugin.__name__.partition(".")[0])
-    for sentence in changed(before, originals(packages), ours):
+    for sentence in (*changed(before, originals(packages), ours), *left):
         yield Problem("undo", sentence, "leave replacing to wrap, which puts the original back")

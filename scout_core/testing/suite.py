@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import frozen
 
 from scout_core.testing import rules
-from scout_core.testing.calls import Bench, Bound, Call
+from scout_core.testing.calls import Bench, Bound, Call, run_within
 from scout_core.testing.effort import STEPS
 from scout_core.testing.forking import fork
 from scout_core.testing.hostility import noting
@@ -33,9 +33,11 @@ def left_behind(bench: Bench, bound: Bound) -> Iterator[Problem]:
     usual = originals(packages)
     own = {name for name, (_, _, value) in before.items() if name not in usual or usual[name][2] is not value}
     with bench.recording():
+        run_within(bound)
         bound.run()
     before = {name: place for name, place in usual.items() if name not in own}
-    for sentence in changed(before, originals(packages), ("scout_core", bench.module.partition(".")[0])):
+    ours = ("scout_core", bench.module.partition(".")[0])
+    for sentence in (*changed(before, originals(packages), ours), *bench.left_behind):
         yield Problem("undo", sentence, "leave replacing to wrap, which puts the original back", bound.call.name)
 
 

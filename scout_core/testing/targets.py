@@ -25,6 +25,8 @@ class Target:
     """Name of the function that describes or replaces it."""
     root: bool = False
     is_around: bool = False
+    is_optional: bool = False
+    """It is of some supported versions only."""
 
     @property
     def module(self) -> str:
@@ -55,13 +57,13 @@ class _Asking(Wrap):
         super().__init__("asked")
         self.targets: list[Target] = []
 
-    def __call__(self, target: str, describer: Describer, *, root: bool = False) -> None:
-        super().__call__(target, describer, root=root)
-        self.targets.append(Target(target, _name(describer), root))
+    def __call__(self, target: str, describer: Describer, *, root: bool = False, optional: bool = False) -> None:
+        super().__call__(target, describer, root=root, optional=optional)
+        self.targets.append(Target(target, _name(describer), root, is_optional=optional))
 
-    def around(self, target: str, function: Callable[..., Any]) -> None:
-        super().around(target, function)
-        self.targets.append(Target(target, _name(function), is_around=True))
+    def around(self, target: str, function: Callable[..., Any], *, optional: bool = False) -> None:
+        super().around(target, function, optional=optional)
+        self.targets.append(Target(target, _name(function), is_around=True, is_optional=optional))
 
 
 def targets_of(plugin: ModuleType) -> tuple[Target, ...]:

@@ -1,0 +1,178 @@
+"""A good plugin spoilt in one place: each mutation breaks one rule, and the suite must say which and why."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+PLUGIN, SUITE, METADATA, ENTRIES = "scout_shelf.py", "test_shelf.py", "METADATA", "entry_points.txt"
+HEAD = "from scout_core import current_transaction, hookimpl, span\n"
+FETCH = 'return span("Shelf/Fetch", title=title, books=len(shelf.books))'
+LEND = '    with span("Shelf/Lend"):\n        return wrapped(*args, reader="Ada")\n'
+LEND_ASYNC = '    with span("Shelf/Lend"):\n        return await wrapped(*args, reader="Ada")\n'
+EXTENSION = "        self.shelf = shelf\n"
+
+
+class Mutation(NamedTuple):
+    """One spoilt place."""
+
+    name: str
+    rule: str
+    seen: str
+    """Part of what the suite must say."""
+    old: str
+    new: str
+    file: str = PLUGIN
+
+
+def lend(body: str) -> str:
+    return "".join(f"    {line}\n" for line in body.splitlines())
+
+
+MUTATIONS = [
+    Mutation("library at the head", "import", "importing scout_shelf imports shelf", HEAD, f"{HEAD}import shelf\n"),
+    Mutation(
+        "library at start", "import", "starting the agent with scout_shelf imports shelf",
+        '    wrap("shelf:Shelf.of", made)\n', '    import shelf\n    wrap("shelf:Shelf.of", made)\n',
+    ),
+    Mutation("another library", "import", "importing scout_shelf imports _pytest, ", HEAD, f"{HEAD}import pytest\n"),
+    Mutation("not importable", "import", "cannot be imported: ZeroDivisionError", HEAD, f"{HEAD}1 / 0\n"),
+    Mutation("exit", "import", "calls sys.exit(3) when it is imported", HEAD, f"{HEAD}import sys\nsys.exit(3)\n"),
+    Mutation("crash", "import", "the process ended with 7", HEAD, f"{HEAD}import os\nos._exit(7)\n"),
+    Mutation(
+        "misspelt hook", "hooks", "there is no hook on_strat; did you mean on_start?",
+        "def made(", "@hookimpl\ndef on_strat(agent):\n    pass\n\n\ndef made(",
+    ),
+    Mutation(
+        "wrong argument", "hooks", "the hook on_start has no argument agnet; did you mean agent?",
+        "def made(", "@hookimpl\ndef on_start(agnet):\n    pass\n\n\ndef made(",
+    ),
+    Mutation(
+        "start raises", "hooks", "starting the agent with it raises KeyError",
+        "def made(", "@hookimpl\ndef on_start(agent):\n    {}['shelf']\n\n\ndef made(",
+    ),
+    Mutation(
+        "misspelt method", "targets", "there is no shelf:Branch.fetsch; did you mean shelf:Branch.fetch?",
+        '"shelf:Branch.fetch"', '"shelf:Branch.fetsch"',
+    ),
+    Mutation(
+        "misspelt class", "targets", "there is no shelf:Brannch.fetch; did you mean shelf:Branch?",
+        '"shelf:Branch.fetch"', '"shelf:Brannch.fetch"',
+    ),
+    Mutation(
+        "no such library", "targets", "there is no bookcase:Case.fetch (ModuleNotFoundError",
+        '"shelf:Branch.fetch"', '"bookcase:Case.fetch"',
+    ),
+    Mutation(
+        "patch by hand", "undo", "shelf:Shelf._find is a function made in shelf and not the function from before",
+        "def made(",
+        "@hookimpl\ndef on_start(agent):\n    import sys, types\n\n    if 'shelf' in sys.modules:\n        shelf = sys.modules['shelf'].Shelf\n"
+        "        shelf._find = types.FunctionType(shelf._find.__code__, shelf._find.__globals__)\n\n\ndef made(",
+    ),
+    Mutation(
+        "patch in a call", "undo", "undo: fetches: shelf:Branch.lend_more ",
+        FETCH, f"type(shelf).lend_more = lambda self: None\n    {FETCH}",
+    ),
+    Mutation("pin", "metadata", "it pins the core: scout-core==0.1", "<0.2,>=0.1", "==0.1", METADATA),
+    Mutation("no upper bound", "metadata", "it gives no range of the core: scout-core>=0.1", "<0.2,>=0.1", ">=0.1", METADATA),
+    Mutation("no core", "metadata", "no requirement at all", "Requires-Dist: scout-core<0.2,>=0.1\n", "", METADATA),
+    Mutation(
+        "no extra", "metadata", "the extra instruments does not name shelf",
+        'Requires-Dist: shelf<4,>=3; extra == "instruments"\n', "", METADATA,
+    ),
+    Mutation("no lower bound", "metadata", "has no lower bound: shelf", "shelf<4,>=3", "shelf<4", METADATA),
+    Mutation(
+        "plain dependency", "metadata", "shelf is a dependency",
+        "Requires-Dist: attrs>=23\n", "Requires-Dist: shelf>=3\n", METADATA,
+    ),
+    Mutation("no entry point", "metadata", "no installed distribution has an entry point", "scout_shelf", "scout_other", ENTRIES),
+    Mutation("a call too few", "calls", "no call reaches tidied for a function", "    tidies,\n", "", SUITE),
+    Mutation("no async call", "calls", "no call reaches fetch for an async function", "    fetches_async,\n", "", SUITE),
+    Mutation("a call that does not raise", "calls", "misses_to_lend: it raised nothing", 'hostile("ulysses")', 'hostile("emma")', SUITE),
+    Mutation("no hostile object", "calls", "no call passes a hostile() object", "import Call, conformance, hostile", "import Call, conformance\n\nhostile = str", SUITE),
+    Mutation("no span", "spans", "fetches: nothing was recorded", FETCH, "return None"),
+    Mutation(
+        "another exception", "exceptions", "misses_to_lend: shelf:Shelf.lend raised MissingError('ulysses'), and the caller saw another object, LookupError('ulysses')",
+        LEND, lend("try:\n    with span('Shelf/Lend'):\n        return wrapped(*args)\nexcept Exception as error:\n    raise LookupError(*error.args)"),
+    ),
+    Mutation(
+        "no exception", "exceptions", "and the caller saw none",
+        LEND, lend("with span('Shelf/Lend'):\n    try:\n        return wrapped(*args)\n    except Exception:\n        return None"),
+    ),
+    Mutation(
+        "a new cause", "exceptions", "its __cause__ became None",
+        LEND, lend("with span('Shelf/Lend'):\n    try:\n        return wrapped(*args)\n    except Exception as error:\n        raise error from None"),
+    ),
+    Mutation(
+        "a new context", "exceptions", "its __context__ became ValueError()",
+        LEND, lend("try:\n    with span('Shelf/Lend'):\n        return wrapped(*args)\nexcept Exception as error:\n    error.__context__ = ValueError()\n    raise"),
+    ),
+    Mutation(
+        "a note", "exceptions", "something was added to it: reader",
+        LEND_ASYNC, lend("with span('Shelf/Lend'):\n    try:\n        return await wrapped(*args)\n    except Exception as error:\n        error.reader = 'Ada'\n        raise"),
+    ),
+    Mutation(
+        "no traceback", "exceptions", "frames are missing from its traceback",
+        LEND, lend("with span('Shelf/Lend'):\n    try:\n        return wrapped(*args)\n    except Exception as error:\n        raise error.with_traceback(None)"),
+    ),
+    Mutation(
+        "called twice", "results", "a call of shelf:Shelf.lend reached the library 2 times",
+        LEND, lend("with span('Shelf/Lend'):\n    wrapped(*args)\n    return wrapped(*args)"),
+    ),
+    Mutation(
+        "a copy", "results", "shelf:Shelf.lend returned another object than the caller got",
+        LEND, LEND.replace('wrapped(*args, reader="Ada")', "list(wrapped(*args))"),
+    ),
+    Mutation(
+        "root for a span", "outside", "fetches: outside a transaction it built 1 spans that nobody records, the first is Shelf/Fetch",
+        'wrap("shelf:Shelf.fetch", fetch)', 'wrap("shelf:Shelf.fetch", fetch, root=True)',
+    ),
+    Mutation(
+        "a span by hand", "outside", "lends: outside a transaction it built 1 spans that nobody records, the first is Shelf/Lend",
+        f'    if current_transaction() is None:\n        return wrapped(*args, reader="Ada")\n{LEND}', LEND,
+    ),
+    Mutation(
+        "listeners that stay", "twice", "after the agent had stopped and started, it recorded",
+        "def made(",
+        "@hookimpl\ndef on_start(agent):\n    import sys\n\n    if 'shelf' in sys.modules:\n"
+        "        sys.modules['shelf'].GREETERS.append(greet)\n\n\n"
+        "def greet(title):\n    if current_transaction() is not None:\n        with span('Shelf/Greet'):\n            pass\n\n\ndef made(",
+    ),
+    Mutation(
+        "extension and plugin", "twice", "fetches: started and attached once more, it recorded",
+        EXTENSION,
+        f"{EXTENSION}        fetch = shelf.fetch\n\n        def fetched(title):\n            with span('Shelf/Fetch'):\n                return fetch(title)\n\n        shelf.fetch = fetched\n",
+    ),
+    Mutation(
+        "not awaited", "async", "lends_async: the span of shelf:Shelf.lend_async ended before the call did",
+        'lend_async", lend_async)', 'lend_async", lend)',
+    ),
+    Mutation(
+        "one at a time", "async", "two calls at once were recorded as Shelf/Lend in Job/conformance, and not",
+        LEND_ASYNC,
+        lend(
+            "busy = globals().setdefault('BUSY', [])\nif busy:\n    return await wrapped(*args)\nbusy.append(1)\n"
+            "try:\n    with span('Shelf/Lend'):\n        return await wrapped(*args)\nfinally:\n    busy.clear()"
+        ),
+    ),
+    Mutation(
+        "one process only", "fork", "fetches: a forked child recorded Job/conformance in place of Shelf/Fetch, Job/conformance",
+        "def fetch(shelf, title):\n", "import os\n\nPID = os.getpid()\n\n\ndef fetch(shelf, title):\n    if os.getpid() != PID:\n        return None\n",
+    ),
+    Mutation(
+        "a child that dies", "fork", "in a forked child, or ended it",
+        "def fetch(shelf, title):\n", "import os\n\nPID = os.getpid()\n\n\ndef fetch(shelf, title):\n    if os.getpid() != PID:\n        os._exit(1)\n",
+    ),
+    Mutation(
+        "the whole stack", "overhead", "fetches: its part of shelf:Shelf.fetch takes",
+        FETCH, f"import inspect\n\n    inspect.stack()\n    {FETCH}",
+    ),
+    Mutation("a loop", "overhead", "steps, 150 are allowed", FETCH, f"for _ in range(500):\n        pass\n    {FETCH}"),
+    Mutation(
+        "a pause", "overhead", "ms in the fastest of 10 rounds",
+        FETCH, f"import time\n\n    time.sleep(0.002)\n    {FETCH}",
+    ),
+    Mutation("a text", "hostile", "fetches: it evaluates __format__ of a str", FETCH, FETCH.replace("title=title", "title=f'{title}'")),
+    Mutation("a truth", "hostile", "it evaluates __len__ of a str", FETCH, f"title and None\n    {FETCH}"),
+    Mutation("an equality", "hostile", "it evaluates __eq__ of a str", FETCH, f"title == 'emma'\n    {FETCH}"),
+    Mutation("a key", "hostile", "it evaluates __hash__ of a str", FETCH, f"{{}}.get(title)\n    {FETCH}"),
+]  # fmt: skip

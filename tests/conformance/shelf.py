@@ -1,0 +1,52 @@
+"""A library: books on a shelf, with everything that makes a library hard to watch."""
+
+import asyncio
+
+GREETERS = []
+"""Functions that are called with each title that is asked for."""
+
+
+class MissingError(Exception):
+    pass
+
+
+class Shelf:
+    def __init__(self, **books):
+        self.books = books
+
+    @classmethod
+    def of(cls, title):
+        return cls(**{title: [title]})
+
+    @staticmethod
+    def tidy(title):
+        return title.strip()
+
+    def fetch(self, title):
+        for greet in GREETERS:
+            greet(title)
+        return self._find(title)
+
+    async def fetch_async(self, title):
+        await asyncio.sleep(0)
+        try:
+            return self._find(title)
+        finally:
+            await asyncio.sleep(0)
+
+    def lend(self, title, reader=None):
+        return self._find(title)
+
+    async def lend_async(self, title, reader=None):
+        await asyncio.sleep(0)
+        return self._find(title)
+
+    def _find(self, title):
+        try:
+            return self.books[title]
+        except KeyError as error:
+            raise MissingError(title) from error
+
+
+class Branch(Shelf):
+    """Inherits what it lends."""

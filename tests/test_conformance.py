@@ -1,0 +1,75 @@
+"""The conformance suite, proven: a good plugin keeps every rule, and spoilt in one place it fails that rule and no other."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from scout_core.testing import RULES
+from tests.conformance.mutations import ENTRIES, METADATA, MUTATIONS, PLUGIN, SUITE, Mutation
+
+HERE = Path(__file__).resolve().parent / "conformance"
+ENTRY_POINTS = "[scout_core]\nshelf = scout_shelf\n"
+
+
+def installed(folder: Path) -> Path:
+    """The library, the plugin and its tests as they lie in an environment."""
+    folder.mkdir(exist_ok=True)
+    shutil.copy(HERE / "shelf.py", folder)
+    shutil.copy(HERE / "scout_shelf.py", folder / PLUGIN)
+    shutil.copy(HERE / "suite.py", folder / SUITE)
+    metadata = folder / "scout_shelf-1.2.3.dist-info"
+    metadata.mkdir()
+    shutil.copy(HERE / "METADATA", metadata / METADATA)
+    (metadata / ENTRIES).write_text(ENTRY_POINTS, encoding="utf-8")
+    return folder
+
+
+def run_suite(folder: Path) -> dict[str, str | None]:
+    """Test to what it said; None for one that passed."""
+    plain = {key: value for key, value in os.environ.items() if not key.startswith(("SCOUT_", "PYTEST_"))}
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "--junit-xml=results.xml"]
+    done = subprocess.run(
+        [*command, SUITE], cwd=folder, env={**plain, "PYTHONPATH": str(folder)}, capture_output=True, text=True
+    )
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    said: dict[str, str | None] = {}
+    for case in ElementTree.parse(folder / "results.xml").iter("testcase"):
+        failure = [child for child in case if child.tag in ("failure", "error")]
+        said[case.get("name", "")] = failure[0].text if failure else None
+    return said
+
+
+def rule_of(test: str) -> str:
+    return test.partition("[")[2].rstrip("]").partition("-")[0]
+
+
+def test_a_good_plugin_keeps_every_rule(tmp_path):
+    said = run_suite(installed(tmp_path / "good"))
+
+    assert {} == {test: message for test, message in said.items() if message is not None}
+    assert set(RULES) == {rule_of(test) for test in said}
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: f"{mutation.rule}-{mutation.name}")
+def test_a_plugin_that_breaks_one_rule_fails_that_rule_alone(tmp_path, mutation: Mutation):
+    folder = installed(tmp_path / "spoilt")
+    (spoilt,) = folder.rglob(mutation.file)
+    before = spoilt.read_text(encoding="utf-8")
+    assert 1 == before.count(mutation.old)
+    spoilt.write_text(before.replace(mutation.old, mutation.new), encoding="utf-8")
+    said = run_suite(folder)
+    failed = {test: message for test, message in said.items() if message is not None}
+
+    assert {mutation.rule} == {rule_of(test) for test in failed}, failed
+    assert mutation.seen in "\n".join(failed.values())
+
+
+def test_every_rule_has_a_mutation():
+    assert set(RULES) == {mutation.rule for mutation in MUTATIONS}
