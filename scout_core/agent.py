@@ -8,7 +8,7 @@ import platform
 from collections.abc import Mapping
 from random import SystemRandom
 from time import monotonic, time
-from typing import Any
+from typing import Any, Final
 
 from attrs import evolve
 
@@ -19,6 +19,7 @@ from scout_core.boundary.plugins import Plugins, search_path
 from scout_core.boundary.samples import Samples
 from scout_core.boundary.status import status_of
 from scout_core.config.config import Config, read_config
+from scout_core.config.options import OPTIONS, variable_of
 from scout_core.measuring.report import Counters, PluginStatus, Process
 from scout_core.recording import context
 from scout_core.recording.tracer import Tracer
@@ -30,6 +31,11 @@ from scout_core.sending.recorder import Recorder, RunTimeHooks
 log = logging.getLogger("scout_core")
 
 VERSION = "0.1.0"
+READ_AT_START: Final = ("hostname", "state_dir", "slow_hook_seconds", "hook_budget_seconds")
+FIXED_AT_START: Final = frozenset(
+    option.key for option in OPTIONS if option.key.startswith(("plugins", "collector_")) or option.key in READ_AT_START
+)
+"""Options that are read once: plugins are loaded with them, and the exporters made."""
 
 
 class Agent:
@@ -119,9 +125,12 @@ class Agent:
             key: changed[key] if key in changed and not value.origin.startswith("environment") else value
             for key, value in self.config.values.items()
         }
-        self.config.values.update(values)
-        for problem in given.problems:
+        late = [key for key in changed if key in FIXED_AT_START and values[key].value != self.config.get(key)]
+        self.config.values.update({key: value for key, value in values.items() if key not in late})
+        for problem in (*given.problems, *map(_too_late, late)):
             log.warning("%s", problem)
+        self.tracer.read_limits()
+        self.recorder.choice.read_limits()
         self.process = evolve(self.process, app=self.config.get("name"), revision=self.config.get("revision_sha"))
         self.recorder.process = self.process
         self.freeze()  # an option may have switched a hook on
@@ -194,6 +203,11 @@ class Agent:
             state, reason = plugin.state_now()
             if state in ("failed", "skipped"):
                 log.warning("plugin %r is %s: %s; the application is not affected", plugin.name, state, reason)
+
+
+def _too_late(key: str) -> str:
+    variable = variable_of(key)
+    return f"{key} (code) came when the agent had started and has no effect; set it in the file, or as {variable}"
 
 
 def _instance() -> str:

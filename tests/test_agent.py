@@ -167,6 +167,33 @@ def test_settings_that_become_known_later_are_added_and_the_environment_still_wi
     assert 50 == agent.config.get("report_period")
 
 
+def test_limits_that_become_known_later_hold_from_then_on():
+    keeper = Keeper()
+    scout_core.start(report_period=50, plugins=[exporting(keeper)])
+    scout_core.start(traces_per_period=1, max_spans=1)
+    for name in ("Job/one", "Job/two"):
+        with transaction(name):
+            for _ in range(3):
+                with span("SQL/Query"):
+                    pass
+    scout_core.stop()
+
+    (trace,) = keeper.reports[0].traces
+    assert (1, {"SQL/Query": 2}) == (len(trace.spans), {name: count for name, (count, _) in trace.merged.items()})
+
+
+def test_what_is_read_once_is_told_when_it_comes_too_late(caplog):
+    agent = scout_core.start(report_period=50, plugins_disable=["speed"])
+    scout_core.start(plugins_disable=["age"], slow_hook_seconds=1)
+    scout_core.start(plugins_disable=["speed"])
+
+    assert [
+        "plugins.disable (code) came when the agent had started and has no effect; set it in the file, or as SCOUT_PLUGINS_DISABLE",
+        "slow_hook_seconds (code) came when the agent had started and has no effect; set it in the file, or as SCOUT_SLOW_HOOK_SECONDS",
+    ] == sorted(record.getMessage() for record in caplog.records if "came when" in record.getMessage())
+    assert ("speed",) == agent.config.get("plugins.disable")
+
+
 def test_a_working_directory_that_is_gone_is_no_reason_to_fail(tmp_path, monkeypatch):
     gone = tmp_path / "gone"
     gone.mkdir()

@@ -194,7 +194,7 @@ held, done = threading.Event(), threading.Event()
 
 
 def hold():
-    from scout_core import agent as module
+    from scout_core import running as module
     with agent.ledger.lock, agent.recorder.outboxes[0]._changed, module._starting:
         held.set()
         done.wait(30)

@@ -70,8 +70,7 @@ class Tracer:
 
     def __init__(self, config: Config, on_first: Callable[[], object]) -> None:
         self.config = config
-        self.max_spans = config.get("max_spans")
-        self.max_queue = config.get("max_queue")
+        self.read_limits()
         self.inbox = deque()
         self.refused = 0
         self.ignored = 0
@@ -84,6 +83,11 @@ class Tracer:
         self.left_out = ended(self, IGNORED)
         self.on_first = on_first
         self.has_begun = False
+
+    def read_limits(self) -> None:
+        """Take what the configuration says now."""
+        self.max_spans = self.config.get("max_spans")
+        self.max_queue = self.config.get("max_queue")
 
     def finish(self, transaction: Transaction) -> None:
         """Hand over a transaction that has ended."""

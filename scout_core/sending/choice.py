@@ -41,6 +41,11 @@ class Choice:
     def __attrs_post_init__(self) -> None:
         self._kept = {web: Reservoir(self.config.get("traces_per_period")) for web in (True, False)}
 
+    def read_limits(self) -> None:
+        """Take what the configuration says now; traces that hold a place keep it for this period."""
+        for reservoir in self._kept.values():
+            reservoir.size = self.config.get("traces_per_period")
+
     def add(self, transaction: Transaction, policies: Iterable[Guard]) -> Transaction | None:
         """
         Count a transaction, and let it compete.

@@ -71,10 +71,10 @@ class Recorder:
     """When to leave the inbox as it is, so that there is time to send what was counted."""
     _thread: Thread | None = None
     _has_failed: bool = False
-    _choice: Choice = field(init=False)
+    choice: Choice = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._choice = Choice(self.config)
+        self.choice = Choice(self.config)
 
     def begin(self) -> bool:
         """Start the threads: the first transaction has ended. Whether they run."""
@@ -204,8 +204,8 @@ class Recorder:
     def _count(self, transaction: Transaction) -> None:
         merged = sum(count for count, *_ in transaction.merged.values()) if transaction.merged else 0
         spans = len(transaction.spans) + merged
-        beaten = self._choice.add(transaction, self.hooks.score_transaction)
-        self.ledger.names_merged = self._choice.names_merged
+        beaten = self.choice.add(transaction, self.hooks.score_transaction)
+        self.ledger.names_merged = self.choice.names_merged
         self.ledger.count(spans, merged)
         if beaten is not None:
             release(beaten)
@@ -224,7 +224,7 @@ class Recorder:
             process=self.process,
             start=min(self._period_start, now),  # a clock that was set back must not make time negative
             end=now,
-            transactions=self._choice.take_metrics(),
+            transactions=self.choice.take_metrics(),
             traces=traces,
             plugins=plugins,
             counters=counters,
@@ -237,7 +237,7 @@ class Recorder:
             outbox.put(report, count)
 
     def _traces(self) -> Iterator[Trace]:
-        for item in self._choice.take_kept():
+        for item in self.choice.take_kept():
             try:
                 trace, lost = trace_of(item)
             except Exception:

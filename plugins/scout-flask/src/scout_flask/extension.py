@@ -62,5 +62,3 @@ def _start(app: Flask) -> None:
         scout_core.start(**settings)
     except ScoutError as error:
         log.warning("not recording: %s; the application is not affected", error)
-    except Exception:  # whatever else is broken here, this request is the application's
-        log.exception("not recording, because of a fault in scout-core; the application is not affected")
