@@ -408,8 +408,8 @@ def test_a_file_of_the_version_before_is_brought_up_to_date(tmp_path):
     with_store.close()
     for kind in files.KINDS:
         connection = sqlite3.connect(files.path_of(tmp_path / "data", kind, files.day_of(midnight)))
-        if kind == "traces":
-            connection.execute("ALTER TABLE trace DROP COLUMN report")
+        added = {"traces": "trace DROP COLUMN report", "metrics": "process DROP COLUMN stored"}
+        connection.execute(f"ALTER TABLE {added[kind]}")
         connection.execute("PRAGMA user_version = 1")
         connection.commit()
         connection.close()
@@ -417,9 +417,11 @@ def test_a_file_of_the_version_before_is_brought_up_to_date(tmp_path):
     again = Store(tmp_path / "data")
     again.apply(sample_reports.report(end=midnight + 60, number=2, traces=2), now=midnight + 60)
     rows = again.reader.rows("traces", "SELECT report FROM trace ORDER BY minute, report")
+    stored = again.reader.rows("metrics", "SELECT stored FROM process")
     again.close()
 
     assert [("",), ("",), (f"{INSTANCE}-2",), (f"{INSTANCE}-2",)] == rows
+    assert 0 < stored[0][0]
 
 
 def test_help_teaches_by_example(ask):

@@ -333,7 +333,7 @@ def test_a_file_of_another_version_is_named_and_left_alone(tmp_path):
     connection.execute("PRAGMA user_version = 99")
     connection.close()
 
-    with pytest.raises(StoreError, match=rf"{path} has schema 99, this scout-dashboard reads 2"):
+    with pytest.raises(StoreError, match=rf"{path} has schema 99, this scout-dashboard reads 3"):
         Store(tmp_path / "data")
 
     assert path.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Final
 
 from scout_dashboard.queries.figures import Facts
@@ -24,7 +25,9 @@ def plugins(reader: Reader, *, app: str | None, now: float) -> Facts:
 
 def health(store: Store, tally: Tally, *, app: str | None, now: float) -> Facts:
     """Counters of each process and their sum; counters and state of the collector; the store."""
-    processes = [head | {"counters": facts["counters"]} for head, facts in _processes(store.reader, app=app, now=now)]
+    found = _processes(store.reader, app=app, now=now)
+    stored = _stored(store.reader, [head["instance"] for head, _ in found])
+    processes = [head | {"counters": _settled(facts, stored[head["instance"]])} for head, facts in found]
     return {
         "processes": processes,
         "totals": _totals([_main_counters(process["counters"]) for process in processes]),
@@ -76,6 +79,34 @@ def _head(process: Facts, seen: float) -> Facts:
         "started": process["started"],
         "seen": seen,
     }
+
+
+def _stored(reader: Reader, instances: Sequence[str]) -> dict[str, int]:
+    """How many transactions of each process are in the store; those of days past their retention are not."""
+    sums = dict.fromkeys(instances, 0)
+    sql = f"SELECT instance, stored FROM process WHERE instance IN ({', '.join('?' * len(sums))})"  # noqa: S608  # no values
+    for instance, stored in reader.rows("metrics", sql, tuple(sums)):
+        sums[instance] += stored
+    return sums
+
+
+def _settled(facts: Facts, stored: int) -> dict[str, Facts]:
+    """
+    A process's counters, that of the exporter which sends here with what arrived since it counted.
+
+    A report's counters are from before it was sent: of a process that has ended they would say "queued" for ever.
+    """
+    counters: dict[str, Facts] = facts["counters"]
+    own = counters.get(_OWN_EXPORTER)
+    if own is None:
+        return counters
+    dropped = sum(own["dropped"].values())
+    # What it had given up may have arrived after all; it stays dropped, so that the sum is right.
+    exported = min(max(stored, own["exported"] + facts.get("transactions", 0)), own["finished"] - dropped)
+    if exported < own["exported"]:
+        return counters  # they do not add up by themselves, and the page says so
+    settled = {"exported": exported, "queued": own["finished"] - dropped - exported}
+    return counters | {_OWN_EXPORTER: own | settled}
 
 
 def _main_counters(counters: dict[str, Facts]) -> Facts | None:

@@ -10,7 +10,7 @@ from typing import Final
 from scout_dashboard.errors import StoreError
 from scout_dashboard.store.files import Kind
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised with every change of a table; ``PRAGMA user_version`` of each file holds its own."""
 _APPLICATION: Final = 0x53434F55
 
@@ -44,7 +44,8 @@ _TABLES: Final[dict[Kind, str]] = {
             app TEXT NOT NULL,
             started REAL NOT NULL,
             seen REAL NOT NULL,
-            facts TEXT NOT NULL
+            facts TEXT NOT NULL,
+            stored INTEGER NOT NULL DEFAULT 0
         );
         CREATE INDEX process_seen ON process (seen);
     """,
@@ -71,11 +72,11 @@ _TABLES: Final[dict[Kind, str]] = {
     """,
 }
 
-_SINCE_1: Final[dict[Kind, str]] = {
-    "metrics": "",
-    "traces": "ALTER TABLE trace ADD COLUMN report TEXT NOT NULL DEFAULT '';",
+_SINCE: Final[dict[int, dict[Kind, str]]] = {
+    1: {"metrics": "", "traces": "ALTER TABLE trace ADD COLUMN report TEXT NOT NULL DEFAULT ''"},
+    2: {"metrics": "ALTER TABLE process ADD COLUMN stored INTEGER NOT NULL DEFAULT 0", "traces": ""},
 }
-"""What makes a file of version 1 one of this version; it changes no row, so it takes no time."""
+"""What makes a file of each earlier version one of the next; it changes no row, so it takes no time."""
 
 
 def connect(path: Path, kind: Kind) -> sqlite3.Connection:
@@ -135,7 +136,7 @@ def _open(path: Path, kind: Kind) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 1:
+        if version in _SINCE:
             _bring_up_to_date(connection, kind)
         elif version not in (0, VERSION):
             raise StoreError(
@@ -164,10 +165,10 @@ def _create_tables(connection: sqlite3.Connection, kind: Kind) -> None:
 def _bring_up_to_date(connection: sqlite3.Connection, kind: Kind) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if connection.execute("PRAGMA user_version").fetchone()[0] == 1:  # nobody else did it in between
-            for statement in filter(None, _SINCE_1[kind].split(";")):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
+        found = connection.execute("PRAGMA user_version").fetchone()[0]  # somebody else may have done it in between
+        for version in range(found, VERSION):
+            connection.execute(_SINCE[version][kind])
+        connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:

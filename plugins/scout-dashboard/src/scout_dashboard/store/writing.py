@@ -80,6 +80,7 @@ def _write_process(connection: sqlite3.Connection, report: Report) -> None:
         "process": CONVERTER.unstructure(report.process),
         "plugins": CONVERTER.unstructure(report.plugins),
         "counters": CONVERTER.unstructure(report.counters),
+        "transactions": (transactions := sum(metrics.count for metrics in report.transactions)),
     }
     # Reports may come in another order than they were made: after back-off, the late one must not hide the newer state.
     connection.execute(
@@ -88,6 +89,9 @@ def _write_process(connection: sqlite3.Connection, report: Report) -> None:
         " WHERE excluded.seen >= seen",
         (report.process.instance, report.process.app, report.process.started, report.end, json.dumps(facts)),
     )
+    # Also of a late one: the counters in a report are from before it was sent, so this tells what became of the last ones.
+    sql = "UPDATE process SET stored = stored + ? WHERE instance = ?"
+    connection.execute(sql, (transactions, report.process.instance))
 
 
 def _series(report: Report) -> Iterator[tuple[tuple[bool, bool, str], Sums]]:

@@ -1,0 +1,145 @@
+"""The Health page and its JSON: what became of every transaction of every process, also of those that have ended."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import known_shop
+import pytest
+from attrs import evolve
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sample_reports import report
+from visitor import visitor_of
+
+from scout_core.measuring.report import Counters, Report
+from scout_dashboard.collector import Collector
+from scout_dashboard.queries import Queries
+from scout_dashboard.store import Store
+from scout_dashboard.tally import Tally
+
+CRON = """
+import scout_core
+
+scout_core.start(name="cron")
+for _ in range(20):
+    with scout_core.transaction("Job/tidy"):
+        pass
+"""
+
+
+def sent(number: int, *, count: int, end: float, exporter: str = "collector", **counters: object) -> Report:
+    """A report of so many jobs, and what its process had counted when it was made."""
+    base = report(end=end, number=number, traces=0)
+    jobs = (known_shop.metrics("Job/tidy", count, 0.01),) if count else ()
+    return evolve(base, transactions=jobs, counters={exporter: Counters(**{"dropped": {}, **counters})})  # type: ignore[arg-type]
+
+
+def books(collector: Collector) -> tuple[int, int, int, int]:
+    """Finished, exported, queued and dropped of the only process; the sum of all processes says the same."""
+    health = collector.queries.health()
+    (process,) = health["processes"]
+    (counters,) = process["counters"].values()
+    assert [counters[key] for key in ("finished", "exported", "queued", "dropped")] == [
+        health["totals"][key] for key in ("finished", "exported", "queued", "dropped")
+    ]
+    return counters["finished"], counters["exported"], counters["queued"], sum(counters["dropped"].values())
+
+
+def test_what_an_ended_process_delivered_is_exported(collector: Collector) -> None:
+    environment = {**os.environ, "SCOUT_STATE_DIR": str(collector.state_dir)}
+    subprocess.run([sys.executable, "-c", CRON], env=environment, check=True, timeout=60)
+
+    assert (20, 20, 0, 0) == books(collector)
+    assert "20 finished = 20 exported + 0 queued + 0 dropped adds up" in visitor_of(collector).page("/health").text
+
+
+def test_what_waited_for_a_collector_that_was_away_is_exported_once_it_came(collector: Collector) -> None:
+    now = time.time()
+    for number in (1, 2):
+        known_shop.send(collector, sent(number, count=100, end=now + number, finished=900, exported=0, queued=900))
+
+    assert (900, 200, 700, 0) == books(collector)
+
+    last = sent(3, count=700, end=now + 3, finished=900, exported=200, queued=700)
+    for _ in range(3):
+        known_shop.send(collector, last)
+
+    assert (900, 900, 0, 0) == books(collector)
+
+
+def test_a_report_that_comes_late_is_counted_and_hides_no_newer_state(collector: Collector) -> None:
+    now = time.time()
+    known_shop.send(collector, sent(2, count=5, end=now, finished=12, exported=0, queued=10, dropped={"sampled": 2}))
+    known_shop.send(collector, sent(1, count=4, end=now - 86_400, finished=4, exported=0, queued=4))
+
+    assert (12, 9, 1, 2) == books(collector)
+
+
+def test_a_process_whose_first_reports_another_collector_took_keeps_them(collector: Collector) -> None:
+    known_shop.send(collector, sent(9, count=30, end=time.time(), finished=150, exported=100, queued=50))
+
+    assert (150, 130, 20, 0) == books(collector)
+
+
+def test_what_arrived_after_it_was_given_up_stays_dropped(collector: Collector) -> None:
+    now = time.time()
+    known_shop.send(collector, sent(1, count=40, end=now, finished=40, exported=0, queued=40))
+    dropped = {"not sent before the process ended": 40}
+    known_shop.send(collector, sent(2, count=0, end=now + 1, finished=40, exported=0, queued=0, dropped=dropped))
+
+    assert (40, 0, 0, 40) == books(collector)
+
+
+def test_counters_of_other_exporters_are_shown_as_they_came(collector: Collector) -> None:
+    other = sent(1, count=7, end=time.time(), exporter="otlp", finished=9, exported=1, queued=8)
+    known_shop.send(collector, other)
+
+    assert (9, 1, 8, 0) == books(collector)
+
+
+def test_counters_that_do_not_add_up_are_shown_as_they_came(collector: Collector) -> None:
+    known_shop.send(collector, sent(1, count=7, end=time.time(), finished=7, exported=9, queued=0))
+
+    assert (7, 9, 0, 0) == books(collector)
+    assert "off by -2" in visitor_of(collector).page("/health").text
+
+
+counts = st.integers(0, 50)
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(counts, counts, counts, st.booleans()), min_size=1, max_size=8))
+def test_the_sum_is_exact_and_never_negative(tmp_path_factory: pytest.TempPathFactory, periods: list) -> None:
+    """Each period: delivered or not, by its report; some more that wait; some that are dropped."""
+    now, finished, exported, dropped = time.time(), 0, 0, 0
+    store = Store(tmp_path_factory.mktemp("any") / "data")
+    for number, (count, waiting, lost, arrives) in enumerate(periods, start=1):
+        finished, dropped = finished + count + waiting + lost, dropped + lost
+        made = sent(
+            number, count=count, end=now + number, finished=finished, exported=exported,
+            queued=finished - exported - dropped, dropped={"sampled": dropped},
+        )  # fmt: skip
+        if arrives or number == len(periods):
+            store.apply(made, now=now)
+            exported += count
+    counters = Queries(store, Tally()).health()["processes"][0]["counters"]["collector"]
+    store.close()
+
+    assert (finished, exported, dropped) == (counters["finished"], counters["exported"], counters["dropped"]["sampled"])
+    assert finished - exported - dropped == counters["queued"] >= 0
+
+
+def test_every_counter_that_is_not_zero_is_told(collector: Collector) -> None:
+    more = {"spans": 1, "spans_merged": 2, "late_spans": 3, "names_merged": 4, "tags_dropped": 5, "traces_lost": 6}
+    known_shop.send(collector, sent(1, count=1, end=time.time(), finished=1, exported=0, queued=1, **more))
+    counters = visitor_of(collector).facts("/health")["processes"][0]["counters"]["collector"]
+
+    assert more == {key: counters[key] for key in more}
+    assert (
+        "1 span · 2 beyond the limit of their trace · 3 ended too late · 4 counted as other: too many names"
+        " · 5 tags dropped · 6 kept traces could not be made"
+    ) in visitor_of(collector).page("/health").text
