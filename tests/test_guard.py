@@ -376,6 +376,18 @@ def test_with_strict_one_that_is_over_its_limit_is_switched_off(clock, caplog):
     assert 1 == len(caplog.messages)
 
 
+def test_one_that_was_only_slow_tells_of_no_error(clock, caplog):
+    def work():
+        clock.now_ns += 20_000_000
+
+    guard = Guard("paying", "score_transaction", work, budget=0.005)
+    run_until_off(guard)
+    guard.log()
+
+    told = "20.0 ms a call, slow_hook_seconds allows 5.0 ms"
+    assert [f"plugin 'paying': score_transaction is switched off: {told}"] == caplog.messages
+
+
 @pytest.mark.parametrize(("took_ns", "samples"), [(200_000, 20), (350_000, 19)])
 def test_at_the_limit_or_with_few_samples_nothing_is_told(clock, caplog, took_ns, samples):
     guard = over_limit(clock, took_ns, samples=samples)

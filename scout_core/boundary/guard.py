@@ -240,9 +240,8 @@ class Guard:
             return
         self.unlogged = False
         if self.off is not None:
-            log.warning(
-                "plugin %r: %s is switched off: %s; last error: %s", self.plugin, self.place, self.off, self.last_error
-            )
+            last = f"; last error: {self.last_error}" if self.error is not None else ""
+            log.warning("plugin %r: %s is switched off: %s%s", self.plugin, self.place, self.off, last)
         else:
             log.warning(
                 "plugin %r: %s failed: %s; the application is not affected", self.plugin, self.place, self.last_error

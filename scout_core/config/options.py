@@ -47,7 +47,7 @@ OPTIONS: Final = (
     Option("max_spans", 1500, convert.count, "Spans kept of one transaction; further ones are counted and summed, not listed."),
     Option("max_names", 500, convert.count, "Transaction names told apart in one process; further ones are counted as other."),
     Option("max_queue", 10_000, convert.count, "Finished transactions that may wait for the agent's thread; further ones are dropped and counted."),
-    Option("sample_rate", 1.0, convert.rate, "Share of all transactions that are recorded, 0 to 1."),
+    Option("sample_rate", 1.0, convert.rate, "Share of all transactions that are recorded, 0 to 1; what is above 1 is per cent, so 50 is 0.5."),
     Option("endpoint_sample_rate", None, convert.optional_rate, "The same for web requests only."),
     Option("job_sample_rate", None, convert.optional_rate, "The same for jobs only."),
     Option("sample_endpoints", {}, convert.rates, "The same for web requests whose name starts so: ``users:0.5, admin:10``."),
