@@ -67,8 +67,7 @@ def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -
         yield from _imported(loaded, module, f"starting the agent with {module}")
 
     begin("targets")
-    missing = import_targets(targets)
-    yield from _misspelt(targets, missing)
+    yield from _missing(targets, import_targets(targets))
 
     begin("undo")
     yield from _left_behind(plugin, targets)
@@ -91,21 +90,31 @@ def _imported(loaded: set[str], module: str, doing: str) -> Iterator[Problem]:
         yield Problem("import", f"{doing} imports {', '.join(others)}", advice)
 
 
-def _misspelt(targets: tuple[Target, ...], missing: dict[str, str]) -> Iterator[Problem]:
-    """Targets that are not there, and not for being of another version: those have no name that is nearly theirs."""
+def _missing(targets: tuple[Target, ...], failed: dict[str, str]) -> Iterator[Problem]:
+    """
+    Targets that are not there. A name that is nearly one of the library's is misspelt; another may be of another version.
+
+    Args:
+        failed: modules that cannot be imported, and why.
+    """
     named = {target.name for target in targets}
-    found = [target for target in targets if raw_target(target.name) is not None]
+    packages = {target.package for target in targets if target.is_there}
     for target in targets:
-        if target in found or target.is_optional:
+        if target.is_there:
             continue
-        near = [name for name in _near(target, is_module=target.module in missing) if name not in named]
-        seen = f"there is no {target.name}"
+        is_module = target.module in failed
+        is_fatal = not is_module and not target.is_optional  # then the agent wraps nothing of the plugin
+        near = [name for name in _near(target, is_module=is_module) if name not in named]
         if near:
-            yield Problem("targets", seen, f"did you mean {near[0]}?")
-        elif not any(other.package == target.package for other in found):
-            why = missing.get(target.module)
+            advice = f"did you mean {near[0]}?"
+        elif is_fatal:
+            advice = "say optional=True if only some of the supported versions have it"
+        elif target.package not in packages:
             advice = "install a version of the library that the plugin supports, and name what that has"
-            yield Problem("targets", f"{seen}{f' ({why})' if why else ''}", advice)
+        else:
+            continue
+        why = f" ({failed[target.module]})" if is_module else ""
+        yield Problem("targets", f"there is no {target.name}{why}", advice, is_fatal=is_fatal)
 
 
 def _near(target: Target, *, is_module: bool) -> list[str]:

@@ -115,7 +115,7 @@ def conformance(
             problems = [one for one in _static_problems(module, packaged) if one.rule == case.rule]
         else:
             if any(one.is_fatal for one in _static_problems(module, packaged)):
-                pytest.skip(f"not before {module} can be loaded: the tests of the rules import and hooks say why")
+                pytest.skip(f"not before {module} works: the tests of the rules import, hooks and targets say why")
             bound = [Bound(call, values) for call in case.calls]
             bench = Bench.of(module, steps, settings)
             if case.rule == "calls":

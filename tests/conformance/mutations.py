@@ -59,6 +59,18 @@ MUTATIONS = [
         '"shelf:Branch.fetch"', '"shelf:Brannch.fetch"',
     ),
     Mutation(
+        "a method of another version", "targets", "there is no shelf:Branch.burn; say optional=True if only some",
+        '"shelf:Branch.fetch"', '"shelf:Branch.burn"',
+    ),
+    Mutation(
+        "misspelt and optional", "targets", "there is no shelf:Branch.fetsch; did you mean shelf:Branch.fetch?",
+        '"shelf:Branch.fetch", fetch', '"shelf:Branch.fetsch", fetch, optional=True',
+    ),
+    Mutation(
+        "misspelt module", "targets", "did you mean concurrent.futures.thread?",
+        '"shelf:Branch.fetch"', '"concurrent.futures.threads:ThreadPoolExecutor.submit"',
+    ),
+    Mutation(
         "no such library", "targets", "there is no bookcase:Case.fetch (ModuleNotFoundError",
         '"shelf:Branch.fetch"', '"bookcase:Case.fetch"',
     ),
@@ -166,7 +178,7 @@ MUTATIONS = [
         "the whole stack", "overhead", "fetches: its part of shelf:Shelf.fetch takes",
         FETCH, f"import inspect\n\n    inspect.stack()\n    {FETCH}",
     ),
-    Mutation("a loop", "overhead", "steps, 150 are allowed", FETCH, f"for _ in range(500):\n        pass\n    {FETCH}"),
+    Mutation("a loop", "overhead", "steps, 200 are allowed", FETCH, f"for _ in range(500):\n        pass\n    {FETCH}"),
     Mutation(
         "a pause", "overhead", "ms in the fastest of 10 rounds",
         FETCH, f"import time\n\n    time.sleep(0.002)\n    {FETCH}",

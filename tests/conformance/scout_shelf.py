@@ -12,6 +12,7 @@ def instrument(wrap):
     wrap("shelf:Shelf.fetch", fetch)
     wrap("shelf:Shelf.fetch_async", fetch)
     wrap("shelf:Branch.fetch", fetch)
+    wrap("shelf:Branch.burn", fetch, optional=True)  # until shelf 2
     # The reader's name is not known to the caller, so describing the call is not enough.
     wrap.around("shelf:Shelf.lend", lend)
     wrap.around("shelf:Shelf.lend_async", lend_async)
