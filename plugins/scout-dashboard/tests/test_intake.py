@@ -359,7 +359,18 @@ def test_many_idle_connections_do_not_keep_reports_out(collector, capfd):
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS"])
 def test_reports_are_posted(collector, method):
-    assert 405 == exchange(collector, head(collector, "Content-Length: 0", method=method)).status
+    answer = exchange(collector, head(collector, "Content-Length: 0", method=method))
+
+    assert (405, "POST") == (answer.status, answer.headers["allow"])
+    assert f"this address takes POST, not {method}" == reason(answer.body)
+
+
+def test_answers_are_fetched(collector):
+    token = collector.access.login_token
+    answer = exchange(collector, head(collector, "Content-Length: 0", path="/api/v1/overview", token=token))
+
+    assert 405 == answer.status
+    assert "this address takes GET and HEAD, not POST" == reason(answer.body)
 
 
 def test_a_store_that_is_damaged_while_it_serves_is_told_without_a_traceback(collector, capfd):

@@ -292,6 +292,19 @@ def test_what_is_not_there_is_said_in_words(shop: Visitor) -> None:
     assert "it never ran, or too long ago" in read(shop.ask("/endpoint?name=Controller/never")[2]).text
 
 
+def test_an_application_that_never_reported_leads_to_those_that_have(shop: Visitor) -> None:
+    for path in "/", "/endpoints", "/jobs", "/plugins", "/health":
+        status, _, html = shop.ask(f"{path}?app=nope&range=6h")
+        page = read(html)
+
+        assert 404 == status
+        assert_sound(page)
+        assert "no application called 'nope' has reported; 'Shop' has" in page.text
+        hrefs = [element.attributes["href"] for element in page.elements if element.tag == "a"]
+        assert f"{path}?app=Shop&range=6h" in hrefs
+        assert not [href for href in hrefs if "nope" in href]
+
+
 def test_a_stranger_sees_neither_data_nor_pages(shop: Visitor) -> None:
     stranger = Visitor(shop.collector)
     for path in PAGES:

@@ -203,6 +203,46 @@ def test_short_periods_tell_the_rate_of_the_running_minute(store, queries):
     assert 120.0 == pytest.approx(rates[-1], rel=0.2)
 
 
+@pytest.mark.parametrize("back", [0, 600])
+def test_a_minute_that_is_over_is_divided_by_a_minute(store, queries, back):
+    """An application that began in its last seconds ran once in it, whenever it is looked at."""
+    minute = NOW // 60 * 60 - 60
+    made = evolve(report(end=minute + 53.0, period=9.0, traces=0), transactions=(metrics("Controller/a", [0.1]),))
+    assert store.apply(made, now=NOW)
+
+    facts = queries.overview(named_range("1h", now=minute + 60 + back))
+
+    assert [1.0] == [rate for rate in facts["series"]["throughput"] if rate]
+    assert (1.0, 1.0) == (facts["totals"]["throughput_per_minute"], facts["slowest"][0]["throughput_per_minute"])
+
+
+def test_the_first_seconds_of_a_minute_are_no_rate(store, queries):
+    minute = NOW // 60 * 60
+    made = evolve(report(end=minute + 2.0, period=2.0, traces=0), transactions=(metrics("Controller/a", [0.1] * 5),))
+    assert store.apply(made, now=NOW)
+
+    assert 30.0 == queries.overview(named_range("1h", now=minute + 3))["series"]["throughput"][-1]
+
+
+def test_jobs_that_ran_once_are_so_many_a_minute(store, queries):
+    jobs = metrics("Job/tidy", [0.01] * 20)
+    made = evolve(report(end=NOW, period=1.0, traces=0), transactions=(jobs,))
+    assert store.apply(made, now=NOW)
+
+    assert 20.0 == queries.endpoints(named_range("1h", now=NOW), "jobs")["rows"][0]["throughput_per_minute"]
+
+
+@pytest.mark.parametrize("asked", [Queries.overview, Queries.endpoints, Queries.traces, Queries.health, Queries.apps])
+def test_an_application_that_never_reported_is_not_found_and_others_are_named(store, queries, asked):
+    nope = named_range("1h", app="nope", now=NOW)
+    assert "nope" == asked(queries, nope)["app"]  # nobody has reported: all are waited for
+    for app in "Shop", "Blog":
+        put(store, NOW, metrics("Controller/a", [0.1]), app=app, instance=app[0].lower() * 16)
+
+    with pytest.raises(NotFound, match="no application called 'nope' has reported; 'Blog', 'Shop' have"):
+        asked(queries, nope)
+
+
 def test_nothing_at_all_is_no_error(queries):
     when = named_range("1h", now=NOW)
     overview, endpoints, health = queries.overview(when), queries.endpoints(when), queries.health()
@@ -485,9 +525,10 @@ def test_every_answer_of_the_api_is_strict_json(collector):
     ("overview?range=2h", 400), ("overview?from=1", 400), ("overview?from=x&to=2", 400), ("overview?from=2&to=1", 400),
     ("overview?from=nan&to=1", 400), ("overview?from=0&to=4000000000", 400), ("overview?from=1795000000000&to=1795000060000", 400),
     ("endpoint", 400), ("endpoint?name=Controller/a&sort=best", 400), ("traces?sort=best", 400), ("traces?limit=0", 400),
-    ("traces?limit=10001", 400), ("traces?limit=-1", 400), ("traces?limit=all", 400), ("traces?limit=" + "9" * 30, 400), ("endpoint?name=Controller/unknown", 404), ("trace/unknown", 404),
+    ("traces?limit=10001", 400), ("traces?limit=-1", 400), ("traces?limit=all", 400), ("traces?limit=" + "9" * 30, 400), ("endpoint?name=Controller/unknown", 404), ("trace/unknown", 404), ("overview?app=nope", 404),
 ])  # fmt: skip
 def test_a_question_that_makes_no_sense_is_answered_with_a_reason(collector, path, status):
+    collector.store.apply(report(end=time.time()), now=time.time())
     request = f"GET /api/v1/{path} HTTP/1.1\r\nHost: 127.0.0.1:{collector.port}\r\nConnection: close\r\nAuthorization: Bearer {collector.access.login_token}\r\n\r\n"
     answer = exchange(collector, request.encode())
 

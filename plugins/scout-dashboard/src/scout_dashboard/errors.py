@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 from scout_core.errors import ScoutError
+
+_MOST_NAMED: Final = 20
 
 
 class BadQuery(ScoutError):
@@ -11,6 +16,17 @@ class BadQuery(ScoutError):
 
 class NotFound(ScoutError):
     """There is no such endpoint or trace (any more). Answered with 404."""
+
+
+class UnknownApp(NotFound):
+    """No application of this name has reported. Answered with 404."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        others = ", ".join(map(repr, known[:_MOST_NAMED])) + (" and others" if len(known) > _MOST_NAMED else "")
+        super().__init__(
+            f"no application called {name[:200]!r} has reported; {others} {'has' if len(known) == 1 else 'have'}"
+        )
+        self.known = known
 
 
 class StoreError(ScoutError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from scout_dashboard.errors import BadQuery, NotFound
+from scout_dashboard.errors import BadQuery, NotFound, UnknownApp
 from scout_dashboard.queries import Queries
 from scout_dashboard.ranges import Range, read_range
 from scout_dashboard.views.palette import totals_by_kind
@@ -77,12 +77,20 @@ def health(request: Request) -> Response:
     return _shown(request, "health.html", _queries(request).health(_range(request)), is_live=True)
 
 
-def message(request: Request, *, title: str, text: str, status: int) -> Response:
-    """A page that says why there is no other: nothing of it needs the store."""
+def message(request: Request, *, title: str, text: str, status: int, apps: Sequence[str] = ()) -> Response:
+    """
+    A page that says why there is no other: nothing of it needs the store.
+
+    Args:
+        apps: to go to instead of the one that was asked for.
+    """
     # Any: of several types
-    facts: dict[str, Any] = {"active": "", "app": None, "apps": [], "is_live": False, "json": None}
+    facts: dict[str, Any] = {"active": "", "app": None, "apps": apps, "is_live": False, "json": None}
     bare = status in (401, 403)  # nothing to go to without logging in
-    return render(request, "message.html", status=status, title=title, message=text, bare=bare, **facts)
+    without = ("app",) if apps else ()
+    return render(
+        request, "message.html", status=status, without=without, title=title, message=text, bare=bare, **facts
+    )
 
 
 def _route(path: str, page: Page) -> Route:
@@ -91,6 +99,8 @@ def _route(path: str, page: Page) -> Route:
     def answer(request: Request) -> Response:
         try:
             return page(request)
+        except UnknownApp as error:
+            return message(request, title="No such application", text=str(error), status=404, apps=error.known)
         except NotFound as error:
             return message(request, title="Not found", text=str(error), status=404)
         except BadQuery as error:

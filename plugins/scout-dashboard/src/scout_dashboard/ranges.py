@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from scout_dashboard.errors import BadQuery
 
@@ -45,6 +45,8 @@ class Range:
     """None for a zoom."""
     app: str | None = None
     """As the query asks; None for the only app there is, or all of them."""
+    now: float = field(factory=time.time, eq=False)
+    """Unix time at which it is looked at: the step that this lies in is still running."""
 
     @property
     def points(self) -> range:
@@ -66,8 +68,9 @@ def named_range(key: str, *, app: str | None = None, now: float | None = None) -
     if key not in NAMED:
         raise BadQuery(f"range {key[:20]!r} is not known; use one of {', '.join(NAMED)}")
     seconds, step, label = NAMED[key]
-    end = int((time.time() if now is None else now) // step + 1) * step
-    return Range(start=end - seconds, end=end, step=step, label=label, key=key, app=app)
+    now = time.time() if now is None else now
+    end = int(now // step + 1) * step
+    return Range(start=end - seconds, end=end, step=step, label=label, key=key, app=app, now=now)
 
 
 def zoomed_range(start: float, end: float, *, app: str | None = None) -> Range:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -49,8 +50,13 @@ def build_app(
 
 def _no_route(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    answer = problem(request, status, HTTPStatus(status).phrase, "there is nothing at this address")
-    answer.headers.update(getattr(error, "headers", None) or {})
+    headers: Mapping[str, str] = getattr(error, "headers", None) or {}
+    text = "there is nothing at this address"
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = " and ".join(sorted(headers.get("Allow", "GET, HEAD").split(", ")))
+        text = f"this address takes {allowed}, not {request.method[:20]}"
+    answer = problem(request, status, HTTPStatus(status).phrase, text)
+    answer.headers.update(headers)
     return answer
 
 

@@ -24,7 +24,7 @@ def rows(reader: Reader, when: Range, *, web: bool, limit: int | None = None) ->
     whole = sum(each.total for each in names.values())
     seen = observed(reader, when)
     first = sorted(names.items(), key=lambda item: (-item[1].total, item[0]))[:limit]
-    return [_row(name, each, when, whole=whole, seen=seen) for name, each in first]
+    return [_row(name, each, whole=whole, seen=seen) for name, each in first]
 
 
 def one(reader: Reader, when: Range, *, name: str, sort: str) -> Facts:
@@ -43,20 +43,20 @@ def one(reader: Reader, when: Range, *, name: str, sort: str) -> Facts:
         "label": label_of(name),
         "of": "web" if is_web(name) else "jobs",
         "sort": sort,
-        "totals": figures.totals(whole, when, seen),
+        "totals": figures.totals(whole, seen),
         "series": figures.series(steps, when, seen),
         "kinds": figures.kinds(whole),
         "traces": traces.rows(reader, when, name=name, order=sort, limit=50),
     }
 
 
-def _row(name: str, each: Ranked, when: Range, *, whole: float, seen: Observed | None) -> Facts:
+def _row(name: str, each: Ranked, *, whole: float, seen: Observed | None) -> Facts:
     durations = merged_histogram(each.durations)
     return {
         "name": name,
         "label": label_of(name),
         "count": each.count,
-        "throughput_per_minute": figures.per_minute(each.count, when, seen),
+        "throughput_per_minute": figures.per_minute(each.count, seen),
         "errors": each.errors,
         "error_rate": figures.rate(each.errors, each.count),
         "mean_ms": figures.mean_ms(each.total, each.count),

@@ -27,11 +27,9 @@ def mean_ms(total: float, count: int) -> float | None:
     return milliseconds(total / count) if count else None
 
 
-def per_minute(count: int, when: Range, observed: Observed | None) -> float:
+def per_minute(count: int, observed: Observed | None) -> float:
     """The rate over the time in which somebody reported; 0.0 when nobody did."""
-    if observed is None:
-        return 0.0
-    return observed.rate(count, max(when.start, observed.start), when.end) or 0.0
+    return 0.0 if observed is None else observed.rate(count)
 
 
 def rate(part: int, whole: int) -> float | None:
@@ -55,11 +53,11 @@ def merged(steps: Mapping[int, Sums]) -> Sums:
     return whole
 
 
-def totals(sums: Sums, when: Range, observed: Observed | None) -> Facts:
+def totals(sums: Sums, observed: Observed | None) -> Facts:
     """One figure of each for the whole range."""
     return {
         "count": sums.count,
-        "throughput_per_minute": per_minute(sums.count, when, observed),
+        "throughput_per_minute": per_minute(sums.count, observed),
         "errors": sums.errors,
         "error_rate": rate(sums.errors, sums.count),
         "mean_ms": mean_ms(sums.total, sums.count),
@@ -76,7 +74,10 @@ def series(steps: Mapping[int, Sums], when: Range, observed: Observed | None) ->
     points = [(start, steps.get(start, Sums())) for start in when.points]
     return {
         "time": [start for start, _ in points],
-        "throughput": [observed and observed.rate(sums.count, start, start + when.step) for start, sums in points],
+        "throughput": [
+            observed and observed.rate_of_step(sums.count, start, step=when.step, now=when.now)
+            for start, sums in points
+        ],
         "mean_ms": [mean_ms(sums.total, sums.count) for _, sums in points],
         "p50_ms": [milliseconds(sums.durations.quantile(0.50)) for _, sums in points],
         "p95_ms": [milliseconds(sums.durations.quantile(0.95)) for _, sums in points],

@@ -17,7 +17,7 @@ def overview(reader: Reader, when: Range) -> Facts:
     seen = observed(reader, when)
     return {
         "of": "web" if web else "jobs",
-        "totals": figures.totals(figures.merged(steps or jobs), when, seen),
+        "totals": figures.totals(figures.merged(steps or jobs), seen),
         "series": figures.series(steps or jobs, when, seen),
         "slowest": endpoints.rows(reader, when, web=web, limit=5),
         "recent_traces": traces.recent(reader, when, limit=5),

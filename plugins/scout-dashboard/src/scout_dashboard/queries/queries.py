@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 from attrs import evolve
 
-from scout_dashboard.errors import BadQuery
+from scout_dashboard.errors import BadQuery, UnknownApp
 from scout_dashboard.queries import endpoints, overview, processes, traces
 from scout_dashboard.ranges import DEFAULT_KEY, Range, named_range
 from scout_dashboard.store import Store
+from scout_dashboard.store.reader import PROBE
 from scout_dashboard.tally import Tally
 
 Facts = dict[str, Any]
@@ -24,6 +25,7 @@ class Queries:
     Everything that can be asked; safe to call from any thread, and blocking: call it from plain functions, not coroutines.
 
     ``when`` is what ``read_range(request.query_params)`` gives. Where it may be left out, it is the default range.
+    Each raises ``UnknownApp`` when it is of an application that has not reported, though others have.
     """
 
     def __init__(self, store: Store, tally: Tally) -> None:
@@ -95,10 +97,12 @@ class Queries:
         return evolve(when, app=self._app(when))
 
     def _app(self, when: Range | None) -> str | None:
-        if when is not None and when.app is not None:
-            return when.app
-        apps = self._store.reader.apps()
-        return apps[0].name if len(apps) == 1 else None
+        apps = sorted(app.name for app in self._store.reader.apps())
+        if when is None or when.app is None:
+            return apps[0] if len(apps) == 1 else None
+        if apps and when.app not in (*apps, PROBE):  # an empty store waits for everybody
+            raise UnknownApp(when.app, apps)
+        return when.app
 
     def _head(self, when: Range | None) -> Facts:
         when = when or named_range(DEFAULT_KEY)

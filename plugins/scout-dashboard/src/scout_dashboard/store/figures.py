@@ -14,8 +14,9 @@ from scout_dashboard.store.writing import TOTAL_NAME
 
 # CROSS JOIN keeps SQLite to this order: the few series first, then a seek in the index for each.
 _JOIN = "FROM series s CROSS JOIN rollup r ON r.series = s.id WHERE s.is_total = ? AND s.is_web = ?"
-_LEAST_SECONDS = 1.0
-"""A rate is never worked out from a shorter time."""
+_MINUTE = 60.0
+_LEAST_SECONDS = 10.0
+"""What the running step is divided by at the least: a few calls in its first seconds are no rate."""
 _WHEN = " AND r.level = ? AND r.start >= ? AND r.start < ?"
 
 
@@ -45,12 +46,17 @@ class Observed:
     period: float
     """Seconds of a report: all it tells of is counted in the minute of its end, however short that has lasted."""
 
-    def rate(self, count: int, start: float, end: float) -> float | None:
-        """How many a minute between two times; None where nobody reported."""
-        seconds = min(end, self.end) - max(start, self.start)
-        if not count and (seconds <= 0 or start < self.start):
+    def rate(self, count: int) -> float:
+        """How many a minute, of all that were counted; what ran for a shorter time is told as of a minute."""
+        return round(count * 60 / max(self.end - self.start, self.period, _MINUTE), 3)
+
+    def rate_of_step(self, count: int, start: float, *, step: float, now: float) -> float | None:
+        """How many a minute in one step of a chart, which ``now`` may not be over; None where nobody reported."""
+        if not count and not self.start <= start < self.end:
             return None
-        return round(count * 60 / max(seconds, self.period, _LEAST_SECONDS), 3)
+        is_over = start + step <= now
+        seconds = step if is_over else min(step, max(self.end - start, self.period, _LEAST_SECONDS))
+        return round(count * 60 / seconds, 3)
 
 
 def by_name(reader: Reader, when: Range, *, web: bool) -> dict[str, Ranked]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib import metadata
 from typing import Any
@@ -71,14 +71,17 @@ def environment() -> Environment:
     return jinja
 
 
-def render(request: Request, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
+def render(
+    request: Request, template: str, *, status: int = 200, without: Collection[str] = (), **context: Any
+) -> HTMLResponse:
     """
     A page.
 
     Args:
+        without: keys of the query that its links do not take along.
         context: what the template needs beside ``links``, ``now`` and the globals above. Any: pages differ.
     """
-    links = Links(request.url.path, _query(request))
+    links = Links(request.url.path, {key: value for key, value in _query(request).items() if key not in without})
     html = environment().get_template(template).render(links=links, now=time.time(), **context)
     return HTMLResponse(html, status_code=status)
 
