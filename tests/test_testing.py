@@ -474,5 +474,56 @@ def test_a_suite_that_could_not_do_what_was_said_is_refused():
         conformance("scout_shelf", Call(lambda: None, attach=call))
 
 
+EXPORTER = """
+from scout_core import hookimpl
+
+
+class ToList:
+    name = "to_list"
+    sent = []
+
+    def export(self, report):
+        self.sent.append(report)
+
+
+@hookimpl
+def register_exporters(config):
+    return [ToList()]
+"""
+
+
+@pytest.fixture
+def exporter(tmp_path, monkeypatch):
+    """An installed plugin that would send every report."""
+    (tmp_path / "to_list.py").write_text(EXPORTER, encoding="utf-8")
+    metadata = tmp_path / "to_list-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.3\nName: to-list\nVersion: 1.0\n", encoding="utf-8")
+    (metadata / "entry_points.txt").write_text("[scout_core]\nto-list = to_list\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield "to_list"
+    sys.modules.pop("to_list", None)
+
+
+def test_what_is_installed_sends_nothing_of_a_test(exporter):
+    with recording() as scout:
+        with transaction("Job/one"):
+            pass
+        scout.report()
+
+        assert "active" == scout.agent.plugins.all["to-list"].state
+        assert [] == scout.agent.exporters == scout.agent.recorder.outboxes
+    assert [] == sys.modules["to_list"].ToList.sent
+
+
+@pytest.mark.parametrize(
+    "settings", [{"plugins": ["to_list"]}, {"plugins_enable": "to-list"}, {"plugins_disable": "age,collector"}]
+)
+def test_an_exporter_that_the_test_is_about_is_there(exporter, settings):
+    with recording(**settings) as scout:
+        assert ["to_list"] == [one.name for one in scout.agent.exporters]
+        assert 1 == len(scout.agent.recorder.outboxes)
+
+
 # The whole suite of a policy, which wraps nothing.
 test_conformance_of_a_policy = conformance("scout_core.builtin.policies.speed")

@@ -79,6 +79,8 @@ def recording(**settings: Any) -> Iterator[Scout]:
     """
     An agent for one test: installed plugins are loaded, exceptions of plugins are raised, nothing is sent.
 
+    An exporter is there when its plugin is named in ``plugins`` or ``plugins_enable``, or when ``plugins_disable`` is given.
+
     Args:
         settings: any option; ``plugins=[module]`` loads further plugins.
 
@@ -96,7 +98,8 @@ def recording(**settings: Any) -> Iterator[Scout]:
     }
     leaks = Leaks()
     agent = Agent(read_config({**defaults, **settings}, environment={}))
-    _send_nothing(agent)
+    if "plugins_disable" not in settings:  # else the test has said itself who shall not send
+        _send_nothing(agent)
     scout = Scout(agent)
     before = running.use(agent)
     try:
@@ -120,11 +123,15 @@ def recording(**settings: Any) -> Iterator[Scout]:
 def _send_nothing(agent: Agent) -> None:
     """Let go of the exporters of installed plugins. Those of plugins that the test names are what it is about."""
     named = {getattr(one, "__name__", one) for one in agent.config.get("plugins")}
+    enabled = (*agent.config.get("plugins.enable"), *agent.config.get("plugins.require"))
     installed = {
         plugin.module.partition(".")[0]
         for plugin in agent.plugins.all.values()
-        if plugin.found is not None and plugin.module not in named and "register_exporters" in plugin.hooks
+        if plugin.found is not None and plugin.module not in named and plugin.name not in enabled
+        if "register_exporters" in plugin.hooks
     }
     left = [one for one in agent.exporters if type(one).__module__.partition(".")[0] not in installed]
-    agent.recorder.outboxes = [outbox for outbox in agent.recorder.outboxes if outbox.exporter in left]
+    agent.recorder.outboxes = [
+        outbox for outbox in agent.recorder.outboxes if any(outbox.exporter is one for one in left)
+    ]
     agent.exporters[:] = left
