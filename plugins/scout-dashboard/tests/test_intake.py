@@ -312,11 +312,48 @@ def test_a_chunk_that_is_none_after_the_answer_ends_the_connection_quietly(colle
 
 def test_a_body_that_ends_too_early_is_refused(collector, capfd):
     body = wire.encode(report(end=time.time()))
-    exchange(collector, head(collector, f"Content-Length: {len(body)}"), body[: len(body) // 2], then_end=True)
-    wait_for(lambda: rejected(collector))
+    lines = f"Content-Length: {len(body)}", "Transfer-Encoding: chunked"
+    parts = body[: len(body) // 2], b"%x\r\n%s" % (len(body), body[: len(body) // 2])
+    answers = [exchange(collector, head(collector, line), part, then_end=True) for line, part in zip(lines, parts)]
+    wait_for(lambda: {"truncated": 2} == rejected(collector))
 
-    assert {"truncated": 1} == rejected(collector)
+    for answer in answers:
+        assert (400, b"the body ended too early") == (answer.status, answer.body)
+        assert "nosniff" == answer.headers["x-content-type-options"]
     assert (0, "") == (stored(collector), capfd.readouterr().err)
+    assert 202 == send(collector.url, collector.token, body)[0]
+
+
+@pytest.mark.parametrize("begun", [b"POST /api/v1/rep", b"POST /api/v1/reports HTTP/1.1\r\nHost: x\r\n"])
+def test_headers_that_end_too_early_are_refused(collector, capfd, begun):
+    answer = exchange(collector, begun, then_end=True)
+
+    assert (400, b"the headers ended too early") == (answer.status, answer.body)
+    assert "" == capfd.readouterr().err
+
+
+def test_a_connection_that_asks_nothing_is_closed_without_a_word(collector, capfd):
+    started = time.monotonic()
+    answer = exchange(collector, then_end=True)
+
+    assert (0, "") == (answer.status, capfd.readouterr().err)
+    assert time.monotonic() - started < 4
+
+
+def test_who_ends_after_the_last_byte_has_an_answer_to_each_request(collector, capfd):
+    """As ``nc -N`` does: the end of what it sends says nothing of what it reads."""
+    body = wire.encode(report(end=time.time()))
+    last = head(collector, f"Content-Length: {len(body)}").replace(b"Connection: close\r\n", b"") + body
+    first = head(collector, method="GET", path="/login").replace(b"Connection: close\r\n", b"")
+    with socket.create_connection(("127.0.0.1", collector.port), timeout=20) as connection:
+        connection.sendall(first + last)
+        connection.shutdown(socket.SHUT_WR)
+        received = b""
+        while chunk := connection.recv(65_536):
+            received += chunk
+
+    assert (403, 1) == (parse(received).status, received.count(b"HTTP/1.1 202"))
+    assert (1, "") == (stored(collector), capfd.readouterr().err)
 
 
 def test_a_body_that_never_arrives_is_given_up(tmp_path: Path):

@@ -69,7 +69,7 @@ def _bug(request: Request, _: Exception) -> Response:
 
 
 class Protocol(H11Protocol):
-    """uvicorn's HTTP/1.1, which waits for ever for a request that does not arrive, with an end to its patience."""
+    """uvicorn's HTTP/1.1, with an end to its patience and an answer to whoever has stopped sending, but still reads."""
 
     patience: float = READ_SECONDS
     """Seconds from the connection, or from the last answer, until a request must be there."""
@@ -78,6 +78,8 @@ class Protocol(H11Protocol):
         super().__init__(*args, **kwargs)
         self.logger = _quiet()
         self._expiry: asyncio.TimerHandle | None = None
+        self._is_ended = False
+        """Nothing more comes, though answers may still go."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Begin to wait, unless there are too many connections."""
@@ -93,10 +95,28 @@ class Protocol(H11Protocol):
         if self._expiry is not None:
             self._expiry.cancel()
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's gives None: whatever was asked, it closes
+        """
+        Whether to keep the connection, as there is something to answer.
+
+        A request that is cut off is refused here: uvicorn would tell the application that nobody is there any more.
+        """
+        self._is_ended = True
+        if self.conn.their_state is h11.SEND_BODY:
+            self.send_400_response("the body ended too early")
+        elif self._is_answered():
+            if self.conn.trailing_data[0]:
+                self.send_400_response("the headers ended too early")
+            return False
+        return True
+
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
+        """Wait for the next request, if one may come."""
         super().on_response_complete()
-        self._wait()
+        if self._is_ended and self._is_answered():
+            self.transport.close()
+        else:
+            self._wait()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, with the headers of every answer; say nothing when an answer is under way."""
@@ -104,6 +124,7 @@ class Protocol(H11Protocol):
             self.transport.close()
             return
         headers = [*SECURITY_HEADERS.items(), ("content-type", "text/plain; charset=utf-8"), ("connection", "close")]
+        headers.append(("content-length", str(len(msg))))
         for event in (
             h11.Response(status_code=400, headers=headers),
             h11.Data(data=msg.encode("ascii")),
@@ -118,8 +139,12 @@ class Protocol(H11Protocol):
         self._expiry = self.loop.call_later(self.patience, self._expire)
 
     def _expire(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
+        if self._is_answered():
             self.transport.close()
+
+    def _is_answered(self) -> bool:
+        """Whether no request waits for its answer."""
+        return self.cycle is None or self.cycle.response_complete
 
 
 def _quiet() -> logging.Logger:
