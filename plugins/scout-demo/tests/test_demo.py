@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import click
 import pytest
 from werkzeug.serving import make_server
 
+from scout_demo.result import Summary, told
 from scout_demo.shop.supplier import supplier
 
 COMMAND = [sys.executable, "-m", "scout_core", "demo"]
@@ -76,6 +79,46 @@ def test_the_points_of_all_policies_add_up_to_the_score(summary):
     for kept in summary["kept"]:
         assert {"age", "percent", "percentile", "speed", "scout_demo.checkout_first"} == set(kept["policies"])
         assert sum(kept["policies"].values()) == pytest.approx(kept["score"], abs=0.01)
+
+
+def test_what_it_says_at_the_end_has_one_of_each_and_many():
+    """One request is no "1 requests", and figures stay below each other."""
+    one = {"name": "Controller/a", "count": 1, "errors": 1, "p95_ms": 2.0}
+    kept = {"name": "Controller/a", "score": 1.5, "policies": {"speed": 1.5, "age": 0.0}}
+    few = Summary(transactions=1, spans=1, kept=[kept], endpoints=[one], dropped=0, dashboard_url="")
+    many = Summary(
+        **{
+            **few,
+            "transactions": 1_002,
+            "spans": 2,
+            "kept": [],
+            "endpoints": [one, {**one, "count": 1_001, "errors": 0}],
+        }
+    )
+
+    assert [
+        "1 transaction, 1 span, 1 trace kept, 0 dropped",
+        "",
+        "  Controller/a       1 request   p95     2.0 ms  1 error",
+        "",
+        "Best trace: Controller/a, kept because speed 1.50",
+    ] == click.unstyle(told(few)).splitlines()
+    assert [
+        "1002 transactions, 2 spans, 0 traces kept, 0 dropped",
+        "",
+        "  Controller/a       1 request   p95     2.0 ms  1 error",
+        "  Controller/a    1001 requests  p95     2.0 ms",
+    ] == click.unstyle(told(many)).splitlines()
+
+
+def test_without_a_terminal_there_is_one_empty_line_before_the_summary(tmp_path):
+    with started(tmp_path, "--seconds", "1") as process:
+        out, said = process.communicate(timeout=120)
+
+    assert (0, "") == (process.returncode, out)
+    assert re.search(r"Ctrl-C ends it\.\n\n\d+ transactions, ", said), said
+    assert "\n\n\n" not in said
+    assert not re.search(r"\b1 (transactions|spans|traces|requests|errors)", said), said
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -62,7 +62,8 @@ def demo(seconds: float | None, as_json: bool, port: int, open_browser: bool) ->
     if as_json:
         click.echo(json.dumps(summary))
     else:
-        say("\n")
+        if sys.stderr.isatty():
+            say("\n")  # below the line of the progress
         say(told(summary))
 
 
@@ -97,8 +98,10 @@ def _introduce(say: Callable[[str], None], login: str, shop: str) -> None:
 
 def _progress(say: Callable[[str], None], answered: int, failed: int, end: float | None) -> None:
     if sys.stderr.isatty():
+        from scout_demo.result import several
+
         left = "" if end is None else f", {max(0.0, end - monotonic()):.0f} s left"
-        say(f"\r{answered} requests, {failed} failed{left}   ")
+        say(f"\r{several(answered, 'request')}, {failed} failed{left}   ")
 
 
 def _say(text: str) -> None:

@@ -38,16 +38,20 @@ def summarise(dashboard: Dashboard) -> Summary:
     )
 
 
+def several(number: int, noun: str) -> str:
+    """``1 span``, ``2 spans``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def told(summary: Summary) -> str:
     """The same for a person."""
     width = max((len(row["name"]) for row in summary["endpoints"]), default=0)
-    counts = f"{summary['transactions']} transactions, {summary['spans']} spans"
-    lines = [f"{counts}, {len(summary['kept'])} traces kept, {summary['dropped']} dropped", ""]
+    counts = f"{several(summary['transactions'], 'transaction')}, {several(summary['spans'], 'span')}"
+    lines = [f"{counts}, {several(len(summary['kept']), 'trace')} kept, {summary['dropped']} dropped", ""]
     for row in summary["endpoints"]:
-        errors = click.style(f"{row['errors']} errors", fg="red") if row["errors"] else ""
-        lines.append(
-            f"  {row['name']:<{width}}  {row['count']:>6} requests  p95 {row['p95_ms']:>7.1f} ms  {errors}".rstrip()
-        )
+        errors = click.style(several(row["errors"], "error"), fg="red") if row["errors"] else ""
+        requests = f"{row['count']:>6} {'request' if row['count'] == 1 else 'requests':<8}"
+        lines.append(f"  {row['name']:<{width}}  {requests}  p95 {row['p95_ms']:>7.1f} ms  {errors}".rstrip())
     if summary["kept"]:
         best = summary["kept"][0]
         points = " + ".join(
