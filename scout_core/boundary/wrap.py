@@ -1,7 +1,8 @@
 """``wrap``: what a plugin's ``instrument`` is given. It turns describers into wrappers around a library's functions.
 
 Hot code: the wrappers stand around every call of the library. They call the describer under a guard and the
-application's function outside of any ``try``, so an exception of the application passes untouched.
+application's function outside of any ``try``, so an exception of the application passes untouched. Their first lines, which
+leave out what is in no transaction or in an ignored one, are written out in each of the four, since a call would double them.
 """
 
 from __future__ import annotations
@@ -143,7 +144,10 @@ def _called(function: Function, guard: Guard, root: bool) -> Function:
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
         parent = _get()
-        if not root if parent is None else _is_left_out(parent):
+        if parent is None:
+            if not root:
+                return function(*args, **kwargs)
+        elif (inside := parent.transaction) is not None and inside.ignored is not None and not inside.is_finished:
             return function(*args, **kwargs)
         span = describe(*args, **kwargs)
         if not issubclass(type(span), Span):
@@ -161,7 +165,10 @@ def _awaited(function: Function, guard: Guard, root: bool) -> Function:
     @functools.wraps(function)
     async def awaited(*args: Any, **kwargs: Any) -> Any:
         parent = _get()
-        if not root if parent is None else _is_left_out(parent):
+        if parent is None:
+            if not root:
+                return await function(*args, **kwargs)
+        elif (inside := parent.transaction) is not None and inside.ignored is not None and not inside.is_finished:
             return await function(*args, **kwargs)
         span = describe(*args, **kwargs)
         if not issubclass(type(span), Span):
@@ -179,7 +186,10 @@ def _called_with_result(function: Function, guard: Guard, root: bool) -> Functio
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
         parent = _get()
-        if not root if parent is None else _is_left_out(parent):
+        if parent is None:
+            if not root:
+                return function(*args, **kwargs)
+        elif (inside := parent.transaction) is not None and inside.ignored is not None and not inside.is_finished:
             return function(*args, **kwargs)
         begun = begin(args, kwargs)
         if begun is None or not issubclass(type(begun[1]), Span):
@@ -187,8 +197,9 @@ def _called_with_result(function: Function, guard: Guard, root: bool) -> Functio
             return function(*args, **kwargs)
         description, span = begun
         with span:
-            if _is_left_out(span):
-                guard.finish(_close, description, None)
+            begun_in = span.transaction
+            if begun_in is not None and begun_in.ignored is not None:
+                guard.finish(description.close)
                 return function(*args, **kwargs)
             last: _Step = _close
             try:
@@ -207,7 +218,10 @@ def _awaited_with_result(function: Function, guard: Guard, root: bool) -> Functi
     @functools.wraps(function)
     async def awaited(*args: Any, **kwargs: Any) -> Any:
         parent = _get()
-        if not root if parent is None else _is_left_out(parent):
+        if parent is None:
+            if not root:
+                return await function(*args, **kwargs)
+        elif (inside := parent.transaction) is not None and inside.ignored is not None and not inside.is_finished:
             return await function(*args, **kwargs)
         begun = begin(args, kwargs)
         if begun is None or not issubclass(type(begun[1]), Span):
@@ -215,8 +229,9 @@ def _awaited_with_result(function: Function, guard: Guard, root: bool) -> Functi
             return await function(*args, **kwargs)
         description, span = begun
         with span:
-            if _is_left_out(span):
-                guard.finish(_close, description, None)
+            begun_in = span.transaction
+            if begun_in is not None and begun_in.ignored is not None:
+                guard.finish(description.close)
                 return await function(*args, **kwargs)
             last: _Step = _close
             try:
@@ -227,12 +242,6 @@ def _awaited_with_result(function: Function, guard: Guard, root: bool) -> Functi
             return result
 
     return awaited
-
-
-def _is_left_out(parent: Span) -> bool:
-    """Whether what begins here belongs to a transaction that is ignored, so that nothing of it needs describing."""
-    transaction = parent.transaction
-    return transaction is not None and transaction.ignored is not None and not transaction.is_finished
 
 
 def _refused(guard: Guard, begun: tuple[Any, Any] | None) -> None:

@@ -97,7 +97,10 @@ class Tracer:
                 self.sampled += 1
             else:
                 self.ignored += 1
-            release(transaction)
+            if transaction.spans:
+                release(transaction)
+            else:
+                transaction.transaction = self.left_out
         elif len(self.inbox) < self.max_queue:
             self.inbox.append(transaction)
         else:

@@ -11,7 +11,7 @@ from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from scout_core.recording import context
-from scout_core.recording.span import Span
+from scout_core.recording.span import Span, plain_operation
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -76,7 +76,14 @@ class Transaction(Span):
     """The exception that left it."""
 
     def __init__(self, operation: str, /, **tags: Any) -> None:
-        Span.__init__(self, operation, **tags)
+        # As Span.__init__, whose call would be a twentieth of what a request costs.
+        self.operation = operation if type(operation) is str else plain_operation(operation)
+        self.tags = tags
+        self.transaction = None
+        self.parent = None
+        self.start_ns = 0
+        self.stop_ns = 0
+        self.error = None
         self.id = 0
         self.started = 0.0
         self.spans = []
