@@ -69,6 +69,11 @@ def sink(scout_core):
     sink.close()
 
 
+def heed_interrupts() -> None:
+    """Whoever runs the tests may have them ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def serving(scout_core):
     """Start a server below ``scout-core run``, end it and all its children with the test."""
@@ -84,6 +89,7 @@ def serving(scout_core):
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=heed_interrupts,
             )
         started.append(process)
         found = eventually(lambda: LISTENING.search(log.read_text()) or ended(process, log), 60)
