@@ -16,6 +16,7 @@ from visitor import visitor_of
 
 from scout_dashboard.collector import Collector
 from scout_dashboard.formatting import count, duration, percent, rate
+from scout_dashboard.ranges import NAMED
 
 if TYPE_CHECKING:
     from browser import Opened
@@ -366,6 +367,35 @@ def test_axes_and_tooltips_write_figures_as_the_pages_do(shop: Collector, opened
     assert [
         [str(form(value)) for value in all] for form, all in ((duration, values), (rate, values), (percent, fractions))
     ] == shown
+
+
+SPAN = "(number) => { const { min, max } = uPlot.sync('page').plots[number].scales.x; return [min, max]; }"
+
+
+@pytest.mark.parametrize("key", NAMED)
+def test_charts_show_the_whole_range_that_was_asked_for(shop: Collector, opened: Opened, key: str) -> None:
+    """Also what lies before the first report: the chart of an hour is not one of a quarter of an hour."""
+    page = opened(shop).open(f"/?range={key}")
+    when = json.loads(page.text_content("#series") or "")["range"]
+
+    assert NAMED[key][0] == when["to"] - when["from"]
+    for number in range(3):
+        assert [when["from"], when["to"]] == page.evaluate(SPAN, number)
+
+
+@pytest.mark.parametrize("minutes", [1, 3, 5])
+@pytest.mark.parametrize("width", [1280, 400])
+def test_no_label_of_an_axis_is_cut(shop: Collector, opened: Opened, width: int, minutes: int) -> None:
+    start = known_shop.minutes()[5]
+    page = opened(shop, viewport={"width": width, "height": 800}).open(f"/?from={start}&to={start + minutes * 60}")
+    edges = page.evaluate(
+        """() => [...document.querySelectorAll(".uplot canvas")].map((canvas) => {
+          const { data, width } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          return data.some((value, at) => at % 4 === 3 && value > 0 && [0, width - 1].includes(((at - 3) / 4) % width));
+        })"""
+    )
+
+    assert [False] * 3 == edges
 
 
 def test_axis_ticks_share_a_unit_and_tell_steps_apart(shop: Collector, opened: Opened) -> None:

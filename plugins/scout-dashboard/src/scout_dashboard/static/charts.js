@@ -52,9 +52,9 @@ function draw(place, page, shape, zoom) {
     return index >= 0 && index < now.page.series.time.length ? index : null;
   };
   const options = {
-    width: place.clientWidth - 16, height: place.clientHeight, legend: { show: false }, padding: [10, 20, 0, 0],
+    width: place.clientWidth - 16, height: place.clientHeight, legend: { show: false }, padding: [10, 30, 0, 0], // to the right, half of the longest label: 12:06:00
     scales: {
-      x: { time: true, range: () => [since(now.page), now.page.range.to] },
+      x: { time: true, range: () => [now.page.range.from, now.page.range.to] },
       y: { range: (_, least, most) => [0, most > 0 ? most * 1.08 : 1] },
     },
     axes: [axis({ values: (_, ticks, __, ___, step) => times(ticks, step), space: 70, size: 26 }),
@@ -87,13 +87,6 @@ function draw(place, page, shape, zoom) {
       chart.destroy();
     },
   };
-}
-
-// Where the axis begins: the time before anybody ever reported is left out, down to a quarter of an hour of steps.
-function since({ range, series }) {
-  const first = series.throughput.findIndex((value) => value != null);
-  if (range.key === null || first < 0) return range.from;
-  return Math.max(range.from, Math.min(series.time[first], range.to - 15 * range.step));
 }
 
 function axis(own) {

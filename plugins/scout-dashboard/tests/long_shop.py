@@ -1,0 +1,75 @@
+"""A shop whose names are as long as real ones are: full paths of modules, statements, kinds and policies of one's own."""
+
+from __future__ import annotations
+
+import time
+
+import sample_reports
+from attrs import evolve
+from known_shop import metrics
+
+from scout_core.measuring.report import KindMetrics, Report, SpanRecord, Trace
+
+APP = "Warehouse and fulfilment of the northern region"
+NAME = "Controller/warehouse_fulfilment.inventory.views.reservation_of_stock_by_region"
+JOB = "Job/warehouse_fulfilment.tasks.reconcile_everything_with_the_supplier_nightly"
+ORDERS = "Controller/scout_demo.shop.pages.orders"
+TRACE_ID = "00000000000010a9"
+KIND = "WarehouseMessageQueueClient"
+OPERATIONS = (
+    "Middleware/warehouse_fulfilment.middleware.authentication.TokenFromHeader",
+    "Controller/warehouse_fulfilment.inventory.views.reservation_of_stock_by_region",
+    "SQL/Query",
+    f"{KIND}/publish_reservation_to_the_exchange_of_the_northern_region",
+    "Template/Render",
+    "unbroken" * 12,
+)
+STATEMENT = "SELECT stock.id, stock.amount, stock.reserved FROM stock JOIN region ON region.id = stock.region WHERE region.name = ?"
+
+
+def report() -> Report:
+    """One minute of it, with one trace."""
+    end = int(time.time() // 60) * 60 - 61.0
+    base = sample_reports.report(end=end, traces=0, app=APP, instance="10a910a910a910a9")
+    return evolve(
+        base,
+        process=evolve(base.process, hostname="ip-10-20-30-40.eu-north-1.compute.internal"),
+        transactions=tuple(_with_kinds(name, count) for name, count in ((NAME, 12_345), (JOB, 1), (ORDERS, 30))),
+        traces=(trace(end - 5.0),),
+    )
+
+
+def trace(start: float) -> Trace:
+    """Each operation below the one before it, alone and six times, with and without a statement, and failing."""
+    spans = []
+    for depth, operation in enumerate(OPERATIONS):
+        for again in range(6 if depth == 3 else 1):
+            number = len(spans) + 1
+            spans.append(
+                SpanRecord(
+                    id=number, parent=depth, operation=operation, start=0.01 * number, duration=0.9 - 0.12 * depth - again / 50,
+                    tags={"statement": STATEMENT} if depth in (2, 3, 5) else {"name": "x"},
+                    error="warehouse_fulfilment.errors.NotEnoughStockInThisRegion" if depth == 4 else None,
+                )
+            )  # fmt: skip
+    return Trace(
+        id=TRACE_ID,
+        name=NAME,
+        start=start,
+        duration=1.234,
+        queue_time=0.0001,
+        is_error=True,
+        error=None,
+        tags={"a_tag_of_the_team_that_owns_the_warehouse": "unbroken" * 20, "plan": "gold"},
+        score=12.25,
+        policies={"percentile": 1.4, "warehouse_fulfilment.policies.keep_reservations_of_large_customers": 5.0, "age": 5.85},
+        seen={"count": 204.0, "quantile": 0.97},
+        spans=tuple(spans),
+        merged={OPERATIONS[3]: (12, 0.034)},
+    )  # fmt: skip
+
+
+def _with_kinds(name: str, count: int) -> object:
+    plain = metrics(name, count, 0.0123, errors=count // 3)
+    mine = {KIND: KindMetrics(count=count * 1_000, errors=0, total=0.5, exclusive=0.5)}
+    return evolve(plain, kinds={**plain.kinds, **mine})
