@@ -237,7 +237,7 @@ def test_a_refused_value_of_a_plugins_option_is_not_the_origin(scout_core):
 def test_one_option_is_shown_with_its_default(scout_core):
     ran = scout_core("config", "sample_rate", SCOUT_SAMPLE_RATE="50")
 
-    expected = "sample_rate = 0.5  (environment SCOUT_SAMPLE_RATE)\n    Share of all transactions that are recorded, 0 to 1. Default: 1.0.\n"
+    expected = "sample_rate = 0.5  (environment SCOUT_SAMPLE_RATE)\n    Share of all transactions that are recorded, 0 to 1; what is above 1 is per cent, so 50 is 0.5. Default: 1.0.\n"
     assert (0, expected, "") == (ran.code, ran.out, ran.err)
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import logging
+import signal
+import sys
 import weakref
 from threading import Thread
 
 import pytest
 
 from scout_core.boundary import guard as module
-from scout_core.boundary.guard import IN_A_ROW, MAX_FRAMES, SAMPLE_EVERY, WINDOW, Guard
+from scout_core.boundary.guard import EARLY, IN_A_ROW, MAX_FRAMES, SAMPLE_EVERY, WINDOW, Guard
 
 
 class Clock:
@@ -136,7 +139,7 @@ def test_it_holds_on_to_no_object_of_the_exception():
     assert [None] == [reference() for reference in references]
 
 
-@pytest.mark.parametrize("leaves", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
+@pytest.mark.parametrize("leaves", [KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
 def test_what_ends_a_program_or_a_task_passes(leaves):
     raised = leaves()
 
@@ -153,23 +156,49 @@ def test_what_ends_a_program_or_a_task_passes(leaves):
     assert (1, 0) == (guard.calls, guard.errors)
 
 
-def test_on_a_thread_of_ours_sys_exit_is_one_more_error():
+@pytest.mark.parametrize("way", ["run", "attempt", "begin", "finish"])
+def test_sys_exit_is_one_more_error(way):
     def leave():
-        raise SystemExit(3)
+        sys.exit(3)
 
-    guard = Guard("paying", "score_transaction", leave, is_our_call=True)
+    def steps():
+        leave()
+        yield
 
-    assert guard.run() is None
+    guard = Guard("paying", "score_transaction", steps if way == "begin" else leave)
+    arguments = {"run": (), "attempt": (leave,), "begin": ((), {}), "finish": (leave,)}[way]
+
+    assert getattr(guard, way)(*arguments) is None
+    assert 1 == guard.errors
     assert guard.last_error.startswith("SystemExit: 3 at ")
 
 
-@pytest.mark.parametrize("leaves", [KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
-def test_on_a_thread_of_ours_everything_else_passes_too(leaves):
-    def leave():
-        raise leaves
+@pytest.mark.parametrize("written", ["function", "method", "object", "partial"])
+def test_sys_exit_of_a_signals_handler_passes_wherever_it_runs(written):
+    """Servers end their workers so, and the main thread may be in a plugin at that moment."""
 
-    with pytest.raises(leaves):
-        Guard("paying", "score_transaction", leave, is_our_call=True).run()
+    class Worker:
+        def stop(self, number, frame):
+            sys.exit(0)
+
+        __call__ = stop
+
+    worker = Worker()
+    handlers = {
+        "function": lambda number, frame: sys.exit(0),
+        "method": worker.stop,
+        "object": worker,
+        "partial": functools.partial(Worker.stop, worker),
+    }
+    before = signal.signal(signal.SIGUSR1, handlers[written])
+    try:
+        guard = Guard("paying", "on_span", lambda: signal.raise_signal(signal.SIGUSR1))
+        with pytest.raises(SystemExit):
+            guard.run()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert (0, None) == (guard.errors, guard.off)
 
 
 def test_in_tests_everything_is_raised():
@@ -282,7 +311,7 @@ def test_the_last_step_gets_its_arguments():
     assert [(1, 2)] == got
 
 
-def test_one_call_in_so_many_is_timed(clock):
+def test_the_first_calls_are_timed_and_then_one_in_so_many(clock):
     def work():
         clock.now_ns += 250
 
@@ -290,7 +319,8 @@ def test_one_call_in_so_many_is_timed(clock):
     for _ in range(2 * SAMPLE_EVERY + 1):
         guard.run()
 
-    assert (3, 750) == (guard.samples.count, guard.samples.total_ns)
+    samples = EARLY + 2
+    assert (samples, 250 * samples) == (guard.samples.count, guard.samples.total_ns)
 
 
 def test_with_a_budget_each_call_is_timed_and_half_of_ten_too_slow_switch_it_off(clock):
@@ -344,7 +374,6 @@ def test_the_first_step_of_a_generator_is_timed_with_its_call(clock):
 
     guard = Guard("paying", "redis:Redis.get", steps, has_steps=True)
     _, first = guard.begin((), {})
-    guard.begin((), {})
 
     assert ("span", 1, 250) == (first, guard.samples.count, guard.samples.total_ns)
 
@@ -354,7 +383,7 @@ def over_limit(clock, took_ns, *, is_strict=False, samples=20):
         clock.now_ns += took_ns
 
     guard = Guard("paying", "on_span", work, limit=0.0002, is_strict=is_strict)
-    for _ in range((samples - 1) * SAMPLE_EVERY + 1):
+    for _ in range(samples):
         guard.run()
     guard.log()
     guard.log()

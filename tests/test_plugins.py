@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from types import ModuleType
 
@@ -13,6 +14,7 @@ from scout_core import hookimpl, span, transaction
 from scout_core.boundary.discovery import Environment, Found
 from scout_core.boundary.hooks import Hooks
 from scout_core.boundary.plugins import Plugins, search_path
+from scout_core.boundary.status import status_of
 from scout_core.config.config import read_config
 from scout_core.config.files import Settings
 from scout_core.errors import PluginError
@@ -61,8 +63,13 @@ def loaded(*plugins, named=(), installed=None, environment=None, settings=None, 
     return made
 
 
+NEXT_STEP = re.compile(r"; (try: (pip install -U \S+, or |scout-core)|mend |take that out|add it there).*")
+
+
 def states(plugins):
-    return {name: plugin.state_now() for name, plugin in plugins.all.items()}
+    """State and reason, without the next step that the reason ends with."""
+    found = {name: plugin.state_now() for name, plugin in plugins.all.items()}
+    return {name: (state, NEXT_STEP.sub("", reason)) for name, (state, reason) in found.items()}
 
 
 def module(name="shop.policies", **functions):
@@ -141,7 +148,7 @@ def test_one_that_discovery_found_broken_has_failed_with_its_reason(site):
     [
         ({"plugins_disable": "redis"}, "by plugins.disable (code)"),
         ({"disabled_instruments": ["redis"]}, "by plugins.disable (code)"),
-        ({"plugins_disable": "*"}, "by plugins.disable (code)"),
+        ({"plugins_disable": "*"}, "by * in plugins.disable (code)"),
         ({"environment": {"SCOUT_PLUGINS_DISABLE": "a, redis"}}, "by plugins.disable (environment SCOUT_PLUGINS_DISABLE)"),
         ({"environment": {"SCOUT_DISABLED_INSTRUMENTS": "redis"}}, "by plugins.disable (environment SCOUT_DISABLED_INSTRUMENTS)"),
         ({"plugins_autoload": False}, "plugins.autoload is false (code) and plugins.enable does not name it"),
@@ -302,7 +309,7 @@ def test_what_code_names_and_cannot_be_used_raises(site):
     ):
         with pytest.raises(PluginError, match=expected):
             loaded(named=named)
-    with pytest.raises(PluginError, match=r"plugin 'scout_redis' \(named in code\): redis 1 is outside >=4"):
+    with pytest.raises(PluginError, match=r"plugin 'redis' \(named in code\): redis 1 is outside >=4"):
         loaded(found(instruments=("redis>=4",)), named=["scout_redis"], installed={"redis": "1"})
 
 
@@ -455,12 +462,24 @@ def test_of_half_a_library_nothing_is_wrapped(site):
     import some_library
 
     function = some_library.function
-    with recording(plugins=[module(instrument=instrument_library)]) as scout:
-        found = status(scout)
-        assert ("failed", ()) == (found.state, found.wrapped)
-        assert ("some_library:Client.get: some_library has no Client",) == found.not_found
-        assert found.reason.startswith("some_library:Client.get: some_library has no Client; nothing of it is wrapped")
-        assert function is some_library.function
+    shop = module(instrument=instrument_library)
+    sys.modules["shop.policies"] = shop
+    try:
+        plugins = loaded(environment={"SCOUT_PLUGINS": "shop.policies"})
+        plugins.instrument()
+        found = status_of(plugins.all["shop.policies"])
+    finally:
+        del sys.modules["shop.policies"]
+    assert ("failed", ()) == (found.state, found.wrapped)
+    assert ("some_library:Client.get: some_library has no Client",) == found.not_found
+    assert found.reason == (
+        "some_library:Client.get: some_library has no Client; nothing of it is wrapped; "
+        "mend shop.policies, 'scout-core plugins shop.policies' shows where"
+    )
+    assert function is some_library.function
+    with pytest.raises(PluginError, match=r"plugin 'shop.policies' \(named in code\): some_library:Client.get"):
+        scout_core.start(plugins=[shop])
+    assert (function, None) == (some_library.function, context.tracer)
 
 
 def test_what_may_be_missing_is_told_and_the_rest_is_wrapped(site):
@@ -495,7 +514,7 @@ def test_a_target_that_is_found_missing_later_takes_the_earlier_ones_back(site):
         assert ("failed", function) == (status(scout).state, some_library.function)
 
 
-def test_with_strict_one_that_failed_keeps_the_agent_from_starting_and_nothing_stays_wrapped(site):
+def test_with_strict_one_that_failed_keeps_the_agent_from_starting_and_nothing_stays_wrapped(site, monkeypatch):
     write(site, some_library=LIBRARY, scout_redis="1 / 0")
     import some_library
 
@@ -505,8 +524,13 @@ def test_with_strict_one_that_failed_keeps_the_agent_from_starting_and_nothing_s
     ):
         loaded(found(), plugins_strict=True)
     bad = module(instrument=lambda wrap: (wrap("some_library:function", lambda: None), wrap("some_library:gone", len)))
-    with pytest.raises(PluginError, match=r"plugins.strict"):
-        scout_core.start(plugins=[bad], plugins_strict=True)
+    sys.modules["shop.policies"] = bad
+    monkeypatch.setenv("SCOUT_PLUGINS", "shop.policies")
+    try:
+        with pytest.raises(PluginError, match=r"plugins.strict \(code\): shop.policies: some_library:gone"):
+            scout_core.start(plugins_strict=True)
+    finally:
+        del sys.modules["shop.policies"]
 
     assert (function, None) == (some_library.function, context.tracer)
 
@@ -545,6 +569,35 @@ def test_one_that_keeps_failing_is_quarantined_and_the_others_are_not(site):
         assert (10, "active", 0) == (bad.errors, fine.state, fine.errors)
         names = [one.operation for one in scout.spans]
         assert (20, 20) == (names.count("Library/other"), names.count("Library/good"))
+
+
+@pytest.mark.parametrize("key", ["plugins", "plugins_require"])
+def test_one_that_is_relied_on_and_fails_while_it_instruments_keeps_the_agent_from_starting(site, monkeypatch, key):
+    write(
+        site,
+        some_library=LIBRARY,
+        shop_scout="from scout_core import hookimpl\n@hookimpl\ndef instrument(wrap): wrap('some_library:gone', len)",
+    )
+    import some_library  # noqa: F401
+
+    if key == "plugins_require":
+        monkeypatch.setenv("SCOUT_PLUGINS", "shop_scout")
+    with pytest.raises(PluginError, match="some_library:gone: some_library has no gone"):
+        scout_core.start(**{key: ["shop_scout"]})
+
+    assert context.tracer is None
+
+
+@pytest.mark.parametrize(
+    ("plugin", "expected"),
+    [
+        ({"problem": "METADATA is missing"}, "METADATA is missing; try: pip install -U dist-scout_redis, or scout-core plugins disable redis"),
+        ({"problem": "it is old; try: pip install it"}, "it is old; try: pip install it"),
+        ({"problem": "it is broken", "distribution": "scout-core"}, "it is broken; 'scout-core plugins redis' shows where"),
+    ],
+)  # fmt: skip
+def test_the_reason_of_one_that_failed_names_the_next_step(site, plugin, expected):
+    assert ("failed", expected) == loaded(found(**plugin)).all["redis"].state_now()
 
 
 def test_one_whose_library_is_not_installed_waits_for_it(site):

@@ -76,7 +76,7 @@ def test_our_own_plugins_are_always_allowed_and_modules_without_a_distribution_a
 def test_the_former_spelling_disables_too():
     config = read_config(environment={"SCOUT_DISABLED_INSTRUMENTS": "redis"})
 
-    assert "by plugins.disable (environment SCOUT_DISABLED_INSTRUMENTS)" == why_disabled(
+    assert "by plugins.disable (environment SCOUT_DISABLED_INSTRUMENTS); take that out to load it" == why_disabled(
         config, "redis", distribution="scout-redis", is_named=False
     )
 

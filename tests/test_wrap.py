@@ -561,7 +561,18 @@ def test_a_describer_is_closed_under_guard_wherever_it_waits(library, describer)
         assert "RuntimeError: of the end at " in status(scout).last_error
 
 
-@pytest.mark.parametrize("leaves", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
+def test_sys_exit_in_a_describer_is_one_more_error(library):
+    def leave(a):
+        sys.exit(4)
+
+    with instrumented(wrapping("library:function", leave)) as scout, transaction("Job/mail.send"):
+        for _ in range(10):
+            assert library.function(1)
+        assert "quarantined" == status(scout).state
+        assert "SystemExit: 4" in status(scout).last_error
+
+
+@pytest.mark.parametrize("leaves", [KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
 def test_what_ends_a_program_passes_through_a_describer(library, leaves):
     def leave(a):
         raise leaves
@@ -665,9 +676,9 @@ def test_what_may_be_missing_is_told_and_the_others_are_wrapped(library):
 
 
 def test_when_nothing_is_found_the_plugin_has_failed(library):
-    with instrumented(wrapping("library:missing", lambda *args: None)) as scout:
-        assert "failed" == status(scout).state
-        assert status(scout).reason.startswith("library:missing: library has no missing; nothing of it is wrapped")
+    expected = r"\(named in code\): library:missing: library has no missing; nothing of it is wrapped"
+    with pytest.raises(PluginError, match=expected), instrumented(wrapping("library:missing", lambda *args: None)):
+        pass
 
 
 def test_when_all_may_be_missing_and_none_is_there_the_plugin_has_failed(library):
@@ -675,7 +686,8 @@ def test_when_all_may_be_missing_and_none_is_there_the_plugin_has_failed(library
         wrap("library:missing", lambda *args: None, optional=True)
 
     with instrumented(instrument) as scout:
-        assert ("failed", "library:missing: library has no missing") == (status(scout).state, status(scout).reason)
+        assert "failed" == status(scout).state
+        assert status(scout).reason.startswith("library:missing: library has no missing; mend ")
 
 
 @pytest.mark.parametrize("inner", [0, 1])

@@ -14,6 +14,7 @@ from types import CodeType
 from typing import Any, Final
 
 from scout_core.boundary.samples import ENOUGH, Samples
+from scout_core.boundary.signals import is_of_a_signal
 from scout_core.errors import ScoutError
 
 log = logging.getLogger("scout_core.plugins")
@@ -23,6 +24,8 @@ WINDOW: Final = 100
 """Of so many last calls half may fail."""
 SAMPLE_EVERY: Final = 64
 """One call of so many is timed: two clock readings are a tenth of a short hook."""
+EARLY: Final = 24
+"""The first calls are all timed, so that one that is slow is told soon."""
 SLOW_WINDOW: Final = 10
 """Of so many last calls half may be too slow: one that waited for a processor, or imported something, is no habit."""
 MAX_FRAMES: Final = 50
@@ -39,7 +42,7 @@ class Guard:
 
     __slots__ = (
         "plugin", "place", "function", "calls", "errors", "history", "off", "samples", "slow", "error", "unlogged",
-        "reraise", "budget", "limit", "is_over_limit", "is_strict", "has_steps", "stops",
+        "reraise", "budget", "limit", "is_over_limit", "is_strict", "has_steps",
     )  # fmt: skip
 
     def __init__(
@@ -53,7 +56,6 @@ class Guard:
         limit: float | None = None,
         is_strict: bool = False,
         has_steps: bool = False,
-        is_our_call: bool = False,
     ) -> None:
         self.plugin = plugin
         self.place = place
@@ -81,8 +83,6 @@ class Guard:
         """Over the limit it is switched off, too."""
         self.has_steps = has_steps
         """It is a generator function: called with ``begin``, and a call has gone well when ``finish`` has."""
-        # sys.exit() ends the application where that calls it; a hook that we call at start, at stop or on our thread it does not.
-        self.stops = (Exception, SystemExit) if is_our_call else Exception
 
     def run(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function; None when it raises or is switched off."""
@@ -90,14 +90,14 @@ class Guard:
             return None
         self.calls = calls = self.calls + 1
         try:
-            if calls % SAMPLE_EVERY != 1 and self.budget is None:
+            if calls % SAMPLE_EVERY != 1 and calls > EARLY and self.budget is None:
                 result = self.function(*args, **kwargs)
             else:
                 start_ns = perf_counter_ns()
                 result = self.function(*args, **kwargs)
                 self._took(perf_counter_ns() - start_ns)
-        except self.stops as error:
-            if self.reraise:
+        except (Exception, SystemExit) as error:
+            if self._passes(error):
                 raise
             self.failed(error)
             return None
@@ -111,7 +111,7 @@ class Guard:
             return None
         self.calls = calls = self.calls + 1
         try:
-            if calls % SAMPLE_EVERY != 1:
+            if calls % SAMPLE_EVERY != 1 and calls > EARLY:
                 generator = self.function(*args, **kwargs)
                 return generator, next(generator, None)
             start_ns = perf_counter_ns()
@@ -119,18 +119,22 @@ class Guard:
             first = next(generator, None)
             self.samples.add(perf_counter_ns() - start_ns)
             return generator, first
-        except Exception as error:
-            if self.reraise:
+        except (Exception, SystemExit) as error:
+            if self._passes(error):
                 raise
             self.failed(error)
             return None
+
+    def _passes(self, error: BaseException) -> bool:
+        """Whether it is not the plugin's to stop: in tests, and where a handler of a signal ends the application."""
+        return self.reraise or (isinstance(error, SystemExit) and is_of_a_signal(error))
 
     def attempt(self, function: Callable[..., Any], /, *args: Any) -> Any:
         """Call something else on the plugin's behalf, as a step of a generator; None when it raises."""
         try:
             return function(*args)
-        except Exception as error:
-            if self.reraise:
+        except (Exception, SystemExit) as error:
+            if self._passes(error):
                 raise
             self.failed(error)
             return None
@@ -139,8 +143,8 @@ class Guard:
         """The same for the last step of a generator."""
         try:
             function(*args)
-        except Exception as error:
-            if self.reraise:
+        except (Exception, SystemExit) as error:
+            if self._passes(error):
                 raise
             self.failed(error)
             return

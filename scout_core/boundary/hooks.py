@@ -139,7 +139,6 @@ class Hooks:
                 budget=self.budget if limited else None,
                 limit=self.limit if is_apps_call else None,
                 is_strict=self.is_strict,
-                is_our_call=not is_apps_call,
             )
         return self._guards[item]
 

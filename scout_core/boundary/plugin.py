@@ -11,6 +11,8 @@ from scout_core.boundary.guard import Guard
 from scout_core.boundary.patches import Patch
 from scout_core.boundary.versions import Support
 
+OWN: Final = "scout-core"
+"""The distribution whose plugins come with the core."""
 STOPPED: Final = "the agent stopped"
 """Why functions of a plugin are off that nothing is wrong with."""
 
@@ -23,6 +25,8 @@ class Plugin:
     module: str
     found: Found | None = None
     """None for a module that was named by the user."""
+    is_relied_on: bool = False
+    """The user named it in code, so ``start`` raises when it cannot be used."""
     state: str = "active"
     """Before its targets are looked at; ``state_now`` is what to show."""
     reason: str = ""
@@ -33,6 +37,9 @@ class Plugin:
 
     def state_now(self) -> tuple[str, str]:
         """State and reason, as of this moment."""
+        if self.state == "failed":
+            knows_next = "; try: " in self.reason
+            return self.state, self.reason if knows_next else f"{self.reason}; {self._next_step()}"
         if self.state != "active":
             return self.state, self.reason
         off = [guard for guard in self.guards if guard.off not in (None, STOPPED)]
@@ -50,9 +57,15 @@ class Plugin:
             return "waiting", f"{', '.join(packages)} is not imported"
         absent = [patch.reason for patch in self.patches if patch.state == "not found"]
         if absent and not wrapped:
-            return "failed", "; ".join(absent)
+            return "failed", f"{'; '.join(absent)}; {self._next_step()}"
         slow = [f"{guard.place} {guard.slowness}" for guard in self.guards if guard.is_over_limit]
         return "active", "; ".join(slow)
+
+    def _next_step(self) -> str:
+        if self.found is None:
+            return f"mend {self.module}, 'scout-core plugins {self.name}' shows where"
+        update = f"try: pip install -U {self.found.distribution}, or scout-core plugins disable {self.name}"
+        return update if self.found.distribution != OWN else f"'scout-core plugins {self.name}' shows where"
 
     def fail(self, reason: str) -> None:
         """It cannot be used: put back what it had wrapped, and call nothing of it any more."""

@@ -51,10 +51,7 @@ class Plugins:
             self._add_found(found, environment, is_named=found.module in modules)
         for module in named:
             self._add_named(module)
-        lacking = missing(self.config, self.all)
-        if lacking:
-            raise PluginError(f"required plugins ({self.config.origin('plugins.require')}): {'; '.join(lacking)}")
-        self._be_strict()
+        self._check_needed()
         self.problems.extend(unknown_names(self.config, self.all))
 
     def add_object(self, plugin: object, name: str) -> None:
@@ -78,7 +75,7 @@ class Plugins:
         Ask each plugin what to wrap, and wrap it now or when it is imported. Of one plugin all targets are wrapped, or none.
 
         Raises:
-            PluginError: one has failed, and ``plugins.strict`` is true.
+            PluginError: one has failed that the user named, in code or as required; with ``plugins.strict`` any.
         """
         for guard in self.hooks.frozen("instrument"):
             plugin = self.all[guard.plugin]
@@ -92,13 +89,22 @@ class Plugins:
             plugin.patches, plugin.guards = wrap.patches, [*plugin.guards, *wrap.guards]
             for patch in plugin.patches:
                 self.watch.when_imported(patch.module, partial(self._apply, plugin, patch))
-        self._be_strict()
+        self._check_needed()
 
-    def _be_strict(self) -> None:
+    def _check_needed(self) -> None:
+        for plugin in self.all.values():
+            self._check_relied_on(plugin)
+        lacking = missing(self.config, self.all)
+        if lacking:
+            raise PluginError(f"required plugins ({self.config.origin('plugins.require')}): {'; '.join(lacking)}")
         if self.config.get("plugins.strict"):
             failed = [f"{name}: {plugin.reason}" for name, plugin in self.all.items() if plugin.state == "failed"]
             if failed:
                 raise PluginError(f"plugins.strict ({self.config.origin('plugins.strict')}): {'; '.join(failed)}")
+
+    def _check_relied_on(self, plugin: Plugin) -> None:
+        if plugin.is_relied_on and plugin.state in ("failed", "skipped"):
+            raise PluginError(f"plugin {plugin.name!r} (named in code): {plugin.reason}")
 
     def freeze(self, hook: str) -> tuple[Guard, ...]:
         """The guards of one hook, noted with the plugins that they belong to."""
@@ -162,8 +168,8 @@ class Plugins:
             else:
                 self._load(plugin, named)
             self.all.setdefault(name, plugin)
-        if plugin.state in ("failed", "skipped") and self.config.origin("plugins") == "code":
-            raise PluginError(f"plugin {name!r} (named in code): {plugin.reason}")
+        plugin.is_relied_on = self.config.origin("plugins") == "code"
+        self._check_relied_on(plugin)
 
     def _load(self, plugin: Plugin, module: str | Any) -> None:
         try:
@@ -196,13 +202,7 @@ class Plugins:
         if patch.state == "wrapped":
             self._applied.append(patch)
         elif patch.state == "not found" and not patch.is_optional:
-            plugin.fail(f"{patch.reason}; nothing of it is wrapped; {_next_step(plugin)}")
-
-
-def _next_step(plugin: Plugin) -> str:
-    if plugin.found is None:
-        return "mend it and restart"
-    return f"try: pip install -U {plugin.found.distribution}"
+            plugin.fail(f"{patch.reason}; nothing of it is wrapped")
 
 
 def _imported(name: str, *, is_named: bool) -> ModuleType:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from scout_core.boundary.plugin import OWN, Plugin
 from scout_core.boundary.versions import normalised
 
 if TYPE_CHECKING:
-    from scout_core.boundary.plugin import Plugin
     from scout_core.config.config import Config
-
-OWN = "scout-core"
-"""The distribution whose plugins are always allowed."""
 
 
 def why_disabled(config: Config, name: str, *, distribution: str | None, is_named: bool) -> str:
@@ -26,30 +23,32 @@ def why_disabled(config: Config, name: str, *, distribution: str | None, is_name
     """
     disable = config.get("plugins.disable")
     if name in disable or "*" in disable:
-        return f"by plugins.disable ({config.origin('plugins.disable')})"
+        what = "" if name in disable else "* in "
+        return f"by {what}plugins.disable ({config.origin('plugins.disable')}); take that out to load it"
     if distribution is not None and not is_named and not _is_allowed(config, distribution):
-        return f"its distribution {distribution} is not among plugins.allow ({config.origin('plugins.allow')})"
+        origin = config.origin("plugins.allow")
+        return f"its distribution {distribution} is not among plugins.allow ({origin}); add it there to load it"
     if is_named or name in config.get("plugins.enable") or name in config.get("plugins.require"):
         return ""
     if not config.get("plugins.autoload"):
         origin = config.origin("plugins.autoload")
-        return f"plugins.autoload is false ({origin}) and plugins.enable does not name it"
+        return f"plugins.autoload is false ({origin}) and plugins.enable does not name it; try: scout-core plugins enable {name}"
     return ""
 
 
 def missing(config: Config, plugins: Mapping[str, Plugin]) -> list[str]:
     """What ``plugins.require`` names and is not there, one phrase each."""
-    return [
-        f"{name} is {plugins[name].state}: {plugins[name].reason}" if name in plugins else f"{name} is not installed"
-        for name in config.get("plugins.require")
-        if name not in plugins or plugins[name].state != "active"
-    ]
+    found = []
+    for name in config.get("plugins.require"):
+        if name not in plugins:
+            found.append(f"{name} is not installed{_did_you_mean(name, plugins)}")
+        elif plugins[name].state != "active":
+            found.append(f"{name} is {plugins[name].state}: {plugins[name].reason}")
+    return found
 
 
 def unknown_names(config: Config, plugins: Mapping[str, Plugin]) -> Iterator[str]:
     """A sentence for each name in the configuration that no plugin has."""
-    from difflib import get_close_matches
-
     written = [
         (key, name, config.origin(key))
         for key in ("plugins.disable", "plugins.enable", "plugins.order", "policies")
@@ -62,16 +61,21 @@ def unknown_names(config: Config, plugins: Mapping[str, Plugin]) -> Iterator[str
     ]
     for key, name, origin in written:
         if name != "*" and name not in plugins:
-            near = get_close_matches(name, plugins, n=1)
-            hint = f"; did you mean {near[0]}?" if near else "; 'scout-core plugins' shows all"
+            hint = _did_you_mean(name, plugins) or "; 'scout-core plugins' shows all"
             yield f"{key} names {name!r} ({origin}), and there is no such plugin{hint}"
     found = {plugin.found.distribution for plugin in plugins.values() if plugin.found is not None}
     for pattern in config.get("plugins.allow"):
         if not any(_matches(distribution, pattern) for distribution in found):
-            near = get_close_matches(pattern, found, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = _did_you_mean(pattern, found)
             origin = config.origin("plugins.allow")
             yield f"plugins.allow names {pattern!r} ({origin}), and no plugin comes from such a distribution{hint}"
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches  # only when somebody mistyped
+
+    near = get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _is_allowed(config: Config, distribution: str) -> bool:
