@@ -32,7 +32,9 @@ def facts_of(name: str, **changes: object) -> dict:
         ("elasticsearch", {}, ""),  # its reason says it
         ("elasticsearch", {"reason": "elasticsearch 10.0 is outside >=7,<10"},
          "Install a version in its range, and restart this process."),
-        ("redis", {}, "'scout-core plugins enable redis' and a restart switch it on."),
+        ("redis", {}, "Change the setting that its reason names, and restart this process."),
+        ("redis", {"reason": "by plugins.disable (environment SCOUT_PLUGINS_DISABLE); take that out to load it"}, ""),
+        ("broken", {"reason": "no module; mend broken, 'scout-core plugins broken' shows where"}, ""),
         ("celery", {}, "Nothing: it begins when the application imports its library."),
         ("flask", {}, "Its library no longer has every target; try: pip install -U scout-flask"),
         ("flask", {"distribution": None}, "Correct the targets that are not found: 'module:Class.method' as the library has them."),

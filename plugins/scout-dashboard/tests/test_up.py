@@ -197,6 +197,13 @@ def test_a_port_that_is_taken_is_an_error_when_it_was_asked_for(tmp_path):
     assert "Traceback" not in err
 
 
+def test_an_option_that_does_not_exist_is_no_command(tmp_path):
+    code, err = refused(tmp_path, "--prot", "7700")
+
+    assert 2 == code
+    assert "No such option '--prot'. (Did you mean one of: '--host', '--port'?)" in err or "No such option: --prot" in err
+
+
 def test_a_port_that_was_asked_for_is_used(tmp_path):
     port = free_port()
     with up(tmp_path, "--port", str(port)) as running:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scout_dashboard.options import Options
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command(context_settings={"allow_interspersed_args": False})  # what follows COMMAND is the command's
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),

@@ -40,6 +40,8 @@ def needs_look(facts: Status) -> bool:
 def to_do(facts: Status) -> str:
     """The next step, one sentence; empty when there is none, or when the reason names it already."""
     name, state = facts["name"], facts["state"]
+    if _names_next_step(facts["reason"]):
+        return ""
     if state == "failed":
         return f"'scout-core plugins {name}' shows the line that failed, 'scout-core plugins disable {name}' leaves it out."
     if state == "quarantined":
@@ -47,9 +49,9 @@ def to_do(facts: Status) -> str:
             "Mend what its last error tells, or what is slow, and restart this process: it is not called again before."
         )
     if state == "skipped":
-        return "" if "try:" in facts["reason"] else "Install a version in its range, and restart this process."
+        return "Install a version in its range, and restart this process."
     if state == "disabled":
-        return f"'scout-core plugins enable {name}' and a restart switch it on."
+        return "Change the setting that its reason names, and restart this process."
     if state == "waiting":
         return "Nothing: it begins when the application imports its library."
     if facts["not_found"]:
@@ -58,6 +60,11 @@ def to_do(facts: Status) -> str:
         return "The application was not affected; mend what the last error tells."
     slow = [each["place"] for each in facts["functions"] if each["slow"]]
     return f"Make {' and '.join(slow)} faster, or allow more with hook_budget_seconds." if slow else ""
+
+
+def _names_next_step(reason: str) -> bool:
+    """Whether an agent of this version has said it; those before said only why."""
+    return any(step in reason for step in ("; try: ", "' shows where", "; take that out", "; add it there"))
 
 
 def _missed(facts: Status) -> str:
