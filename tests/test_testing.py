@@ -447,6 +447,36 @@ def test_static_rules_are_asked_without_raising_anything():
     assert [] == static_problems("scout_core.builtin.policies.speed")
 
 
+WORKS_ON = """
+import threading
+from scout_core import hookimpl
+
+END = threading.Event()
+THREAD = []
+
+
+@hookimpl
+def on_start(agent):
+    THREAD.append(threading.Thread(target=END.wait, name="works on", daemon=True))
+    THREAD[-1].start()
+
+
+@hookimpl
+def on_stop(agent):
+    {after}
+"""
+
+
+@pytest.mark.parametrize(
+    "after, told", [("END.set(), THREAD.pop().join(), END.clear()", 0), ("pass", 1)], ids=["joined", "left"]
+)
+def test_a_thread_that_is_ended_and_joined_is_no_problem(tmp_path, after, told):
+    (tmp_path / "works_on.py").write_text(WORKS_ON.format(after=after), encoding="utf-8")
+    problems = static_problems("works_on", packaged=False, path=[str(tmp_path), *sys.path])
+
+    assert told * ["starting the agent with works_on starts the thread works on"] == [one.seen for one in problems]
+
+
 def test_the_path_of_the_static_rules_is_the_callers(tmp_path):
     (tmp_path / "team_policy.py").write_text(
         "from scout_core import hookimpl\n\n\n@hookimpl\ndef score_transaction(transaction):\n    return 1.0\n"

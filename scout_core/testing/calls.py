@@ -12,7 +12,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from scout_core.recording.transaction import Transaction
-from scout_core.testing.effort import STEPS
+from scout_core.testing.effort import STEPS, Meter
 from scout_core.testing.leaks import LeftBehind
 from scout_core.testing.probes import Passage, Probes
 from scout_core.testing.scout import Scout, recording
@@ -112,9 +112,9 @@ class Bench:
             self.left_behind.append(str(left))
 
     @contextmanager
-    def probed(self, *, is_metered: bool = False) -> Iterator[tuple[Scout, list[Passage]]]:
+    def probed(self, *, meter: type[Meter] | None = None) -> Iterator[tuple[Scout, list[Passage]]]:
         """The same with probes around its targets."""
-        probes = Probes(self.targets, is_metered=is_metered)
+        probes = Probes(self.targets, meter=meter)
         with ExitStack() as stack:
             stack.enter_context(probes.beneath())
             scout = stack.enter_context(self.recording())

@@ -17,6 +17,7 @@ from scout_core.testing.scout import Scout
 
 PATIENCE: Final = 20.0
 """Seconds that a child has for one call."""
+_encode: Final = json.JSONEncoder().encode  # of before the plugin, which may replace json.dumps
 
 
 def fork(bench: Bench, bound: Bound) -> Iterator[Problem]:
@@ -58,7 +59,7 @@ def _in_child(scout: Scout, bound: Bound) -> Outline | None:
             scout.agent.tracer.has_begun = True  # no thread: what was recorded is read here
             scout.forget()
             run_within(bound)
-            os.write(write, json.dumps(outline(scout)).encode()[:60_000])
+            os.write(write, _encode(outline(scout)).encode()[:60_000])
         finally:
             os._exit(0)  # nothing of the test may go on in the child
     os.close(write)

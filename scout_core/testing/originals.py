@@ -1,34 +1,49 @@
-"""The very objects that a library consists of, before and after."""
+"""The very objects that modules consist of, before and after."""
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Iterable, Iterator
-from types import FunctionType
-from typing import Any
+from types import BuiltinFunctionType, FunctionType, MethodType
+from typing import Any, Final
 
 Originals = dict[str, tuple[Any, str, Any]]
 """``module:Class.attribute`` to owner, attribute and object, of all that can be called."""
 
-_KINDS = (classmethod, staticmethod, property)
+_KINDS: Final = (classmethod, staticmethod, property)
+_ROUTINES: Final = (FunctionType, BuiltinFunctionType, MethodType, functools.partial, type(functools.cache(str)))
 
 
 def originals(packages: Iterable[str]) -> Originals:
     """What all modules of these packages, and the classes in them, hold now."""
     found: Originals = {}
     tops = set(packages)
+    # Asked of the type: a proxy, as flask.request, would answer for what it stands for, or raise.
     for name, module in tuple(sys.modules.items()):
         if name.partition(".")[0] not in tops or not inspect.ismodule(module):
             continue
         for attribute, value in tuple(vars(module).items()):
-            if inspect.isclass(value) and str(value.__module__).partition(".")[0] in tops:
-                for inner, member in tuple(vars(value).items()):
-                    if callable(member) or isinstance(member, _KINDS):
-                        found[f"{value.__module__}:{value.__qualname__}.{inner}"] = value, inner, member
-            elif inspect.isroutine(value):
+            kind = type(value)
+            if issubclass(kind, (type, *_ROUTINES)):
                 found[f"{name}:{attribute}"] = module, attribute, value
+            if issubclass(kind, type) and str(value.__module__).partition(".")[0] in tops:
+                for inner, member in tuple(vars(value).items()):
+                    if callable(member) or issubclass(type(member), _KINDS):
+                        found[f"{value.__module__}:{value.__qualname__}.{inner}"] = value, inner, member
     return found
+
+
+def all_originals(ours: Iterable[str], packages: Iterable[str]) -> Originals:
+    """
+    The same of everything that is imported.
+
+    Args:
+        ours: top-level packages of the plugin and of the core, which have state of their own.
+        packages: those of the library, which may be the plugin's as well.
+    """
+    return originals({name.partition(".")[0] for name in tuple(sys.modules)} - set(ours) | set(packages))
 
 
 def changed(before: Originals, after: Originals, ours: Iterable[str]) -> Iterator[str]:
@@ -46,7 +61,7 @@ def changed(before: Originals, after: Originals, ours: Iterable[str]) -> Iterato
         member: Any = after[name][2]
         function = inspect.unwrap(getattr(member, "__func__", None) or member, stop=lambda one: _is_of(one, ours))
         if _is_of(function, ours):
-            yield f"{name} was not there before"
+            yield f"{name} is {_described(member)} that was not there before"
 
 
 def _is_of(function: object, packages: Iterable[str]) -> bool:

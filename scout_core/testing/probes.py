@@ -76,7 +76,7 @@ class Passage:
     below: list[Side] = field(factory=list)
     built: list[Span] = field(factory=list)
     """Spans that the plugin's part made."""
-    meter: Meter = field(factory=Meter)
+    meter: Meter | None = None
     was_in_plugin: bool = False
     """A plugin's part called the library."""
 
@@ -88,11 +88,11 @@ _passages: Final[ContextVar[tuple[Passage, ...]]] = ContextVar("scout_core_passa
 class Probes:
     """Around all targets of one plugin."""
 
-    def __init__(self, targets: Iterable[Target], *, is_metered: bool = False) -> None:
+    def __init__(self, targets: Iterable[Target], *, meter: type[Meter] | None = None) -> None:
         self.passages: list[Passage] = []
         """In order of their begin."""
         self._targets = [target for target in targets if target.module in sys.modules]
-        self._is_metered = is_metered
+        self._meter = meter
 
     @contextmanager
     def beneath(self) -> Iterator[None]:
@@ -127,7 +127,8 @@ class Probes:
             yield
 
     def _enter(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Passage:
-        passage = Passage(target, Side(args, kwargs, current.get()), was_in_plugin=in_plugin.get())
+        meter = self._meter() if self._meter else None
+        passage = Passage(target, Side(args, kwargs, current.get()), meter=meter, was_in_plugin=in_plugin.get())
         self.passages.append(passage)
         _passages.set((*_passages.get(), passage))
         return passage
@@ -204,11 +205,11 @@ class Probes:
 
     def _begin(self, passage: Passage) -> None:
         in_plugin.set(True)
-        if self._is_metered:
+        if passage.meter is not None:
             passage.meter.resume()
 
     def _end(self, passage: Passage) -> None:
-        if self._is_metered:
+        if passage.meter is not None:
             passage.meter.pause()
         in_plugin.set(False)
 

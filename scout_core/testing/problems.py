@@ -10,7 +10,8 @@ RULES: Final = {
     "import": "importing the plugin, and starting the agent with it, imports no library",
     "hooks": "every hook that it implements exists and has those arguments",
     "targets": "what it wraps is there",
-    "undo": "after the agent has stopped every attribute of the library is the very object from before",
+    "undo": "after the agent has stopped every attribute, of the library and of others, is the very object from before",
+    "process": "the environment, the handlers of signals and the threads of the process are the application's",
     "metadata": "its metadata names it, a range of scout-core, and the versions of the library that it supports",
     "calls": "the calls of this suite reach every describer, raise the library's own exception, and pass a user's object",
     "spans": "a call within a transaction is recorded, and goes as it goes without the plugin",
@@ -25,7 +26,7 @@ RULES: Final = {
 }
 """Name of a rule to its sentence."""
 
-STATIC_RULES: Final = ("import", "hooks", "targets", "undo", "metadata")
+STATIC_RULES: Final = ("import", "hooks", "targets", "undo", "process", "metadata")
 """Those that need no calls from the plugin's author."""
 
 CALL_RULES: Final = (

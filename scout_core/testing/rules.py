@@ -9,13 +9,9 @@ from collections.abc import Iterator
 import scout_core
 from scout_core.recording.transaction import Transaction
 from scout_core.testing.calls import Bench, Bound, Outline, outline, run_within, told
-from scout_core.testing.effort import LONGEST_NS
 from scout_core.testing.hostility import in_plugin, noting
 from scout_core.testing.probes import Passage, Raised, building
 from scout_core.testing.problems import Problem
-
-ROUNDS = 10
-"""So often is a call repeated to see its fastest."""
 
 
 def spans(bench: Bench, bound: Bound) -> Iterator[Problem]:
@@ -197,30 +193,6 @@ def _has_ended_early(passage: Passage) -> bool:
         for span in opened
         for side in passage.below
     )
-
-
-def overhead(bench: Bench, bound: Bound) -> Iterator[Problem]:
-    """What the plugin's part of a call costs."""
-    best: dict[str, tuple[int, int]] = {}
-    for _ in range(ROUNDS):
-        with bench.probed(is_metered=True) as (_, passages):
-            for _ in range(2):  # what is cached for later calls is not what a call costs
-                del passages[:]
-                run_within(bound)
-        for passage in passages:
-            steps, took = best.get(passage.target.name, (passage.meter.steps, passage.meter.nanoseconds))
-            best[passage.target.name] = min(steps, passage.meter.steps), min(took, passage.meter.nanoseconds)
-        if all(steps <= bench.steps and took <= LONGEST_NS for steps, took in best.values()):
-            return
-    for name, (steps, took) in best.items():
-        if steps > bench.steps:
-            seen = f"its part of {name} takes {steps} steps, {bench.steps} are allowed"
-            yield _problem("overhead", bound, seen, "leave to the agent's thread what can be worked out from tags")
-        elif took > LONGEST_NS:
-            seen = f"its part of {name} takes {took / 1e6:.1f} ms in the fastest of {ROUNDS} rounds"
-            yield _problem(
-                "overhead", bound, seen, "do not wait, and do no work in describers that grows with the data"
-            )
 
 
 def hostile(bench: Bench, bound: Bound) -> Iterator[Problem]:

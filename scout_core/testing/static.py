@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from types import ModuleType
 
 from scout_core.boundary.hooks import Hooks
 from scout_core.errors import PluginError
 from scout_core.testing.leaks import LeftBehind, raw_target
 from scout_core.testing.metadata import check_metadata
-from scout_core.testing.originals import changed, originals
+from scout_core.testing.originals import all_originals, changed
 from scout_core.testing.problems import Problem
+from scout_core.testing.process import Process
 from scout_core.testing.scout import recording
 from scout_core.testing.targets import Target, import_targets, targets_of
 
@@ -32,6 +32,7 @@ def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -
     begin("import")
     with recording(plugins_autoload=False):  # so that what the core itself loads is there
         loaded = _tops()
+    before = _Before(module)
     try:
         plugin = importlib.import_module(module)
     except Exception as error:  # noqa: BLE001  # whatever its code raises is what is told
@@ -47,13 +48,15 @@ def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -
         yield Problem("import", seen, "leave that to programs", is_fatal=True)
         return
     yield from _imported(loaded, module, f"importing {module}")
+    before.is_imported()
 
     begin("hooks")
     try:
-        Hooks().register(plugin, module)
+        hooks = Hooks()
+        hooks.register(plugin, module)
+        before.can_end = bool(hooks.frozen("on_stop"))
         targets = targets_of(plugin)
-        with recording(plugins_autoload=False, plugins=[module]):
-            pass
+        before.start()
     except PluginError as error:
         yield Problem("hooks", f"{module}: {error}", "compare with the page about hooks", is_fatal=True)
         return
@@ -70,11 +73,68 @@ def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -
     yield from _missing(targets, import_targets(targets))
 
     begin("undo")
-    yield from _left_behind(plugin, targets)
+    before.look({target.package for target in targets})
+    try:
+        before.start()
+    except LeftBehind as left:
+        before.replaced.append(str(left))
+    for sentence in dict.fromkeys(before.replaced):
+        yield Problem("undo", sentence, "leave replacing to wrap, which puts the original back")
+
+    begin("process")
+    yield from before.taken
 
     if packaged:
         begin("metadata")
         yield from check_metadata(module, targets)
+
+
+class _Before:
+    """What there was before the plugin did something, and what it has changed: with its library and without."""
+
+    def __init__(self, module: str) -> None:
+        self.replaced: list[str] = []
+        """Sentences about attributes of modules."""
+        self.taken: list[Problem] = []
+        """About the process."""
+        self.can_end = False
+        """It has ``on_stop``, where threads are ended."""
+        self._module = module
+        self._ours = ("scout_core", module.partition(".")[0])
+        self._process = Process()
+        self.look()
+
+    def look(self, packages: Iterable[str] = ()) -> None:
+        """What has changed until now is not the plugin's doing."""
+        self._packages = set(packages)
+        self._process.look()
+        self._originals = all_originals(self._ours, self._packages)
+
+    def is_imported(self) -> None:
+        """Nothing but that has happened."""
+        doing = f"importing {self._module}"
+        self.taken += [*self._process.changed(doing), *self._process.threads(doing)]
+        self._compare()
+        self.look()
+
+    def start(self) -> None:
+        """
+        Start an agent with the plugin, and stop it.
+
+        Raises:
+            LeftBehind: and whatever the plugin raises.
+        """
+        doing = f"starting the agent with {self._module}"
+        try:
+            with recording(plugins_autoload=False, plugins=[self._module]):
+                self.taken += self._process.changed(doing)
+        finally:
+            self.taken += [*self._process.changed(f"stopping the agent with {self._module}")]
+            self.taken += self._process.threads(doing, can_end=self.can_end)
+            self._compare()
+
+    def _compare(self) -> None:
+        self.replaced += changed(self._originals, all_originals(self._ours, self._packages), self._ours)
 
 
 def _tops() -> set[str]:
@@ -130,16 +190,3 @@ def _near(target: Target, *, is_module: bool) -> list[str]:
         return [f"{target.module}:{name}" for name in get_close_matches(owner, names, cutoff=_NEAR)]
     place, names = f"{owner}." if owner else "", set(dir(holder))
     return [f"{target.module}:{place}{name}" for name in get_close_matches(last, names, cutoff=_NEAR)]
-
-
-def _left_behind(plugin: ModuleType, targets: tuple[Target, ...]) -> Iterator[Problem]:
-    packages = {target.package for target in targets}
-    before, left = originals(packages), []
-    try:
-        with recording(plugins_autoload=False, plugins=[plugin.__name__]):
-            pass
-    except LeftBehind as left_behind:
-        left.append(str(left_behind))
-    ours = ("scout_core", plugin.__name__.partition(".")[0])
-    for sentence in (*changed(before, originals(packages), ours), *left):
-        yield Problem("undo", sentence, "leave replacing to wrap, which puts the original back")

@@ -15,6 +15,7 @@ from scout_core.testing.forking import fork
 from scout_core.testing.hostility import noting
 from scout_core.testing.isolated import static_problems
 from scout_core.testing.originals import changed, originals
+from scout_core.testing.overhead import overhead
 from scout_core.testing.probes import Passage
 from scout_core.testing.problems import CALL_RULES, RULES, STATIC_RULES, Problem
 from scout_core.testing.targets import Target
@@ -49,7 +50,7 @@ _OF_CALLS: Final[dict[str, Rule]] = {
     "twice": rules.twice,
     "async": rules.asynchronous,
     "fork": fork,
-    "overhead": rules.overhead,
+    "overhead": overhead,
     "hostile": rules.hostile,
     "undo": left_behind,
 }

@@ -9,6 +9,7 @@ HEAD = "from scout_core import current_transaction, hookimpl, span\n"
 FETCH = 'return span("Shelf/Fetch", title=title, books=len(shelf.books))'
 LEND = '    with span("Shelf/Lend"):\n        return wrapped(*args, reader="Ada")\n'
 LEND_ASYNC = '    with span("Shelf/Lend"):\n        return await wrapped(*args, reader="Ada")\n'
+START = "@hookimpl\ndef on_start(agent):\n"
 EXTENSION = "        self.shelf = shelf\n"
 
 
@@ -83,6 +84,44 @@ MUTATIONS = [
     Mutation(
         "patch in a call", "undo", "undo: fetches: shelf:Branch.lend_more ",
         FETCH, f"type(shelf).lend_more = lambda self: None\n    {FETCH}",
+    ),
+    Mutation(
+        "another module", "undo", "json:dumps is a function made in scout_shelf and not the function from before",
+        '    wrap("shelf:Shelf.of", made)\n', '    import json\n\n    json.dumps = lambda value, **options: str(value)\n    wrap("shelf:Shelf.of", made)\n',
+    ),
+    Mutation(
+        "another class", "undo", "http.cookies:Morsel.OutputString is a function made in scout_shelf",
+        "def made(", "@hookimpl\ndef on_start(agent):\n    from http.cookies import Morsel\n\n    Morsel.OutputString = lambda self: None\n\n\ndef made(",
+    ),
+    Mutation(
+        "patch at import", "undo", "json:JSONEncoder is a type and not the type from before",
+        HEAD, f"{HEAD}import json\n\njson.JSONEncoder = type('Encoder', (json.JSONEncoder,), {{}})\n",
+    ),
+    Mutation(
+        "an environment variable", "process", "starting the agent with scout_shelf changes the environment variable SHELF_READER",
+        "def made(", f"{START}    import os\n\n    os.environ['SHELF_READER'] = 'Ada'\n\n\ndef made(",
+    ),
+    Mutation(
+        "a variable less", "process", "importing scout_shelf changes the environment variable PATH",
+        HEAD, f"{HEAD}import os\n\ndel os.environ['PATH']\n",
+    ),
+    Mutation(
+        "a signal handler", "process", "starting the agent with scout_shelf changes the handler of SIGTERM",
+        "def made(", f"{START}    import signal\n\n    signal.signal(signal.SIGTERM, lambda *args: None)\n\n\ndef made(",
+    ),
+    Mutation(
+        "a thread", "process", "starting the agent with scout_shelf starts the thread lending",
+        "def made(", f"{START}    import threading\n\n    threading.Thread(target=print, name='lending').start()\n\n\ndef made(",
+    ),
+    Mutation(
+        "a thread that stays", "process", "starting the agent with scout_shelf starts the thread lending",
+        "def made(",
+        f"{START}    import threading\n\n    threading.Thread(target=threading.Event().wait, name='lending', daemon=True).start()\n\n\n"
+        "@hookimpl\ndef on_stop(agent):\n    pass\n\n\ndef made(",
+    ),
+    Mutation(
+        "a thread with the library", "process", "starts a thread for print",
+        "def made(", f"{START}    import sys, _thread\n\n    if 'shelf' in sys.modules:\n        _thread.start_new_thread(print, ())\n\n\ndef made(",
     ),
     Mutation("pin", "metadata", "it pins the core: scout-core==0.1", "<0.2,>=0.1", "==0.1", METADATA),
     Mutation("no upper bound", "metadata", "it gives no range of the core: scout-core>=0.1", "<0.2,>=0.1", ">=0.1", METADATA),
@@ -180,8 +219,16 @@ MUTATIONS = [
     ),
     Mutation("a loop", "overhead", "steps, 200 are allowed", FETCH, f"for _ in range(500):\n        pass\n    {FETCH}"),
     Mutation(
-        "a pause", "overhead", "ms in the fastest of 10 rounds",
-        FETCH, f"import time\n\n    time.sleep(0.002)\n    {FETCH}",
+        "a pause", "overhead", "fetches: its part of shelf:Shelf.fetch waits for 0.",
+        FETCH, f"import time\n\n    time.sleep(0.0008)\n    {FETCH}",
+    ),
+    Mutation(
+        "a short pause", "overhead", "ms in the fastest of 60 calls; do not block in a describer",
+        FETCH, f"import time\n\n    time.sleep(0.00005)\n    {FETCH}",
+    ),
+    Mutation(
+        "a long function", "overhead", "ms is the budget of a hook",
+        FETCH, f"sum(range(200_000))\n    {FETCH}",
     ),
     Mutation("a text", "hostile", "fetches: it evaluates __format__ of a str", FETCH, FETCH.replace("title=title", "title=f'{title}'")),
     Mutation("a truth", "hostile", "it evaluates __len__ of a str", FETCH, f"title and None\n    {FETCH}"),
