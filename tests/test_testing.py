@@ -457,7 +457,7 @@ THREAD = []
 
 @hookimpl
 def on_start(agent):
-    THREAD.append(threading.Thread(target=END.wait, name="works on", daemon=True))
+    THREAD.append(threading.Thread(target=END.wait, name="works on"))
     THREAD[-1].start()
 
 

@@ -8,6 +8,7 @@ function that works for long. It is taken in calls of its own, since counting ta
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from threading import get_ident
 from time import perf_counter_ns, thread_time_ns
 from types import FrameType
@@ -29,8 +30,13 @@ class Meter:
     def __init__(self) -> None:
         self._before: tuple[Any, Any] = (None, None)  # Any: of coverage, a debugger or nobody
 
-    def resume(self) -> None:
-        """The plugin's part begins."""
+    def resume(self, objects: Sequence[object]) -> None:
+        """
+        The plugin's part begins.
+
+        Args:
+            objects: what it is given: the arguments, and the result once there is one.
+        """
         self._before = (sys.gettrace(), sys.getprofile())
 
     def pause(self) -> None:
@@ -46,9 +52,9 @@ class Steps(Meter):
         super().__init__()
         self.steps = 0
 
-    def resume(self) -> None:
+    def resume(self, objects: Sequence[object]) -> None:
         """Watch every line."""
-        super().resume()
+        super().resume(objects)
         sys.settrace(self._trace)
         sys.setprofile(self._profile)
 
@@ -74,9 +80,9 @@ class Times(Meter):
         """The part of it in which this thread did not work: it waited, or the machine was busy with something else."""
         self._resumed = (0, 0, 0)
 
-    def resume(self) -> None:
+    def resume(self, objects: Sequence[object]) -> None:
         """Look at the clocks."""
-        super().resume()
+        super().resume(objects)
         sys.settrace(None)
         sys.setprofile(None)
         self._resumed = (get_ident(), thread_time_ns(), perf_counter_ns())

@@ -78,3 +78,4 @@ def main() -> None:
         for problem in rules:
             write(problem=asdict(problem))
         write(rule="end")
+    os._exit(0)  # a thread that the plugin left must not keep this process

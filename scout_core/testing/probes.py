@@ -80,6 +80,11 @@ class Passage:
     was_in_plugin: bool = False
     """A plugin's part called the library."""
 
+    @property
+    def objects(self) -> list[object]:
+        """What the plugin's part is given."""
+        return [*self.above.args, *self.above.kwargs.values(), *(side.result for side in self.below)]
+
 
 _passages: Final[ContextVar[tuple[Passage, ...]]] = ContextVar("scout_core_passages", default=())
 """Those that we are in, the outermost first."""
@@ -206,7 +211,7 @@ class Probes:
     def _begin(self, passage: Passage) -> None:
         in_plugin.set(True)
         if passage.meter is not None:
-            passage.meter.resume()
+            passage.meter.resume(passage.objects)
 
     def _end(self, passage: Passage) -> None:
         if passage.meter is not None:

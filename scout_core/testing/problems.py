@@ -16,7 +16,7 @@ RULES: Final = {
     "calls": "the calls of this suite reach every describer, raise the library's own exception, and pass a user's object",
     "spans": "a call within a transaction is recorded, and goes as it goes without the plugin",
     "exceptions": "the library's own exceptions pass untouched",
-    "results": "the library is called once, with the very arguments, and its very result is returned",
+    "results": "the library is called once, with the very arguments as they were, and its very result is returned",
     "outside": "outside a transaction nothing is built",
     "twice": "starting twice, starting again, or attaching as well, is one set of spans",
     "async": "a span lasts as long as what is awaited, and calls at once have their own parents",

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import scout_core
 from scout_core.recording.transaction import Transaction
+from scout_core.testing import asking
+from scout_core.testing.asking import Asking
 from scout_core.testing.calls import Bench, Bound, Outline, outline, run_within, told
 from scout_core.testing.hostility import in_plugin, noting
 from scout_core.testing.probes import Passage, Raised, building
@@ -74,10 +76,16 @@ def _differences(below: Raised, above: Raised) -> Iterator[str]:
 
 def results(bench: Bench, bound: Bound) -> Iterator[Problem]:
     """What the library is given, and what its caller gets."""
-    with bench.probed() as (_, passages):
+    with bench.probed(meter=Asking) as (_, passages):
         run_within(bound)
     for passage in passages:
         name, below = passage.target.name, passage.below
+        if passage.was_in_plugin:
+            advice = "describe the call from its arguments, without another call"
+            yield _problem("results", bound, f"the plugin itself calls {name}", advice)
+        if isinstance(passage.meter, Asking) and not passage.target.is_around:  # to change a call is what that is for
+            for done, advice in asking.told(passage.meter.done):
+                yield _problem("results", bound, f"its part of {name} {done}", advice)
         if len(below) != 1:
             yield _problem(
                 "results",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 PLUGIN, SUITE, METADATA, ENTRIES = "scout_shelf.py", "test_shelf.py", "METADATA", "entry_points.txt"
 HEAD = "from scout_core import current_transaction, hookimpl, span\n"
-FETCH = 'return span("Shelf/Fetch", title=title, books=len(shelf.books))'
+FETCH = 'return span("Shelf/Fetch", title=title, books=shelf.size)'
 LEND = '    with span("Shelf/Lend"):\n        return wrapped(*args, reader="Ada")\n'
 LEND_ASYNC = '    with span("Shelf/Lend"):\n        return await wrapped(*args, reader="Ada")\n'
 START = "@hookimpl\ndef on_start(agent):\n"
@@ -172,6 +172,26 @@ MUTATIONS = [
     Mutation(
         "a copy", "results", "shelf:Shelf.lend returned another object than the caller got",
         LEND, LEND.replace('wrapped(*args, reader="Ada")', "list(wrapped(*args))"),
+    ),
+    Mutation(
+        "an attribute", "results", "its part of shelf:Shelf.fetch changes reader of a Branch",
+        FETCH, f"shelf.reader = 'Ada'\n    {FETCH}",
+    ),
+    Mutation(
+        "an item", "results", "its part of shelf:Shelf.fetch changes the items of books of a Branch",
+        FETCH, f"shelf.books.setdefault('scout', [])\n    {FETCH}",
+    ),
+    Mutation(
+        "a method of an object", "results", "fetches: its part of shelf:Shelf.fetch changes count of a Branch",
+        FETCH, f"shelf.count = len\n    {FETCH}",
+    ),
+    Mutation(
+        "a method that is called", "results", "its part of shelf:Shelf.fetch calls count of a Branch",
+        FETCH, f"shelf.count()\n    {FETCH}",
+    ),
+    Mutation(
+        "a target that is called", "results", "the plugin itself calls shelf:Shelf.tidy",
+        FETCH, f"shelf.tidy('emma')\n    {FETCH}",
     ),
     Mutation(
         "root for a span", "outside", "fetches: outside a transaction it built 1 spans that nobody records, the first is Shelf/Fetch",

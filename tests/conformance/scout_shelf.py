@@ -27,7 +27,9 @@ def tidied(title):
 
 
 def fetch(shelf, title):
-    return span("Shelf/Fetch", title=title, books=len(shelf.books))
+    if not shelf.is_open():
+        return None
+    return span("Shelf/Fetch", title=title, books=shelf.size)
 
 
 def lend(wrapped, shelf, args, kwargs):
