@@ -30,6 +30,9 @@ log = logging.getLogger("scout_core")
 
 TICK: Final = 0.25
 """Seconds between two looks into the inbox. Nobody wakes this thread: waking costs the application's thread more than the append."""
+BUSY_TICK: Final = 0.05
+"""The same after a look that found many: what waits is memory of the application's process."""
+MANY: Final = 200
 FIRST_PERIOD: Final = 5.0
 """The first report comes early, so that a new user need not wait a minute to see that it works."""
 SHORTEST_PERIOD: Final = 1.0
@@ -124,9 +127,12 @@ class Recorder:
             outbox.join()
 
     def _run(self) -> None:
-        while not self._stopping.wait(TICK):
+        pause = BUSY_TICK
+        while not self._stopping.wait(pause):
+            before = self.ledger.taken
             self._safely(compile_all)  # there is something to do only the first time, when the first response is out
             self._safely(self._turn)
+            pause = BUSY_TICK if self.ledger.taken - before > MANY else TICK
         self._safely(self._finish)
 
     def _safely(self, step: Callable[[], None]) -> None:
