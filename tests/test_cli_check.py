@@ -46,7 +46,7 @@ def test_a_module_that_keeps_the_rules(scout_core):
     head, *rules = ran.out.splitlines()
     assert (0, "letters (letters.py)", "") == (ran.code, head, ran.err)
     assert list(STATIC_RULES) == [line.split()[1] for line in rules]
-    assert ["ok", "ok", "ok", "ok", "skipped"] == [line.split()[0] for line in rules]
+    assert [*["ok"] * (len(STATIC_RULES) - 1), "skipped"] == [line.split()[0] for line in rules]
     assert ran.out.replace("letters.py", str(file)) == scout_core("plugins", "check", str(file)).out
 
 
@@ -63,13 +63,80 @@ def test_a_broken_rule_is_told_with_what_to_do(scout_core):
     ][:2]
 
 
-@pytest.mark.parametrize("source", ["raise KeyError('x')", "import sys\nsys.exit(0)", "import os\nos._exit(0)", "def"])
-def test_a_plugin_that_ends_its_process_is_told(scout_core, source):
+@pytest.mark.parametrize(
+    "source",
+    [
+        "raise KeyError('x')",
+        "import sys\nsys.exit(0)",
+        "import os\nos._exit(0)",
+        "def",
+        "import ctypes\nctypes.string_at(0)",
+    ],
+)
+def test_a_plugin_that_ends_its_process_is_told_and_what_comes_after_it_is_not_said_to_be_kept(scout_core, source):
+    scout_core.write_module("letters", source)
+    ran = scout_core("plugins", "check", "letters.py", "--json")
+    shown = scout_core("plugins", "check", "letters.py")
+
+    (problem,) = ran.json["problems"]
+    assert (1, "", "import") == (ran.code, ran.err, problem["rule"])
+    assert ["problem", *["not reached"] * (len(STATIC_RULES) - 2), "skipped"] == list(states(ran).values())
+    assert "\nnot reached hooks     every hook that it implements exists and has those arguments\n" in shown.out
+    assert "\nok " not in shown.out
+
+
+LEAVING = """
+from scout_core import hookimpl
+
+@hookimpl
+def instrument(wrap):
+    wrap("a_library:send", send)
+
+def send(*args, **kwargs):
+    return None
+"""
+
+
+def test_a_library_that_ends_the_process_stops_the_rules_where_it_is_imported(scout_core):
+    scout_core.write_module("a_library", "import os\nos._exit(3)\n")
+    scout_core.write_module("letters", LEAVING)
+    ran = scout_core("plugins", "check", "letters.py", "--json")
+
+    (stopped,) = [rule for rule, state in states(ran).items() if state == "problem"]
+    after = [states(ran)[rule] for rule in STATIC_RULES[STATIC_RULES.index(stopped) + 1 :]]
+    assert (1, "targets", {"not reached", "skipped"}) == (ran.code, stopped, set(after))
+
+
+def test_a_target_that_is_missing_does_not_keep_other_rules_from_being_asked(scout_core):
+    scout_core.write_module("letters", LEAVING.replace("a_library:send", "colorsys:rgb_to_yiqq"))
+    ran = scout_core("plugins", "check", "letters.py", "--json")
+
+    expected = dict.fromkeys(STATIC_RULES, "ok") | {"targets": "problem", "metadata": "skipped"}
+    assert (1, expected) == (ran.code, states(ran))
+
+
+def test_a_thread_that_a_plugin_leaves_is_told_and_not_waited_for(scout_core):
+    """The thread lasts longer than the test may."""
+    scout_core.write_module(
+        "letters", f"import threading\nthreading.Thread(target=threading.Event().wait).start()\n{GOOD}"
+    )
+    ran = scout_core("plugins", "check", "letters.py", "--json", "--timeout", "1000")
+
+    (problem,) = ran.json["problems"]
+    assert (1, "process", "ok") == (ran.code, problem["rule"], states(ran)["undo"])
+    assert problem["seen"].startswith("importing letters starts the thread ")
+
+
+def test_what_is_replaced_by_hand_is_told(scout_core):
+    source = (
+        "import json\n" + GOOD + "\n@hookimpl\ndef instrument(wrap):\n    json.dumps = lambda *args, **kwargs: ''\n"
+    )
     scout_core.write_module("letters", source)
     ran = scout_core("plugins", "check", "letters.py", "--json")
 
-    assert (1, "") == (ran.code, ran.err)
-    assert ran.json["problems"]
+    (problem,) = ran.json["problems"]
+    assert (1, "undo") == (ran.code, problem["rule"])
+    assert problem["seen"].startswith("json:dumps is ")
 
 
 def test_a_plugin_that_hangs_is_told_and_ended(scout_core):

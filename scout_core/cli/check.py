@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from attrs import asdict, frozen
@@ -19,6 +19,9 @@ from scout_core.cli.commands import did_you_mean
 from scout_core.cli.output import COLOURS, as_json_option, say_json
 from scout_core.hookspecs import PROJECT
 
+if TYPE_CHECKING:
+    from scout_core.testing.problems import Problem
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -26,6 +29,8 @@ else:
 
 PACKAGED = "metadata"
 """The rule that only a distribution can keep."""
+NOT_REACHED = "not reached"
+"""The state of a rule that was not asked, because one before it ended everything."""
 
 
 @frozen
@@ -76,18 +81,16 @@ def _result(subject: Subject, timeout: float) -> dict[str, Any]:  # Any: several
         subject.module, packaged=subject.is_packaged, path=[*subject.path, *search_path()], timeout=timeout
     )
     broken = {problem.rule for problem in problems}
-    rules = [
-        {
-            "rule": rule,
-            "state": "skipped"
-            if rule == PACKAGED and not subject.is_packaged
-            else "problem"
-            if rule in broken
-            else "ok",
-            "meaning": RULES[rule],
-        }
-        for rule in STATIC_RULES
-    ]
+    last = _last_asked(subject.module, problems, STATIC_RULES)
+
+    def state(rule: str) -> str:
+        if rule == PACKAGED and not subject.is_packaged:
+            return "skipped"
+        if rule in broken:
+            return "problem"
+        return "ok" if STATIC_RULES.index(rule) <= STATIC_RULES.index(last) else NOT_REACHED
+
+    rules = [{"rule": rule, "state": state(rule), "meaning": RULES[rule]} for rule in STATIC_RULES]
     return {
         "module": subject.module,
         "where": subject.where,
@@ -96,15 +99,31 @@ def _result(subject: Subject, timeout: float) -> dict[str, Any]:  # Any: several
     }
 
 
+def _last_asked(module: str, problems: Sequence[Problem], rules: Sequence[str]) -> str:
+    """
+    The rule that was asked last.
+
+    What is fatal ends them, but for a target that is missing; that the process ended is told with the module's name in front.
+    """
+    ends = [
+        one.rule
+        for one in problems
+        if one.is_fatal and (one.rule in ("import", "hooks") or one.seen.startswith(f"{module}: "))
+    ]
+    return min(ends, key=rules.index, default=rules[-1])
+
+
 def _say(result: Mapping[str, Any]) -> None:  # Any: as above
     click.echo(f"{click.style(result['module'], bold=True)} ({result['where']})")
+    width = max(8, *(len(rule["state"]) for rule in result["rules"]))
     for rule in result["rules"]:
         state = rule["state"]
         told = "a plain module has none" if state == "skipped" else rule["meaning"]
-        click.echo(f"{click.style(state.ljust(8), fg=COLOURS[state])} {rule['rule'].ljust(9)} {told}")
+        click.echo(f"{click.style(state.ljust(width), fg=COLOURS[state])} {rule['rule'].ljust(9)} {told}")
         for problem in result["problems"]:
             if problem["rule"] == rule["rule"]:
-                click.echo(f"{'':19}{problem['seen']}\n{'':19}→ {problem['advice']}")
+                margin = " " * (width + 11)
+                click.echo(f"{margin}{problem['seen']}\n{margin}→ {problem['advice']}")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import click
 from attrs import asdict, has
 
 COLOURS: Final = {
-    "active": "green", "ok": "green", "waiting": "yellow", "skipped": "yellow", "note": "yellow",
+    "active": "green", "ok": "green", "waiting": "yellow", "skipped": "yellow", "not reached": "yellow", "note": "yellow",
     "failed": "red", "quarantined": "red", "problem": "red",
 }  # fmt: skip
 """Of the words that say how something is."""

@@ -78,6 +78,8 @@ def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -
         before.start()
     except LeftBehind as left:
         before.replaced.append(str(left))
+    except PluginError:
+        pass  # of a target that is missing: told by the rule before
     for sentence in dict.fromkeys(before.replaced):
         yield Problem("undo", sentence, "leave replacing to wrap, which puts the original back")
 
