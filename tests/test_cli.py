@@ -209,11 +209,12 @@ def test_the_help_has_a_short_name_and_examples(scout_core, arguments):
     assert "\n  scout-core " in ran.out
 
 
-def test_a_command_that_a_known_plugin_brings_is_told_with_it(scout_core):
-    ran = scout_core("up", SCOUT_PLUGINS_DISABLE="dashboard")
+@pytest.mark.parametrize("command", ["up", "policy"])
+def test_a_command_that_a_known_plugin_brings_is_told_with_it(scout_core, command):
+    ran = scout_core(command, SCOUT_PLUGINS_DISABLE="dashboard")
 
     assert (2, "") == (ran.code, ran.out)
-    assert "Error: No such command 'up'. It comes with a plugin; try: pip install scout-dashboard\n" in ran.err
+    assert f"Error: No such command {command!r}. It comes with a plugin; try: pip install scout-dashboard\n" in ran.err
 
 
 @pytest.mark.parametrize("command", ["config", "plugins --json", "hooks", "--help"])

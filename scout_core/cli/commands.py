@@ -12,7 +12,7 @@ from scout_core.errors import ScoutError
 
 ORDER: Final = ("demo", "up", "run", "plugins", "hooks", "policy", "config", "doctor")
 """In the help: what one begins with first; whatever else plugins add follows, by name."""
-BROUGHT_BY: Final = {"demo": "scout-demo", "up": "scout-dashboard"}
+BROUGHT_BY: Final = {"demo": "scout-demo", "up": "scout-dashboard", "policy": "scout-dashboard"}
 """Commands that the documentation names, to the distribution that has them."""
 
 HELP: Final = """
