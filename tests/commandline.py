@@ -14,6 +14,8 @@ from attrs import frozen
 
 MODULE = (sys.executable, "-m", "scout_core")
 SCRIPT = (str(Path(sys.executable).with_name("scout-core")),)
+NEEDS = ("scout_core", "attr", "attrs", "cattrs", "click", "packaging", "pluggy", "tomlkit", "tomli", "exceptiongroup", "typing_extensions")  # fmt: skip
+"""Of the modules here, what the command needs."""
 BUILT_IN = ("age", "collector", "ignoring", "percent", "percentile", "sampling", "speed")
 
 PLUGIN = """

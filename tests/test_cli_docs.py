@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.commandline import NEEDS
+
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "command.md"
-NEEDS = ("scout_core", "attr", "attrs", "cattrs", "click", "packaging", "pluggy", "tomlkit", "tomli", "exceptiongroup", "typing_extensions")  # fmt: skip
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILES = re.compile(r"^```\w+\n# ([\w.]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from scout_core.cli.probe import APP, NAME, follow
 from scout_core.cli.surroundings import of_gevent, of_gunicorn, of_uwsgi
 from scout_core.config.config import read_config
 from scout_core.recording import context
-from tests.commandline import Commandline
+from tests.commandline import NEEDS, Commandline
 from tests.workbench import CollectorSink, announced, plugin, running
 
 if sys.version_info >= (3, 11):
@@ -188,26 +187,6 @@ def test_a_dashboard_says_whether_it_is_in_the_store(scout_core):
     assert [] == listed
 
 
-def test_plugins_tells_how_one_is_in_each_process_that_runs(scout_core):
-    pytest.importorskip("scout_dashboard", reason="not with the core alone: the store is the dashboard's")
-    scout_core.write_module(
-        "my_policy",
-        "from scout_core import hookimpl\n@hookimpl\ndef score_transaction(transaction):\n    raise KeyError('plan')\n",
-    )
-    app = scout_core.write("app.py", "import scout_core\nwith scout_core.transaction('Job/x'): pass\n")
-    settings = {"SCOUT_PLUGINS": "my_policy", "SCOUT_NAME": "Shop"}
-    done = subprocess.run(
-        [sys.executable, "-m", "scout_core", "up", "--port", "0", "--", "sh", "-c", 'python="$1"; "$python" "$2"; "$python" -m scout_core plugins my_policy', "sh", sys.executable, str(app)],
-        cwd=scout_core.here, env=scout_core.environment(**settings), capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-
-    (line,) = [text for text in done.stdout.splitlines() if text.startswith("  process")]
-    assert "(Shop on " in line
-    assert line.endswith(") active; 1 calls, 1 errors")
-    assert re.search(r"score_transaction: 1 calls(, 95 of 100 within \d+ µs)?\n", done.stdout)
-    assert ">    4      raise KeyError('plan')" in done.stdout
-
-
 # settings, plugins, files
 
 
@@ -359,7 +338,7 @@ def test_the_line_for_a_shell_is_exact(tmp_path):
     """In an environment with two libraries and none of our plugins: our own dependencies are there by links."""
     site = tmp_path / "site"
     site.mkdir()
-    for name in ("scout_core", "attr", "attrs", "cattrs", "click", "packaging", "pluggy", "tomlkit", "tomli", "exceptiongroup", "typing_extensions"):  # fmt: skip
+    for name in NEEDS:
         spec = find_spec(name)
         if spec is not None and spec.origin:
             origin = Path(spec.origin)

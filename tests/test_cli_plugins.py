@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import textwrap
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
 from scout_core.agent import VERSION
-from tests.commandline import MODULE, PLUGIN, SCRIPT, Commandline
+from tests.commandline import MODULE, NEEDS, PLUGIN, SCRIPT, Commandline
 
 
 @pytest.fixture
@@ -54,10 +58,8 @@ def test_plugins_as_json(scout_core, here):
 
     assert (0, "") == (done.code, done.err)
     assert {"age", "collector", "ignoring", "my_plugin", "percent", "percentile", "sampling", "speed"} <= set(by_name)
-    assert ("disabled", "by plugins.disable (environment SCOUT_PLUGINS_DISABLE)") == (
-        by_name["age"]["state"],
-        by_name["age"]["reason"],
-    )
+    assert "disabled" == by_name["age"]["state"]
+    assert by_name["age"]["reason"].startswith("by plugins.disable (environment SCOUT_PLUGINS_DISABLE)")
     mine = by_name["my_plugin"]
     assert ("active", None, ["instrument", "register_options", "score_transaction"]) == (
         mine["state"],
@@ -104,7 +106,8 @@ def test_what_is_required_and_missing_is_told_beside_what_there_is(scout_core):
 def test_problems_are_told_beside_the_table(scout_core):
     done = scout_core("plugins", SCOUT_PLUGINS_ENABLE="nonsense")
 
-    assert 0 == done.code
+    assert 1 == done.code
+    assert "\nspeed " in done.out
     assert (
         "problem: plugins.enable names 'nonsense' (environment SCOUT_PLUGINS_ENABLE), and there is no such plugin; 'scout-core plugins' shows all\n"
         == done.err
@@ -153,7 +156,9 @@ def test_a_named_module_that_is_disabled_is_not_even_imported(scout_core):
     ran = scout_core("plugins", "--json", SCOUT_PLUGINS="broken", SCOUT_PLUGINS_DISABLE="broken")
 
     assert (0, "") == (ran.code, ran.err)
-    assert ("disabled", "by plugins.disable (environment SCOUT_PLUGINS_DISABLE)") == state(ran, "broken")
+    told, reason = state(ran, "broken")
+    assert "disabled" == told
+    assert reason.startswith("by plugins.disable (environment SCOUT_PLUGINS_DISABLE)")
 
 
 def test_without_autoload_only_what_is_enabled_is_active(scout_core):
@@ -305,10 +310,99 @@ def test_what_to_do_is_told(scout_core, requires, state, step):
     assert step in ran.out
 
 
-def test_a_disabled_plugin_tells_how_to_have_it_again(scout_core):
-    by_variable = scout_core("plugins", "speed", SCOUT_PLUGINS_DISABLE="speed")
-    scout_core("plugins", "disable", "speed")
-    by_file = scout_core("plugins", "speed")
+@pytest.mark.parametrize(
+    ("settings", "environment", "step"),
+    [
+        ("plugins = {disable = ['speed']}", {}, "scout-core plugins enable speed"),
+        ("plugins = {disable = ['*']}", {}, "scout-core plugins enable '*'"),
+        ("plugins = {disable = ['speed', '*']}", {}, "scout-core plugins enable '*' speed"),
+        ("", {"SCOUT_PLUGINS_DISABLE": "age,speed"}, "take speed out of SCOUT_PLUGINS_DISABLE"),
+        ("", {"SCOUT_PLUGINS_DISABLE": "*"}, "take * out of SCOUT_PLUGINS_DISABLE"),
+        ("", {"SCOUT_DISABLED_INSTRUMENTS": "speed"}, "take speed out of SCOUT_DISABLED_INSTRUMENTS"),
+        ("", {"SCOUT_PLUGINS_AUTOLOAD": "false", "SCOUT_PLUGINS_DISABLE": "age"}, "scout-core plugins enable speed"),
+        ("", {"SCOUT_PLUGINS_AUTOLOAD": "false", "SCOUT_PLUGINS_ENABLE": "age"}, "add speed to SCOUT_PLUGINS_ENABLE"),
+    ],
+)  # fmt: skip
+def test_a_disabled_plugin_tells_how_to_have_it_again(scout_core, settings, environment, step):
+    scout_core.write("scout-core.toml", settings)
+    ran = scout_core("plugins", "speed", **environment)
+    as_json = scout_core("plugins", "speed", "--json", **environment)
 
-    assert "  next        take it out of SCOUT_PLUGINS_DISABLE\n" in by_variable.out
-    assert "  next        scout-core plugins enable speed\n" in by_file.out
+    assert ("disabled", step) == (as_json.json["state"], as_json.json["next_step"])
+    assert f"  next        {step}\n" in ran.out
+
+
+@pytest.mark.parametrize("environment", [{}, {"SCOUT_PLUGINS_ALLOW": "scout-*"}])
+def test_a_plugin_of_a_distribution_that_is_not_allowed_tells_where_to_add_that(scout_core, environment):
+    scout_core.install("letters", POLICY)
+    file = scout_core.write("scout-core.toml", "plugins = {allow = ['scout-*']}")
+    ran = scout_core("plugins", "letters", **environment)
+
+    place = "SCOUT_PLUGINS_ALLOW" if environment else f"plugins.allow in {file}"
+    assert "  state       disabled: its distribution acme-letters is not among plugins.allow " in ran.out
+    assert f"  next        add acme-letters to {place}\n" in ran.out
+
+
+def test_what_next_step_says_works(scout_core):
+    scout_core.write("scout-core.toml", "plugins = {disable = ['speed', '*']}")
+    enabled = scout_core("plugins", "enable", "*", "speed")
+    ran = scout_core("plugins", "speed", "--json")
+
+    assert (0, "active") == (enabled.code, ran.json["state"])
+
+
+# what is told as a problem
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("plugins",), ("plugins", "--json"), ("plugins", "speed"), ("plugins", "speed", "--json"), ("hooks",), ("hooks", "--json"), ("config",), ("config", "--json")],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("settings", "environment", "told"),
+    [
+        ("plugins = [", {}, "is not valid TOML"),
+        ("", {"SCOUT_PLUGINS_DISABLE": "falsk"}, "plugins.disable names 'falsk'"),
+    ],
+)
+def test_a_printed_problem_is_exit_code_1(scout_core, arguments, settings, environment, told):
+    scout_core.write("scout-core.toml", settings)
+    ran = scout_core(*arguments, **environment)
+
+    (problem,) = [one for one in ran.problems if told in one]
+    assert (1, [problem]) == (ran.code, ran.problems)
+
+
+@pytest.mark.parametrize("raised", ["raise KeyError('shop')", "raise SystemExit(0)"])
+def test_commands_that_cannot_be_added_are_a_problem_of_their_plugin(scout_core, raised):
+    file = scout_core.install(
+        "shop", f"from scout_core import hookimpl\n@hookimpl\ndef register_commands(cli):\n    {raised}\n"
+    )
+    detail = scout_core("plugins", "shop")
+    table = scout_core("plugins")
+
+    (problem,) = detail.problems
+    assert (1, 1, [problem]) == (detail.code, table.code, table.problems)
+    assert problem.startswith("plugin 'shop' raised when it was asked: ")
+    assert f"{file}:4 in register_commands" in problem
+    assert f">    4      {raised}" in detail.out
+
+
+@pytest.mark.parametrize("arguments", [("plugins",), ("doctor",), ("hooks",)])
+def test_no_plugins_at_all_means_that_our_metadata_is_missing(scout_core, arguments, tmp_path):
+    """As in an environment that was copied without its metadata: our dependencies and we are there by links."""
+    site = tmp_path / "bare"
+    site.mkdir()
+    for spec in filter(None, map(find_spec, NEEDS)):
+        origin = Path(spec.origin)
+        place = origin.parent if origin.name == "__init__.py" else origin
+        (site / place.name).symlink_to(place)
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "scout_core", *arguments],
+        cwd=scout_core.here, env=scout_core.environment(PYTHONPATH=str(site)), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+    told = "there are no plugins here, not even our own: the metadata of scout-core is missing in this environment, so an application would record nothing; try: pip install --force-reinstall scout-core"
+    assert 1 == done.returncode
+    assert told in done.stdout + done.stderr
+    assert "0 plugins:" not in done.stdout

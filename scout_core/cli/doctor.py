@@ -27,7 +27,7 @@ def doctor(suggest: bool, as_json: bool) -> None:
     A transaction of its own is followed from the application to the store, under an application name of its own.
     Exit code 1 when there is a problem; a note is none.
     """
-    here = look(instrument=True)
+    here = look(instrument=True, commands=True)
     lacking = list(suggestions(here.installed.installed))
     if suggest:
         _say_suggestions(lacking, as_json=as_json)

@@ -12,6 +12,7 @@ from typing import Literal
 from attrs import frozen
 
 from scout_core.cli.here import FINE, Here
+from scout_core.cli.live import live_plugins, living
 from scout_core.measuring.report import PluginStatus
 from scout_core.sending.rendezvous import FILE_NAME, read_private
 
@@ -54,7 +55,11 @@ def of_plugins(here: Here) -> Iterator[Finding]:
             missing = "; ".join(status.not_found)
             yield Finding("note", "plugins", f"{status.name} cannot wrap all that it names: {missing}")
     yield from _wrapped_twice(here.statuses)
-    if not bad:
+    running = living(live_plugins(here.config))
+    worse = {name: one for name, one in running.items() if one.is_bad}
+    for name, one in worse.items():
+        yield Finding("problem", "plugins", f"{name} is {one.told()}: {one.reason}", f"scout-core plugins {name}")
+    if not bad and not worse:
         states = ", ".join(f"{number} {state}" for state, number in sorted(count.items()))
         yield Finding("ok", "plugins", f"{len(here.statuses)}: {states}")
 

@@ -11,6 +11,7 @@ from attrs import define, field
 
 from scout_core.boundary.discovery import Environment, find_plugins
 from scout_core.boundary.hooks import Hooks
+from scout_core.boundary.plugin import OWN
 from scout_core.boundary.plugins import Plugins, search_path
 from scout_core.boundary.status import status_of
 from scout_core.config.config import Config, read_config
@@ -47,12 +48,13 @@ class Here:
         return str(self.settings.path) if self.settings else "no file"
 
 
-def look(*, instrument: bool = False) -> Here:
+def look(*, instrument: bool = False, commands: bool = False) -> Here:
     """
     Find and load all plugins that the configuration allows.
 
     Args:
         instrument: also read their options, and ask each what it wraps; whatever that puts in place is undone.
+        commands: then also ask each for its commands, to see whether it can add them.
     """
     settings = settings_here()
     config = read_config(settings=settings)
@@ -65,11 +67,18 @@ def look(*, instrument: bool = False) -> Here:
         hooks=hooks,
         plugins=Plugins(config, hooks),
     )
+    if not any(found.distribution == OWN for found in here.installed.plugins):
+        here.failures.append(
+            f"there are no plugins here, not even our own: the metadata of {OWN} is missing in this environment, "
+            f"so an application would record nothing; try: pip install --force-reinstall {OWN}"
+        )
     with redirect_stdout(sys.stderr):  # a plugin that prints when it is imported must not be in the middle of our JSON
         _attempt(here, lambda: here.plugins.load(here.installed, config.get("plugins")))
         if instrument:
             _attempt(here, lambda: here.plugins.read_options(os.environ))
             _attempt(here, here.plugins.instrument)
+            if commands:
+                _attempt(here, lambda: _ask_for_commands(here))
             here.statuses = [status_of(plugin) for _, plugin in sorted(here.plugins.all.items())]
             here.plugins.undo()
             here.failures += [
@@ -78,6 +87,14 @@ def look(*, instrument: bool = False) -> Here:
                 if status.last_error and status.state != "failed"
             ]
     return here
+
+
+def _ask_for_commands(here: Here) -> None:
+    """Into a group that nobody uses, to see whether that works."""
+    import click
+
+    for guard in here.plugins.freeze("register_commands"):
+        guard.run(click.Group("scout-core"))
 
 
 def _attempt(here: Here, step: Callable[[], None]) -> None:

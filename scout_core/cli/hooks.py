@@ -40,7 +40,7 @@ def show_hooks(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> Non
     else:
         click.echo("\n\n".join(_told(row) for row in rows))
     say_problems(here.problems)
-    if here.failures:
+    if here.problems:
         raise SystemExit(1)
 
 

@@ -9,12 +9,12 @@ from attrs import asdict
 
 from scout_core.boundary.plugin import Plugin
 from scout_core.cli.commands import did_you_mean
-from scout_core.cli.here import FINE, Here, look
-from scout_core.cli.live import LivePlugin, live_plugins
+from scout_core.cli.here import Here, look
+from scout_core.cli.live import LivePlugin, Living, live_plugins, living
+from scout_core.cli.next_step import next_step
 from scout_core.cli.output import as_json_option, say_facts, say_json, say_problems
 from scout_core.cli.plugin_options import options_of
 from scout_core.cli.source import Place, file_of, place_at_fault, place_in
-from scout_core.config.options import variable_of
 from scout_core.measuring.report import PluginStatus
 
 
@@ -32,7 +32,7 @@ def show_plugin(ctx: click.Context, name: str, as_json: bool) -> None:
 
     Where a dashboard runs, also how the plugin is in each process that reports to it.
     """
-    here = look(instrument=True)
+    here = look(instrument=True, commands=True)
     status = next((status for status in here.statuses if status.name == name), None)
     if status is None:
         names = [*here.plugins.all, *getattr(getattr(ctx.parent, "command", None), "commands", ())]
@@ -40,7 +40,8 @@ def show_plugin(ctx: click.Context, name: str, as_json: bool) -> None:
         raise click.UsageError(f"There is no plugin {name!r} here. {hint}", ctx)
     plugin = here.plugins.all[name]
     place = place_at_fault(plugin, status)
-    live = live_plugins(here.config, name)
+    live = [one for one in live_plugins(here.config) if one.name == name]
+    running = living(live).get(name)
     if as_json or ctx.obj:
         say_json(
             asdict(status)
@@ -48,21 +49,22 @@ def show_plugin(ctx: click.Context, name: str, as_json: bool) -> None:
                 "file": file_of(plugin),
                 "place": asdict(place) if place else None,
                 "options": list(options_of(here, name)),
-                "next_step": _next_step(here, plugin, status),
+                "next_step": next_step(here, plugin, status),
+                "running": asdict(running) if running else None,
                 "processes": [asdict(one) for one in live],
             }
         )
     else:
         _say(here, plugin, status, place, live)
-    say_problems(here.failures)
-    if status.state == "failed":
+    say_problems(here.problems)
+    if here.problems or status.state == "failed" or (running is not None and running.is_bad):
         raise SystemExit(1)
 
 
 def _say(here: Here, plugin: Plugin, status: PluginStatus, place: Place | None, live: list[LivePlugin]) -> None:
     origin = ", ".join(filter(None, (status.distribution or "named module", file_of(plugin))))
     click.echo(f"{click.style(' '.join(filter(None, (status.name, status.version))), bold=True)} ({origin})")
-    facts = [("state", f"{status.state}{': ' if status.reason else ''}{status.reason}")]
+    facts = [("state", _state(status, living(live).get(plugin.name)))]
     if status.last_error:
         facts.append(("last error", status.last_error))
     if place:
@@ -79,11 +81,25 @@ def _say(here: Here, plugin: Plugin, status: PluginStatus, place: Place | None, 
         )
         if value
     ]
-    facts += [("process", "\n".join(filter(None, (one.told(), _source_of(one))))) for one in live]
-    step = _next_step(here, plugin, status)
+    facts += [("process", "\n".join(filter(None, (one.told(), _source_of(one))))) for one in _shown(live)]
+    step = next_step(here, plugin, status)
     if step:
         facts.append(("next", step))
     say_facts(facts)
+
+
+def _state(status: PluginStatus, running: Living | None) -> str:
+    """As of an application that starts here; where one runs in which the plugin is worse, that comes first."""
+    here = f"{status.state}{': ' if status.reason else ''}{status.reason}"
+    if running is None or not running.is_bad:
+        return here
+    return f"{running.told()}: {running.reason}\n{here if status.reason else f'{here} in one that starts here'}"
+
+
+def _shown(live: list[LivePlugin]) -> list[LivePlugin]:
+    """Those that run; when there are none, the one that did last."""
+    newest = max(live, key=lambda one: one.seen, default=None)
+    return [one for one in live if one.is_living] or ([newest] if newest else [])
 
 
 def _source_of(live: LivePlugin) -> str:
@@ -94,20 +110,3 @@ def _source_of(live: LivePlugin) -> str:
 def _option_line(option: dict[str, Any]) -> str:  # Any: as above
     text = f"{option['key']} = {option['value']!r}  ({option['origin']})"
     return f"{text}\n    {option['help']}" if option["help"] else text
-
-
-def _next_step(here: Here, plugin: Plugin, status: PluginStatus) -> str:
-    if status.state == "disabled":
-        variable = variable_of("plugins.disable")
-        if here.config.origin("plugins.disable").startswith("environment"):
-            return f"take it out of {variable}"
-        return f"scout-core plugins enable {status.name}"
-    if status.state == "failed":
-        return f"mend it, or: scout-core plugins disable {status.name}"
-    if status.state == "waiting" and plugin.support.absent and plugin.found:
-        return f"pip install {' '.join(repr(one) for one in plugin.found.instruments)}"
-    if status.state == "waiting":
-        return "nothing: it begins when the application imports its library"
-    if status.state in FINE and status.not_found:
-        return "some targets are missing in this version of the library; a newer plugin may know it"
-    return ""

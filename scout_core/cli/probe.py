@@ -13,7 +13,7 @@ from time import perf_counter
 from attrs import evolve, frozen
 
 from scout_core.agent import Agent
-from scout_core.cli.live import NoDashboard, ask
+from scout_core.cli.dashboard import NoDashboard, ask
 from scout_core.config.config import Config
 from scout_core.config.options import OPTIONS
 from scout_core.config.values import Value

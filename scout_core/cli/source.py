@@ -20,8 +20,8 @@ from scout_core.errors import PluginError
 from scout_core.hookspecs import PROJECT
 from scout_core.measuring.report import PluginStatus
 
-_PLACE: Final = re.compile(r" at (?P<file>[^\n]+?):(?P<line>\d+)(?: in (?P<function>[\w<>.]+))?$")
-"""As a guard ends the text of a last error."""
+_PLACE: Final = re.compile(r" at (?P<file>[^\n]+?):(?P<line>\d+)(?: in (?P<function>[\w<>.]+))?(?:; .*)?$")
+"""As a guard ends the text of a last error; what to do may follow."""
 _IMPORT_MACHINERY: Final = ("<frozen ", importlib.__file__)
 
 
