@@ -239,7 +239,7 @@ MUTATIONS = [
     ),
     Mutation("a loop", "overhead", "steps, 200 are allowed", FETCH, f"for _ in range(500):\n        pass\n    {FETCH}"),
     Mutation(
-        "a pause", "overhead", "fetches: its part of shelf:Shelf.fetch waits for 0.",
+        "a pause", "overhead", "fetches: its part of shelf:Shelf.fetch waits for ",
         FETCH, f"import time\n\n    time.sleep(0.0008)\n    {FETCH}",
     ),
     Mutation(
