@@ -106,7 +106,8 @@ def test_the_detail_of_a_quarantined_plugin_begins_with_that_and_has_the_traceba
     file = scout_core.here / "my_policy.py"
     state, here = fact(told, "state").splitlines()
     assert (1, 1, "active in one that starts here") == (told.code, as_json.code, here)
-    assert state.startswith("quarantined in 1 of 2 processes: score_transaction is switched off: 10 errors in a row")
+    assert "quarantined in 1 of 2 processes: score_transaction is switched off: 10 errors in a row" == state
+    assert "mend it, and restart the processes where it is quarantined" == fact(told, "next")
     traceback = [f"{file}:18 in plan_of", f"{file}:15 in score_transaction"]
     assert "\n".join(f"                  {frame}" for frame in traceback) in told.out
     assert ">   18      return" in told.out

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from scout_core.boundary.plugin import Plugin
 from scout_core.cli.here import FINE, Here
+from scout_core.cli.live import Living
 from scout_core.measuring.report import PluginStatus
 
 
-def next_step(here: Here, plugin: Plugin, status: PluginStatus) -> str:
+def next_step(here: Here, plugin: Plugin, status: PluginStatus, running: Living | None) -> str:
     """Empty when there is nothing to do."""
     if status.state == "disabled":
         return _to_enable(here, plugin, status)
     if status.state == "failed":
         return f"mend it, or: scout-core plugins disable {status.name}"
+    if running is not None and running.is_bad:
+        return f"mend it, and restart the processes where it is {running.state}"
     if status.state == "waiting" and plugin.support.absent and plugin.found:
         return f"pip install {' '.join(repr(one) for one in plugin.found.instruments)}"
     if status.state == "waiting":

@@ -49,7 +49,7 @@ def show_plugin(ctx: click.Context, name: str, as_json: bool) -> None:
                 "file": file_of(plugin),
                 "place": asdict(place) if place else None,
                 "options": list(options_of(here, name)),
-                "next_step": next_step(here, plugin, status),
+                "next_step": next_step(here, plugin, status, running),
                 "running": asdict(running) if running else None,
                 "processes": [asdict(one) for one in live],
             }
@@ -64,7 +64,8 @@ def show_plugin(ctx: click.Context, name: str, as_json: bool) -> None:
 def _say(here: Here, plugin: Plugin, status: PluginStatus, place: Place | None, live: list[LivePlugin]) -> None:
     origin = ", ".join(filter(None, (status.distribution or "named module", file_of(plugin))))
     click.echo(f"{click.style(' '.join(filter(None, (status.name, status.version))), bold=True)} ({origin})")
-    facts = [("state", _state(status, living(live).get(plugin.name)))]
+    running = living(live).get(plugin.name)
+    facts = [("state", _state(status, running))]
     if status.last_error:
         facts.append(("last error", status.last_error))
     if place:
@@ -82,7 +83,7 @@ def _say(here: Here, plugin: Plugin, status: PluginStatus, place: Place | None, 
         if value
     ]
     facts += [("process", "\n".join(filter(None, (one.told(), _source_of(one))))) for one in _shown(live)]
-    step = next_step(here, plugin, status)
+    step = next_step(here, plugin, status, running)
     if step:
         facts.append(("next", step))
     say_facts(facts)
@@ -90,10 +91,18 @@ def _say(here: Here, plugin: Plugin, status: PluginStatus, place: Place | None, 
 
 def _state(status: PluginStatus, running: Living | None) -> str:
     """As of an application that starts here; where one runs in which the plugin is worse, that comes first."""
-    here = f"{status.state}{': ' if status.reason else ''}{status.reason}"
+    reason = _without_ourselves(status.reason, status.name)
+    here = f"{status.state}{': ' if reason else ''}{reason}"
     if running is None or not running.is_bad:
         return here
-    return f"{running.told()}: {running.reason}\n{here if status.reason else f'{here} in one that starts here'}"
+    there = f"{running.told()}: {_without_ourselves(running.reason, status.name)}"
+    return f"{there}\n{here if reason else f'{here} in one that starts here'}"
+
+
+def _without_ourselves(reason: str, name: str) -> str:
+    """A reason whose last part sends the reader to this very command."""
+    first, _, last = reason.rpartition("; ")
+    return first if f"'scout-core plugins {name}'" in last else reason
 
 
 def _shown(live: list[LivePlugin]) -> list[LivePlugin]:
