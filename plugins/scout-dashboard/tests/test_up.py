@@ -201,7 +201,9 @@ def test_an_option_that_does_not_exist_is_no_command(tmp_path):
     code, err = refused(tmp_path, "--prot", "7700")
 
     assert 2 == code
-    assert "No such option '--prot'. (Did you mean one of: '--host', '--port'?)" in err or "No such option: --prot" in err
+    assert (
+        "No such option '--prot'. (Did you mean one of: '--host', '--port'?)" in err or "No such option: --prot" in err
+    )
 
 
 def test_a_port_that_was_asked_for_is_used(tmp_path):
