@@ -778,6 +778,11 @@ class Cycle:
 
 def test_a_destructor_that_traces_runs_amid_our_own_work(quick):
     """With the collector after every few objects, destructors run on every thread of ours, also while it holds a lock."""
+    if sys.version_info < (3, 12):
+        # Three lines without us show it: a collection within ContextVar.set whose destructors set the same variable.
+        pytest.skip(
+            "not on Python before 3.12: its ContextVar.set crashes when a destructor sets the variable within it"
+        )
     Cycle.deleted = 0
     keeper = Behaving("keeper", lambda report: [Cycle() for _ in range(3)] and None)
 

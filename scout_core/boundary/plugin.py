@@ -39,7 +39,7 @@ class Plugin:
         """State and reason, as of this moment."""
         if self.state == "failed":
             knows_next = "; try: " in self.reason
-            return self.state, self.reason if knows_next else f"{self.reason}; {self._next_step()}"
+            return self.state, self.reason if knows_next else _and(self.reason, self._next_step())
         if self.state != "active":
             return self.state, self.reason
         off = [guard for guard in self.guards if guard.off not in (None, STOPPED)]
@@ -57,7 +57,7 @@ class Plugin:
             return "waiting", f"{', '.join(packages)} is not imported"
         absent = [patch.reason for patch in self.patches if patch.state == "not found"]
         if absent and not wrapped:
-            return "failed", f"{'; '.join(absent)}; {self._next_step()}"
+            return "failed", _and("; ".join(absent), self._next_step())
         slow = [f"{guard.place} {guard.slowness}" for guard in self.guards if guard.is_over_limit]
         return "active", "; ".join(slow)
 
@@ -74,3 +74,8 @@ class Plugin:
             patch.undo()
         for guard in self.guards:
             guard.off = guard.off or reason
+
+
+def _and(reason: str, step: str) -> str:
+    """The reason and the next step; a reason may end in ``did you mean on_span?``."""
+    return f"{reason} {step[0].upper()}{step[1:]}" if reason.endswith("?") else f"{reason}; {step}"
