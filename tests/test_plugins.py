@@ -63,7 +63,9 @@ def loaded(*plugins, named=(), installed=None, environment=None, settings=None, 
     return made
 
 
-NEXT_STEP = re.compile(r"(?:;|(?<=\?)) ([tT]ry: (pip install -U \S+, or |scout-core)|[mM]end |take that out|add it there).*")
+NEXT_STEP = re.compile(
+    r"(?:;|(?<=\?)) ([tT]ry: (pip install -U \S+, or |scout-core)|[mM]end |take that out|add it there).*"
+)
 
 
 def states(plugins):

@@ -5,6 +5,7 @@ import gc
 import math
 import random
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator

@@ -101,8 +101,9 @@ def _state(status: PluginStatus, running: Living | None) -> str:
 
 def _without_ourselves(reason: str, name: str) -> str:
     """A reason whose last part sends the reader to this very command."""
-    first, _, last = reason.rpartition("; ")
-    return first if f"'scout-core plugins {name}'" in last else reason
+    before, command, _ = reason.partition(f"'scout-core plugins {name}'")
+    end = max(before.rfind("; "), before.rfind("? ") + 1)
+    return reason[:end] if command and end > 0 else reason
 
 
 def _shown(live: list[LivePlugin]) -> list[LivePlugin]:
