@@ -368,3 +368,12 @@ def test_the_line_for_a_shell_is_exact(tmp_path):
         "note     libraries  flask 3.1.3 (>=2.2,<4) has no plugin\n                    pip install scout-flask\n"
         in doctor()[1]
     )
+
+
+def test_a_folder_whose_name_holds_404_is_not_an_answer(scout_core, sink):
+    """What the collector says after 404 is that it has not the trace; here it does not answer at all."""
+    state = scout_core.state.parent / "state-404"
+    announced(state, sink.url)
+    ran = scout_core("doctor", "--json", SCOUT_STATE_DIR=str(state), **ONLY_OURS)
+
+    assert (0, 1) == (ran.code, sink.counted)

@@ -17,6 +17,11 @@ MOST_BYTES: Final = 16 * 1024 * 1024
 class NoDashboard(Exception):
     """There is none to ask, or it does not answer; says which."""
 
+    def __init__(self, message: str, *, is_not_found: bool = False) -> None:
+        super().__init__(message)
+        self.is_not_found = is_not_found
+        """It answered, and has not what was asked for."""
+
 
 def ask(config: Config, path: str) -> Mapping[str, Any]:  # Any: JSON
     """
@@ -40,7 +45,8 @@ def ask(config: Config, path: str) -> Mapping[str, Any]:  # Any: JSON
         with connection.getresponse() as response:
             facts = json.loads(response.read(MOST_BYTES))
             if response.status != 200:
-                raise NoDashboard(f"{address.url} answered {response.status}: {_said(facts)}")
+                told = f"{address.url} answered {response.status}: {_said(facts)}"
+                raise NoDashboard(told, is_not_found=response.status == 404)
     except (OSError, HTTPException, ValueError, RecursionError) as error:
         raise NoDashboard(f"{address.url} does not answer: {error}") from error
     finally:

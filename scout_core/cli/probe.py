@@ -105,7 +105,7 @@ def _stored(config: Config, trace: str) -> Step:
     try:
         facts = ask(config, f"/api/v1/trace/{trace}")
     except NoDashboard as error:
-        return Step("store", False if "404" in str(error) else None, str(error))
+        return Step("store", False if error.is_not_found else None, str(error))
     if facts.get("trace", {}).get("name") != NAME:
         return Step("store", False, "another trace has its place")
     return Step("store", True, f"trace {trace} is in the store")
