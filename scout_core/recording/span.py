@@ -52,7 +52,7 @@ class Span:
     """Class of the exception that left it."""
 
     def __init__(self, operation: str, /, **tags: Any) -> None:
-        self.operation = operation if type(operation) is str else plain_operation(operation)
+        self.operation = operation if type(operation) is str else plain_name(operation)
         self.tags = tags
         self.transaction = None
         self.parent = None
@@ -62,11 +62,11 @@ class Span:
 
     def tag(self, key: str, value: Any) -> None:
         """Add a fact, or replace it."""
-        self.tags[key if type(key) is str else plain_operation(key)] = value
+        self.tags[key if type(key) is str else plain_name(key)] = value
 
     def rename(self, operation: str) -> None:
         """Give it another operation."""
-        self.operation = operation if type(operation) is str else plain_operation(operation)
+        self.operation = operation if type(operation) is str else plain_name(operation)
 
     @property
     def kind(self) -> str:
@@ -154,7 +154,7 @@ def _step_out(span: Span) -> None:
             return
 
 
-def plain_operation(name: object) -> str:
+def plain_name(name: object) -> str:
     """An exact ``str`` for what should have been one, without calling anything of it."""
     kind = type(name)
     return str.__getitem__(name, slice(None)) if issubclass(kind, str) else f"<{kind.__name__}>"  # type: ignore[index]

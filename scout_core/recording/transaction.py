@@ -11,7 +11,7 @@ from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from scout_core.recording import context
-from scout_core.recording.span import Span, plain_operation
+from scout_core.recording.span import Span, plain_name
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -77,7 +77,7 @@ class Transaction(Span):
 
     def __init__(self, operation: str, /, **tags: Any) -> None:
         # As Span.__init__, whose call would be a twentieth of what a request costs.
-        self.operation = operation if type(operation) is str else plain_operation(operation)
+        self.operation = operation if type(operation) is str else plain_name(operation)
         self.tags = tags
         self.transaction = None
         self.parent = None
