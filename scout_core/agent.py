@@ -20,6 +20,7 @@ from scout_core.boundary.samples import Samples
 from scout_core.boundary.status import status_of
 from scout_core.config.config import Config, read_config
 from scout_core.config.options import OPTIONS, variable_of
+from scout_core.config.origin import Layer
 from scout_core.measuring.report import Counters, PluginStatus, Process
 from scout_core.recording import context
 from scout_core.recording.tracer import Tracer
@@ -120,9 +121,9 @@ class Agent:
     def add_settings(self, code: Mapping[str, Any]) -> None:
         """Take settings that became known after the start, as a framework's own; the environment still wins."""
         given = read_config(code)
-        changed = {key: value for key, value in given.values.items() if value.origin == "code"}
+        changed = {key: value for key, value in given.values.items() if value.origin.layer is Layer.CODE}
         values = {
-            key: changed[key] if key in changed and not value.origin.startswith("environment") else value
+            key: changed[key] if key in changed and value.origin.layer is not Layer.ENVIRONMENT else value
             for key, value in self.config.values.items()
         }
         late = [key for key in changed if key in FIXED_AT_START and values[key].value != self.config.get(key)]

@@ -19,9 +19,9 @@ SECRET = "s3cr3t-of-the-collector"
 
 
 def option(ran, key):
-    """Value and origin of one option."""
+    """Value, layer and name of the origin of one option."""
     (row,) = [row for row in ran.json["options"] if row["key"] == key]
-    return row["value"], row["origin"]
+    return row["value"], row["origin"]["layer"], row["origin"]["name"]
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_config_as_json(scout_core, here):
     assert {"file", "options", "problems"} == set(content)
     assert [option.key for option in OPTIONS] == [row["key"] for row in content["options"]][: len(OPTIONS)]
     rows = {row["key"]: row for row in content["options"]}
-    assert ("Shop", "environment SCOUT_NAME", "Python App", "SCOUT_NAME") == tuple(
+    assert ("Shop", {"layer": "environment", "name": "SCOUT_NAME"}, "Python App", "SCOUT_NAME") == tuple(
         rows["name"][key] for key in ("value", "origin", "default", "variable")
     )
     assert ["health"] == rows["ignore"]["value"]
@@ -143,9 +143,9 @@ def test_the_environment_wins_over_the_file(scout_core, here):
 
     ran = scout_core("config", "--json", SCOUT_NAME="Shop")
 
-    assert ("Shop", "environment SCOUT_NAME") == option(ran, "name")
-    assert (7.0, f"file {here / 'scout-core.toml'}") == option(ran, "report_period")
-    assert ("", "default") == option(ran, "collector_token")
+    assert ("Shop", "environment", "SCOUT_NAME") == option(ran, "name")
+    assert (7.0, "file", str(here / "scout-core.toml")) == option(ran, "report_period")
+    assert ("", "default", "") == option(ran, "collector_token")
     assert (0, []) == (ran.code, ran.problems)
 
 
@@ -154,16 +154,16 @@ def test_the_table_of_pyproject_counts_also_in_a_folder_below(scout_core, here):
         '[tool.scout-core]\nname = "Shop"\nplugins.disable = ["age"]\npolicies = {speed = 2}\n', encoding="utf-8"
     )
     ran = scout_core("config", "--json")
-    origin = f"file {here.parent / 'pyproject.toml'}"
+    file = str(here.parent / "pyproject.toml")
 
-    assert ("Shop", origin) == option(ran, "name")
-    assert (["age"], origin) == option(ran, "plugins.disable")
-    assert ({"speed": 2.0}, origin) == option(ran, "policies")
+    assert ("Shop", "file", file) == option(ran, "name")
+    assert (["age"], "file", file) == option(ran, "plugins.disable")
+    assert ({"speed": 2.0}, "file", file) == option(ran, "policies")
     assert (0, []) == (ran.code, ran.problems)
 
 
 def test_the_state_directory_is_derived_from_the_users(scout_core, here):
-    expected = (str(scout_core.state), "derived: the user's state directory")
+    expected = (str(scout_core.state), "derived", "the user's state directory")
 
     assert expected == option(scout_core("config", "--json"), "state_dir")
 
@@ -211,7 +211,7 @@ def test_the_options_of_plugins_are_shown_too(scout_core, here):
         {
             "key": "plugins.my_plugin.level",
             "value": 7,
-            "origin": "environment SCOUT_MY_PLUGIN_LEVEL",
+            "origin": {"layer": "environment", "name": "SCOUT_MY_PLUGIN_LEVEL"},
             "default": 1,
             "variable": "SCOUT_MY_PLUGIN_LEVEL",
             "help": "How deep.",
@@ -219,7 +219,7 @@ def test_the_options_of_plugins_are_shown_too(scout_core, here):
         {
             "key": "plugins.my_plugin.api_key",
             "value": "…",
-            "origin": f"file {here / 'scout-core.toml'}",
+            "origin": {"layer": "file", "name": str(here / "scout-core.toml")},
             "default": "",
             "variable": "SCOUT_MY_PLUGIN_API_KEY",
             "help": "",

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from scout_core.config.config import read_config
 from scout_core.config.files import Settings
 from scout_core.config.options import BY_KEY, OPTIONS, variable_of
+from scout_core.config.origin import Layer, Origin
 from scout_core.errors import ConfigError
 
 unhurried = settings(
@@ -50,7 +51,7 @@ def config(code=None, *, environment=None, file=None, plugins=None):
 def test_the_strongest_layer_counts(layers, value, origin):
     found = config(**layers)
 
-    assert (value, origin, []) == (found.get("name"), found.origin("name"), found.problems)
+    assert (value, origin, []) == (found.get("name"), str(found.origin("name")), found.problems)
     assert found.is_set("name") == (origin != "default")
 
 
@@ -118,7 +119,7 @@ def test_of_a_name_and_a_former_one_the_name_counts():
 
     assert (("new",), "environment SCOUT_PLUGINS_DISABLE") == (
         found.get("plugins.disable"),
-        found.origin("plugins.disable"),
+        str(found.origin("plugins.disable")),
     )
 
 
@@ -129,20 +130,38 @@ def test_the_environment_is_that_of_the_process_unless_one_is_given(monkeypatch)
     assert "Python App" == read_config(environment={}).get("name")
 
 
+@pytest.mark.parametrize(
+    ("origin", "text", "is_set"),
+    [
+        (Origin(Layer.ENVIRONMENT, "SCOUT_NAME"), "environment SCOUT_NAME", True),
+        (Origin(Layer.CODE), "code", True),
+        (Origin(Layer.FRAMEWORK, "Flask"), "Flask settings", True),
+        (Origin(Layer.FILE, "/srv/app/pyproject.toml"), "file /srv/app/pyproject.toml", True),
+        (Origin(Layer.DERIVED, "the operating system"), "derived: the operating system", False),
+        (Origin(Layer.DEFAULT), "default", False),
+    ],
+)
+def test_an_origin_is_data_and_reads_as_a_phrase(origin, text, is_set):
+    assert (text, is_set) == (str(origin), origin.is_set)
+
+
 # Derived
 
 
 def test_what_is_derived_from_the_machine_and_the_platform():
     found = config(environment={"HOME": "/home/ann", "HEROKU_SLUG_COMMIT": "abc"})
 
-    assert (os.uname().nodename, "derived: the operating system") == (found.get("hostname"), found.origin("hostname"))
+    assert (os.uname().nodename, "derived: the operating system") == (
+        found.get("hostname"),
+        str(found.origin("hostname")),
+    )
     assert (Path("/home/ann/.local/state/scout-core"), "derived: the user's state directory") == (
         found.state_dir,
-        found.origin("state_dir"),
+        str(found.origin("state_dir")),
     )
     assert ("abc", "derived: environment HEROKU_SLUG_COMMIT") == (
         found.get("revision_sha"),
-        found.origin("revision_sha"),
+        str(found.origin("revision_sha")),
     )
 
 

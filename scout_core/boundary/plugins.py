@@ -22,6 +22,7 @@ from scout_core.boundary.switches import missing, unknown_names, why_disabled
 from scout_core.boundary.versions import check_support
 from scout_core.boundary.wrap import Wrap
 from scout_core.config.config import Config
+from scout_core.config.origin import Layer
 from scout_core.errors import PluginError, TargetError
 from scout_core.text.message import error_message
 
@@ -168,7 +169,7 @@ class Plugins:
             else:
                 self._load(plugin, named)
             self.all.setdefault(name, plugin)
-        plugin.is_relied_on = self.config.origin("plugins") == "code"
+        plugin.is_relied_on = self.config.origin("plugins").layer is Layer.CODE
         self._check_relied_on(plugin)
 
     def _load(self, plugin: Plugin, module: str | Any) -> None:

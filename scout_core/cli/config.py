@@ -12,6 +12,7 @@ from scout_core.cli.here import Here, look
 from scout_core.cli.output import as_json_option, say_json, say_problems
 from scout_core.cli.plugin_options import options_of
 from scout_core.config.options import ALIASES, OPTIONS
+from scout_core.config.origin import Layer
 from scout_core.config.values import is_secret
 from scout_core.text.url import public_url
 
@@ -68,7 +69,7 @@ def _rows(here: Here) -> Iterator[dict[str, Any]]:  # Any: each option has its o
 
 def _told(row: dict[str, Any]) -> str:  # Any: as above
     head = f"{click.style(row['key'], bold=True)} = {row['value']!r}  ({row['origin']})"
-    is_default = row["origin"] == "default" or row["value"] == row["default"]
+    is_default = row["origin"].layer is Layer.DEFAULT or row["value"] == row["default"]
     default = "" if is_default else f" Default: {row['default']!r}."
     meaning = f"{row['help']}{default}".strip()
     return f"{head}\n    {meaning}" if meaning else head

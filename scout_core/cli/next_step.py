@@ -5,6 +5,7 @@ from __future__ import annotations
 from scout_core.boundary.plugin import Plugin
 from scout_core.cli.here import FINE, Here
 from scout_core.cli.live import Living
+from scout_core.config.origin import Layer
 from scout_core.measuring.report import PluginStatus
 
 
@@ -44,4 +45,4 @@ def _to_enable(here: Here, plugin: Plugin, status: PluginStatus) -> str:
 def _variable(here: Here, key: str) -> str:
     """Of the environment, that has the value; empty when it has none."""
     origin = here.config.origin(key)
-    return origin.removeprefix("environment ") if origin.startswith("environment ") else ""
+    return origin.name if origin.layer is Layer.ENVIRONMENT else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from enum import Enum
 from typing import Any, Final
 
 import click
@@ -51,4 +52,6 @@ def _coloured(word: str, text: str) -> str:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.value
     return asdict(value) if has(type(value)) and not isinstance(value, type) else str(value)  # type: ignore[arg-type]  # has() is no type guard for both

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,21 +29,8 @@ def options_of(here: Here, name: str) -> Iterator[dict[str, Any]]:  # Any: each 
         yield {
             "key": f"plugins.{name}.{key}",
             "value": "…" if value and is_secret(key) else value,
-            "origin": _origin(here, name, key),
+            "origin": here.config.plugin_origin(name, key),
             "default": getattr(defaults, attribute.name),
             "variable": variable_of(f"{name}.{key}"),
             "help": attribute.metadata.get("help", ""),
         }
-
-
-def _origin(here: Here, name: str, key: str) -> str:
-    """The strongest layer that has a value which was not refused."""
-    variable = variable_of(f"{name}.{key}")
-    written = here.config.plugin_values.get(name, {}).get(key)
-    origins = [f"environment {variable}"] if variable in os.environ else []
-    origins += [written.origin] if written else []
-    for origin in origins:
-        refused = f"({origin})"
-        if not any(problem.startswith(f"{name}.{key} = ") and refused in problem for problem in here.config.problems):
-            return origin
-    return "default"

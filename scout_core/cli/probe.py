@@ -16,6 +16,7 @@ from scout_core.agent import Agent
 from scout_core.cli.dashboard import NoDashboard, ask
 from scout_core.config.config import Config
 from scout_core.config.options import OPTIONS
+from scout_core.config.origin import CODE, DEFAULT
 from scout_core.config.values import Value
 from scout_core.errors import RejectedReport
 from scout_core.hookspecs import hookimpl
@@ -117,9 +118,9 @@ def _agent(config: Config) -> Iterator[Agent]:
     values = dict(config.values)
     for option in OPTIONS:
         if option.key.startswith(_OURS):
-            values[option.key] = Value(option.key, option.default, "default")
+            values[option.key] = Value(option.key, option.default, DEFAULT)
     given = {"name": APP, "plugins.autoload": False, "plugins.enable": ("collector",), "revision_sha": ""}
-    values |= {key: Value(key, value, "doctor") for key, value in given.items()}
+    values |= {key: Value(key, value, CODE) for key, value in given.items()}
     agent = Agent(evolve(config, values=values, plugin_values={}, problems=[], plugins={}))
     agent.recorder.outboxes = []  # the report goes by hand
     before = context.tracer

@@ -15,6 +15,7 @@ from attrs import define, field
 
 from scout_core.config.files import Settings
 from scout_core.config.options import ALIASES, BY_KEY, OPTIONS, variable_of
+from scout_core.config.origin import CODE, DEFAULT, Layer, Origin, from_environment
 from scout_core.config.plugin_options import read_plugin_options
 from scout_core.config.values import Value, first_usable, unknown
 
@@ -29,6 +30,7 @@ class Config:
     problems: list[str] = field(factory=list)
     """What could not be used, one sentence each: key, value, origin and what is used instead."""
     _plugins: dict[str, Any] = field(factory=dict)  # Any: each plugin's own options class
+    _plugin_origins: dict[str, dict[str, Origin]] = field(factory=dict)
 
     def get(self, key: str) -> Any:  # Any: each option has its own type
         """
@@ -39,13 +41,13 @@ class Config:
         """
         return self.values[key].value
 
-    def origin(self, key: str) -> str:
+    def origin(self, key: str) -> Origin:
         """Where the value came from."""
         return self.values[key].origin
 
     def is_set(self, key: str) -> bool:
         """Whether somebody chose the value: it is neither derived nor the default."""
-        return not self.values[key].origin.startswith(("derived", "default"))
+        return self.values[key].origin.is_set
 
     def is_changed(self, key: str) -> bool:
         """Whether the value is another than the default; False for an option that does not exist."""
@@ -60,6 +62,15 @@ class Config:
         """
         return self._plugins[name]
 
+    def plugin_origin(self, name: str, key: str) -> Origin:
+        """
+        Where the value of an option of a plugin was set.
+
+        Raises:
+            KeyError: the plugin has no such option.
+        """
+        return self._plugin_origins[name][key]
+
     def add_plugin_options(self, name: str, options: type, environment: Mapping[str, str]) -> None:
         """
         Read the options of one plugin into an object of its class; what cannot be used is among ``problems``.
@@ -67,7 +78,7 @@ class Config:
         Raises:
             ConfigError: it is no attrs class, or one of its options has no default.
         """
-        self._plugins[name] = read_plugin_options(
+        self._plugins[name], self._plugin_origins[name] = read_plugin_options(
             name,
             options,
             written=self.plugin_values.get(name, {}),
@@ -111,12 +122,12 @@ def read_config(
         values[option.key] = first_usable(
             candidates,
             convert=option.convert,
-            default=Value(option.key, option.default, "default"),
+            default=Value(option.key, option.default, DEFAULT),
             default_told=f"the default, {option.default!r},",
             problems=problems,
         )
     plugin_values = {} if settings is None else {
-        name: {key: Value(key, value, f"file {settings.path}") for key, value in table.items()}
+        name: {key: Value(key, value, settings.origin) for key, value in table.items()}
         for name, table in settings.plugins.items()
     }  # fmt: skip
     return Config(values=values, plugin_values=plugin_values, problems=problems)
@@ -128,7 +139,7 @@ def _from_environment(environment: Mapping[str, str], problems: list[str]) -> di
         for name in (option.key, *option.aliases):
             variable = variable_of(name)
             if variable in environment and option.key not in found:
-                found[option.key] = Value(option.key, environment[variable], f"environment {variable}")
+                found[option.key] = Value(option.key, environment[variable], from_environment(variable))
     problems.extend(_mistyped(environment))
     return found
 
@@ -151,9 +162,9 @@ def _from_code(code: Mapping[str, Any], problems: list[str]) -> dict[str, Value]
     for name, value in code.items():
         key = ALIASES.get(name) or (name if name in BY_KEY else spelled.get(name))
         if key is None:
-            problems.append(unknown(name, "code", spelled))
+            problems.append(unknown(name, CODE, spelled))
         else:
-            found[key] = Value(key, value, "code")
+            found[key] = Value(key, value, CODE)
     return found
 
 
@@ -162,9 +173,9 @@ def _from_file(settings: Settings, problems: list[str]) -> dict[str, Value]:
     for name, value in settings.values.items():
         key = ALIASES.get(name, name)
         if key in BY_KEY:
-            found[key] = Value(key, value, f"file {settings.path}")
+            found[key] = Value(key, value, settings.origin)
         else:
-            problems.append(unknown(name, f"file {settings.path}", BY_KEY))
+            problems.append(unknown(name, settings.origin, BY_KEY))
     return found
 
 
@@ -177,11 +188,14 @@ def _derived(environment: Mapping[str, str]) -> dict[str, Value]:
         environment.get("HOME") or os.path.expanduser("~"), ".local", "state"
     )
     found = {
-        "hostname": Value("hostname", socket.gethostname(), "derived: the operating system"),
-        "state_dir": Value("state_dir", os.path.join(state, "scout-core"), "derived: the user's state directory"),
+        "hostname": Value("hostname", socket.gethostname(), Origin(Layer.DERIVED, "the operating system")),
+        "state_dir": Value(
+            "state_dir", os.path.join(state, "scout-core"), Origin(Layer.DERIVED, "the user's state directory")
+        ),
     }
     for variable in ("HEROKU_BUILD_COMMIT", "HEROKU_SLUG_COMMIT", "KAMAL_VERSION"):
         if environment.get(variable):
-            found["revision_sha"] = Value("revision_sha", environment[variable], f"derived: environment {variable}")
+            origin = Origin(Layer.DERIVED, f"environment {variable}")
+            found["revision_sha"] = Value("revision_sha", environment[variable], origin)
             break
     return found

@@ -11,6 +11,7 @@ from typing import Any, Final
 from attrs import define, field
 
 from scout_core.config.options import BY_KEY
+from scout_core.config.origin import Layer, Origin
 
 _OUR_TABLE: Final = re.compile(r"""scout-core["']?\s*[\].=]""")
 """What stands in every file with our table, and in few without: `scout-core>=1` is a dependency."""
@@ -25,6 +26,11 @@ class Settings:
     plugins: dict[str, dict[str, Any]] = field(factory=dict)
     """Plugin name to its own table."""
     problems: list[str] = field(factory=list)
+
+    @property
+    def origin(self) -> Origin:
+        """Of every value in it."""
+        return Origin(Layer.FILE, str(self.path))
 
 
 def settings_here() -> Settings | None:

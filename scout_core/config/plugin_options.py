@@ -9,6 +9,7 @@ from attrs import NOTHING, Attribute, fields, has
 
 from scout_core.config import convert
 from scout_core.config.options import variable_of
+from scout_core.config.origin import DEFAULT, Origin, from_environment
 from scout_core.config.values import Value, first_usable, unknown
 from scout_core.errors import ConfigError
 
@@ -28,9 +29,9 @@ def read_plugin_options(
     written: Mapping[str, Value],
     environment: Mapping[str, str],
     problems: list[str],
-) -> Any:
+) -> tuple[Any, dict[str, Origin]]:
     """
-    An object of the plugin's class.
+    Return an object of the plugin's class, and the origin of each of its values.
 
     Args:
         name: the plugin's.
@@ -49,9 +50,9 @@ def read_plugin_options(
         raise ConfigError(f"every option needs a default; there is none for {', '.join(needy)}")
     rest = {f"{name}.{key}": value.origin for key, value in written.items() if key not in attributes}
     problems.extend(unknown(key, origin, attributes) for key, origin in rest.items())
-    chosen = {}
+    chosen, origins = {}, {}
     for key, attribute in attributes.items():
-        default = Value(key, NOTHING, "default")
+        default = Value(key, NOTHING, DEFAULT)
         found = first_usable(
             [Value(f"{name}.{key}", value, origin) for value, origin in _candidates(name, key, written, environment)],
             convert=_converter_for(attribute),
@@ -59,21 +60,22 @@ def read_plugin_options(
             default_told="the default",
             problems=problems,
         )
+        origins[key] = found.origin
         if found is not default:
             chosen[key] = found.value
     try:
-        return options(**chosen)
+        return options(**chosen), origins
     except (ValueError, TypeError) as error:  # of a validator of the plugin's own
         problems.append(f"plugin {name}: {error}; the defaults of all its options are used")
-        return options()
+        return options(), dict.fromkeys(origins, DEFAULT)
 
 
 def _candidates(
     name: str, key: str, written: Mapping[str, Value], environment: Mapping[str, str]
-) -> Iterator[tuple[Any, str]]:
+) -> Iterator[tuple[Any, Origin]]:
     variable = variable_of(f"{name}.{key}")
     if variable in environment:
-        yield environment[variable], f"environment {variable}"
+        yield environment[variable], from_environment(variable)
     if key in written:
         yield written[key].value, written[key].origin
 

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from scout_core.config.origin import Origin
+
 _SECRET: Final = re.compile(
     r"token|secret|passw|pwd|credential|(?<![a-z])(?:key|auth|pass|dsn)(?![a-z])", re.IGNORECASE
 )
@@ -20,8 +22,7 @@ class Value:
 
     key: str
     value: Any  # Any: each option has its own type
-    origin: str
-    """``environment SCOUT_NAME``, ``code``, ``file /srv/app/pyproject.toml``, ``derived: …`` or ``default``."""
+    origin: Origin
 
 
 def first_usable(
@@ -68,7 +69,7 @@ def is_secret(key: str) -> bool:
     return _SECRET.search(key) is not None
 
 
-def unknown(name: str, origin: str, known: Iterable[str]) -> str:
+def unknown(name: str, origin: Origin | str, known: Iterable[str]) -> str:
     """The sentence for a key that does not exist."""
     from difflib import get_close_matches  # only when somebody mistyped
 

@@ -117,7 +117,7 @@ def test_settings_may_come_after_the_extension(new_app, notes):
     assert ("Late shop", 7.0, "code") == (
         agent.config.get("name"),
         agent.config.get("report_period"),
-        agent.config.origin("name"),
+        str(agent.config.origin("name")),
     )
 
 
