@@ -19,7 +19,7 @@ else:
 
 # A module imports from its own group and from those above it. `__init__` stands for `scout_core` itself.
 GROUPS = {
-    "words": ("errors", "hookspecs"),
+    "words": ("errors", "hookspecs", "problems", "states", "suggest"),
     "config": ("config",),
     "text": ("text",),
     "measuring": ("measuring",),
@@ -40,10 +40,13 @@ PUBLIC_MODULES = (
     "scout_core.errors",
     "scout_core.measuring.histogram",
     "scout_core.measuring.report",
+    "scout_core.problems",
     "scout_core.recording.web",
     "scout_core.sending.exporter",
     "scout_core.sending.rendezvous",
     "scout_core.sending.wire",
+    "scout_core.states",
+    "scout_core.suggest",
     "scout_core.testing",
 )
 

@@ -1,0 +1,38 @@
+"""The states of a plugin, written once: their words, their order, and which of them need attention."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class State(str, Enum):
+    """The state of one plugin in one process, from the best to the worst: the order in which they are counted and compared."""
+
+    ACTIVE = "active"
+    """Loaded; its hooks are called and its targets wrapped."""
+    WAITING = "waiting"
+    """Loaded; the library that it instruments is not imported yet."""
+    DISABLED = "disabled"
+    """The configuration keeps it out; it was not imported."""
+    SKIPPED = "skipped"
+    """The installed version of its library or of scout-core is outside the supported range; it was not imported."""
+    QUARANTINED = "quarantined"
+    """It worked, and some of its functions are switched off because they kept failing or were too slow."""
+    FAILED = "failed"
+    """It cannot be used; nothing of it is called or wrapped."""
+
+    def __str__(self) -> str:  # Python 3.12 changed what format() gives for a member
+        return self.value
+
+    @property
+    def severity(self) -> int:
+        """0 for the best state; a higher number is worse."""
+        return _ORDER.index(self)
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether nobody needs to do anything."""
+        return self in (State.ACTIVE, State.WAITING, State.DISABLED)
+
+
+_ORDER = tuple(State)
