@@ -19,7 +19,7 @@ else:
 
 # A module imports from its own group and from those above it. `__init__` stands for `scout_core` itself.
 GROUPS = {
-    "words": ("errors", "hookspecs", "problems", "states", "suggest"),
+    "words": ("errors", "hookspecs", "problems", "states", "suggest", "tracebacks"),
     "config": ("config",),
     "text": ("text",),
     "measuring": ("measuring",),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from scout_core.recording import context
 from scout_core.recording.span import Span, plain_name
+from scout_core.tracebacks import MAX_FRAMES, frames_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from scout_core.recording.tracer import Tracer
     from scout_core.recording.web import WebRequest
 
-MAX_FRAMES: Final = 50
 MAX_MERGED: Final = 100
 """Operations told apart among the spans for which there was no room; further ones are counted as ``Other/other``."""
 
@@ -211,12 +211,8 @@ def release(transaction: Transaction) -> None:
 def _raised(error: BaseException, trace: TracebackType | None) -> Raised:
     from scout_core.text.message import error_message  # loaded by start(); this only looks it up
 
-    frames = []
-    while trace is not None:
-        frames.append((trace.tb_frame.f_code, trace.tb_lineno))
-        trace = trace.tb_next
     try:
         message = error_message(error)
     except Exception:  # noqa: BLE001  # a fault of ours must not replace the application's exception
         message = "<message could not be read>"
-    return Raised(type(error), message, frames[: -MAX_FRAMES - 1 : -1])
+    return Raised(type(error), message, frames_of(trace)[: -MAX_FRAMES - 1 : -1])

@@ -25,6 +25,7 @@ from scout_core.recording.span import Span
 from scout_core.testing.effort import Meter
 from scout_core.testing.hostility import in_plugin
 from scout_core.testing.targets import Target
+from scout_core.tracebacks import frames_of
 
 Function = Callable[..., Any]
 
@@ -45,10 +46,7 @@ class Raised:
     @classmethod
     def now(cls, error: BaseException) -> Raised:
         """As it is at this moment."""
-        frames, trace = [], error.__traceback__
-        while trace is not None:
-            frames.append((trace.tb_frame.f_code, trace.tb_lineno))
-            trace = trace.tb_next
+        frames = frames_of(error.__traceback__)
         facts = dict(vars(error))
         notes = tuple(facts.pop("__notes__", ()))
         return cls(error, error.__context__, error.__cause__, error.__suppress_context__, facts, notes, frames)
