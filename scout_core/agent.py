@@ -14,7 +14,7 @@ from attrs import evolve
 
 from scout_core.boundary.discovery import find_plugins
 from scout_core.boundary.guard import Guard
-from scout_core.boundary.hooks import Hooks
+from scout_core.boundary.hooks import AT_RUN_TIME, Hooks, RunTimeHooks
 from scout_core.boundary.plugins import Plugins, search_path
 from scout_core.boundary.samples import Samples
 from scout_core.boundary.status import status_of
@@ -27,7 +27,7 @@ from scout_core.recording.tracer import Tracer
 from scout_core.sending.exporter import named
 from scout_core.sending.ledger import Ledger
 from scout_core.sending.outbox import Outbox
-from scout_core.sending.recorder import Recorder, RunTimeHooks
+from scout_core.sending.recorder import Recorder
 
 log = logging.getLogger("scout_core")
 
@@ -79,10 +79,11 @@ class Agent:
 
     def freeze(self) -> None:
         """Take every hook's implementations anew: after a plugin has come or gone."""
-        self.recorder.hooks = RunTimeHooks(**{name: self.plugins.freeze(name) for name in RunTimeHooks.__annotations__})
-        self.tracer.on_request_start = tuple(guard.run for guard in self.plugins.freeze("on_request_start"))
-        self.tracer.tells_ignored = bool(self.recorder.hooks.on_ignore)
-        self.tracer.on_span = tuple(guard.run for guard in self.plugins.freeze("on_span"))
+        hooks = RunTimeHooks(**{name: self.plugins.freeze(name) for name in AT_RUN_TIME})
+        self.recorder.hooks = hooks
+        self.tracer.on_request_start = tuple(guard.run for guard in hooks.on_request_start)
+        self.tracer.tells_ignored = bool(hooks.on_ignore)
+        self.tracer.on_span = tuple(guard.run for guard in hooks.on_span)
 
     def start(self, *, threaded: bool = True) -> None:
         """

@@ -10,10 +10,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pluggy
-from attrs import define, field
+from attrs import define, field, fields, frozen
 
 from scout_core import hookspecs
 from scout_core.boundary.guard import Guard
@@ -25,17 +25,24 @@ if TYPE_CHECKING:
 ON_APP_THREAD = frozenset({"on_request_start", "on_span"})
 MAY_YIELD = frozenset({"register_exporters"})
 """Hooks whose result is gone through."""
-AT_RUN_TIME = (
-    "on_request_start",
-    "on_span",
-    "on_error",
-    "on_request_end",
-    "on_ignore",
-    "on_keep",
-    "on_report",
-    "ignore_transaction",
-    "score_transaction",
-)
+
+
+@frozen
+class RunTimeHooks:
+    """The guards of every hook that is called while the application runs, each in the order of the calls."""
+
+    on_request_start: tuple[Guard, ...] = ()
+    on_span: tuple[Guard, ...] = ()
+    on_error: tuple[Guard, ...] = ()
+    on_request_end: tuple[Guard, ...] = ()
+    on_ignore: tuple[Guard, ...] = ()
+    on_keep: tuple[Guard, ...] = ()
+    on_report: tuple[Guard, ...] = ()
+    ignore_transaction: tuple[Guard, ...] = ()
+    score_transaction: tuple[Guard, ...] = ()
+
+
+AT_RUN_TIME: Final = tuple(attribute.name for attribute in fields(RunTimeHooks))
 
 
 @define(eq=False)

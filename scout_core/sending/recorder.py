@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field
 
 from scout_core.boundary.guard import Guard
+from scout_core.boundary.hooks import RunTimeHooks
 from scout_core.measuring.report import PluginStatus, Process, Report, Trace
 from scout_core.recording.tracer import IGNORED, SAMPLED
 from scout_core.recording.transaction import Transaction, release
@@ -38,19 +39,6 @@ FIRST_PERIOD: Final = 5.0
 SHORTEST_PERIOD: Final = 1.0
 """Seconds. Receivers do not get reports more often, whatever they wish."""
 BATCH: Final = 100
-
-
-@define(frozen=True)
-class RunTimeHooks:
-    """The guarded functions of all hooks that this thread calls."""
-
-    ignore_transaction: tuple[Guard, ...] = ()
-    score_transaction: tuple[Guard, ...] = ()
-    on_error: tuple[Guard, ...] = ()
-    on_request_end: tuple[Guard, ...] = ()
-    on_ignore: tuple[Guard, ...] = ()
-    on_keep: tuple[Guard, ...] = ()
-    on_report: tuple[Guard, ...] = ()
 
 
 @define(eq=False)
