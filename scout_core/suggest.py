@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def closest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+def similar(name: str, known: Iterable[str], *, count: int = 3, cutoff: float = 0.6) -> list[str]:
     """
-    Return the known name that is most like the given one.
+    Return the known names that are most like the given one, the most similar first.
 
     Args:
         cutoff: how similar they must be, from 0 to 1.
-
-    Returns:
-        None when none is similar enough.
     """
     from difflib import get_close_matches  # 1 ms, and only when somebody mistyped
 
-    return next(iter(get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
+    return get_close_matches(name, list(known), n=count, cutoff=cutoff)
 
 
 def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     """``did you mean enable?``; empty when nothing is similar enough."""
-    near = closest(name, known, cutoff=cutoff)
-    return f"did you mean {near}?" if near is not None else ""
+    near = similar(name, known, count=1, cutoff=cutoff)
+    return f"did you mean {near[0]}?" if near else ""

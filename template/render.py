@@ -8,11 +8,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from scout_core.cli.commands import Suggesting
 from scout_core.cli.new import new_plugin
+from scout_core.cli.suggesting import SuggestingGroup
 
 PLUGINS = Path(__file__).resolve().parent.parent / "plugins"
 
 if __name__ == "__main__":
-    group = Suggesting(commands={"new": new_plugin})  # it says in one line what went wrong
+    group = SuggestingGroup(commands={"new": new_plugin})  # it says in one line what went wrong
     group(["new", "--into", str(PLUGINS), *sys.argv[1:]], prog_name="template/render.py")

@@ -245,4 +245,4 @@ def test_an_option_that_does_not_exist_is_a_mistake_of_usage(scout_core):
     ran = scout_core("config", "sample_rat")
 
     assert (2, "") == (ran.code, ran.out)
-    assert "Error: There is no option 'sample_rat'. Did you mean 'sample_rate'?\n" in ran.err
+    assert "Error: No such option 'sample_rat'. Did you mean 'sample_rate'?\n" in ran.err

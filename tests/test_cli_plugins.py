@@ -276,14 +276,14 @@ def test_one_plugin_as_json_wherever_the_option_stands(scout_core):
     [
         ("sped", "Did you mean 'speed'?"),
         ("enabel", "Did you mean 'enable'?"),
-        ("zzz", "'scout-core plugins' lists them."),
+        ("zzz", "'scout-core plugins' lists all plugins."),
     ],
 )
 def test_a_plugin_that_is_not_here_is_a_mistake_of_usage(scout_core, name, hint):
     ran = scout_core("plugins", name)
 
     assert (2, "") == (ran.code, ran.out)
-    assert f"Error: There is no plugin {name!r} here. {hint}\n" in ran.err
+    assert f"Error: No such plugin {name!r}. {hint}\n" in ran.err
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def test_a_name_that_nothing_has_is_refused(scout_core, word):
     ran = scout_core("plugins", word, "speed", "percentil")
 
     assert (2, "", []) == (ran.code, ran.out, list(scout_core.here.iterdir()))
-    assert "There is no plugin 'percentil' here. Did you mean 'percentile'?" in ran.err
+    assert "No such plugin 'percentil'. Did you mean 'percentile'?" in ran.err
 
 
 def test_a_plugin_that_hangs_when_it_is_imported_can_be_switched_off(scout_core):

@@ -148,6 +148,22 @@ def test_plugins_never_import_each_other(path):
     assert set() == others
 
 
+def test_only_one_module_knows_how_to_suggest_a_name():
+    users = [
+        relative(path)
+        for path in CORE_MODULES + PLUGIN_MODULES
+        if "difflib.get_close_matches"
+        in {
+            f"{node.module}.{alias.name}"
+            for node in ast.walk(tree(path))
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+    ]
+
+    assert ["scout_core/suggest.py"] == users
+
+
 @pytest.mark.parametrize("path", CORE_MODULES + PLUGIN_MODULES, ids=relative)
 def test_a_module_is_short_enough_to_hold_one_idea(path):
     lines = path.read_text(encoding="utf-8").count("\n")

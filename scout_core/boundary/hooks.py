@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +17,7 @@ from attrs import define, field, fields, frozen
 from scout_core import hookspecs
 from scout_core.boundary.guard import Guard
 from scout_core.errors import PluginError
+from scout_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
@@ -94,8 +94,7 @@ class Hooks:
             if options.get("wrapper") or options.get("hookwrapper"):
                 raise PluginError(f"{hook} wraps the implementations of others, which no hook allows")
             if hook not in known:
-                near = get_close_matches(hook, known, n=1)
-                raise PluginError(f"there is no hook {hook}" + (f"; did you mean {near[0]}?" if near else ""))
+                raise PluginError("; ".join(filter(None, (f"there is no hook {hook}", did_you_mean(hook, known)))))
             _check_function(hook, getattr(plugin, attribute))
         if self.manager.has_plugin(name):
             raise PluginError(f"there is a plugin {name} already")
@@ -174,8 +173,7 @@ def _check_function(hook: str, function: Callable[..., Any]) -> None:
     for name, parameter in inspect.signature(function).parameters.items():
         is_wanted = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL
         if is_wanted and parameter.kind is not parameter.VAR_KEYWORD and name not in given:
-            near = get_close_matches(name, given, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(given) or 'none'}"
+            hint = did_you_mean(name, given) or f"it has {', '.join(given) or 'none'}"
             raise PluginError(f"the hook {hook} has no argument {name}; {hint}")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from scout_core.boundary.plugin import OWN, Plugin
 from scout_core.boundary.versions import normalised
+from scout_core.problems import join_clauses
+from scout_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
@@ -41,7 +43,7 @@ def missing(config: Config, plugins: Mapping[str, Plugin]) -> list[str]:
     found = []
     for name in config.get("plugins.require"):
         if name not in plugins:
-            found.append(f"{name} is not installed{_did_you_mean(name, plugins)}")
+            found.append(join_clauses(f"{name} is not installed", did_you_mean(name, plugins)))
         elif plugins[name].state != "active":
             found.append(f"{name} is {plugins[name].state}: {plugins[name].reason}")
     return found
@@ -61,21 +63,14 @@ def unknown_names(config: Config, plugins: Mapping[str, Plugin]) -> Iterator[str
     ]
     for key, name, origin in written:
         if name != "*" and name not in plugins:
-            hint = _did_you_mean(name, plugins) or "; 'scout-core plugins' shows all"
-            yield f"{key} names {name!r} ({origin}), and there is no such plugin{hint}"
+            hint = did_you_mean(name, plugins) or "'scout-core plugins' shows all"
+            yield f"{key} names {name!r} ({origin}), and there is no such plugin; {hint}"
     found = {plugin.found.distribution for plugin in plugins.values() if plugin.found is not None}
     for pattern in config.get("plugins.allow"):
         if not any(_matches(distribution, pattern) for distribution in found):
-            hint = _did_you_mean(pattern, found)
             origin = config.origin("plugins.allow")
-            yield f"plugins.allow names {pattern!r} ({origin}), and no plugin comes from such a distribution{hint}"
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches  # only when somebody mistyped
-
-    near = get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+            text = f"plugins.allow names {pattern!r} ({origin}), and no plugin comes from such a distribution"
+            yield join_clauses(text, did_you_mean(pattern, found))
 
 
 def _is_allowed(config: Config, distribution: str) -> bool:

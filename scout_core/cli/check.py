@@ -15,8 +15,8 @@ from attrs import asdict, frozen
 
 from scout_core.boundary.discovery import find_plugins
 from scout_core.boundary.plugins import search_path
-from scout_core.cli.commands import did_you_mean
 from scout_core.cli.output import COLOURS, as_json_option, say_json
+from scout_core.cli.suggesting import no_such
 from scout_core.hookspecs import PROJECT
 
 if TYPE_CHECKING:
@@ -142,10 +142,8 @@ def _subjects(ctx: click.Context, given: str) -> Iterator[list[Subject]]:
         yield [Subject(found[0].module, f"{found[0].distribution} {found[0].version}", is_packaged=True)]
     else:
         names = [one.name for one in find_plugins(search_path()).plugins]
-        hint = (
-            did_you_mean(given, names) or "It is a module's file, a folder with pyproject.toml, or an installed plugin."
-        )
-        raise click.UsageError(f"There is no plugin at {given!r}. {hint}", ctx)
+        otherwise = "Give a Python file, a folder with a pyproject.toml, or the name of an installed plugin."
+        raise click.UsageError(no_such("plugin", given, names, otherwise=otherwise), ctx)
 
 
 def _of_project(ctx: click.Context, folder: Path, site: Path) -> list[Subject]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from difflib import get_close_matches
 from typing import Final
 
 import click
 
-from scout_core.errors import ScoutError
+from scout_core.cli.suggesting import SuggestingGroup, suggestion
 
 ORDER: Final = ("demo", "up", "run", "plugins", "hooks", "policy", "config", "doctor")
 """In the help: what one begins with first; whatever else plugins add follows, by name."""
@@ -27,32 +26,7 @@ scout-core doctor                  why nothing arrives
 """
 
 
-class Suggesting(click.Group):
-    """A group that knows what was meant; an error that a person can act on is one line."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with a next step when there is no such command."""
-        name = args[0]
-        if self.get_command(ctx, name) is None and not name.startswith("-"):
-            raise click.UsageError(f"No such command {name!r}. {self.next_step(ctx, name)}", ctx)
-        return super().resolve_command(ctx, args)
-
-    def next_step(self, ctx: click.Context, name: str) -> str:
-        """What to do when there is no such command."""
-        return did_you_mean(name, self.list_commands(ctx)) or f"'{ctx.command_path} --help' lists them."
-
-    def invoke(self, ctx: click.Context) -> object:
-        """Run a command; an error that a person can act on is one line, not a traceback."""
-        try:
-            return super().invoke(ctx)
-        except ScoutError as error:
-            click.echo(f"scout-core: {error}", err=True)
-            ctx.exit(1)
-
-
-class Commands(Suggesting):
+class Commands(SuggestingGroup):
     """
     The outermost group.
 
@@ -79,7 +53,7 @@ class Commands(Suggesting):
         if name in BROUGHT_BY:
             return f"It comes with a plugin; try: pip install {BROUGHT_BY[name]}"
         hint = "Commands come from plugins, too; 'scout-core plugins' shows which are installed."
-        return " ".join(filter(None, (did_you_mean(name, [*self.list_commands(ctx), *BROUGHT_BY]), hint)))
+        return " ".join(filter(None, (suggestion(name, [*self.list_commands(ctx), *BROUGHT_BY]), hint)))
 
     def load_plugins(self) -> None:
         """Let every plugin add its commands, once."""
@@ -104,12 +78,6 @@ class Commands(Suggesting):
                     f"scout-core: plugin {guard.plugin!r} cannot replace the command {', '.join(replaced)}", err=True
                 )
                 self.commands.update(own)
-
-
-def did_you_mean(name: str, known: list[str]) -> str:
-    """``Did you mean 'enable'?``; empty when nothing is near."""
-    near = get_close_matches(name, known, n=1)
-    return f"Did you mean {near[0]!r}?" if near else ""
 
 
 def build(*, with_plugins: bool = True) -> Commands:

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from scout_core.cli.commands import did_you_mean
 from scout_core.cli.here import Here, look
 from scout_core.cli.output import as_json_option, say_json, say_problems
 from scout_core.cli.plugin_options import options_of
+from scout_core.cli.suggesting import no_such
 from scout_core.config.options import ALIASES, OPTIONS
 from scout_core.config.origin import Layer
 from scout_core.config.values import is_secret
@@ -39,7 +39,7 @@ def show_config(ctx: click.Context, keys: tuple[str, ...], check: bool, as_json:
     known = [str(row["key"]) for row in rows]
     wanted = {ALIASES.get(key, key) for key in keys}
     for key in sorted(wanted.difference(known)):
-        raise click.UsageError(f"There is no option {key!r}. {did_you_mean(key, known)}".rstrip(), ctx)
+        raise click.UsageError(no_such("option", key, known, otherwise="'scout-core config' lists all options."), ctx)
     rows = [row for row in rows if not wanted or row["key"] in wanted]
     if as_json:
         say_json(

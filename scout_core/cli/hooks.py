@@ -10,9 +10,9 @@ import click
 
 from scout_core import hookspecs
 from scout_core.boundary.hooks import AT_RUN_TIME, ON_APP_THREAD
-from scout_core.cli.commands import did_you_mean
 from scout_core.cli.here import Here, look
 from scout_core.cli.output import as_json_option, say_json, say_problems
+from scout_core.cli.suggesting import no_such
 
 
 @click.command("hooks")
@@ -33,7 +33,7 @@ def show_hooks(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> Non
     known = _names()
     for name in names:
         if name not in known:
-            raise click.UsageError(f"There is no hook {name!r}. {did_you_mean(name, known)}".rstrip(), ctx)
+            raise click.UsageError(no_such("hook", name, known, otherwise="'scout-core hooks' lists all hooks."), ctx)
     rows = [_row(here, name) for name in known if not names or name in names]
     if as_json:
         say_json(rows)

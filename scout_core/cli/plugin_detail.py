@@ -8,13 +8,13 @@ import click
 from attrs import asdict
 
 from scout_core.boundary.plugin import Plugin
-from scout_core.cli.commands import did_you_mean
 from scout_core.cli.here import Here, look
 from scout_core.cli.live import LivePlugin, Living, live_plugins, living
 from scout_core.cli.next_step import next_step
 from scout_core.cli.output import as_json_option, say_facts, say_json, say_problems
 from scout_core.cli.plugin_options import options_of
 from scout_core.cli.source import Place, file_of, place_at_fault, place_in
+from scout_core.cli.suggesting import no_such
 from scout_core.measuring.report import PluginStatus
 
 
@@ -36,8 +36,7 @@ def show_plugin(ctx: click.Context, name: str, as_json: bool) -> None:
     status = next((status for status in here.statuses if status.name == name), None)
     if status is None:
         names = [*here.plugins.all, *getattr(getattr(ctx.parent, "command", None), "commands", ())]
-        hint = did_you_mean(name, names) or "'scout-core plugins' lists them."
-        raise click.UsageError(f"There is no plugin {name!r} here. {hint}", ctx)
+        raise click.UsageError(no_such("plugin", name, names, otherwise="'scout-core plugins' lists all plugins."), ctx)
     plugin = here.plugins.all[name]
     place = place_at_fault(plugin, status)
     live = [one for one in live_plugins(here.config) if one.name == name]

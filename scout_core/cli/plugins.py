@@ -9,19 +9,19 @@ import click
 from attrs import asdict
 
 from scout_core.cli.check import check_plugin
-from scout_core.cli.commands import Suggesting
 from scout_core.cli.here import Here, look
 from scout_core.cli.live import Living, live_plugins, living, microseconds
 from scout_core.cli.new import new_plugin
 from scout_core.cli.output import as_json_option, say_json, say_problems, say_table
 from scout_core.cli.plugin_detail import show_plugin
+from scout_core.cli.suggesting import SuggestingGroup
 from scout_core.cli.switch import disable, enable
 from scout_core.measuring.report import PluginStatus
 
 _BY_URGENCY: Final = ("failed", "quarantined", "skipped", "disabled", "waiting")
 
 
-class PluginCommands(Suggesting):
+class PluginCommands(SuggestingGroup):
     """A group where a word that is no command is the name of a plugin."""
 
     def resolve_command(

@@ -13,8 +13,8 @@ import click
 from scout_core.boundary.discovery import find_plugins
 from scout_core.boundary.plugins import search_path
 from scout_core.boundary.switches import why_disabled
-from scout_core.cli.commands import did_you_mean
 from scout_core.cli.output import as_json_option, say_json
+from scout_core.cli.suggesting import no_such
 from scout_core.config.config import Config, read_config
 from scout_core.config.files import Settings, settings_here
 from scout_core.config.options import BY_KEY, variable_of
@@ -106,8 +106,8 @@ def _check_names(ctx: click.Context, names: tuple[str, ...], config: Config) -> 
     known |= {str(module) for module in config.get("plugins")} | {"*"}
     for name in names:
         if name not in known:
-            hint = did_you_mean(name, sorted(known)) or "'scout-core plugins' lists them."
-            raise click.UsageError(f"There is no plugin {name!r} here. {hint}", ctx)
+            message = no_such("plugin", name, sorted(known), otherwise="'scout-core plugins' lists all plugins.")
+            raise click.UsageError(message, ctx)
 
 
 def _file(settings: Settings | None) -> tuple[Path, bool]:

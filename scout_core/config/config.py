@@ -18,6 +18,7 @@ from scout_core.config.options import ALIASES, BY_KEY, OPTIONS, variable_of
 from scout_core.config.origin import CODE, DEFAULT, Layer, Origin, from_environment
 from scout_core.config.plugin_options import read_plugin_options
 from scout_core.config.values import Value, first_usable, unknown
+from scout_core.suggest import did_you_mean
 
 
 @define
@@ -149,11 +150,9 @@ def _mistyped(environment: Mapping[str, str]) -> Iterator[str]:
     known = {variable_of(name) for option in OPTIONS for name in (option.key, *option.aliases)}
     for variable in sorted(environment):
         if variable.startswith("SCOUT_") and variable not in known:
-            from difflib import get_close_matches  # only when somebody may have mistyped
-
-            near = get_close_matches(variable, known, n=1, cutoff=0.9)
-            if near:
-                yield f"{variable} (environment) is not an option and has no effect; did you mean {near[0]}?"
+            hint = did_you_mean(variable, known, cutoff=0.9)
+            if hint:
+                yield f"{variable} (environment) is not an option and has no effect; {hint}"
 
 
 def _from_code(code: Mapping[str, Any], problems: list[str]) -> dict[str, Value]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from scout_core.config.origin import Origin
+from scout_core.suggest import did_you_mean
 
 _SECRET: Final = re.compile(
     r"token|secret|passw|pwd|credential|(?<![a-z])(?:key|auth|pass|dsn)(?![a-z])", re.IGNORECASE
@@ -71,9 +72,8 @@ def is_secret(key: str) -> bool:
 
 def unknown(name: str, origin: Origin | str, known: Iterable[str]) -> str:
     """The sentence for a key that does not exist."""
-    from difflib import get_close_matches  # only when somebody mistyped
-
     keys = list(known)
-    near = get_close_matches(name, keys, n=1) or get_close_matches(name.rpartition(".")[2], keys, n=1)
-    hint = f"; did you mean {near[0]}?" if near else "; see scout-core config for all keys"
-    return f"{name} ({origin}) is not an option and has no effect{hint}"
+    hint = (
+        did_you_mean(name, keys) or did_you_mean(name.rpartition(".")[2], keys) or "see scout-core config for all keys"
+    )
+    return f"{name} ({origin}) is not an option and has no effect; {hint}"

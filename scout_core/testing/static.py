@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from difflib import get_close_matches
 from pathlib import Path
 
 from scout_core.boundary.hooks import Hooks
 from scout_core.errors import PluginError
+from scout_core.suggest import similar
 from scout_core.testing.leaks import LeftBehind, raw_target
 from scout_core.testing.metadata import check_metadata
 from scout_core.testing.originals import all_originals, changed
@@ -184,11 +184,11 @@ def _near(target: Target, *, is_module: bool) -> list[str]:
         package, _, last = target.module.rpartition(".")
         folders = [Path(folder) for folder in getattr(sys.modules.get(package), "__path__", ())]
         names = {path.stem for folder in folders for path in folder.glob("*") if path.stem.isidentifier()}
-        return [f"{package}.{name}" for name in get_close_matches(last, names, cutoff=_NEAR)]
+        return [f"{package}.{name}" for name in similar(last, names, cutoff=_NEAR)]
     owner, _, last = target.name.rpartition(":")[2].rpartition(".")
     holder = raw_target(f"{target.module}:{owner}") if owner else sys.modules.get(target.module)
     if holder is None:
         place, names = "", set(vars(sys.modules[target.module]))
-        return [f"{target.module}:{name}" for name in get_close_matches(owner, names, cutoff=_NEAR)]
+        return [f"{target.module}:{name}" for name in similar(owner, names, cutoff=_NEAR)]
     place, names = f"{owner}." if owner else "", set(dir(holder))
-    return [f"{target.module}:{place}{name}" for name in get_close_matches(last, names, cutoff=_NEAR)]
+    return [f"{target.module}:{place}{name}" for name in similar(last, names, cutoff=_NEAR)]

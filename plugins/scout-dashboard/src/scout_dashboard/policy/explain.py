@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Final
 
 from scout_core.measuring.report import Trace, is_web
+from scout_core.suggest import did_you_mean
 from scout_dashboard.errors import NotFound, PolicyError
 from scout_dashboard.policy.evidence import Estimates
 from scout_dashboard.queries.figures import Facts
@@ -100,7 +100,5 @@ def _hint(reader: Reader, text: str) -> str:
     named = [row.id for row in rows if text.lower() in row.name.lower()][:3] if len(text) > 2 else []
     if named:
         return f"; that is a name, whose newest traces are {', '.join(named)}"
-    near = get_close_matches(text.lower(), [row.id for row in rows], n=1, cutoff=0.7)
-    if near:
-        return f"; did you mean {near[0]}?"
-    return "; 'scout-core policy explain' without a trace lists the newest"
+    hint = did_you_mean(text.lower(), [row.id for row in rows], cutoff=0.7)
+    return f"; {hint}" if hint else "; 'scout-core policy explain' without a trace lists the newest"

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from difflib import get_close_matches
 from math import isfinite
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from attrs import define
 from scout_core import Agent, Transaction
 from scout_core.config.config import read_config
 from scout_core.config.files import settings_here
+from scout_core.suggest import did_you_mean
 from scout_dashboard.errors import PolicyError
 from scout_dashboard.policy.evidence import Evidence
 
@@ -95,8 +95,7 @@ def load_policies(modules: Sequence[str], weights: Mapping[str, float]) -> Polic
         _check(agent, module)
     for name in weights:
         if name not in policies.names:
-            near = get_close_matches(name, policies.names, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"policies here: {', '.join(policies.names) or 'none'}"
+            hint = did_you_mean(name, policies.names) or f"policies here: {', '.join(policies.names) or 'none'}"
             raise PolicyError(f"no policy {name!r} to weight; {hint}")
     return policies
 
