@@ -1,4 +1,4 @@
-"""The command as a person runs it: in a folder of its own, with a home of its own, and with installed plugins as wanted."""
+"""The command as a person runs it: in a directory of its own, with a home of its own, and with the plugins that a test installs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from typing import Any
 
 from attrs import frozen
 
+from tests.forkserver import ForkServer
+
 MODULE = (sys.executable, "-m", "scout_core")
 SCRIPT = (str(Path(sys.executable).with_name("scout-core")),)
 NEEDS = ("scout_core", "attr", "attrs", "cattrs", "click", "packaging", "pluggy", "tomlkit", "tomli", "exceptiongroup", "typing_extensions")  # fmt: skip
 """Of the modules here, what the command needs."""
+FORK_SERVER = ForkServer()
 BUILT_IN = ("age", "collector", "ignoring", "percent", "percentile", "sampling", "speed")
 
 PLUGIN = """
@@ -86,18 +89,26 @@ class Commandline:
         path = os.pathsep.join([str(self.site), *filter(None, sys.path)])
         return {**kept, "HOME": str(self.home), "COLUMNS": "200", "PYTHONPATH": path, **more}
 
-    def __call__(self, *arguments: str, command: tuple[str, ...] = MODULE, cwd: Path | None = None, **more: str) -> Ran:
-        """Run it to its end; keywords are environment variables. It never shows a traceback."""
-        done = subprocess.run(
-            [*command, *arguments],
-            cwd=cwd or self.here,
-            env=self.environment(**more),
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert "Traceback" not in done.stdout + done.stderr, done.stderr
-        return Ran(done.returncode, done.stdout, done.stderr)
+    def __call__(
+        self, *arguments: str, command: tuple[str, ...] | None = None, cwd: Path | None = None, **more: str
+    ) -> Ran:
+        """
+        Run it to its end, and check that it shows no traceback.
+
+        Args:
+            command: what to start instead of a fork; for tests whose subject is the interpreter's start or the streams.
+            more: environment variables.
+        """
+        env = self.environment(**more)
+        if command is None:
+            ran = Ran(*FORK_SERVER.run(list(arguments), cwd=cwd or self.here, env=env))
+        else:
+            done = subprocess.run(
+                [*command, *arguments], cwd=cwd or self.here, env=env, capture_output=True, text=True, timeout=120
+            )
+            ran = Ran(done.returncode, done.stdout, done.stderr)
+        assert "Traceback" not in ran.out + ran.err, ran.err
+        return ran
 
     def write(self, name: str, text: str) -> Path:
         """A file below the working directory."""

@@ -230,7 +230,7 @@ def test_a_reader_that_goes_away_early_is_no_error(scout_core, command):
 def test_a_terminal_without_our_characters_is_no_error(scout_core, encoding, shown):
     """Click itself writes UTF-8 where Python says ASCII."""
     scout_core.write("scout-core.toml", 'name = "店 …"\n')
-    ran = scout_core("config", "name", PYTHONIOENCODING=encoding)
+    ran = scout_core("config", "name", command=MODULE, PYTHONIOENCODING=encoding)
 
     assert (0, "") == (ran.code, ran.err)
     assert ran.out.startswith(f"name = '{shown}'  (file ")
