@@ -13,10 +13,11 @@ import pytest
 from packaging.requirements import Requirement
 
 from scout_core.cli.known import KNOWN, Suggestion, known, suggestions
-from scout_core.cli.probe import APP, NAME, follow
+from scout_core.cli.probe import follow
 from scout_core.cli.surroundings import of_gevent, of_gunicorn, of_uwsgi
 from scout_core.config.config import read_config
 from scout_core.recording import context
+from scout_core.sending.protocol import PROBE_APP, PROBE_NAME
 from tests.commandline import NEEDS, Commandline
 from tests.workbench import CollectorSink, announced, plugin, running
 
@@ -62,7 +63,7 @@ def test_the_probe_arrives_at_the_collector_once_under_its_own_name(scout_core, 
     ran = scout_core("doctor", "--json", SCOUT_NAME="Shop", **ONLY_OURS)
 
     (report,) = sink.reports
-    assert (APP, [NAME], 1, [NAME]) == (
+    assert (PROBE_APP, [PROBE_NAME], 1, [PROBE_NAME]) == (
         report.process.app,
         [metrics.name for metrics in report.transactions],
         sink.counted,

@@ -243,7 +243,9 @@ def test_an_interim_answer_is_passed_over(sink):
 )
 def test_a_report_has_arrived_only_when_the_whole_answer_says_so(sink, behave):
     """Otherwise it is sent again: a collector counts it once, and somebody else has not counted it at all."""
-    with pytest.raises(ConnectionError, match="did not finish its answer, or is no collector|does not answer in HTTP"):
+    with pytest.raises(
+        ConnectionError, match="sent an incomplete answer, or is not a collector|does not answer in HTTP"
+    ):
         exporter_for(collector_url=sink(behave).url).export(sample_report())
 
 

@@ -43,6 +43,7 @@ PUBLIC_MODULES = (
     "scout_core.problems",
     "scout_core.recording.web",
     "scout_core.sending.exporter",
+    "scout_core.sending.protocol",
     "scout_core.sending.rendezvous",
     "scout_core.sending.wire",
     "scout_core.states",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from scout_core import hookimpl
 from scout_core.errors import RejectedReport
 from scout_core.sending.exporter import importing
+from scout_core.sending.protocol import REPORTS, error_text, read_accepted
 from scout_core.sending.rendezvous import CollectorAddress, locate
 
 if TYPE_CHECKING:
@@ -43,19 +44,21 @@ class CollectorExporter:
         except ValueError as error:
             raise RejectedReport(f"the report cannot be encoded: {error}", "cannot be encoded") from error
         headers = {"Authorization": f"Bearer {address.token}", "Content-Type": CONTENT_TYPE}
-        status, text = post(address.url, "/api/v1/reports", headers=headers, body=body)
+        status, text = post(address.url, REPORTS, headers=headers, body=body)
         try:
             answer = json.loads(text)
         except (ValueError, RecursionError):
             answer = None
         if status >= 500 or status == 429:
-            raise ConnectionError(f"{address.url} answered {status}: {_said(answer)}")
+            raise ConnectionError(f"{address.url} answered {status}: {error_text(answer)}")
         if status != 202:  # also 200: whoever says that is no collector, and the report is nowhere
-            raise RejectedReport(f"{address.url} answered {status}: {_said(answer)}", f"collector answered {status}")
-        if not isinstance(answer, dict) or answer.get("accepted") is not True:
-            raise ConnectionError(f"{address.url} did not finish its answer, or is no collector")
-        wish = answer.get("next_report")
-        return wish if isinstance(wish, (int, float)) else None
+            raise RejectedReport(
+                f"{address.url} answered {status}: {error_text(answer)}", f"collector answered {status}"
+            )
+        accepted = read_accepted(answer)
+        if accepted is None:
+            raise ConnectionError(f"{address.url} sent an incomplete answer, or is not a collector")
+        return accepted.next_report
 
     def _address(self) -> CollectorAddress:
         url = self._config.get("collector_url")
@@ -68,7 +71,3 @@ class CollectorExporter:
                 "no collector",
             )
         return address
-
-
-def _said(answer: object) -> str:
-    return str(answer.get("error"))[:200] if isinstance(answer, dict) and answer.get("error") else "no reason given"

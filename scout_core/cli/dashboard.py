@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from scout_core.config.config import Config
+from scout_core.sending.protocol import LOGIN_FILE, error_text
 from scout_core.sending.rendezvous import CollectorAddress, locate, read_private
 
-LOGIN_FILE: Final = "dashboard-login-token"
-"""As the dashboard's README has it: whoever can read this file may ask everything that the pages show."""
 PATIENCE: Final = 3.0
 MOST_BYTES: Final = 16 * 1024 * 1024
 
@@ -45,7 +44,7 @@ def ask(config: Config, path: str) -> Mapping[str, Any]:  # Any: JSON
         with connection.getresponse() as response:
             facts = json.loads(response.read(MOST_BYTES))
             if response.status != 200:
-                told = f"{address.url} answered {response.status}: {_said(facts)}"
+                told = f"{address.url} answered {response.status}: {error_text(facts)}"
                 raise NoDashboard(told, is_not_found=response.status == 404)
     except (OSError, HTTPException, ValueError, RecursionError) as error:
         raise NoDashboard(f"{address.url} does not answer: {error}") from error
@@ -69,7 +68,3 @@ def dashboard(config: Config) -> CollectorAddress:
     if not address.url.startswith(("http://127.0.0.1:", "http://[::1]:")):  # the token is for this machine alone
         raise NoDashboard(f"{address.url} is not on this machine")
     return address
-
-
-def _said(facts: object) -> str:
-    return str(facts.get("error"))[:200] if isinstance(facts, dict) else "no reason given"

@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from time import time
-from typing import Any, Final
+from typing import Final
 
-from attrs import fields, frozen
+from attrs import frozen
 
 from scout_core.cli.dashboard import NoDashboard, ask
 from scout_core.config.config import Config
+from scout_core.sending.protocol import (
+    PLUGINS,
+    PluginsAnswer,
+    RunningFunction,
+    RunningPlugin,
+    RunningProcess,
+    read_answer,
+)
 
-_Facts = Mapping[str, Any]  # Any: JSON
 LIVES: Final = 3
 """Report periods after which a process that told nothing has ended."""
 BAD: Final = ("failed", "quarantined")
-
-
-@frozen(kw_only=True)
-class LiveFunction:
-    """One function of a plugin in one process."""
-
-    place: str
-    calls: int
-    errors: int
-    p50_ms: float | None
-    """Of the sampled calls, as ``p95_ms``; None before the first sample."""
-    p95_ms: float | None
-    slow: str
-    off: str
-
-    def told(self) -> str:
-        """How often it was called and how long that takes, on one line."""
-        took = ""
-        if self.p50_ms is not None and self.p95_ms is not None:
-            took = f", half within {microseconds(self.p50_ms)}, 95 of 100 within {microseconds(self.p95_ms)}"
-        worry = "".join(f"; {text}" for text in (self.slow, self.off and f"switched off: {self.off}") if text)
-        return f"{self.place}: {self.calls} calls{took}{worry}"
 
 
 @frozen(kw_only=True)
@@ -60,7 +45,7 @@ class LivePlugin:
     last_error: str | None
     traceback: tuple[str, ...]
     """``file:line in function`` of the last error, innermost first."""
-    functions: tuple[LiveFunction, ...]
+    functions: tuple[RunningFunction, ...]
     wrapped: tuple[str, ...]
     waiting: tuple[str, ...]
     not_found: tuple[str, ...]
@@ -84,7 +69,7 @@ class LivePlugin:
             for what, targets in (("wrapped", self.wrapped), ("waiting", self.waiting), ("not found", self.not_found))
             if targets
         ]
-        functions = [one.told() for one in self.functions if one.calls]
+        functions = [_function_line(one) for one in self.functions if one.calls]
         error = [f"last error: {self.last_error}"] if self.last_error else []
         return "\n".join([head, *targets, *functions, *error, *(f"    {frame}" for frame in self.traceback)])
 
@@ -117,14 +102,14 @@ class Living:
 def live_plugins(config: Config) -> list[LivePlugin]:
     """Every plugin of every process that reported in the last day, newest process first; empty without a dashboard."""
     try:
-        facts = ask(config, "/api/v1/plugins")
+        answer = read_answer(ask(config, PLUGINS), PluginsAnswer)
         now, patience = time(), LIVES * config.get("report_period")
         return [
-            _plugin(plugin, process, age=max(0.0, now - process["seen"]), patience=patience)
-            for process in facts["processes"]
-            for plugin in process["plugins"]
+            _plugin(plugin, process, age=max(0.0, now - process.seen), patience=patience)
+            for process in answer.processes
+            for plugin in process.plugins
         ]
-    except (NoDashboard, KeyError, TypeError, ValueError):  # none, or one of another version
+    except (NoDashboard, ValueError):  # none, or one of another version
         return []
 
 
@@ -149,28 +134,34 @@ def _together(plugins: list[LivePlugin]) -> Living:
     )
 
 
-def _plugin(facts: _Facts, process: _Facts, *, age: float, patience: float) -> LivePlugin:
+def _plugin(plugin: RunningPlugin, process: RunningProcess, *, age: float, patience: float) -> LivePlugin:
     return LivePlugin(
-        name=str(facts["name"]),
-        app=str(process["app"]),
-        host=str(process["host"]),
-        pid=int(process["pid"]),
-        seen=float(process["seen"]),
+        name=plugin.name,
+        app=process.app,
+        host=process.host,
+        pid=process.pid,
+        seen=process.seen,
         age=age,
         is_living=age <= patience,
-        state=str(facts["state"]),
-        reason=str(facts["reason"]),
-        calls=int(facts["calls"]),
-        errors=int(facts["errors"]),
-        last_error=facts["last_error"],
-        traceback=tuple(f"{one['file']}:{one['line']} in {one['function']}" for one in facts["traceback"]),
-        functions=tuple(
-            LiveFunction(**{each.name: one[each.name] for each in fields(LiveFunction)}) for one in facts["functions"]
-        ),
-        wrapped=tuple(facts["wrapped"]),
-        waiting=tuple(facts["waiting"]),
-        not_found=tuple(facts["not_found"]),
+        state=plugin.state,
+        reason=plugin.reason,
+        calls=plugin.calls,
+        errors=plugin.errors,
+        last_error=plugin.last_error,
+        traceback=tuple(f"{frame.file}:{frame.line} in {frame.function}" for frame in plugin.traceback),
+        functions=plugin.functions,
+        wrapped=plugin.wrapped,
+        waiting=plugin.waiting,
+        not_found=plugin.not_found,
     )
+
+
+def _function_line(function: RunningFunction) -> str:
+    took = ""
+    if function.p50_ms is not None and function.p95_ms is not None:
+        took = f", half within {microseconds(function.p50_ms)}, 95 of 100 within {microseconds(function.p95_ms)}"
+    limits = "".join(f"; {text}" for text in (function.slow, function.off and f"switched off: {function.off}") if text)
+    return f"{function.place}: {function.calls} calls{took}{limits}"
 
 
 def microseconds(milliseconds: float) -> str:

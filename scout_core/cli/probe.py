@@ -24,9 +24,8 @@ from scout_core.measuring.report import Report
 from scout_core.recording import context
 from scout_core.recording.span import Span
 from scout_core.recording.transaction import Transaction
+from scout_core.sending.protocol import PROBE_APP, PROBE_NAME, TRACE, TraceAnswer, read_answer
 
-APP = "scout-core doctor"
-NAME = "Job/scout-core.doctor"
 STEPS = ("app", "inbox", "report", "collector", "store")
 _OURS = ("plugins", "policies", "sample_", "endpoint_sample", "job_sample", "ignore", "traces_per_period", "max_")
 """Keys, by their beginnings, that could keep the probe from arriving, or let others see it."""
@@ -67,9 +66,9 @@ def follow(config: Config, *, is_collector_active: bool) -> Iterator[Step]:
         notes = _Notes()
         agent.plugins.add_object(notes, "doctor")
         agent.freeze()
-        with Transaction(NAME) as probe, Span("Probe/step"):
+        with Transaction(PROBE_NAME) as probe, Span("Probe/step"):
             pass
-        yield Step("app", True, f"a transaction {NAME} of the application {APP!r}")
+        yield Step("app", True, f"a transaction {PROBE_NAME} of the application {PROBE_APP!r}")
         if not agent.tracer.inbox:
             yield Step("inbox", False, "it did not arrive in the inbox")
             return
@@ -104,10 +103,12 @@ def _send(agent: Agent, report: Report) -> Step:
 
 def _stored(config: Config, trace: str) -> Step:
     try:
-        facts = ask(config, f"/api/v1/trace/{trace}")
+        answer = read_answer(ask(config, f"{TRACE}{trace}"), TraceAnswer)
     except NoDashboard as error:
         return Step("store", False if error.is_not_found else None, str(error))
-    if facts.get("trace", {}).get("name") != NAME:
+    except ValueError as error:
+        return Step("store", None, f"the dashboard's answer has another format: {error}")
+    if answer.trace.name != PROBE_NAME:
         return Step("store", False, "another trace has its place")
     return Step("store", True, f"trace {trace} is in the store")
 
@@ -119,7 +120,7 @@ def _agent(config: Config) -> Iterator[Agent]:
     for option in OPTIONS:
         if option.key.startswith(_OURS):
             values[option.key] = Value(option.key, option.default, DEFAULT)
-    given = {"name": APP, "plugins.autoload": False, "plugins.enable": ("collector",), "revision_sha": ""}
+    given = {"name": PROBE_APP, "plugins.autoload": False, "plugins.enable": ("collector",), "revision_sha": ""}
     values |= {key: Value(key, value, CODE) for key, value in given.items()}
     agent = Agent(evolve(config, values=values, plugin_values={}, problems=[], plugins={}))
     agent.recorder.outboxes = []  # the report goes by hand

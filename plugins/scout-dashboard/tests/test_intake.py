@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 from sample_reports import report, send
+from visitor import visitor_of
 from wire_client import exchange, head, parse
 
 from scout_core.measuring.histogram import Histogram
@@ -144,6 +145,9 @@ MALFORMED = {
     "an object in a tag": changed("traces.0.tags.path", {"a": 1}),
     "a negative count": changed("transactions.0.count", -1),
     "negative errors": changed("transactions.0.errors", -1),
+    "negative counters": changed("counters.collector.finished", -1),
+    "a negative number of dropped": changed("counters.collector.dropped", {"sampled": -1}),
+    "Infinity in a tag of a span": changed("traces.0.spans.0.tags", {"rows": float("-inf")}),
     "a negative time": changed("transactions.0.total", -0.5),
     "a negative count of a kind": changed("transactions.0.kinds.SQL.count", -3),
     "a negative bucket": changed("transactions.0.durations", [[1, -5]]),
@@ -201,6 +205,31 @@ def test_a_histogram_of_a_billion_is_a_few_bytes(collector):
 
     assert 20 * 10**9 == totals["count"]
     assert collector.store.size_bytes() < 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("process.app", "Shop \ud800"),
+        ("process.hostname", "web\udfff"),
+        ("plugins.0.reason", "\udc00"),
+        ("counters.collector.dropped", {"sampled \ud800": 1}),
+        ("transactions.0.kinds", {"SQL\ud800": {"count": 1, "errors": 0, "total": 0.1, "exclusive": 0.1}}),
+        ("traces.0.policies", {"speed\ud800": 1.0}),
+        ("traces.0.tags", {"path\ud800": "/\udfff", "plan": "gold"}),
+        ("traces.0.spans.0.operation", "SQL/\ud800"),
+    ],
+)
+def test_a_lone_surrogate_anywhere_is_replaced_and_every_page_works(collector, path, value):
+    body = changed(path, value)
+    trace = json.loads(body)["traces"][0]["id"]
+
+    status, _ = send(collector.url, collector.token, body)
+    visitor = visitor_of(collector)
+
+    assert 202 == status
+    for page in ("/", "/endpoints", "/plugins", "/health", f"/trace/{trace}"):
+        assert [] == visitor.page(page).problems
 
 
 def test_halves_of_characters_are_replaced_and_the_rest_is_kept(collector):

@@ -14,6 +14,7 @@ from attrs import asdict, evolve
 from known_shop import send
 from visitor import Visitor, visitor_of
 
+from scout_core.sending.protocol import PluginsAnswer, read_answer
 from scout_dashboard.collector import Collector
 from scout_dashboard.queries.plugins import plugin_facts
 
@@ -80,6 +81,18 @@ def test_an_agent_that_knows_nothing_of_times_and_tracebacks_is_shown_all_the_sa
     assert ([], [], None) == tuple(plugin_facts(older)[key] for key in ("functions", "traceback", "slowest"))
     assert [] == page.problems
     assert "4 plugins need a look" in page.text
+
+
+def test_the_command_line_can_read_the_answer(collector):
+    send(collector, sample_reports.report(end=time.time(), traces=0))
+
+    facts = visitor_of(collector).facts("/plugins")
+    (process,) = read_answer(facts, PluginsAnswer).processes
+
+    assert {name: (status.state, status.calls) for name, status in STATUSES.items()} == {
+        plugin.name: (plugin.state, plugin.calls) for plugin in process.plugins
+    }
+    assert facts["processes"][0]["app"] == process.app
 
 
 @pytest.fixture

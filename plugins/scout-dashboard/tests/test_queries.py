@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from sample_reports import many_endpoints, report, reports
 from wire_client import exchange
 
-from scout_core.cli.probe import APP
 from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.report import KindMetrics, Report, SpanRecord, Trace, TransactionMetrics
+from scout_core.sending.protocol import PROBE_APP
 from scout_dashboard.collector import Collector
 from scout_dashboard.errors import BadQuery, NotFound
 from scout_dashboard.queries import Queries
@@ -447,9 +447,9 @@ def test_the_only_app_is_the_default_and_two_are_all(store, queries):
 
 def test_the_probe_of_the_doctor_is_seen_only_by_who_asks_for_it(store, queries):
     store.apply(report(end=NOW, traces=2), now=NOW)
-    probe = report(end=NOW, app=APP, instance="d0c70d0c70d0c70d", traces=1)
+    probe = report(end=NOW, app=PROBE_APP, instance="d0c70d0c70d0c70d", traces=1)
     store.apply(probe, now=NOW)
-    everybody, asked = named_range("1h", now=NOW), named_range("1h", app=APP, now=NOW)
+    everybody, asked = named_range("1h", now=NOW), named_range("1h", app=PROBE_APP, now=NOW)
 
     assert (["Shop"], "Shop") == (queries.overview(everybody)["apps"], queries.overview(everybody)["app"])
     assert ["Shop"] == [row["name"] for row in queries.apps()["rows"]]
@@ -458,7 +458,7 @@ def test_the_probe_of_the_doctor_is_seen_only_by_who_asks_for_it(store, queries)
     assert probe.traces[0].id == queries.trace(probe.traces[0].id)["trace"]["id"]
     for answer in queries.plugins, queries.health:
         assert ["Shop"] == [process["app"] for process in answer()["processes"]]
-        assert [APP] == [process["app"] for process in answer(asked)["processes"]]
+        assert [PROBE_APP] == [process["app"] for process in answer(asked)["processes"]]
 
     store.apply(report(end=NOW, app="Blog", instance="b106b106b106b106", traces=0), now=NOW)
     assert [None, 2] == [queries.overview(everybody)["app"], queries.traces(everybody)["total"]]

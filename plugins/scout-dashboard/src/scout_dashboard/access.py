@@ -17,9 +17,9 @@ from typing import Final
 
 from attrs import Factory, field, frozen
 
+from scout_core.sending.protocol import LOGIN_FILE
 from scout_core.sending.rendezvous import private_directory, read_private, write_private
 
-LOGIN_FILE: Final = "dashboard-login-token"
 INGEST_FILE: Final = "dashboard-ingest-token"
 _SHORTEST_TOKEN: Final = 40
 _TICKET_SECONDS: Final = 60.0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from attrs import asdict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from scout_core.sending.protocol import API, Failure
 from scout_dashboard.errors import BadQuery, NotFound, StoreError
 from scout_dashboard.queries.queries import Facts, Queries
 from scout_dashboard.ranges import read_range
@@ -30,7 +32,7 @@ def routes() -> list[Route]:
         "/health": lambda queries, request: queries.health(read_range(request.query_params)),
         "/apps": lambda queries, request: queries.apps(read_range(request.query_params)),
     }
-    return [Route(f"/api/v1{path}", _endpoint_of(answer), methods=["GET"]) for path, answer in answers.items()]
+    return [Route(f"{API}{path}", _endpoint_of(answer), methods=["GET"]) for path, answer in answers.items()]
 
 
 def _endpoint(queries: Queries, request: Request) -> Facts:
@@ -56,10 +58,14 @@ def _endpoint_of(answer: Answer) -> Callable[[Request], Response]:
         try:
             return JSONResponse(answer(request.app.state.queries, request))
         except BadQuery as error:
-            return JSONResponse({"error": str(error)}, status_code=400)
+            return _failure(error, 400)
         except NotFound as error:
-            return JSONResponse({"error": str(error)}, status_code=404)
+            return _failure(error, 404)
         except StoreError as error:
-            return JSONResponse({"error": str(error)}, status_code=503)
+            return _failure(error, 503)
 
     return respond
+
+
+def _failure(error: Exception, status: int) -> Response:
+    return JSONResponse(asdict(Failure(error=str(error))), status_code=status)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from attrs import asdict
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from scout_core.sending.protocol import REPORTS, Failure
 from scout_dashboard import pages
 from scout_dashboard.access import SECURITY_HEADERS, Access
 from scout_dashboard.tally import Tally
 
-REPORTS: Final = "/api/v1/reports"
 LOGIN: Final = "/login"
 STATIC: Final = "/static/"
 FAILED: Final = "the dashboard failed; what it wrote to standard error says why"
@@ -108,7 +109,7 @@ def problem(request: Request, status: int, title: str, text: str) -> Response:
     """Why there is no other answer: JSON for the API, a page for people."""
     if request.url.path.startswith("/api/"):
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-        return JSONResponse({"error": text}, status_code=status, headers=headers)
+        return JSONResponse(asdict(Failure(error=text)), status_code=status, headers=headers)
     return pages.message(request, title=title, text=text, status=status)
 
 

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final
 
-from attrs import define
+from attrs import asdict, define
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from scout_core.errors import RejectedReport
+from scout_core.sending.protocol import Accepted, Failure
 from scout_core.sending.wire import CONTENT_TYPE
 from scout_dashboard.access import Access
 from scout_dashboard.errors import StoreError, StoreFull
@@ -73,9 +74,8 @@ class Intake:
         except asyncio.TimeoutError:
             raise Refused(408, "too slow", f"the body did not arrive within {self.read_seconds:g} s") from None
         is_new = await self.writer.take(bytes(body))
-        return JSONResponse(
-            {"accepted": True, "duplicate": not is_new, "next_report": self.tally.next_report()}, status_code=202
-        )
+        accepted = Accepted(accepted=True, duplicate=not is_new, next_report=self.tally.next_report())
+        return JSONResponse(asdict(accepted), status_code=202)
 
     async def _read(self, request: Request, body: bytearray) -> None:
         """
@@ -134,4 +134,4 @@ async def _let_through(chunks: AsyncIterator[bytes]) -> None:
 
 def _said(status: int, text: str) -> Response:
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}.get(status)
-    return JSONResponse({"error": text}, status_code=status, headers=headers)
+    return JSONResponse(asdict(Failure(error=text)), status_code=status, headers=headers)

@@ -17,10 +17,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from scout_core.sending.protocol import REPORTS
 from scout_dashboard import api, pages
 from scout_dashboard.access import SECURITY_HEADERS, Access
 from scout_dashboard.errors import StoreError
-from scout_dashboard.gate import FAILED, REPORTS, Gate, problem
+from scout_dashboard.gate import FAILED, Gate, problem
 from scout_dashboard.intake import READ_SECONDS, Intake
 from scout_dashboard.queries import Queries
 from scout_dashboard.tally import Tally

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
 
 from scout_core.measuring.report import Report
 from scout_core.sending import wire
 from scout_dashboard.checks import checked
 from scout_dashboard.store import Store
 from scout_dashboard.tally import Tally
-
-_HALF_CHARACTER: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class Writer:
@@ -66,14 +61,4 @@ def decode(body: bytes, *, oldest: float, now: float) -> Report:
     Raises:
         RejectedReport: says what is wrong with it.
     """
-    return checked(wire.decode(_whole_characters(body)), oldest=oldest, now=now)
-
-
-def _whole_characters(body: bytes) -> bytes:
-    """Without halves of surrogate pairs, which JSON can spell and nothing after it can store: they become question marks."""
-    if not _HALF_CHARACTER.search(body):
-        return body
-    try:
-        return json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", "replace")
-    except (ValueError, RecursionError):
-        return body  # not JSON: whoever reads it next says so
+    return checked(wire.decode(body), oldest=oldest, now=now)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from attrs import asdict
+
+from scout_core.sending.protocol import Frame, RunningFunction
 from scout_dashboard.queries.figures import Facts
 
 FINE: Final = frozenset({"active", "waiting", "disabled"})
@@ -25,7 +28,8 @@ def plugin_facts(status: Status) -> Facts:
         "functions": functions,
         "slowest": max((each for each in functions if each["p95_ms"] is not None), key=_p95, default=None),
         "traceback": [
-            {"file": file, "line": line, "function": function} for file, line, function in status.get("traceback") or ()
+            asdict(Frame(file=file, line=line, function=function))
+            for file, line, function in status.get("traceback") or ()
         ],
     }
     return facts | {"needs_look": needs_look(facts), "to_do": to_do(facts)}
@@ -74,15 +78,17 @@ def _missed(facts: Status) -> str:
 
 
 def _function(status: Status) -> Facts:
-    return {
-        "place": status["place"],
-        "calls": status["calls"],
-        "errors": status["errors"],
-        "p50_ms": _exact_ms(status.get("p50")),
-        "p95_ms": _exact_ms(status.get("p95")),
-        "slow": status.get("slow", ""),
-        "off": status.get("off", ""),
-    }
+    return asdict(
+        RunningFunction(
+            place=status["place"],
+            calls=status["calls"],
+            errors=status["errors"],
+            p50_ms=_exact_ms(status.get("p50")),
+            p95_ms=_exact_ms(status.get("p95")),
+            slow=status.get("slow", ""),
+            off=status.get("off", ""),
+        )
+    )
 
 
 def _exact_ms(seconds: float | None) -> float | None:

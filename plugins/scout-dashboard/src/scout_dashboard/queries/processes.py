@@ -6,10 +6,13 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
+from attrs import asdict
+
+from scout_core.sending.protocol import PROBE_APP, ProcessFacts
 from scout_dashboard.queries.figures import Facts
 from scout_dashboard.queries.plugins import plugin_facts
 from scout_dashboard.store import Store
-from scout_dashboard.store.reader import PROBE, Reader
+from scout_dashboard.store.reader import Reader
 from scout_dashboard.tally import Tally
 
 _SHOWN_SECONDS: Final = 86_400
@@ -58,7 +61,7 @@ def _processes(reader: Reader, *, app: str | None, now: float) -> list[tuple[Fac
         if seen >= latest.get(instance, (0.0, {}))[0]:
             latest[instance] = (seen, json.loads(facts))
     rows = [(_head(facts["process"], seen), facts) for seen, facts in latest.values()]
-    wanted = [row for row in rows if (row[0]["app"] != PROBE if app is None else row[0]["app"] == app)]
+    wanted = [row for row in rows if (row[0]["app"] != PROBE_APP if app is None else row[0]["app"] == app)]
     return sorted(wanted, key=lambda row: (-row[0]["started"], row[0]["instance"]))[:_MOST_SHOWN]
 
 
@@ -68,17 +71,19 @@ def _plugins(facts: Facts) -> list[Facts]:
 
 
 def _head(process: Facts, seen: float) -> Facts:
-    return {
-        "app": process["app"],
-        "host": process["hostname"],
-        "pid": process["pid"],
-        "instance": process["instance"],
-        "agent": process["agent"],
-        "python": process["python"],
-        "revision": process["revision"],
-        "started": process["started"],
-        "seen": seen,
-    }
+    return asdict(
+        ProcessFacts(
+            app=process["app"],
+            host=process["hostname"],
+            pid=process["pid"],
+            instance=process["instance"],
+            agent=process["agent"],
+            python=process["python"],
+            revision=process["revision"],
+            started=process["started"],
+            seen=seen,
+        )
+    )
 
 
 def _stored(reader: Reader, instances: Sequence[str]) -> dict[str, int]:

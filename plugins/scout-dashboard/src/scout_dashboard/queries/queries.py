@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from attrs import evolve
 
+from scout_core.sending.protocol import PROBE_APP
 from scout_dashboard.errors import BadQuery, UnknownApp
 from scout_dashboard.queries import endpoints, overview, processes, traces
 from scout_dashboard.ranges import DEFAULT_KEY, Range, named_range
 from scout_dashboard.store import Store
-from scout_dashboard.store.reader import PROBE
 from scout_dashboard.tally import Tally
 
 Facts = dict[str, Any]
@@ -100,7 +100,7 @@ class Queries:
         apps = sorted(app.name for app in self._store.reader.apps())
         if when is None or when.app is None:
             return apps[0] if len(apps) == 1 else None
-        if apps and when.app not in (*apps, PROBE):  # an empty store waits for everybody
+        if apps and when.app not in (*apps, PROBE_APP):  # an empty store waits for everybody
             raise UnknownApp(when.app, apps)
         return when.app
 

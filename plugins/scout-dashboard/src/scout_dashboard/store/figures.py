@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from attrs import Factory, define, frozen
 
+from scout_core.sending.protocol import PROBE_APP
 from scout_dashboard.ranges import Range
 from scout_dashboard.store.files import DAY
 from scout_dashboard.store.levels import cover, level_for
 from scout_dashboard.store.packing import merged_histogram, pack_histogram
-from scout_dashboard.store.reader import PROBE, Reader
+from scout_dashboard.store.reader import Reader
 from scout_dashboard.store.sums import COLUMNS, Sums, sums_of_row
 from scout_dashboard.store.writing import TOTAL_NAME
 
@@ -143,5 +144,5 @@ def _ranked(reader: Reader, app: str | None, level: int, start: int, end: int, *
 
 def _filter(app: str | None, *, is_total: bool, web: bool) -> tuple[str, tuple[object, ...]]:
     if app is None:
-        return f"{_JOIN} AND s.app != ?", (is_total, web, PROBE)
+        return f"{_JOIN} AND s.app != ?", (is_total, web, PROBE_APP)
     return f"{_JOIN} AND s.app = ?", (is_total, web, app)

@@ -11,9 +11,10 @@ from typing import Final
 from attrs import frozen
 
 from scout_core.measuring.report import Trace
+from scout_core.sending.protocol import PROBE_APP
 from scout_dashboard.errors import StoreError
 from scout_dashboard.ranges import Range
-from scout_dashboard.store.reader import PROBE, Reader, Row
+from scout_dashboard.store.reader import Reader, Row
 from scout_dashboard.store.writing import trace_body
 
 _COLUMNS: Final = "id, app, name, host, start, duration, queue_time, is_error, score, policies, span_count, report"
@@ -101,7 +102,7 @@ def whole_traces(reader: Reader, *, start: float, end: float, app: str | None = 
     found = [
         (_row(tuple(row)), body)
         for *row, body in reader.rows("traces", sql, (int(start // 60) * 60, end), start=start - 60, end=end)
-        if (row[1] != PROBE if app is None else row[1] == app)
+        if (row[1] != PROBE_APP if app is None else row[1] == app)
     ]
     found.sort(key=lambda one: one[0].start + one[0].duration)
     return [(row, _body(row.id, body)) for row, body in found]
@@ -134,7 +135,7 @@ def kept_before(reader: Reader, row: TraceRow) -> float | None:
 
 
 def _conditions(when: Range, *, name: str | None, web: bool | None) -> tuple[str, tuple[object, ...]]:
-    whose, app = ("app != ?", PROBE) if when.app is None else ("app = ?", when.app)
+    whose, app = ("app != ?", PROBE_APP) if when.app is None else ("app = ?", when.app)
     wanted: dict[str, object] = {"name = ?": name, whose: app, "is_web = ?": web}
     wanted = {condition: value for condition, value in wanted.items() if value is not None}
     return " AND ".join(["minute >= ?", "minute < ?", *wanted]), (when.start, when.end, *wanted.values())

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from attrs import frozen
 
+from scout_core.sending.protocol import PROBE_APP
 from scout_dashboard.errors import StoreError
 from scout_dashboard.store import files
 from scout_dashboard.store.files import KINDS, Kind
@@ -20,8 +21,6 @@ Row = tuple[Any, ...]
 """Any: what SQLite gives, in the order of the columns that were asked for."""
 
 
-PROBE: Final = "scout-core doctor"
-"""The application of the transaction that this command follows into the store; only who asks for it by name sees it."""
 _FOREVER: Final = 1e12
 _MOST_REMEMBERED: Final = 8
 _Made = TypeVar("_Made")
@@ -113,7 +112,7 @@ class Reader:
         for name, first, last, period in self.rows("metrics", sql, start=start, end=end):
             known = seen.get(name, AppSeen(name, first, last, period))
             seen[name] = AppSeen(name, min(first, known.first), max(last, known.last), period)
-        seen.pop(PROBE, None)
+        seen.pop(PROBE_APP, None)
         return sorted(seen.values(), key=lambda app: (-app.last, app.name))
 
     def forget(self, kind: Kind, day: int) -> None:

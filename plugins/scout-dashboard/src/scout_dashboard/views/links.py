@@ -7,6 +7,8 @@ from urllib.parse import quote, urlencode
 
 from attrs import field, frozen
 
+from scout_core.sending.protocol import API
+
 CARRIED = ("app", "range", "from", "to")
 
 
@@ -42,7 +44,7 @@ class Links:
 
     def json(self, path: str) -> str:
         """The data of this page."""
-        return _address(f"/api/v1{path}", self.query)
+        return _address(f"{API}{path}", self.query)
 
     def here(self, **changes: str | None) -> str:
         """This page with some of its query changed; None takes a key away."""

@@ -1,0 +1,171 @@
+"""The HTTP protocol between a collector with its dashboard and everyone who asks it: paths, files and shapes of answers.
+
+The agent posts reports, the command line reads answers, and the dashboard serves both. Only attrs is imported here, since
+the agent imports this module too; reading an answer imports cattrs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TypeVar
+
+from attrs import frozen
+
+API: Final = "/api/v1"
+REPORTS: Final = f"{API}/reports"
+"""Agents post here, with the token of ``CollectorAddress``."""
+PLUGINS: Final = f"{API}/plugins"
+TRACE: Final = f"{API}/trace/"
+"""Followed by the trace's id."""
+
+LOGIN_FILE: Final = "dashboard-login-token"
+"""In the state directory: the token that lets its owner read every page and answer."""
+
+PROBE_APP: Final = "scout-core doctor"
+"""Application name of the doctor's probe; pages and totals leave it out unless it is asked for by name."""
+PROBE_NAME: Final = "Job/scout-core.doctor"
+
+_MOST_ERROR_CHARACTERS: Final = 200
+_Shape = TypeVar("_Shape")
+
+
+@frozen(kw_only=True)
+class Accepted:
+    """Answer to a report that was stored."""
+
+    accepted: bool
+    duplicate: bool = False
+    """The report was stored before and not counted again."""
+    next_report: float | None = None
+    """Requested number of seconds until the next report."""
+
+
+@frozen(kw_only=True)
+class Failure:
+    """Answer with any status from 400."""
+
+    error: str
+
+
+@frozen(kw_only=True)
+class Frame:
+    """One frame of a traceback."""
+
+    file: str
+    line: int
+    function: str
+
+
+@frozen(kw_only=True)
+class RunningFunction:
+    """One function of a plugin in one process."""
+
+    place: str
+    """The hook, or the target it describes."""
+    calls: int
+    errors: int
+    p50_ms: float | None
+    """Of the sampled calls, like ``p95_ms``; None before the first sample."""
+    p95_ms: float | None
+    slow: str
+    """By how much it exceeds its budget; empty while it does not."""
+    off: str
+    """Why it is switched off; empty while it is in use."""
+
+
+@frozen(kw_only=True)
+class RunningPlugin:
+    """One plugin in one process."""
+
+    name: str
+    state: str
+    reason: str
+    calls: int
+    errors: int
+    last_error: str | None
+    traceback: tuple[Frame, ...]
+    """Of the last error, innermost frame first."""
+    functions: tuple[RunningFunction, ...]
+    wrapped: tuple[str, ...]
+    waiting: tuple[str, ...]
+    not_found: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class ProcessFacts:
+    """A process that has reported."""
+
+    app: str
+    host: str
+    pid: int
+    instance: str
+    agent: str
+    """Version of scout-core."""
+    python: str
+    revision: str
+    started: float
+    seen: float
+    """Unix time of its latest report."""
+
+
+@frozen(kw_only=True)
+class RunningProcess(ProcessFacts):
+    """A process with its plugins."""
+
+    plugins: tuple[RunningPlugin, ...]
+
+
+@frozen
+class PluginsAnswer:
+    """Answer to ``PLUGINS``."""
+
+    processes: tuple[RunningProcess, ...]
+
+
+@frozen
+class StoredTrace:
+    """What identifies a stored trace."""
+
+    name: str
+
+
+@frozen
+class TraceAnswer:
+    """Answer to ``TRACE``."""
+
+    trace: StoredTrace
+
+
+def read_answer(facts: object, shape: type[_Shape]) -> _Shape:
+    """
+    Structure an answer as one of the classes above; fields that the class lacks are ignored.
+
+    Raises:
+        ValueError: a field is missing or has the wrong type; the message names each.
+    """
+    from cattrs import transform_error
+
+    from scout_core.sending.wire import CONVERTER
+
+    try:
+        return CONVERTER.structure(facts, shape)
+    except Exception as error:  # cattrs groups errors of many types; each becomes one part of the message
+        raise ValueError("; ".join(transform_error(error)[:10])[:2_000]) from error
+
+
+def read_accepted(facts: object) -> Accepted | None:
+    """Return the answer to a report, without an unusable ``next_report``; None when it is not an acceptance."""
+    if not isinstance(facts, Mapping) or facts.get("accepted") is not True:
+        return None
+    seconds = facts.get("next_report")
+    return Accepted(
+        accepted=True,
+        duplicate=facts.get("duplicate") is True,
+        next_report=seconds if isinstance(seconds, (int, float)) else None,
+    )
+
+
+def error_text(facts: object) -> str:
+    """Return the ``error`` of a failed answer, at most 200 characters; ``no reason given`` for any other content."""
+    text = facts.get("error") if isinstance(facts, Mapping) else None
+    return str(text)[:_MOST_ERROR_CHARACTERS] if text else "no reason given"
