@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scout_core.boundary.discovery import Found, find_plugins
+from scout_core.boundary.discovery import find_plugins
+from scout_core.boundary.metadata import Found
 
 unhurried = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
@@ -91,7 +92,7 @@ def test_nothing_is_imported(tmp_path):
     code = (
         "import sys; from scout_core.boundary.discovery import find_plugins; "
         f"assert len(find_plugins([{str(tmp_path)!r}]).plugins) == 1; "
-        "print(sorted({'importlib.metadata', 'email', 'zipfile', 'pkg_resources', 'packaging'} & set(sys.modules)))"
+        "print(sorted({'importlib.metadata', 'email', 'zipfile', 'json', 'pkg_resources', 'packaging'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
@@ -183,7 +184,7 @@ def test_an_entry_point_that_is_none_is_a_plugin_that_fails_and_those_before_it_
         ("first", ""),
         (
             "scout-redis",
-            f"metadata in {made} cannot be read: an entry point that is not 'name = module': {line!r}; "
+            f"cannot read the metadata in {made}: invalid entry point {line!r}; expected 'name = module'; "
             "try: pip install --force-reinstall scout-redis",
         ),
     ] == [(found.name, found.problem) for found in environment.plugins]
@@ -223,7 +224,7 @@ def test_a_plugin_whose_metadata_cannot_be_read_must_not_be_loaded_and_the_other
     flask, redis = find_plugins([str(tmp_path)]).plugins
 
     assert ("flask", "") == (flask.name, flask.problem)
-    assert redis.problem.startswith(f"metadata in {made} cannot be read: ")
+    assert redis.problem.startswith(f"cannot read the metadata in {made}: ")
     assert told in redis.problem
     assert redis.problem.endswith("; try: pip install --force-reinstall scout-redis")
     assert "1.0" == redis.version
@@ -237,7 +238,7 @@ def test_entry_points_that_cannot_be_opened_are_a_problem(tmp_path):
 
     assert () == environment.plugins
     (problem,) = environment.problems
-    assert problem.startswith(f"metadata in {made} cannot be read: [Errno 21] Is a directory")
+    assert problem.startswith(f"cannot read the metadata in {made}: [Errno 21] Is a directory")
 
 
 def test_metadata_of_what_is_no_plugin_of_ours_is_not_read(tmp_path):
@@ -283,7 +284,7 @@ def test_an_entry_point_that_names_no_module_must_not_be_loaded(tmp_path, value,
 
     (found,) = find_plugins([str(tmp_path)]).plugins
 
-    assert f"its entry point is {value!r}, which is no module; write: redis = {instead}" == found.problem
+    assert f"its entry point {value!r} is not a module; write: redis = {instead}" == found.problem
 
 
 def test_only_the_head_of_the_metadata_counts(tmp_path):
@@ -341,17 +342,16 @@ def test_what_is_required_of_the_core(tmp_path, requirement, expected):
     assert ((requirement,) if expected else ()) == find_plugins([str(tmp_path)]).plugins[0].core
 
 
-def test_what_cannot_be_looked_into_is_passed_over(tmp_path, monkeypatch):
+def test_entries_that_imports_ignore_are_ignored(tmp_path, monkeypatch):
     install(tmp_path)
     for kind in ("current", "bytes", "path"):
         install(tmp_path / kind, kind, entries=f"{kind} = {kind}")
     monkeypatch.chdir(tmp_path / "current")
-    with zipfile.ZipFile(tmp_path / "library.zip", "w") as archive:
-        archive.writestr("zipped-1.0.dist-info/METADATA", "Name: zipped")
     (tmp_path / "plain").write_text("")
-    path = [str(tmp_path / "nowhere"), str(tmp_path / "library.zip"), str(tmp_path / "plain"), "a\0b"]
-    # Python itself passes over what is no text; sys.path may hold anything.
-    path += [None, 5, os.fsencode(tmp_path / "bytes"), tmp_path / "path", str(tmp_path)]
+    os.mkfifo(tmp_path / "pipe")
+    path = [str(tmp_path / name) for name in ("nowhere", "nowhere.zip", "plain", "plain/inside", "pipe")]
+    # Python ignores entries that are not strings; sys.path may contain anything.
+    path += ["a\0b", None, 5, os.fsencode(tmp_path / "bytes"), tmp_path / "path", str(tmp_path)]
 
     assert ["redis"] == [found.name for found in find_plugins(path).plugins]
 
@@ -367,11 +367,124 @@ def test_a_folder_that_may_not_be_read_is_passed_over(tmp_path):
         closed.chmod(0o700)
 
 
-def test_the_empty_entry_is_the_current_folder(tmp_path, monkeypatch):
+@pytest.mark.parametrize("entry", ["", ".", "site/..", "./"])
+def test_a_relative_entry_starts_at_the_current_folder(tmp_path, monkeypatch, entry):
     install(tmp_path)
+    (tmp_path / "site").mkdir()
     monkeypatch.chdir(tmp_path)
 
-    assert ["redis"] == [found.name for found in find_plugins([""]).plugins]
+    assert ["redis"] == [found.name for found in find_plugins([entry]).plugins]
+
+
+def archive_of(folder: Path, file: Path, inside: str = "") -> Path:
+    """A zip file with the folder's content."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            archive.write(path, f"{inside}{path.relative_to(folder)}")
+    return file
+
+
+@pytest.mark.parametrize("name", ["app.pyz", "lib.zip", "scout_redis-1.2.3-py3-none-any.whl", "no suffix"])
+@pytest.mark.parametrize("is_relative", [False, True], ids=["absolute", "relative"])
+def test_an_archive_is_searched_like_a_folder(tmp_path, monkeypatch, name, is_relative):
+    requires = ["scout-core<1", 'redis<8; extra == "instruments"']
+    install(tmp_path / "site", version="1.2.3", requires=requires)
+    install(tmp_path / "site", "Flask", "3.0.3", entries=None)
+    archive_of(tmp_path / "site", tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    entry = name if is_relative else str(tmp_path / name)
+
+    environment = find_plugins([str(tmp_path / "nowhere"), entry])
+
+    assert (
+        Found(
+            name="redis",
+            module="scout_redis",
+            distribution="scout-redis",
+            version="1.2.3",
+            instruments=("redis<8",),
+            core=("scout-core<1",),
+            where=f"{entry}/scout_redis-1.2.3.dist-info",
+        ),
+    ) == environment.plugins
+    assert {"scout-redis": "1.2.3", "flask": "3.0.3"} == environment.installed
+    assert () == environment.problems
+
+
+@pytest.mark.parametrize("inside", ["lib/", "deep/lib/"])
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_folder_in_an_archive_is_searched(tmp_path, inside, slash):
+    install(tmp_path / "site")
+    install(tmp_path / "other", "other", entries="other = other")
+    archive_of(tmp_path / "site", tmp_path / "app.zip", inside)
+    with zipfile.ZipFile(tmp_path / "app.zip", "a") as archive:
+        archive.write(tmp_path / "other" / "other-1.0.dist-info" / "METADATA", "other-1.0.dist-info/METADATA")
+
+    environment = find_plugins([f"{tmp_path}/app.zip/{inside.rstrip('/')}{slash}"])
+
+    assert ["redis"] == [found.name for found in environment.plugins]
+    assert {"scout-redis": "1.0"} == environment.installed
+
+
+@pytest.mark.parametrize("is_archive", [False, True], ids=["folder", "archive"])
+def test_an_egg_is_searched(tmp_path, is_archive):
+    egg = tmp_path / "scout_redis-1.5-py3.11.egg"
+    made = install(tmp_path / "made", kind="egg-info", entries="redis = scout_redis")
+    (tmp_path / "content").mkdir()
+    made.rename(tmp_path / "content" / "EGG-INFO")
+    if is_archive:
+        archive_of(tmp_path / "content", egg)
+    else:
+        (tmp_path / "content").rename(egg)
+
+    environment = find_plugins([str(egg)])
+
+    assert [("redis", "scout_redis", "scout-redis")] == names(environment)
+    assert {"scout-redis": "1.5"} == environment.installed
+    assert f"{egg}/EGG-INFO" == environment.plugins[0].where
+
+
+def test_the_first_of_an_archive_and_a_folder_counts(tmp_path):
+    install(tmp_path / "folder", version="2.0", entries="redis = folder")
+    install(tmp_path / "content", version="1.0", entries="redis = archive")
+    path = [str(archive_of(tmp_path / "content", tmp_path / "a.zip")), str(tmp_path / "folder")]
+
+    assert ["archive"] == [found.module for found in find_plugins(path).plugins]
+    assert ["folder"] == [found.module for found in find_plugins(path[::-1]).plugins]
+
+
+@pytest.mark.parametrize(
+    ("start", "damage"),
+    [(b"PK\x01\x02", lambda content, at: content[: at + 10] + b"\xff\xff" + content[at + 12 :]), (b"PK\x03\x04", None)],
+    ids=["unknown compression", "local header"],
+)
+def test_a_damaged_archive_is_a_problem_and_the_others_are_found(tmp_path, start, damage):
+    install(tmp_path / "good", "scout-flask", entries="flask = scout_flask")
+    install(tmp_path / "site", metadata=None)
+    archive = archive_of(tmp_path / "site", tmp_path / "bad.zip")
+    content = archive.read_bytes()
+    at = content.rindex(start)  # the entry points are the last file
+    archive.write_bytes(damage(content, at) if damage else content[:at] + b"oops" + content[at + 4 :])
+
+    environment = find_plugins([str(archive), str(tmp_path / "good")])
+
+    assert ["flask"] == [found.name for found in environment.plugins]
+    (problem,) = environment.problems
+    assert problem.startswith(f"cannot read the metadata in {archive}/scout_redis-1.0.dist-info: entry_points.txt: ")
+    assert problem.endswith("; try: pip install --force-reinstall scout-redis")
+
+
+@unhurried
+@given(data=st.data())
+def test_no_archive_raises(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("archive")
+    install(folder / "site")
+    content = bytearray(archive_of(folder / "site", folder / "a.zip").read_bytes())
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    (folder / "a.zip").write_bytes(content[: data.draw(st.integers(0, len(content)))])
+
+    find_plugins([str(folder / "a.zip")])
 
 
 def test_three_hundred_distributions(tmp_path):

@@ -16,13 +16,9 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from tests.faults.installing import build_wheel, install, settle
+from tests.faults.installing import build_wheel, install
 from tests.faults.table import FAULTS, GOOD, Fault
 from tests.test_third_party import Environment, clean_environment, core_wheel
-
-needs_root = pytest.mark.skipif(
-    os.geteuid() != 0, reason="not with this account: only root can give a file to another user"
-)
 
 WARES = """
 def add(a, b):
@@ -117,8 +113,7 @@ class Trial:
         self.site = folder / "site"
         self.home = folder / "home"
         self.path = [self.site]
-        self.ours: set[str] = set()
-        self.settings = {"HOME": str(self.home), "EVIL": str(folder / "imported")}
+        self.settings = {"HOME": str(self.home)}
         for made in (self.site, self.home):
             made.mkdir()
 
@@ -131,18 +126,6 @@ class Trial:
             env={**kept, "PYTHONPATH": os.pathsep.join(map(str, self.path)), **self.settings, **more},
         )  # fmt: skip
         return done.returncode, done.stdout, done.stderr
-
-    def indexed(self) -> Path:
-        """The index that a start left behind, with a plugin that is in order in the further folder."""
-        self.ours = set(self.command().statuses)
-        put(self, Fault(name="none"))
-        self.command()  # compiles what is there, which changes the folder
-        settle(self.site)
-        settle(next(self.environment.folder.glob("lib/python*/site-packages")))
-        self.command()
-        (index,) = (self.home / ".cache" / "scout-core").iterdir()
-        assert "scout_faulty-1.0.dist-info" in index.read_text()
-        return index
 
     def application(self, *, with_agent: bool = True) -> Outcome:
         told = self.folder / "statuses.json"
@@ -331,7 +314,6 @@ HOMES = {
 @pytest.mark.parametrize("home", HOMES)
 def test_no_home_that_can_be_used_costs_nothing(trial, expected, home):
     put(trial, Fault(name="fails", source="import nothing_here\n"))
-    settle(trial.site)
     trial.settings = HOMES[home](trial)
     command, application = trial.command(), trial.application()
 
@@ -340,104 +322,6 @@ def test_no_home_that_can_be_used_costs_nothing(trial, expected, home):
     assert "failed" == command.statuses["faulty"]["state"] == application.statuses["faulty"]["state"]
     assert ["plugin 'faulty' is failed"] == [line.partition(":")[0] for line in application.err.splitlines()]
     assert "" == command.err
-
-
-EVIL = "import os\nopen(os.environ['EVIL'], 'w').close()\nfrom scout_core import hookimpl\n\n@hookimpl\ndef on_span(span):\n    pass\n"
-
-
-def lie(index: Path, **changes: object) -> None:
-    """Change the listing of every folder in the index."""
-    facts = json.loads(index.read_text())
-    for listing in facts["folders"].values():
-        listing.update(changes)
-    index.write_text(json.dumps(facts))
-
-
-def elsewhere(index: Path) -> None:
-    lie(index, names="evil-1.0.dist-info", telling=["evil-1.0.dist-info"])
-    index.rename(index.parent.parent / "elsewhere")
-    index.symlink_to(index.parent.parent / "elsewhere")
-
-
-def of_another_user(index: Path) -> None:
-    lie(index, names="", telling=[])
-    os.chown(index, 54_321, 54_321)
-
-
-def folder_of_another_user(index: Path) -> None:
-    lie(index, names="", telling=[])
-    os.chown(index.parent, 54_321, 54_321)
-
-
-def for_everybody(index: Path) -> None:
-    lie(index, names="", telling=[])
-    index.chmod(0o666)
-
-
-def folder_for_everybody(index: Path) -> None:
-    lie(index, names="", telling=[])
-    index.parent.chmod(0o777)
-
-
-def piped(index: Path) -> None:
-    index.unlink()
-    os.mkfifo(index, 0o600)
-
-
-INDEXES = {
-    "a link to elsewhere": elsewhere,
-    "of another user": of_another_user,
-    "in a folder of another user": folder_of_another_user,
-    "writable by everybody": for_everybody,
-    "in a folder writable by everybody": folder_for_everybody,
-    "a pipe": piped,
-    "empty": lambda index: index.write_text(""),
-    "no text": lambda index: index.write_bytes(os.urandom(5_000)),
-    "cut off": lambda index: os.truncate(index, 200),
-    "huge": lambda index: os.truncate(index, 3_000_000_000),
-    "deep": lambda index: index.write_text("[" * 900_000),
-    "deep objects": lambda index: index.write_text('{"folders":' * 80_000),
-    "with a module of its own": lambda index: lie(
-        index, plugins=[{"name": "evil", "module": "evil"}], module="evil", entries={"evil": "evil"}, telling="evil"
-    ),
-    "with a path": lambda index: lie(index, telling=["../evil/evil-1.0.dist-info"]),
-    "with an absolute path": lambda index: lie(index, telling=[str(index.parents[3] / "evil" / "evil-1.0.dist-info")]),
-    "with numbers for names": lambda index: lie(index, names=5, telling=[5]),
-}
-
-
-@pytest.mark.parametrize(
-    "how", [pytest.param(how, marks=[needs_root] if "another user" in how else []) for how in INDEXES]
-)
-def test_a_hostile_index_is_looked_past(trial, expected, how):
-    evil = trial.folder / "imported"
-    wheel = build_wheel(trial.folder, "evil", modules={"evil": EVIL}, entries="evil = evil")
-    install(wheel, trial.folder / "evil")  # not on sys.path
-    (trial.site / "evil.py").write_text(EVIL)  # on it, and named by no metadata
-    index = trial.indexed()
-    INDEXES[how](index)
-    command, application = trial.command(), trial.application()
-
-    assert expected == (application.code, application.out)
-    assert (["active"] * 4, [60, 60]) == (neighbours(application), calls(application))
-    assert trial.settings["EVIL"] == str(evil)
-    assert (0, "", "") == (command.code, command.err, application.err)
-    assert {"faulty"} == set(command.statuses) - set(trial.ours)
-    assert not evil.exists()
-
-
-def test_an_index_of_our_own_that_lies_can_hide_and_no_more(trial, expected):
-    """It is believed: otherwise the tests above would prove nothing. Removing it mends all."""
-    (trial.site / "evil.py").write_text(EVIL)
-    index = trial.indexed()
-    lie(index, names="evil-1.0.dist-info", telling=["evil-1.0.dist-info"])
-    hidden, application = trial.command(), trial.application()
-    index.unlink()
-
-    assert expected == (application.code, application.out)
-    assert {} == hidden.statuses == application.statuses
-    assert "faulty" in trial.command().statuses
-    assert not Path(trial.settings["EVIL"]).exists()
 
 
 def test_all_faults_at_once(trial, expected):

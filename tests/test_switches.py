@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scout_core.boundary.discovery import Found
+from scout_core.boundary.metadata import Found
 from scout_core.boundary.plugin import Plugin
 from scout_core.boundary.switches import unknown_names, why_disabled
 from scout_core.config.config import read_config

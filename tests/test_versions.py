@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from scout_core.boundary.versions import Support, check_support, normalised
+from scout_core.boundary.versions import Support, canonicalize_name, check_support
 
 unhurried = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
@@ -74,7 +74,7 @@ def test_a_version_before_the_release_counts():
 @unhurried
 @given(st.text(max_size=30), st.text(max_size=10))
 def test_no_text_raises(requirement, version):
-    support = check_support([requirement, "flask>=2"], {"flask": version, normalised(requirement): version})
+    support = check_support([requirement, "flask>=2"], {"flask": version, canonicalize_name(requirement): version})
 
     assert isinstance(support.target, str)
 
@@ -116,4 +116,4 @@ def test_plain_ranges_do_without_importing_packaging():
 
 @pytest.mark.parametrize("name", ["Zope.Interface", "zope_interface", "ZOPE-INTERFACE", "zope-._interface"])
 def test_names_are_compared_as_pip_compares_them(name):
-    assert "zope-interface" == normalised(name)
+    assert "zope-interface" == canonicalize_name(name)

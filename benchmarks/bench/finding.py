@@ -1,10 +1,7 @@
-"""What finding plugins costs at start, among 30 and 300 installed distributions: with and without the index, in fresh processes."""
+"""The cost of finding plugins at start among 30 and 300 installed distributions, in fresh processes."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,46 +15,40 @@ from bench.wheels import write_plugin_wheel
 INSTALLED: Final = {30: 6, 300: 20}
 """Distributions in all, and how many of them are plugins."""
 CHILD: Final = """
-import os, sys
-os.environ["XDG_CACHE_HOME"] = sys.argv[2]
-sys.path.append(sys.argv[1])
+import sys
+work_name, *path = sys.argv[1:]
+sys.path += path
 import scout_core.agent
 from scout_core.boundary import discovery
 from time import process_time_ns
-work = {"find": lambda: discovery.find_plugins(list(sys.path)), "start": scout_core.start}[sys.argv[3]]
+work = {"find": lambda: discovery.find_plugins(list(sys.path)), "start": scout_core.start}[work_name]
 before, start_ns = set(sys.modules), process_time_ns()
 made = work()
 took_ns = process_time_ns() - start_ns
 import json
-plugins = made.plugins if sys.argv[3] == "find" else made.plugin_statuses()
+plugins = made.plugins if work_name == "find" else made.plugin_statuses()
 print(json.dumps({"ns": took_ns, "plugins": len(plugins), "modules": sorted(set(sys.modules) - before)}))
 """
 METADATA: Final = (
     "Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nRequires-Dist: attrs>=23\n\n" + "It does much.\n" * 400
 )
 WORK: Final = {"find": "find plugins", "start": "scout_core.start()"}
-HEAVY: Final = frozenset({"importlib.metadata", "packaging"})
+HEAVY: Final = frozenset({"importlib.metadata", "packaging", "zipfile"})
 
 
 def measure_finding(rounds: int, directory: Path, tell: Callable[[str], None]) -> list[Figure]:
-    """
-    CPU of looking for plugins, the smallest of so many processes.
-
-    ``without an index``: no folder for it can be made. ``first start``: it is written. ``warm``: it is read.
-    """
+    """CPU of looking for plugins, the smallest of so many processes; with one more plugin in an archive it is compared with that."""
     figures = []
+    archive = write_plugin_wheel(max(INSTALLED.values()), directory / "wheels")
     for count, plugins in INSTALLED.items():
         site = installed(count, plugins, directory / f"site-{count}")
-        cache = directory / f"cache-{count}"
-        places = {"without an index": Path(os.devnull), "first start": cache, "warm": cache}
+        paths = {"in folders": [site], "and one in an archive": [site, archive]}
         for work, what in WORK.items():
-            answers: dict[str, list[dict[str, Any]]] = {name: [] for name in places}  # Any: JSON
+            answers: dict[str, list[dict[str, Any]]] = {name: [] for name in paths}  # Any: JSON
             for number in range(rounds + 1):
                 tell(f"{what} among {count} distributions: round {number} of {rounds}")
-                shutil.rmtree(cache, ignore_errors=True)
-                for name, place in places.items():
-                    command = [str(HERE), "-c", CHILD, str(site), str(place), work]
-                    answer = run_once(command, directory=directory)
+                for name, path in paths.items():
+                    answer = run_once([str(HERE), "-c", CHILD, work, *map(str, path)], directory=directory)
                     if number:  # the first one compiles
                         answers[name].append(answer)
             figures += [figure(f"{what}, {count} more installed", name, answers) for name in answers]
@@ -65,8 +56,8 @@ def measure_finding(rounds: int, directory: Path, tell: Callable[[str], None]) -
 
 
 def figure(what: str, name: str, answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:  # Any: JSON
-    """One way to find, compared with doing without an index."""
-    value, without = (min(answer["ns"] for answer in answers[one]) / 1e6 for one in (name, "without an index"))
+    """The cost of one search path, compared with folders only."""
+    value, folders = (min(answer["ns"] for answer in answers[key]) / 1e6 for key in (name, "in folders"))
     last = answers[name][-1]
     loaded = ", ".join(sorted(HEAVY.intersection(last["modules"])))
     return Figure(
@@ -74,15 +65,15 @@ def figure(what: str, name: str, answers: Mapping[str, Sequence[Mapping[str, Any
         variant=name,
         measure="CPU",
         unit="ms",
-        alone=without,
+        alone=folders,
         value=value,
-        added=value - without,
+        added=value - folders,
         note=f"{last['plugins']} plugins, {'imports ' + loaded if loaded else 'no importlib.metadata, no packaging'}",
     )
 
 
 def installed(count: int, plugins: int, folder: Path) -> Path:
-    """A folder with so many distributions, of which the first are plugins; as if installed yesterday."""
+    """A folder with so many distributions, of which the first are plugins."""
     for number in range(plugins):
         with ZipFile(write_plugin_wheel(number, folder.parent / "wheels")) as wheel:
             wheel.extractall(folder)
@@ -93,6 +84,4 @@ def installed(count: int, plugins: int, folder: Path) -> Path:
         (metadata / "RECORD").touch()
         if not number % 3:  # about as many as in an environment of web applications
             (metadata / "entry_points.txt").write_text(f"[console_scripts]\nother = other_{number}:main\n", "utf-8")
-    yesterday = time.time() - 86_400
-    os.utime(folder, (yesterday, yesterday))
     return folder

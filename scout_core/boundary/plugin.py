@@ -6,8 +6,8 @@ from typing import Final
 
 from attrs import define, field
 
-from scout_core.boundary.discovery import Found
 from scout_core.boundary.guard import Guard
+from scout_core.boundary.metadata import Found
 from scout_core.boundary.patches import Patch
 from scout_core.boundary.versions import Support
 

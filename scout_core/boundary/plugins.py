@@ -12,10 +12,11 @@ from typing import Any
 
 from attrs import define, field
 
-from scout_core.boundary.discovery import Environment, Found
+from scout_core.boundary.discovery import Environment
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.hooks import Hooks
 from scout_core.boundary.imports import ImportWatch
+from scout_core.boundary.metadata import Found
 from scout_core.boundary.patches import Patch
 from scout_core.boundary.plugin import STOPPED, Plugin
 from scout_core.boundary.switches import missing, unknown_names, why_disabled

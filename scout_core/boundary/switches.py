@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from scout_core.boundary.plugin import OWN, Plugin
-from scout_core.boundary.versions import normalised
+from scout_core.boundary.versions import canonicalize_name
 from scout_core.problems import join_clauses
 from scout_core.suggest import did_you_mean
 
@@ -79,4 +79,4 @@ def _is_allowed(config: Config, distribution: str) -> bool:
 
 
 def _matches(distribution: str, pattern: str) -> bool:
-    return fnmatchcase(normalised(distribution), normalised(pattern))
+    return fnmatchcase(canonicalize_name(distribution), canonicalize_name(pattern))

@@ -42,7 +42,7 @@ def check_support(requirements: Iterable[str], installed: Mapping[str, str]) -> 
 
     Args:
         requirements: of the extra, as in ``flask>=2.2,<4``. Alternatives may stand side by side: one that is installed suffices.
-        installed: normalised distribution name to version.
+        installed: canonical distribution name to version.
     """
     targets, problems = [], []
     wanted = []
@@ -57,7 +57,7 @@ def check_support(requirements: Iterable[str], installed: Mapping[str, str]) -> 
         name, specifier = requirement
         spelled = f"{name} ({specifier})" if specifier else name
         wanted.append(spelled)
-        version = installed.get(normalised(name))
+        version = installed.get(canonicalize_name(name))
         if version is None:
             continue
         targets.append(spelled.replace(name, f"{name} {version}", 1))
@@ -68,7 +68,7 @@ def check_support(requirements: Iterable[str], installed: Mapping[str, str]) -> 
     return Support(target=", ".join(targets or wanted), absent=bool(wanted) and not targets)
 
 
-def normalised(name: str) -> str:
+def canonicalize_name(name: str) -> str:
     """A distribution's name as PEP 503 compares it."""
     plain = name.replace("_", "-").replace(".", "-").lower()
     return re.sub("-+", "-", plain) if "--" in plain else plain  # a regular expression takes three times as long

@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
-from scout_core.boundary.versions import check_support, normalised
+from scout_core.boundary.versions import canonicalize_name, check_support
 
 KNOWN: Final = """
 <!-- generated: known -->
@@ -45,10 +45,10 @@ def suggestions(installed: Mapping[str, str]) -> Iterator[Suggestion]:
     What could be installed.
 
     Args:
-        installed: normalised distribution name to version.
+        installed: canonical distribution name to version.
     """
     for distribution, requirements in known().items():
-        if normalised(distribution) in installed:
+        if canonicalize_name(distribution) in installed:
             continue
         support = check_support(requirements, installed)
         if not support.absent:

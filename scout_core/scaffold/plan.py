@@ -11,7 +11,7 @@ from attrs import frozen
 from packaging.version import InvalidVersion, Version
 
 from scout_core.agent import VERSION
-from scout_core.boundary.versions import normalised
+from scout_core.boundary.versions import canonicalize_name
 
 KINDS: Final = {
     "library": "json:dumps",
@@ -118,7 +118,7 @@ def _options(target: str | None, library: str | None, oldest: str | None) -> lis
 def _checked_name(given: str) -> str:
     name = given.removeprefix("scout-")
     if not _NAME.fullmatch(name):
-        near = normalised(re.sub(r"[^A-Za-z0-9._-]", "", given)).strip("-").removeprefix("scout-")
+        near = canonicalize_name(re.sub(r"[^A-Za-z0-9._-]", "", given)).strip("-").removeprefix("scout-")
         hint = f"; write {near!r}" if _NAME.fullmatch(near) else ""
         raise ValueError(f"{given!r} is no name for a plugin: lower-case letters, digits and single hyphens{hint}")
     if name == "core" or any(entry.name == name for entry in _own_plugins()):
@@ -145,20 +145,20 @@ def _provider(module: str) -> str | None:
     """The distribution that has a module."""
     if module in sys.stdlib_module_names:
         return None
-    named = ((normalised(_told(one, "Name")), one) for one in metadata.distributions())
+    named = ((canonicalize_name(_told(one, "Name")), one) for one in metadata.distributions())
     names = [name for name, distribution in named if name and _holds(name, distribution, module)]
     if not names:
         raise ValueError(
             f"no distribution that is installed here has the module {module!r}: install it first, "
             "or name it with --library, and with --oldest its oldest version that is supported"
         )
-    return normalised(module) if normalised(module) in names else names[0]
+    return canonicalize_name(module) if canonicalize_name(module) in names else names[0]
 
 
 def _holds(name: str, distribution: metadata.Distribution, module: str) -> bool:
     """By its list of files, or, where that tells of none, as for one that is being developed, by its name."""
     # Not packages_distributions: in Python 3.10 that knows only what has a top_level.txt.
-    if name == normalised(module):
+    if name == canonicalize_name(module):
         return True
     return any(path.parts[0].partition(".")[0] == module for path in distribution.files or ())
 

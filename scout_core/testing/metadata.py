@@ -8,7 +8,7 @@ from importlib.metadata import Distribution, distributions, packages_distributio
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from scout_core.boundary.versions import normalised
+from scout_core.boundary.versions import canonicalize_name
 from scout_core.hookspecs import PROJECT
 from scout_core.testing.problems import Problem
 from scout_core.testing.targets import Target
@@ -30,9 +30,9 @@ def check_metadata(module: str, targets: tuple[Target, ...]) -> Iterator[Problem
     except InvalidRequirement as error:
         yield _problem(f"a requirement cannot be read: {error}", "write it as PEP 508 has it")
         return
-    plain = {normalised(one.name): one for one in requirements if not _extra(one)}
-    instruments = {normalised(one.name): one for one in requirements if _extra(one) == "instruments"}
-    if normalised(str(distribution.metadata["Name"])) != _CORE:
+    plain = {canonicalize_name(one.name): one for one in requirements if not _extra(one)}
+    instruments = {canonicalize_name(one.name): one for one in requirements if _extra(one) == "instruments"}
+    if canonicalize_name(str(distribution.metadata["Name"])) != _CORE:
         yield from _range_of_core(plain.get(_CORE))
     yield from _supported(plain, instruments, _libraries(targets))
 
@@ -88,7 +88,7 @@ def _libraries(targets: tuple[Target, ...]) -> dict[str, set[str]]:
     """Top-level package of the targets to the distributions that have it; none of the standard library."""
     packages = {target.package for target in targets} - set(sys.stdlib_module_names)
     owners = packages_distributions() if packages else {}
-    return {package: {normalised(name) for name in owners.get(package, ())} for package in sorted(packages)}
+    return {package: {canonicalize_name(name) for name in owners.get(package, ())} for package in sorted(packages)}
 
 
 def _problem(seen: str, advice: str) -> Problem:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import textwrap
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from zipfile import ZipFile
@@ -60,12 +58,6 @@ def install(wheel: Path, site: Path) -> Path:
     metadata = site / f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"
     (metadata / "INSTALLER").write_text("by hand\n", encoding="utf-8")
     return metadata
-
-
-def settle(site: Path) -> None:
-    """As if all of it had been installed yesterday, so that it may be indexed."""
-    yesterday = time.time() - 86_400
-    os.utime(site, (yesterday, yesterday))
 
 
 def _digest(text: str) -> str:
