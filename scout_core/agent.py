@@ -16,7 +16,6 @@ from scout_core.boundary.discovery import find_plugins
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.hooks import AT_RUN_TIME, Hooks, RunTimeHooks
 from scout_core.boundary.plugins import Plugins, search_path
-from scout_core.boundary.samples import Samples
 from scout_core.boundary.status import status_of
 from scout_core.config.config import Config, read_config
 from scout_core.config.options import OPTIONS, variable_of
@@ -152,8 +151,7 @@ class Agent:
         context.current.set(None)
         self._must_tell_start = True
         for guard in self._guards():
-            guard.calls = guard.errors = 0
-            guard.samples = Samples()
+            guard.forget_calls()
         self.process = evolve(self.process, pid=os.getpid(), instance=_instance(), started=time())
         self._begin()
         if was_recording:

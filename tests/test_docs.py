@@ -46,7 +46,7 @@ except KeyError:
 scout_core.stop()
 guards = {*agent.plugins.all[sys.argv[1]].guards, *agent.hooks.frozen(sys.argv[2])}
 for guard in (guard for guard in guards if guard.plugin == sys.argv[1]):
-    print(guard.place, guard.calls, guard.last_error)
+    print(guard.place, guard.calls, guard.failures.last)
 for outbox in agent.recorder.outboxes:
     print("exported", agent.counters(outbox.exporter.name).exported)
 '''

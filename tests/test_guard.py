@@ -14,7 +14,11 @@ from threading import Thread
 import pytest
 
 from scout_core.boundary import guard as module
-from scout_core.boundary.guard import EARLY, IN_A_ROW, MAX_FRAMES, SAMPLE_EVERY, WINDOW, Guard
+from scout_core.boundary.failures import IN_A_ROW, WINDOW, TooManyErrors
+from scout_core.boundary.guard import EARLY, Guard
+from scout_core.boundary.guard_log import log_changes
+from scout_core.boundary.pace import Limit, Slowness
+from scout_core.tracebacks import MAX_FRAMES
 
 
 class Clock:
@@ -71,7 +75,7 @@ def test_a_call_gets_every_argument_and_gives_the_result():
     guard = Guard("paying", "score_transaction", lambda *args, **kwargs: (args, kwargs))
 
     assert ((1, 2), {"self": 3, "function": 4}) == guard.run(1, 2, self=3, function=4)
-    assert (1, 0, None, None) == (guard.calls, guard.errors, guard.off, guard.last_error)
+    assert (1, 0, None, None) == (guard.calls, guard.failures.count, guard.off, guard.failures.last)
 
 
 def test_what_it_raises_is_counted_and_told_and_goes_no_further():
@@ -79,16 +83,16 @@ def test_what_it_raises_is_counted_and_told_and_goes_no_further():
 
     assert guard.run("transaction") is None
     line = fails.__code__.co_firstlineno + 1
-    assert f"KeyError: 'plan' at {__file__}:{line} in fails" == guard.last_error
-    assert (1, 1, None) == (guard.calls, guard.errors, guard.off)
+    assert f"KeyError: 'plan' at {__file__}:{line} in fails" == str(guard.failures.last)
+    assert (1, 1, None) == (guard.calls, guard.failures.count, guard.off)
 
 
 def test_a_function_that_cannot_be_called_so_is_an_error_without_a_place():
     guard = Guard("paying", "redis:Redis.get", lambda client: None)
 
     assert guard.run(1, 2) is None
-    assert guard.last_error.startswith("TypeError: ")
-    assert " at " not in guard.last_error.removeprefix("TypeError: ")
+    assert str(guard.failures.last).startswith("TypeError: ")
+    assert " at " not in str(guard.failures.last).removeprefix("TypeError: ")
 
 
 def test_an_exception_that_cannot_be_shown_is_counted_all_the_same():
@@ -104,7 +108,7 @@ def test_an_exception_that_cannot_be_shown_is_counted_all_the_same():
     guard = Guard("paying", "on_span", refuse)
 
     assert guard.run() is None
-    assert guard.last_error.startswith("Refuses: ")
+    assert str(guard.failures.last).startswith("Refuses: ")
 
 
 def test_a_deep_traceback_is_kept_down_to_where_it_was_raised():
@@ -116,8 +120,8 @@ def test_a_deep_traceback_is_kept_down_to_where_it_was_raised():
     guard = Guard("paying", "on_span", descend)
     guard.run(500)
 
-    assert f":{descend.__code__.co_firstlineno + 2} in descend" in guard.last_error
-    assert MAX_FRAMES == len(guard.error[2])
+    assert f":{descend.__code__.co_firstlineno + 2} in descend" in str(guard.failures.last)
+    assert MAX_FRAMES == len(guard.failures.last.frames)
 
 
 def test_it_holds_on_to_no_object_of_the_exception():
@@ -135,7 +139,7 @@ def test_it_holds_on_to_no_object_of_the_exception():
     guard.run()
     gc.collect()
 
-    assert 1 == guard.errors
+    assert 1 == guard.failures.count
     assert [None] == [reference() for reference in references]
 
 
@@ -153,7 +157,7 @@ def test_what_ends_a_program_or_a_task_passes(leaves):
     assert caught.value is raised
     with pytest.raises(leaves):
         guard.attempt(leave)
-    assert (1, 0) == (guard.calls, guard.errors)
+    assert (1, 0) == (guard.calls, guard.failures.count)
 
 
 @pytest.mark.parametrize("way", ["run", "attempt", "begin", "finish"])
@@ -169,8 +173,8 @@ def test_sys_exit_is_one_more_error(way):
     arguments = {"run": (), "attempt": (leave,), "begin": ((), {}), "finish": (leave,)}[way]
 
     assert getattr(guard, way)(*arguments) is None
-    assert 1 == guard.errors
-    assert guard.last_error.startswith("SystemExit: 3 at ")
+    assert 1 == guard.failures.count
+    assert str(guard.failures.last).startswith("SystemExit: 3 at ")
 
 
 @pytest.mark.parametrize("written", ["function", "method", "object", "partial"])
@@ -198,7 +202,7 @@ def test_sys_exit_of_a_signals_handler_passes_wherever_it_runs(written):
     finally:
         signal.signal(signal.SIGUSR1, before)
 
-    assert (0, None) == (guard.errors, guard.off)
+    assert (0, None) == (guard.failures.count, guard.off)
 
 
 def test_in_tests_everything_is_raised():
@@ -218,7 +222,7 @@ def test_ten_errors_in_a_row_switch_it_off():
     guard = Guard("paying", "score_transaction", fails)
 
     assert IN_A_ROW == 10 == run_until_off(guard)
-    assert "10 errors in a row" == guard.off
+    assert "10 errors in a row" == str(guard.off)
     assert guard.run() is None
     assert 10 == guard.calls
 
@@ -231,7 +235,7 @@ def test_half_of_a_hundred_calls_switch_it_off():
     guard = Guard("paying", "score_transaction", by_turns(0, 1))
 
     assert WINDOW == 100 == run_until_off(guard)
-    assert "50 errors in 100 calls" == guard.off
+    assert "50 errors in 100 calls" == str(guard.off)
 
 
 def test_fewer_than_half_do_not():
@@ -242,8 +246,8 @@ def test_errors_of_long_ago_do_not_count():
     guard = Guard("paying", "on_span", by_turns(*[0, 1] * 40, *[0] * 300))
 
     assert 5000 == run_until_off(guard, 5000)
-    assert guard.errors > 200
-    assert guard.history < 1 << WINDOW
+    assert guard.failures.count > 200
+    assert guard.failures.history < 1 << WINDOW
 
 
 @pytest.mark.parametrize("before", [0, 1, 30], ids=["at once", "after one", "after many"])
@@ -257,8 +261,8 @@ def test_ten_results_in_a_row_that_make_no_sense_switch_it_off_too(before):
         guard.run()
         guard.refuse("a score is a finite number or None, not str")
 
-    assert "10 errors in a row" == guard.off
-    assert "ValueError: a score is a finite number or None, not str" == guard.last_error
+    assert "10 errors in a row" == str(guard.off)
+    assert "ValueError: a score is a finite number or None, not str" == str(guard.failures.last)
 
 
 def test_half_of_a_hundred_results_that_make_no_sense_switch_it_off():
@@ -271,7 +275,7 @@ def test_half_of_a_hundred_results_that_make_no_sense_switch_it_off():
         if guard.off:
             break
 
-    assert (99, 50, "50 errors in 100 calls") == (number, guard.errors, guard.off)
+    assert (99, 50, TooManyErrors(50, 100)) == (number, guard.failures.count, guard.off)
 
 
 @pytest.mark.parametrize("step", ["next", "last", "nonsense"])
@@ -290,10 +294,10 @@ def test_ten_calls_in_a_row_that_fail_at_a_later_step_switch_it_off(step):
             guard.attempt(len, "")
             guard.finish(fails)
 
-    assert "10 errors in a row" == guard.off
+    assert "10 errors in a row" == str(guard.off)
 
 
-@pytest.mark.parametrize(("good", "bad", "expected"), [(1, 9, "50 errors in 100 calls"), (11, 9, None)])
+@pytest.mark.parametrize(("good", "bad", "expected"), [(1, 9, TooManyErrors(50, 100)), (11, 9, None)])
 def test_a_call_whose_last_step_goes_well_ends_a_row(good, bad, expected):
     guard = Guard("paying", "redis:Redis.get", one_step, has_steps=True)
 
@@ -311,59 +315,35 @@ def test_the_last_step_gets_its_arguments():
     assert [(1, 2)] == got
 
 
-def test_the_first_calls_are_timed_and_then_one_in_so_many(clock):
-    def work():
-        clock.now_ns += 250
+BUDGET = Limit("hook_budget_seconds", 0.0002, quantile=0.95, minimum=20, time_every=64)
+SLOW = Limit("slow_hook_seconds", 0.005, quantile=0.5, minimum=10, switches_off=True)
 
-    guard = Guard("paying", "on_span", work)
-    for _ in range(2 * SAMPLE_EVERY + 1):
+
+def working(clock, *durations_ns, limit):
+    """A guard whose function takes these times; the last one from then on."""
+    ahead = list(durations_ns)
+
+    def work():
+        clock.now_ns += ahead.pop(0) if len(ahead) > 1 else ahead[0]
+
+    return Guard("paying", "on_span", work, limit=limit)
+
+
+def run(guard, times):
+    for _ in range(times):
         guard.run()
-
-    samples = EARLY + 2
-    assert (samples, 250 * samples) == (guard.samples.count, guard.samples.total_ns)
+    return guard
 
 
-def test_with_a_budget_each_call_is_timed_and_half_of_ten_too_slow_switch_it_off(clock):
-    def work():
-        clock.now_ns += 20_000_000
+def test_on_the_application_s_thread_the_first_calls_are_timed_and_then_one_in_so_many(clock):
+    guard = run(working(clock, 250, limit=BUDGET), 3 * BUDGET.time_every)
 
-    guard = Guard("paying", "score_transaction", work, budget=0.005)
-
-    assert 5 == run_until_off(guard)
-    assert "20.0 ms a call, slow_hook_seconds allows 5.0 ms" == guard.off
+    assert (EARLY + 3, 250 * (EARLY + 3)) == (guard.pace.count, guard.pace.total_ns)
 
 
-def test_one_that_is_slow_now_and_then_stays(clock):
-    """It imported something, waited for a processor, or for the garbage collector."""
-    calls = iter(range(100_000))
-
-    def work():
-        clock.now_ns += 20_000_000_000 if next(calls) % 10 in (0, 3, 5, 7) else 1_000
-
-    assert 5000 == run_until_off(Guard("paying", "on_report", work, budget=0.005), 5000)
-
-
-def test_one_that_becomes_slow_is_switched_off_however_long_it_was_fast(clock):
-    calls = iter(range(100_000))
-
-    def work():
-        clock.now_ns += 6_000_000 if next(calls) >= 20_000 else 1_000
-
-    assert 20_005 == run_until_off(Guard("paying", "score_transaction", work, budget=0.005), 30_000)
-
-
-def test_exactly_the_budget_is_within_it(clock):
-    def work():
-        clock.now_ns += 5_000_000
-
-    assert 100 == run_until_off(Guard("paying", "score_transaction", work, budget=0.005), 100)
-
-
-def test_without_a_budget_nothing_is_too_slow(clock):
-    def work():
-        clock.now_ns += 10**12
-
-    assert 300 == run_until_off(Guard("paying", "on_span", work), 300)
+@pytest.mark.parametrize("limit", [None, SLOW])
+def test_elsewhere_every_call_is_timed(clock, limit):
+    assert 300 == run(working(clock, 250, limit=limit), 300).pace.count
 
 
 def test_the_first_step_of_a_generator_is_timed_with_its_call(clock):
@@ -375,53 +355,138 @@ def test_the_first_step_of_a_generator_is_timed_with_its_call(clock):
     guard = Guard("paying", "redis:Redis.get", steps, has_steps=True)
     _, first = guard.begin((), {})
 
-    assert ("span", 1, 250) == (first, guard.samples.count, guard.samples.total_ns)
+    assert ("span", 1, 250) == (first, guard.pace.count, guard.pace.total_ns)
 
 
-def over_limit(clock, took_ns, *, is_strict=False, samples=20):
+def test_generators_are_timed_as_often_as_functions(clock):
+    guard = Guard("paying", "redis:Redis.get", one_step, has_steps=True, limit=BUDGET)
+    for _ in range(3 * BUDGET.time_every):
+        guard.begin((), {})
+
+    assert EARLY + 3 == guard.pace.count
+
+
+@pytest.mark.parametrize(
+    ("limit", "slow", "timed"),
+    [(BUDGET, 1, 20), (BUDGET, 5, 100), (SLOW, 5, 10), (SLOW, 50, 100), (BUDGET, 19, 19), (SLOW, 9, 9)],
+)
+def test_as_many_slow_calls_as_the_quantile_leaves_out_are_not_slowness(clock, limit, slow, timed):
+    every = Limit(limit.option, limit.seconds, limit.quantile, limit.minimum, switches_off=True)
+    guard = run(working(clock, *[1_000] * (timed - slow), *[20_000_000] * slow, limit=every), timed)
+
+    assert (timed, None, None) == (guard.pace.count, guard.pace.slowness, guard.off)
+
+
+@pytest.mark.parametrize(("limit", "slow", "timed"), [(BUDGET, 2, 20), (BUDGET, 5, 99), (SLOW, 6, 10), (SLOW, 50, 99)])
+def test_one_more_is_slowness_with_the_numbers_that_show_it(clock, limit, slow, timed):
+    every = Limit(limit.option, limit.seconds, limit.quantile, limit.minimum, switches_off=True)
+    guard = run(working(clock, *[1_000] * (timed - slow), *[20_000_000] * slow, limit=every), timed)
+
+    assert Slowness(every, seconds=0.02, timed=timed) == guard.off == guard.reason
+
+
+@pytest.mark.parametrize("limit", [BUDGET, SLOW])
+def test_exactly_the_limit_is_within_it(clock, limit):
+    guard = run(working(clock, round(limit.seconds * 1e9), limit=limit), 200)
+
+    assert (None, None) == (guard.pace.slowness, guard.off)
+
+
+def test_a_few_slow_calls_after_a_thousand_fast_ones_are_not_a_habit(clock):
+    guard = run(working(clock, *[0] * 1000, 6_000_000, limit=SLOW), 1050)
+
+    assert guard.off is None
+
+
+def test_a_function_that_becomes_slow_is_switched_off_when_most_of_its_last_calls_are(clock):
+    guard = working(clock, *[0] * 1000, 6_000_000, limit=SLOW)
+
+    assert 1051 == run_until_off(guard, 2000)
+    assert "6 ms a call (median of the last 100 timed calls, window 100), above slow_hook_seconds = 5 ms" == str(
+        guard.off
+    )
+
+
+def test_a_function_that_is_slow_now_and_then_stays(clock):
+    """It imported something, waited for a processor, for the interpreter's lock or for the garbage collector."""
+    calls = iter(range(100_000))
+
     def work():
-        clock.now_ns += took_ns
+        clock.now_ns += 20_000_000_000 if next(calls) % 10 in (0, 3, 5, 7) else 1_000
 
-    guard = Guard("paying", "on_span", work, limit=0.0002, is_strict=is_strict)
-    for _ in range(samples):
-        guard.run()
-    guard.log()
-    guard.log()
-    return guard
+    assert 5000 == run_until_off(Guard("paying", "score_transaction", work, limit=SLOW), 5000)
 
 
-def test_one_that_is_over_its_limit_is_told_once_and_goes_on(clock, caplog):
-    guard = over_limit(clock, 350_000)
+def test_without_a_limit_nothing_is_too_slow(clock):
+    guard = run(working(clock, 10**12, limit=None), 300)
 
-    told = "takes 350 µs (95th percentile), hook_budget_seconds allows 200 µs"
-    assert [f"plugin 'paying': on_span is slow: it {told}"] == caplog.messages
-    assert (True, told, None) == (guard.is_over_limit, guard.slowness, guard.off)
+    assert (None, None) == (guard.pace.slowness, guard.off)
 
 
-def test_with_strict_one_that_is_over_its_limit_is_switched_off(clock, caplog):
-    guard = over_limit(clock, 350_000, is_strict=True)
+def test_a_multiple_of_an_option_is_named_with_the_option():
+    limit = Limit("slow_hook_seconds", 0.005, quantile=0.5, minimum=10, factor=100)
 
-    assert "takes 350 µs (95th percentile), hook_budget_seconds allows 200 µs" == guard.off
-    assert 1 == len(caplog.messages)
-
-
-def test_one_that_was_only_slow_tells_of_no_error(clock, caplog):
-    def work():
-        clock.now_ns += 20_000_000
-
-    guard = Guard("paying", "score_transaction", work, budget=0.005)
-    run_until_off(guard)
-    guard.log()
-
-    told = "20.0 ms a call, slow_hook_seconds allows 5.0 ms"
-    assert [f"plugin 'paying': score_transaction is switched off: {told}"] == caplog.messages
+    assert (
+        "612.4 ms a call (median of the last 37 timed calls, window 100), above 100 × slow_hook_seconds = 500 ms"
+        == str(Slowness(limit, seconds=0.6124, timed=37))
+    )
 
 
-@pytest.mark.parametrize(("took_ns", "samples"), [(200_000, 20), (350_000, 19)])
-def test_at_the_limit_or_with_few_samples_nothing_is_told(clock, caplog, took_ns, samples):
-    guard = over_limit(clock, took_ns, samples=samples)
+SLOW_SPAN = "350 µs a call (p95 of the last 20 timed calls, window 100), above hook_budget_seconds = 200 µs"
 
-    assert ("", None, []) == (guard.slowness, guard.off, caplog.messages)
+
+def test_a_slow_function_on_the_application_s_thread_is_logged_once_and_stays(clock, caplog):
+    guard = run(working(clock, 350_000, limit=BUDGET), 20)
+    assert [] == caplog.messages  # nothing on the thread that called
+    log_changes([guard])
+    run(guard, 1000)
+    log_changes([guard])
+
+    assert [f"plugin 'paying': on_span is slow: {SLOW_SPAN}"] == caplog.messages
+    assert guard.off is None
+
+
+def test_a_function_that_is_fast_again_is_no_longer_slow(clock):
+    guard = run(working(clock, *[350_000] * EARLY, 1_000, limit=BUDGET), EARLY)
+    assert 0.00035 == guard.pace.slowness.seconds
+    run(guard, 100 * BUDGET.time_every)
+
+    assert guard.pace.slowness is None
+
+
+def test_where_a_limit_demands_it_a_slow_function_on_the_application_s_thread_is_switched_off_by_the_agent_s(
+    clock, caplog
+):
+    strict = Limit("hook_budget_seconds", 0.0002, quantile=0.95, minimum=20, time_every=64, switches_off=True)
+    guard = run(working(clock, 350_000, limit=strict), 20)
+    assert guard.off is None
+    for _ in range(2):
+        log_changes([guard])
+
+    assert (SLOW_SPAN, 20) == (str(guard.off), run(guard, 5).calls)
+    assert [f"plugin 'paying': on_span is switched off: {SLOW_SPAN}"] == caplog.messages
+
+
+def test_a_fork_counts_from_zero_and_leaves_off_what_is_off(clock):
+    slow = run(working(clock, 20_000_000, limit=SLOW), 10)
+    sound = run(working(clock, 20_000_000, limit=SLOW), 9)
+    for guard in (slow, sound):
+        guard.forget_calls()
+
+    assert [(0, 0, 0), (0, 0, 0)] == [(it.calls, it.failures.count, it.pace.count) for it in (slow, sound)]
+    assert (10, 9) == (slow.reason.timed, run(sound, 9).pace.count)
+    assert (None, 10) == (sound.off, run(sound, 1).reason.timed)
+
+
+def test_closing_is_not_a_reason_and_does_not_hide_one():
+    sound, failing = Guard("paying", "on_span", len), Guard("paying", "on_span", fails)
+    run_until_off(failing)
+    for guard in (sound, failing):
+        guard.close()
+
+    assert (None, 0) == (sound.run(), sound.calls)
+    assert (None, TooManyErrors(10, 10)) == (sound.reason, failing.reason)
+    log_changes([sound])
 
 
 def test_the_first_failure_is_logged_once(caplog):
@@ -429,9 +494,9 @@ def test_the_first_failure_is_logged_once(caplog):
     guard.run()
     assert [] == caplog.records  # nothing on the thread that called
     for _ in range(9):
-        guard.log()
+        log_changes([guard])
         guard.run()
-    guard.log()
+    log_changes([guard])
 
     (record,) = caplog.records
     assert ("scout_core.plugins", logging.WARNING) == (record.name, record.levelno)
@@ -443,7 +508,7 @@ def test_being_switched_off_is_logged_once(caplog):
     guard = Guard("paying", "score_transaction", fails)
     for _ in range(20):
         guard.run()
-        guard.log()
+        log_changes([guard])
 
     assert ["failed", "is switched off: 10 errors in a row; last error: KeyError"] == [
         text
@@ -457,7 +522,7 @@ def test_being_switched_off_is_logged_once(caplog):
 def test_a_guard_that_works_logs_nothing(caplog):
     guard = Guard("paying", "score_transaction", lambda: 1)
     guard.run()
-    guard.log()
+    log_changes([guard])
 
     assert [] == caplog.records
 

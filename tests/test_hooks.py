@@ -14,6 +14,8 @@ from click.testing import CliRunner
 
 from scout_core import Agent, RejectedReport, Span, Transaction, cli, hookimpl, hookspecs, span, transaction, when_set
 from scout_core.boundary.hooks import AT_RUN_TIME, ON_APP_THREAD, Hooks
+from scout_core.boundary.pace import Limit
+from scout_core.config.config import read_config
 from scout_core.errors import PluginError
 from scout_core.testing import recording
 
@@ -492,19 +494,20 @@ def test_hook_score_transaction_that_is_slow_is_switched_off_and_the_others_stay
         plugin("slow", score_transaction=lambda: released.wait(0.002) or 1.0),
         plugin("sound", score_transaction=lambda: 2.0),
     ]
-    with recorded(modules, plugins_disable="speed,age,percent,percentile,collector", slow_hook_seconds=0.001) as scout:
-        for number in range(8):
+    off = "speed,age,percent,percentile,collector"
+    with recorded(modules, plugins_disable=off, slow_hook_seconds=0.001, traces_per_period=20) as scout:
+        for number in range(13):
             with transaction(f"Controller/{number}"):
                 pass
         traces = scout.traces()
         slow = status(scout, "slow")
 
-    assert 5 == slow.calls
+    assert 10 == slow.calls
     assert "quarantined" == slow.state
     assert "score_transaction is switched off: " in slow.reason
-    assert "slow_hook_seconds allows 1.0 ms" in slow.reason
+    assert "a call (median of the last 10 timed calls, window 100), above slow_hook_seconds = 1 ms" in slow.reason
     policies = {trace.name: trace.policies for trace in traces}
-    assert {f"Controller/{n}": {"slow": 1.0, "sound": 2.0} if n < 5 else {"sound": 2.0} for n in range(8)} == policies
+    assert {f"Controller/{n}": {"slow": 1.0, "sound": 2.0} if n < 10 else {"sound": 2.0} for n in range(13)} == policies
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -670,7 +673,7 @@ def test_the_guard_of_a_function_stays_the_same():
     (guard,) = hooks.frozen("on_span")
     guard.run(None)
 
-    assert 1 == hooks.frozen("on_span")[0].errors
+    assert 1 == hooks.frozen("on_span")[0].failures.count
 
 
 def test_a_plugin_that_went_is_not_called_when_another_takes_its_name():
@@ -737,14 +740,35 @@ def test_an_option_that_does_not_exist_is_never_set():
         assert () == scout.agent.tracer.on_span
 
 
-def test_only_functions_on_our_own_thread_have_a_budget_and_the_others_a_limit():
-    hooks = Hooks(budget=0.5, limit=0.25)
+@pytest.mark.parametrize("is_strict", [False, True])
+def test_a_hook_s_limit_follows_from_where_and_how_often_it_is_called(is_strict):
+    settings = {"slow_hook_seconds": 0.25, "hook_budget_seconds": 0.5, "plugins.strict": is_strict}
+    hooks = Hooks.from_config(read_config(settings, environment={}))
     hooks.register(plugin("all", **{hook: (lambda: None) for hook in HOOKS}), "all")
-    guards = {hook: hooks.frozen(hook)[0] for hook in HOOKS}
 
-    own = {hook for hook, guard in guards.items() if guard.budget == 0.5}
-    assert set(AT_RUN_TIME) - ON_APP_THREAD == own
-    assert set(ON_APP_THREAD) == {hook for hook, guard in guards.items() if guard.limit == 0.25}
+    limits = {hook: hooks.frozen(hook)[0].pace.limit for hook in HOOKS}
+
+    on_app_thread = Limit("hook_budget_seconds", 0.5, 0.95, 20, time_every=64, switches_off=is_strict)
+    for_each = Limit("slow_hook_seconds", 0.25, 0.5, 10, switches_off=True)
+    assert {
+        **dict.fromkeys(("on_request_start", "on_span"), on_app_thread),
+        **dict.fromkeys(
+            ("on_error", "on_request_end", "on_ignore", "on_keep", "ignore_transaction", "score_transaction"), for_each
+        ),
+        "on_report": Limit("slow_hook_seconds", 0.25, 0.5, 10, factor=100, switches_off=True),
+    } == {hook: limit for hook, limit in limits.items() if limit is not None}
+
+
+def test_hook_on_report_that_takes_as_long_as_a_slow_policy_stays():
+    released = Event()
+    modules = [plugin("patient", on_report=lambda report: released.wait(0.002))]
+    with recorded(modules, slow_hook_seconds=0.001) as scout:
+        for _ in range(15):
+            scout.report()
+        patient = status(scout, "patient")
+
+    assert (15, "active") == (patient.calls, patient.state)
+    assert patient.functions[0].p50 > 0.001
 
 
 async def asynchronous(span):

@@ -16,15 +16,18 @@ from attrs import define, field, fields, frozen
 
 from scout_core import hookspecs
 from scout_core.boundary.guard import Guard
+from scout_core.boundary.limits import Limits
+from scout_core.boundary.pace import Limit
 from scout_core.errors import PluginError
 from scout_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
 
-ON_APP_THREAD = frozenset({"on_request_start", "on_span"})
-MAY_YIELD = frozenset({"register_exporters"})
-"""Hooks whose result is gone through."""
+ON_APP_THREAD: Final = frozenset({"on_request_start", "on_span"})
+ONCE_A_PERIOD: Final = frozenset({"on_report"})
+MAY_YIELD: Final = frozenset({"register_exporters"})
+"""Hooks whose result is iterated over."""
 
 
 @frozen
@@ -50,12 +53,8 @@ class Hooks:
     """Who implements what. One for each agent."""
 
     reraise: bool = False
-    budget: float | None = None
-    """Seconds that a function on the agent's thread may take on average."""
-    limit: float | None = None
-    """Seconds that 95 of 100 calls of a function on the application's thread may take."""
-    is_strict: bool = False
-    """A function over that limit is switched off."""
+    """Let exceptions of plugins through: for tests."""
+    limits: Limits = field(factory=Limits)
     order: tuple[str, ...] = ()
     """Plugins that are called first, in this order."""
     manager: pluggy.PluginManager = field(factory=lambda: pluggy.PluginManager(hookspecs.PROJECT))
@@ -69,9 +68,7 @@ class Hooks:
         """As the configuration says."""
         return cls(
             reraise=config.get("plugins.reraise"),
-            budget=config.get("slow_hook_seconds"),
-            limit=config.get("hook_budget_seconds"),
-            is_strict=config.get("plugins.strict"),
+            limits=Limits.from_config(config),
             order=config.get("plugins.order"),
         )
 
@@ -135,18 +132,21 @@ class Hooks:
     def _guarded(self, hook: str, item: pluggy.HookImpl) -> Guard:
         if item not in self._guards:
             arguments = tuple(inspect.signature(getattr(hookspecs, hook)).parameters)
-            is_apps_call = hook in ON_APP_THREAD
-            limited = hook in AT_RUN_TIME and not is_apps_call
             self._guards[item] = Guard(
                 item.plugin_name,
                 hook,
                 _adapted(item.function, arguments, item.argnames),
+                limit=self._limit(hook),
                 reraise=self.reraise,
-                budget=self.budget if limited else None,
-                limit=self.limit if is_apps_call else None,
-                is_strict=self.is_strict,
             )
         return self._guards[item]
+
+    def _limit(self, hook: str) -> Limit | None:
+        if hook in ON_APP_THREAD:
+            return self.limits.application
+        if hook in ONCE_A_PERIOD:
+            return self.limits.period
+        return self.limits.transaction if hook in AT_RUN_TIME else None
 
 
 def _is_wanted(function: Callable[..., Any], is_set: Callable[[str], bool]) -> bool:

@@ -13,8 +13,6 @@ from scout_core.boundary.versions import Support
 
 OWN: Final = "scout-core"
 """The distribution whose plugins come with the core."""
-STOPPED: Final = "the agent stopped"
-"""Why functions of a plugin are off that nothing is wrong with."""
 
 
 @define(eq=False)
@@ -42,10 +40,10 @@ class Plugin:
             return self.state, self.reason if knows_next else _and(self.reason, self._next_step())
         if self.state != "active":
             return self.state, self.reason
-        off = [guard for guard in self.guards if guard.off not in (None, STOPPED)]
+        off = [guard for guard in self.guards if guard.reason is not None]
         if off:
             return "quarantined", (
-                "; ".join(f"{guard.place} is switched off: {guard.off}" for guard in off)
+                "; ".join(f"{guard.place} is switched off: {guard.reason}" for guard in off)
                 + f"; see 'scout-core plugins {self.name}', mend it and restart"
             )
         wrapped = [patch for patch in self.patches if patch.state == "wrapped"]
@@ -58,7 +56,9 @@ class Plugin:
         absent = [patch.reason for patch in self.patches if patch.state == "not found"]
         if absent and not wrapped:
             return "failed", _and("; ".join(absent), self._next_step())
-        slow = [f"{guard.place} {guard.slowness}" for guard in self.guards if guard.is_over_limit]
+        slow = [
+            f"{guard.place} is slow: {guard.pace.slowness}" for guard in self.guards if guard.pace.slowness is not None
+        ]
         return "active", "; ".join(slow)
 
     def _next_step(self) -> str:
@@ -73,7 +73,7 @@ class Plugin:
         for patch in reversed(self.patches):
             patch.undo()
         for guard in self.guards:
-            guard.off = guard.off or reason
+            guard.close()
 
 
 def _and(reason: str, step: str) -> str:

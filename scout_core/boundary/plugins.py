@@ -18,7 +18,7 @@ from scout_core.boundary.hooks import Hooks
 from scout_core.boundary.imports import ImportWatch
 from scout_core.boundary.metadata import Found
 from scout_core.boundary.patches import Patch
-from scout_core.boundary.plugin import STOPPED, Plugin
+from scout_core.boundary.plugin import Plugin
 from scout_core.boundary.switches import missing, unknown_names, why_disabled
 from scout_core.boundary.versions import check_support
 from scout_core.boundary.wrap import Wrap
@@ -83,10 +83,10 @@ class Plugins:
             plugin = self.all[guard.plugin]
             if plugin.state != "active":
                 continue
-            wrap = Wrap(plugin.name, reraise=self.hooks.reraise, limit=self.hooks.limit, is_strict=self.hooks.is_strict)
+            wrap = Wrap(plugin.name, reraise=self.hooks.reraise, limit=self.hooks.limits.application)
             guard.run(wrap)
-            if guard.errors:  # what it had asked for until then would be half an instrument
-                plugin.state, plugin.reason = "failed", f"instrument raised {guard.last_error}"
+            if guard.failures.last is not None:  # what it had asked for until then would be half an instrument
+                plugin.state, plugin.reason = "failed", f"instrument raised {guard.failures.last}"
                 continue
             plugin.patches, plugin.guards = wrap.patches, [*plugin.guards, *wrap.guards]
             for patch in plugin.patches:
@@ -131,7 +131,7 @@ class Plugins:
             for patch in plugin.patches:
                 patch.undo()
             for guard in plugin.guards:
-                guard.off = guard.off or STOPPED
+                guard.close()
 
     def _add_found(self, found: Found, environment: Environment, *, is_named: bool) -> None:
         if found.name in self.all:

@@ -1,4 +1,4 @@
-"""Whether ``SystemExit`` was raised by a signal's handler of the application, or by the function that it came out of."""
+"""Tell a ``SystemExit`` of the application's signal handlers from one of a plugin's function."""
 
 from __future__ import annotations
 
@@ -7,25 +7,22 @@ import signal
 from collections.abc import Iterator
 from types import CodeType
 
+from scout_core.tracebacks import frames_of
 
-def is_of_a_signal(error: SystemExit) -> bool:
+
+def is_from_signal_handler(error: SystemExit) -> bool:
     """
-    Whether the application ends, because a handler of its own said so.
+    Whether a signal handler of the application raised it.
 
-    A handler runs wherever the main thread is at that moment, be it in a function of a plugin, and is a frame of the traceback
-    then. Servers end their workers so: gunicorn's ``handle_exit`` calls ``sys.exit``.
+    A handler runs wherever the main thread is at that moment, which may be a function of a plugin; it is then a frame of the
+    traceback. Servers end their workers like this: gunicorn's ``handle_exit`` calls ``sys.exit``.
     """
     handlers = set(_codes())
-    trace = error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code in handlers:
-            return True
-        trace = trace.tb_next
-    return False
+    return any(code in handlers for code, _ in frames_of(error.__traceback__))
 
 
 def _codes() -> Iterator[CodeType]:
-    """Of all handlers that are written in Python."""
+    """Yield the code of every signal handler that is written in Python."""
     for number in signal.valid_signals():
         handler = signal.getsignal(number)
         while isinstance(handler, functools.partial):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from scout_core.boundary.guard import Guard
-from scout_core.boundary.plugin import STOPPED, Plugin
+from scout_core.boundary.plugin import Plugin
 from scout_core.measuring.report import FunctionStatus, PluginStatus
 
 
 def status_of(plugin: Plugin) -> PluginStatus:
     """A plugin as it is at this moment, as plain data."""
     state, reason = plugin.state_now()
-    failed = [guard for guard in plugin.guards if guard.error is not None]
-    sampled = sum(guard.samples.count for guard in plugin.guards)
+    failures = [guard.failures.last for guard in plugin.guards if guard.failures.last is not None]
+    timed = sum(guard.pace.count for guard in plugin.guards)
     return PluginStatus(
         name=plugin.name,
         distribution=plugin.found.distribution if plugin.found else None,
@@ -25,11 +25,11 @@ def status_of(plugin: Plugin) -> PluginStatus:
         not_found=tuple(patch.reason if patch.state == "not found" else f"{patch.target}: {patch.reason}"
                         for patch in plugin.patches if patch.state in ("not found", "left alone")),
         calls=sum(guard.calls for guard in plugin.guards),
-        errors=sum(guard.errors for guard in plugin.guards),
-        last_error=failed[-1].last_error if failed else None,
-        seconds_per_call=sum(guard.samples.total_ns for guard in plugin.guards) / sampled / 1e9 if sampled else None,
+        errors=sum(guard.failures.count for guard in plugin.guards),
+        last_error=str(failures[-1]) if failures else None,
+        seconds_per_call=sum(guard.pace.total_ns for guard in plugin.guards) / timed / 1e9 if timed else None,
         functions=tuple(map(_function, plugin.guards)),
-        traceback=failed[-1].traceback if failed else (),
+        traceback=failures[-1].frames if failures else (),
     )  # fmt: skip
 
 
@@ -37,9 +37,9 @@ def _function(guard: Guard) -> FunctionStatus:
     return FunctionStatus(
         place=guard.place,
         calls=guard.calls,
-        errors=guard.errors,
-        p50=guard.samples.quantile(0.5),
-        p95=guard.samples.quantile(0.95),
-        slow=guard.slowness,
-        off=guard.off if guard.off not in (None, STOPPED) else "",
+        errors=guard.failures.count,
+        p50=guard.pace.quantile(0.5),
+        p95=guard.pace.quantile(0.95),
+        slow=str(guard.pace.slowness or ""),
+        off=str(guard.reason or ""),
     )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from scout_core.boundary.guard import Guard
+from scout_core.boundary.pace import Limit
 from scout_core.boundary.patches import Function, Patch
 from scout_core.errors import LeftAlone, PluginError
 from scout_core.recording.context import current
@@ -32,15 +33,12 @@ class Wrap:
     and returns the span that the call is, or None.
     """
 
-    def __init__(
-        self, plugin: str, *, reraise: bool = False, limit: float | None = None, is_strict: bool = False
-    ) -> None:
+    def __init__(self, plugin: str, *, reraise: bool = False, limit: Limit | None = None) -> None:
         self.plugin = plugin
         self.patches: list[Patch] = []
         self.guards: list[Guard] = []
         self._reraise = reraise
         self._limit = limit
-        self._is_strict = is_strict
         self._made: list[Function] = []
 
     def __call__(self, target: str, describer: Describer, *, root: bool = False, optional: bool = False) -> None:
@@ -65,9 +63,8 @@ class Wrap:
             self.plugin,
             target,
             describer,
-            reraise=self._reraise,
             limit=self._limit,
-            is_strict=self._is_strict,
+            reraise=self._reraise,
             has_steps=with_result,
         )
         self.guards.append(guard)

@@ -67,10 +67,10 @@ class Commands(SuggestingGroup):
             try:
                 guard.run(self)
             except SystemExit as error:  # as when it is imported: the other commands must stay
-                guard.failed(error)
-            if guard.errors:
+                guard.fail(error)
+            if guard.failures.last is not None:
                 click.echo(
-                    f"scout-core: plugin {guard.plugin!r} could not add its commands: {guard.last_error}", err=True
+                    f"scout-core: plugin {guard.plugin!r} could not add its commands: {guard.failures.last}", err=True
                 )
             replaced = [name for name, command in own.items() if self.commands.get(name) is not command]
             if replaced:

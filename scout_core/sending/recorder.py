@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field
 
 from scout_core.boundary.guard import Guard
+from scout_core.boundary.guard_log import log_changes
 from scout_core.boundary.hooks import RunTimeHooks
 from scout_core.measuring.report import PluginStatus, Process, Report, Trace
 from scout_core.recording.tracer import IGNORED, SAMPLED
@@ -151,8 +152,7 @@ class Recorder:
                 self._decide_safely(transaction)
             if monotonic() >= min(until, self._end_of_work):
                 break
-        for guard in self.guards():
-            guard.log()
+        log_changes(self.guards())
 
     def _decide_safely(self, transaction: Transaction) -> None:
         in_hand = self.ledger.in_hand

@@ -62,10 +62,11 @@ class Policies:
         """One sentence for each policy that raised, gave no number, or was switched off for it."""
         hooks = self.agent.recorder.hooks
         return [
-            f"policy {guard.plugin}: {guard.place} failed {guard.errors} of {guard.calls} times and counts 0 there;"
-            f" the last time: {guard.last_error}" + (f"; it was switched off: {guard.off}" if guard.off else "")
+            f"policy {guard.plugin}: {guard.place} failed {guard.failures.count} of {guard.calls} times and counts 0 there;"
+            f" the last time: {guard.failures.last}"
+            + (f"; it was switched off: {guard.reason}" if guard.reason else "")
             for guard in (*hooks.score_transaction, *hooks.on_keep)
-            if guard.errors
+            if guard.failures.count
         ]
 
     def _guards(self) -> tuple[Any, ...]:  # Any: guards are the core's own

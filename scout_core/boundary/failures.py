@@ -1,0 +1,97 @@
+"""The exceptions of one function, counted, and the last one as data: no object of the application is kept alive."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from attrs import frozen
+
+from scout_core.errors import ScoutError
+from scout_core.tracebacks import MAX_FRAMES, frames_of
+
+IN_A_ROW: Final = 10
+WINDOW: Final = 100
+"""Half of this many last calls may fail."""
+_CORE: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
+_BUILTIN: Final = os.path.join(_CORE, "builtin", "")
+"""Built-in plugins; all other core frames are dropped from a plugin's traceback."""
+_IN_A_ROW_MASK: Final = (1 << IN_A_ROW) - 1
+_WINDOW_MASK: Final = (1 << WINDOW) - 1
+
+
+@frozen
+class Failure:
+    """One exception."""
+
+    kind: str
+    """The name of its class."""
+    message: str
+    frames: tuple[tuple[str, int, str], ...]
+    """``(file, line, function)``, innermost first, at most 50; empty when the call itself failed."""
+
+    def __str__(self) -> str:
+        """``KeyError: 'plan' at /srv/app/shop/scout.py:12 in score_transaction``."""
+        if not self.frames:
+            return f"{self.kind}: {self.message}"
+        file, line, function = self.frames[0]
+        return f"{self.kind}: {self.message} at {file}:{line} in {function}"
+
+
+@frozen
+class TooManyErrors:
+    """Why a function was switched off: so many of its last calls failed."""
+
+    errors: int
+    calls: int
+
+    def __str__(self) -> str:
+        in_a_row = self.errors == self.calls
+        return f"{self.errors} errors in a row" if in_a_row else f"{self.errors} errors in {self.calls} calls"
+
+
+class Failures:
+    """Which of the last calls failed, and how the last of them did."""
+
+    __slots__ = ("count", "history", "last")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.history = 0
+        """The last calls as bits, the newest lowest: 1 failed. It is 0 as long as nothing needs to be noted."""
+        self.last: Failure | None = None
+
+    def begin_call(self) -> None:
+        """Note a call, as one that succeeds unless ``add`` follows."""
+        self.history = (self.history << 1) & _WINDOW_MASK
+
+    def add(self, error: BaseException, message: str | None = None) -> TooManyErrors | None:
+        """
+        Mark the noted call as failed.
+
+        Args:
+            message: the text to keep; None: the exception's own, with literals masked.
+
+        Returns:
+            The reason to switch the function off, if there is one now.
+        """
+        self.count += 1
+        self.history |= 1
+        frames = [
+            (code.co_filename, line, code.co_name)
+            for code, line in frames_of(error.__traceback__)
+            if not code.co_filename.startswith(_CORE) or code.co_filename.startswith(_BUILTIN)
+        ]
+        text = _message(error) if message is None else message
+        self.last = Failure(type(error).__name__, text, tuple(frames[: -MAX_FRAMES - 1 : -1]))
+        if self.history & _IN_A_ROW_MASK == _IN_A_ROW_MASK:
+            return TooManyErrors(IN_A_ROW, IN_A_ROW)
+        if self.history.bit_count() >= WINDOW // 2:
+            return TooManyErrors(WINDOW // 2, WINDOW)
+        return None
+
+
+def _message(error: BaseException) -> str:
+    from scout_core.text.message import error_message
+
+    return str(error) if isinstance(error, ScoutError) else error_message(error)  # ours quote the plugin's code

@@ -1,0 +1,43 @@
+"""Log what happened to the functions of plugins. On the agent's thread: the application's never logs for a plugin."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from scout_core.boundary.guard import Guard
+
+log = logging.getLogger("scout_core.plugins")
+
+
+def log_changes(guards: Iterable[Guard]) -> None:
+    """Judge each function's pace, and log its first failure, that it is slow and that it was switched off, once each."""
+    for guard in guards:
+        guard.judge()
+        if guard.reason is not None:
+            _log_off(guard)
+        elif guard.off is None:
+            _log_failure(guard)
+            _log_slowness(guard)
+
+
+def _log_off(guard: Guard) -> None:
+    if "off" not in guard.logged:
+        guard.logged.add("off")
+        last = guard.failures.last
+        error = f"; last error: {last}" if last is not None else ""
+        log.warning("plugin %r: %s is switched off: %s%s", guard.plugin, guard.place, guard.reason, error)
+
+
+def _log_failure(guard: Guard) -> None:
+    last = guard.failures.last
+    if last is not None and "failure" not in guard.logged:
+        guard.logged.add("failure")
+        log.warning("plugin %r: %s failed: %s; the application is not affected", guard.plugin, guard.place, last)
+
+
+def _log_slowness(guard: Guard) -> None:
+    slowness = guard.pace.slowness
+    if slowness is not None and "slowness" not in guard.logged:
+        guard.logged.add("slowness")
+        log.warning("plugin %r: %s is slow: %s", guard.plugin, guard.place, slowness)

@@ -1,0 +1,110 @@
+"""How long the last timed calls of a function took, and whether that exceeds its limit. A few numbers, never the calls."""
+
+from __future__ import annotations
+
+from collections import deque
+from math import ceil, inf
+from typing import Final
+
+from attrs import frozen
+
+WINDOW: Final = 100
+"""Timed calls that are kept of one function."""
+
+
+@frozen
+class Limit:
+    """The rule that a function's timed calls must keep."""
+
+    option: str
+    """The configuration option that sets it."""
+    seconds: float
+    """The value of that option."""
+    quantile: float
+    """The share of the calls, above 0 and up to 1, that must not take longer."""
+    minimum: int
+    """With fewer timed calls, one that imported something or waited for a processor would decide."""
+    factor: int = 1
+    """How many times the value of the option is allowed."""
+    time_every: int = 1
+    """One of this many calls is timed, after the first ones: two clock readings are a tenth of a short hook."""
+    switches_off: bool = False
+    """Whether a function that exceeds it is switched off, and not only reported."""
+
+    @property
+    def allowed(self) -> float:
+        """Seconds."""
+        return self.seconds * self.factor
+
+
+@frozen
+class Slowness:
+    """A limit that was exceeded, with the numbers that show it."""
+
+    limit: Limit
+    seconds: float
+    """What the limit's quantile of the timed calls took."""
+    timed: int
+    """The number of timed calls, at most the window."""
+    window: int = WINDOW
+
+    def __str__(self) -> str:
+        limit = self.limit
+        measure = "median" if limit.quantile == 0.5 else f"p{limit.quantile * 100:.0f}"
+        option = f"{limit.factor} × {limit.option}" if limit.factor > 1 else limit.option
+        return (
+            f"{_format(self.seconds)} a call ({measure} of the last {self.timed} timed calls, window {self.window}), "
+            f"above {option} = {_format(limit.allowed)}"
+        )
+
+
+class Pace:
+    """Durations of one function's calls. Added to on any thread."""
+
+    __slots__ = ("limit", "allowed_ns", "count", "total_ns", "_last", "_judged", "_slowness")
+
+    def __init__(self, limit: Limit | None = None) -> None:
+        self.limit = limit
+        self.allowed_ns = inf if limit is None else limit.allowed * 1e9
+        self.count = 0
+        """All that were ever timed."""
+        self.total_ns = 0
+        self._last: deque[int] = deque(maxlen=WINDOW)
+        self._judged = 0
+        """The count at which ``_slowness`` was computed."""
+        self._slowness: Slowness | None = None
+
+    def add(self, duration_ns: int) -> None:
+        """Note one call."""
+        self.count += 1
+        self.total_ns += duration_ns
+        self._last.append(duration_ns)
+
+    def quantile(self, share: float) -> float | None:
+        """Seconds that this share, above 0 and up to 1, of the last calls did not exceed; None before the first."""
+        return _quantile(sorted(self._last.copy()), share)  # the copy is one step for other threads, sorting is not
+
+    @property
+    def slowness(self) -> Slowness | None:
+        """How the last calls exceed the limit; None while they keep it, and while there are too few."""
+        count = self.count
+        if self._judged != count:
+            self._slowness = self._judge()
+            self._judged = count
+        return self._slowness
+
+    def _judge(self) -> Slowness | None:
+        limit, last = self.limit, sorted(self._last.copy())
+        if limit is None or len(last) < limit.minimum:
+            return None
+        seconds = _quantile(last, limit.quantile)
+        return Slowness(limit, seconds, len(last)) if seconds is not None and seconds > limit.allowed else None
+
+
+def _quantile(ordered: list[int], share: float) -> float | None:
+    return ordered[ceil(share * len(ordered)) - 1] / 1e9 if ordered else None
+
+
+def _format(seconds: float) -> str:
+    number, unit = (seconds * 1e6, "µs") if seconds < 0.001 else (seconds * 1e3, "ms")
+    return f"{number:.1f}".removesuffix(".0") + f" {unit}"
