@@ -21,7 +21,7 @@ from scout_core.config.config import Config, read_config
 from scout_core.config.options import OPTIONS, variable_of
 from scout_core.config.origin import Layer
 from scout_core.measuring.report import Counters, PluginStatus, Process
-from scout_core.recording import context
+from scout_core.recording import collecting, context
 from scout_core.recording.tracer import Tracer
 from scout_core.sending.exporter import named
 from scout_core.sending.ledger import Ledger
@@ -95,6 +95,7 @@ class Agent:
             self.tracer.has_begun = True
         self.plugins.instrument()
         self.is_running = True
+        collecting.watch()
         context.tracer = self.tracer
         self._call("on_start")
         self._tell_problems()
@@ -116,6 +117,8 @@ class Agent:
         self._call("on_stop")
         self.plugins.undo()
         self.tracer.retire()
+        if context.tracer is None:  # otherwise another agent records
+            collecting.unwatch()
         self.ledger.abandon()
 
     def add_settings(self, code: Mapping[str, Any]) -> None:
@@ -147,6 +150,7 @@ class Agent:
     def after_fork(self) -> None:
         """In a forked child: nothing of the parent's is counted or sent twice, and no lock of its threads is waited for."""
         was_recording = context.tracer is self.tracer
+        collecting.forget_other_threads()
         self.tracer.retire()
         context.current.set(None)
         self._must_tell_start = True

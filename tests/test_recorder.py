@@ -5,7 +5,6 @@ import gc
 import math
 import random
 import signal
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -779,11 +778,6 @@ class Cycle:
 
 def test_a_destructor_that_traces_runs_amid_our_own_work(quick):
     """With the collector after every few objects, destructors run on every thread of ours, also while it holds a lock."""
-    if sys.version_info < (3, 12):
-        # Three lines without us show it: a collection within ContextVar.set whose destructors set the same variable.
-        pytest.skip(
-            "not on Python before 3.12: its ContextVar.set crashes when a destructor sets the variable within it"
-        )
     Cycle.deleted = 0
     keeper = Behaving("keeper", lambda report: [Cycle() for _ in range(3)] and None)
 
@@ -819,7 +813,8 @@ def test_a_destructor_that_traces_runs_amid_our_own_work(quick):
     assert Cycle.deleted > 2_000
     assert counters.finished == counters.exported + sum(counters.dropped.values())
     assert counters.exported == keeper.counted
-    assert counters.finished >= 2_000 + 2_000
+    # Before Python 3.12 most destructors run within a collection, where their transactions are counted, not recorded.
+    assert counters.finished + counters.in_collection >= 2_000 + 2_000
 
 
 def test_a_signals_handler_that_traces_interrupts_whatever_we_do(quick):

@@ -11,6 +11,7 @@ from time import perf_counter_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.context import current
 
 if TYPE_CHECKING:
@@ -97,6 +98,9 @@ class Span:
             if transaction is not None:
                 transaction.tracer.late(transaction)
             return self
+        if collecting and is_collecting_here():
+            transaction.tracer.in_collection += 1
+            return self
         self.transaction = transaction
         self.parent = parent
         _set(self)
@@ -113,7 +117,9 @@ class Span:
         self.stop_ns = stop_ns
         if kind is not None and issubclass(kind, Exception):  # not Ctrl-C, not a cancelled task, not a closed generator
             self.error = kind
-        if _get() is self:
+        if collecting and is_collecting_here():
+            pass  # a generator that the collector closes: the span stays current until its transaction ends
+        elif _get() is self:
             _set(self.parent)
         else:
             _step_out(self)

@@ -34,6 +34,7 @@ class Tracer:
         "ignored",
         "sampled",
         "late_spans",
+        "in_collection",
         "on_request_start",
         "on_span",
         "tells_ignored",
@@ -56,6 +57,8 @@ class Tracer:
     """The same, by chance."""
     late_spans: int
     """Spans that ended, or began, after their transaction."""
+    in_collection: int
+    """Spans and transactions that were not recorded because the garbage collector was running; see ``collecting.py``."""
     on_request_start: tuple[Callable[[Transaction, Config], object], ...]
     on_span: tuple[Callable[[Span], object], ...]
     tells_ignored: bool
@@ -76,6 +79,7 @@ class Tracer:
         self.ignored = 0
         self.sampled = 0
         self.late_spans = 0
+        self.in_collection = 0
         self.on_request_start = ()
         self.on_span = ()
         self.tells_ignored = False

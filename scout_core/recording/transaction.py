@@ -11,6 +11,7 @@ from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from scout_core.recording import context
+from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.span import Span, plain_name
 from scout_core.tracebacks import MAX_FRAMES, frames_of
 
@@ -144,6 +145,9 @@ class Transaction(Span):
         tracer = context.tracer
         if tracer is None or self.start_ns:
             return self
+        if collecting and is_collecting_here():
+            tracer.in_collection += 1
+            return self
         self.tracer = tracer
         self.transaction = self
         self.id = getrandbits(64)
@@ -168,7 +172,7 @@ class Transaction(Span):
             return
         # First of all, since a signal's handler may raise at each call, and later ones must not nest in this.
         innermost = _get()
-        if innermost is not None and innermost.transaction is self:
+        if innermost is not None and innermost.transaction is self and not (collecting and is_collecting_here()):
             _set(None)
         if self.is_finished:
             return

@@ -129,6 +129,7 @@ class Ledger:
                 spans=self.spans,
                 spans_merged=self.spans_merged,
                 late_spans=self.tracer.late_spans,
+                in_collection=self.tracer.in_collection,
                 names_merged=self.names_merged,
                 tags_dropped=self.tags_dropped,
                 traces_lost=self.traces_lost,

@@ -134,12 +134,21 @@ def test_the_sum_is_exact_and_never_negative(tmp_path_factory: pytest.TempPathFa
 
 
 def test_every_counter_that_is_not_zero_is_told(collector: Collector) -> None:
-    more = {"spans": 1, "spans_merged": 2, "late_spans": 3, "names_merged": 4, "tags_dropped": 5, "traces_lost": 6}
+    more = {
+        "spans": 1,
+        "spans_merged": 2,
+        "late_spans": 3,
+        "in_collection": 7,
+        "names_merged": 4,
+        "tags_dropped": 5,
+        "traces_lost": 6,
+    }
     known_shop.send(collector, sent(1, count=1, end=time.time(), finished=1, exported=0, queued=1, **more))
     counters = visitor_of(collector).facts("/health")["processes"][0]["counters"]["collector"]
 
     assert more == {key: counters[key] for key in more}
     assert (
-        "1 span · 2 beyond the limit of their trace · 3 ended too late · 4 counted as other: too many names"
+        "1 span · 2 beyond the limit of their trace · 3 ended too late"
+        " · 7 begun by the garbage collector, not recorded (Python before 3.12) · 4 counted as other: too many names"
         " · 5 tags dropped · 6 kept traces could not be made"
     ) in visitor_of(collector).page("/health").text
