@@ -41,7 +41,7 @@ OF_THE_REPOSITORY = {
     session: [ROOT / "tests" / f"test_{name}.py" for name in names]
     for session, names in {
         "docs": ("docs", "cookbook"),
-        "lint": ("house",),
+        "lint": ("english", "house"),
         "monorepo": ("monorepo",),
         "packaging": ("packaging", "template", "tutorial"),
     }.items()

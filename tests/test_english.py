@@ -1,0 +1,296 @@
+"""Plain English in sources, templates and docs: phrases and names that a native engineer would not use, and what to use instead.
+
+An exception is listed with its reason. Tests are read like sources.
+"""
+
+from __future__ import annotations
+
+import io
+import keyword
+import re
+import subprocess
+import tokenize
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+PHRASES = {
+    r"told|tells?|telling": "report, print, show, log, describe",
+    r"says?|said|saying": "report, print, show; or name the rule itself",
+    r"mend(?:s|ed|ing)?": "fix",
+    r"dear": "expensive",
+    r"(?<!there )(?<!There )(?:is|are|was|were) no (?!longer|more|one|such)(?=[a-z])": "is not a, has no",
+    r"(?<!leave )(?<!leaves )(?<!left )(?<!let )alone": "only, by itself",
+    r"anew": "again",
+    r"lacking": "missing",
+    r"wish(?:es)?": "requested",
+    r"makes? no sense": "is invalid",
+    r"stands? (?:in|nowhere|at|there|on|beside)": "is",
+    r"with(?:out)? a word": "and the reason is printed; silently",
+    r"amid": "during, within",
+    r"be it": "whether",
+    r"per cent": "percent, %",
+    r"at the latest": "no later than",
+    r"whoever": "the one who; name the role",
+    r"(?:is|are|was|were) (?-i:none)": "is not one; there are none",
+    r"in force": "current, in effect",
+    r"speaks? of": "mentions",
+    r"the very": "the same, exactly",
+    r"makes? sense of": "understands, parses",
+    r"hereby|herein|thereof|therein|whereof": "plain words",
+    r"has its say|had its say": "has run",
+    r"wants? to hear": "subscribes, is interested",
+    r"nobody could": "cannot be",
+}
+"""Pattern of a whole word or phrase, case ignored, to what to write instead."""
+
+NAMES = {
+    "told", "tell", "tells", "telling", "say", "says", "said", "saw", "mend", "mended", "dear", "wish", "wishes", "lacking",
+    "one", "ones", "each", "whoever", "anew",
+}  # fmt: skip
+"""Words that no name of ours contains; a name is a noun for data, a verb for work."""
+
+RIDDLES = re.compile(r'(?:^[ \t]*|["#]{1,3}[ \t]*)(What|Of|That) [a-z]', re.MULTILINE)
+"""How a docstring, comment or sentence does not begin: it begins with the thing."""
+
+EXCEPTIONS: dict[tuple[str, str], str] = {
+    ("tests/test_english.py", "*"): "it has the list",
+}
+"""File and phrase (``*``: all), to the reason."""
+
+PENDING = (
+    ".ci",
+    ".github",
+    "CHANGELOG.md",
+    "README.md",
+    "benchmarks",
+    "changelog.d",
+    "docs/command.md",
+    "docs/configuration.md",
+    "docs/cookbook.md",
+    "docs/generate.py",
+    "docs/hooks.md",
+    "docs/how-it-works.md",
+    "docs/index.md",
+    "docs/plugins.md",
+    "docs/publishing.md",
+    "docs/testing-a-plugin.md",
+    "docs/tutorial.md",
+    "docs/writing-a-plugin.md",
+    "noxfile.py",
+    "plugins/scout-dashboard/README.md",
+    "plugins/scout-dashboard/changelog.d",
+    "plugins/scout-dashboard/src",
+    "plugins/scout-dashboard/tests",
+    "plugins/scout-demo/changelog.d",
+    "plugins/scout-demo/src",
+    "plugins/scout-demo/tests",
+    "plugins/scout-flask/README.md",
+    "plugins/scout-flask/changelog.d",
+    "plugins/scout-flask/src",
+    "plugins/scout-flask/tests",
+    "plugins/scout-jinja2/README.md",
+    "plugins/scout-jinja2/tests",
+    "plugins/scout-sqlalchemy/README.md",
+    "plugins/scout-sqlalchemy/src",
+    "plugins/scout-sqlalchemy/tests",
+    "plugins/scout-urllib3/README.md",
+    "plugins/scout-urllib3/tests",
+    "pyproject.toml",
+    "scout_core",
+    "scout_core/boundary",
+    "scout_core/builtin",
+    "scout_core/cli",
+    "scout_core/config",
+    "scout_core/launch",
+    "scout_core/measuring",
+    "scout_core/recording",
+    "scout_core/scaffold",
+    "scout_core/sending",
+    "scout_core/testing",
+    "scout_core/text",
+    "template",
+    "tests/commandline.py",
+    "tests/conformance",
+    "tests/faults",
+    "tests/test_agent.py",
+    "tests/test_benchmarks.py",
+    "tests/test_cli.py",
+    "tests/test_cli_check.py",
+    "tests/test_cli_config.py",
+    "tests/test_cli_docs.py",
+    "tests/test_cli_doctor.py",
+    "tests/test_cli_live.py",
+    "tests/test_cli_plugins.py",
+    "tests/test_cli_switch.py",
+    "tests/test_collecting.py",
+    "tests/test_collector_exporter.py",
+    "tests/test_config.py",
+    "tests/test_conformance.py",
+    "tests/test_convert.py",
+    "tests/test_cookbook.py",
+    "tests/test_decorate.py",
+    "tests/test_discovery.py",
+    "tests/test_docs.py",
+    "tests/test_exit.py",
+    "tests/test_faults.py",
+    "tests/test_files.py",
+    "tests/test_fork.py",
+    "tests/test_guard.py",
+    "tests/test_histogram.py",
+    "tests/test_hooks.py",
+    "tests/test_house.py",
+    "tests/test_ignoring.py",
+    "tests/test_imports.py",
+    "tests/test_launch.py",
+    "tests/test_launch_run.py",
+    "tests/test_launch_servers.py",
+    "tests/test_ledger.py",
+    "tests/test_memory.py",
+    "tests/test_metrics.py",
+    "tests/test_monorepo.py",
+    "tests/test_outbox.py",
+    "tests/test_packaging.py",
+    "tests/test_patches.py",
+    "tests/test_plugins.py",
+    "tests/test_policies.py",
+    "tests/test_protocol.py",
+    "tests/test_recorder.py",
+    "tests/test_rendezvous.py",
+    "tests/test_report.py",
+    "tests/test_reservoir.py",
+    "tests/test_sampling.py",
+    "tests/test_scaffold.py",
+    "tests/test_span.py",
+    "tests/test_stats.py",
+    "tests/test_suggest.py",
+    "tests/test_switches.py",
+    "tests/test_template.py",
+    "tests/test_testing.py",
+    "tests/test_text_keys.py",
+    "tests/test_text_message.py",
+    "tests/test_text_patterns.py",
+    "tests/test_text_queue_time.py",
+    "tests/test_text_secrets.py",
+    "tests/test_text_sql.py",
+    "tests/test_text_tags.py",
+    "tests/test_third_party.py",
+    "tests/test_tracebacks.py",
+    "tests/test_tracer.py",
+    "tests/test_traces.py",
+    "tests/test_transaction.py",
+    "tests/test_tutorial.py",
+    "tests/test_versions.py",
+    "tests/test_web.py",
+    "tests/test_wire.py",
+    "tests/test_wrap.py",
+    "tests/test_zipapp.py",
+    "tests/workbench.py",
+)  # fmt: skip
+"""Files and folders that nobody has gone through yet. Each must have something left to do; the list only becomes shorter."""
+
+FILES = sorted(
+    path
+    for path in subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
+    if re.search(r"\.(?:py|md|toml|html|js|css|yml|in)$|^\.ci/run$", path) and (ROOT / path).is_file()
+)
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_PHRASE = re.compile(r"\b(?:" + "|".join(f"(?:{phrase})" for phrase in PHRASES) + r")\b", re.IGNORECASE)
+
+
+def is_pending(path: str) -> bool:
+    return any(path == pending or path.startswith(f"{pending}/") for pending in PENDING)
+
+
+def is_exception(path: str, phrase: str) -> bool:
+    return (path, "*") in EXCEPTIONS or (path, phrase.lower()) in EXCEPTIONS
+
+
+def names_in(source: str) -> list[tuple[int, str]]:
+    """Line and name of everything that a Python source names."""
+    return [
+        (token.start[0], token.string)
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.NAME and not keyword.iskeyword(token.string)
+    ]
+
+
+def advice(phrase: str) -> str:
+    for pattern, better in PHRASES.items():
+        if re.fullmatch(pattern, phrase, re.IGNORECASE):
+            return better
+    return next(better for pattern, better in PHRASES.items() if pattern.startswith("(?<!there"))
+
+
+def findings(path: str) -> list[str]:
+    """``file:line: phrase → better``, for everything in a file that is on the lists."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    found = [
+        (text.count("\n", 0, match.start()) + 1, match.group(), advice(match.group()))
+        for match in _PHRASE.finditer(text)
+    ]
+    found += [
+        (text.count("\n", 0, match.start(1)) + 1, f"{match.group(1)} …", "begin with the thing")
+        for match in RIDDLES.finditer(text)
+    ]
+    if path.endswith(".py"):
+        found += [
+            (line, name, "a noun for data, a verb for work")
+            for line, name in names_in(text)
+            if any(word.lower() in NAMES for word in _WORD.findall(name))
+        ]
+    return [
+        f"{path}:{line}: {phrase} → {better}"
+        for line, phrase, better in sorted(found)
+        if not is_exception(path, phrase)
+    ]
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if not is_pending(path)])
+def test_it_is_plain_english(path):
+    assert [] == findings(path)
+
+
+@pytest.mark.parametrize("pending", PENDING)
+def test_pending_places_have_something_to_do(pending):
+    files = [path for path in FILES if path == pending or path.startswith(f"{pending}/")]
+
+    assert any(findings(path) for path in files), f"take {pending!r} out of PENDING: there is nothing left"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("It is told once.", ["told"]),
+        ("this is no list", ["is no "]),
+        ("there is no such option", []),
+        ("it is no longer there", []),
+        ("leave it alone, let alone", ["alone"]),
+        ("the agent alone", ["alone"]),
+    ],
+)
+def test_the_phrases_match_what_they_should(text, found):
+    assert found == [match.group() for match in _PHRASE.finditer(text)]
+
+
+def test_an_exception_is_still_needed():
+    stale = [
+        (path, phrase)
+        for path, phrase in EXCEPTIONS
+        if phrase != "*" and phrase not in (ROOT / path).read_text(encoding="utf-8").lower()
+    ]
+
+    assert [] == stale
+
+
+if __name__ == "__main__":  # `python tests/test_english.py scout_core/text`: everything that is left there
+    import sys
+
+    for path in FILES:
+        if any(path.startswith(prefix) for prefix in sys.argv[1:] or [""]):
+            for line in findings(path):
+                print(line)
