@@ -24,6 +24,7 @@ RULES: tuple[tuple[str, set[str]], ...] = (
     ("template/*", {"core", "monorepo", "packaging"}),
     ("tests/test_cookbook.py", {"docs"}),
     ("tests/test_docs.py", {"docs"}),
+    ("tests/test_english.py", ALWAYS),
     ("tests/test_house.py", ALWAYS),
     ("tests/test_monorepo.py", {"monorepo"}),
     ("tests/test_packaging.py", {"packaging"}),
