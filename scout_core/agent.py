@@ -81,7 +81,7 @@ class Agent:
         hooks = RunTimeHooks(**{name: self.plugins.freeze(name) for name in AT_RUN_TIME})
         self.recorder.hooks = hooks
         self.tracer.on_request_start = tuple(guard.run for guard in hooks.on_request_start)
-        self.tracer.tells_ignored = bool(hooks.on_ignore)
+        self.tracer.wants_ignored = bool(hooks.on_ignore)
         self.tracer.on_span = tuple(guard.run for guard in hooks.on_span)
 
     def start(self, *, threaded: bool = True) -> None:
@@ -92,7 +92,7 @@ class Agent:
             threaded: False: nothing runs by itself; the recorder is driven by hand, as tests do.
         """
         if not threaded:
-            self.tracer.has_begun = True
+            self.tracer.has_started = True
         self.plugins.instrument()
         self.is_running = True
         collecting.watch()
@@ -167,7 +167,7 @@ class Agent:
             self._must_tell_start = False
             self._call("on_start")
         if not self.recorder.begin():
-            self.tracer.has_begun = False  # the next one tries again
+            self.tracer.has_started = False  # the next one tries again
 
     def _guards(self) -> tuple[Guard, ...]:
         return tuple(guard for plugin in self.plugins.all.values() for guard in plugin.guards)

@@ -2,11 +2,11 @@
 
 
 class ScoutError(Exception):
-    """What a person can act on: the message names the thing, where it came from and what to do."""
+    """An error to act on: the message names the thing, where it came from and what to do."""
 
 
 class ConfigError(ScoutError):
-    """Values that cannot be used, told all at once."""
+    """Invalid values, all reported at once."""
 
 
 class PluginError(ScoutError):
@@ -14,20 +14,20 @@ class PluginError(ScoutError):
 
 
 class TargetError(ScoutError):
-    """A target of ``wrap`` that does not exist or cannot be replaced."""
+    """A target of ``wrap`` that is missing or cannot be replaced."""
 
 
 class LeftAlone(TargetError):
-    """A target of ``wrap`` that could be replaced and had better not be."""
+    """A target of ``wrap`` that could be replaced but must not be."""
 
 
 class RejectedReport(ScoutError):
     """
-    The receiver refused a report for good; sending it again would not help.
+    The receiver refused a report permanently; retrying would not help.
 
     Args:
-        message: what happened and what to do.
-        reason: a few words to count it under; always the same for the same cause.
+        message: what happened, and what to do.
+        reason: a few words under which it is counted; the same for the same cause.
     """
 
     def __init__(self, message: str, reason: str = "rejected") -> None:

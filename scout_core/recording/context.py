@@ -1,7 +1,7 @@
-"""Where we are: the innermost open span of this thread or task, and the tracer that records.
+"""The innermost open span of this thread or task, and the tracer that records.
 
-This and the tracer are the only module-level state. asyncio tasks and copied contexts inherit the variable, so parallel
-children have the right parent; a plain thread begins with none.
+These two are the only module-level state. asyncio tasks and copied contexts inherit the variable, so parallel children
+have the right parent; a new thread starts without one.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ current: ContextVar[Span | None] = ContextVar("scout_core_span", default=None)
 """The innermost open span; None outside a transaction."""
 
 tracer: Tracer | None = None
-"""The one that records in this process; None while no agent runs."""
+"""The tracer of this process; None while no agent runs."""
 
 
 def current_transaction() -> Transaction | None:
-    """The transaction that this thread or task is in; None outside of one, and once it has ended."""
+    """The open transaction of this thread or task; None outside a transaction, and once it has ended."""
     span = current.get()
     if span is None or span.transaction is None or span.transaction.is_closed:
         return None

@@ -15,10 +15,10 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def decorated(function: _Function, kind: type[Span], operation: str, tags: dict[str, Any]) -> _Function:
     """
-    The function with a new span of that kind around each call.
+    Wrap the function: each call becomes a new span of that kind.
 
     Raises:
-        TypeError: it is a generator function, whose end nobody could tell.
+        TypeError: it is a generator function, which returns before its work is done.
     """
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         name = getattr(function, "__qualname__", function)
@@ -30,7 +30,7 @@ def decorated(function: _Function, kind: type[Span], operation: str, tags: dict[
             with kind(operation, **tags):
                 return await function(*args, **kwargs)
 
-        return awaited  # type: ignore[return-value]  # same signature, which mypy cannot follow
+        return awaited  # type: ignore[return-value]  # mypy cannot see that the signature is the same
 
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:

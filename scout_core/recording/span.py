@@ -1,7 +1,7 @@
 """One timed piece of a transaction, as a context manager and decorator.
 
-Hot code: per span two clock readings, one object, one append; ``benchmarks/`` watches it. Hence a plain class with
-slots, no formatting, no lock.
+Hot code: a span costs two clock readings, one object and one append (``benchmarks/``). Hence a plain class with slots,
+no formatting, no lock.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _set = current.set
 
 class Span:
     """
-    One timed piece of the transaction that is open here; outside of one it does nothing.
+    One timed piece of the open transaction; outside a transaction it does nothing.
 
-    An object is one span: once it has begun, using it again does nothing.
+    An object is one span: once it has started, entering it again does nothing.
 
     Args:
         operation: ``Kind/name``, as in ``SQL/Query``.
-        tags: facts, sent if they are texts, numbers, bools or None; at most 64.
+        tags: facts; strings, numbers, bools and None are sent; at most 64.
 
     ``with span("Cart/Checkout", items=3) as s: s.tag("total", 9)``, or ``@span("Cart/Checkout")`` on a function.
     """
@@ -42,15 +42,15 @@ class Span:
     operation: str
     tags: dict[str, Any]  # Any: cleaned when sent
     transaction: Transaction | None
-    """The one it belongs to; None while not recorded."""
+    """The transaction that it belongs to; None while not recorded."""
     parent: Span | None
-    """The span that was open here when this one began; None for the transaction itself."""
+    """The innermost span that was open when this one started; None for the transaction itself."""
     start_ns: int
     """Monotonic clock."""
     stop_ns: int
     """0 while open."""
     error: type[BaseException] | None
-    """Class of the exception that left it."""
+    """Class of the exception that propagated out of it; None: it succeeded."""
 
     def __init__(self, operation: str, /, **tags: Any) -> None:
         self.operation = operation if type(operation) is str else plain_name(operation)
@@ -62,32 +62,32 @@ class Span:
         self.error = None
 
     def tag(self, key: str, value: Any) -> None:
-        """Add a fact, or replace it."""
+        """Set a tag, replacing an earlier value."""
         self.tags[key if type(key) is str else plain_name(key)] = value
 
     def rename(self, operation: str) -> None:
-        """Give it another operation."""
+        """Change the operation."""
         self.operation = operation if type(operation) is str else plain_name(operation)
 
     @property
     def kind(self) -> str:
-        """The operation up to its first slash."""
+        """The operation up to its first slash: ``SQL`` of ``SQL/Query``."""
         return self.operation.partition("/")[0]
 
     @property
     def duration(self) -> float:
-        """Seconds from start to end; so far, while it is open; 0.0 when not recorded."""
+        """Seconds from start to end, or until now while it is open; 0.0 when not recorded."""
         if not self.start_ns:
             return 0.0
         return ((self.stop_ns or perf_counter_ns()) - self.start_ns) / 1e9
 
     @property
     def is_error(self) -> bool:
-        """Whether an exception left it, or the tag ``error`` says so."""
+        """Whether an exception propagated out of it, or the tag ``error`` is set to true."""
         if self.error is not None:
             return True
-        told = self.tags.get("error")
-        return type(told) in (bool, int, str) and told in (True, "true")  # of other objects nothing is asked
+        tag = self.tags.get("error")
+        return type(tag) in (bool, int, str) and tag in (True, "true")  # other types might run code when compared
 
     def __enter__(self: _Self) -> _Self:
         parent = _get()
@@ -96,7 +96,7 @@ class Span:
         transaction = parent.transaction
         if transaction is None or transaction.is_closed:
             if transaction is not None:
-                transaction.tracer.late(transaction)
+                transaction.tracer.count_late(transaction)
             return self
         if collecting and is_collecting_here():
             transaction.tracer.in_collection += 1
@@ -115,7 +115,7 @@ class Span:
         if transaction is None or self.stop_ns:
             return
         self.stop_ns = stop_ns
-        if kind is not None and issubclass(kind, Exception):  # not Ctrl-C, not a cancelled task, not a closed generator
+        if kind is not None and issubclass(kind, Exception):  # not Ctrl-C, a cancelled task or a closed generator
             self.error = kind
         if collecting and is_collecting_here():
             pass  # a generator that the collector closes: the span stays current until its transaction ends
@@ -125,7 +125,7 @@ class Span:
             _step_out(self)
         tracer = transaction.tracer
         if transaction.is_closed:
-            tracer.late(transaction)
+            tracer.count_late(transaction)
             return
         spans = transaction.spans
         if len(spans) < tracer.max_spans:
@@ -136,8 +136,8 @@ class Span:
             hook(self)
 
     def __call__(self, function: _Function) -> _Function:
-        """Decorate: each call, or each await of an ``async def``, is a span like this one."""
-        from scout_core.recording.decorate import decorated  # not needed where no decorator is
+        """Decorate a function: each call, or each await of an ``async def``, becomes a span like this one."""
+        from scout_core.recording.decorate import decorated  # loaded only where decorators are used
 
         return decorated(function, type(self), self.operation, self.tags)
 
@@ -149,8 +149,8 @@ def _step_out(span: Span) -> None:
     """
     Leave a span that is not the innermost one.
 
-    What was opened in it and never closed must not stay current. Where it is not open at all, as when it is closed out of order
-    or a generator is closed elsewhere, what is there stays.
+    Spans that were opened inside it and never closed must not stay current. If it is not an ancestor of the current span, because
+    it is closed out of order or in another context, the current span stays.
     """
     ancestor = _get()
     while ancestor is not None:
@@ -161,6 +161,6 @@ def _step_out(span: Span) -> None:
 
 
 def plain_name(name: object) -> str:
-    """An exact ``str`` for what should have been one, without calling anything of it."""
+    """Return an exact ``str`` for a name of any type, without running code of that type."""
     kind = type(name)
     return str.__getitem__(name, slice(None)) if issubclass(kind, str) else f"<{kind.__name__}>"  # type: ignore[index]

@@ -1,6 +1,6 @@
-"""What the recording side shares in one process: limits, frozen hooks, and the inbox of the agent's thread.
+"""State shared by everything that records in one process: limits, frozen hooks, and the inbox of the agent's thread.
 
-Hot code. The inbox is a deque: appending takes no lock and wakes nobody.
+Hot code. The inbox is a deque: appending takes no lock and wakes no thread.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from scout_core.recording.transaction import ended, release
+from scout_core.recording.transaction import placeholder, release
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from scout_core.recording.transaction import Transaction
 
 SAMPLED: Final = "sampled"
-"""The reason of a transaction that is left out by chance."""
+"""The reason of a transaction that was not sampled."""
 IGNORED: Final = "ignored"
-"""What all others are counted as."""
+"""The reason under which all other ignored transactions are counted."""
 
 
 class Tracer:
-    """One for each process; a forked child gets its own."""
+    """The recording side of one process; a forked child gets its own."""
 
     __slots__ = (
         "config",
@@ -37,39 +37,39 @@ class Tracer:
         "in_collection",
         "on_request_start",
         "on_span",
-        "tells_ignored",
-        "ended",
-        "left_out",
+        "wants_ignored",
+        "finished_placeholder",
+        "ignored_placeholder",
         "on_first",
-        "has_begun",
+        "has_started",
     )
 
     config: Config
     max_spans: int
     max_queue: int
     inbox: deque[Transaction]
-    """Finished ones that the agent's thread has not taken yet."""
+    """Finished transactions that the agent's thread has not taken yet."""
     refused: int
-    """Finished ones that the inbox had no room for."""
+    """Finished transactions that did not fit into the inbox."""
     ignored: int
-    """Finished ones that were ignored on the application's thread and that nobody wants to hear of."""
+    """Transactions ignored on the application's thread while no plugin implements ``on_ignore``."""
     sampled: int
-    """The same, by chance."""
+    """The same for transactions that were not sampled."""
     late_spans: int
-    """Spans that ended, or began, after their transaction."""
+    """Spans that started or ended after their transaction."""
     in_collection: int
     """Spans and transactions that were not recorded because the garbage collector was running; see ``collecting.py``."""
     on_request_start: tuple[Callable[[Transaction, Config], object], ...]
     on_span: tuple[Callable[[Span], object], ...]
-    tells_ignored: bool
-    """Whether a plugin wants to hear of ignored ones, so that they go into the inbox too."""
-    ended: Transaction
-    """What stands in for every transaction that is done with; see ``transaction.ended``."""
-    left_out: Transaction
-    """The same for ignored ones."""
+    wants_ignored: bool
+    """Whether a plugin implements ``on_ignore``, so that ignored transactions enter the inbox too."""
+    finished_placeholder: Transaction
+    """Replaces every transaction that the agent's thread is done with; see ``transaction.placeholder``."""
+    ignored_placeholder: Transaction
+    """The same for ignored transactions."""
     on_first: Callable[[], object]
-    """Called once, when the first transaction ends: it starts the agent's thread."""
-    has_begun: bool
+    """Called once, when the first transaction ends: starts the agent's thread."""
+    has_started: bool
 
     def __init__(self, config: Config, on_first: Callable[[], object]) -> None:
         self.config = config
@@ -82,21 +82,21 @@ class Tracer:
         self.in_collection = 0
         self.on_request_start = ()
         self.on_span = ()
-        self.tells_ignored = False
-        self.ended = ended(self)
-        self.left_out = ended(self, IGNORED)
+        self.wants_ignored = False
+        self.finished_placeholder = placeholder(self)
+        self.ignored_placeholder = placeholder(self, IGNORED)
         self.on_first = on_first
-        self.has_begun = False
+        self.has_started = False
 
     def read_limits(self) -> None:
-        """Take what the configuration says now."""
+        """Read the limits from the configuration again."""
         self.max_spans = self.config.get("max_spans")
         self.max_queue = self.config.get("max_queue")
 
     def finish(self, transaction: Transaction) -> None:
-        """Hand over a transaction that has ended."""
-        # ``+=`` on an int attribute makes no call, so CPython does not switch threads within it.
-        if transaction.ignored is not None and not self.tells_ignored:
+        """Hand a finished transaction over to the agent's thread."""
+        # ``+=`` on an int attribute makes no call, so CPython does not switch threads during it.
+        if transaction.ignored is not None and not self.wants_ignored:
             if transaction.ignored == SAMPLED:
                 self.sampled += 1
             else:
@@ -104,24 +104,24 @@ class Tracer:
             if transaction.spans:
                 release(transaction)
             else:
-                transaction.transaction = self.left_out
+                transaction.transaction = self.ignored_placeholder
         elif len(self.inbox) < self.max_queue:
             self.inbox.append(transaction)
         else:
             self.refused += 1
-        if not self.has_begun:
-            self.has_begun = True
+        if not self.has_started:
+            self.has_started = True
             self.on_first()
 
-    def late(self, transaction: Transaction) -> None:
-        """Count a span that came when its transaction had ended; those of ignored transactions are not wanted."""
+    def count_late(self, transaction: Transaction) -> None:
+        """Count a span that came after the end of its transaction, unless that was ignored."""
         if transaction.ignored is None:
             self.late_spans += 1
 
     def retire(self) -> None:
-        """Take nothing more: the process was forked, or the agent stopped."""
+        """Accept nothing more: the process was forked, or the agent stopped."""
         self.max_queue = 0
         self.max_spans = 0
         self.on_span = ()
         self.on_request_start = ()
-        self.has_begun = True
+        self.has_started = True

@@ -1,6 +1,6 @@
 """One web request or background job: the outermost span, and the list of all spans that ended in it.
 
-Hot code: what ends here is handed to the agent's thread by one append.
+Hot code: a finished transaction is handed to the agent's thread by one append.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from scout_core.recording.web import WebRequest
 
 MAX_MERGED: Final = 100
-"""Operations told apart among the spans for which there was no room; further ones are counted as ``Other/other``."""
+"""Operations counted separately among merged spans; further ones are counted as ``Other/other``."""
 
 _get = context.current.get
 _set = context.current.set
 
 
 class Raised(NamedTuple):
-    """An exception that left a transaction, without the objects that it held on to."""
+    """An exception that propagated out of a transaction, as data: it keeps none of the application's objects alive."""
 
     kind: type[BaseException]
     message: str
@@ -53,31 +53,31 @@ class Transaction(Span):
     )  # fmt: skip
 
     tracer: Tracer
-    """The one that records it; set while it is open and after."""
+    """The tracer that records it; unset until it starts."""
     id: int
     """64 random bits; 0 when not recorded, and for a transaction inside another."""
     started: float
     """Unix time."""
     spans: list[Span]
-    """Finished ones in order of their end, without the transaction itself."""
+    """Finished spans in order of their end, without the transaction itself."""
     merged: dict[str, list[int]] | None
     """Spans beyond ``max_spans``: operation to ``[count, nanoseconds, those not spent in a merged child, errors]``."""
     is_closed: bool
-    """Takes no more spans: it has ended, or is ignored."""
+    """Accepts no more spans: it has ended, or is ignored."""
     is_finished: bool
     ignored: str | None
-    """Why it is ignored."""
+    """Why it is ignored; None: it is not."""
     request: WebRequest | None
-    """For web requests: what the client sent, raw."""
+    """Facts of a web request, not yet processed; None for a job."""
     queued_at: float | None
-    """For jobs: Unix time at which it was put into its queue."""
+    """For jobs: Unix time at which the job was put into its queue."""
     queue_time: float | None
-    """Seconds it waited before it began; known on the agent's thread. None: unknown."""
+    """Seconds it waited before it started; computed on the agent's thread. None: unknown."""
     raised: Raised | None
-    """The exception that left it."""
+    """The exception that propagated out of it."""
 
     def __init__(self, operation: str, /, **tags: Any) -> None:
-        # As Span.__init__, whose call would be a twentieth of what a request costs.
+        # Repeats Span.__init__: calling it would be a twentieth of the cost of a request.
         self.operation = operation if type(operation) is str else plain_name(operation)
         self.tags = tags
         self.transaction = None
@@ -108,7 +108,7 @@ class Transaction(Span):
         return self.operation.startswith("Controller/")
 
     def ignore(self, reason: str = "by the application") -> None:
-        """Leave it out of every figure. What runs in it from now on is not recorded."""
+        """Leave it out of every figure, and record nothing more inside it."""
         if self.transaction is not None and self.transaction is not self:
             self.transaction.ignore(reason)
         elif not self.is_closed:  # the first reason counts
@@ -116,10 +116,10 @@ class Transaction(Span):
             self.is_closed = True
 
     def merge(self, span: Span) -> None:
-        """Count a span for which there is no more room."""
+        """Count a span that exceeds ``max_spans``."""
         if self.merged is None:
             self.merged = {}
-        # No call between reading and writing, so CPython cannot switch threads in between and no lock is needed.
+        # No call between reading and writing, so CPython cannot switch threads in between: no lock is needed.
         duration = span.stop_ns - span.start_ns
         failed = span.error is not None
         figures = self._merged_as(span.operation)
@@ -128,19 +128,19 @@ class Transaction(Span):
         figures[2] += duration
         figures[3] += failed
         parent = span.parent
-        if parent is not self and parent is not None and not parent.stop_ns:  # it ends later, so it is merged too
+        if parent is not self and parent is not None and not parent.stop_ns:  # it ends later, so it will be merged too
             figures = self._merged_as(parent.operation)
             figures[2] -= duration
 
     def _merged_as(self, operation: str) -> list[int]:
-        merged: dict[str, list[int]] = self.merged  # type: ignore[assignment]  # merge() has made it
+        merged: dict[str, list[int]] = self.merged  # type: ignore[assignment]  # merge() created it
         if operation not in merged and len(merged) >= MAX_MERGED:
             operation = "Other/other"
         return merged.setdefault(operation, [0, 0, 0, 0])
 
     def __enter__(self) -> Self:
         parent = _get()
-        if parent is not None and not parent.transaction.is_finished:  # type: ignore[union-attr]  # in the context: it has one
+        if parent is not None and not parent.transaction.is_finished:  # type: ignore[union-attr]  # a current span has one
             return Span.__enter__(self)
         tracer = context.tracer
         if tracer is None or self.start_ns:
@@ -153,14 +153,14 @@ class Transaction(Span):
         self.id = getrandbits(64)
         self.started = time()
         self.start_ns = perf_counter_ns()
-        has_begun = False
+        has_started = False
         try:
             _set(self)
             for hook in tracer.on_request_start:
                 hook(self, tracer.config)
-            has_begun = True
+            has_started = True
         finally:
-            if not has_begun:  # a signal's handler raised, and nobody will call __exit__
+            if not has_started:  # a signal handler raised, and __exit__ will not be called
                 _set(None)
         return self
 
@@ -170,7 +170,7 @@ class Transaction(Span):
         if self.transaction is not self:
             Span.__exit__(self, kind, error, trace)
             return
-        # First of all, since a signal's handler may raise at each call, and later ones must not nest in this.
+        # Before anything else: a signal handler may raise at any call below, and later transactions must not nest in this one.
         innermost = _get()
         if innermost is not None and innermost.transaction is self and not (collecting and is_collecting_here()):
             _set(None)
@@ -186,37 +186,38 @@ class Transaction(Span):
         self.tracer.finish(self)
 
 
-def ended(tracer: Tracer, ignored: str | None = None) -> Transaction:
+def placeholder(tracer: Tracer, ignored: str | None = None) -> Transaction:
     """
-    What stands in for every transaction that the agent's thread is done with.
+    Return the closed transaction that replaces every one that the agent's thread is done with.
 
-    A context may outlive a transaction (a task that goes on, a generator never closed) and must find something closed there,
-    without holding on to the spans of a request that is long over.
+    A context may outlive its transaction (a task that continues, a generator that is never closed). It must find something closed
+    there that does not keep the spans of a finished request alive.
     """
-    nothing = Transaction("Ended/transaction")
-    nothing.tracer = tracer
-    nothing.transaction = nothing
-    nothing.is_closed = nothing.is_finished = True
-    nothing.ignored = ignored
-    return nothing
+    closed = Transaction("Ended/transaction")
+    closed.tracer = tracer
+    closed.transaction = closed
+    closed.is_closed = closed.is_finished = True
+    closed.ignored = ignored
+    return closed
 
 
 def release(transaction: Transaction) -> None:
-    """Let go of everything that refers back to itself, so that memory is freed at once."""
-    stand_in = transaction.tracer.ended if transaction.ignored is None else transaction.tracer.left_out
+    """Break all reference cycles, so that memory is freed at once."""
+    tracer = transaction.tracer
+    closed = tracer.finished_placeholder if transaction.ignored is None else tracer.ignored_placeholder
     if transaction.spans:
         for span in transaction.spans:
-            span.transaction = stand_in
+            span.transaction = closed
             span.parent = None
         transaction.spans = []
-    transaction.transaction = stand_in
+    transaction.transaction = closed
 
 
 def _raised(error: BaseException, trace: TracebackType | None) -> Raised:
-    from scout_core.text.message import error_message  # loaded by start(); this only looks it up
+    from scout_core.text.message import error_message  # already loaded by start()
 
     try:
         message = error_message(error)
-    except Exception:  # noqa: BLE001  # a fault of ours must not replace the application's exception
+    except Exception:  # noqa: BLE001  # a bug of ours must not replace the application's exception
         message = "<message could not be read>"
     return Raised(type(error), message, frames_of(trace)[: -MAX_FRAMES - 1 : -1])

@@ -56,7 +56,7 @@ def _in_child(scout: Scout, bound: Bound) -> Outline | None:
     if pid == 0:
         try:
             os.close(read)
-            scout.agent.tracer.has_begun = True  # no thread: what was recorded is read here
+            scout.agent.tracer.has_started = True  # no thread: what was recorded is read here
             scout.forget()
             run_within(bound)
             os.write(write, _encode(outline(scout)).encode()[:60_000])
