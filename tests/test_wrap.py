@@ -35,6 +35,13 @@ async def raising_async(error):
 def generator(a):
     yield a
 
+async def async_generator(a):
+    yield a
+
+@functools.wraps(generator)
+def decorated_generator(a):
+    return generator(a)
+
 @functools.wraps(coroutine)
 def hidden(a):
     return coroutine(a)
@@ -58,6 +65,9 @@ class Client:
         return name
 
     run = execute
+
+    def generate(self):
+        yield 1
 
 class Pipeline(Client):
     pass
@@ -506,16 +516,16 @@ def wrong_signature_yields():
     ("describer", "spans", "told"),
     [
         (lambda a: 1 / 0, 0, "ZeroDivisionError: division by zero at "),
-        (lambda a: "nonsense", 0, "ValueError: a describer returns a span or None, not str"),
-        (lambda a: Hostile(), 0, "ValueError: a describer returns a span or None, not Hostile"),
-        (lambda a: span, 0, "ValueError: a describer returns a span or None, not type"),
-        (lambda a: [].append, 0, "ValueError: a describer returns a span or None, not builtin_function_or_method"),
+        (lambda a: "nonsense", 0, "ValueError: a describer must return a span or None, got str"),
+        (lambda a: Hostile(), 0, "ValueError: a describer must return a span or None, got Hostile"),
+        (lambda a: span, 0, "ValueError: a describer must return a span or None, got type"),
+        (lambda a: [].append, 0, "ValueError: a describer must return a span or None, got builtin_function_or_method"),
         (wrong_signature, 0, "TypeError: "),
         (wrong_signature_yields, 0, "TypeError: "),
         (before_the_span, 0, "RuntimeError: of the describer at "),
         (after_the_result, 1, "RuntimeError: of the describer at "),
-        (twice, 1, "PluginError: a describer yields once, the span; this one yielded again"),
-        (yields_nonsense, 0, "ValueError: a describer returns a span or None, not str"),
+        (twice, 1, "PluginError: a describer must yield once, the span; this one yielded again"),
+        (yields_nonsense, 0, "ValueError: a describer must return a span or None, got str"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -638,11 +648,22 @@ def test_signatures_stay_what_they_were(library):
             assert before == list(map(look, members()))
 
 
-def test_generator_functions_are_left_alone_and_shown_with_the_reason(library):
-    original = library.generator
-    with instrumented(wrapping("library:generator", lambda a: span("Work/call"))) as scout:
-        assert library.generator is original
-        expected = "library:generator: it is a generator function, whose end nobody could tell"
+@pytest.mark.parametrize("name", ["generator", "async_generator", "decorated_generator", "Client.generate"])
+@pytest.mark.parametrize("is_around", [False, True], ids=["described", "around"])
+def test_generator_functions_are_not_wrapped_and_the_reason_is_shown(library, name, is_around):
+    def instrument(wrap):
+        if is_around:
+            wrap.around(f"library:{name}", lambda wrapped, instance, args, kwargs: wrapped(*args))
+        else:
+            wrap(f"library:{name}", lambda *args: span("Work/call"))
+
+    def original():
+        return vars(library.Client)["generate"] if name == "Client.generate" else vars(library)[name]
+
+    before = original()
+    with instrumented(instrument) as scout:
+        assert original() is before
+        expected = f"library:{name}: generator functions are not supported: their end cannot be observed"
         assert ((expected,), "active") == (status(scout).not_found, status(scout).state)
 
 
@@ -651,7 +672,7 @@ def test_a_plain_function_that_hides_an_async_one_is_left_alone(library):
     original = library.hidden
     with instrumented(wrapping("library:hidden", lambda a: span("Work/call"))) as scout:
         assert library.hidden is original
-        expected = "library:hidden: it decorates an async function and is none itself, so nobody could tell its end"
+        expected = "library:hidden: it is a plain function that returns a coroutine, so its end cannot be observed"
         assert (expected,) == status(scout).not_found
 
 
@@ -730,7 +751,7 @@ def test_one_plugin_wraps_a_function_once_whatever_names_it_has(library):
         assert 3 == len(scout.spans)
         assert ("library:Client.execute", "library:Client.run", "library:Client.make") == found.wrapped
         assert [
-            f"library:{name}: this plugin has wrapped it already"
+            f"library:{name}: this plugin has already wrapped it"
             for name in ("Client.execute", "Pipeline.execute", "Pipeline.make")
         ] == list(found.not_found)
 
@@ -876,16 +897,17 @@ def test_a_target_that_is_written_wrong_is_refused(target):
     for wrap in (Wrap("mine"), Wrap("mine").around):
         with pytest.raises(PluginError) as caught:
             wrap(target, lambda *args: None)
-        assert f"plugin 'mine': {target!r} is no target; write 'module:Class.method' or 'module:function'" == str(
+        assert f"plugin 'mine': invalid target {target!r}; expected 'module:Class.method' or 'module:function'" == str(
             caught.value
         )
 
 
-@pytest.mark.parametrize("describer", [None, "function", 5])
-def test_a_describer_that_is_no_function_is_refused(describer):
-    for wrap in (Wrap("mine"), Wrap("mine").around):
-        with pytest.raises(PluginError, match="the describer of library:function is no function but "):
-            wrap("library:function", describer)
+@pytest.mark.parametrize("function", [None, "function", 5])
+def test_a_describer_that_is_not_callable_is_refused(function):
+    for wrap, role in ((Wrap("mine"), "describer"), (Wrap("mine").around, "function")):
+        with pytest.raises(PluginError) as caught:
+            wrap("library:function", function)
+        assert f"plugin 'mine': {role} for library:function must be callable, got {function!r}" == str(caught.value)
 
 
 def test_nothing_is_touched_before_instrument_has_returned(library):

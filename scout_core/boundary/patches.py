@@ -1,8 +1,8 @@
 """
-Replace an attribute of a library by a wrapper, and put the very object back.
+Replace an attribute of a library by a wrapper, and put the original object back.
 
-A target is ``module:attribute`` or ``module:Class.attribute``. What is inherited is set on the class that was named and
-deleted at undo, so that no copy stays behind.
+A target is ``module:attribute`` or ``module:Class.attribute``. An inherited attribute is set on the class that was named, and
+deleted by the undo, so that no copy stays behind.
 """
 
 from __future__ import annotations
@@ -18,38 +18,44 @@ from attrs import define, field
 from scout_core.errors import LeftAlone, TargetError
 
 _MISSING: Final = object()
-_BELOW: Final = "_scout_core_below"
-_OURS: Final = (FunctionType, classmethod, staticmethod)
-"""Types of what is put in place; nothing else is asked for anything."""
+_WRAPPER_TYPES: Final = (FunctionType, classmethod, staticmethod)
+"""Types of the objects that a patch puts in place. No other object is asked for ``_REMOVED``: it could have a ``__getattr__``."""
+_REMOVED: Final = "_scout_core_removed"
+"""
+Attribute of a wrapper whose patch was undone while something else covered it: ``(the wrapper, the original)``.
+
+A patch that is undone later and finds such a wrapper beneath puts the original back instead of it.
+"""
 _CALLED_WITH_INSTANCE: Final = (FunctionType, MethodDescriptorType, WrapperDescriptorType)
-"""Types whose call with the instance as first argument is the call of the method."""
-_CACHED: Final[type] = type(functools.lru_cache(abs))
+"""Types whose objects, in a class, may be called with the instance as the first argument; others must be bound to it first."""
+_LRU_CACHED: Final[type] = type(functools.lru_cache(abs))
+"""Counts as a routine, but a function in its place would lack ``cache_clear``."""
 
 Function = Callable[..., Any]
 
 
-class _Place(NamedTuple):
-    """Where a wrapper was put."""
+class _Replacement(NamedTuple):
+    """One attribute of one owner, before and after."""
 
     owner: Any  # Any: a module or a class
-    before: Any  # Any: what was in the owner's own __dict__
-    after: Any
+    original: Any  # Any: what the owner's own __dict__ had, or _MISSING
+    wrapper: Any
 
 
 @define(eq=False)
 class Patch:
-    """One replaced attribute."""
+    """One attribute to replace."""
 
     target: str
     wrap: Callable[[Function, bool], Function]
-    """Gets the original and whether its first argument is an instance or class; returns what stands in for it."""
+    """Takes the original, and whether its first argument is an instance or class; returns the wrapper."""
     is_optional: bool = False
-    """It may be missing, as what only some versions of the library have."""
+    """It may be missing, because only some versions of the library have it."""
     state: str = "waiting"
     """``waiting``, ``wrapped``, ``left alone``, ``not found`` or ``undone``."""
     reason: str = ""
-    _places: list[_Place] = field(factory=list)
-    """One, and a further one for each time that its module was reloaded."""
+    _replacements: list[_Replacement] = field(factory=list)
+    """One, and one more each time that its module was reloaded."""
 
     @property
     def module(self) -> str:
@@ -58,7 +64,7 @@ class Patch:
 
     @property
     def attribute(self) -> str:
-        """Name of what is replaced."""
+        """Name of the attribute."""
         return self.target.rpartition(":")[2].rpartition(".")[2]
 
     def apply(self, module: ModuleType) -> None:
@@ -66,62 +72,63 @@ class Patch:
         Put the wrapper in place; again when the module was reloaded.
 
         Raises:
-            TargetError: the target does not exist, is no function, or cannot be replaced.
+            TargetError: the target is missing, is not a function, or cannot be replaced.
         """
-        owner = self._resolve(module)
-        raw = _raw(owner, self.attribute)
+        owner = self._owner(module)
+        raw = _raw_attribute(owner, self.attribute)
         if raw is _MISSING:
             raise TargetError(f"{_name_of(owner)} has no {self.attribute}")
-        if any(raw is place.after for place in self._places):
+        if any(raw is replacement.wrapper for replacement in self._replacements):
             return
         try:
-            replacement = self._replacement(raw, owner)
+            wrapper = self._wrapper_of(raw, owner)
         except LeftAlone as reason:
             self.state, self.reason = "left alone", str(reason)
             return
-        before = vars(owner).get(self.attribute, _MISSING)
+        original = vars(owner).get(self.attribute, _MISSING)
         try:
-            setattr(owner, self.attribute, replacement)
+            setattr(owner, self.attribute, wrapper)
         except (AttributeError, TypeError) as error:
             raise TargetError(f"{_name_of(owner)}.{self.attribute} cannot be replaced: {error}") from error
-        self._places.append(_Place(owner, before, replacement))
+        self._replacements.append(_Replacement(owner, original, wrapper))
         self.state, self.reason = "wrapped", ""
 
     def undo(self) -> bool:
         """
-        Put back what was there.
+        Put the original back.
 
         Returns:
-            False when somebody else has replaced it since: taking theirs away would break them, so ours stays, inert.
+            False when other code has replaced the wrapper since. Removing that code's object would break it, so the wrapper
+            stays beneath it and does nothing any more.
         """
         is_exact = True
-        while self._places:
-            owner, before, after = self._places.pop()
-            before = _uncovered(before)
-            if vars(owner).get(self.attribute, _MISSING) is not after:
+        while self._replacements:
+            owner, original, wrapper = self._replacements.pop()
+            original = _skip_removed(original)
+            if vars(owner).get(self.attribute, _MISSING) is not wrapper:
                 is_exact = False
-                if type(after) in _OURS:
-                    vars(after)[_BELOW] = (after, before)
-            elif before is _MISSING:
+                if type(wrapper) in _WRAPPER_TYPES:
+                    vars(wrapper)[_REMOVED] = (wrapper, original)
+            elif original is _MISSING:
                 delattr(owner, self.attribute)
             else:
-                setattr(owner, self.attribute, before)
+                setattr(owner, self.attribute, original)
         if self.state in ("waiting", "wrapped"):
             self.state = "undone"
         return is_exact
 
-    def _resolve(self, module: ModuleType) -> Any:
+    def _owner(self, module: ModuleType) -> Any:
         owner: Any = module
         for name in self.target.rpartition(":")[2].split(".")[:-1]:
-            inner = _raw(owner, name)
+            inner = _raw_attribute(owner, name)
             if inner is _MISSING:
                 raise TargetError(f"{_name_of(owner)} has no {name}")
             if not isinstance(inner, (type, ModuleType)):
-                raise TargetError(f"{_name_of(owner)}.{name} is no class")
+                raise TargetError(f"{_name_of(owner)}.{name} is not a class")
             owner = inner
         return owner
 
-    def _replacement(self, raw: Any, owner: Any) -> Any:
+    def _wrapper_of(self, raw: Any, owner: Any) -> Any:
         kind = type(raw)
         if issubclass(kind, (classmethod, staticmethod)):
             self._check(raw.__func__, owner)
@@ -129,56 +136,54 @@ class Patch:
         self._check(raw, owner)
         if not inspect.isclass(owner):
             return self.wrap(raw, False)
-        return self.wrap(raw if kind in _CALLED_WITH_INSTANCE else _bound(raw), True)
+        return self.wrap(raw if kind in _CALLED_WITH_INSTANCE else _binding_function(raw), True)
 
     def _check(self, function: Any, owner: Any) -> None:
         """
-        Refuse what a function could not stand in for.
+        Refuse objects that a function cannot replace.
 
         Raises:
-            TargetError: it is something else.
-            LeftAlone: it is a function that must not be wrapped.
+            TargetError: it is one.
         """
         name = f"{_name_of(owner)}.{self.attribute}"
         if not callable(function) or isinstance(function, (type, classmethod, staticmethod)):
-            raise TargetError(f"{name} is no function")
-        if not inspect.isroutine(function) or isinstance(function, _CACHED):
-            raise TargetError(
-                f"{name} is an object of {_name_of(type(function))}: a function could not stand in for it"
-            )
+            raise TargetError(f"{name} is not a function")
+        if not inspect.isroutine(function) or isinstance(function, _LRU_CACHED):
+            raise TargetError(f"{name} is a {_name_of(type(function))} object, which cannot be replaced by a function")
         if inspect.isclass(owner) and not hasattr(type(function), "__get__"):
-            raise TargetError(f"{name} is no method: its instance is not handed to it")
-        plain = inspect.unwrap(function)
-        if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
-            raise LeftAlone("it is a generator function, whose end nobody could tell")
+            # A C function in a class is not bound: it would be called without the instance, and a function with it.
+            raise TargetError(f"{name} does not receive its instance, so it cannot be replaced by a method")
 
 
-def _uncovered(before: Any) -> Any:
-    """What is below wrappers of ours that were undone while another of ours stood on them."""
-    while type(before) in _OURS and (mark := vars(before).get(_BELOW)) is not None and mark[0] is before:
-        before = mark[1]  # functools.wraps copies the mark to what others make, which is why it names its owner
-    return before
+def _skip_removed(original: Any) -> Any:
+    """The original beneath our wrappers that were undone out of order."""
+    while type(original) in _WRAPPER_TYPES and (removed := vars(original).get(_REMOVED)) is not None:
+        wrapper, beneath = removed
+        if wrapper is not original:  # functools.wraps has copied the attribute to somebody else's wrapper
+            break
+        original = beneath
+    return original
 
 
-def _bound(raw: Any) -> Function:
-    """A function that binds as the raw object itself would: somebody else's wrapper wants to know its instance."""
+def _binding_function(raw: Any) -> Function:
+    """A function that binds the raw object to its instance and calls it: another library's wrapper may need its instance."""
     if inspect.iscoroutinefunction(raw):
 
         @functools.wraps(raw)
-        async def awaited(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
+        async def async_function(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
             return await raw.__get__(instance, type(instance))(*args, **kwargs)
 
-        return awaited
+        return async_function
 
     @functools.wraps(raw)
-    def called(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
+    def function(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
         return raw.__get__(instance, type(instance))(*args, **kwargs)
 
-    return called
+    return function
 
 
-def _raw(owner: Any, name: str) -> Any:
-    """The attribute as it stands in a ``__dict__``, not bound. What every object inherits is nobody's."""
+def _raw_attribute(owner: Any, name: str) -> Any:
+    """The attribute in a ``__dict__``, not bound; for a class also an inherited one, but not what every object inherits."""
     if not inspect.isclass(owner):
         return vars(owner).get(name, _MISSING)
     for base in owner.__mro__:

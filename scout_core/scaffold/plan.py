@@ -137,7 +137,7 @@ def _checked_target(target: str) -> str:
     module, colon, path = target.partition(":")
     parts = [*module.split("."), *path.split(".")]
     if not colon or not all(part.isidentifier() for part in parts):
-        raise ValueError(f"--target: {target!r} is no target; write 'module:Class.method' or 'module:function'")
+        raise ValueError(f"--target: invalid target {target!r}; expected 'module:Class.method' or 'module:function'")
     return target
 
 

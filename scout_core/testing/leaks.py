@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from types import FunctionType
 from typing import Any, Final
 
-from scout_core.boundary import wrap
+from scout_core.boundary import wrappers
 
 _OF_PYTEST: Final = "PYTEST_CURRENT_TEST"
 
@@ -101,7 +101,7 @@ def _is_wrapped(raw: object) -> bool:
     while raw is not None and not any(raw is one for one in seen):
         seen.append(raw)
         function = raw.func if isinstance(raw, functools.partial) else getattr(raw, "__func__", raw)
-        if isinstance(function, FunctionType) and function.__globals__ is vars(wrap):
+        if isinstance(function, FunctionType) and function.__globals__ is vars(wrappers):
             return True
         raw = getattr(function, "__wrapped__", None)
     return False
