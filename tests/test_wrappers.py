@@ -62,7 +62,7 @@ def test_every_wrapper_begins_with_the_same_lines(name):
 
 @pytest.mark.parametrize("name", FACTORIES)
 def test_every_call_of_an_async_function_is_awaited(name):
-    """What the comparison leaves out."""
+    """The comparison ignores ``await``."""
     calls = [
         node
         for node in ast.walk(wrapper_in(FACTORIES[name]))

@@ -99,13 +99,13 @@ def test_a_plugin_in_a_zipapp_loads(tmp_path, plugin):
     (tmp_path / "content" / "__main__.py").write_text(APP)
     zipapp.create_archive(tmp_path / "content", tmp_path / "app.pyz")
 
-    *told, core = run_app("app.pyz", folder=tmp_path)
+    *outcome, core = run_app("app.pyz", folder=tmp_path)
 
-    assert ["active", "", "scout-dumps", ["Json/Dumps"]] == told
+    assert ["active", "", "scout-dumps", ["Json/Dumps"]] == outcome
     assert "app.pyz" not in core
 
 
-def test_an_application_with_the_core_and_plugins_in_one_archive_runs(tmp_path, plugin):
+def test_an_application_in_a_single_archive_with_the_core_and_plugins_runs(tmp_path, plugin):
     """As ``pip install --target`` and ``python -m zipapp --compress`` make it; nothing else can be imported."""
     content = tmp_path / "content"
     install(plugin, content)
@@ -116,9 +116,9 @@ def test_an_application_with_the_core_and_plugins_in_one_archive_runs(tmp_path, 
     (content / "__main__.py").write_text(APP)
     zipapp.create_archive(content, tmp_path / "app.pyz", compressed=True)
 
-    *told, core = run_app("-I", "-S", "app.pyz", folder=tmp_path)
+    *outcome, core = run_app("-I", "-S", "app.pyz", folder=tmp_path)
 
-    assert ["active", "", "scout-dumps", ["Json/Dumps"]] == told
+    assert ["active", "", "scout-dumps", ["Json/Dumps"]] == outcome
     assert core.startswith(f"{tmp_path / 'app.pyz'}{os.sep}")
 
 
@@ -129,9 +129,9 @@ def test_a_plugin_in_a_folder_of_an_archive_loads(tmp_path, plugin):
     (tmp_path / "content" / "__main__.py").write_text(launcher)
     zipapp.create_archive(tmp_path / "content", tmp_path / "app.pyz")
 
-    *told, _ = run_app("app.pyz", folder=tmp_path)
+    *outcome, _ = run_app("app.pyz", folder=tmp_path)
 
-    assert ["active", "", "scout-dumps", ["Json/Dumps"]] == told
+    assert ["active", "", "scout-dumps", ["Json/Dumps"]] == outcome
 
 
 @pytest.mark.parametrize("is_relative", [False, True], ids=["absolute", "relative"])
@@ -139,13 +139,13 @@ def test_a_wheel_on_the_path_loads(tmp_path, plugin, is_relative):
     (tmp_path / "app.py").write_text(APP)
     path = os.path.relpath(plugin, tmp_path) if is_relative else plugin
 
-    *told, _ = run_app("app.py", folder=tmp_path, PYTHONPATH=str(path))
+    *outcome, _ = run_app("app.py", folder=tmp_path, PYTHONPATH=str(path))
 
-    assert ["active", "", "scout-dumps", ["Json/Dumps"]] == told
+    assert ["active", "", "scout-dumps", ["Json/Dumps"]] == outcome
 
 
 def test_the_command_lists_a_plugin_from_an_archive(tmp_path, plugin):
     done = run_app("-m", "scout_core", "plugins", "--json", folder=tmp_path, PYTHONPATH=str(plugin))
 
-    (shown,) = [one for one in done if one["name"] == "dumps"]
+    (shown,) = [plugin for plugin in done if plugin["name"] == "dumps"]
     assert ("active", "scout-dumps", "1.0") == (shown["state"], shown["distribution"], shown["version"])
