@@ -13,6 +13,8 @@ from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.report import SCHEMA, Report, TagValue
 
 CONTENT_TYPE: Final = "application/json"
+ANOTHER_SCHEMA: Final = "another schema"
+"""Reason of a refusal: the report comes from an agent whose reports this version cannot read."""
 MOST: Final = 1e20
 """No number but a tag is larger, up or down; no integer has more than 64 bits."""
 
@@ -98,9 +100,11 @@ def decode(body: bytes) -> Report:
         raise RejectedReport("the body is not JSON") from error
     if not isinstance(facts, dict):
         raise RejectedReport("the body is not a JSON object")
-    if facts.get("schema") != SCHEMA:
+    schema = facts.get("schema")
+    if schema != SCHEMA:
         raise RejectedReport(
-            f"schema {str(facts.get('schema'))[:20]!r} is not {SCHEMA}: use the same version of scout-core on both sides"
+            f"schema {str(schema)[:20]!r} is not {SCHEMA}: use the same version of scout-core on both sides",
+            ANOTHER_SCHEMA if isinstance(schema, int) else "rejected",
         )
     try:
         return CONVERTER.structure(facts, Report)

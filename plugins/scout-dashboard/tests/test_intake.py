@@ -135,7 +135,6 @@ MALFORMED = {
     "deep in a report": b'{"schema":1,"id":' + b"[" * 50_000 + b"]" * 50_000 + b"}",
     "no fields": b'{"schema": 1}',
     "no schema": b"{}",
-    "an unknown schema": changed("schema", 2),
     "a schema that is a text": changed("schema", "1"),
     "NaN": changed("transactions.0.total", float("nan")),
     "Infinity": changed("transactions.0.total", float("inf")),
@@ -187,6 +186,14 @@ def test_what_is_no_report_is_refused_with_a_reason_and_changes_nothing(collecto
     assert "Traceback" not in answer.decode() + said.out + said.err
     assert ({"malformed": 1}, 1) == (rejected(collector), stored(collector))
     assert before == after
+
+
+def test_a_report_with_another_schema_is_counted_as_that(collector):
+    """So that the health page shows an agent of another version, not a broken one."""
+    status, answer = send(collector.url, collector.token, changed("schema", 99))
+
+    assert (400, {"another schema": 1}, 0) == (status, rejected(collector), stored(collector))
+    assert "schema '99' is not 1: use the same version of scout-core on both sides" == reason(answer)
 
 
 def test_a_reason_names_the_field(collector):

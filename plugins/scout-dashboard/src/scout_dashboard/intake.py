@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from scout_core.errors import RejectedReport
 from scout_core.sending.protocol import Accepted, Failure
-from scout_core.sending.wire import CONTENT_TYPE
+from scout_core.sending.wire import ANOTHER_SCHEMA, CONTENT_TYPE
 from scout_dashboard.access import Access
 from scout_dashboard.errors import StoreError, StoreFull
 from scout_dashboard.tally import Tally
@@ -54,7 +54,7 @@ class Intake:
             self.tally.rejected(refusal.reason)
             return _said(refusal.status, str(refusal))
         except RejectedReport as error:
-            self.tally.rejected("malformed")
+            self.tally.rejected(error.reason if error.reason == ANOTHER_SCHEMA else "malformed")
             return _said(400, str(error))
         except StoreFull as error:
             self.tally.failed("store full", str(error))
