@@ -1,14 +1,12 @@
-"""Every check of this repository, for the core and for whatever lies under ``plugins/``.
+"""Every check of this repository, for the core and for every plugin under ``plugins/``.
 
 ``nox -- --base main`` runs what a change needs: ``.ci/changed.py`` computes it from git and the imports.
 
-No plugin is named here. What one needs stands in its own ``pyproject.toml``: the libraries that it supports in the
-extra ``instruments``, and under ``[tool.scout-test]`` the pins of the oldest set (``oldest``), pins for the newest
-(``latest``), other distributions of this repository that its tests use (``requires``), test tools (``extra``), files
-that take long and do not depend on the version of Python (``once``), to be run with one, and, of the core, files that
-no installed plugin makes a difference to (``alone``). The oldest set includes the oldest core: the release that the
-lower bound of the plugin's range names.
-Tests meet built wheels, never the checkout, and run from an empty directory.
+No plugin is named here. Each one's ``pyproject.toml`` has what its tests need: the supported libraries in the extra
+``instruments``, and the table ``[tool.scout-test]``, whose keys ``docs/publishing.md`` explains. The core has three keys of
+its own for lists of files: ``once`` (slow, and independent of the Python), ``processes`` (nearly every test starts a
+process: tested on the lowest and the highest Python), and ``unaffected`` (installed plugins make no difference).
+Tests run against built wheels, never the checkout, from an empty directory.
 """
 
 from __future__ import annotations
@@ -16,26 +14,27 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
 import nox
-from attrs import frozen
-from packaging.specifiers import SpecifierSet
+from nox.command import CommandFailed
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / ".ci"))
 
 from changed import UnknownRevision, changed_files, select  # noqa: E402
-from projects import CORE, Project, floors, read_projects, with_local_needs  # noqa: E402
-from wheels import released_wheel, wheel  # noqa: E402
+from environments import plan  # noqa: E402
+from projects import CORE, LATEST, OLDEST, Project, floors, read_projects, with_local_needs  # noqa: E402
+from skew import announces_break, base_revision, extract, project_at, works_with  # noqa: E402
+from wheels import wheel, wheel_at  # noqa: E402
 
 nox.needs_version = ">=2026.10"
-nox.options.allow_parallel = True  # `nox -j 2`: much of a test is waiting for processes, sockets and a browser
+nox.options.allow_parallel = True  # `nox -j 2`
+nox.options.report = os.environ.get("NOX_REPORT")
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "types", "docs", "packaging", "monorepo", "core", "plugin", "together"]
 
 OF_THE_REPOSITORY = {
     session: [ROOT / "tests" / f"test_{name}.py" for name in names]
@@ -46,12 +45,12 @@ OF_THE_REPOSITORY = {
         "packaging": ("packaging", "template", "tutorial"),
     }.items()
 }
-"""Tests of the repository rather than of the core, by the session that has the tools that they need."""
+"""Tests of the repository rather than of the core, by the session with the tools that they need."""
 NEED_THE_CHECKOUT = [file for files in OF_THE_REPOSITORY.values() for file in files]
 CANNOT_BE_INSTALLED = ("not on ", "not with ")
-"""How the reason of a skip begins that no machine could turn into a run; any other skip fails where CI is set."""
+"""How the reason of a skip begins when nothing could be installed to prevent it; any other skip fails where CI is set."""
 
-# An interpreter is used where it is found and never fetched. pyenv hides those that are not active: show them.
+# Use the interpreters that are here and download none. pyenv hides those that are not active, so add them to the path.
 os.environ["UV_PYTHON_DOWNLOADS"] = "never"
 os.environ.setdefault("NOX_DOWNLOAD_PYTHON", "never")
 _pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
@@ -61,7 +60,14 @@ PROJECTS = read_projects(ROOT)
 PLUGINS = [project for name, project in PROJECTS.items() if name != CORE]
 PYTHONS = nox.project.python_versions(PROJECTS[CORE].facts)
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
-"""The Python that runs this file, and that sessions without a list of Pythons have."""
+"""The Python that runs this file. Sessions without a list of Pythons use it."""
+PLAN = plan(PROJECTS, PYTHONS)
+nox.options.sessions = [
+    "core", "once", "processes", "plugins", "core_with_plugins", "packaging", "monorepo", "oldest", "skew", "docs",
+    *(f"plugin({row})" for row in PLAN.by_default()),
+    "types", "lint",
+]  # fmt: skip
+"""The slowest first, so that lanes of `nox -j` end at about the same time."""
 
 
 def tools(*groups: str) -> list[str]:
@@ -70,33 +76,68 @@ def tools(*groups: str) -> list[str]:
 
 
 def install(
-    session: nox.Session, projects: Iterable[Project], *requirements: str, releases: dict[str, str] | None = None
+    session: nox.Session, projects: Iterable[Project], *requirements: str, revisions: Mapping[str, str] | None = None
 ) -> None:
-    """Install built wheels, each with the libraries that it supports, and what else is asked for; some as released."""
-    wheels = []
+    """
+    Install built wheels, each with the libraries that it supports, and further requirements.
+
+    Args:
+        revisions: distribution to the revision that its wheel is built from, where that is not the working tree.
+    """
+    session.install(*wheels(projects, revisions=revisions), *requirements)
+
+
+def wheels(projects: Iterable[Project], *, revisions: Mapping[str, str] | None = None) -> list[str]:
+    """The requirements that install these distributions, and those of this repository that they depend on, from wheels."""
+    found = []
     for name in with_local_needs((project.name for project in projects), PROJECTS):
-        project, tag = PROJECTS[name], (releases or {}).get(name)
+        project, revision = PROJECTS[name], (revisions or {}).get(name)
         extra = "[instruments]" if project.instruments else ""
-        file = released_wheel(project, tag) if tag else wheel(project)
-        wheels.append(f"{name}{extra} @ {file.as_uri()}")
-    session.install(*wheels, *requirements)
+        file = wheel_at(project, revision) if revision else wheel(project)
+        found.append(f"{name}{extra} @ {file.as_uri()}")
+    return found
 
 
-def run_tests(session: nox.Session, *paths: Path, ignore: Iterable[Path] = ()) -> None:
-    """Run pytest from an empty directory; where CI is set, fail on a skip that could have been a run."""
+def install_plugins(
+    session: nox.Session, plugins: list[Project], libraries: str = LATEST, *, revisions: Mapping[str, str] | None = None
+) -> None:
+    """Install plugins and what their tests need into one environment."""
+    needs = [line for project in plugins for key in ("extra", libraries) for line in project.test_needs(key)]
+    required = [PROJECTS[name] for project in plugins for name in project.test_needs("requires")]
+    try:
+        install(session, [*plugins, *required], *tools("test"), *needs, revisions=revisions)
+    except CommandFailed:
+        if len(plugins) > 1:
+            session.warn(
+                f"when libraries conflict, test one of the plugins apart: apart = [{libraries!r}] below "
+                "[tool.scout-test] in its pyproject.toml"
+            )
+        raise
+
+
+def run_tests(
+    session: nox.Session,
+    *paths: Path,
+    ignore: Iterable[Path] = (),
+    options: Iterable[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Run pytest from an empty directory; where CI is set, fail on a test that was skipped for lack of something installable."""
     with tempfile.TemporaryDirectory(prefix="scout-") as empty, session.chdir(empty):
         report = Path(empty, "junit.xml")
+        env: dict[str, str | None] = {"XDG_STATE_HOME": empty}  # no collector of this machine receives reports of tests
         session.run(
             "pytest",
             "-q",
-            "-pno:cacheprovider",  # sessions in parallel would write the same one
+            "-pno:cacheprovider",  # sessions in parallel would write to the same one
             f"--config-file={ROOT / 'pyproject.toml'}",
             f"--rootdir={ROOT}",
             f"--junitxml={report}",
+            *options,
             *(f"--ignore={path}" for path in ignore),
             *(str(path) for path in paths),
             *without_base(session.posargs)[1],
-            env={"XDG_STATE_HOME": empty},  # a collector that runs on this machine must not hear of the tests
+            env=env | dict(environment or {}),
         )
         skips = [
             f"{case.get('classname')}.{case.get('name')}: {skipped.get('message')}"
@@ -105,35 +146,26 @@ def run_tests(session: nox.Session, *paths: Path, ignore: Iterable[Path] = ()) -
             if skipped.get("type") == "pytest.skip" and not skipped.get("message", "").startswith(CANNOT_BE_INSTALLED)
         ]
     if skips and os.environ.get("CI"):
-        session.error("skipped, though what they need can be installed:\n" + "\n".join(skips))
+        session.error("these tests were skipped, and what they need can be installed:\n" + "\n".join(skips))
 
 
-@frozen
-class Row:
-    """One session of a plugin: which Python, and whether with the oldest or the newest libraries."""
-
-    project: Project
-    libraries: str
-    python: str
-
-    def __str__(self) -> str:
-        return f"{self.project.short}, {self.libraries}, {self.python}"
-
-
-def matrix() -> list[Row]:
-    """Each plugin with the newest libraries on every Python that it supports, and with the oldest on the lowest."""
-    rows = []
-    for project in PLUGINS:
-        supported = SpecifierSet(project.facts["project"]["requires-python"])
-        pythons = [python for python in PYTHONS if python in supported]
-        if project.test_needs("oldest") or floors(project, PROJECTS):
-            rows.append(Row(project, "oldest", pythons[0]))
-        rows += [Row(project, "latest", python) for python in pythons]
-    return rows
+def run_plugin_tests(session: nox.Session, plugins: list[Project], *, ignore: Iterable[Path] = ()) -> None:
+    """Run the tests of plugins; each ``isolated`` file in a pytest of its own, as it changes its process for good."""
+    ignored = {*ignore, *(file for project in plugins for file in project.test_files("skew"))}
+    isolated = [file for project in plugins for file in project.test_files("isolated") if file not in ignored]
+    folders = [
+        project.folder / "tests"
+        for project in plugins
+        if not ignored.union(isolated).issuperset((project.folder / "tests").glob("test_*.py"))
+    ]
+    if folders:
+        run_tests(session, *folders, ignore=[*ignored, *isolated])
+    for file in isolated:
+        run_tests(session, file)
 
 
 def without_base(arguments: Iterable[str]) -> tuple[str | None, list[str]]:
-    """The revision that ``--base`` names, and the other arguments, which are pytest's."""
+    """The revision after ``--base``, and the other arguments, which are for pytest."""
     base, others, left = None, [], list(arguments)
     while left:
         argument = left.pop(0)
@@ -154,60 +186,123 @@ def needed_since(base: str) -> list[str]:
         sys.exit(f"--base {base}: {unknown}")
     if selection is None:
         return list(nox.options.sessions or ())
-    rows = [f"plugin({row})" for row in matrix() if row.project.name in selection.plugins]
+    rows = [f"plugin({row})" for row in PLAN.rows if row.project.name in selection.plugins]
     return [name for name in nox.options.sessions or () if name in selection.sessions] + rows
 
 
-# nox itself takes no options but its own, so this one stands behind `--`, and is read before there are sessions.
+# nox accepts only its own options, so this one comes after `--`. It is read here, before sessions are chosen.
 _base, _ = without_base(sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else ())
-if _base is not None:
+if _base is not None and "skew" not in sys.argv:  # which is run against that revision
     nox.options.sessions = needed_since(_base)
 
 
 @nox.session(python=PYTHONS)
 def core(session: nox.Session) -> None:
-    """The core's tests, with no plugin installed."""
+    """The core's tests that start few processes, with no plugin installed."""
     install(session, [PROJECTS[CORE]], *tools("test"))
-    once = [] if session.python == OWN else PROJECTS[CORE].test_files("once")
-    run_tests(session, ROOT / "tests", ignore=[*NEED_THE_CHECKOUT, *once])
+    elsewhere = [file for key in ("once", "processes") for file in PROJECTS[CORE].test_files(key)]
+    run_tests(session, ROOT / "tests", ignore=[*NEED_THE_CHECKOUT, *elsewhere])
+
+
+@nox.session(python=[PYTHONS[0], PYTHONS[-1]])
+def processes(session: nox.Session) -> None:
+    """The core's tests that start a process or more each, with no plugin installed."""
+    install(session, [PROJECTS[CORE]], *tools("test"))
+    run_tests(session, *PROJECTS[CORE].test_files("processes"), options=["-n2", "--dist=loadfile"])
+
+
+@nox.session
+def once(session: nox.Session) -> None:
+    """Slow tests, of the core and of plugins, that do not depend on the Python: with all plugins installed."""
+    plugins = PLAN.shared(LATEST, OWN)
+    install_plugins(session, plugins)
+    run_tests(session, *(file for project in [PROJECTS[CORE], *plugins] for file in project.test_files("once")))
+
+
+@nox.session
+def core_with_plugins(session: nox.Session) -> None:
+    """The core's tests that installed plugins could upset, with all plugins installed."""
+    install_plugins(session, PLAN.shared(LATEST, OWN))
+    elsewhere = [file for key in ("once", "unaffected") for file in PROJECTS[CORE].test_files(key)]
+    run_tests(session, ROOT / "tests", ignore=[*NEED_THE_CHECKOUT, *elsewhere])
+
+
+@nox.session(python=PYTHONS)
+def plugins(session: nox.Session) -> None:
+    """The tests of all plugins in one environment, with the newest libraries."""
+    shared = PLAN.shared(LATEST, str(session.python))
+    install_plugins(session, shared)
+    run_plugin_tests(session, shared, ignore=[file for project in shared for file in project.test_files("once")])
+
+
+@nox.session(python=PYTHONS[:1])
+def oldest(session: nox.Session) -> None:
+    """The tests of all plugins in one environment, with the oldest libraries and the oldest core that they support."""
+    shared = PLAN.shared(OLDEST, str(session.python))
+    install_plugins(session, shared, OLDEST, revisions=PLAN.floors)
+    run_plugin_tests(session, shared, ignore=[file for project in shared for file in project.test_files("once")])
 
 
 @nox.session
 @nox.parametrize(
     "python,name,libraries",
-    [nox.param(row.python, row.project.name, row.libraries, id=str(row), tags=[row.project.short]) for row in matrix()],
+    [
+        nox.param(row.python, row.project.name, row.libraries, id=str(row), tags=[row.project.short])
+        for row in PLAN.rows
+    ],
 )
 def plugin(session: nox.Session, name: str, libraries: str) -> None:
-    """One plugin's tests with the oldest or the newest libraries that it supports."""
+    """One plugin's tests in an environment of its own."""
     project = PROJECTS[name]
-    install(
-        session,
-        [project, *(PROJECTS[other] for other in project.test_needs("requires"))],
-        *tools("test"),
-        *project.test_needs("extra"),
-        *project.test_needs(libraries),
-        releases=floors(project, PROJECTS) if libraries == "oldest" else None,
-    )
-    tests = project.folder / "tests"
-    ignore = [] if session.python == OWN and libraries == "latest" else project.test_files("once")
-    if set(tests.glob("test_*.py")) <= set(ignore):
+    install_plugins(session, [project], libraries, revisions=floors(project, PROJECTS) if libraries == OLDEST else None)
+    ignore = [] if session.python == OWN and libraries == LATEST else project.test_files("once")
+    if set((project.folder / "tests").glob("test_*.py")) <= set(ignore):
         session.run("python", "-c", f"import {project.module}")
     else:
-        run_tests(session, tests, ignore=ignore)
+        run_plugin_tests(session, [project], ignore=ignore)
 
 
 @nox.session
-def together(session: nox.Session) -> None:
-    """All plugins in one environment, with their tests and those of the core that their presence could upset."""
-    extras = [line for project in PLUGINS for key in ("extra", "latest") for line in project.test_needs(key)]
-    install(session, PLUGINS, *tools("test"), *extras)
-    ran_already = [file for project in PROJECTS.values() for file in project.test_files("once") if OWN in PYTHONS]
-    run_tests(
-        session,
-        ROOT / "tests",
-        *(project.folder / "tests" for project in PLUGINS),
-        ignore=[*NEED_THE_CHECKOUT, *ran_already, *PROJECTS[CORE].test_files("alone")],
-    )
+def skew(session: nox.Session) -> None:
+    """An earlier revision against this one: its plugins on this core, its agent with this collector, and the reverse."""
+    base = base_revision(without_base(session.posargs)[0])
+    if base is None:
+        session.skip("this clone has no earlier revision")
+    session.log(f"the earlier revision is {base}")
+    shared = PLAN.shared(LATEST, OWN)
+    version = PROJECTS[CORE].version
+    described = {project: project_at(project, base) for project in shared}
+    earlier = [project for project, then in described.items() if then]
+    able = [project for project, then in described.items() if then and works_with(then, version)]
+    if announces_break(shared, version):
+        session.warn(
+            f"a plugin's range includes what follows scout-core {version}: earlier plugins need not work with it"
+        )
+        able = []
+    install_plugins(session, able, revisions={project.name: base for project in able})
+    with tempfile.TemporaryDirectory(prefix="scout-") as folder:
+        tests = [extract(project, base, "tests", Path(folder)) for project in able]
+        if files := [file for place in tests for file in place.glob("test_conformance.py")]:
+            run_tests(session, *files)
+        for project in earlier:
+            if files := project.test_files("skew"):
+                run_tests(session, *files, environment=both_revisions(session, project, base, Path(folder)))
+
+
+def both_revisions(session: nox.Session, project: Project, base: str, folder: Path) -> dict[str, str]:
+    """Environments with a plugin of the earlier revision and of this one; environment variables with their Pythons."""
+    found = {}
+    for name, revision in (("earlier", base), ("current", None)):
+        place = folder / f"{project.short}-{name}"
+        python = place / "bin" / "python"
+        session.run("python", "-m", "venv", "--without-pip", str(place))
+        requirements = wheels([project], revisions=dict.fromkeys(PROJECTS, revision) if revision else None)
+        if session.venv_backend == "uv":
+            session.install(f"--python={python}", *requirements)
+        else:
+            session.run("python", "-m", "pip", f"--python={python}", "install", "--quiet", *requirements)
+        found[f"{name.upper()}_PYTHON"] = str(python)
+    return found
 
 
 @nox.session

@@ -1,4 +1,4 @@
-"""What a change must be tested with: which files differ, by git, and who uses them, by imports and dependencies."""
+"""Which sessions test a change: git has the files that differ; imports and dependencies say who uses them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from projects import Project, imported_by, with_dependents
+from projects import CORE, Project, imported_by, with_dependents
 
 ALWAYS = {"lint"}
 OF_A_PLUGIN = {"lint", "types"}
+OF_THE_CORE = {"core", "core_with_plugins", "once", "processes"}
 RULES: tuple[tuple[str, set[str]], ...] = (
     ("README.md", {"docs"}),
     ("docs/tutorial.md", {"docs", "packaging"}),
@@ -30,38 +31,41 @@ RULES: tuple[tuple[str, set[str]], ...] = (
     ("tests/test_packaging.py", {"packaging"}),
     ("tests/test_template.py", {"packaging"}),
     ("tests/test_tutorial.py", {"packaging"}),
-    ("tests/*", {"core", "together"}),
-    ("benchmarks/*", {"core"}),
+    ("tests/*", OF_THE_CORE),
+    ("benchmarks/*", {"once"}),
 )
-"""Files outside the plugins to the sessions that meet them; the first that fits. What fits none is met by all."""
+"""
+Files outside the plugins to the sessions that use them; the first match counts, and of the core's sessions only those that
+run a test file are needed for it. A file without a match needs every session.
+"""
 
 
 @frozen
 class Selection:
-    """What to run: sessions by name, and the plugins whose sessions."""
+    """The sessions to run: some by their name, and all of some plugins."""
 
     sessions: set[str] = field(factory=set)
     plugins: set[str] = field(factory=set)
 
 
 class UnknownRevision(Exception):
-    """Git cannot tell what has changed since then."""
+    """Git cannot compare with this revision."""
 
 
 def changed_files(root: Path, base: str) -> set[str]:
     """
-    The files that differ from those where this branch left another.
+    The files that have changed since this branch left another.
 
     Args:
-        root: of the repository.
+        root: directory of the repository.
         base: the other branch, or any revision.
 
     Returns:
-        Paths below the root: of commits since then, and of what is not committed or not even known to git. A file that
-        was moved is there under both its names.
+        Paths relative to the root: changed by commits, not yet committed, or untracked. A file that was moved is listed
+        under both names.
 
     Raises:
-        UnknownRevision: git does not know it, or nothing that it has in common with what is here.
+        UnknownRevision: git does not know the revision, or it has no commit in common with HEAD.
     """
     start = _git(root, "merge-base", "--", base, "HEAD").strip()
     changed = _git(root, "diff", "--name-only", "--no-renames", "-z", start, "--")
@@ -72,15 +76,13 @@ def changed_files(root: Path, base: str) -> set[str]:
 def _git(root: Path, *arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
     if done.returncode:
-        reason = (
-            done.stderr.strip() or "nothing in common with what is here; a shallow clone must fetch its history first"
-        )
+        reason = done.stderr.strip() or "no commit in common with HEAD; in a shallow clone, fetch the history first"
         raise UnknownRevision(f"git {' '.join(arguments)}: {reason}")
     return done.stdout
 
 
 def select(changed: set[str], projects: dict[str, Project], root: Path) -> Selection | None:
-    """The least that tests a change; None when that is everything."""
+    """The fewest sessions that test a change; None when every session is needed."""
     if not changed:
         return Selection()
     sessions = set(ALWAYS)
@@ -93,9 +95,22 @@ def select(changed: set[str], projects: dict[str, Project], root: Path) -> Selec
         rule = next((needs for pattern, needs in RULES if fnmatch(path, pattern)), None)
         if rule is None:
             return None
-        sessions |= rule
+        sessions |= rule & _runs(path, projects[CORE]) if rule == OF_THE_CORE else rule
     own = {name for name, project in projects.items() if str(project.folder.relative_to(root)) in folders}
     plugins = with_dependents(own, projects)
+    if any(projects[name].test_needs("skew") for name in plugins):
+        sessions.add("skew")
     if plugins & imported_by([root / "README.md", *(root / "docs").glob("*.md"), root / "tests" / "test_docs.py"]):
         sessions.add("docs")  # an example there uses it
     return Selection(sessions, plugins)
+
+
+def _runs(path: str, core: Project) -> set[str]:
+    """The core's sessions that run a test file; all of them for a file that tests import."""
+    if not fnmatch(path, "tests/test_*.py"):
+        return OF_THE_CORE
+    file = core.folder / path
+    if file in core.test_files("once"):
+        return {"once"}
+    alone = {"processes"} if file in core.test_files("processes") else {"core"}
+    return alone if file in core.test_files("unaffected") else alone | {"core_with_plugins"}

@@ -6,7 +6,7 @@ import functools
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ else:
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = "scout-core"
+LATEST, OLDEST = "latest", "oldest"
 IMPORT = re.compile(r"^[ \t>]*(?:from|import)[ \t]+(scout_[a-z0-9_]+)", re.MULTILINE)
 VERSION_LINE = re.compile(r'^(version|VERSION) = "(.+)"$', re.MULTILINE)
 
@@ -86,12 +87,26 @@ class Project:
         """The libraries that it supports, as requirements."""
         return list(self.facts["project"].get("optional-dependencies", {}).get("instruments", []))
 
+    @property
+    def test_table(self) -> dict[str, Any]:  # Any: as TOML has it
+        """Its ``[tool.scout-test]``; docs/publishing.md explains the keys."""
+        return dict(self.facts.get("tool", {}).get("scout-test", {}))
+
     def test_needs(self, key: str) -> list[str]:
-        """One list of its ``[tool.scout-test]``."""
-        return list(self.facts.get("tool", {}).get("scout-test", {}).get(key, []))
+        """One list of its ``[tool.scout-test]``, or one of its sets of libraries."""
+        return list(self.test_table[key] if key in self.test_table else self.test_sets.get(key, []))
+
+    @property
+    def test_sets(self) -> dict[str, list[str]]:
+        """Name to pins of each further set of libraries that it is tested with."""
+        return dict(self.test_table.get("sets", {}))
+
+    def is_apart(self, libraries: str) -> bool:
+        """Whether the tests with these libraries need an environment of their own."""
+        return libraries in self.test_needs("apart")
 
     def test_files(self, key: str) -> list[Path]:
-        """One list of its ``[tool.scout-test]``, as files; ``*`` stands for anything."""
+        """One list of its ``[tool.scout-test]``, as files; ``*`` matches anything."""
         return sorted(file for name in self.test_needs(key) for file in (self.folder / "tests").glob(name))
 
     def imports(self) -> set[str]:
@@ -102,8 +117,13 @@ class Project:
 def read_projects(root: Path) -> dict[str, Project]:
     """Name to distribution, the core first."""
     files = (root / "pyproject.toml", *sorted(root.glob("plugins/*/pyproject.toml")))
-    found = (Project(file.parent, tomllib.loads(file.read_text(encoding="utf-8"))) for file in files)
+    found = (parse(file.parent, file.read_text(encoding="utf-8")) for file in files)
     return {project.name: project for project in found}
+
+
+def parse(folder: Path, text: str) -> Project:
+    """The distribution that the text of a ``pyproject.toml`` describes."""
+    return Project(folder, tomllib.loads(text))
 
 
 def imported_by(files: Iterable[Path]) -> set[str]:
@@ -112,7 +132,7 @@ def imported_by(files: Iterable[Path]) -> set[str]:
     return {canonicalize_name(name) for text in texts for name in IMPORT.findall(text)}
 
 
-def local_needs(project: Project, projects: dict[str, Project]) -> list[str]:
+def local_needs(project: Project, projects: Mapping[str, Project]) -> list[str]:
     """The distributions of this repository that one depends on directly."""
     names = (canonicalize_name(requirement.name) for requirement in project.requirements)
     return [name for name in names if name in projects]
@@ -162,7 +182,7 @@ def lower_bound(requirement: Requirement) -> Version | None:
     return max(bounds, default=None)
 
 
-def floors(project: Project, projects: dict[str, Project]) -> dict[str, str]:
+def floors(project: Project, projects: Mapping[str, Project]) -> dict[str, str]:
     """
     What the oldest set of a plugin's tests is run with, of this repository.
 

@@ -92,7 +92,7 @@ def _range(requirement: Requirement, projects: dict[str, Project]) -> Iterator[s
     here, told = projects[name].version, f"the range {requirement}"
     operators = {one.operator for one in requirement.specifier}
     if not operators <= {">=", "<", "!="} or not {">=", "<"} <= operators:
-        yield f"{told} is none: write {name}>={here},<{_next_breaking(here)}"
+        yield f"{told} is none: write {name}>={here},<{next_breaking(here)}"
         return
     if not requirement.specifier.contains(here, prereleases=True):
         yield f"{told} leaves out {name} {here}, which is what the tests ran with"
@@ -103,14 +103,14 @@ def _range(requirement: Requirement, projects: dict[str, Project]) -> Iterator[s
             f"write >={here}, or fetch the tags"
         )
     highest = min(Version(one.version) for one in requirement.specifier if one.operator == "<")
-    if highest > _next_breaking(here):
+    if highest > next_breaking(here):
         yield (
             f"{told} is not covered by the tests: they ran with {name} {here}, which promises nothing "
-            f"from {_next_breaking(here)} on; write <{_next_breaking(here)}"
+            f"from {next_breaking(here)} on; write <{next_breaking(here)}"
         )
 
 
-def _next_breaking(version: Version) -> Version:
+def next_breaking(version: Version) -> Version:
     """The first version that may break what works with this one: the next major, or minor while the major is 0."""
     return Version(f"{version.major + 1}" if version.major else f"0.{version.minor + 1}")
 

@@ -21,7 +21,7 @@ WHEELS = ROOT / ".nox" / "wheels"
 
 @functools.cache
 def wheel(project: Project) -> Path:
-    """The distribution's wheel, built from its sources as they are now; built again only when they have changed."""
+    """The distribution's wheel, built from its sources in the working tree; built again only when they have changed."""
     found = [*project.folder.glob("*"), *(file for folder in project.sources for file in folder.rglob("*"))]
     digest = hashlib.sha256()
     for file in sorted(file for file in found if file.is_file() and file.suffix != ".pyc"):
@@ -32,14 +32,14 @@ def wheel(project: Project) -> Path:
     return next(place.glob("*.whl"))
 
 
-def released_wheel(project: Project, tag: str) -> Path:
-    """The distribution's wheel as of a release, built from what git has under its tag."""
+def wheel_at(project: Project, revision: str) -> Path:
+    """The distribution's wheel, built from its sources in a revision, such as the tag of a release."""
     commit = subprocess.run(
-        ["git", "rev-parse", f"{tag}^{{commit}}"], cwd=ROOT, check=True, capture_output=True, text=True
+        ["git", "rev-parse", f"{revision}^{{commit}}"], cwd=ROOT, check=True, capture_output=True, text=True
     )
-    place = WHEELS / f"{tag}-{commit.stdout[:16]}"
+    place = WHEELS / f"{project.name}-at-{commit.stdout[:16]}"
     if not place.is_dir():
-        tree = f"{tag}:{project.folder.relative_to(ROOT)}".removesuffix(".")
+        tree = f"{revision}:{project.folder.relative_to(ROOT)}".removesuffix(".")
         archive = subprocess.run(["git", "archive", "--format=zip", tree], cwd=ROOT, check=True, capture_output=True)
         with tempfile.TemporaryDirectory(prefix="scout-") as folder:
             with zipfile.ZipFile(io.BytesIO(archive.stdout)) as files:

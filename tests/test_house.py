@@ -219,9 +219,11 @@ def test_a_distribution_says_which_versions_it_is_tested_with(folder):
     oldest = {pin.name.lower(): pin for pin in map(Requirement, needs.get("oldest", []))}
     libraries = map(Requirement, facts["project"].get("optional-dependencies", {}).get("instruments", []))
 
-    named = [*needs.get("once", []), *needs.get("alone", [])]
+    keys = {"once", "isolated", "processes", "skew", "unaffected"}
+    named = [name for key in keys for name in needs.get(key, [])]
     assert [] == [name for name in named if not list((folder / "tests").glob(name))]
-    assert set(needs) <= {"oldest", "latest", "requires", "extra", "once", "alone"}
+    assert set(needs) <= keys | {"oldest", "latest", "sets", "apart", "requires", "extra"}
+    assert set(needs.get("apart", [])) <= {"latest", "oldest"}
     for library in libraries:
         pins = [one.version for one in oldest[library.name.lower()].specifier if one.operator == "=="]
         lowest = [one.version for one in library.specifier if one.operator in (">=", "~=", "==")]

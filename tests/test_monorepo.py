@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 WORKFLOW = ".github/workflows/test.yml"
 CHEAP = {"lint", "types"}
+CORE = {f"core-3.{minor}" for minor in (10, 11, 12, 13)}
+PROCESSES = {"processes-3.10", "processes-3.13"}
 PROBE = {f"plugin(probe, latest, 3.{minor})" for minor in (10, 11, 12, 13)}
 """The sessions of the plugin that `new_plugin` makes."""
 
@@ -148,17 +150,23 @@ def repository(copied):
 
 @pytest.fixture(scope="module")
 def everything(copied):
-    """All sessions, of those that are there before a test adds some."""
+    """The sessions that ``nox`` runs, before a test adds some."""
     return copied.sessions()
 
 
+@pytest.fixture(scope="module")
+def rows(copied):
+    """The sessions of single plugins, before a test adds some."""
+    return copied.sessions("--sessions", "plugin")
+
+
 @pytest.fixture
-def of(everything):
+def of(rows):
     """All sessions of some plugins."""
 
     def found(*plugins: str) -> set[str]:
-        sessions = {name for name in everything if name.startswith(tuple(f"plugin({short}," for short in plugins))}
-        assert sessions
+        sessions = {name for name in rows if name.startswith(tuple(f"plugin({short}," for short in plugins))}
+        assert len(sessions) >= 4 * len(plugins)
         return sessions
 
     return found
@@ -175,7 +183,7 @@ def test_a_change_in_a_plugin_tests_what_depends_on_it(repository, of):
     repository.append("plugins/scout-dashboard/src/scout_dashboard/__init__.py")
     repository.commit()
 
-    assert CHEAP | of("dashboard", "demo") == repository.needed()
+    assert CHEAP | {"skew"} | of("dashboard", "demo") == repository.needed()
 
 
 def test_a_plugin_that_an_example_uses_has_the_examples_run(repository, of):
@@ -219,7 +227,7 @@ def test_a_change_of_the_core_or_of_what_no_rule_knows_tests_everything(reposito
     repository.commit()
 
     assert everything == repository.needed()
-    assert everything >= {f"core-3.{minor}" for minor in (10, 11, 12, 13)} | {"together"}
+    assert everything >= CORE | {f"plugins-3.{minor}" for minor in (10, 11, 12, 13)} | {"oldest-3.10", "once", "skew"}
 
 
 @pytest.mark.parametrize(
@@ -228,7 +236,12 @@ def test_a_change_of_the_core_or_of_what_no_rule_knows_tests_everything(reposito
         ("docs/hooks.md", {"docs"}),
         ("README.md", {"docs"}),
         ("changelog.d/9.fixed.md", set()),
-        ("tests/test_span.py", {"core-3.10", "core-3.11", "core-3.12", "core-3.13", "together"}),
+        ("tests/test_span.py", CORE | {"core_with_plugins"}),
+        ("tests/test_wire.py", CORE),
+        ("tests/test_exit.py", PROCESSES | {"core_with_plugins"}),
+        ("tests/test_memory.py", {"once"}),
+        ("tests/workbench.py", CORE | PROCESSES | {"core_with_plugins", "once"}),
+        ("benchmarks/README.md", {"once"}),
         ("tests/test_docs.py", {"docs"}),
         ("tests/test_packaging.py", {"packaging"}),
         (WORKFLOW, {"monorepo"}),
@@ -255,6 +268,94 @@ def test_what_is_not_committed_or_not_known_to_git_is_a_change(repository, of):
 
     assert (set(), set()) == (nothing, ignored)
     assert [CHEAP | of("demo")] * 3 == [unknown, deleted, staged]
+
+
+HUG = """
+[tool.scout-test]
+oldest = ["falcon==2.0.0"]
+apart = ["latest", "oldest"]
+"""
+DJANGO = """
+[tool.scout-test]
+oldest = ["django==4.2"]
+
+[tool.scout-test.sets]
+"4.2" = ["django~=4.2.0"]
+"5.2" = ["django~=5.2.0"]
+"""
+
+
+def test_a_plugin_shares_its_environments_unless_its_libraries_conflict(repository, everything):
+    """Falcon 2 cannot be installed with Falcon 4, nor two versions of Django with each other."""
+    for name, table in (("hug", HUG), ("django", DJANGO), ("plain", "")):
+        folder = repository.new_plugin(name)
+        with (folder / "pyproject.toml").open("a") as file:
+            file.write(table)
+
+    sessions = repository.sessions()
+
+    apart = {"hug, oldest, 3.10", "hug, latest, 3.10", "hug, latest, 3.13", "django, 4.2, 3.10", "django, 5.2, 3.10"}
+    assert {f"plugin({row})" for row in apart} == sessions - everything
+    assert everything < sessions
+    plan = repository.ask(sys.executable, "-c", PRINT_PLAN)
+    latest, oldest = plan.splitlines()
+    assert {"scout-django", "scout-plain"} == set(latest.split()) - BEFORE
+    assert {"scout-django"} == set(oldest.split()) - BEFORE
+    assert "scout-hug" not in plan
+
+
+PRINT_PLAN = """
+import sys
+from pathlib import Path
+sys.path.insert(0, ".ci")
+from environments import plan
+from projects import read_projects
+
+chosen = plan(read_projects(Path.cwd()), ["3.10", "3.11", "3.12", "3.13"])
+for libraries in ("latest", "oldest"):
+    print(*(project.name for project in chosen.shared(libraries, "3.10")))
+"""
+BEFORE = {path.name for path in (ROOT / "plugins").iterdir()}
+
+
+def test_an_oldest_core_that_others_do_not_have_is_tested_apart(repository, everything):
+    """The shared environment has one core: the newest of the lower bounds."""
+    for version in ("0.1.0", "0.1.5"):
+        repository.tag(f"scout-core-{version}")
+    for name, bound in (("early", "0.1.0"), ("late", "0.1.5")):
+        repository.new_plugin(name)
+        file = f"plugins/scout-{name}/pyproject.toml"
+        repository.write(file, re.sub(r"scout-core>=[0-9.]+", f"scout-core>={bound}", repository.read(file)))
+        repository.edit(file, "[project]\n", "[project]\n# a line\n")
+    for path in (repository.path / "plugins").iterdir():
+        file = f"plugins/{path.name}/pyproject.toml"
+        if path.name != "scout-early":
+            repository.write(file, re.sub(r"scout-core>=[0-9.]+", "scout-core>=0.1.5", repository.read(file)))
+
+    added = repository.sessions() - everything
+
+    assert {"plugin(early, oldest, 3.10)"} == added
+    assert "scout-late" in repository.ask(sys.executable, "-c", PRINT_PLAN).splitlines()[1].split()
+
+
+def test_a_file_that_changes_its_process_for_good_has_a_process_of_its_own(repository):
+    """As one that has gevent patch the standard library: no other test may run after it."""
+    folder = repository.new_plugin()
+    repository.edit("plugins/scout-probe/pyproject.toml", 'requires-python = ">=3.10"', f'requires-python = ">={OWN}"')
+    with (folder / "pyproject.toml").open("a") as file:
+        file.write("\n[tool.scout-test]\nisolated = ['test_patched.py']\n")
+    for file in (folder / "tests").glob("*.py"):
+        file.unlink()
+    patching = "import socket\n\nimport pytest\n\n\n@pytest.fixture(autouse=True, scope='module')\ndef patched():\n    socket.patched = True\n"
+    (folder / "tests" / "test_patched.py").write_text(f"{patching}\n\ndef test_patched():\n    assert socket.patched\n")
+    plain = "import socket\n\n\ndef test_plain():\n    assert not hasattr(socket, 'patched')\n"
+    for name in ("test_after.py", "test_zero.py"):
+        (folder / "tests" / name).write_text(plain)
+
+    done = repository.nox("-s", f"plugin(probe, latest, {OWN})")
+
+    assert 0 == done.code, done.all
+    assert ["2 passed", "1 passed"] == re.findall(r"\d+ passed", done.all)
 
 
 def test_a_file_that_moves_from_one_plugin_to_another_is_a_change_of_both(repository, of):

@@ -1,0 +1,48 @@
+"""Print what a run of nox came to: pytest's closing lines by session, and the minutes of each session, slowest first."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+SESSION = re.compile(r"nox > Running session (.+)")
+CLOSING = re.compile(r"\b(passed|failed|skipped|errors?)\b.* in [0-9.]+s")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def closing_lines(log: Iterable[str]) -> Iterator[str]:
+    """Each session's name, and below it the lines with which pytest ended."""
+    for line in log:
+        text = COLOUR.sub("", line).strip()
+        if session := SESSION.search(text):
+            yield session[1]
+        elif CLOSING.search(text):
+            yield f"    {text.strip('= ')}"
+
+
+def minutes(sessions: Iterable[dict[str, Any]]) -> Iterator[str]:  # Any: JSON
+    """A row for each session, slowest first, and their sum."""
+    rows = sorted(sessions, key=lambda session: -session["duration"])
+    for session in rows:
+        yield f"{session['duration'] / 60:6.1f}  {session['signatures'][0]}  {session['result']}"
+    yield f"{sum(session['duration'] for session in rows) / 60:6.1f}  in {len(rows)} sessions"
+
+
+def main(log: str, report: str) -> int:
+    """Print both; 1 when nox ended before it could write its report."""
+    lines = ["", "pytest at the end of each session:"]
+    with open(log, encoding="utf-8", errors="replace") as file:
+        lines += closing_lines(file)
+    text = Path(report).read_text(encoding="utf-8")
+    if text:
+        lines += ["", "minutes  session", *minutes(json.loads(text)["sessions"])]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0 if text else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
