@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scout_core.hookspecs import hookimpl, when_set
+from scout_core.hookspecs import hookimpl, when_changed
 from scout_core.recording.context import current_transaction
 from scout_core.recording.span import Span
 from scout_core.recording.transaction import Transaction
@@ -63,7 +63,7 @@ __all__ = [
     "start",
     "stop",
     "transaction",
-    "when_set",
+    "when_changed",
 ]
 
 

@@ -2,11 +2,13 @@
 
 ``register_*`` and ``instrument`` contribute once, ``on_*`` observe and cannot change the outcome, a verb with its
 object decides. An implementation takes any of the arguments, by name, and leaves out those that it does not need.
+
+``options`` are the plugin's own, an object of the class that its ``register_options`` returned; None when it returned none.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar  # Any: each plugin has its own class of options
 
 from pluggy import HookimplMarker, HookspecMarker
 
@@ -32,18 +34,21 @@ hookimpl = HookimplMarker(PROJECT)
 _Function = TypeVar("_Function", bound="Callable[..., object]")
 
 
-def when_set(*options: str) -> Callable[[_Function], _Function]:
-    """
-    Mark a hook's implementation, below ``@hookimpl``, as wanted only while one of these options is not at its default.
+WHEN_CHANGED = f"{PROJECT}_when_changed"
 
-    Until then it is not called at all, so that a feature that nobody has switched on costs nothing.
+
+def when_changed(*options: str) -> Callable[[_Function], _Function]:
+    """
+    Call an implementation only while one of these options differs from its default; goes below ``@hookimpl``.
+
+    A feature that nobody has switched on then costs nothing.
 
     Args:
         options: keys as in ``scout-core config``.
     """
 
     def mark(function: _Function) -> _Function:
-        function.scout_core_when_set = options  # type: ignore[attr-defined]  # read where hooks are frozen
+        setattr(function, WHEN_CHANGED, options)
         return function
 
     return mark
@@ -52,19 +57,18 @@ def when_set(*options: str) -> Callable[[_Function], _Function]:
 @hookspec
 def register_options() -> type | None:
     """
-    An attrs class with the plugin's own options; called once, before the configuration is read.
+    The plugin's own options; called once, before the configuration is read.
 
     Returns:
-        Each attribute is one option: its default is the option's default, its type (str, bool, int, float,
-        ``tuple[str, ...]``) tells how text is converted, ``metadata={"help": ...}`` says what it does.
-        Read it back with ``config.plugin("<name>")``.
+        An attrs class. Each attribute is one option: its default is the option's default, its type determines how text is
+        converted, ``metadata={"help": ...}`` says what it does. Every other hook can take ``options``, an object of it.
     """
 
 
 @hookspec
-def register_exporters(config: Config) -> Iterable[Exporter] | None:
+def register_exporters(config: Config, options: Any) -> Iterable[Exporter] | None:
     """
-    Where reports go; called once at start.
+    Where reports are sent; called once at start.
 
     Returns:
         Objects with a ``name`` and ``export(report)``. Each gets a bounded queue and a thread of its own.
@@ -72,7 +76,7 @@ def register_exporters(config: Config) -> Iterable[Exporter] | None:
 
 
 @hookspec
-def register_commands(cli: click.Group) -> None:
+def register_commands(cli: click.Group, options: Any) -> None:
     """
     Commands for ``scout-core``; called when the command runs, outside any application.
 
@@ -82,76 +86,81 @@ def register_commands(cli: click.Group) -> None:
 
 
 @hookspec
-def instrument(wrap: Wrap) -> None:
+def instrument(wrap: Wrap, options: Any) -> None:
     """
     What to time; called once at start. Targets are strings, so nothing is imported here.
 
     Args:
-        wrap: ``wrap("module:Class.method", describer)``; see ``docs/writing-a-plugin.md``.
+        wrap: ``wrap("module:Class.method", describer)``; see ``docs/writing-a-plugin.md``. Describers get the arguments of
+            the call and nothing else: bind options with ``functools.partial``.
     """
 
 
 @hookspec
-def on_start(agent: Agent) -> None:
+def on_start(agent: Agent, options: Any) -> None:
     """The agent has started in this process; called again in a forked child, when its first transaction ends."""
 
 
 @hookspec
-def on_stop(agent: Agent) -> None:
+def on_stop(agent: Agent, options: Any) -> None:
     """The agent stops in this process; the last report has been handed to the exporters."""
 
 
 @hookspec
-def on_request_start(transaction: Transaction, config: Config) -> None:
-    """A transaction began. On the application's thread: tag it, or ``transaction.ignore(reason)``; nothing slow."""
+def on_request_start(transaction: Transaction, config: Config, options: Any) -> None:
+    """
+    A transaction began, a web request or a job: see ``transaction.is_web``.
+
+    On the application's thread: tag it, or ``transaction.ignore(reason)``; nothing slow.
+    """
 
 
 @hookspec
-def on_span(span: Span) -> None:
+def on_span(span: Span, options: Any) -> None:
     """A span ended. On the application's thread, for every recorded span except the transaction itself."""
 
 
 @hookspec
-def on_error(transaction: Transaction, error: ErrorReport) -> None:
+def on_error(transaction: Transaction, error: ErrorReport, options: Any) -> None:
     """An exception left a transaction. On the agent's thread, before the transaction is counted."""
 
 
 @hookspec
-def on_request_end(transaction: Transaction) -> None:
-    """A transaction that counts has ended: not an ignored and not a sampled one. On the agent's thread."""
+def on_request_end(transaction: Transaction, options: Any) -> None:
+    """A web request or a job that counts has ended: it is neither ignored nor left out of the sample. On the agent's thread."""
 
 
 @hookspec
-def on_ignore(transaction: Transaction, reason: str) -> None:
+def on_ignore(transaction: Transaction, reason: str, options: Any) -> None:
     """A transaction was ignored and is in no figure. On the agent's thread."""
 
 
 @hookspec
-def on_keep(transaction: Transaction, score: float) -> None:
+def on_keep(transaction: Transaction, score: float, options: Any) -> None:
     """
     The trace of this transaction is kept: it won a place among the best of its period. On the agent's thread.
 
-    Called when the period is over, once for each trace in its report, so a trace that was beaten later is not announced.
+    Called when the period is over, once for each trace in its report; a trace that lost its place is not announced.
     """
 
 
 @hookspec
-def on_report(report: Report) -> None:
+def on_report(report: Report, options: Any) -> None:
     """A period is over and its report complete. On the agent's thread, before any exporter has it."""
 
 
 @hookspec
-def ignore_transaction(transaction: Transaction, config: Config) -> bool | None:
+def ignore_transaction(transaction: Transaction, config: Config, options: Any) -> bool | None:
     """
     Whether to leave a transaction out of every figure. On the agent's thread, once its name is final.
 
     Returns:
-        True drops it, and one True suffices; anything else leaves it.
+        True ignores it, and one True suffices; anything else leaves the decision to other plugins.
     """
 
 
 @hookspec
-def score_transaction(transaction: Transaction, stats: Stats, config: Config) -> float | None:
+def score_transaction(transaction: Transaction, stats: Stats, config: Config, options: Any) -> float | None:
     """
     How much the trace of this transaction is worth. On the agent's thread.
 
@@ -159,6 +168,6 @@ def score_transaction(transaction: Transaction, stats: Stats, config: Config) ->
         stats: what the agent knows of all transactions of this name.
 
     Returns:
-        Points, usually 0 to 5, summed over all policies after their weights. None is 0. Anything that is not a finite
-        number is an error of the policy and counts 0.
+        Points, usually 0 to 5; they are multiplied by the policy's weight and summed over all policies. None counts 0. Anything
+        that is not a finite number is an error of the policy and counts 0.
     """

@@ -245,7 +245,9 @@ def test_generated_parts_are_what_the_code_says(tmp_path):
 
 
 def test_every_variable_that_is_mentioned_exists():
-    known = {option.variable for option in OPTIONS} | {f"SCOUT_{name.upper()}" for name in ("team_prefix",)}
+    known = {option.variable for option in OPTIONS} | {
+        f"SCOUT_{name.upper()}" for name in ("team_prefix", "warn_slow_seconds", "letters_shortest")
+    }
 
     mentioned = {name for page in PAGES for name in re.findall(r"\bSCOUT_[A-Z][A-Z_]*[A-Z]\b", page.read_text("utf-8"))}
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
+import sys
 from threading import Event
 from types import ModuleType, SimpleNamespace
 
@@ -12,7 +14,18 @@ import pytest
 from attrs import define, field
 from click.testing import CliRunner
 
-from scout_core import Agent, RejectedReport, Span, Transaction, cli, hookimpl, hookspecs, span, transaction, when_set
+from scout_core import (
+    Agent,
+    RejectedReport,
+    Span,
+    Transaction,
+    cli,
+    hookimpl,
+    hookspecs,
+    span,
+    transaction,
+    when_changed,
+)
 from scout_core.boundary.hooks import AT_RUN_TIME, ON_APP_THREAD, Hooks
 from scout_core.boundary.pace import Limit
 from scout_core.config.config import read_config
@@ -187,7 +200,7 @@ def test_hook_register_commands(monkeypatch, tmp_path):
 
     modules, names = crowd("register_commands", make)
     for module in modules:
-        monkeypatch.setitem(__import__("sys").modules, module.__name__, module)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setenv("SCOUT_PLUGINS", ",".join(module.__name__ for module in modules))
     monkeypatch.chdir(tmp_path)
 
@@ -202,7 +215,7 @@ def test_hook_register_commands(monkeypatch, tmp_path):
 def test_hook_register_commands_that_raises_is_told(monkeypatch, tmp_path, capsys):
     modules, _ = crowd("register_commands", lambda name: lambda cli: None)
     for module in modules:
-        monkeypatch.setitem(__import__("sys").modules, module.__name__, module)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setenv("SCOUT_PLUGINS", ",".join(module.__name__ for module in modules))
     monkeypatch.chdir(tmp_path)
 
@@ -218,7 +231,7 @@ def test_hook_instrument(monkeypatch):
     library = ModuleType("some_library")
     exec("def work(name): return name", library.__dict__)
     original = library.work
-    monkeypatch.setitem(__import__("sys").modules, "some_library", library)
+    monkeypatch.setitem(sys.modules, "some_library", library)
     calls = []
 
     def make(name):
@@ -249,7 +262,7 @@ def test_hook_instrument_that_raises_midway_wraps_nothing(monkeypatch):
     library = ModuleType("some_library")
     exec("def work(): pass", library.__dict__)
     original = library.work
-    monkeypatch.setitem(__import__("sys").modules, "some_library", library)
+    monkeypatch.setitem(sys.modules, "some_library", library)
 
     def instrument(wrap):
         wrap("some_library:work", lambda: span("Work/half"))
@@ -513,7 +526,8 @@ def test_hook_score_transaction_that_is_slow_is_switched_off_and_the_others_stay
 @pytest.mark.parametrize("hook", HOOKS)
 def test_an_implementation_takes_any_of_the_arguments_in_any_order(hook):
     given = list(inspect.signature(getattr(hookspecs, hook)).parameters)
-    values = {name: object() for name in given}
+    values = {name: object() for name in given if name != "options"}
+    config = SimpleNamespace(plugin={"any": "the options"}.__getitem__)
 
     for size in range(len(given) + 1):
         for wanted in itertools.permutations(given, size):
@@ -522,10 +536,116 @@ def test_an_implementation_takes_any_of_the_arguments_in_any_order(hook):
                 f"def implementation({', '.join(wanted)}): return ({''.join(f'{name}, ' for name in wanted)})",
                 namespace,
             )
-            hooks = Hooks(reraise=True)
+            hooks = Hooks(reraise=True, config=config)
             hooks.register(plugin("any", **{hook: namespace["implementation"]}), "any")
             (guard,) = hooks.frozen(hook)
-            assert tuple(values[name] for name in wanted) == guard.run(*values.values())
+            expected = tuple("the options" if name == "options" else values[name] for name in wanted)
+            assert expected == guard.run(*values.values())
+
+
+@define
+class TeamOptions:
+    prefix: str = "Controller/shop."
+
+
+def test_every_hook_but_register_options_can_take_the_plugin_s_options_under_any_name(monkeypatch, tmp_path):
+    """The module does not know what it is called: a package's module is named with a dot, an installed plugin by its metadata."""
+    got = {}
+
+    def noting(hook, arguments):
+        namespace = {"got": got}
+        exec(f"def {hook}({', '.join(arguments)}): got['{hook}'] = options", namespace)
+        return namespace[hook]
+
+    functions = {
+        hook: noting(hook, inspect.signature(getattr(hookspecs, hook)).parameters)
+        for hook in HOOKS
+        if hook != "register_options"
+    }
+    module = plugin("shop.team", register_options=lambda: TeamOptions, **functions)
+    monkeypatch.setenv("SCOUT_SHOP_TEAM_PREFIX", "Job/")
+    with recording(plugins=[module]) as scout:
+        with pytest.raises(ValueError, match="plan"), transaction("Job/mail.send"), span("SQL/Query"):
+            raise ValueError("no such plan")
+        with transaction("Job/heartbeat") as heartbeat:
+            heartbeat.ignore()
+        scout.report()
+    monkeypatch.setitem(sys.modules, "shop.team", module)
+    monkeypatch.setenv("SCOUT_PLUGINS", "shop.team")
+    monkeypatch.chdir(tmp_path)
+    cli.build()
+
+    assert dict.fromkeys(functions, TeamOptions("Job/")) == got
+
+
+@pytest.mark.parametrize("functions", [{}, {"register_options": lambda: None}])
+def test_a_plugin_without_options_gets_none(functions):
+    got = []
+    module = plugin("bare", on_span=lambda span, options: got.append(options), **functions)
+    with recording(plugins=[module]), transaction("Job/mail.send"), span("SQL/Query"):
+        pass
+
+    assert [None] == got
+
+
+def test_each_plugin_gets_its_own_options():
+    got = {}
+    modules = [
+        plugin(
+            name,
+            register_options=lambda name=name: define(
+                type(name, (), {"__annotations__": {"level": "str"}, "level": name})
+            ),
+            on_span=lambda options, name=name: got.update({name: options.level}),
+        )
+        for name in ("zebra", "apple")
+    ]
+    with recording(plugins=modules), transaction("Job/mail.send"), span("SQL/Query"):
+        pass
+
+    assert {"zebra": "zebra", "apple": "apple"} == got
+
+
+def test_options_that_have_changed_reach_a_function_when_its_hook_is_frozen_again():
+    options = {"team": "before"}
+    hooks = Hooks(reraise=True, config=SimpleNamespace(plugin=options.__getitem__))
+    hooks.register(plugin("team", on_span=lambda span, options: options), "team")
+    (guard,) = hooks.frozen("on_span")
+    assert "before" == guard.run(None)
+    options["team"] = "after"
+
+    assert [guard] == list(hooks.frozen("on_span"))
+    assert "after" == guard.run(None)
+
+
+def test_a_function_that_wants_all_but_the_options_is_called_without_another_between():
+    def on_span(span):
+        pass
+
+    hooks = Hooks(config=SimpleNamespace(plugin={"team": "options"}.__getitem__))
+    hooks.register(plugin("team", on_span=on_span), "team")
+
+    assert on_span is hooks.frozen("on_span")[0].function
+
+
+def test_describers_get_options_that_instrument_binds(monkeypatch):
+    library = ModuleType("some_library")
+    exec("def work(name): return name", library.__dict__)
+    monkeypatch.setitem(sys.modules, "some_library", library)
+
+    def describe(options, name):
+        return span(f"{options.prefix}{name}")
+
+    module = plugin(
+        "team",
+        register_options=lambda: TeamOptions,
+        instrument=lambda wrap, options: wrap("some_library:work", functools.partial(describe, options)),
+    )
+    monkeypatch.setenv("SCOUT_TEAM_PREFIX", "Work/")
+    with recording(plugins=[module]) as scout:
+        with transaction("Job/mail.send"):
+            library.work("cut")
+        assert ["Work/cut"] == [it.operation for it in scout.spans]
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -572,7 +692,7 @@ def test_a_function_that_wraps_the_others_is_refused(options):
     def on_span(span):
         yield
 
-    with pytest.raises(PluginError, match="on_span wraps the implementations of others"):
+    with pytest.raises(PluginError, match="on_span must not wrap the implementations of other plugins"):
         Hooks().register(plugin("wrong", on_span=hookimpl(**options)(on_span)), "wrong")
 
 
@@ -595,7 +715,7 @@ def test_a_plugin_that_is_refused_leaves_nothing_behind():
 def test_one_name_cannot_be_taken_twice():
     hooks = Hooks()
     hooks.register(plugin("same", on_span=lambda span: 1), "same")
-    with pytest.raises(PluginError, match="there is a plugin same already"):
+    with pytest.raises(PluginError, match="there is already a plugin same"):
         hooks.register(plugin("same", on_span=lambda span: 2), "same")
 
     assert [1] == [guard.run(None) for guard in hooks.frozen("on_span")]
@@ -605,7 +725,7 @@ def test_one_module_under_two_names_stays_under_the_first():
     hooks = Hooks()
     module = plugin("same", on_span=lambda span: 1)
     hooks.register(module, "first")
-    with pytest.raises(PluginError, match="it is loaded as the plugin first already"):
+    with pytest.raises(PluginError, match="it is already loaded as the plugin first"):
         hooks.register(module, "second")
 
     assert [("first", 1)] == [(guard.plugin, guard.run(None)) for guard in hooks.frozen("on_span")]
@@ -710,7 +830,7 @@ def test_what_waits_for_an_option_is_called_only_while_that_is_not_at_its_defaul
     calls = []
 
     @hookimpl
-    @when_set("ignore", "sample_rate")
+    @when_changed("ignore", "sample_rate")
     def on_span(span):
         calls.append(span.operation)
 
@@ -735,7 +855,7 @@ def test_what_waits_for_an_option_is_called_only_while_that_is_not_at_its_defaul
 
 
 def test_an_option_that_does_not_exist_is_never_set():
-    module = plugin("careful", on_span=hookimpl(when_set("nonsense")(lambda span: None)))
+    module = plugin("careful", on_span=hookimpl(when_changed("nonsense")(lambda span: None)))
     with recording(plugins=[module]) as scout:
         assert () == scout.agent.tracer.on_span
 
@@ -782,8 +902,8 @@ def generating(span):
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
-        (asynchronous, "on_span is an async function, and nobody would await it; write def"),
-        (generating, "on_span is a generator function, and nobody would run it; return instead of yield"),
+        (asynchronous, "on_span must not be an async function: nothing awaits it; use def"),
+        (generating, "on_span must not be a generator function: it would never run; use return instead of yield"),
     ],
 )
 def test_a_function_that_would_never_run_is_refused(function, reason):

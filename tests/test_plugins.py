@@ -277,7 +277,7 @@ def test_of_two_names_of_one_module_the_first_stays(site):
 
     assert {
         "one": ("active", ""),
-        "two": ("failed", "it is loaded as the plugin one already"),
+        "two": ("failed", "it is already loaded as the plugin one"),
     } == states(plugins)
     assert ["one"] == [guard.plugin for guard in plugins.freeze("on_span")]
 

@@ -112,7 +112,7 @@ class Plugins:
         """The guards of one hook, noted with the plugins that they belong to."""
         guards = tuple(
             guard
-            for guard in self.hooks.frozen(hook, is_set=self.config.is_changed)
+            for guard in self.hooks.frozen(hook, is_changed=self.config.is_changed)
             if guard.plugin in self.all  # one may have taken itself out
         )
         for guard in guards:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scout_core import Transaction, hookimpl, when_set
+from scout_core import Transaction, hookimpl, when_changed
 
 if TYPE_CHECKING:
     from scout_core import Config
 
 
 @hookimpl
-@when_set("ignore")
+@when_changed("ignore")
 def on_request_start(transaction: Transaction, config: Config) -> None:
     """Ignore by path before anything is recorded."""
     prefixes = config.get("ignore")
@@ -20,7 +20,7 @@ def on_request_start(transaction: Transaction, config: Config) -> None:
 
 
 @hookimpl
-@when_set("ignore", "ignore_endpoints", "ignore_jobs")
+@when_changed("ignore", "ignore_endpoints", "ignore_jobs")
 def ignore_transaction(transaction: Transaction, config: Config) -> bool:
     """Ignore by name once it is final, and by path when the framework told it late."""
     if (

@@ -9,14 +9,14 @@ from __future__ import annotations
 from random import random
 from typing import TYPE_CHECKING
 
-from scout_core import Transaction, hookimpl, when_set
+from scout_core import Transaction, hookimpl, when_changed
 
 if TYPE_CHECKING:
     from scout_core import Config
 
 
 @hookimpl
-@when_set("sample_rate", "endpoint_sample_rate", "job_sample_rate", "sample_endpoints", "sample_jobs")
+@when_changed("sample_rate", "endpoint_sample_rate", "job_sample_rate", "sample_endpoints", "sample_jobs")
 def on_request_start(transaction: Transaction, config: Config) -> None:
     """Decide before anything is recorded, which is cheapest."""
     share = rate_of(transaction, config)

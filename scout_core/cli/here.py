@@ -53,7 +53,7 @@ def look(*, instrument: bool = False, commands: bool = False) -> Here:
     Find and load all plugins that the configuration allows.
 
     Args:
-        instrument: also read their options, and ask each what it wraps; whatever that puts in place is undone.
+        instrument: also ask each what it wraps; whatever that puts in place is undone.
         commands: then also ask each for its commands, to see whether it can add them.
     """
     settings = settings_here()
@@ -74,8 +74,8 @@ def look(*, instrument: bool = False, commands: bool = False) -> Here:
         )
     with redirect_stdout(sys.stderr):  # a plugin that prints when it is imported must not be in the middle of our JSON
         _attempt(here, lambda: here.plugins.load(here.installed, config.get("plugins")))
+        _attempt(here, lambda: here.plugins.read_options(os.environ))
         if instrument:
-            _attempt(here, lambda: here.plugins.read_options(os.environ))
             _attempt(here, here.plugins.instrument)
             if commands:
                 _attempt(here, lambda: _ask_for_commands(here))

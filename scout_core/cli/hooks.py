@@ -10,6 +10,7 @@ import click
 
 from scout_core import hookspecs
 from scout_core.boundary.hooks import AT_RUN_TIME, ON_APP_THREAD
+from scout_core.boundary.implementations import hook_names
 from scout_core.cli.here import Here, look
 from scout_core.cli.output import as_json_option, say_json, say_problems
 from scout_core.cli.suggesting import no_such
@@ -30,7 +31,7 @@ def show_hooks(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> Non
     To change the order, see plugins.order in 'scout-core config'.
     """
     here = look()
-    known = _names()
+    known = hook_names()
     for name in names:
         if name not in known:
             raise click.UsageError(no_such("hook", name, known, otherwise="'scout-core hooks' lists all hooks."), ctx)
@@ -42,11 +43,6 @@ def show_hooks(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> Non
     say_problems(here.problems)
     if here.problems:
         raise SystemExit(1)
-
-
-def _names() -> list[str]:
-    """In the order in which they are specified."""
-    return [name for name, member in vars(hookspecs).items() if hasattr(member, f"{hookspecs.PROJECT}_spec")]
 
 
 def _row(here: Here, name: str) -> dict[str, Any]:  # Any: several types
@@ -67,7 +63,7 @@ def _thread(name: str) -> str:
 
 
 def _implementations(here: Here, name: str) -> Iterator[dict[str, Any]]:  # Any: as above
-    wanted = here.hooks.frozen(name, is_set=here.config.is_changed)
+    wanted = here.hooks.frozen(name, is_changed=here.config.is_changed)
     for guard in here.hooks.frozen(name):
         found = here.plugins.all[guard.plugin].found
         yield {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 from attrs import frozen
 
 from scout_core.boundary.hooks import Hooks
+from scout_core.boundary.plugins import Plugins
 from scout_core.boundary.wrap import Describer, Wrap
+from scout_core.config.config import read_config
 from scout_core.testing.leaks import raw_target
 
 
@@ -73,9 +76,12 @@ def targets_of(plugin: ModuleType) -> tuple[Target, ...]:
     Raises:
         PluginError: it is no plugin. Whatever ``instrument`` raises is raised, too.
     """
-    hooks, asking = Hooks(reraise=True), _Asking()
-    hooks.register(plugin, plugin.__name__)
-    for guard in hooks.frozen("instrument"):
+    config = read_config({"plugins.reraise": True})
+    plugins = Plugins(config, Hooks.from_config(config))
+    plugins.add_object(plugin, plugin.__name__)
+    plugins.read_options(os.environ)
+    asking = _Asking()
+    for guard in plugins.freeze("instrument"):
         guard.run(asking)
     return tuple(asking.targets)
 

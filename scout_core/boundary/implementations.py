@@ -1,0 +1,105 @@
+"""Functions that implement hooks: found in a plugin, checked, and adapted to how the hook is called."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from types import FunctionType, MethodType
+from typing import Any, Final
+
+from scout_core import hookspecs
+from scout_core.errors import PluginError
+from scout_core.suggest import did_you_mean
+
+OPTIONS: Final = "options"
+"""The argument that is bound when hooks are frozen; the core passes all others at each call."""
+MAY_YIELD: Final = frozenset({"register_exporters"})
+"""Hooks whose result is iterated over."""
+
+
+def hook_names() -> list[str]:
+    """Return every hook, in the order in which they are specified."""
+    return [name for name, member in vars(hookspecs).items() if hasattr(member, f"{hookspecs.PROJECT}_spec")]
+
+
+def arguments_of(hook: str) -> tuple[str, ...]:
+    """Return the names of a hook's arguments, in order."""
+    code = getattr(hookspecs, hook).__code__
+    return tuple(code.co_varnames[: code.co_argcount])
+
+
+def implemented_hooks(plugin: object) -> set[str]:
+    """
+    Return the hooks that a module or object implements with ``@hookimpl`` functions.
+
+    Raises:
+        PluginError: it implements none, one that does not exist, one with an argument that the hook does not have,
+            or one that wraps the others.
+    """
+    known = hook_names()
+    marked = _marked(plugin)
+    if not marked:
+        raise PluginError("it has no function marked with @hookimpl")
+    for attribute, hook, settings in marked:
+        if settings.get("wrapper") or settings.get("hookwrapper"):
+            raise PluginError(f"{hook} must not wrap the implementations of other plugins")
+        if hook not in known:
+            raise PluginError("; ".join(filter(None, (f"there is no hook {hook}", did_you_mean(hook, known)))))
+        _check(hook, getattr(plugin, attribute))
+    return {hook for _, hook, _ in marked}
+
+
+def is_active(function: Callable[..., Any], is_changed: Callable[[str], bool]) -> bool:
+    """Whether the options that the function depends on allow it to be called; see ``when_changed``."""
+    options = getattr(function, hookspecs.WHEN_CHANGED, None)
+    return options is None or any(map(is_changed, options))
+
+
+def adapted(function: Callable[..., Any], hook: str, wanted: tuple[str, ...], options: object) -> Callable[..., Any]:
+    """
+    Return a function that takes what the core passes, and calls the implementation with the arguments that it wants.
+
+    Args:
+        options: the plugin's own, for an implementation that wants them.
+    """
+    passed = tuple(name for name in arguments_of(hook) if name != OPTIONS)
+    if wanted == passed:
+        return function
+    if wanted == passed[:1]:
+        return lambda first, *_: function(first)
+    if wanted == (*passed, OPTIONS):
+        return lambda *arguments: function(*arguments, options)
+    if wanted == (*passed[:1], OPTIONS):
+        return lambda first, *_: function(first, options)
+    places = [(*passed, OPTIONS).index(name) for name in wanted]
+
+    def call(*arguments: Any) -> Any:
+        values = (*arguments, options)
+        return function(*[values[place] for place in places])
+
+    return call
+
+
+def _check(hook: str, function: Callable[..., Any]) -> None:
+    if inspect.iscoroutinefunction(function):
+        raise PluginError(f"{hook} must not be an async function: nothing awaits it; use def")
+    if hook not in MAY_YIELD and (inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)):
+        raise PluginError(f"{hook} must not be a generator function: it would never run; use return instead of yield")
+    known = arguments_of(hook)
+    for name, parameter in inspect.signature(function).parameters.items():
+        is_wanted = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL
+        if is_wanted and parameter.kind is not parameter.VAR_KEYWORD and name not in known:
+            hint = did_you_mean(name, known) or f"it has {', '.join(known) or 'none'}"
+            raise PluginError(f"the hook {hook} has no argument {name}; {hint}")
+
+
+def _marked(plugin: object) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Return attribute, hook and settings of its ``@hookimpl`` functions, without reading any other attribute."""
+    found = []
+    for name in dir(plugin):
+        member = inspect.getattr_static(plugin, name, None)
+        function = member.__func__ if type(member) in (staticmethod, classmethod, MethodType) else member
+        settings = vars(function).get(f"{hookspecs.PROJECT}_impl") if type(function) is FunctionType else None
+        if settings is not None:
+            found.append((name, settings.get("specname") or name, settings))
+    return found
