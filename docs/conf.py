@@ -12,12 +12,22 @@ copyright = f"2026, {author}"
 _agent = Path(__file__).resolve().parent.parent / "scout_core" / "agent.py"
 release = re.search(r'^VERSION = "(.+)"$', _agent.read_text("utf-8"), re.MULTILINE)[1]
 
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+autodoc_default_options = {"members": True, "member-order": "bysource", "show-inheritance": True}
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 nitpicky = True
+nitpick_ignore_regex = [
+    (
+        r"py:.*",
+        r"(collections\.abc|pathlib|datetime|types|enum|attrs)\..*",
+    ),  # nothing is fetched, so nothing links to Python's own
+    (r"py:(class|exc)", r"(scout_core\.config\.\w+\.)?[A-Z]\w+"),  # types that only annotations name
+]
 
 html_theme = "furo"
 html_title = f"scout-core {release}"
@@ -35,3 +45,13 @@ def setup(app):
         source[0] = re.sub(r"\[([^]]+)\]\(\.\./plugins/[^)]+\)", r"\1", text)  # what it links to has no page here
 
     app.connect("source-read", fill)
+    app.connect("autodoc-process-docstring", read_sections)
+
+
+def read_sections(app, what, name, subject, options, lines):
+    """Turn ``Args:``, ``Returns:``, ``Raises:`` and ``Source:`` into fields; in an attribute a colon is only a colon."""
+    from sphinx.ext.napoleon import Config, GoogleDocstring
+
+    if what not in ("attribute", "data", "property"):
+        settings = Config(napoleon_custom_sections=["Source"], napoleon_use_rtype=False)
+        lines[:] = GoogleDocstring(lines, settings, app, what, name, subject, options).lines()

@@ -10,11 +10,13 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from attrs import frozen
 
+import scout_core
 from scout_core import transaction
 from scout_core.cli import build
 from scout_core.config.config import read_config
@@ -242,6 +244,15 @@ def test_a_configuration_file_of_the_documentation_has_no_problem(page, line, te
 
 def test_generated_parts_are_what_the_code_says(tmp_path):
     run(str(ROOT / "docs" / "generate.py"), "--check", cwd=tmp_path)
+
+
+def test_every_public_name_is_in_the_api_reference():
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\.\. auto\w+:: (\w+)$", page, re.MULTILINE)) | set(re.findall(r"`(\w+)`", page))
+    for module in re.findall(r"^\.\. automodule:: (\S+)$", page, re.MULTILINE):
+        documented |= set(vars(import_module(module)))
+
+    assert set() == set(scout_core.__all__) - documented
 
 
 def test_every_variable_that_is_mentioned_exists():
