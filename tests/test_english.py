@@ -52,8 +52,8 @@ NAMES = {
 }  # fmt: skip
 """Words that no name of ours contains; a name is a noun for data, a verb for work."""
 
-RIDDLES = re.compile(r'(?:^[ \t]*|["#]{1,3}[ \t]*)(What|Of|That) [a-z]', re.MULTILINE)
-"""How a docstring, comment or sentence does not begin: it begins with the thing."""
+RIDDLES = re.compile(r'(?:^[ \t]*|"+[ \t]*|(?<!#)#[ \t]*)(What|Of|That) [a-z]', re.MULTILINE)
+"""How a docstring, comment or sentence does not begin: it begins with the thing. A heading may be a question."""
 
 EXCEPTIONS: dict[tuple[str, str], str] = {
     ("tests/test_english.py", "*"): "it has the list",
