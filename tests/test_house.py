@@ -19,7 +19,7 @@ else:
 
 # A module imports from its own group and from those above it. `__init__` stands for `scout_core` itself.
 GROUPS = {
-    "words": ("errors", "hookspecs", "problems", "states", "suggest", "tracebacks"),
+    "words": ("errors", "hookspecs", "operations", "problems", "states", "suggest", "tracebacks"),
     "config": ("config",),
     "text": ("text",),
     "measuring": ("measuring",),
@@ -40,6 +40,7 @@ PUBLIC_MODULES = (
     "scout_core.errors",
     "scout_core.measuring.histogram",
     "scout_core.measuring.report",
+    "scout_core.operations",
     "scout_core.problems",
     "scout_core.recording.web",
     "scout_core.sending.exporter",

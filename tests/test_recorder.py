@@ -16,7 +16,8 @@ import pytest
 
 from scout_core import current_transaction, span, transaction
 from scout_core.errors import RejectedReport
-from scout_core.measuring.report import Report, is_web
+from scout_core.measuring.report import Report
+from scout_core.operations import is_web
 from scout_core.sending import choice, outbox, recorder
 from tests.workbench import (
     POLICIES,

@@ -6,15 +6,10 @@ import attrs
 import pytest
 
 from scout_core.measuring import report as contract
-from scout_core.measuring.report import Counters, Report, is_web
+from scout_core.measuring.report import Counters, Report
 from tests.workbench import sample_report
 
 CLASSES = [member for member in vars(contract).values() if attrs.has(member)]
-
-
-def test_web_requests_are_told_from_jobs_by_their_name():
-    assert is_web("Controller/shop.home")
-    assert [False] * 4 == [is_web(name) for name in ("Job/mail.send", "Controllers/x", "controller/x", "")]
 
 
 def test_there_are_classes_to_look_at():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scout_core import Transaction, hookimpl, when_changed
+from scout_core.operations import name_of
 
 if TYPE_CHECKING:
     from scout_core import Config
@@ -29,6 +30,6 @@ def ignore_transaction(transaction: Transaction, config: Config) -> bool:
         and transaction.path.lstrip("/ ").startswith(config.get("ignore"))
     ):
         return True
-    _, _, name = transaction.operation.partition("/")
+    name = name_of(transaction.operation)
     prefixes = config.get("ignore_endpoints" if transaction.is_web else "ignore_jobs")
     return bool(prefixes) and name.lstrip("/ ").startswith(prefixes)

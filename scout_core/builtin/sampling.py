@@ -10,6 +10,7 @@ from random import random
 from typing import TYPE_CHECKING
 
 from scout_core import Transaction, hookimpl, when_changed
+from scout_core.operations import name_of
 
 if TYPE_CHECKING:
     from scout_core import Config
@@ -29,7 +30,7 @@ def rate_of(transaction: Transaction, config: Config) -> float:
     is_web = transaction.is_web
     by_name = config.get("sample_endpoints" if is_web else "sample_jobs")
     if by_name:
-        _, _, name = transaction.operation.partition("/")
+        name = name_of(transaction.operation)
         matching = [prefix for prefix in by_name if name.startswith(prefix)]
         if matching:
             return float(by_name[max(matching, key=len)])

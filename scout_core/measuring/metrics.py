@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.report import KindMetrics, TransactionMetrics
+from scout_core.operations import OTHER
 
 if TYPE_CHECKING:
     from scout_core.recording.span import Span
@@ -55,7 +56,7 @@ class NameMetrics:
         for kind, figures in kinds.items():
             sums = self.kinds.get(kind)
             if sums is None:
-                short = kind[:LONGEST_KIND] if len(self.kinds) < MAX_KINDS else "Other"
+                short = kind[:LONGEST_KIND] if len(self.kinds) < MAX_KINDS else OTHER
                 sums = self.kinds.setdefault(short, [0, 0, 0, 0])
             for place, figure in enumerate(figures):
                 sums[place] += figure

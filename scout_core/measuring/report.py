@@ -203,8 +203,3 @@ class Report:
     plugins: tuple[PluginStatus, ...]
     counters: dict[str, Counters]
     """Exporter name to its counters."""
-
-
-def is_web(name: str) -> bool:
-    """Whether transactions of this name are web requests; all others are background jobs."""
-    return name.startswith("Controller/")

@@ -11,6 +11,7 @@ from time import perf_counter_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from scout_core.operations import kind_of
 from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.context import current
 
@@ -72,7 +73,7 @@ class Span:
     @property
     def kind(self) -> str:
         """The operation up to its first slash: ``SQL`` of ``SQL/Query``."""
-        return self.operation.partition("/")[0]
+        return kind_of(self.operation)
 
     @property
     def duration(self) -> float:

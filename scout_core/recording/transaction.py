@@ -10,6 +10,7 @@ from time import perf_counter_ns, time
 from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from scout_core.operations import OTHER, OTHER_NAME, is_web
 from scout_core.recording import context
 from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.span import Span, plain_name
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 MAX_MERGED: Final = 100
 """Operations counted separately among merged spans; further ones are counted as ``Other/other``."""
+_OTHER_OPERATION: Final = f"{OTHER}/{OTHER_NAME}"
 
 _get = context.current.get
 _set = context.current.set
@@ -105,7 +107,7 @@ class Transaction(Span):
     @property
     def is_web(self) -> bool:
         """Whether it is a web request."""
-        return self.operation.startswith("Controller/")
+        return is_web(self.operation)
 
     def ignore(self, reason: str = "by the application") -> None:
         """Leave it out of every figure, and record nothing more inside it."""
@@ -135,7 +137,7 @@ class Transaction(Span):
     def _merged_as(self, operation: str) -> list[int]:
         merged: dict[str, list[int]] = self.merged  # type: ignore[assignment]  # merge() created it
         if operation not in merged and len(merged) >= MAX_MERGED:
-            operation = "Other/other"
+            operation = _OTHER_OPERATION
         return merged.setdefault(operation, [0, 0, 0, 0])
 
     def __enter__(self) -> Self:

@@ -6,13 +6,11 @@ Sources: scout_apm_python ``core/web_requests.py`` and ``core/queue_time.py`` fo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
     from scout_core.recording.transaction import Transaction
-
-_TEN_YEARS: Final = 10 * 365.25 * 86_400
 
 
 class WebRequest(NamedTuple):
@@ -43,7 +41,7 @@ class WebRequest(NamedTuple):
 def complete(transaction: Transaction, config: Config) -> None:
     """Work out the tags ``path`` and ``user_ip`` and the queue time. On the agent's thread, once the transaction has ended."""
     from scout_core.text.params import filtered_path
-    from scout_core.text.queue_time import seconds_in_queue
+    from scout_core.text.queue_time import OLDEST, seconds_in_queue
 
     request = transaction.request
     if request is not None:
@@ -56,7 +54,7 @@ def complete(transaction: Transaction, config: Config) -> None:
             transaction.queue_time = seconds_in_queue(request.queue_start, transaction.started)
     if transaction.queued_at is not None:
         waited = transaction.started - transaction.queued_at
-        if waited < _TEN_YEARS:
+        if waited < OLDEST:
             transaction.queue_time = max(0.0, waited)
 
 

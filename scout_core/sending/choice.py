@@ -11,9 +11,10 @@ from attrs import define, field
 
 from scout_core.boundary.guard import Guard
 from scout_core.measuring.metrics import NameMetrics
-from scout_core.measuring.report import TransactionMetrics, is_web
+from scout_core.measuring.report import TransactionMetrics
 from scout_core.measuring.reservoir import Kept, Reservoir
 from scout_core.measuring.stats import Lifetime, Stats
+from scout_core.operations import CONTROLLER, JOB, OTHER_NAME, is_web
 from scout_core.sending.traces import LONGEST_OPERATION
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 MOST_POINTS: Final = 1e9
 """Of one policy, up or down: the sum stays a number that receivers take."""
-OTHER: Final = "other"
 
 
 @define(eq=False)
@@ -90,7 +90,7 @@ class Choice:
         if name not in self._lifetimes:
             if len(self._lifetimes) >= self.config.get("max_names"):
                 self.names_merged += 1
-                name = f"{transaction.kind}/{OTHER}" if is_web(name) else f"Job/{OTHER}"
+                name = f"{CONTROLLER if is_web(name) else JOB}/{OTHER_NAME}"
             self._lifetimes.setdefault(name, Lifetime(now))
         return name
 

@@ -7,7 +7,8 @@ from typing import Final
 
 from scout_core.text.patterns import pattern
 
-_TEN_YEARS: Final = 10 * 365.25 * 86_400
+OLDEST: Final = 10 * 365.25 * 86_400
+"""Seconds: a start longer ago than ten years is an error of whoever set it."""
 _TIME: Final = pattern(r"\s*(?:t=)?\s*([0-9]{1,25}(?:\.[0-9]{0,25})?)\s*", re.ASCII)
 _UNITS_PER_SECOND: Final = (1e9, 1e6, 1e3, 1.0)
 
@@ -31,7 +32,7 @@ def seconds_in_queue(header: str, now: float) -> float | None:
     if found is None:
         return None
     value = float(found[1])
-    oldest = max(now - _TEN_YEARS, 1.0)
+    oldest = max(now - OLDEST, 1.0)
     for units in _UNITS_PER_SECOND:
         if value > oldest * units:
             start = value / units

@@ -14,7 +14,7 @@ from enum import Enum
 from functools import lru_cache
 from itertools import islice
 from math import isfinite
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from scout_core.text.keys import FILTERED, is_sensitive
 from scout_core.text.plain import beginning, cut, exact, plain
@@ -22,7 +22,8 @@ from scout_core.text.secrets import is_card_number, scrub
 from scout_core.text.sql import mask_sql
 from scout_core.text.url import public_url
 
-TagValue = str | int | float | bool | None
+if TYPE_CHECKING:
+    from scout_core.measuring.report import TagValue
 
 MOST_TAGS: Final = 64
 LONGEST_KEY: Final = 100

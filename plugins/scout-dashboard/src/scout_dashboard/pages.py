@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from scout_core.operations import is_web
 from scout_dashboard.errors import BadQuery, NotFound, UnknownApp
 from scout_dashboard.queries import Queries
 from scout_dashboard.ranges import Range, read_range
@@ -140,4 +141,4 @@ def _range(request: Request) -> Range:
 
 
 def _list_of(name: str) -> str:
-    return "/endpoints" if name.startswith("Controller/") else "/jobs"
+    return "/endpoints" if is_web(name) else "/jobs"

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from scout_core import Span, Transaction, WebRequest, hookimpl, span, transaction
+from scout_core.operations import CONTROLLER
 from scout_flask.extension import ScoutApm as ScoutApm
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def dispatch(app: Flask, *context: object) -> Generator[Transaction, Response, N
     rule = request.url_rule
     if rule is None or request.routing_exception is not None:
         return
-    web = transaction(f"Controller/{view_name(app, rule.endpoint)}")
+    web = transaction(f"{CONTROLLER}/{view_name(app, rule.endpoint)}")
     web.request = WebRequest.from_environ(request.environ)
     response = yield web
     if response.status_code >= 500:

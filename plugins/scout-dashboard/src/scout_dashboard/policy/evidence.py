@@ -8,7 +8,8 @@ from typing import Final
 from attrs import define, field
 
 from scout_core.measuring.histogram import Histogram
-from scout_core.measuring.report import Trace, is_web
+from scout_core.measuring.report import Trace
+from scout_core.operations import is_web
 from scout_dashboard.ranges import zoomed_range
 from scout_dashboard.store.figures import Ranked, by_name
 from scout_dashboard.store.kept import TraceRow, kept_before

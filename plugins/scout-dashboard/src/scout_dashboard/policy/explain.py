@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from scout_core.measuring.report import Trace, is_web
+from scout_core.measuring.report import Trace
+from scout_core.operations import is_web
 from scout_core.suggest import did_you_mean
 from scout_dashboard.errors import NotFound, PolicyError
 from scout_dashboard.policy.evidence import Estimates

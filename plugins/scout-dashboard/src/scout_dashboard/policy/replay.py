@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 
 from attrs import define, field, frozen
 
-from scout_core.measuring.report import Trace, is_web
+from scout_core.measuring.report import Trace
+from scout_core.operations import is_web
 from scout_dashboard.policy.evidence import Estimates
 from scout_dashboard.policy.rebuilt import transaction_of
 from scout_dashboard.policy.scoring import Policies

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scout_core.measuring.report import is_web
+from scout_core.operations import is_web
 from scout_dashboard.errors import NotFound
 from scout_dashboard.queries import figures, traces
 from scout_dashboard.queries.figures import Facts

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from scout_core.measuring.histogram import Histogram
+from scout_core.operations import OTHER
 from scout_dashboard.ranges import Range
 from scout_dashboard.store.figures import Observed
-from scout_dashboard.store.sums import OTHER, KindSums, Sums
+from scout_dashboard.store.sums import KindSums, Sums
 
 Facts = dict[str, Any]  # Any: each key has its own shape
 

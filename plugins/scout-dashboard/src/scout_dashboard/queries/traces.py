@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from scout_core.measuring.report import Trace
+from scout_core.operations import kind_of
 from scout_dashboard.errors import NotFound
 from scout_dashboard.queries import tree
 from scout_dashboard.queries.figures import Facts, milliseconds
-from scout_dashboard.queries.names import kind_of, label_of
+from scout_dashboard.queries.names import label_of
 from scout_dashboard.queries.saw import saw
 from scout_dashboard.ranges import Range
 from scout_dashboard.store.kept import ORDERS, TraceRow, count_traces, find_trace, list_traces

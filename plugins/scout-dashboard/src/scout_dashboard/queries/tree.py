@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from attrs import define
 
 from scout_core.measuring.report import SpanRecord, Trace
+from scout_core.operations import kind_of
 from scout_dashboard.queries.figures import Facts, mean_ms, milliseconds
-from scout_dashboard.queries.names import DETAILS, kind_of
+from scout_dashboard.queries.names import DETAILS
 
 
 @define

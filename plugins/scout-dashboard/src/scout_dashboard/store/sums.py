@@ -9,10 +9,10 @@ from attrs import Factory, define
 
 from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.report import TransactionMetrics
+from scout_core.operations import OTHER
 from scout_dashboard.store.packing import merged_histogram, pack_histogram
 
 _MOST_KINDS: Final = 64
-OTHER: Final = "Other"
 
 
 @define

@@ -7,7 +7,8 @@ import sqlite3
 import zlib
 from collections.abc import Iterator
 
-from scout_core.measuring.report import Report, Trace, is_web
+from scout_core.measuring.report import Report, Trace
+from scout_core.operations import is_web
 from scout_core.sending.wire import CONVERTER
 from scout_dashboard.store.levels import slices_of
 from scout_dashboard.store.sums import COLUMNS, Sums, sums_of, sums_of_row

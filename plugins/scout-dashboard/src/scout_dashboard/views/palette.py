@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from zlib import crc32
 
+from scout_core.operations import OTHER
+
 KINDS: Final = ("Middleware", "Controller", "Job", "Template", "SQL", "MongoDB", "Redis", "Memcached", "HTTP")
 """Kinds with a colour of their own, in the order in which charts stack them."""
 POLICIES: Final = ("percentile", "percent", "age", "speed")
 SPARE: Final = 6
 """Colours that all other names share."""
-OTHER: Final = "Other"
 
 
 def kind_class(kind: str) -> str:
