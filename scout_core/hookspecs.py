@@ -61,7 +61,7 @@ def register_options() -> type | None:
 
     Returns:
         An attrs class. Each attribute is one option: its default is the option's default, its type determines how text is
-        converted, ``metadata={"help": ...}`` says what it does. Every other hook can take ``options``, an object of it.
+        converted, ``metadata={"help": ...}`` describes it. Every other hook can take ``options``, an object of it.
     """
 
 
@@ -88,7 +88,7 @@ def register_commands(cli: click.Group, options: Any) -> None:
 @hookspec
 def instrument(wrap: Wrap, options: Any) -> None:
     """
-    What to time; called once at start. Targets are strings, so nothing is imported here.
+    The targets to time; called once at start. Targets are strings, so nothing is imported here.
 
     Args:
         wrap: ``wrap("module:Class.method", describer)``; see ``docs/writing-a-plugin.md``. Describers get the arguments of

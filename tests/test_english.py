@@ -71,7 +71,6 @@ PENDING = (
     "docs/configuration.md",
     "docs/cookbook.md",
     "docs/generate.py",
-    "docs/hooks.md",
     "docs/publishing.md",
     "docs/testing-a-plugin.md",
     "docs/tutorial.md",

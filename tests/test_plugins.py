@@ -625,7 +625,7 @@ def test_stopping_is_no_quarantine(site):
 def test_an_object_is_a_plugin_too_unless_its_name_is_taken():
     plugins = loaded()
     plugins.add_object(module("first", on_span=lambda span: 1), "one")
-    with pytest.raises(PluginError, match="there is a plugin one already"):
+    with pytest.raises(PluginError, match="there is already a plugin one"):
         plugins.add_object(module("second", on_span=lambda span: 2), "one")
     with pytest.raises(PluginError, match="it has no function"):
         plugins.add_object(object(), "two")

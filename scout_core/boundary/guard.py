@@ -61,7 +61,7 @@ class Guard:
         self.off: Reason | Closed | None = None
         """Why it is not called any more; None while it works."""
         self.logged: set[str] = set()
-        """What has been logged of it; see ``guard_log.py``."""
+        """Changes that have been logged already; see ``guard_log.py``."""
 
     def run(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function; None when it raises or is switched off."""

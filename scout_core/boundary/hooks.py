@@ -54,7 +54,7 @@ class Hooks:
     order: tuple[str, ...] = ()
     """Plugins that are called first, in this order."""
     config: Config | None = None
-    """What has the options of plugins; None: no plugin has any."""
+    """The source of plugins' options; None: no plugin has any."""
     manager: pluggy.PluginManager = field(factory=lambda: pluggy.PluginManager(hookspecs.PROJECT))
     _guards: dict[pluggy.HookImpl, Guard] = field(factory=dict)
 

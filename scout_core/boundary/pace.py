@@ -43,7 +43,7 @@ class Slowness:
 
     limit: Limit
     seconds: float
-    """What the limit's quantile of the timed calls took."""
+    """The limit's quantile of the timed calls."""
     timed: int
     """The number of timed calls, at most the window."""
     window: int = WINDOW
@@ -67,7 +67,7 @@ class Pace:
         self.limit = limit
         self.allowed_ns = inf if limit is None else limit.allowed * 1e9
         self.count = 0
-        """All that were ever timed."""
+        """Calls timed since the process started, including those outside the window."""
         self.total_ns = 0
         self._last: deque[int] = deque(maxlen=WINDOW)
         self._judged = 0

@@ -1,4 +1,4 @@
-"""Tell a ``SystemExit`` of the application's signal handlers from one of a plugin's function."""
+"""Distinguish a ``SystemExit`` of the application's signal handlers from one of a plugin's function."""
 
 from __future__ import annotations
 
