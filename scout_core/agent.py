@@ -134,7 +134,7 @@ class Agent:
         for problem in (*given.problems, *map(_too_late, late)):
             log.warning("%s", problem)
         self.tracer.read_limits()
-        self.recorder.choice.read_limits()
+        self.recorder.read_options()
         self.process = evolve(self.process, app=self.config.get("name"), revision=self.config.get("revision_sha"))
         self.recorder.process = self.process
         self.freeze()  # an option may have switched a hook on

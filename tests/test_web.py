@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import sys
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scout_core import WebRequest, transaction
 from scout_core.config.config import read_config
-from scout_core.recording.web import complete
+from scout_core.sending.request_facts import RequestFacts
 
 unhurried = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
@@ -26,10 +29,10 @@ EMPTY = WebRequest("/", "", None, None, None, None)
 
 
 def completed(request: WebRequest | None, started: float = 1_700_000_000.0, queued_at: object = None, **options):
-    """A transaction with this request once the agent has worked it out."""
+    """Return a transaction with this request, completed as on the agent's thread."""
     made = transaction("Controller/shop.home")
     made.request, made.started, made.queued_at = request, started, queued_at
-    complete(made, read_config(options, environment={}))
+    RequestFacts(read_config(options, environment={}), pytest.fail).complete(made)
     return made
 
 
@@ -109,13 +112,13 @@ def test_the_path_is_tagged_alone_when_the_option_says_so():
         (None, None, "::1", "::1"),
     ],
 )
-def test_the_address_is_the_first_that_is_told(forwarded, client, remote, expected):
+def test_the_address_is_the_first_that_is_known(forwarded, client, remote, expected):
     request = WebRequest("/", "", forwarded, client, remote, None)
 
     assert expected == completed(request).tags["user_ip"]
 
 
-def test_there_is_no_address_where_none_is_told_or_none_is_wanted():
+def test_no_address_is_tagged_where_none_is_known_or_none_is_wanted():
     assert {"path": "/"} == completed(EMPTY).tags
     assert {"path": "/"} == completed(EMPTY._replace(remote_address="192.0.2.1"), collect_remote_ip=False).tags
 
@@ -149,7 +152,7 @@ def test_a_job_has_neither_path_nor_address():
     assert {} == completed(None).tags
 
 
-def test_the_agent_tells_it_of_a_recorded_request(scout):
+def test_a_recorded_request_has_its_facts(scout):
     made = transaction("Controller/shop.home")
     made.request = WebRequest.from_environ(ENVIRON)
     with made:
@@ -157,6 +160,74 @@ def test_the_agent_tells_it_of_a_recorded_request(scout):
 
     assert {"path": "/shop/cart?page=2&password=[FILTERED]", "user_ip": "192.0.2.1"} == scout.transaction.tags
     assert "hunter2" not in str(scout.traces())
+
+
+def test_tags_are_worked_out_when_they_are_first_read_and_only_then(monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        "scout_core.sending.request_facts.filtered_path", lambda path, *rest, **options: calls.append(path) or path
+    )
+    made = completed(EMPTY)
+    made_of_counting = [made.is_error, made.duration, made.own_tags]
+
+    assert [False, 0.0, {}] == made_of_counting
+    assert [] == calls
+    assert ({"path": "/"}, {"path": "/"}) == (made.tags, made.tags)
+    assert ["/"] == calls
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda made: made.tags["path"],
+        lambda made: made.tags.get("path"),
+        lambda made: "path" in made.tags and "/",
+        lambda made: len(made.tags) == 2 and "/",
+        lambda made: dict(made.tags)["path"],
+        lambda made: {**made.tags}["path"],
+        lambda made: made.tags == {"plan": "free", "path": "/"} and "/",
+        lambda made: list(made.tags) == ["plan", "path"] and "/",
+        lambda made: made.tags.copy().pop("path"),
+        lambda made: copy.copy(made).tags["path"],
+        lambda made: getattr(made, "tags").pop("path"),  # noqa: B009
+    ],
+)
+def test_whoever_reads_tags_in_whatever_way_sees_all_of_them(read):
+    made = completed(EMPTY)
+    made.own_tags["plan"] = "free"
+
+    assert "/" == read(made)
+
+
+def test_a_tag_that_a_plugin_sets_afterwards_stays():
+    made = completed(EMPTY)
+    made.tag("path", "/elsewhere")
+
+    assert {"path": "/elsewhere"} == made.tags
+
+
+def test_what_the_application_called_path_is_replaced():
+    made = completed(EMPTY)
+    made.own_tags["path"] = "of the application"
+
+    assert {"path": "/"} == made.tags
+
+
+def test_tags_can_be_replaced_as_a_whole():
+    made = transaction("Job/mail.send")
+    made.tags = {"queue": "low"}
+
+    assert {"queue": "low"} == made.tags == made.own_tags
+
+
+def test_a_request_that_cannot_be_read_is_reported_and_leaves_the_tags_as_they_are():
+    failures = []
+    made = transaction("Controller/shop.home", plan="free")
+    made.request = EMPTY._replace(path=None)
+    RequestFacts(read_config(environment={}), lambda: failures.append(sys.exc_info()[0])).complete(made)
+
+    assert ({"plan": "free"}, {"plan": "free"}) == (made.tags, made.tags)
+    assert 1 == len(failures)
 
 
 def test_what_cannot_be_worked_out_costs_only_itself(scout):

@@ -85,10 +85,7 @@ class Span:
     @property
     def is_error(self) -> bool:
         """Whether an exception propagated out of it, or the tag ``error`` is set to true."""
-        if self.error is not None:
-            return True
-        tag = self.tags.get("error")
-        return type(tag) in (bool, int, str) and tag in (True, "true")  # other types might run code when compared
+        return self.error is not None or has_error_tag(self.tags)
 
     def __enter__(self: _Self) -> _Self:
         parent = _get()
@@ -159,6 +156,12 @@ def _step_out(span: Span) -> None:
         if ancestor is span:
             _set(span.parent)
             return
+
+
+def has_error_tag(tags: dict[str, Any]) -> bool:
+    """Whether the tag ``error`` is set to true."""
+    tag = tags.get("error")
+    return type(tag) in (bool, int, str) and tag in (True, "true")  # other types might run code when compared
 
 
 def plain_name(name: object) -> str:

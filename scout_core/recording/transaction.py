@@ -5,6 +5,7 @@ Hot code: a finished transaction is handed to the agent's thread by one append.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import getrandbits
 from time import perf_counter_ns, time
 from types import CodeType, TracebackType
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from scout_core.operations import OTHER, OTHER_NAME, is_web
 from scout_core.recording import context
 from scout_core.recording.collecting import collecting, is_collecting_here
-from scout_core.recording.span import Span, plain_name
+from scout_core.recording.span import Span, has_error_tag, plain_name
 from scout_core.tracebacks import MAX_FRAMES, frames_of
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Transaction(Span):
 
     __slots__ = (
         "tracer", "id", "started", "spans", "merged", "is_closed", "is_finished", "ignored", "request", "queued_at",
-        "queue_time", "raised", "__weakref__",
+        "queue_time", "raised", "own_tags", "add_request_tags", "__weakref__",
     )  # fmt: skip
 
     tracer: Tracer
@@ -77,11 +78,15 @@ class Transaction(Span):
     """Seconds it waited before it started; computed on the agent's thread. None: unknown."""
     raised: Raised | None
     """The exception that propagated out of it."""
+    own_tags: dict[str, Any]
+    """The mapping ``tags`` without those that are computed from ``request``."""
+    add_request_tags: Callable[[Transaction], None] | None
+    """Adds the tags that are computed from ``request``, called when ``tags`` is first read; None: nothing to add."""
 
     def __init__(self, operation: str, /, **tags: Any) -> None:
         # Repeats Span.__init__: calling it would be a twentieth of the cost of a request.
         self.operation = operation if type(operation) is str else plain_name(operation)
-        self.tags = tags
+        self.own_tags = tags
         self.transaction = None
         self.parent = None
         self.start_ns = 0
@@ -98,6 +103,25 @@ class Transaction(Span):
         self.queued_at = None
         self.queue_time = None
         self.raised = None
+        self.add_request_tags = None
+
+    @property
+    def tags(self) -> dict[str, Any]:
+        """Facts about it. Once it has ended, the agent's thread adds ``path`` and ``user_ip`` of a web request."""
+        add = self.add_request_tags
+        if add is not None:
+            add(self)
+            self.add_request_tags = None  # only now: another thread that reads meanwhile does the same once more
+        return self.own_tags
+
+    @tags.setter
+    def tags(self, tags: dict[str, Any]) -> None:
+        self.own_tags = tags
+
+    @property
+    def is_error(self) -> bool:
+        """Whether an exception propagated out of it, or the tag ``error`` is set to true."""
+        return self.error is not None or has_error_tag(self.own_tags)
 
     @property
     def path(self) -> str | None:

@@ -17,12 +17,11 @@ from scout_core.boundary.hooks import RunTimeHooks
 from scout_core.measuring.report import PluginStatus, Process, Report, Trace
 from scout_core.recording.tracer import IGNORED, SAMPLED
 from scout_core.recording.transaction import Transaction, release
-from scout_core.recording.web import complete
 from scout_core.sending.choice import Choice
 from scout_core.sending.ledger import Ledger
 from scout_core.sending.outbox import Outbox
+from scout_core.sending.request_facts import RequestFacts
 from scout_core.sending.traces import error_of, trace_of
-from scout_core.text import params, queue_time  # noqa: F401  # complete() imports them: not on a thread, amid a fork
 from scout_core.text.patterns import compile_all
 
 if TYPE_CHECKING:
@@ -64,9 +63,19 @@ class Recorder:
     _thread: Thread | None = None
     _has_failed: bool = False
     choice: Choice = field(init=False)
+    _request_facts: RequestFacts = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.choice = Choice(self.config)
+        self.read_options()
+
+    def read_options(self) -> None:
+        """Take what the configuration says now; what is done already stays as it is."""
+        self.choice.read_limits()
+        self._request_facts = RequestFacts(self.config, self._report_incomplete)
+
+    def _report_incomplete(self) -> None:
+        self._tell_failure("a transaction is counted without the facts of its request or queue")
 
     def begin(self) -> bool:
         """Start the threads: the first transaction has ended. Whether they run."""
@@ -173,9 +182,9 @@ class Recorder:
 
     def _decide(self, transaction: Transaction) -> None:
         try:
-            complete(transaction, self.config)
-        except Exception:  # noqa: BLE001  # what the application set, such as a datetime for queued_at, is of no use to us
-            self._tell_failure("a transaction is counted without the facts of its request or queue")
+            self._request_facts.complete(transaction)
+        except Exception:  # noqa: BLE001  # the application can set anything, such as a datetime for queued_at
+            self._report_incomplete()
         if transaction.ignored is None:
             for guard in self.hooks.ignore_transaction:
                 if guard.run(transaction, self.config) is True:
