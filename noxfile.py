@@ -67,7 +67,7 @@ nox.options.sessions = [
     *(f"plugin({row})" for row in PLAN.by_default()),
     "types", "lint",
 ]  # fmt: skip
-"""The slowest first, so that lanes of `nox -j` end at about the same time."""
+"""What `nox` runs, in the order of the functions below: slow ones first, for the sake of `nox -j`."""
 
 
 def tools(*groups: str) -> list[str]:
@@ -307,7 +307,7 @@ def both_revisions(session: nox.Session, project: Project, base: str, folder: Pa
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """ruff, the rules of the house, and the table of plugins."""
+    """ruff, the rules for this repository's files, and the table of plugins."""
     session.install(*tools("lint"))
     session.run("ruff", "check", str(ROOT))
     session.run("ruff", "format", "--check", str(ROOT))
@@ -326,7 +326,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation, warnings being errors, and run its examples and the README's."""
+    """Build the documentation with warnings as errors, and run its examples and those of the README."""
     install(session, PLUGINS, *tools("docs"))
     with tempfile.TemporaryDirectory(prefix="scout-docs-") as out:
         session.run("sphinx-build", "-q", "-W", "--keep-going", "-b", "html", str(ROOT / "docs"), out)
@@ -335,27 +335,27 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def packaging(session: nox.Session) -> None:
-    """What a user downloads: the files of each wheel and sdist, and an empty environment that they go into."""
+    """The files of each wheel and source archive, and their installation into an empty environment."""
     install(session, [PROJECTS[CORE]], *tools("packaging"))
     run_tests(session, *OF_THE_REPOSITORY["packaging"])
 
 
 @nox.session
 def monorepo(session: nox.Session) -> None:
-    """How plugins are tested and released here, tried in a copy of the repository with the real nox and git."""
+    """How plugins are tested and released, in a copy of the repository with nox and git."""
     install(session, [PROJECTS[CORE]], *tools("monorepo"))
     run_tests(session, *OF_THE_REPOSITORY["monorepo"])
 
 
 @nox.session(allow_parallel=False)
 def release(session: nox.Session) -> None:
-    """Commit, tag and build one distribution: `nox -s release -- scout-flask 1.2.0 --dry-run`; uploads nothing."""
+    """Commit, tag and build one distribution, without uploading it: `nox -s release -- scout-flask 1.2.0 --dry-run`."""
     session.install(*tools("release"))
     session.run("python", str(ROOT / ".ci" / "release.py"), *session.posargs)
 
 
 @nox.session(allow_parallel=False)
 def bench(session: nox.Session) -> None:
-    """What it costs; `nox -s bench -- --help` tells the options."""
+    """Measure what the agent costs; `nox -s bench -- --help` lists the options."""
     install(session, PLUGINS)
     session.run("python", str(ROOT / "benchmarks"), *without_base(session.posargs)[1])

@@ -1,4 +1,4 @@
-"""Which sessions test a change: git has the files that differ; imports and dependencies say who uses them."""
+"""Which sessions test a change: git lists the changed files; imports and dependencies show who uses them."""
 
 from __future__ import annotations
 
@@ -112,5 +112,5 @@ def _runs(path: str, core: Project) -> set[str]:
     file = core.folder / path
     if file in core.test_files("once"):
         return {"once"}
-    alone = {"processes"} if file in core.test_files("processes") else {"core"}
-    return alone if file in core.test_files("unaffected") else alone | {"core_with_plugins"}
+    sessions = {"processes"} if file in core.test_files("processes") else {"core"}
+    return sessions if file in core.test_files("unaffected") else sessions | {"core_with_plugins"}

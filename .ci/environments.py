@@ -33,7 +33,7 @@ class Plan:
     apart: Sequence[Row]
     """Those rows that cannot share an environment."""
     floors: Mapping[str, str]
-    """Of this repository's distributions, the releases (as git tags) in the shared environment of the oldest libraries."""
+    """Distribution to the tag of its release in the shared environment with the oldest libraries."""
 
     def shared(self, libraries: str, python: str) -> list[Project]:
         """The plugins that share the environment with these libraries and this Python."""

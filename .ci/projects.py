@@ -1,4 +1,4 @@
-"""The distributions of this repository, by what each one's own ``pyproject.toml`` says; none is named here."""
+"""The distributions of this repository, as their ``pyproject.toml`` files describe them."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ VERSION_LINE = re.compile(r'^(version|VERSION) = "(.+)"$', re.MULTILINE)
 
 @frozen(eq=False)
 class Project:
-    """One distribution: where it is, and what its ``pyproject.toml`` says."""
+    """One distribution: its folder and its ``pyproject.toml``."""
 
     folder: Path
     facts: dict[str, Any] = field(repr=False)  # Any: as TOML has it
 
     @property
     def name(self) -> str:
-        """As it is published: ``scout-flask``."""
+        """Name on the package index: ``scout-flask``."""
         return str(self.facts["project"]["name"])
 
     @property
     def short(self) -> str:
-        """Without what all names have in common: ``flask``."""
+        """Name without the common prefix: ``flask``."""
         return self.name.removeprefix("scout-")
 
     @property
     def module(self) -> str:
-        """As it is imported: ``scout_flask``."""
+        """Name of the module to import: ``scout_flask``."""
         return self.name.replace("-", "_")
 
     @property
@@ -56,7 +56,7 @@ class Project:
 
     @property
     def sources(self) -> list[Path]:
-        """All folders that something of is published."""
+        """All folders with files that are published."""
         return [*self.packages, *(self.folder / path for path in self._wheel.get("force-include", ()))]
 
     @property
@@ -65,21 +65,21 @@ class Project:
 
     @property
     def version_file(self) -> Path:
-        """The one file that the version is written in: code, where code must know it, else ``pyproject.toml``."""
+        """The file that defines the version: a module, or else ``pyproject.toml``."""
         if "version" in self.facts["project"].get("dynamic", ()):
             return self.folder / str(self.facts["tool"]["hatch"]["version"]["path"])
         return self.folder / "pyproject.toml"
 
     @property
     def version(self) -> Version:
-        """The one that the sources say they are."""
+        """Version of the sources."""
         found = VERSION_LINE.search(self.version_file.read_text(encoding="utf-8"))
         assert found, f"{self.version_file} has no version"
         return Version(found[2])
 
     @property
     def requirements(self) -> list[Requirement]:
-        """What it cannot do without."""
+        """Dependencies."""
         return [Requirement(line) for line in self.facts["project"]["dependencies"]]
 
     @property
@@ -127,7 +127,7 @@ def parse(folder: Path, text: str) -> Project:
 
 
 def imported_by(files: Iterable[Path]) -> set[str]:
-    """The distributions whose modules files import, be they Python or pages with Python in them."""
+    """The distributions whose modules are imported by files: Python, or pages with Python in them."""
     texts = (file.read_text(encoding="utf-8", errors="replace") for file in files)
     return {canonicalize_name(name) for text in texts for name in IMPORT.findall(text)}
 
@@ -139,7 +139,7 @@ def local_needs(project: Project, projects: Mapping[str, Project]) -> list[str]:
 
 
 def with_local_needs(names: Iterable[str], projects: dict[str, Project]) -> list[str]:
-    """The distributions and all of this repository that they depend on, the core first."""
+    """The distributions and all distributions of this repository that they depend on, the core first."""
     found = {CORE: None}
     queue = list(names)
     while queue:
@@ -150,14 +150,14 @@ def with_local_needs(names: Iterable[str], projects: dict[str, Project]) -> list
 
 
 def used_by(project: Project, projects: dict[str, Project]) -> set[str]:
-    """The distributions of this repository that its code or its tests meet: declared, tested with, or imported."""
-    asked = (Requirement(line).name for key in ("requires", "extra") for line in project.test_needs(key))
-    named = {*local_needs(project, projects), *map(canonicalize_name, asked), *project.imports()}
+    """The distributions of this repository that its code or its tests use: dependencies, ``requires``, or imports."""
+    listed = (Requirement(line).name for key in ("requires", "extra") for line in project.test_needs(key))
+    named = {*local_needs(project, projects), *map(canonicalize_name, listed), *project.imports()}
     return {name for name in named if name in projects and name != project.name}
 
 
 def with_dependents(names: Iterable[str], projects: dict[str, Project]) -> set[str]:
-    """Plugins, and those plugins whose tests would notice a change of them."""
+    """Plugins, and the plugins whose tests use one of them, directly or not."""
     uses = {name: used_by(project, projects) for name, project in projects.items() if name != CORE}
     found = set(names)
     while more := {name for name, used in uses.items() if used & found} - found:
@@ -167,28 +167,28 @@ def with_dependents(names: Iterable[str], projects: dict[str, Project]) -> set[s
 
 @functools.cache
 def released(name: str, root: Path = ROOT) -> dict[Version, str]:
-    """Version to tag of each release of a distribution, as far as this copy of the repository has them."""
+    """Version to tag of each release of a distribution that this clone has."""
     command = ["git", "tag", "--list", f"{name}-[0-9]*"]
     try:
         done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     except OSError:
-        return {}  # no git; nor are there tags in an unpacked archive
+        return {}  # no git, as where an archive was unpacked
     return {Version(tag.removeprefix(f"{name}-")): tag for tag in done.stdout.split()}
 
 
 def lower_bound(requirement: Requirement) -> Version | None:
     """The lowest version that a range allows."""
-    bounds = [Version(one.version) for one in requirement.specifier if one.operator in (">=", "~=", "==")]
+    bounds = [Version(part.version) for part in requirement.specifier if part.operator in (">=", "~=", "==")]
     return max(bounds, default=None)
 
 
 def floors(project: Project, projects: Mapping[str, Project]) -> dict[str, str]:
     """
-    What the oldest set of a plugin's tests is run with, of this repository.
+    Releases of this repository that a plugin's oldest libraries are tested with.
 
     Returns:
-        Distribution to the tag of the release that is the lower bound of the plugin's range on it. What is not
-        released yet is not there: then the sources as they are now are the oldest there is.
+        Distribution to the tag of the release that is the lower bound of the plugin's range on it. A distribution is
+        missing when that version is not released yet; the tests then use its current sources.
     """
     found: dict[str, str] = {}
     for requirement in project.requirements:

@@ -49,7 +49,7 @@ def wheel_at(project: Project, revision: str) -> Path:
 
 
 def _build(folder: Path, place: Path) -> None:
-    """Build into a folder that appears when it is complete, so that sessions in parallel can share it."""
+    """Build into a folder that appears only when it is complete, so that parallel sessions can share it."""
     WHEELS.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=WHEELS))
     has_uv, uv, *_ = find_uv()
@@ -61,4 +61,4 @@ def _build(folder: Path, place: Path) -> None:
     try:
         draft.rename(place)
     except OSError:
-        shutil.rmtree(draft)  # another session was first
+        shutil.rmtree(draft)  # a parallel session has built it

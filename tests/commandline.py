@@ -17,7 +17,7 @@ from tests.forkserver import ForkServer
 MODULE = (sys.executable, "-m", "scout_core")
 SCRIPT = (str(Path(sys.executable).with_name("scout-core")),)
 NEEDS = ("scout_core", "attr", "attrs", "cattrs", "click", "packaging", "pluggy", "tomlkit", "tomli", "exceptiongroup", "typing_extensions")  # fmt: skip
-"""Of the modules here, what the command needs."""
+"""Modules that the command needs; some do not exist on every Python."""
 FORK_SERVER = ForkServer()
 BUILT_IN = ("age", "collector", "ignoring", "percent", "percentile", "sampling", "speed")
 
@@ -61,12 +61,12 @@ class Ran:
 
     @property
     def problems(self) -> list[str]:
-        """What is told as a problem on standard error."""
+        """Problems on standard error."""
         return [line.removeprefix("problem: ") for line in self.err.splitlines() if line.startswith("problem: ")]
 
     def named(self, name: str) -> Any:
         """One object of a JSON list."""
-        (found,) = [one for one in self.json if one["name"] == name]
+        (found,) = [item for item in self.json if item["name"] == name]
         return found
 
 
@@ -82,7 +82,7 @@ class Commandline:
             folder.mkdir()
 
     def environment(self, **more: str) -> dict[str, str]:
-        """That of the command: nothing of ours from outside."""
+        """Environment of the command, without variables of ours and of Python."""
         kept = {
             key: value for key, value in os.environ.items() if not key.startswith(("SCOUT", "PYTHON", "XDG", "COV"))
         }
@@ -128,7 +128,8 @@ class Commandline:
         distribution = distribution or f"acme-{name}"
         metadata = self.site / f"{distribution.replace('-', '_')}-{version}.dist-info"
         metadata.mkdir()
-        lines = [f"Name: {distribution}", f"Version: {version}", *(f"Requires-Dist: {one}" for one in requires)]
+        lines = [f"Name: {distribution}", f"Version: {version}"]
+        lines += [f"Requires-Dist: {requirement}" for requirement in requires]
         (metadata / "METADATA").write_text("Metadata-Version: 2.1\n" + "\n".join(lines) + "\n\n", encoding="utf-8")
         module = f"acme_{name.replace('-', '_')}"
         (metadata / "entry_points.txt").write_text(f"[scout_core]\n{name} = {module}\n", encoding="utf-8")

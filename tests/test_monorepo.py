@@ -1,4 +1,4 @@
-"""How this repository tests and releases its plugins, tried in copies of it with the real nox and the real git."""
+"""How this repository tests and releases its plugins: in copies of it, with nox and git."""
 
 from __future__ import annotations
 
@@ -96,9 +96,9 @@ class Repository:
         return self.run(sys.executable, ".ci/release.py", *arguments)
 
     def state(self) -> tuple[str, ...]:
-        """All that a release would leave behind."""
-        told = [("rev-parse", "HEAD"), ("tag",), ("branch", "--all"), ("status", "--porcelain", "--ignored")]
-        return tuple(self.ask("git", *command) for command in told)
+        """Everything that a release would change."""
+        commands = [("rev-parse", "HEAD"), ("tag",), ("branch", "--all"), ("status", "--porcelain", "--ignored")]
+        return tuple(self.ask("git", *command) for command in commands)
 
     def new_plugin(self, name: str = "probe", *options: str) -> Path:
         self.ask(sys.executable, "-m", "scout_core", "plugins", "new", name, "--into", "plugins", *options)
@@ -122,7 +122,7 @@ def clean_environment() -> dict[str, str]:
 def copied(tmp_path_factory):
     """The files as they are now, committed or not, as a repository of one commit."""
     if not (ROOT / ".git").exists():
-        pytest.skip("not on an unpacked archive: nothing tells which files are kept")
+        pytest.skip("not on an unpacked archive: git knows which files belong to it")
     repository = Repository(tmp_path_factory.mktemp("copied"))
     listed = Repository(ROOT).ask("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
     for name in listed.split("\0"):
@@ -222,7 +222,7 @@ def test_a_new_version_of_a_requirement_is_a_change_of_packaging_too(repository,
 @pytest.mark.parametrize(
     "file", ["scout_core/errors.py", "pyproject.toml", "noxfile.py", ".ci/changed.py", "something-new.toml"]
 )
-def test_a_change_of_the_core_or_of_what_no_rule_knows_tests_everything(repository, everything, file):
+def test_a_change_of_the_core_or_of_a_file_without_a_rule_tests_everything(repository, everything, file):
     repository.write(file, (repository.read(file) if (repository.path / file).exists() else "") + "# changed\n")
     repository.commit()
 
@@ -247,14 +247,14 @@ def test_a_change_of_the_core_or_of_what_no_rule_knows_tests_everything(reposito
         (WORKFLOW, {"monorepo"}),
     ],
 )
-def test_a_change_beside_the_code_tests_what_it_can_break(repository, file, sessions):
+def test_a_change_outside_the_code_tests_what_it_can_break(repository, file, sessions):
     repository.write(file, repository.read(file) + "\n" if (repository.path / file).exists() else "A word.\n")
     repository.commit()
 
     assert {"lint"} | sessions == repository.needed()
 
 
-def test_what_is_not_committed_or_not_known_to_git_is_a_change(repository, of):
+def test_an_uncommitted_or_untracked_file_is_a_change(repository, of):
     nothing = repository.needed()
     repository.write("plugins/scout-demo/src/scout_demo/__pycache__/x.pyc", "ignored")
     ignored = repository.needed()
@@ -358,13 +358,13 @@ def test_a_file_that_changes_its_process_for_good_has_a_process_of_its_own(repos
     assert ["2 passed", "1 passed"] == re.findall(r"\d+ passed", done.all)
 
 
-def test_a_file_that_moves_from_one_plugin_to_another_is_a_change_of_both(repository, of):
+def test_a_file_that_moves_between_plugins_is_a_change_of_both(repository, of):
     repository.ask("git", "mv", "plugins/scout-urllib3/README.md", "plugins/scout-sqlalchemy/tests/README.md")
 
     assert CHEAP | of("urllib3", "sqlalchemy", "demo") == repository.needed()
 
 
-def test_what_others_changed_meanwhile_is_not_ours(repository, of):
+def test_later_changes_on_main_are_not_part_of_the_change(repository, of):
     repository.append("plugins/scout-demo/README.md")
     repository.commit()
     repository.ask("git", "checkout", "--quiet", "main")
@@ -375,7 +375,7 @@ def test_what_others_changed_meanwhile_is_not_ours(repository, of):
     assert CHEAP | of("demo") == repository.needed()
 
 
-def test_a_plugin_that_is_taken_away_leaves_its_name_nowhere(repository):
+def test_a_plugin_that_is_removed_needs_no_change_elsewhere(repository):
     shutil.rmtree(repository.path / "plugins" / "scout-demo")
     repository.commit()
 
@@ -383,7 +383,7 @@ def test_a_plugin_that_is_taken_away_leaves_its_name_nowhere(repository):
 
 
 @pytest.mark.parametrize("base", [["--base", "nowhere"], ["--base="], ["--base"]])
-def test_a_revision_that_git_does_not_know_is_told_in_one_line(repository, base):
+def test_an_unknown_revision_is_reported_on_a_single_line(repository, base):
     done = repository.nox("--list", "--", *base)
 
     assert 0 != done.code
@@ -392,7 +392,7 @@ def test_a_revision_that_git_does_not_know_is_told_in_one_line(repository, base)
     assert "git" in done.err
 
 
-def test_no_plugin_is_written_down(repository):
+def test_no_plugin_is_named_in_the_configuration(repository):
     names = [path.name for path in (repository.path / "plugins").iterdir()]
     texts = {name: repository.read(name) for name in ("noxfile.py", ".ci/run", ".ci/changed.py", WORKFLOW)}
     texts["noxfile.py"] = re.sub(r"`nox [^`]*`", "", texts["noxfile.py"])
@@ -409,10 +409,10 @@ def test_the_workflow_runs_what_nox_lists(repository, everything, tmp_path):
     repository.append("plugins/scout-demo/README.md")
     listed = {}
     for base in ("", "main"):
-        told = tmp_path / f"output-{base}"
-        done = repository.run("bash", "-eo", "pipefail", "-c", step["run"], BASE=base, GITHUB_OUTPUT=str(told))
+        output = tmp_path / f"output-{base}"
+        done = repository.run("bash", "-eo", "pipefail", "-c", step["run"], BASE=base, GITHUB_OUTPUT=str(output))
         assert 0 == done.code, done.all
-        key, _, value = told.read_text(encoding="utf-8").strip().partition("=")
+        key, _, value = output.read_text(encoding="utf-8").strip().partition("=")
         listed[base] = {session["session"] for session in json.loads(value)}
         assert "sessions" == key
 
@@ -486,8 +486,8 @@ def test_the_oldest_set_has_the_oldest_core_that_the_range_allows(repository):
         for libraries, version in expected.items()
     }
 
-    assert dict.fromkeys(expected, 0) == {libraries: one.code for libraries, one in done.items()}, done
-    assert ["1 passed"] * 2 == [re.search(r"\d+ passed", one.all)[0] for one in done.values()]
+    assert dict.fromkeys(expected, 0) == {libraries: ended.code for libraries, ended in done.items()}, done
+    assert ["1 passed"] * 2 == [re.search(r"\d+ passed", ended.all)[0] for ended in done.values()]
 
 
 @pytest.fixture
@@ -509,13 +509,13 @@ def test_a_dry_run_shows_all_and_does_nothing(ready):
     assert 0 == done.code, done.all
     shown = done.out.splitlines()
     for line in (
-        "This would release scout-urllib3-0.1.1; the sources said 0.1.0.",
+        "Would release scout-urllib3-0.1.1; the version was 0.1.0.",
         "scout-urllib3: release 0.1.1",
         '-version = "0.1.0"',
         '+version = "0.1.1"',
         "+- Calls that are retried are counted once. (#42)",
         "deleted file mode 100644",
-        "The tag: scout-urllib3-0.1.1",
+        "Tag: scout-urllib3-0.1.1",
         "  scout_urllib3/__init__.py",
         "  scout_urllib3-0.1.1/tests/test_urllib3.py",
         "  git push --atomic origin change scout-urllib3-0.1.1",
@@ -551,7 +551,7 @@ def test_a_release_is_a_commit_a_tag_and_two_archives(ready):
     )
 
 
-def test_the_next_release_is_higher_and_has_something_to_tell(ready):
+def test_the_next_release_is_higher_and_has_a_changelog_fragment(ready):
     assert 0 == ready.release("scout-urllib3", "0.1.1").code
 
     again = ready.release("scout-urllib3", "0.1.1")
@@ -561,12 +561,12 @@ def test_the_next_release_is_higher_and_has_something_to_tell(ready):
     higher = ready.release("scout-urllib3", "0.1.2")
 
     assert [1, 1, 0] == [again.code, lower.code, higher.code]
-    assert "- the tag scout-urllib3-0.1.1 exists already\n" in again.err
-    assert "- there is no changelog fragment: say in plugins/scout-urllib3/changelog.d/42.added.md" in again.err
-    assert "- 0.1.0 is not higher than 0.1.1, the last release: scout-urllib3-0.1.1\n" in lower.err
+    assert "- tag scout-urllib3-0.1.1 already exists\n" in again.err
+    assert "- no changelog fragment: describe in plugins/scout-urllib3/changelog.d/42.added.md" in again.err
+    assert "- 0.1.0 is not higher than the last release, scout-urllib3-0.1.1\n" in lower.err
 
 
-def test_the_core_is_released_from_the_one_place_that_tells_its_version(repository):
+def test_the_core_is_released_with_the_version_in_its_module(repository):
     repository.edit(PROJECT, '"urllib3>=1.26,<3"', '"urllib3>=1.26,<4"')
     repository.commit()
 
@@ -615,23 +615,23 @@ def drop_fragments(repository):
 @pytest.mark.parametrize(
     "change, arguments, reason",
     [
-        (lambda repository: repository.append("README.md"), (), "the tree is dirty: commit or remove README.md"),
-        (lambda repository: repository.write("x.py", ""), (), "the tree is dirty: commit or remove x.py"),
-        (drop_fragments, (), "there is no changelog fragment: say in "),
-        (rename_fragment, (), "plugins/scout-urllib3/changelog.d/42.fixd.md is no fragment: its name must end in .added.md, "),
-        (None, ("scout-urllib3", "next"), "next is no version; one is written 1.2.0 or 1.2.0rc1"),
-        (None, ("scout-urllib3", "v0.1.1"), "v0.1.1 is not how a release is written; it would be 0.1.1"),
-        (None, ("scout-urllib3", "0.0.9"), f"0.0.9 is not as high as 0.1.0, which {PROJECT} says"),
-        (other_release("0.1.1"), (), "the tag scout-urllib3-0.1.1 exists already"),
-        (other_release("0.1.5"), (), "0.1.1 is not higher than 0.1.5, the last release: scout-urllib3-0.1.5"),
-        (other_release("0.0.5"), (), f"{PROJECT} says 0.1.0 and the last release is scout-urllib3-0.0.5: set it to 0.0.5, "),
-        (None, ("scout-urllib3", "0.2.0"), "scout-demo needs scout-urllib3[instruments]<0.2,>=0.1: let its range include 0.2.0"),
-        (commit_edit(RANGE, '"scout-core>=0.1,<0.3"'), (), "they ran with scout-core 0.1.0, which promises nothing from 0.2 on; write <0.2"),
-        (commit_edit(RANGE, '"scout-core>=0.1,<1"'), (), "which promises nothing from 0.2 on; write <0.2"),
-        (commit_edit(RANGE, '"scout-core>=0.0.7,<0.2"'), (), "scout-core 0.0.7 was never released, and 0.1.0 is what they ran with"),
-        (commit_edit(RANGE, '"scout-core>=0.1.2,<0.2"'), (), "leaves out scout-core 0.1.0, which is what the tests ran with"),
-        (commit_edit(RANGE, '"scout-core==0.1.0"'), (), "the range scout-core==0.1.0 is none: write scout-core>=0.1.0,<0.2"),
-        (commit_edit(RANGE, '"scout-core>=0.1"'), (), "the range scout-core>=0.1 is none: write scout-core>=0.1.0,<0.2"),
+        (lambda repository: repository.append("README.md"), (), "uncommitted changes: commit or remove README.md"),
+        (lambda repository: repository.write("x.py", ""), (), "uncommitted changes: commit or remove x.py"),
+        (drop_fragments, (), "no changelog fragment: describe in "),
+        (rename_fragment, (), "plugins/scout-urllib3/changelog.d/42.fixd.md is not a changelog fragment: its name must end in .added.md, "),
+        (None, ("scout-urllib3", "next"), "invalid version 'next'; expected one such as 1.2.0 or 1.2.0rc1"),
+        (None, ("scout-urllib3", "v0.1.1"), "version 'v0.1.1' is not in normal form; use 0.1.1"),
+        (None, ("scout-urllib3", "0.0.9"), f"0.0.9 is lower than 0.1.0, the version in {PROJECT}"),
+        (other_release("0.1.1"), (), "tag scout-urllib3-0.1.1 already exists"),
+        (other_release("0.1.5"), (), "0.1.1 is not higher than the last release, scout-urllib3-0.1.5"),
+        (other_release("0.0.5"), (), f"{PROJECT} has version 0.1.0, but the last release is scout-urllib3-0.0.5: set it to 0.0.5; "),
+        (None, ("scout-urllib3", "0.2.0"), "scout-demo needs scout-urllib3[instruments]<0.2,>=0.1: first make its range include 0.2.0"),
+        (commit_edit(RANGE, '"scout-core>=0.1,<0.3"'), (), "scout-core 0.1.0 was tested, and 0.2 may break it; write <0.2"),
+        (commit_edit(RANGE, '"scout-core>=0.1,<1"'), (), "and 0.2 may break it; write <0.2"),
+        (commit_edit(RANGE, '"scout-core>=0.0.7,<0.2"'), (), "scout-core 0.0.7 was never released, and 0.1.0 was tested"),
+        (commit_edit(RANGE, '"scout-core>=0.1.2,<0.2"'), (), "excludes scout-core 0.1.0, the version that was tested"),
+        (commit_edit(RANGE, '"scout-core==0.1.0"'), (), "scout-core==0.1.0 needs a lower and an upper bound: write scout-core>=0.1.0,<0.2"),
+        (commit_edit(RANGE, '"scout-core>=0.1"'), (), "scout-core>=0.1 needs a lower and an upper bound: write scout-core>=0.1.0,<0.2"),
     ],
 )  # fmt: skip
 def test_a_release_is_refused_with_the_reason(ready, change, arguments, reason):
@@ -648,7 +648,7 @@ def test_a_release_is_refused_with_the_reason(ready, change, arguments, reason):
     assert before == ready.state()
 
 
-def test_all_reasons_are_told_at_once(ready):
+def test_all_reasons_are_printed_at_once(ready):
     drop_fragments(ready)
     ready.append("README.md")
 
@@ -668,12 +668,12 @@ def test_a_range_that_begins_at_an_earlier_release_is_covered(ready):
 
 
 @pytest.mark.parametrize(
-    "name, told", [("scout-urlib3", "did you mean scout-urllib3?"), ("flask", "did you mean scout-flask?")]
+    "name, suggestion", [("scout-urlib3", "did you mean scout-urllib3?"), ("flask", "did you mean scout-flask?")]
 )
-def test_a_distribution_that_is_not_here_is_told_with_the_nearest(repository, name, told):
+def test_an_unknown_distribution_is_refused_with_a_suggestion(repository, name, suggestion):
     done = repository.release(name, "1.0.0")
 
-    assert (2, f"there is no {name} here; {told}\n") == (done.code, done.err)
+    assert (2, f"unknown distribution {name!r}; {suggestion}\n") == (done.code, done.err)
 
 
 def test_a_release_that_fails_half_way_leaves_nothing(ready):
