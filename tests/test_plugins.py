@@ -242,7 +242,7 @@ def test_names_that_plugins_have_are_no_problem(site):
         ),
         (
             {"instruments": ("redis >> 4",)},
-            "its metadata has a requirement that cannot be read: 'redis >> 4'; try: pip install -U dist-scout_redis",
+            "its metadata has an invalid requirement: 'redis >> 4'; try: pip install -U dist-scout_redis",
         ),
     ],
 )

@@ -61,7 +61,7 @@ def test_what_is_told(requirements, expected):
     "text", ["", "flask >= = 2", "==2", "flask; nonsense == 'x'", "flask; 'a' ~= 'b'", "flask @", "flask>=2 extra"]
 )
 def test_a_requirement_that_cannot_be_read_is_a_problem(text):
-    expected = f"its metadata has a requirement that cannot be read: {text!r}"
+    expected = f"its metadata has an invalid requirement: {text!r}"
 
     assert expected == check_support([text], INSTALLED).problem
 

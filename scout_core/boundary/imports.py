@@ -1,9 +1,11 @@
 """
-Call back when the application imports a module, so that nothing is imported on its behalf.
+Call back when the application imports a module, so that the agent imports nothing on its behalf.
 
-A finder at the head of ``sys.meta_path`` that finds nothing itself: for an awaited module it asks the others, and
-runs the callbacks when the module's own code has run, as often as that runs: ``importlib.reload`` makes everything anew.
-Source: PEP 451.
+A finder at the head of ``sys.meta_path`` that finds nothing itself: for an awaited module it asks the other finders, and
+replaces the loader in the spec by one that calls back once the module's code has run. That also covers ``importlib.reload``,
+which runs the code again and replaces every function.
+
+Not every module passes through the finder; ``ImportWatch._check_pending`` finds the others. Source: PEP 451.
 """
 
 from __future__ import annotations
@@ -19,48 +21,48 @@ Callback = Callable[[ModuleType], None]
 
 
 class _Waiting:
-    """One who waits for a module."""
+    """A callback that waits for a module."""
 
-    __slots__ = ("callback", "_unseen")
+    __slots__ = ("callback", "_unclaimed")
 
     def __init__(self, callback: Callback) -> None:
         self.callback = callback
-        self._unseen = [True]
+        self._unclaimed = [True]
 
     def claim(self) -> bool:
-        """Whether the module has not been seen before; of several threads one is told so."""
+        """Return True to the first thread that asks: only that one reports the first import. Popping needs no lock."""
         try:
-            return self._unseen.pop()
+            return self._unclaimed.pop()
         except IndexError:
             return False
 
 
 class ImportWatch:
     """
-    The modules that are waited for. Callbacks must not raise: they run inside the application's import.
+    The modules that callbacks wait for. Callbacks must not raise: they run inside the application's import.
 
-    Threads may import and wait at once. There is no lock, because the process may be forked meanwhile: who waits is noted first,
-    and claimed by one thread.
+    Threads may import and begin to wait at the same time. A lock could be held while the process forks, so there is none:
+    a callback is registered before the module is looked for, and claimed by one thread.
     """
 
     def __init__(self) -> None:
-        self._awaited: dict[str, list[_Waiting]] = {}
+        self._callbacks: dict[str, list[_Waiting]] = {}
         self._pending: set[str] = set()
-        """Those for which somebody may still wait for the first time."""
-        self._asking: set[tuple[int, str]] = set()
-        """Thread and module for which all finders are being asked: we are one, and others may ask all again."""
+        """Modules for whose first import a callback may still wait."""
+        self._searching: set[tuple[int, str]] = set()
+        """Thread and module for which the other finders are being asked: one of them may ask all finders, including this one."""
 
     def when_imported(self, name: str, callback: Callback) -> None:
-        """Call back with the module: now if it is there, else when it has been imported; and after each reload."""
-        self._awaited.setdefault(name, []).append(_Waiting(callback))
+        """Call back with the module: now if it is imported, otherwise after its import; and after each reload."""
+        self._callbacks.setdefault(name, []).append(_Waiting(callback))
         self._pending.add(name)
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
-        self._look_again()
+        self._check_pending()
 
     def forget(self) -> None:
-        """Wait for nothing any more."""
-        self._awaited.clear()
+        """Stop waiting, and leave ``sys.meta_path``."""
+        self._callbacks.clear()
         self._pending.clear()
         if self in sys.meta_path:
             sys.meta_path.remove(self)
@@ -68,60 +70,74 @@ class ImportWatch:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The spec that the other finders give, with a loader that calls back."""
-        self._look_again()
-        asking = (get_ident(), name)
-        if name not in self._awaited or asking in self._asking:
+        """Return the spec of the other finders, with a loader that calls back."""
+        self._check_pending()
+        search = (get_ident(), name)
+        if name not in self._callbacks or search in self._searching:
             return None
-        self._asking.add(asking)
+        self._searching.add(search)
         try:
             spec = _spec_of_others(name, path, target)
         finally:
-            self._asking.discard(asking)
+            self._searching.discard(search)
         if spec is not None and hasattr(spec.loader, "exec_module"):
-            spec.loader = _Watched(spec.loader, spec.name, self.imported)  # type: ignore[assignment]
+            spec.loader = _WatchedLoader(spec.loader, spec.name, self.report_import)  # type: ignore[assignment]
         return spec
 
-    def imported(self, name: str, module: ModuleType) -> None:
-        """The code of a module has run."""
-        for waiting in tuple(self._awaited.get(name, ())):
+    def report_import(self, name: str, module: ModuleType) -> None:
+        """Call back for a module whose code has just run."""
+        for waiting in tuple(self._callbacks.get(name, ())):
             waiting.claim()
             waiting.callback(module)
 
-    def _look_again(self) -> None:
-        """Find what came without asking us: before, by a loader of the old kind, by hand, or half of it before we waited."""
+    def _check_pending(self) -> None:
+        """
+        Call back for awaited modules that are imported although no watched loader has reported them.
+
+        That is every module that was imported before somebody waited for it. And it is the ones for which there is no other
+        moment to find out: modules that were half imported at that time, that a loader without ``exec_module`` loaded, that
+        were put into ``sys.modules`` by hand, or that load lazily. Hence it runs at every import while one is pending; it
+        costs a look into ``sys.modules`` for each.
+        """
         for name in tuple(self._pending):
             module: Any = sys.modules.get(name)
             if _is_complete(module):
                 self._pending.discard(name)
-                for waiting in tuple(self._awaited.get(name, ())):
+                for waiting in tuple(self._callbacks.get(name, ())):
                     if waiting.claim():
                         waiting.callback(module)
 
 
-class _Watched:
-    """A loader that calls back when a module's own code has run; in all else it is the one that stands behind it."""
+class _WatchedLoader:
+    """
+    A loader that calls back when a module's code has run, and otherwise behaves as the loader that it replaces.
 
-    def __init__(self, loader: Any, name: str, imported: Callable[[str, ModuleType], None]) -> None:  # Any: any loader
+    The module itself never sees it: ``exec_module`` puts the original back first. Others do: ``importlib.util.find_spec``
+    returns it to anybody who only asks where a module is. Such code reads the loader's attributes (``get_source``, ``path``)
+    and tests its type (``isinstance(spec.loader, SourceLoader)``), so both are answered by the original.
+    """
+
+    def __init__(self, loader: Any, name: str, report: Callable[[str, ModuleType], None]) -> None:  # Any: any loader
         self._loader = loader
         self._name = name
-        self._imported = imported
+        self._report = report
 
-    @property  # type: ignore[misc]  # so that isinstance() says what it would have said
+    @property  # type: ignore[misc]  # isinstance() falls back on it, as for the proxies of wrapt and unittest.mock
     def __class__(self) -> type:
-        return type(self._loader) if not isinstance(self._loader, type) else _Watched
+        # A loader may be a class, as BuiltinImporter: its type is `type`, and an instance of that would be taken for a class.
+        return _WatchedLoader if isinstance(self._loader, type) else type(self._loader)
 
     def __getattr__(self, name: str) -> Any:  # Any: whatever the loader has
         return getattr(self.__dict__["_loader"], name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Run the module's code, which sees the loader that it would have seen without us; then call back."""
+        """Run the module's code with the original loader in place, then call back."""
         spec: Any = module.__spec__
         if spec is not None and spec.loader is self:
             spec.loader = self._loader
         module.__loader__ = self._loader
         self._loader.exec_module(module)
-        self._imported(self._name, sys.modules.get(self._name, module))  # it may have put something else in its place
+        self._report(self._name, sys.modules.get(self._name, module))  # a module may replace itself in sys.modules
 
 
 def _spec_of_others(name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
@@ -134,7 +150,7 @@ def _spec_of_others(name: str, path: Sequence[str] | None, target: ModuleType | 
 
 
 def _is_complete(module: object) -> bool:
-    """Whether it is a module whose code has run. Asks in a way that does not make a lazy module load."""
+    """Whether it is a module whose code has run. Reads it in a way that does not load a lazy module."""
     kind = type(module)
     if not issubclass(kind, ModuleType):
         return module is not None

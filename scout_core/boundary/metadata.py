@@ -70,7 +70,7 @@ def read_plugins(metadata: Metadata) -> Iterator[Found]:
 
 
 def unreadable(location: str, error: Exception) -> str:
-    """What is wrong with the metadata in this folder, and what to do."""
+    """Describe what is wrong with the metadata in this folder, and what to do."""
     name = canonicalize_name(Metadata(location, lambda _: None).name)
     return f"cannot read the metadata in {location}: {error}; try: pip install --force-reinstall {name}"
 
@@ -135,7 +135,7 @@ def _entries(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _instruments(requirements: Iterable[str]) -> Iterator[str]:
-    """The requirements of the extra, without the marker that only says so."""
+    """The requirements of the extra, without the marker that only names it."""
     for requirement in requirements:
         text, _, marker = requirement.partition(";")
         if _OF_EXTRA.search(marker):

@@ -1,7 +1,7 @@
 """
-Whether the installed version of a library is one that a plugin supports. Source: the extra ``instruments``.
+Check whether a plugin supports the installed version of its library. Source: the plugin's extra ``instruments``.
 
-Ranges as ``>=2.2,<4`` are compared here, all others by ``packaging``: importing it takes more time than all else at start.
+Ranges such as ``>=2.2,<4`` are compared here, all others by ``packaging``: importing it takes longer than the rest of the start.
 """
 
 from __future__ import annotations
@@ -26,31 +26,30 @@ _COMPARE: Final = {
 
 @frozen
 class Support:
-    """How the libraries of one plugin stand."""
+    """Whether the libraries of one plugin are installed, and in which versions."""
 
     target: str
-    """``flask 3.1.3 (>=2.2,<4)``; empty for a plugin that has no library."""
+    """``flask 3.1.3 (>=2.2,<4)``; empty for a plugin without a library."""
     problem: str | None = None
-    """Why it cannot instrument what is installed."""
+    """Why the installed version cannot be instrumented."""
     absent: bool = False
     """None of its libraries is installed."""
 
 
 def check_support(requirements: Iterable[str], installed: Mapping[str, str]) -> Support:
     """
-    Compare.
+    Compare the installed versions with the requirements.
 
     Args:
-        requirements: of the extra, as in ``flask>=2.2,<4``. Alternatives may stand side by side: one that is installed suffices.
+        requirements: of the extra, such as ``flask>=2.2,<4``. Several are alternatives: one that is installed is enough.
         installed: canonical distribution name to version.
     """
-    targets, problems = [], []
-    wanted = []
+    found, wanted, problems = [], [], []
     for text in requirements:
         try:
             requirement = _plain_range(text) or _any_range(text)
         except ValueError:
-            problems.append(f"its metadata has a requirement that cannot be read: {text!r}")
+            problems.append(f"its metadata has an invalid requirement: {text!r}")
             continue
         if requirement is None:
             continue
@@ -60,22 +59,22 @@ def check_support(requirements: Iterable[str], installed: Mapping[str, str]) -> 
         version = installed.get(canonicalize_name(name))
         if version is None:
             continue
-        targets.append(spelled.replace(name, f"{name} {version}", 1))
+        found.append(spelled.replace(name, f"{name} {version}", 1))
         if not _is_within(version, specifier):
             problems.append(f"{name} {version} is outside {specifier}")
     if problems:
-        return Support(target=", ".join(targets or wanted), problem="; ".join(problems))
-    return Support(target=", ".join(targets or wanted), absent=bool(wanted) and not targets)
+        return Support(target=", ".join(found or wanted), problem="; ".join(problems))
+    return Support(target=", ".join(found or wanted), absent=bool(wanted) and not found)
 
 
 def canonicalize_name(name: str) -> str:
-    """A distribution's name as PEP 503 compares it."""
+    """Return a distribution's name as PEP 503 compares names."""
     plain = name.replace("_", "-").replace(".", "-").lower()
     return re.sub("-+", "-", plain) if "--" in plain else plain  # a regular expression takes three times as long
 
 
 def _plain_range(requirement: str) -> tuple[str, str] | None:
-    """Name and range of one that is written plainly, as nearly all are; None for any other."""
+    """Name and range of a simple requirement, as nearly all are; None for any other."""
     match = _PLAIN.fullmatch(requirement)
     if match is None:
         return None
@@ -85,10 +84,10 @@ def _plain_range(requirement: str) -> tuple[str, str] | None:
 
 def _any_range(requirement: str) -> tuple[str, str] | None:
     """
-    The same for whatever the standard allows; None when it is not for this Python or platform.
+    Name and range of any requirement that the standard allows; None when its marker excludes this Python or platform.
 
     Raises:
-        ValueError: it cannot be read.
+        ValueError: it is invalid.
     """
     from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
     from packaging.requirements import Requirement
@@ -115,11 +114,11 @@ def _is_within(version: str, specifier: str) -> bool:
     try:
         return SpecifierSet(specifier).contains(Version(version), prereleases=True)
     except InvalidVersion:
-        return True  # a development build of the user's own: trying is better than refusing
+        return True  # a custom build, such as 2024-custom: trying is better than refusing
 
 
 def _release(version: str) -> list[int]:
-    """``3.0`` is ``3``."""
+    """The numbers of a version, without zeros at the end: ``3.0`` equals ``3``."""
     numbers = [int(number) for number in version.split(".")]
     while numbers and not numbers[-1]:
         numbers.pop()
@@ -127,5 +126,5 @@ def _release(version: str) -> list[int]:
 
 
 def _ordered(parts: Iterable[str]) -> str:
-    """``>=2,<4`` however it was written: the lower bound first."""
+    """The bounds in one order, the lower one first: ``>=2,<4``."""
     return ",".join(sorted((part.strip() for part in parts), key=lambda part: (part[0] not in "~=>", part)))

@@ -18,7 +18,7 @@ class Wrap:
     """
     Collects what one plugin wraps; nothing is replaced before its ``instrument`` has returned.
 
-    ``wrap("redis.client:Redis.execute_command", command)``: ``command`` is called with the very arguments of each call
+    ``wrap("redis.client:Redis.execute_command", command)``: ``command`` is called with the arguments of each call
     and returns the span that the call is, or None.
     """
 
