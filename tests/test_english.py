@@ -99,7 +99,6 @@ PENDING = (
     "scout_core/scaffold",
     "scout_core/sending",
     "scout_core/testing",
-    "scout_core/text",
     "template",
     "tests/conformance",
     "tests/faults",

@@ -1,1 +1,1 @@
-"""What may leave the process, and in which words: each function takes text that may hold secrets and gives text that holds none."""
+"""Texts that may leave the process: each function takes text that may contain secrets and returns text without them."""

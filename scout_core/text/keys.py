@@ -1,4 +1,4 @@
-"""Which names tell that their value is secret: ``password``, ``X-Api-Key``, ``card[number]``, ``dbPass``."""
+"""Names whose value is secret: ``password``, ``X-Api-Key``, ``card[number]``, ``dbPass``."""
 
 from __future__ import annotations
 
@@ -8,43 +8,46 @@ from typing import Final
 from scout_core.text.patterns import pattern
 
 FILTERED: Final = "[FILTERED]"
-"""Stands for a value that must not be told."""
+"""Replaces a value that must not leave the process."""
 
 _LONGEST_KEY: Final = 1_000
 
-# Alone these say it; within a longer name (`access_log`, `crypt_version`) they do not.
+# From scout_apm_python core/web_requests.py. Sensitive as a whole name, not within a longer one (`access_log`, `crypt_version`).
 _WHOLE: Final = frozenset({"access", "certificate", "crypt", "key", "protected"})
 
-# Wherever they stand: no innocent word holds them, other than those that are excepted.
+# Anywhere in a name: Rails' and Django's lists of filtered parameters, and their usual variants. The lookarounds except the only
+# harmless words that contain them: `secretary`, `tokenizer`, `obsession`, `possession`, `cookiecutter`.
 _STEMS: Final = (
     r"passw|pass_?word|pass_?phrase|pass_?code|pwd|secret(?!ar)|token(?!i[sz])|credential|social_?security"
     r"|(?<!ob)(?<!pos)session|sess_?id|cookie(?!_?cutter)|[cx]srf|jwt|(?:credit|debit|bank)_?card|card_?(?:no|num|holder)"
     r"|(?:api|access|auth|secret|private|encryption|signing|ssh|master|license)_?keys?(?![a-z])"
 )
 
-# As a word of their own: `author`, `wildcard`, `spinner` and `assign` only look like them.
+# Only as a separate word, because `author`, `wildcard`, `spinner` and `assign` contain them.
 _WORDS: Final = (
     r"(?<![a-z])(?:pw|creds?|o?auth[nz]?|authori[sz]ation|authentication|private|cards?|cvv|cvc|ssn|sid"
     r"|otp|totp|hmac|sig|signature|salt|bearer|pin)(?![a-z])"
 )
 
-# `db_pass` but not `pass_rate`; `stripe_key` but not these, whose value is a name and not a secret.
+# `stripe_key` is secret, but the value of these is a name: `cache_key`, `primary_key`.
 _PLAIN_KEYS: Final = (
     *("cache", "composite", "foreign", "group", "index", "object", "order", "partition", "primary", "public"),
     *("routing", "row", "shard", "sort", "translation", "unique"),
 )
+# At the end of a name: `db_pass` is secret, `pass_rate` is not.
 _ENDINGS: Final = (
     rf"(?<![a-z])(?:db|user|smtp)?pass[0-9]*$|{''.join(f'(?<!{word})' for word in _PLAIN_KEYS)}_key[0-9]*$"
 )
 
 _SENSITIVE: Final = pattern(f"{_STEMS}|{_WORDS}|{_ENDINGS}")
 
-# What language models are billed for is counted in tokens.
+# Numbers in the answers of language models, as OpenAI and Anthropic name them: `max_tokens`, `prompt_tokens`, `token_count`.
 _COUNTED: Final = pattern(
     r"(?<![a-z])(?:max|min|total|prompt|completion|input|output|cached|reasoning)(?:_new)?_tokens(?![a-z])"
     r"|(?<![a-z])tokens?_(?:count|limit|usage|used)(?![a-z])"
 )
 
+# Where a word begins in camel case: `userAuth`, `HTTPAuth`.
 _CAMEL: Final = pattern(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _BETWEEN_WORDS: Final = pattern(r"[^a-z0-9]+")
 
@@ -53,10 +56,10 @@ def is_sensitive(key: str) -> bool:
     """
     Whether the value under this name is secret.
 
-    Words are told apart at ``_ - .``, brackets, spaces and capitals; case does not matter. A name of more than a
-    thousand characters is taken for sensitive.
+    Words are separated by ``_ - .``, brackets, spaces and capitals; case does not matter. A name of more than a
+    thousand characters counts as sensitive.
 
-    Source: the keys of scout_apm_python ``core/web_requests.py``, and parts of names that it let through:
+    Source: the keys of scout_apm_python ``core/web_requests.py``, and parts of names that it does not filter:
     ``db_password``, ``Authorization``, ``session``, ``cookie``.
     """
     return len(key) > _LONGEST_KEY or _is_sensitive(key)
@@ -64,10 +67,10 @@ def is_sensitive(key: str) -> bool:
 
 @lru_cache(maxsize=1_024)
 def _is_sensitive(key: str) -> bool:
-    # Once with the words apart (`userAuth`) and once without (`pAssWord`).
-    return _tells(_CAMEL.sub("_", key)) or _tells(key)
+    # Once with camel case split (`userAuth`) and once without (`pAssWord`).
+    return _has_sensitive_words(_CAMEL.sub("_", key)) or _has_sensitive_words(key)
 
 
-def _tells(key: str) -> bool:
+def _has_sensitive_words(key: str) -> bool:
     words = _BETWEEN_WORDS.sub("_", key.lower()).strip("_")
     return words in _WHOLE or _SENSITIVE.search(_COUNTED.sub("", words)) is not None

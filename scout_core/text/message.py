@@ -1,7 +1,7 @@
 """
 The message of an exception without the data in it.
 
-Databases repeat what they were given: ``Duplicate entry 'ann@example.com' for key 'email'``, ``Key (email)=(ann@example.com)
+Databases repeat their input: ``Duplicate entry 'ann@example.com' for key 'email'``, ``Key (email)=(ann@example.com)
 already exists``, ``invalid input syntax for type integer: "hunter2"``. So does Python: ``could not convert string to float: 'hunter2'``.
 """
 
@@ -18,36 +18,39 @@ UNREADABLE: Final = "<message could not be read>"
 LONGEST: Final = 300
 """Characters of a message."""
 
+# Further lines are details, which databases fill with values.
 _FIRST_LINE: Final = pattern(r"\s*([^\r\n]*)")
 
-# An apostrophe within a word opens and ends nothing: `can't`, `'O'Brien'`.
+# Python's repr() of str and bytes, and typographic quotes. An apostrophe within a word is not a quote: `can't`, `'O'Brien'`.
 _QUOTED: Final = pattern(
     r"(?<!\w)[bBfFrRuU]{0,2}(?:\"(?P<double>(?:[^\"\\]|\\.)*)\"|'(?P<single>(?:[^'\\]|\\.|'(?=\w))*)'(?!\w))"
     r"|“[^”]*”|‘(?:[^’]|’(?=\w))*’|«[^»]*»"
 )
 _ANY_QUOTE: Final = pattern("[\"'“”‘’«»]")
+# A quote that _QUOTED left over: it has no partner, so the others may have been paired wrongly.
 _LEFT_OVER: Final = pattern(r"[\"“”«»]|(?<!\w)'|'(?!\w)")
 # PostgreSQL: `Key (email)=(…) already exists`. SQL Server: `The duplicate key value is (…).`
 _IN_PARENTHESES: Final = pattern(r"(?<=\)=\().*(?=\))|(?<=\)=\()[^)]+|(?<=value is \().*(?=\))|(?<=value is \()[^)]+")
 
+# A dotted name, or one with hyphens, as keys of dictionaries are.
 _NAME: Final = pattern(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}")
-# What these quote is a name in the program: the key that is not there, the attribute, the module.
+# They quote a name in the program: the missing key, the attribute, the module.
 _NAMING: Final = (LookupError, AttributeError, NameError, ImportError)
 
 
 def error_message(error: BaseException) -> str:
     """
-    The first line of ``str(error)``, each quoted literal replaced by ``?``, secrets replaced by ``[FILTERED]``.
+    Return the first line of ``str(error)``, each quoted literal replaced by ``?``, secrets replaced by ``[FILTERED]``.
 
-    A lookup error, and an error about an attribute, a name or a module, keeps what is quoted if it reads like a name:
+    A lookup error, and an error about an attribute, a name or a module, keeps a quoted text that looks like a name:
     ``KeyError('plan')`` is ``'plan'``, ``KeyError('ann@example.com')`` is ``?``.
 
     Returns:
-        At most 300 characters; ``<message could not be read>`` when the exception cannot tell it. Never raises.
+        At most 300 characters; ``<message could not be read>`` when ``str(error)`` raises. Never raises.
     """
     try:
         text = exact(str(error))
-    except Exception:  # noqa: BLE001  it is the code of whoever wrote the exception
+    except Exception:  # noqa: BLE001  foreign code: the exception may define __str__
         return UNREADABLE
     found = _FIRST_LINE.match(text)
     line = beginning(found[1], LONGEST) if found else ""
@@ -57,7 +60,7 @@ def error_message(error: BaseException) -> str:
 
 def _without_literals(line: str, *, keep_names: bool) -> str:
     masked = _QUOTED.sub("?", line)
-    if _LEFT_OVER.search(masked):  # then quotes were paired wrongly: `entry 'O' Brien' for key 'name'`
+    if _LEFT_OVER.search(masked):  # quotes were paired wrongly: `entry 'O' Brien' for key 'name'`
         return f"{_ANY_QUOTE.split(line, maxsplit=1)[0]}?"
     return _QUOTED.sub(_unless_a_name, line) if keep_names else masked
 

@@ -19,21 +19,21 @@ LONGEST: Final = 2_000
 
 _LONGEST_QUERY: Final = 8_192
 
-# A request line may name the server, even with a user and a password: `GET http://user:password@host/path`.
+# RFC 9112, 3.2.2: a request line may contain the server, and a user with a password: `GET http://user:password@host/path`.
 _SERVER: Final = pattern(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*|//[^/?#]*@[^/?#]*")
 
 
 def filtered_path(path: str, query: str, *, with_query: bool = True) -> str:
     """
-    The path of a request and its parameters, sorted, without secrets.
+    Return the path of a request and its sorted parameters, without secrets.
 
     Args:
-        path: percent-encoded or not. A server, a user or a fragment in it is left out.
-        query: as it was received, without the question mark.
-        with_query: False gives the path alone.
+        path: percent-encoded or not. A server, a user and a fragment are removed.
+        query: as received, without the question mark.
+        with_query: False returns only the path.
 
     Returns:
-        At most 2,000 characters. The values of sensitive keys and those that look like secrets are ``[FILTERED]``.
+        At most 2,000 characters. ``[FILTERED]`` replaces the values of sensitive keys, and values that look like secrets.
 
     Source: scout_apm_python ``core/web_requests.py``.
     """
@@ -48,7 +48,7 @@ def filtered_path(path: str, query: str, *, with_query: bool = True) -> str:
 
 
 def _filtered_query(query: str) -> str:
-    # Where it is too long, the last value may be half a secret.
+    # In a shortened query the last value may be half a secret, which would not be recognised.
     shown = query if len(query) <= _LONGEST_QUERY else query[:_LONGEST_QUERY].rpartition("&")[0]
     pairs = parse_qsl(shown.partition("#")[0], keep_blank_values=True)
     filtered = ((scrub_word(key), FILTERED if is_sensitive(key) else scrub_word(value)) for key, value in pairs)

@@ -1,6 +1,6 @@
-"""Regular expressions that are compiled when they are first used, or by the agent's thread when it begins.
+"""Regular expressions that are compiled when they are first used, or on the agent's thread when it starts.
 
-Compiling those of this group takes 20 ms, which an application's first response should not wait for.
+Compiling those of this package takes 20 ms, and the application's first response should not wait for that.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _not_compiled: Final[list[_Lazy]] = []
 
 
 class _Lazy:
-    """Stands in for a compiled pattern. Once it is compiled, its methods are found without coming by here."""
+    """Looks like a compiled pattern. Its first use compiles it, and copies the methods, so that later uses call them directly."""
 
     def __init__(self, source: str, flags: int) -> None:
         self.source = source
@@ -28,11 +28,11 @@ class _Lazy:
 
 
 def pattern(source: str, flags: int = 0) -> re.Pattern[str]:
-    """As ``re.compile``; a mistake in it shows when it is first used."""
+    """Return a pattern as ``re.compile`` does; an invalid one raises when it is first used."""
     return cast("re.Pattern[str]", _Lazy(source, flags))
 
 
 def compile_all() -> None:
-    """Compile what was not used yet. On the agent's thread, so that no error of the application's has to wait for it."""
+    """Compile the patterns that have not been used. On the agent's thread, so that the application's first error need not wait."""
     while _not_compiled:
-        _not_compiled.pop().search  # noqa: B018  # asking for a method compiles
+        _not_compiled.pop().search  # noqa: B018  # looking up a method compiles

@@ -1,4 +1,4 @@
-"""Texts that any encoder takes and no reader chokes on: exact ``str``, no lone surrogates, bounded."""
+"""Texts that every encoder accepts: exact ``str``, without lone surrogates, bounded in length."""
 
 from __future__ import annotations
 
@@ -7,35 +7,36 @@ from typing import Final
 from scout_core.text.patterns import pattern
 
 CUT_MARK: Final = "…"
-"""Ends every text that was longer."""
+"""The last character of a text that was shortened."""
 
+# Lone surrogates: UTF-8 cannot encode them (Unicode 15, section 3.9, D92).
 _SURROGATE: Final = pattern("[\ud800-\udfff]")
 
 
 def plain(text: str) -> str:
     """
-    The same characters as an exact ``str``, each lone surrogate replaced by U+FFFD.
+    Return the same characters as an exact ``str``, each lone surrogate replaced by U+FFFD.
 
-    A subclass of ``str`` may have methods of its own; none of them is called.
+    A subclass of ``str`` may override methods; none of them is called.
     """
     return _SURROGATE.sub("\ufffd", exact(text))
 
 
 def exact(text: str) -> str:
-    """The same characters as an exact ``str``, without calling a method of a subclass."""
+    """Return the same characters as an exact ``str``, without calling a method of a subclass."""
     return text if type(text) is str else str.__getitem__(text, slice(None))
 
 
 def cut(text: str, limit: int) -> str:
-    """The text, or its beginning and ``…`` where it has more than ``limit`` characters: then exactly ``limit``."""
+    """Return the text; a text longer than ``limit`` is shortened to exactly ``limit`` characters that end with ``…``."""
     return text if len(text) <= limit else text[: limit - len(CUT_MARK)] + CUT_MARK
 
 
 def beginning(text: str, limit: int) -> str:
     """
-    As much of a text as is worth cleaning when ``limit`` characters of it will be shown.
+    Return as much of a text as must be cleaned when ``limit`` characters of it will be shown.
 
-    Where that is not all, the end is at least as far from the limit as a secret can hide in half: patterns
-    know the first half of a longer one.
+    A secret that is cut in two at the end of this part is not recognised. Hence the part is longer than the limit, by more
+    than any secret whose first half would not be recognised.
     """
     return text if len(text) <= 2 * limit else text[: 2 * limit - 64]

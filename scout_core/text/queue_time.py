@@ -1,4 +1,4 @@
-"""How long a request waited between the proxy that took it and the app server."""
+"""The time that a request waited between the proxy that accepted it and the app server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Final
 from scout_core.text.patterns import pattern
 
 OLDEST: Final = 10 * 365.25 * 86_400
-"""Seconds: a start longer ago than ten years is an error of whoever set it."""
+"""Seconds, ten years: an earlier start is an error in the header, or in the clock that set it."""
+# The forms that scout_apm_python accepts (core/queue_time.py); digits are bounded, so that float() takes constant time.
 _TIME: Final = pattern(r"\s*(?:t=)?\s*([0-9]{1,25}(?:\.[0-9]{0,25})?)\s*", re.ASCII)
 _UNITS_PER_SECOND: Final = (1e9, 1e6, 1e3, 1.0)
 
@@ -20,7 +21,7 @@ def seconds_in_queue(header: str, now: float) -> float | None:
     Args:
         header:
             ``X-Queue-Start`` or ``X-Request-Start`` as proxies send it: ``t=`` optional, then a Unix time in s, ms, µs or ns,
-            told apart by magnitude.
+            distinguished by magnitude.
         now: Unix time of arrival, in seconds.
 
     Returns:

@@ -1,9 +1,13 @@
 """
 SQL without its literals: ``SELECT * FROM users WHERE id = ? AND name IN (?)``.
 
-A scanner, not a parser: it knows where strings, numbers and comments begin and end in each dialect, and no grammar. What
-it cannot read for certain is not shown at all, since a quote that is read the wrong way round shows the literals and hides
-the rest. No pattern looks at a character more than a few times, so the time is linear in the length of the statement.
+A scanner, not a parser: it knows where strings, numbers and comments begin and end in each dialect, and no grammar. A
+statement that can be read in two ways is not shown at all, because a misread quote would show the literals and hide the
+rest. No pattern reads a character more than a few times, so the time is linear in the length of the statement.
+
+Sources of the patterns: the chapters on lexical structure in the manuals of MySQL 8 ("Literal Values", "Comments"),
+PostgreSQL 16 (4.1), SQLite ("SQL Language Expressions", "SQL Comments"), Oracle 19c ("Literals") and SQL Server
+("Constants", "Database identifiers").
 """
 
 from __future__ import annotations
@@ -16,50 +20,60 @@ from scout_core.text.patterns import pattern
 
 UNREADABLE: Final = "<statement that could not be read>"
 LONGEST: Final = 16_384
-"""Characters of a statement that is still read."""
+"""Characters of the longest statement that is read."""
 
 _LONGEST_CACHED: Final = 4_096
 
 
 def _string(quote: str, escaped: str, prefix: str = "") -> str:
     r"""
-    Pattern of a string, in which two quotes stand for one.
+    Return the pattern of a string in which a doubled quote is a quote.
 
     Args:
-        escaped: what a backslash takes with it: ``\\.`` the next character, ``\\`` nothing.
+        escaped: pattern of a backslash with the text that it escapes: ``\\.`` with the next character, ``\\`` with nothing.
 
-    No string ends right before a word. Where that seems so, the quotes were read the wrong way round: ``'a\' AND b = 'secret'``.
+    A string never ends right before a word. If it seems to, the quotes were misread: ``'a\' AND b = 'secret'``.
     """
     inside = rf"[^{quote}\\]*"
     return rf"{prefix}{quote}{inside}(?:(?:{quote}{quote}|{escaped}){inside})*{quote}(?![{quote}\w])"
 
 
 class _Dialect(NamedTuple):
-    """Patterns of what reads differently; ``_scanner`` adds what all dialects share."""
+    """Patterns that differ between dialects; ``_scanner`` adds those that all share."""
 
     literal: tuple[str, ...]
     gap: tuple[str, ...]
     """Comments."""
     unclear: tuple[str, ...]
-    """What makes the statement unreadable; tried after literals and comments."""
+    """Text that makes the statement unreadable; tried after literals and comments."""
     kept: tuple[str, ...]
+    """Names and placeholders that are shown."""
     word: str = r"[^\W\d][\w$]*"
     """An unquoted name."""
 
 
+# Standard SQL: N national, B bits, X bytes, U& Unicode escapes.
 _PREFIX: Final = r"(?:[nNbBxX]|[uU]&)?"
+# PostgreSQL 4.1.2.2: the only strings in which a backslash escapes.
 _E_STRING: Final = _string("'", r"\\.", "[eE]")
+# Oracle: q'[…]' with any delimiter; brackets close with their counterpart.
 _Q_STRING: Final = r"[nN]?[qQ]'(?:\[.*?\]|\{.*?\}|\(.*?\)|<.*?>|(?P<q>[^\s\[{(<]).*?(?P=q))'(?!['\w])"
+# PostgreSQL 4.1.2.4: $$…$$ and $tag$…$tag$.
 _DOLLAR_BEGIN: Final = r"\$(?:[^\W\d]\w*)?\$"
 _DOLLAR_TAG: Final = r"\$(?P<tag>(?:[^\W\d]\w*)?)\$"
+# A comment to the end of the line. A lone \r ends the line in some dialects only, so such a comment is unclear.
 _DASHES: Final = r"--[^\r\n]*(?=\r?\n|\Z)"
-# Comments do not nest in every dialect: one that seems to is unclear.
+# Comments nest in some dialects only: one with another "/*" in it is unclear.
 _BLOCK: Final = r"/\*[^*/]*(?:(?:\*(?!/)|/(?!\*))[^*/]*)*\*/"
-# MySQL runs what stands in /*! … */.
+# MySQL executes /*! … */, and MariaDB /*M! … */: those are not comments.
 _IDLE_BLOCK: Final = _BLOCK.replace(r"/\*", r"/\*(?!M?!)", 1)
+# A name in double quotes; standard SQL.
 _NAME: Final = '"[^"]*(?:""[^"]*)*"(?!["\\w])'
+# One that looks like the name of a column or table; SQLite takes any other for a string where such a column is missing.
 _PLAIN_NAME: Final = '"[^\\W\\d][\\w .$:-]*"(?!["\\w])'
+# SQL Server and SQLite: [name]. Any other bracket is unclear.
 _BRACKETED_NAME: Final = r"\[[^\W\d][^]'\"`]*\]"
+_OTHER_BRACKET: Final = rf"(?!{_BRACKETED_NAME})\["
 
 _DIALECTS: Final = {
     "mysql": _Dialect(
@@ -75,10 +89,10 @@ _DIALECTS: Final = {
         kept=(_NAME, r"\$\d{1,5}(?![\w.])"),
     ),
     "sqlite": _Dialect(
-        # SQLite takes "text" for a string where there is no such column: what does not look like a name is one.
+        # https://sqlite.org/quirks.html: "text" is a string where there is no such column. Text that does not look like a name is one.
         literal=(_string("'", r"\\", _PREFIX), rf"(?!{_PLAIN_NAME}){_NAME}"),
         gap=(_DASHES, _BLOCK),
-        unclear=(r"\#", rf"\[(?!{_BRACKETED_NAME[2:]})"),
+        unclear=(r"\#", _OTHER_BRACKET),
         kept=(_PLAIN_NAME, _BRACKETED_NAME, r"[?:$@]\d{1,5}(?![\w.])"),
     ),
     "oracle": _Dialect(
@@ -91,7 +105,7 @@ _DIALECTS: Final = {
     "mssql": _Dialect(
         literal=(_string("'", r"\\", _PREFIX), _string('"', r"\\")),
         gap=(_DASHES, _BLOCK),
-        unclear=(rf"\[(?!{_BRACKETED_NAME[2:]})",),
+        unclear=(_OTHER_BRACKET,),
         kept=(_BRACKETED_NAME,),
         word=r"(?:[^\W\d]|[@#])[\w$#@]*",
     ),
@@ -101,10 +115,10 @@ _ALIASES: Final = {
     "postgres": "postgresql",
     "cockroachdb": "postgresql",
     "sqlite3": "sqlite",
-    "microsoft": "mssql",  # as Django's driver calls it
+    "microsoft": "mssql",  # the name that mssql-django uses
 }
 
-# Any other dialect: what they do not agree on is unclear, such as a backslash before a quote.
+# Any other dialect: text that dialects read differently is unclear, such as a backslash before a quote.
 _UNKNOWN: Final = _Dialect(
     literal=(
         _E_STRING,
@@ -117,8 +131,11 @@ _UNKNOWN: Final = _Dialect(
     kept=(r"\[[^\W\d][\w .$]*\]",),
 )
 
+# Also hexadecimal (0xff), with exponent (1e-9) and with separators (1_000): all that continues a digit.
 _NUMBER: Final = r"\.?\d(?:[eE][+-](?=\d)|[\w.])*"
+# Placeholders with a number: ?1 (SQLite), :1 (Oracle), $1 (PostgreSQL).
 _NUMBERED: Final = r"[?:$]\d{1,2}(?![\w.])"
+# MySQL's quoted names, which SQLite reads, too.
 _BACKTICKED: Final = r"`[^`]*(?:``[^`]*)*`(?![`\w])"
 
 
@@ -129,12 +146,12 @@ def _own_name(dialect: str | None) -> str:
 
 @lru_cache(maxsize=16)
 def _scanner(dialect: str | None) -> re.Pattern[str]:
-    """Whatever can come next in a statement, as one of four groups: ``literal``, ``gap``, ``unclear``, ``kept``."""
+    """Return the pattern of the next token of a statement, in one of four groups: ``literal``, ``gap``, ``unclear``, ``kept``."""
     own = _DIALECTS.get(_own_name(dialect), _UNKNOWN)
     literal = (*own.literal, _NUMBER)
     gap = (r"\s", *own.gap)
     unclear = (*own.unclear, r"--", r"/\*")
-    # Most of a statement is taken in long runs, which must not take the E of E'…' for a name.
+    # Most of a statement matches in long runs. A run must not take the E of E'…' for a name.
     run = (
         *own.kept,
         _BACKTICKED,
@@ -152,12 +169,14 @@ def _scanner(dialect: str | None) -> re.Pattern[str]:
     )
 
 
+# Lists of values that differ in length only, as ORMs write them: `IN (?, ?, ?)`, `= ANY (ARRAY[$1, $2])`.
 _VALUE: Final = r"(?:\?\d*|%s|%\(\w+\)s|[:$@]\w+|NULL)(?:::\w+)?"
 _VALUES: Final = pattern(rf"(\bIN ?\(|\bARRAY ?\[) ?[-+]?({_VALUE})(?: ?, ?[-+]?{_VALUE})+ ?([)\]])", re.IGNORECASE)
+# Inserts of many rows: `VALUES (?, ?), (?, ?)`; MySQL 8 also writes `VALUES ROW(?, ?), ROW(?, ?)`.
 _ROW: Final = r"\([^()]*(?:\([^()]*\)[^()]*)*\)"
 _ROWS: Final = pattern(rf"(\bVALUES ?|\bIN ?\( ?)(?:ROW ?)?{_ROW}(?: ?, ?(?:ROW ?)?{_ROW})+", re.IGNORECASE)
 
-# Where a value is expected SQLite takes "text" for a string when there is no such column, and who writes it there means one.
+# SQLite reads "text" as a string when there is no such column. Where a value is expected, such a text is meant as a string.
 _EXPECTS_VALUE: Final = (
     r"(?:[=<>]|\|\||\b(?:LIKE|GLOB|MATCH|REGEXP|ESCAPE|IS|NOT|THEN|ELSE|BETWEEN|BETWEEN [^\s\"]{1,99} AND))"
 )
@@ -168,21 +187,21 @@ _LISTS: Final = pattern(rf"\b(?:VALUES|IN) ?{_ROW}(?: ?, ?{_ROW})*", re.IGNORECA
 
 def mask_sql(statement: str, *, dialect: str | None = None) -> str:
     """
-    The statement with ``?`` for each literal, without comments, white space folded, lists of values shortened.
+    Return the statement with ``?`` for each literal, without comments, with single spaces and short lists of values.
 
     Placeholders (``?``, ``%s``, ``%(name)s``, ``:name``, ``$1``, ``@p``) and names stay as they are. ``IN (?, ?, ?)``
-    becomes ``IN (?)`` and ``VALUES (?, ?), (?, ?)`` becomes ``VALUES (…)``: statements that differ only by the number of
-    values are the same.
+    becomes ``IN (?)`` and ``VALUES (?, ?), (?, ?)`` becomes ``VALUES (…)``, so that statements that differ only in the
+    number of values are equal.
 
     Args:
-        statement: at most 16,384 characters; of a longer one only the length is told.
+        statement: at most 16,384 characters; only the length is shown of a longer one.
         dialect:
             ``sqlite``, ``postgresql``, ``mysql``, ``mariadb``, ``oracle`` or ``mssql``; ``+driver`` may follow. With any other,
-            and None, double quotes hold strings, and what dialects do not agree on is not read. In SQLite they hold strings where
-            a value is expected, after ``=`` or in ``VALUES (…)``, and names elsewhere.
+            and None, double quotes contain strings, and a statement that dialects read differently is unreadable. In SQLite
+            they contain strings where a value is expected (after ``=``, in ``VALUES (…)``), and names elsewhere.
 
     Returns:
-        ``<statement that could not be read>`` when something is unterminated or can be read in two ways.
+        ``<statement that could not be read>`` when a token is unterminated or can be read in two ways.
     """
     if len(statement) > LONGEST:
         return f"<statement of {len(statement)} characters>"
@@ -206,7 +225,7 @@ def _masked(statement: str, dialect: str | None) -> str:
     text = "".join(parts).strip()
     if '"' in text and _own_name(dialect) == "sqlite":
         text = _QUOTED_VALUE.sub(r"\1?", _LISTS.sub(_without_quoted, text))
-        text = _QUOTED_VALUE.sub(r"\1?", text)  # the second of BETWEEN, now that the first is known
+        text = _QUOTED_VALUE.sub(r"\1?", text)  # the second value of BETWEEN, now that the first is ``?``
     return _shortened(text)
 
 
@@ -216,7 +235,7 @@ def _without_quoted(values: re.Match[str]) -> str:
 
 
 def _shortened(text: str) -> str:
-    words = text.lower()  # looking for a word in it costs a fiftieth of running a pattern over it
+    words = text.lower()  # searching for a word takes a fiftieth of the time of a pattern
     if "in (" in words or "in(" in words or "array" in words:
         text = _VALUES.sub(r"\1\2\3", text)
     if "values" in words or "((" in words:
@@ -224,5 +243,5 @@ def _shortened(text: str) -> str:
     return text
 
 
-# Applications repeat some hundred statements. At most 2 MB, if all were of the greatest length.
+# Applications repeat a few hundred statements. At most 2 MB, if all have the greatest length.
 _cached: Final = lru_cache(maxsize=256)(_masked)

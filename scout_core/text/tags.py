@@ -1,8 +1,8 @@
 """
-Tags as they may leave the process: plain values, bounded, without secrets.
+Tags that may leave the process: plain values, bounded, without secrets.
 
 Values come from applications and may be anything. No method of a foreign object is called: no ``repr``, ``str``, ``bool`` or
-``==``, not even ``isinstance``, which asks an object for its ``__class__``. What is told of it is the name of its type.
+``==``, not even ``isinstance``, which reads the object's ``__class__``. Only the name of its type is shown.
 """
 
 from __future__ import annotations
@@ -30,35 +30,35 @@ LONGEST_KEY: Final = 100
 LONGEST_VALUE: Final = 2_000
 
 _KEY_READ: Final = 1_001
-"""Characters of a key, of which is_sensitive takes no more than 1,000 for innocent."""
+"""Characters of a key that are read: ``is_sensitive`` calls every key of more than 1,000 sensitive."""
 _MOST_READ: Final = 10_000
 _MOST_BITS: Final = 64
 _ATTEMPTS: Final = 100
 
-# Types whose text runs no foreign code, and their modules. Looked up, not imported: who has such a value has the module.
-_WRITTEN_OUT: Final = {
+# Types whose ``str()`` runs no foreign code, and their modules: found in sys.modules, because a value of the type proves the import.
+_SAFE_TO_PRINT: Final = {
     **dict.fromkeys(("date", "timedelta"), "datetime"),
     "Decimal": "decimal",
     "UUID": "uuid",
     **dict.fromkeys(("PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath"), "pathlib"),
 }
 
-# The descriptors themselves: `kind.__name__` would ask a metaclass first, `member.name` a subclass.
+# The descriptors themselves: `kind.__name__` would look in a metaclass first, `member.name` in a subclass.
 _type_name: Final[Callable[[type], str]] = type.__dict__["__name__"].__get__
 _attributes: Final[Callable[[object], dict[str, object]]] = Enum.__dict__["__dict__"].__get__
 
 
 def clean_tags(tags: Mapping[str, object]) -> tuple[dict[str, TagValue], int]:
     """
-    What may leave the process of these tags, and how many were left out.
+    Return the tags that may leave the process, and the number of those that were dropped.
 
     Args:
-        tags: any mapping; another thread may change it meanwhile.
+        tags: any mapping; another thread may change it at the same time.
 
     Returns:
         At most 64 tags; keys of at most 100 characters to text of at most 2,000 characters (``…`` ends what was longer),
-        int of at most 64 bits, finite float, bool or None. Under ``statement``: SQL without literals, read as the tag
-        ``dialect`` says. Under ``url``: without query and user. Under sensitive keys: ``[FILTERED]``. Of other objects: ``<TypeName>``.
+        int of at most 64 bits, finite float, bool or None. Under ``statement``: SQL without literals, in the dialect of the
+        tag ``dialect``. Under ``url``: without query and user. Under sensitive keys: ``[FILTERED]``. Other objects: ``<TypeName>``.
     """
     items, dropped = _first_items(tags)
     dialect = next(
@@ -81,14 +81,14 @@ def clean_tags(tags: Mapping[str, object]) -> tuple[dict[str, TagValue], int]:
 
 
 def _first_items(tags: Mapping[str, object]) -> tuple[list[tuple[object, object]], int]:
-    """The first 64 items, and how many more there are."""
+    """Return the first 64 items, and the number of the others."""
     if not issubclass(type(tags), dict):
         return _foreign_items(tags)
     exact_tags = cast("dict[object, object]", tags)
     for _ in range(_ATTEMPTS):
         try:
             items = list(islice(dict.items(exact_tags), MOST_TAGS))
-        except RuntimeError:  # another thread added or removed a tag meanwhile
+        except RuntimeError:  # another thread added or removed a tag during the copy
             continue
         return items, max(0, dict.__len__(exact_tags) - len(items))
     return [], dict.__len__(exact_tags)
@@ -97,7 +97,7 @@ def _first_items(tags: Mapping[str, object]) -> tuple[list[tuple[object, object]
 def _foreign_items(tags: Mapping[str, object]) -> tuple[list[tuple[object, object]], int]:
     try:
         items: list[tuple[object, object]] = [(key, value) for key, value in islice(tags.items(), _MOST_READ)]
-    except Exception:  # noqa: BLE001  a mapping of the application's own: its code, its bugs
+    except Exception:  # noqa: BLE001  foreign code: a mapping that the application defines
         return [], 1
     return items[:MOST_TAGS], max(0, len(items) - MOST_TAGS)
 
@@ -105,7 +105,7 @@ def _foreign_items(tags: Mapping[str, object]) -> tuple[list[tuple[object, objec
 def _key_text(key: object) -> str:
     if issubclass(type(key), str):
         return exact(cast(str, key))[:_KEY_READ]
-    return str(_told(key))
+    return str(_raw_value(key))
 
 
 @lru_cache(maxsize=1_024)
@@ -122,16 +122,16 @@ def _clean_text(name: str, text: str, dialect: str | None) -> str:
 
 
 def _clean_other(value: object) -> TagValue:
-    told = _told(value)
-    if type(told) is str:
-        return cut(scrub(beginning(told, LONGEST_VALUE)), LONGEST_VALUE)
-    if type(told) in (int, float) and is_card_number(str(int(cast(float, told)))):
+    raw = _raw_value(value)
+    if type(raw) is str:
+        return cut(scrub(beginning(raw, LONGEST_VALUE)), LONGEST_VALUE)
+    if type(raw) in (int, float) and is_card_number(str(int(cast(float, raw)))):
         return FILTERED
-    return told
+    return raw
 
 
-def _told(value: object) -> TagValue:
-    """What any object is called or worth, without asking it; not yet cleaned."""
+def _raw_value(value: object) -> TagValue:
+    """Return the value, its text or the name of its type, without calling any of its methods; not cleaned yet."""
     kind = type(value)
     if kind is bool or value is None:
         return cast("bool | None", value)
@@ -145,37 +145,39 @@ def _told(value: object) -> TagValue:
         return _member(value, kind)
     if kind is datetime:
         return _moment(cast(datetime, value))
-    if _is_written_out(value, kind):
+    if _is_safe_to_print(value, kind):
         return str(value)
-    return _called(kind)
+    return _type_text(kind)
 
 
-def _called(kind: type) -> str:
-    """``<TypeName>``; the name can be an object of a subclass of ``str``, so even of that no method is called."""
+def _type_text(kind: type) -> str:
+    """Return ``<TypeName>``. The name may be an instance of a subclass of ``str``, so none of its methods is called either."""
     return f"<{exact(_type_name(kind))[:LONGEST_KEY]}>"
 
 
 def _member(value: object, kind: type) -> str:
     name = _attributes(value).get("_name_")
-    return f"{_called(kind)[1:-1]}.{name}" if type(name) is str else _called(kind)
+    return f"{_type_text(kind)[1:-1]}.{name}" if type(name) is str else _type_text(kind)
 
 
 def _moment(value: datetime) -> str:
     zone = value.tzinfo
-    if zone is None or type(zone) is timezone or _is_of("zoneinfo", "ZoneInfo", type(zone)):
+    if zone is None or type(zone) is timezone or _is_type("zoneinfo", "ZoneInfo", type(zone)):
         return value.isoformat()
-    return f"{value.replace(tzinfo=None).isoformat()} {_called(type(zone))}"  # utcoffset() would be foreign code
+    return f"{value.replace(tzinfo=None).isoformat()} {_type_text(type(zone))}"  # utcoffset() would be foreign code
 
 
-def _is_written_out(value: object, kind: type) -> bool:
+def _is_safe_to_print(value: object, kind: type) -> bool:
     name = exact(_type_name(kind))
-    module = _WRITTEN_OUT.get(name)
-    if module is None or not _is_of(module, name, kind):
+    module = _SAFE_TO_PRINT.get(name)
+    if module is None or not _is_type(module, name, kind):
         return False
-    if module == "pathlib":  # Python >= 3.12 keeps what it was made of and joins it when asked for its text
+    if (
+        module == "pathlib"
+    ):  # Python >= 3.12 keeps the parts, which may be of a subclass of str, and joins them in str()
         return all(type(part) is str for part in getattr(value, "_raw_paths", ()))
     return module != "uuid" or type(getattr(value, "int", None)) is int
 
 
-def _is_of(module: str, name: str, kind: type) -> bool:
+def _is_type(module: str, name: str, kind: type) -> bool:
     return getattr(sys.modules.get(module), name, None) is kind

@@ -1,7 +1,8 @@
-"""URLs as they may be shown: where a call went, without query, fragment, user and secrets in the path."""
+"""URLs that may be shown: without query, fragment, user, and secrets in the path."""
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
@@ -17,26 +18,36 @@ LONGEST: Final = 2_000
 
 _LONGEST_READ: Final = 16_384
 
+# RFC 3986, appendix B: the query begins at the first "?", the fragment at the first "#".
 _BEFORE_QUERY: Final = pattern(r"[^?#]*")
 _URL: Final = pattern(
-    r"(?P<scheme>(?:[A-Za-z][A-Za-z0-9+.-]*:)?//)"
-    r"(?P<user>[^/\\\s]*@)?"
-    r"(?P<host>(?:\[[0-9A-Fa-f:.]+\]|(?:[\w.-]|%2[Ff])+)(?::[0-9]{1,5})?)"
-    r"(?P<path>/[^\\\x00-\x1f]*)?"
+    r"""
+    (?P<scheme> (?:[A-Za-z][A-Za-z0-9+.-]*:)? // )              # RFC 3986, 3.1
+    (?P<user> [^/\\\s]* @ )?
+    (?P<host> (?:
+          \[ [0-9A-Fa-f:.]+ \]                                  # IPv6
+        | (?:[\w.-] | %2[Ff])+                                  # a name; the path of a Unix socket, as requests-unixsocket writes it
+      )
+      (?: : [0-9]{1,5} )?
+    )
+    (?P<path> / [^\\\x00-\x1f]* )?
+    """,
+    re.VERBOSE,
 )
+# `user:password@` in a path, where a password contained a raw slash.
 _USER_IN_SEGMENT: Final = pattern(r"[^@]*:[^@]*@")
 
 
 def public_url(url: str) -> str:
     """
-    ``https://shop.example:8443/orders/17``: scheme, host, port and path.
+    Return scheme, host, port and path: ``https://shop.example:8443/orders/17``.
 
     Args:
-        url: with or without a scheme; a path alone is also taken.
+        url: with or without a scheme, or only a path.
 
     Returns:
-        At most 2,000 characters. Parts of the path that look like secrets are ``[FILTERED]``. What cannot be taken apart for
-        certain, such as a password with a raw ``@`` or ``/``, is ``<url that could not be read>``.
+        At most 2,000 characters. ``[FILTERED]`` replaces parts of the path that look like secrets. A URL that can be read in two
+        ways, such as one whose password contains a raw ``@`` or ``/``, becomes ``<url that could not be read>``.
     """
     text = plain(url)
     return _cached(text) if len(text) <= LONGEST else _public_url(text)
@@ -53,7 +64,7 @@ def _public_url(url: str) -> str:
     if parts is None:
         return UNREADABLE
     path = parts["path"] or ""
-    if parts["user"] and "@" in path:  # then the first one may have been part of the password
+    if parts["user"] and "@" in path:  # the first "@" may be part of the password
         return UNREADABLE
     return cut(parts["scheme"] + parts["host"] + clean_path(path), LONGEST)
 
@@ -62,8 +73,8 @@ _cached: Final = lru_cache(maxsize=512)(_public_url)
 
 
 def clean_path(path: str) -> str:
-    """The path of a URL, percent-encoded or not, with ``[FILTERED]`` in place of each part that looks like a secret."""
-    if "=" not in path:  # else a value would be taken to reach to the end of the path
+    """Return the path of a URL, percent-encoded or not, with ``[FILTERED]`` for each part that looks like a secret."""
+    if "=" not in path:  # otherwise scrub() takes the rest of the path for the value
         path = scrub(path)
     segments = path.split("/")
     return "/".join(
@@ -73,7 +84,7 @@ def clean_path(path: str) -> str:
 
 
 def _clean_part(part: str, before: str) -> str:
-    """One part of the path; ``before`` is the segment before its own: ``token`` in ``/token/4f2a91``."""
+    """Return one part of the path; ``before`` is the previous segment: ``token`` in ``/token/4f2a91``."""
     text = unquote(part)
     if _USER_IN_SEGMENT.match(text):
         return FILTERED
