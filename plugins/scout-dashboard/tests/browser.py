@@ -1,4 +1,4 @@
-"""A real browser, watched: whatever a page complains of, asks elsewhere, or opens is a failure of the test."""
+"""A real browser: every console message, request to another host and dialog fails the test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DESKTOP = {"width": 1440, "height": 900}
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One for the module: while it runs, this thread has an event loop that other tests must not meet."""
+    """One browser per module: while it runs, this thread has an event loop that other tests must not see."""
     executable = next(filter(None, map(shutil.which, NAMES)), None)
     if executable is None:
         pytest.skip("chromium is not installed: apt-get install chromium")
@@ -32,28 +32,28 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@define(slots=False)  # playwright notes on it which of its methods it calls
+@define(slots=False)  # playwright sets attributes on it
 class Window:
-    """A browser window that is logged in to one collector, and what it must not do."""
+    """A browser window with a login to one collector, and a record of forbidden events."""
 
     page: Page
     collector: Collector
     problems: list[str] = Factory(list)
     excused: tuple[str, ...] = ()
-    """Parts of what the console may say: a page that is not there is told there too."""
+    """Allowed console messages: a missing page is logged there too."""
 
     def open(self, path: str) -> Page:
-        """Go to a page and wait until its charts are drawn."""
+        """Open a page and wait until its charts are drawn."""
         self.page.goto(self.collector.url + path)
         self.settle()
         return self.page
 
     def settle(self) -> None:
-        """Wait until there is a canvas in each chart."""
+        """Wait until each chart has a canvas."""
         expect(self.page.locator("[data-chart]:not(:has(canvas))")).to_have_count(0)
 
     def watch(self) -> None:
-        """Note every complaint from now on."""
+        """Record forbidden events from now on."""
         self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
         self.page.on("dialog", self._asked)
@@ -62,7 +62,7 @@ class Window:
         self.page.on("download", lambda download: self.problems.append(f"download: {download.url}"))
 
     def assert_quiet(self) -> None:
-        """Nothing was said, asked, or fetched from elsewhere."""
+        """Check that the page logged nothing, opened no dialog, and fetched nothing from elsewhere."""
         assert [] == self.problems
 
     def _said(self, message: ConsoleMessage) -> None:
@@ -84,7 +84,7 @@ Opened = Callable[..., Window]
 
 @pytest.fixture
 def opened(chromium: Browser) -> Iterator[Opened]:
-    """Opens windows with a profile of their own; each must have stayed quiet at the end."""
+    """Open windows with separate profiles, and check at the end that none had a forbidden event."""
     windows: list[Window] = []
 
     def open_window(collector: Collector, *, log_in: bool = True, **options: object) -> Window:
@@ -98,7 +98,7 @@ def opened(chromium: Browser) -> Iterator[Opened]:
 
 
 def context_of(browser: Browser, **options: object) -> BrowserContext:
-    """A fresh profile with no cookies, where the clock is eight hours off from UTC."""
+    """Return a new profile without cookies in a time zone eight hours from UTC."""
     settings = {
         "viewport": DESKTOP,
         "timezone_id": "Asia/Singapore",
@@ -110,7 +110,7 @@ def context_of(browser: Browser, **options: object) -> BrowserContext:
 
 
 def window_of(context: BrowserContext, collector: Collector, *, log_in: bool = True) -> Window:
-    """A watched window of this profile."""
+    """Return a monitored window with this profile."""
     window = Window(context.new_page(), collector)
     window.watch()
     if log_in:

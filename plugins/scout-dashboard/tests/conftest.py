@@ -1,4 +1,4 @@
-"""A collector on a free port, with its data in a directory of its own."""
+"""A collector on a free port with its own data directory."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ sys.path.insert(0, str(Path(__file__).parent))  # for sample_reports
 
 @pytest.fixture
 def collector(tmp_path: Path) -> Iterator[Collector]:
-    """A real one, on a real socket."""
+    """A real collector on a real socket."""
     with Collector.running(state_dir=tmp_path / "state") as running:
         yield running

@@ -1,4 +1,4 @@
-"""A report in which every text that an app, a user or a plugin can choose is a payload."""
+"""A report in which every text under control of an app, a user or a plugin is a payload."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STATES = ("active", "failed", '"><img src=x onerror=hit(0)>')
 
 
 def report() -> Report:
-    """One minute of it."""
+    """Return a report of one minute."""
     end = int(time.time() // 60) * 60 - 61.0
     base = sample_reports.report(end=end, traces=0, instance='"><b onclick=hit(0)>', app=APP)
     names = [f"{prefix}/{payload}" for payload in PAYLOADS for prefix in ("Controller", "Job")]
@@ -49,7 +49,7 @@ def _with_kinds(name: str, number: int) -> object:
 
 
 def trace(start: float) -> Trace:
-    """Every payload as operation, tag, statement, address, policy, file and function."""
+    """Return a trace with every payload as operation, tag, statement, URL, policy, file and function."""
     spans = tuple(
         SpanRecord(
             id=number, parent=0, operation=f"{payload}/{payload}", start=number / 1_000, duration=0.001,
@@ -75,7 +75,7 @@ def trace(start: float) -> Trace:
 
 
 def plugin(number: int) -> PluginStatus:
-    """One payload in all of its fields."""
+    """Return a status with one payload in all fields."""
     payload = PAYLOADS[number]
     return PluginStatus(
         name=payload,
@@ -98,5 +98,5 @@ def plugin(number: int) -> PluginStatus:
 
 
 def counters() -> Counters:
-    """Dropped for every payload."""
+    """Return counters with every payload as a reason."""
     return Counters(finished=len(PAYLOADS), exported=0, queued=0, dropped=dict.fromkeys(PAYLOADS, 1))

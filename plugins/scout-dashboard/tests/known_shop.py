@@ -1,4 +1,4 @@
-"""A shop whose figures are known by heart: ten slow minutes after ten fast ones, one job, and one trace that failed."""
+"""A shop with known values: ten slow minutes after ten fast ones, one job, and one failed trace."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ MAIL = "Job/mail.send"
 TRACE_ID = "00000000000000a1"
 STATEMENT = "SELECT id, price FROM product WHERE id = ?"
 FAST, SLOW = (60, 0.05), (30, 0.20)
-"""Transactions a minute, seconds of each: 900 in all, mean 100 ms."""
+"""Transactions per minute and their seconds: 900 in total, mean 100 ms."""
 
 
 def minutes() -> list[int]:
-    """The starts of the twenty minutes, oldest first; the last one lies two minutes back."""
+    """Return the start of each of the twenty minutes, oldest first; the last one is two minutes ago."""
     last = int(time.time() // 60) * 60 - 120
     return [last - 60 * back for back in reversed(range(20))]
 
 
 def reports(starts: list[int]) -> Iterator[Report]:
-    """One for each minute; the newest brings the trace."""
+    """Yield one report per minute; the newest contains the trace."""
     for number, start in enumerate(starts, start=1):
         count, seconds = FAST if number <= 10 else SLOW
         checkout = metrics(CHECKOUT, count, seconds, errors=9 if number == 20 else 0)
@@ -38,7 +38,7 @@ def reports(starts: list[int]) -> Iterator[Report]:
 
 
 def metrics(name: str, count: int, seconds: float, errors: int = 0) -> TransactionMetrics:
-    """Equal transactions: half their time is SQL."""
+    """Return metrics of equal transactions that spend half their time in SQL."""
     durations = Histogram()
     for _ in range(count):
         durations.add(seconds)
@@ -57,7 +57,7 @@ def metrics(name: str, count: int, seconds: float, errors: int = 0) -> Transacti
 
 
 def trace(start: float) -> Trace:
-    """One second: six equal queries, a payment that failed within a template."""
+    """Return a trace of one second: six equal queries, and a payment that failed inside a template."""
     queries = [
         SpanRecord(
             id=1 + n, parent=0, operation="SQL/Query", start=0.1 * n, duration=0.05, tags={"statement": STATEMENT}
@@ -97,7 +97,7 @@ def trace(start: float) -> Trace:
 
 
 def fill(collector: Collector) -> list[int]:
-    """Send all of it; gives the starts of the minutes."""
+    """Send all reports, and return the start of each minute."""
     starts = minutes()
     for report in reports(starts):
         send(collector, report)
@@ -105,6 +105,6 @@ def fill(collector: Collector) -> list[int]:
 
 
 def send(collector: Collector, report: Report) -> None:
-    """As an agent does."""
+    """Send a report like an agent."""
     status, body = sample_reports.send(collector.url, collector.token, report)
     assert 202 == status, body

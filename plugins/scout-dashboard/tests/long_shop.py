@@ -1,4 +1,4 @@
-"""A shop whose names are as long as real ones are: full paths of modules, statements, kinds and policies of one's own."""
+"""A shop with realistically long names: full module paths, statements, custom kinds and policies."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STATEMENT = "SELECT stock.id, stock.amount, stock.reserved FROM stock JOIN regio
 
 
 def report() -> Report:
-    """One minute of it, with one trace."""
+    """Return a report of one minute with one trace."""
     end = int(time.time() // 60) * 60 - 61.0
     base = sample_reports.report(end=end, traces=0, app=APP, instance="10a910a910a910a9")
     return evolve(
@@ -40,7 +40,7 @@ def report() -> Report:
 
 
 def trace(start: float) -> Trace:
-    """Each operation below the one before it, alone and six times, with and without a statement, and failing."""
+    """A chain of operations: single and six times, with and without a statement, and failing."""
     spans = []
     for depth, operation in enumerate(OPERATIONS):
         for again in range(6 if depth == 3 else 1):

@@ -1,4 +1,4 @@
-"""Texts that run as a program where a page forgets to escape them; each would call ``window.hit`` or ``alert``."""
+"""Texts that run as code in a page that does not escape them; each would call ``window.hit`` or ``alert``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Reports as a busy shop would send them: several endpoints, jobs, kinds, traces, errors and plugins; the same for the same seed.
+"""Sample reports of a busy shop: several endpoints, jobs, kinds, traces, errors and plugins; deterministic per seed.
 
-Run it to look at the dashboard with data in it: ``python tests/sample_reports.py``.
+Run it to see the dashboard with data: ``python tests/sample_reports.py``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MENU: tuple[tuple[str, float, float, float], ...] = (
     ("Job/mail.send", 0.600, 5.0, 0.02),
     ("Job/stock.reindex", 4.200, 0.3, 0.0),
 )
-"""Name, typical seconds, calls a minute, share of errors."""
+"""Name, typical seconds, calls per minute, share of errors."""
 
 STATEMENTS = (
     "SELECT id, name, price FROM product WHERE id = ?",
@@ -53,7 +53,7 @@ STATEMENTS = (
 
 
 def process(app: str = "Shop", *, started: float, instance: str = "00c0ffee00c0ffee", pid: int = 4_121) -> Process:
-    """One process of the shop."""
+    """Return a process of the shop."""
     return Process(
         app=app,
         hostname="web-1",
@@ -77,7 +77,7 @@ def report(
     menu: tuple[tuple[str, float, float, float], ...] = MENU,
     instance: str = "00c0ffee00c0ffee",
 ) -> Report:
-    """What one process sends for the period that ends at ``end``."""
+    """Return the report of one process for the period that ends at ``end``."""
     dice = random.Random(f"{seed}/{number}/{app}/{instance}")
     transactions = tuple(_metrics(dice, item, period) for item in menu)
     transactions = tuple(each for each in transactions if each.count)
@@ -95,18 +95,18 @@ def report(
 
 
 def reports(*, until: float, minutes: int, seed: int = 1, app: str = "Shop", traces: int = 3) -> Iterator[Report]:
-    """One report a minute, the last one ending at ``until``."""
+    """Yield one report per minute; the last one ends at ``until``."""
     for number in range(1, minutes + 1):
         yield report(end=until - (minutes - number) * 60, number=number, seed=seed, app=app, traces=traces)
 
 
 def many_endpoints(count: int) -> tuple[tuple[str, float, float, float], ...]:
-    """A menu of so many endpoints, for tests of speed."""
+    """Return a menu of ``count`` endpoints for performance tests."""
     return tuple((f"Controller/big.page_{n}", 0.01 + n % 50 / 100, 20.0, 0.01) for n in range(count))
 
 
 def counters(finished: int) -> Counters:
-    """Counters that add up."""
+    """Return counters that add up."""
     dropped = {"ignored": finished // 10, "sampled": 0, "inbox full": finished // 100}
     return Counters(
         finished=finished, exported=finished - sum(dropped.values()) - 3, queued=3, dropped=dropped, spans=finished * 9,
@@ -115,7 +115,7 @@ def counters(finished: int) -> Counters:
 
 
 def plugins() -> tuple[PluginStatus, ...]:
-    """One plugin in each state, and one that takes too long."""
+    """Return one plugin in each state, and a slow one."""
     return (
         _plugin("flask", "active", "", "flask 3.1.3 (>=2.2,<4)", wrapped=("flask:Flask.full_dispatch_request",),
                 functions=(_function("flask:Flask.full_dispatch_request", 18_000, p50=2.4e-6, p95=3.1e-6),)),
@@ -280,7 +280,7 @@ def _error() -> ErrorReport:
 
 
 def send(url: str, token: str, sent: Report | bytes) -> tuple[int, bytes]:
-    """POST it as an agent does; gives status and body of the answer."""
+    """POST a report like an agent, and return status and body of the response."""
     body = sent if isinstance(sent, bytes) else wire.encode(sent)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": wire.CONTENT_TYPE}
     try:
@@ -292,7 +292,7 @@ def send(url: str, token: str, sent: Report | bytes) -> tuple[int, bytes]:
 
 
 def main() -> None:
-    """A collector with three hours of data, and a report every few seconds, until Ctrl-C."""
+    """Run a collector with three hours of data and a new report every few seconds, until Ctrl-C."""
     from scout_dashboard.collector import Collector
 
     with tempfile.TemporaryDirectory() as folder, Collector.running(state_dir=Path(folder), port=0) as collector:

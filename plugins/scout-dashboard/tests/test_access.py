@@ -41,7 +41,7 @@ API = [
 
 @pytest.fixture(scope="module")
 def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """One for all of these tests: none of them changes it."""
+    """One collector for all tests, which do not change it."""
     with Collector.running(state_dir=tmp_path_factory.mktemp("state")) as running:
         yield running
 
@@ -77,11 +77,11 @@ def test_the_api_needs_a_login(collector, path):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND"])
-def test_no_method_gets_round_the_login(collector, method):
+def test_no_method_bypasses_the_login(collector, method):
     assert get(collector, "/api/v1/overview", method=method).status in (400, 401, 421)
 
 
-def test_the_link_lets_in(collector):
+def test_the_link_logs_in(collector):
     answer = get(collector, collector.login_url.removeprefix(collector.url))
     given = answer.headers["set-cookie"]
     page = get(collector, "/", f"Cookie: {given.partition(';')[0]}")
@@ -92,7 +92,7 @@ def test_the_link_lets_in(collector):
     assert 200 == page.status
 
 
-def test_a_link_on_the_page_of_another_site_lets_in_too(collector):
+def test_a_link_on_another_site_logs_in(collector):
     answer = get(collector, collector.login_url.removeprefix(collector.url), "Sec-Fetch-Site: cross-site")
 
     assert (200, True) == (answer.status, "set-cookie" in answer.headers)
@@ -100,14 +100,14 @@ def test_a_link_on_the_page_of_another_site_lets_in_too(collector):
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "%00", "%ff%fe", "x" * 4_000, "../../etc/passwd"])
-def test_a_wrong_link_is_refused_and_says_what_to_do(collector, token):
+def test_an_invalid_link_is_refused_with_instructions(collector, token):
     answer = get(collector, f"/login?token={token}")
 
     assert (403, False) == (answer.status, "set-cookie" in answer.headers)
     assert b"scout-core up" in answer.body
 
 
-def test_a_wrong_token_is_not_shown_again(collector):
+def test_an_invalid_token_is_not_echoed(collector):
     assert b"somebodys-secret" not in get(collector, "/login?token=somebodys-secret").body
 
 
@@ -118,7 +118,7 @@ def test_a_login_without_a_token_or_with_another_method_is_refused(collector):
     )
 
 
-def test_other_secrets_are_no_login(collector):
+def test_other_secrets_do_not_log_in(collector):
     access = collector.access
     for secret in (access.ingest_token, access.session):
         assert 403 == get(collector, f"/login?token={secret}").status
@@ -128,7 +128,7 @@ def test_other_secrets_are_no_login(collector):
     assert 401 == get(collector, "/", f"Cookie: other={access.session}").status
 
 
-def test_the_login_token_opens_the_api_and_no_page(collector):
+def test_the_login_token_opens_the_api_but_no_page(collector):
     bearer = f"Authorization: Bearer {collector.access.login_token}"
 
     assert 200 == get(collector, "/api/v1/overview", bearer).status
@@ -136,20 +136,20 @@ def test_the_login_token_opens_the_api_and_no_page(collector):
     assert 401 == get(collector, "/api/v1/overview", bearer, "Authorization: Bearer x").status
 
 
-def test_the_session_opens_pages_and_api_beside_cookies_of_others(collector):
+def test_the_session_works_together_with_unrelated_cookies(collector):
     others = f'Cookie: theirs="a;b; =;; x; {collector.access.cookie_name}={collector.access.session}; last=\u00e9'
 
     assert 200 == get(collector, "/", others).status
     assert 200 == get(collector, "/api/v1/overview", others).status
 
 
-def test_a_ticket_lets_in_once(collector):
+def test_a_ticket_logs_in_once(collector):
     ticket = collector.access.ticket()
 
     assert [303, 403] == [get(collector, f"/login?token={ticket}").status for _ in range(2)]
 
 
-def test_a_ticket_is_good_for_a_minute(collector):
+def test_a_ticket_expires_after_a_minute(collector):
     late, early = collector.access.ticket(), collector.access.ticket()
 
     assert not collector.access.may_log_in(late, now=time.monotonic() + 61)
@@ -157,7 +157,7 @@ def test_a_ticket_is_good_for_a_minute(collector):
 
 
 def hosts(port: int) -> dict[str, bool]:
-    """Twenty spellings of a host, and whether it is us."""
+    """Return twenty spellings of a host, and whether each is accepted."""
     return {
         f"127.0.0.1:{port}": True,
         f"localhost:{port}": True,
@@ -193,14 +193,14 @@ def hosts(port: int) -> dict[str, bool]:
 @pytest.mark.parametrize(
     "path", ["/", "/api/v1/overview", "/static/style.css", "/login?token=", "/api/v1/reports", "/nothing"]
 )
-def test_only_its_own_names_are_answered_on_every_route(collector, path):
+def test_every_route_accepts_only_its_own_host_names(collector, path):
     spellings = hosts(collector.port)
     answered = {host: get(collector, path, cookie(collector), host=host or " ").status for host in spellings}
 
     assert spellings == {host: status not in (400, 421) for host, status in answered.items()}
 
 
-def test_a_request_with_no_name_or_two_is_not_answered(collector):
+def test_a_request_without_or_with_two_host_headers_is_refused(collector):
     none = exchange(collector, b"GET /api/v1/overview HTTP/1.0\r\n\r\n")
     two = get(collector, "/api/v1/overview", f"Host: 127.0.0.1:{collector.port}")
 
@@ -210,7 +210,7 @@ def test_a_request_with_no_name_or_two_is_not_answered(collector):
 @pytest.mark.parametrize(
     "target", ["http://evil.example/", "http://127.0.0.1/", "//evil.example/", "*", "/../api/v1/overview", "/%2e%2e/"]
 )
-def test_a_target_that_names_another_place_is_not_answered(collector, target):
+def test_a_target_on_another_host_or_outside_the_root_is_refused(collector, target):
     assert get(collector, target).status in (400, 401, 421)
     assert get(collector, target, cookie(collector)).status in (400, 404, 421)
 
@@ -225,7 +225,7 @@ def test_a_target_that_names_another_place_is_not_answered(collector, target):
         "/static/",
     ],
 )
-def test_static_files_are_those_below_static(collector, path):
+def test_only_files_below_static_are_served(collector, path):
     assert 404 == get(collector, path).status
 
 
@@ -252,7 +252,7 @@ HEADERS = {
 )
 @pytest.mark.parametrize("logged_in", [True, False])
 @pytest.mark.parametrize("host", [None, "evil.example"])
-def test_every_answer_has_the_headers(collector, path, logged_in, host):
+def test_every_response_has_the_security_headers(collector, path, logged_in, host):
     answer = get(collector, path, *[cookie(collector)] * logged_in, host=host)
     wanted = HEADERS | {
         "cache-control": "no-cache" if answer.status == 200 and path.startswith("/static/") else "no-store"
@@ -262,7 +262,7 @@ def test_every_answer_has_the_headers(collector, path, logged_in, host):
     assert "server" not in answer.headers
 
 
-def test_tokens_are_kept_for_this_user_alone_and_survive_a_restart(tmp_path: Path):
+def test_tokens_are_private_and_survive_a_restart(tmp_path: Path):
     tokens = []
     for _ in range(2):
         with Collector.running(state_dir=tmp_path / "state") as collector:
@@ -276,7 +276,7 @@ def test_tokens_are_kept_for_this_user_alone_and_survive_a_restart(tmp_path: Pat
     assert {0o600} == modes
 
 
-def test_a_token_is_made_anew_when_it_was_removed_or_others_could_read_it(tmp_path: Path):
+def test_a_removed_or_readable_token_is_replaced(tmp_path: Path):
     first = read_access(tmp_path, port=1)
     (tmp_path / LOGIN_FILE).unlink()
     (tmp_path / INGEST_FILE).chmod(0o644)
@@ -288,14 +288,14 @@ def test_a_token_is_made_anew_when_it_was_removed_or_others_could_read_it(tmp_pa
 
 
 @pytest.mark.parametrize("text", ["", "short", "\u00e9" * 60])
-def test_a_token_that_is_none_is_made_anew(tmp_path: Path, text):
+def test_an_invalid_token_file_is_replaced(tmp_path: Path, text):
     (tmp_path / LOGIN_FILE).write_text(text)
     (tmp_path / LOGIN_FILE).chmod(0o600)
 
     assert len(read_access(tmp_path, port=1).login_token) >= 43
 
 
-def test_a_link_in_the_place_of_a_token_is_not_followed(tmp_path: Path):
+def test_a_symbolic_link_in_place_of_a_token_is_not_followed(tmp_path: Path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_text("a" * 60)
     elsewhere.chmod(0o600)
@@ -314,7 +314,7 @@ def test_a_state_directory_that_others_can_write_to_is_refused(tmp_path: Path):
         read_access(tmp_path, port=1)
 
 
-def test_secrets_are_not_in_the_text_of_the_object(collector):
+def test_secrets_are_not_in_the_repr(collector):
     shown = repr(collector.access) + str(collector.access)
 
     assert collector.access.login_token not in shown
@@ -322,8 +322,8 @@ def test_secrets_are_not_in_the_text_of_the_object(collector):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", ""])
-def test_nothing_but_this_machine_is_served(tmp_path: Path, host):
-    with pytest.raises(CollectorError, match="the dashboard serves this machine alone"):
+def test_only_loopback_addresses_are_accepted(tmp_path: Path, host):
+    with pytest.raises(CollectorError, match="the dashboard serves only this machine"):
         Collector(state_dir=tmp_path, host=host, port=0)
 
 

@@ -1,4 +1,4 @@
-"""The dashboard in a real browser over a real collector: what a person sees, and that nothing else happens."""
+"""The dashboard of a real collector in a real browser."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PAGES = ("/", "/endpoints", "/jobs", f"/endpoint?name={quote(CHECKOUT)}", f"/tra
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """Figures known by heart; no test changes them."""
+    """Known values; no test changes them."""
     with Collector.running(state_dir=tmp_path_factory.mktemp("shop")) as collector:
         known_shop.fill(collector)
         yield collector
@@ -41,7 +41,7 @@ def text_of(page: Page, selector: str) -> str:
 
 
 def ink(page: Page, selector: str) -> int:
-    """Pixels of a chart that are not background, its axes included."""
+    """Return the number of pixels of a chart that are not background, including its axes."""
     count: int = page.evaluate(
         """(selector) => {
           const canvas = document.querySelector(`${selector} canvas`);
@@ -56,7 +56,7 @@ def ink(page: Page, selector: str) -> int:
 
 
 def drag(page: Page, selector: str, start: float, end: float) -> None:
-    """Across a chart, from one share of its width to another."""
+    """Drag across a chart, from one fraction of its width to another."""
     box = page.locator(f"{selector} .u-over").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + start * box["width"], box["y"] + 40)
@@ -65,7 +65,7 @@ def drag(page: Page, selector: str, start: float, end: float) -> None:
     page.mouse.up()
 
 
-def test_overview_shows_the_known_figures_and_draws_them(shop: Collector, opened: Opened) -> None:
+def test_overview_shows_and_draws_the_known_values(shop: Collector, opened: Opened) -> None:
     page = opened(shop).open("/")
     totals = visitor_of(shop).facts("/overview")["totals"]
 
@@ -80,11 +80,11 @@ def test_overview_shows_the_known_figures_and_draws_them(shop: Collector, opened
     assert min(ink(page, chart) for chart in ("#chart-kinds", "#chart-throughput", "#chart-percentiles")) > 500
 
 
-def test_a_drag_zooms_the_page_and_can_be_shared_and_undone(shop: Collector, opened: Opened) -> None:
+def test_a_drag_zooms_the_page_and_can_be_shared_and_reset(shop: Collector, opened: Opened) -> None:
     window = opened(shop)
     page = window.open("/?range=1h")
     times = visitor_of(shop).facts("/overview")["range"]
-    slow = known_shop.minutes()[10]  # a lower bound when a minute has ended since: the later half is slow
+    slow = known_shop.minutes()[10]  # a lower bound if a minute has ended since then: the later half is slow
     whole = times["to"] - times["from"]
 
     drag(page, "#chart-kinds", (slow - times["from"] + 90) / whole, 1.0)
@@ -120,7 +120,7 @@ def test_from_an_endpoint_to_a_trace_to_why_it_was_kept(shop: Collector, opened:
 
     page.click(
         "#list tbody tr:has-text('shop.checkout')", position={"x": 500, "y": 12}
-    )  # the row leads there, not only its name
+    )  # the whole row is a link, not only its name
     page.wait_for_url("**/endpoint?*")
     window.settle()
     assert "shop.checkout" == text_of(page, "h1")
@@ -138,7 +138,7 @@ def test_from_an_endpoint_to_a_trace_to_why_it_was_kept(shop: Collector, opened:
     assert "SELECT id, price FROM product WHERE id = ?" in page.inner_text("#summary")
 
 
-def test_times_are_the_readers_own(shop: Collector, opened: Opened) -> None:
+def test_times_are_in_the_readers_time_zone(shop: Collector, opened: Opened) -> None:
     page = opened(shop).open(f"/trace/{TRACE_ID}")
     shown, utc = page.eval_on_selector("#titles time", "(time) => [time.textContent, time.title]")
 
@@ -147,13 +147,13 @@ def test_times_are_the_readers_own(shop: Collector, opened: Opened) -> None:
     assert shown[9:] == utc[13:19]
 
 
-def test_a_wrong_token_lets_nobody_in(shop: Collector, opened: Opened) -> None:
+def test_an_invalid_token_does_not_log_in(shop: Collector, opened: Opened) -> None:
     window = opened(shop, log_in=False)
     window.excused = ("status of 401", "status of 403")
     page = window.page
 
     page.goto(f"{shop.url}/login?token=wrong")
-    assert "token is wrong" in page.inner_text("main")
+    assert "token in this link is invalid" in page.inner_text("main")
     for path in PAGES:
         page.goto(shop.url + path)
         assert "Please log in" == text_of(page, "h1")
@@ -164,18 +164,18 @@ def test_a_wrong_token_lets_nobody_in(shop: Collector, opened: Opened) -> None:
     assert (401, ["error"]) == (status, keys)
 
 
-def test_dark_and_light_differ_and_a_choice_stays(shop: Collector, opened: Opened) -> None:
-    looks = "() => [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.querySelector('.panel')).backgroundColor]"
+def test_dark_and_light_differ_and_the_selection_is_stored(shop: Collector, opened: Opened) -> None:
+    colours = "() => [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.querySelector('.panel')).backgroundColor]"
     light = opened(shop, color_scheme="light").open("/")
     dark = opened(shop, color_scheme="dark").open("/")
-    assert not set(light.evaluate(looks)) & set(dark.evaluate(looks))
+    assert not set(light.evaluate(colours)) & set(dark.evaluate(colours))
     picture = light.locator("#chart-kinds canvas").screenshot()
 
     light.click("[data-theme-button]")
-    assert dark.evaluate(looks) == light.evaluate(looks)
+    assert dark.evaluate(colours) == light.evaluate(colours)
     assert picture != light.locator("#chart-kinds canvas").screenshot()
     light.reload()
-    assert dark.evaluate(looks) == light.evaluate(looks)
+    assert dark.evaluate(colours) == light.evaluate(colours)
     light.click("[data-theme-button]")
     assert light.evaluate("localStorage.getItem('scout-theme')") is None
 
@@ -185,7 +185,7 @@ def focused(page: Page) -> str:
     return text
 
 
-def test_the_tab_key_reaches_everything_that_leads_on(shop: Collector, opened: Opened) -> None:
+def test_the_tab_key_reaches_every_control(shop: Collector, opened: Opened) -> None:
     page = opened(shop).open("/")
     reached = []
     page.keyboard.press("Tab")
@@ -199,7 +199,7 @@ def test_the_tab_key_reaches_everything_that_leads_on(shop: Collector, opened: O
         page.keyboard.press("Tab")
 
     wanted = [
-        "Skip to the content",
+        "Skip to content",
         "Scout",
         "Overview",
         "Endpoints",
@@ -212,10 +212,10 @@ def test_the_tab_key_reaches_everything_that_leads_on(shop: Collector, opened: O
         "shop.checkout",
     ]
     assert wanted == [name for name in reached if name in wanted][: len(wanted)]
-    assert ["This page as JSON", "Keys ?"] == reached[-2:]
+    assert ["This page as JSON", "Keyboard shortcuts ?"] == reached[-2:]
 
 
-def test_keys_filter_move_and_go(shop: Collector, opened: Opened) -> None:
+def test_keyboard_shortcuts_filter_and_navigate(shop: Collector, opened: Opened) -> None:
     window = opened(shop)
     page = window.open("/")
 
@@ -224,7 +224,7 @@ def test_keys_filter_move_and_go(shop: Collector, opened: Opened) -> None:
     page.wait_for_url("**/endpoints*")
     page.keyboard.press("/")
     page.keyboard.type("nothing like it")
-    assert page.get_by_text("No endpoint has this in its name.").is_visible()
+    assert page.get_by_text("No endpoint matches the filter.").is_visible()
     assert "0 of 1" == text_of(page, "#shown")
     page.fill("[data-filter]", "CHECK")
     assert page.locator("#list tbody tr:visible").count() == 1
@@ -240,7 +240,7 @@ def test_keys_filter_move_and_go(shop: Collector, opened: Opened) -> None:
 
 
 @pytest.mark.parametrize("width", [1440, 1000, 400])
-def test_every_page_fits_and_is_quiet(shop: Collector, opened: Opened, width: int) -> None:
+def test_every_page_fits_and_logs_nothing(shop: Collector, opened: Opened, width: int) -> None:
     window = opened(shop, viewport={"width": width, "height": 800})
     for path in PAGES:
         page = window.open(path)
@@ -250,7 +250,7 @@ def test_every_page_fits_and_is_quiet(shop: Collector, opened: Opened, width: in
 
 
 @pytest.mark.parametrize("width", [1440, 1000, 400])
-def test_what_a_plugin_cost_opens_by_key_and_fits(shop: Collector, opened: Opened, width: int) -> None:
+def test_the_cost_of_a_plugin_opens_by_key_and_fits(shop: Collector, opened: Opened, width: int) -> None:
     page = opened(shop, viewport={"width": width, "height": 800}).open("/plugins")
     details = page.locator('[data-id="of-team-policy"]')
     assert not details.locator("table").is_visible()
@@ -268,7 +268,7 @@ def test_what_a_plugin_cost_opens_by_key_and_fits(shop: Collector, opened: Opene
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_nothing_moves_while_a_page_loads(shop: Collector, opened: Opened) -> None:
+def test_the_layout_does_not_shift_while_a_page_loads(shop: Collector, opened: Opened) -> None:
     window = opened(shop)
     window.page.add_init_script(
         """window.shifts = 0;
@@ -282,7 +282,7 @@ def test_nothing_moves_while_a_page_loads(shop: Collector, opened: Opened) -> No
         assert 0 == page.evaluate("window.shifts"), path
 
 
-def test_empty_pages_say_what_to_do_next_and_fill_themselves(collector: Collector, opened: Opened) -> None:
+def test_empty_pages_show_the_next_step_and_update(collector: Collector, opened: Opened) -> None:
     window = opened(collector)
     for path in "/endpoints", "/jobs", "/plugins", "/health", "/":
         page = window.open(path)
@@ -316,12 +316,14 @@ def test_a_live_page_updates_in_place_until_it_is_paused(collector: Collector, o
 
 
 def more(starts: list[int], *, number: int) -> Report:
-    """Thirty slow transactions more in the last minute."""
+    """Return a report of thirty more slow transactions in the last minute."""
     (plain,) = list(known_shop.reports(starts))[-1:]
     return evolve(plain, id=f"more-{number}", transactions=(known_shop.metrics(CHECKOUT, *known_shop.SLOW),), traces=())
 
 
-def test_a_collector_that_ends_is_said_and_waited_for(opened: Opened, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_stopped_collector_is_shown_as_offline_until_it_is_back(
+    opened: Opened, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     state = tmp_path_factory.mktemp("gone")
     with Collector.running(state_dir=state) as collector:
         known_shop.fill(collector)
@@ -336,7 +338,7 @@ def test_a_collector_that_ends_is_said_and_waited_for(opened: Opened, tmp_path_f
         expect(page.locator("[data-pulse]")).to_have_attribute("data-state", "live", timeout=20_000)
 
 
-def test_axes_and_tooltips_write_figures_as_the_pages_do(shop: Collector, opened: Opened) -> None:
+def test_axes_and_tooltips_format_numbers_like_the_pages(shop: Collector, opened: Opened) -> None:
     values = [
         None,
         0,
@@ -373,8 +375,8 @@ SPAN = "(number) => { const { min, max } = uPlot.sync('page').plots[number].scal
 
 
 @pytest.mark.parametrize("key", NAMED)
-def test_charts_show_the_whole_range_that_was_asked_for(shop: Collector, opened: Opened, key: str) -> None:
-    """Also what lies before the first report: the chart of an hour is not one of a quarter of an hour."""
+def test_charts_show_the_whole_selected_range(shop: Collector, opened: Opened, key: str) -> None:
+    """Includes the time before the first report: a chart of an hour always shows an hour."""
     page = opened(shop).open(f"/?range={key}")
     when = json.loads(page.text_content("#series") or "")["range"]
 
@@ -398,7 +400,7 @@ def test_no_label_of_an_axis_is_cut(shop: Collector, opened: Opened, width: int,
     assert [False] * 3 == edges
 
 
-def test_axis_ticks_share_a_unit_and_tell_steps_apart(shop: Collector, opened: Opened) -> None:
+def test_axis_ticks_share_a_unit_and_are_distinct(shop: Collector, opened: Opened) -> None:
     page = opened(shop).open("/")
     ticks = page.evaluate(
         """async () => { const { durationTicks } = await import("/static/format.js");

@@ -1,4 +1,4 @@
-"""Figures read the same everywhere: three digits or so, the unit that fits, and no rounding into a fourth digit."""
+"""Number formats: about three digits, a fitting unit, and no rounding into a fourth digit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from scout_dashboard.formatting import (
     age,
+    breakable_parts,
     cost,
     count,
     decimal,
@@ -15,7 +16,6 @@ from scout_dashboard.formatting import (
     iso,
     moment,
     percent,
-    pieces,
     plural,
     rate,
     size,
@@ -97,12 +97,12 @@ def test_a_duration_never_shows_more_than_four_digits_below_days(milliseconds: f
 
 
 @given(st.text())
-def test_pieces_of_a_name_are_the_name(name: str) -> None:
-    assert name == "".join(pieces(name))
+def test_joined_parts_of_a_name_are_the_name(name: str) -> None:
+    assert name == "".join(breakable_parts(name))
 
 
 def test_a_name_may_break_after_dots_slashes_and_underscores() -> None:
-    assert ["api/", "v2.", "list_", "orders"] == pieces("api/v2.list_orders")
+    assert ["api/", "v2.", "list_", "orders"] == breakable_parts("api/v2.list_orders")
 
 
 @pytest.mark.parametrize(
@@ -110,5 +110,5 @@ def test_a_name_may_break_after_dots_slashes_and_underscores() -> None:
     [(None, "–"), (0.0, "0 ms"), (0.0021, "2.1 µs"), (0.0994, "99 µs"), (0.0996, "100 µs"), (0.35, "350 µs"), (0.999, "999 µs"),
      (0.9996, "1.0 ms"), (12.4, "12 ms")],
 )  # fmt: skip
-def test_what_a_hook_takes_is_told_in_microseconds_up_to_a_thousand(milliseconds, shown):
+def test_the_cost_of_a_hook_is_in_microseconds_below_a_millisecond(milliseconds, shown):
     assert shown == str(cost(milliseconds))

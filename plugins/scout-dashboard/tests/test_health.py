@@ -1,4 +1,4 @@
-"""The Health page and its JSON: what became of every transaction of every process, also of those that have ended."""
+"""The Health page and its JSON: every transaction is accounted for, including those of finished processes."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ for _ in range(20):
 
 
 def sent(number: int, *, count: int, end: float, exporter: str = "collector", **counters: object) -> Report:
-    """A report of so many jobs, and what its process had counted when it was made."""
+    """Return a report of ``count`` jobs with the given counters of its process."""
     base = report(end=end, number=number, traces=0)
     jobs = (known_shop.metrics("Job/tidy", count, 0.01),) if count else ()
     return evolve(base, transactions=jobs, counters={exporter: Counters(**{"dropped": {}, **counters})})  # type: ignore[arg-type]
 
 
 def books(collector: Collector) -> tuple[int, int, int, int]:
-    """Finished, exported, queued and dropped of the only process; the sum of all processes says the same."""
+    """Return finished, exported, queued and dropped of the only process, after checking that the totals are equal."""
     health = collector.queries.health()
     (process,) = health["processes"]
     (counters,) = process["counters"].values()
@@ -49,7 +49,7 @@ def books(collector: Collector) -> tuple[int, int, int, int]:
     return counters["finished"], counters["exported"], counters["queued"], sum(counters["dropped"].values())
 
 
-def test_what_an_ended_process_delivered_is_exported(collector: Collector) -> None:
+def test_transactions_of_a_finished_process_are_exported(collector: Collector) -> None:
     environment = {**os.environ, "SCOUT_STATE_DIR": str(collector.state_dir)}
     subprocess.run([sys.executable, "-c", CRON], env=environment, check=True, timeout=60)
 
@@ -57,7 +57,7 @@ def test_what_an_ended_process_delivered_is_exported(collector: Collector) -> No
     assert "20 finished = 20 exported + 0 queued + 0 dropped adds up" in visitor_of(collector).page("/health").text
 
 
-def test_what_waited_for_a_collector_that_was_away_is_exported_once_it_came(collector: Collector) -> None:
+def test_queued_transactions_are_exported_once_they_arrive(collector: Collector) -> None:
     now = time.time()
     for number in (1, 2):
         known_shop.send(collector, sent(number, count=100, end=now + number, finished=900, exported=0, queued=900))
@@ -71,7 +71,7 @@ def test_what_waited_for_a_collector_that_was_away_is_exported_once_it_came(coll
     assert (900, 900, 0, 0) == books(collector)
 
 
-def test_a_report_that_comes_late_is_counted_and_hides_no_newer_state(collector: Collector) -> None:
+def test_a_late_report_is_counted_and_does_not_overwrite_newer_state(collector: Collector) -> None:
     now = time.time()
     known_shop.send(collector, sent(2, count=5, end=now, finished=12, exported=0, queued=10, dropped={"sampled": 2}))
     known_shop.send(collector, sent(1, count=4, end=now - 86_400, finished=4, exported=0, queued=4))
@@ -79,13 +79,13 @@ def test_a_report_that_comes_late_is_counted_and_hides_no_newer_state(collector:
     assert (12, 9, 1, 2) == books(collector)
 
 
-def test_a_process_whose_first_reports_another_collector_took_keeps_them(collector: Collector) -> None:
+def test_exports_to_an_earlier_collector_still_count(collector: Collector) -> None:
     known_shop.send(collector, sent(9, count=30, end=time.time(), finished=150, exported=100, queued=50))
 
     assert (150, 130, 20, 0) == books(collector)
 
 
-def test_what_arrived_after_it_was_given_up_stays_dropped(collector: Collector) -> None:
+def test_dropped_transactions_that_arrive_later_stay_dropped(collector: Collector) -> None:
     now = time.time()
     known_shop.send(collector, sent(1, count=40, end=now, finished=40, exported=0, queued=40))
     dropped = {"not sent before the process ended": 40}
@@ -94,14 +94,14 @@ def test_what_arrived_after_it_was_given_up_stays_dropped(collector: Collector) 
     assert (40, 0, 0, 40) == books(collector)
 
 
-def test_counters_of_other_exporters_are_shown_as_they_came(collector: Collector) -> None:
+def test_counters_of_other_exporters_are_unchanged(collector: Collector) -> None:
     other = sent(1, count=7, end=time.time(), exporter="otlp", finished=9, exported=1, queued=8)
     known_shop.send(collector, other)
 
     assert (9, 1, 8, 0) == books(collector)
 
 
-def test_counters_that_do_not_add_up_are_shown_as_they_came(collector: Collector) -> None:
+def test_counters_that_do_not_add_up_are_unchanged(collector: Collector) -> None:
     known_shop.send(collector, sent(1, count=7, end=time.time(), finished=7, exported=9, queued=0))
 
     assert (7, 9, 0, 0) == books(collector)
@@ -114,7 +114,7 @@ counts = st.integers(0, 50)
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(counts, counts, counts, st.booleans()), min_size=1, max_size=8))
 def test_the_sum_is_exact_and_never_negative(tmp_path_factory: pytest.TempPathFactory, periods: list) -> None:
-    """Each period: delivered or not, by its report; some more that wait; some that are dropped."""
+    """Each period is delivered or not, with some queued and some dropped transactions."""
     now, finished, exported, dropped = time.time(), 0, 0, 0
     store = Store(tmp_path_factory.mktemp("any") / "data")
     for number, (count, waiting, lost, arrives) in enumerate(periods, start=1):
@@ -133,7 +133,7 @@ def test_the_sum_is_exact_and_never_negative(tmp_path_factory: pytest.TempPathFa
     assert finished - exported - dropped == counters["queued"] >= 0
 
 
-def test_every_counter_that_is_not_zero_is_told(collector: Collector) -> None:
+def test_every_nonzero_counter_is_shown(collector: Collector) -> None:
     more = {
         "spans": 1,
         "spans_merged": 2,
@@ -148,7 +148,7 @@ def test_every_counter_that_is_not_zero_is_told(collector: Collector) -> None:
 
     assert more == {key: counters[key] for key in more}
     assert (
-        "1 span · 2 beyond the limit of their trace · 3 ended too late"
-        " · 7 begun by the garbage collector, not recorded (Python before 3.12) · 4 counted as other: too many names"
-        " · 5 tags dropped · 6 kept traces could not be made"
+        "1 span · 2 merged beyond the limit of a trace · 3 ended after their transaction"
+        " · 7 started by the garbage collector, not recorded (Python before 3.12)"
+        " · 4 counted as “other” because of too many names · 5 tags dropped · 6 kept traces lost to an error"
     ) in visitor_of(collector).page("/health").text

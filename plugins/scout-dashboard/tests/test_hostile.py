@@ -1,4 +1,4 @@
-"""Every text of a report filled with programs, in a real browser: none runs, none becomes an element, all are shown as text."""
+"""A report full of payloads in a real browser: none runs or becomes an element, and all are shown as text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FOREIGN = "img, iframe, object, embed, base, style, audio, video, form:not([meth
 
 
 def assert_harmless(page: Page) -> None:
-    """No payload ran, and none became an element."""
+    """Check that no payload ran or became an element."""
     assert [] == page.evaluate("window.hits")
     assert 0 == page.locator(FOREIGN).count()
     assert page.locator("script").count() in (3, 4)
@@ -77,7 +77,7 @@ def test_payloads_in_tooltips_and_refreshes_are_text(collector: Collector, opene
     assert_harmless(page)
 
 
-def test_payloads_in_addresses_do_not_run(collector: Collector, opened: Opened) -> None:
+def test_payloads_in_urls_do_not_run(collector: Collector, opened: Opened) -> None:
     window = opened(collector)
     window.excused = ("status of 400", "status of 404")
     window.page.add_init_script(TRAPS)

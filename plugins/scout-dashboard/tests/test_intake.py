@@ -16,7 +16,7 @@ from wire_client import exchange, head, parse
 from scout_core.measuring.histogram import Histogram
 from scout_core.sending import wire
 from scout_dashboard.collector import Collector
-from scout_dashboard.intake import MOST_BYTES
+from scout_dashboard.intake import MAX_BYTES
 from scout_dashboard.ranges import named_range
 
 
@@ -25,7 +25,7 @@ def good() -> dict:
 
 
 def changed(path: str, value: object) -> bytes:
-    """A good report with one thing in it replaced; the path is separated by dots."""
+    """Return a valid report with one value replaced; the path is separated by dots."""
     facts = good()
     *way, last = [int(part) if part.isdigit() else part for part in path.split(".")]
     inner = facts
@@ -55,7 +55,7 @@ def test_a_report_is_accepted_and_shown(collector):
     assert collector.queries.overview(named_range("1h"))["totals"]["count"] > 0
 
 
-def test_a_report_that_comes_again_is_accepted_and_counted_once(collector):
+def test_a_duplicate_report_is_accepted_and_counted_once(collector):
     once = report(end=time.time())
     answers = [send(collector.url, collector.token, once) for _ in range(3)]
     health = collector.queries.health()["collector"]
@@ -68,15 +68,15 @@ def test_a_report_that_comes_again_is_accepted_and_counted_once(collector):
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "Ünïcode", "x" * 5_000])
-def test_a_wrong_token_is_refused(collector, token):
+def test_an_invalid_token_is_refused(collector, token):
     answer = exchange(collector, head(collector, "Content-Length: 2", token=token), b"{}")
 
     assert (401, "Bearer") == (answer.status, answer.headers["www-authenticate"])
-    assert "token is missing or wrong" in reason(answer.body)
+    assert "missing or invalid token" in reason(answer.body)
     assert {"unauthorized": 1} == rejected(collector)
 
 
-def test_the_login_token_and_the_session_do_not_let_reports_in(collector):
+def test_the_login_token_and_the_session_do_not_authorize_reports(collector):
     for given in (collector.access.login_token, collector.access.session):
         assert 401 == send(collector.url, given, report(end=time.time()))[0]
 
@@ -90,7 +90,7 @@ def test_a_missing_token_is_refused(collector, line):
     assert 401 == exchange(collector, request.encode()).status
 
 
-def test_two_tokens_are_refused_even_when_one_is_right(collector):
+def test_two_tokens_are_refused_even_if_one_is_valid(collector):
     answer = exchange(collector, head(collector, "Authorization: Bearer other", "Content-Length: 2"), b"{}")
 
     assert 401 == answer.status
@@ -108,7 +108,7 @@ def test_another_content_type_is_refused(collector, line):
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
-def test_a_compressed_body_is_refused_whatever_is_in_it(collector, coding):
+def test_a_compressed_body_is_refused(collector, coding):
     bomb = gzip.compress(bytes(50_000_000))
     answer = exchange(collector, head(collector, f"Content-Encoding: {coding}", f"Content-Length: {len(bomb)}"), bomb)
 
@@ -123,9 +123,9 @@ def test_gzip_that_claims_to_be_json_is_malformed(collector):
 
 HUGE = "9" * 5_000
 MALFORMED = {
-    "nothing": b"",
-    "no JSON": b"hello",
-    "half of it": wire.encode(report(end=time.time()))[:5_000],
+    "empty": b"",
+    "not JSON": b"hello",
+    "truncated": wire.encode(report(end=time.time()))[:5_000],
     "not UTF-8": b'{"schema": "\xff\xfe"}',
     "UTF-16": json.dumps({"schema": 1}).encode("utf-16"),
     "a list": b"[]",
@@ -135,7 +135,7 @@ MALFORMED = {
     "deep in a report": b'{"schema":1,"id":' + b"[" * 50_000 + b"]" * 50_000 + b"}",
     "no fields": b'{"schema": 1}',
     "no schema": b"{}",
-    "a schema that is a text": changed("schema", "1"),
+    "a schema as a string": changed("schema", "1"),
     "NaN": changed("transactions.0.total", float("nan")),
     "Infinity": changed("transactions.0.total", float("inf")),
     "1e400": changed("transactions.0.total", 7e77).replace(b"7e+77", b"1e400"),
@@ -152,11 +152,11 @@ MALFORMED = {
     "a negative bucket": changed("transactions.0.durations", [[1, -5]]),
     "a bucket out of range": changed("transactions.0.durations", [[10**6, 5]]),
     "more durations than transactions": changed("transactions.0.durations", [[1, 10**9]]),
-    "a count beyond all measure": changed("transactions.0.count", 10**10),
-    "a bucket that is no pair": changed("transactions.0.durations", [[1]]),
-    "buckets that are a text": changed("transactions.0.durations", "1,2"),
-    "a text for a number": changed("end", "now"),
-    "a number for a text": changed("process.app", 7),
+    "an excessive count": changed("transactions.0.count", 10**10),
+    "a bucket that is not a pair": changed("transactions.0.durations", [[1]]),
+    "buckets as a string": changed("transactions.0.durations", "1,2"),
+    "a string for a number": changed("end", "now"),
+    "a number for a string": changed("process.app", 7),
     "true for a number": changed("transactions.0.count", True),
     "an object for a list": changed("transactions", {"a": 1}),
     "an id that is empty": changed("id", ""),
@@ -164,26 +164,26 @@ MALFORMED = {
     "a trace id that leads elsewhere": changed("traces.0.id", "../../login"),
     "two spans with one id": changed("traces.0.spans.1.id", 1),
     "a span that is the transaction": changed("traces.0.spans.0.id", 0),
-    "a span that lasts less than nothing": changed("traces.0.spans.0.duration", -1.0),
+    "a span with a negative duration": changed("traces.0.spans.0.duration", -1.0),
     "a period that ends before it starts": changed("start", time.time() + 3_600),
-    "a period of long ago": changed("end", 86_400.0),
-    "a period to come": changed("end", time.time() + 10 * 86_400),
+    "a period long ago": changed("end", 86_400.0),
+    "a period in the future": changed("end", time.time() + 10 * 86_400),
     "milliseconds": changed("end", time.time() * 1_000),
 }
 
 
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
-def test_what_is_no_report_is_refused_with_a_reason_and_changes_nothing(collector, capfd, body):
+def test_an_invalid_report_is_refused_with_a_reason_and_changes_nothing(collector, capfd, body):
     send(collector.url, collector.token, report(end=time.time(), number=77))
     before = collector.queries.overview(named_range("1h"))
 
     status, answer = send(collector.url, collector.token, body)
     after = collector.queries.overview(named_range("1h"))
-    said = capfd.readouterr()
+    output = capfd.readouterr()
 
     assert 400 == status
     assert reason(answer)
-    assert "Traceback" not in answer.decode() + said.out + said.err
+    assert "Traceback" not in answer.decode() + output.out + output.err
     assert ({"malformed": 1}, 1) == (rejected(collector), stored(collector))
     assert before == after
 
@@ -239,7 +239,7 @@ def test_a_lone_surrogate_anywhere_is_replaced_and_every_page_works(collector, p
         assert [] == visitor.page(page).problems
 
 
-def test_halves_of_characters_are_replaced_and_the_rest_is_kept(collector):
+def test_lone_surrogates_are_replaced_and_other_characters_kept(collector):
     body = changed("transactions.0.name", "Controller/\ud800 caf\u00e9 \U0001f600")
 
     status, _ = send(collector.url, collector.token, body)
@@ -249,7 +249,7 @@ def test_halves_of_characters_are_replaced_and_the_rest_is_kept(collector):
     assert "Controller/? café \U0001f600" in names
 
 
-def test_long_names_are_cut(collector):
+def test_long_names_are_truncated(collector):
     status, _ = send(collector.url, collector.token, changed("transactions.0.name", "Controller/" + "n" * 100_000))
     names = [row["name"] for row in collector.queries.endpoints(named_range("1h"), "web")["rows"]]
 
@@ -264,28 +264,28 @@ def test_a_clock_that_is_an_hour_off_does_not_matter(collector):
 
 def test_a_body_of_the_largest_size_is_read(collector):
     body = wire.encode(report(end=time.time()))
-    padded = body[:-1] + b" " * (MOST_BYTES - len(body)) + b"}"
+    padded = body[:-1] + b" " * (MAX_BYTES - len(body)) + b"}"
 
-    assert MOST_BYTES == len(padded)
+    assert MAX_BYTES == len(padded)
     assert 202 == send(collector.url, collector.token, padded)[0]
 
 
-@pytest.mark.parametrize("size", [MOST_BYTES + 1, 9 * 1024 * 1024])
-def test_a_body_that_says_it_is_too_large_is_refused(collector, size):
+@pytest.mark.parametrize("size", [MAX_BYTES + 1, 9 * 1024 * 1024])
+def test_a_body_with_a_content_length_above_the_limit_is_refused(collector, size):
     status, answer = send(collector.url, collector.token, b" " * size)
 
     assert (413, {"too large": 1}) == (status, rejected(collector))
-    assert str(MOST_BYTES) in reason(answer)
+    assert str(MAX_BYTES) in reason(answer)
 
 
-def test_a_body_that_turns_out_too_large_is_refused(collector):
-    chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"  # of 1 MiB, in hexadecimal
+def test_a_chunked_body_above_the_limit_is_refused(collector):
+    chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"  # a chunk of 1 MiB; its size is in hexadecimal
     answer = exchange(collector, head(collector, "Transfer-Encoding: chunked"), *[chunk] * 9, b"0\r\n\r\n")
 
     assert (413, {"too large": 1}) == (answer.status, rejected(collector))
 
 
-def test_a_body_without_end_is_cut_off(collector):
+def test_an_endless_body_is_cut_off(collector):
     chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
     exchange(collector, head(collector, "Transfer-Encoding: chunked"), *[chunk] * 64)
 
@@ -304,8 +304,8 @@ def test_a_chunked_report_is_accepted(collector):
     ["Content-Length: -1"], ["Content-Length: many"], ["Content-Length: 1e3"], ["Content-Length: 2", "Content-Length: 3"],
     ["Transfer-Encoding: gzip"],
 ])  # fmt: skip
-def test_a_length_that_makes_no_sense_is_refused(collector, capfd, lines):
-    answer = exchange(collector, head(collector, *lines), b"{}", then_end=True)
+def test_an_invalid_content_length_is_refused(collector, capfd, lines):
+    answer = exchange(collector, head(collector, *lines), b"{}", half_close=True)
 
     assert answer.status in (400, 413, 501)
     assert "Traceback" not in capfd.readouterr().err
@@ -313,8 +313,8 @@ def test_a_length_that_makes_no_sense_is_refused(collector, capfd, lines):
 
 
 @pytest.mark.parametrize("digits", [8, 15, 30])
-def test_a_claim_of_far_too_much_is_refused_though_nothing_of_it_comes(collector, digits):
-    """h11 refuses 30 digits by itself from 0.15 on."""
+def test_an_excessive_content_length_is_refused_before_the_body_arrives(collector, digits):
+    """From version 0.15 h11 itself refuses 30 digits."""
     started = time.monotonic()
     answer = exchange(collector, head(collector, "Content-Length: " + "9" * digits), b"{}")
 
@@ -322,7 +322,7 @@ def test_a_claim_of_far_too_much_is_refused_though_nothing_of_it_comes(collector
     assert time.monotonic() - started < 8
 
 
-def test_a_chunk_that_is_none_ends_the_request(collector, capfd):
+def test_an_invalid_chunk_ends_the_request(collector, capfd):
     answer = exchange(collector, head(collector, "Transfer-Encoding: chunked"), b"zz\r\nhello\r\n")
 
     assert 400 == answer.status
@@ -330,7 +330,7 @@ def test_a_chunk_that_is_none_ends_the_request(collector, capfd):
     assert "" == capfd.readouterr().err
 
 
-def test_a_chunk_that_is_none_after_the_answer_ends_the_connection_quietly(collector, capfd):
+def test_an_invalid_chunk_after_the_response_closes_the_connection_silently(collector, capfd):
     with socket.create_connection(("127.0.0.1", collector.port), timeout=20) as connection:
         request = head(collector, "Transfer-Encoding: chunked", path="/login", method="POST").replace(
             b"Connection: close\r\n", b""
@@ -346,38 +346,38 @@ def test_a_chunk_that_is_none_after_the_answer_ends_the_connection_quietly(colle
     assert "" == capfd.readouterr().err
 
 
-def test_a_body_that_ends_too_early_is_refused(collector, capfd):
+def test_an_incomplete_body_is_refused(collector, capfd):
     body = wire.encode(report(end=time.time()))
     lines = f"Content-Length: {len(body)}", "Transfer-Encoding: chunked"
     parts = body[: len(body) // 2], b"%x\r\n%s" % (len(body), body[: len(body) // 2])
-    answers = [exchange(collector, head(collector, line), part, then_end=True) for line, part in zip(lines, parts)]
+    answers = [exchange(collector, head(collector, line), part, half_close=True) for line, part in zip(lines, parts)]
     wait_for(lambda: {"truncated": 2} == rejected(collector))
 
     for answer in answers:
-        assert (400, b"the body ended too early") == (answer.status, answer.body)
+        assert (400, b"incomplete body") == (answer.status, answer.body)
         assert "nosniff" == answer.headers["x-content-type-options"]
     assert (0, "") == (stored(collector), capfd.readouterr().err)
     assert 202 == send(collector.url, collector.token, body)[0]
 
 
-@pytest.mark.parametrize("begun", [b"POST /api/v1/rep", b"POST /api/v1/reports HTTP/1.1\r\nHost: x\r\n"])
-def test_headers_that_end_too_early_are_refused(collector, capfd, begun):
-    answer = exchange(collector, begun, then_end=True)
+@pytest.mark.parametrize("start", [b"POST /api/v1/rep", b"POST /api/v1/reports HTTP/1.1\r\nHost: x\r\n"])
+def test_incomplete_headers_are_refused(collector, capfd, start):
+    answer = exchange(collector, start, half_close=True)
 
-    assert (400, b"the headers ended too early") == (answer.status, answer.body)
+    assert (400, b"incomplete headers") == (answer.status, answer.body)
     assert "" == capfd.readouterr().err
 
 
-def test_a_connection_that_asks_nothing_is_closed_without_a_word(collector, capfd):
+def test_a_connection_without_a_request_is_closed_silently(collector, capfd):
     started = time.monotonic()
-    answer = exchange(collector, then_end=True)
+    answer = exchange(collector, half_close=True)
 
     assert (0, "") == (answer.status, capfd.readouterr().err)
     assert time.monotonic() - started < 4
 
 
-def test_who_ends_after_the_last_byte_has_an_answer_to_each_request(collector, capfd):
-    """As ``nc -N`` does: the end of what it sends says nothing of what it reads."""
+def test_a_half_closed_connection_gets_a_response_to_each_request(collector, capfd):
+    """Like ``nc -N``: the client stops sending but still reads."""
     body = wire.encode(report(end=time.time()))
     last = head(collector, f"Content-Length: {len(body)}").replace(b"Connection: close\r\n", b"") + body
     first = head(collector, method="GET", path="/login").replace(b"Connection: close\r\n", b"")
@@ -392,25 +392,25 @@ def test_who_ends_after_the_last_byte_has_an_answer_to_each_request(collector, c
     assert (1, "") == (stored(collector), capfd.readouterr().err)
 
 
-def test_a_body_that_never_arrives_is_given_up(tmp_path: Path):
+def test_a_body_that_never_arrives_times_out(tmp_path: Path):
     with Collector.running(state_dir=tmp_path, read_seconds=0.3) as collector:
-        answer = exchange(collector, head(collector, "Content-Length: 100"), b"{", patience=5)
+        answer = exchange(collector, head(collector, "Content-Length: 100"), b"{", timeout=5)
 
         assert (408, {"too slow": 1}) == (answer.status, rejected(collector))
         assert "within 0.3 s" in reason(answer.body)
 
 
-@pytest.mark.parametrize("begun", [b"", b"POST /api/v1/rep", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
-def test_a_request_that_never_arrives_is_given_up(tmp_path: Path, begun):
+@pytest.mark.parametrize("start", [b"", b"POST /api/v1/rep", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+def test_a_request_that_never_arrives_times_out(tmp_path: Path, start):
     with Collector.running(state_dir=tmp_path, read_seconds=0.3) as collector:
         started = time.monotonic()
-        answer = exchange(collector, begun, patience=5)
+        answer = exchange(collector, start, timeout=5)
 
         assert 0 == answer.status
         assert 0.2 < time.monotonic() - started < 4
 
 
-def test_garbage_is_refused_without_a_word(collector, capfd):
+def test_garbage_is_refused_without_logging(collector, capfd):
     answer = exchange(collector, random.Random(1).randbytes(5_000) + b"\r\n\r\n")
     tls = exchange(collector, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100) + b"\r\n\r\n")
 
@@ -419,7 +419,7 @@ def test_garbage_is_refused_without_a_word(collector, capfd):
     assert "" == capfd.readouterr().err
 
 
-def test_many_idle_connections_do_not_keep_reports_out(collector, capfd):
+def test_many_idle_connections_do_not_block_reports(collector, capfd):
     idle = [socket.create_connection(("127.0.0.1", collector.port), timeout=10) for _ in range(300)]
     try:
         status, _ = send(collector.url, collector.token, report(end=time.time()))
@@ -431,22 +431,22 @@ def test_many_idle_connections_do_not_keep_reports_out(collector, capfd):
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS"])
-def test_reports_are_posted(collector, method):
+def test_the_reports_route_accepts_only_post(collector, method):
     answer = exchange(collector, head(collector, "Content-Length: 0", method=method))
 
     assert (405, "POST") == (answer.status, answer.headers["allow"])
-    assert f"this address takes POST, not {method}" == reason(answer.body)
+    assert f"method {method} is not allowed here; use POST" == reason(answer.body)
 
 
-def test_answers_are_fetched(collector):
+def test_the_api_accepts_only_get(collector):
     token = collector.access.login_token
     answer = exchange(collector, head(collector, "Content-Length: 0", path="/api/v1/overview", token=token))
 
     assert 405 == answer.status
-    assert "this address takes GET and HEAD, not POST" == reason(answer.body)
+    assert "method POST is not allowed here; use GET or HEAD" == reason(answer.body)
 
 
-def test_a_store_that_is_damaged_while_it_serves_is_told_without_a_traceback(collector, capfd):
+def test_a_store_that_is_damaged_while_serving_is_reported_without_a_traceback(collector, capfd):
     send(collector.url, collector.token, report(end=time.time()))
     for path in collector.store.directory.glob("*.sqlite*"):
         path.write_bytes(b"damaged " * (path.stat().st_size // 8))
@@ -459,12 +459,12 @@ def test_a_store_that_is_damaged_while_it_serves_is_told_without_a_traceback(col
         collector,
         head(collector, f"Cookie: {collector.access.cookie_name}={collector.access.session}", method="GET", path="/"),
     )
-    said = capfd.readouterr().err
+    output = capfd.readouterr().err
 
     assert [503, 503, 503] == [status, shown.status, page.status]
     assert str(collector.store.directory) in reason(body)
     assert str(collector.store.directory) in reason(shown.body)
-    assert "Traceback" not in said + page.body.decode()
+    assert "Traceback" not in output + page.body.decode()
 
 
 def wait_for(condition, seconds: float = 10.0) -> None:

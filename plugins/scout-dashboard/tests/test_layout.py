@@ -1,4 +1,4 @@
-"""What a reader sees is readable: no text lies over another or over a bar, and no word of a table's head is cut off."""
+"""Layout: no text overlaps other text or a bar, and no column header is cut off."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ OF_TRACE = [f"/trace/{long_shop.TRACE_ID}", f"/trace/{known_shop.TRACE_ID}"]
 PAGES = ("/", "/endpoints", "/jobs", *OF_ENDPOINT, *OF_TRACE, "/plugins", "/health", "/?app=nope")
 
 FAULTS = """() => {
-  // What is seen of a box: its part within all that clips it.
-  const seen = (box, element) => {
+  // The visible part of a box.
+  const visible = (box, element) => {
     if (!element.checkVisibility()) return null;
     let { left, top, right, bottom } = box;
     for (let at = element; at && at !== document.body; at = at.parentElement) {
@@ -38,7 +38,7 @@ FAULTS = """() => {
   };
   const boxes = [];
   const add = (what, element, box) => {
-    const part = seen(box, element);
+    const part = visible(box, element);
     if (part) boxes.push({ what, element, ...part });
   };
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -78,7 +78,7 @@ def faults(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("width", [1440, 1280, 1000, 700, 400])
-def test_nothing_lies_over_its_neighbour_or_is_cut(shop: Collector, opened: Opened, width: int) -> None:
+def test_no_text_overlaps_or_is_cut_off(shop: Collector, opened: Opened, width: int) -> None:
     window = opened(shop, viewport={"width": width, "height": 900})
     window.excused = ("status of 404",)
     found = {}
@@ -94,7 +94,7 @@ def test_nothing_lies_over_its_neighbour_or_is_cut(shop: Collector, opened: Open
     assert {} == {path: wrong for path, wrong in found.items() if wrong}
 
 
-def test_the_check_sees_text_that_lies_over_its_neighbour(shop: Collector, opened: Opened) -> None:
+def test_the_check_detects_overlapping_text(shop: Collector, opened: Opened) -> None:
     page = opened(shop).open(OF_TRACE[0])
     assert [] == faults(page)
 
@@ -105,7 +105,7 @@ def test_the_check_sees_text_that_lies_over_its_neighbour(shop: Collector, opene
     assert any("| lane" in fault for fault in faults(page))
 
 
-def test_a_name_that_is_cut_is_told_in_full(shop: Collector, opened: Opened) -> None:
+def test_the_full_text_of_a_truncated_name_is_in_its_title(shop: Collector, opened: Opened) -> None:
     page = opened(shop, viewport={"width": 1000, "height": 900}).open(OF_TRACE[0])
     cut = page.evaluate(
         """() => [...document.querySelectorAll(".what b")].filter((name) => name.scrollWidth > name.clientWidth)

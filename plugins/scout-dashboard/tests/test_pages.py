@@ -1,4 +1,4 @@
-"""Every page over a real collector, without a browser: it is well-formed, escapes, and shows what its JSON says."""
+"""Every page of a real collector, without a browser: well-formed, escaped, and equal to its JSON."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SCRIPTS = {"/static/theme.js", "/static/main.js", "/static/vendor/uplot/uPlot.ii
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
-    """Somebody who looks at the shop whose figures are known."""
+    """A visitor of the shop with known values."""
     with Collector.running(state_dir=tmp_path_factory.mktemp("shop")) as collector:
         known_shop.fill(collector)
         yield visitor_of(collector)
@@ -43,7 +43,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
-    """Somebody who looks at what an attacker reported."""
+    """A visitor of a store filled by an attacker."""
     with Collector.running(state_dir=tmp_path_factory.mktemp("hostile")) as collector:
         known_shop.send(collector, hostile_shop.report())
         yield visitor_of(collector)
@@ -51,12 +51,12 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
 
 @pytest.fixture
 def empty(collector: Collector) -> Visitor:
-    """Somebody who looks before any app reported."""
+    """A visitor before any app has reported."""
     return visitor_of(collector)
 
 
 def assert_sound(page: Reader) -> None:
-    """Closed tags, ours alone, and nothing that the content security policy would have to stop."""
+    """Closed tags, only known ones, and nothing that the content security policy would block."""
     assert [] == page.problems
     assert {element.tag for element in page.elements} <= ELEMENTS
     for element in page.elements:
@@ -83,18 +83,18 @@ def test_each_page_is_well_formed_and_has_nothing_inline(shop: Visitor, path: st
         ("/health", "scout-core run -- python app.py"),
     ],
 )
-def test_each_page_without_data_is_well_formed_and_says_what_to_do(empty: Visitor, path: str, command: str) -> None:
+def test_each_page_without_data_is_well_formed_and_shows_the_next_step(empty: Visitor, path: str, command: str) -> None:
     page = empty.page(path)
 
     assert_sound(page)
     assert command in page.text
 
 
-def test_a_time_in_which_nothing_ran_leads_to_a_longer_one(shop: Visitor) -> None:
+def test_an_empty_range_links_to_longer_ones(shop: Visitor) -> None:
     page = shop.page("/?from=1000000020&to=1000000620")
 
     assert_sound(page)
-    assert "Nothing ran in this stretch of time" in page.text
+    assert "No transactions in this time range" in page.text
     assert "/?range=7d" in [element.attributes.get("href") for element in page.elements]
     assert "mean" not in [element.attributes.get("id") for element in page.elements]
 
@@ -104,7 +104,7 @@ def test_no_text_of_a_report_becomes_an_element(hostile: Visitor, path: str) -> 
     assert_sound(hostile.page(path))
 
 
-def test_every_text_of_a_report_is_shown_as_it_is(hostile: Visitor) -> None:
+def test_every_text_of_a_report_is_shown_unchanged(hostile: Visitor) -> None:
     trace = hostile.page(f"/trace/{hostile_shop.TRACE_ID}").text
     plugins = hostile.page("/plugins").text
     endpoints = hostile.page("/endpoints").text
@@ -117,11 +117,9 @@ def test_every_text_of_a_report_is_shown_as_it_is(hostile: Visitor) -> None:
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-def test_a_bad_address_is_answered_with_its_own_text_as_text(hostile: Visitor, payload: str) -> None:
+def test_an_invalid_url_is_shown_as_text(hostile: Visitor, payload: str) -> None:
     text = quote(payload, safe="")
-    trace = (
-        f"/trace/{text}" if not payload.endswith("/") else f"/trace/{text}x"
-    )  # the router takes a slash at the end away
+    trace = f"/trace/{text}" if not payload.endswith("/") else f"/trace/{text}x"  # the router removes a trailing slash
     for path in (
         f"/endpoint?name={text}",
         f"/?range={text}",
@@ -135,7 +133,7 @@ def test_a_bad_address_is_answered_with_its_own_text_as_text(hostile: Visitor, p
         assert_sound(read(html))
 
 
-def test_overview_shows_the_figures_of_its_json(shop: Visitor) -> None:
+def test_overview_shows_the_values_of_its_json(shop: Visitor) -> None:
     page, facts = shop.page("/"), shop.facts("/overview")
     totals = facts["totals"]
 
@@ -156,7 +154,7 @@ def test_overview_shows_the_figures_of_its_json(shop: Visitor) -> None:
 
 def test_charts_get_the_series_of_the_json(shop: Visitor) -> None:
     start = shop.facts("/overview")["range"]["from"]
-    zoom = f"?from={start}&to={start + 3600}"  # fixed, as a minute may end between the two requests
+    zoom = f"?from={start}&to={start + 3600}"  # fixed, because a minute may end between the two requests
     _, _, html = shop.ask(f"/{zoom}")
     block = json.loads(html.partition('id="series">')[2].partition("</script>")[0])
     facts = shop.facts(f"/overview{zoom}")
@@ -171,11 +169,11 @@ def test_the_lists_show_the_rows_of_their_json(shop: Visitor, path: str, noun: s
     (row,) = shop.facts(path)["rows"]
 
     assert f"1 {noun} " in page.text
-    figures = [
+    values = [
         row["label"], percent(row["share"]), duration(row["total_ms"]), rate(row["throughput_per_minute"]),
         duration(row["mean_ms"]), duration(row["p95_ms"]), percent(row["error_rate"]),
     ]  # fmt: skip
-    assert " ".join(map(str, figures)) in page.text
+    assert " ".join(map(str, values)) in page.text
 
 
 def test_an_endpoint_shows_its_kinds_and_traces(shop: Visitor) -> None:
@@ -183,21 +181,21 @@ def test_an_endpoint_shows_its_kinds_and_traces(shop: Visitor) -> None:
     facts = shop.facts(f"/endpoint?name={quote(CHECKOUT)}")
 
     for kind in facts["kinds"]:
-        figures = percent(kind["share"]), duration(kind["mean_ms"]), decimal(kind["calls_per_transaction"])
-        assert " ".join(map(str, (kind["kind"], *figures))) in page.text
+        values = percent(kind["share"]), duration(kind["mean_ms"]), decimal(kind["calls_per_transaction"])
+        assert " ".join(map(str, (kind["kind"], *values))) in page.text
     assert "SQL 50.0 % 50 ms 3.00" in page.text
     assert "error 1.00 s 8 checkout_first 5.00 + percentile 1.40 + age 0.25 6.65" in page.text
     assert f"/trace/{TRACE_ID}?" not in page.text
     assert f"/trace/{TRACE_ID}" in [element.attributes.get("href") for element in page.elements]
 
 
-def test_a_trace_says_why_it_was_kept(shop: Visitor) -> None:
+def test_a_trace_shows_why_it_was_kept(shop: Visitor) -> None:
     page = shop.page(f"/trace/{TRACE_ID}")
 
     assert "Why kept score 6.65" in page.text
     assert "checkout_first a plugin's policy 5.00" in page.text
-    assert "percentile 97.0 % of 204 transactions were shorter 1.40" in page.text  # the agent recorded it
-    assert "age how long no trace of this name had been kept 0.25" in page.text  # it did not
+    assert "percentile 97.0 % of 204 transactions were shorter 1.40" in page.text  # recorded by the agent
+    assert "age time since a trace of this name was last kept 0.25" in page.text  # not recorded
     widths = [
         element.attributes["width"]
         for element in page.elements
@@ -216,17 +214,17 @@ def test_a_trace_shows_timeline_summary_error_and_tags(shop: Visitor) -> None:
     assert "items 3 plan gold" in page.text
     assert "12 × SQL/Query, 34 ms" in page.text
     for row in facts["summary"]:
-        figures = [
+        values = [
             duration(row["exclusive_ms"]),
             count(row["count"]),
             duration(row["mean_ms"]),
             duration(row["max_ms"]),
         ]
-        text = [row["operation"], *([row["detail"]] if row["detail"] else []), *figures, duration(row["total_ms"])]
+        text = [row["operation"], *([row["detail"]] if row["detail"] else []), *values, duration(row["total_ms"])]
         assert " ".join(map(str, text)) in page.text
 
 
-def test_plugins_show_each_state_in_words(shop: Visitor) -> None:
+def test_plugins_show_each_state(shop: Visitor) -> None:
     page = shop.page("/plugins").text
 
     for state in "active", "waiting", "disabled", "skipped", "failed", "quarantined":
@@ -259,13 +257,13 @@ def test_health_shows_the_equation_of_its_json(shop: Visitor) -> None:
         f"{count(dropped)} dropped {counters['dropped']['inbox full']} lost adds up"
     ) in page
     assert (
-        f"inbox full {counters['dropped']['inbox full']} lost ignored {counters['dropped']['ignored']} by choice"
+        f"inbox full {counters['dropped']['inbox full']} lost ignored {counters['dropped']['ignored']} as configured"
         in page
     )
-    assert "Reports 20 none came twice Transactions 901 in those reports" in page
+    assert "Reports 20 no duplicates Transactions 901 in those reports" in page
 
 
-def test_links_take_app_and_range_along(shop: Visitor) -> None:
+def test_links_carry_app_and_range(shop: Visitor) -> None:
     page = shop.page("/?range=6h&app=Shop")
     hrefs = [element.attributes.get("href", "") for element in page.elements]
 
@@ -275,7 +273,7 @@ def test_links_take_app_and_range_along(shop: Visitor) -> None:
     assert "/api/v1/overview?range=6h&app=Shop" in hrefs
 
 
-def test_a_zoom_has_a_way_back_and_is_not_live(shop: Visitor) -> None:
+def test_a_zoom_can_be_reset_and_is_not_live(shop: Visitor) -> None:
     start = shop.facts("/overview")["range"]["from"]
     zoomed = shop.page(f"/?range=1h&from={start}&to={start + 3600}")
 
@@ -286,26 +284,26 @@ def test_a_zoom_has_a_way_back_and_is_not_live(shop: Visitor) -> None:
     assert [each for each in shop.page("/").elements if "data-pulse" in each.attributes]
 
 
-def test_what_is_not_there_is_said_in_words(shop: Visitor) -> None:
-    assert "no trace 'nope' is stored" in read(shop.ask("/trace/nope")[2]).text
-    assert "use one of 15m, 1h, 6h, 24h, 7d" in read(shop.ask("/?range=2y")[2]).text
+def test_unknown_pages_and_names_are_explained(shop: Visitor) -> None:
+    assert "trace 'nope' is not stored" in read(shop.ask("/trace/nope")[2]).text
+    assert "expected one of 15m, 1h, 6h, 24h, 7d" in read(shop.ask("/?range=2y")[2]).text
     assert "it never ran, or too long ago" in read(shop.ask("/endpoint?name=Controller/never")[2]).text
 
 
-def test_an_application_that_never_reported_leads_to_those_that_have(shop: Visitor) -> None:
+def test_an_unknown_application_links_to_the_known_ones(shop: Visitor) -> None:
     for path in "/", "/endpoints", "/jobs", "/plugins", "/health":
         status, _, html = shop.ask(f"{path}?app=nope&range=6h")
         page = read(html)
 
         assert 404 == status
         assert_sound(page)
-        assert "no application called 'nope' has reported; 'Shop' has" in page.text
+        assert "no application named 'nope' has reported; known applications: 'Shop'" in page.text
         hrefs = [element.attributes["href"] for element in page.elements if element.tag == "a"]
         assert f"{path}?app=Shop&range=6h" in hrefs
         assert not [href for href in hrefs if "nope" in href]
 
 
-def test_a_stranger_sees_neither_data_nor_pages(shop: Visitor) -> None:
+def test_without_a_login_neither_data_nor_navigation_is_shown(shop: Visitor) -> None:
     stranger = Visitor(shop.collector)
     for path in PAGES:
         status, _, html = stranger.ask(path)
@@ -314,7 +312,7 @@ def test_a_stranger_sees_neither_data_nor_pages(shop: Visitor) -> None:
         assert_sound(read(html))
         assert "checkout" not in html
         assert "/endpoints" not in html
-    status, _, html = stranger.ask("/login?token=wrong")
+    status, _, html = stranger.ask("/login?token=not-the-token")
     assert 403 == status
-    assert "wrong" in read(html).text
-    assert "token=wrong" not in html
+    assert "Invalid login link" in read(html).text
+    assert "not-the-token" not in html

@@ -1,4 +1,4 @@
-"""The Plugins page and its JSON: what a process found, what its plugins cost, and what to do."""
+"""The Plugins page and its JSON: plugins of each process, their cost, and the next step."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def facts_of(name: str, **changes: object) -> dict:
     [
         ("broken", {}, "'scout-core plugins broken' shows the line that failed, 'scout-core plugins disable broken' leaves it out."),
         ("team-policy", {}, "Mend what its last error tells, or what is slow, and restart this process: it is not called again before."),
-        ("elasticsearch", {}, ""),  # its reason says it
+        ("elasticsearch", {}, ""),  # its reason contains the next step
         ("elasticsearch", {"reason": "elasticsearch 10.0 is outside >=7,<10"},
          "Install a version in its range, and restart this process."),
         ("redis", {}, "Change the setting that its reason names, and restart this process."),
@@ -55,11 +55,11 @@ def test_each_state_names_its_next_step(name, changes, step):
         ("broken", True), ("team-policy", True),
     ],
 )  # fmt: skip
-def test_what_is_not_in_order_fails_misses_a_target_or_is_slow_needs_a_look(name, expected):
+def test_plugins_that_fail_miss_a_target_or_are_slow_need_attention(name, expected):
     assert expected == facts_of(name)["needs_look"]
 
 
-def test_the_times_of_each_function_are_told_to_a_nanosecond_and_the_slowest_once_more():
+def test_times_of_functions_have_nanosecond_precision_and_the_slowest_is_repeated():
     facts = facts_of("team-policy")
 
     keep = {"place": "on_keep", "calls": 12, "errors": 0, "p50_ms": 0.004, "p95_ms": 0.009, "slow": "", "off": ""}
@@ -71,7 +71,7 @@ def test_the_times_of_each_function_are_told_to_a_nanosecond_and_the_slowest_onc
     ]
 
 
-def test_an_agent_that_knows_nothing_of_times_and_tracebacks_is_shown_all_the_same(collector):
+def test_a_status_without_times_and_tracebacks_is_shown(collector):
     older = {key: value for key, value in asdict(STATUSES["flask"]).items() if key not in ("functions", "traceback")}
     bare = tuple(evolve(status, functions=(), traceback=()) for status in STATUSES.values())
     send(collector, evolve(sample_reports.report(end=time.time(), traces=0), plugins=bare))
@@ -100,7 +100,7 @@ def visitor(collector: Collector) -> Visitor:
     return visitor_of(collector)
 
 
-def test_the_process_that_started_last_comes_first_and_in_it_what_needs_a_look(collector, visitor):
+def test_the_latest_process_comes_first_and_in_it_plugins_that_need_attention(collector, visitor):
     now = time.time()
     for number, instance in enumerate(("aa00aa00aa00aa00", "bb00bb00bb00bb00", "cc00cc00cc00cc00"), 1):
         report = sample_reports.report(end=now - number, number=number, instance=instance, traces=0)
@@ -147,7 +147,7 @@ scout_core.stop()
 
 
 def test_a_real_process_shows_what_its_plugins_did(collector, visitor, tmp_path: Path):
-    """One raises in every call; one is counted and timed."""
+    """One plugin raises in every call; one is counted and timed."""
     head = "from scout_core import hookimpl\n\n\n@hookimpl\n"
     (tmp_path / "spoils.py").write_text(f"{head}def score_transaction(transaction):\n    return plan_of(transaction)\n\n\n"
         "def plan_of(transaction):\n    return transaction.tags['plan']\n")  # fmt: skip

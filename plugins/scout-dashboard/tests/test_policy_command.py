@@ -1,4 +1,4 @@
-"""``scout-core policy`` as a process of its own, over a store that a real collector filled."""
+"""``scout-core policy`` in its own process, with the store of a real collector."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ SEEN = {"count": 204.0, "mean": 0.31, "share": 0.125, "quantile": 0.97, "seconds
 
 
 @frozen
-class Said:
-    """What a command left."""
+class Result:
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -42,9 +42,9 @@ class Said:
 
 @pytest.fixture
 def ask(tmp_path):
-    """Run ``scout-core policy …`` in a directory of its own; gives what it said."""
+    """Run ``scout-core policy …`` in its own directory and return its output."""
 
-    def run(*arguments: str, **environment: str) -> Said:
+    def run(*arguments: str, **environment: str) -> Result:
         plain = {key: value for key, value in os.environ.items() if not key.startswith("SCOUT_")}
         done = subprocess.run(
             [sys.executable, "-W", "error", "-m", "scout_core", "policy", *arguments],
@@ -54,14 +54,14 @@ def ask(tmp_path):
             text=True,
         )
         assert "Traceback" not in done.stderr
-        return Said(done.returncode, done.stdout, done.stderr)
+        return Result(done.returncode, done.stdout, done.stderr)
 
     return run
 
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a policy beside the command."""
+    """Write a policy to the directory of the command."""
 
     def written(body: str, name: str = "my_policies") -> None:
         text = (
@@ -73,7 +73,7 @@ def write(tmp_path):
 
 
 def trace(number: int, name: str, score: float, *, start: float, **changes) -> Trace:
-    """Kept by the policy ``speed`` alone, with so many points."""
+    """A trace kept only by the policy ``speed``."""
     made = Trace(
         id=f"{number:02x}00000000000000", name=name, start=start, duration=0.5, queue_time=None, is_error=False, error=None,
         tags={"plan": "free"}, score=score, policies={"speed": score}, spans=(),
@@ -82,7 +82,7 @@ def trace(number: int, name: str, score: float, *, start: float, **changes) -> T
 
 
 def send(collector: Collector, *traces: Trace, number: int = 1, back: float = 60.0) -> None:
-    """A report that ended so many seconds ago and brings these traces."""
+    """Send a report with these traces that ended ``back`` seconds ago."""
     report = evolve(sample_reports.report(end=time.time() - back, number=number, traces=0), traces=traces)
     status, body = sample_reports.send(collector.url, collector.token, report)
     assert 202 == status, body
@@ -107,30 +107,30 @@ def filled(collector):
 
 
 def test_without_a_trace_the_newest_are_listed(filled, ask):
-    said = ask("explain")
+    result = ask("explain")
 
-    assert (0, "") == (said.code, said.err)
-    assert ["b000000000000000", "a100000000000000"] == [line.split()[0] for line in said.lines[1:3]]
-    assert said.lines[1].endswith("500 ms 1.50 mail.send")
+    assert (0, "") == (result.code, result.err)
+    assert ["b000000000000000", "a100000000000000"] == [line.split()[0] for line in result.lines[1:3]]
+    assert result.lines[1].endswith("500 ms 1.50 mail.send")
 
 
 def test_a_trace_is_explained_by_what_the_agent_recorded(filled, ask):
-    said = ask("explain", "a0")
+    result = ask("explain", "a0")
 
-    assert (0, "") == (said.code, said.err)
-    assert "Controller/shop.home a000000000000000" == said.lines[0]
-    assert "kept with 2.00 points, place 1 of 2 in its report" in said.lines
-    assert "speed 2.00 it took 500 ms" in said.lines
+    assert (0, "") == (result.code, result.err)
+    assert "Controller/shop.home a000000000000000" == result.lines[0]
+    assert "kept with 2.00 points, rank 1 of 2 in its report" in result.lines
+    assert "speed 2.00 duration 500 ms" in result.lines
     assert [
         "count 204 recorded by the agent",
         "mean 310 ms recorded by the agent",
         "share 12.5 % recorded by the agent",
         "quantile 0.970 recorded by the agent",
         "seconds_since_kept 90 recorded by the agent",
-    ] == said.lines[-5:]
+    ] == result.lines[-5:]
 
 
-def test_each_policy_tells_what_it_was_told(collector, ask):
+def test_the_evidence_of_each_policy_is_shown(collector, ask):
     policies = {"speed": 0.1, "percent": 0.3, "age": 0.4, "percentile": 1.4, "shop.paying": 5.0}
     made = trace(1, "Controller/shop.home", 7.2, start=time.time() - 70, policies=policies, seen=SEEN)
     send(collector, made)
@@ -138,20 +138,20 @@ def test_each_policy_tells_what_it_was_told(collector, ask):
     facts = ask("explain", made.id.upper(), "--json").json
 
     assert [
-        ("shop.paying", 5.0, "the transaction with plan=free, and the stats below"),
+        ("shop.paying", 5.0, "transaction with plan=free, and the statistics below"),
         ("percentile", 1.4, "97.0 % of 204 transactions were shorter"),
         ("age", 0.4, "1 min since a trace of shop.home was kept"),
-        ("percent", 0.3, "12.5 % of all time goes into shop.home"),
-        ("speed", 0.1, "it took 500 ms"),
-    ] == [(each["policy"], each["points"], each["saw"]) for each in facts["policies"]]
+        ("percent", 0.3, "12.5 % of all time is spent in shop.home"),
+        ("speed", 0.1, "duration 500 ms"),
+    ] == [(each["policy"], each["points"], each["evidence"]) for each in facts["policies"]]
     assert (SEEN, []) == (facts["stats"], facts["estimated"])
 
 
-def test_what_was_not_recorded_is_estimated_from_the_store_and_says_so(filled, ask):
+def test_values_that_were_not_recorded_are_estimated_and_marked(filled, ask):
     facts = ask("explain", "a1", "--json").json
 
     assert ["count", "mean", "quantile", "seconds_since_kept", "share"] == facts["estimated"]
-    assert 60 < facts["stats"]["seconds_since_kept"] < 63  # since the trace in the report before
+    assert 60 < facts["stats"]["seconds_since_kept"] < 63  # since the trace in the previous report
     assert 0 < facts["stats"]["share"] <= 1
     assert "recorded" not in ask("explain", "a1").out
 
@@ -159,27 +159,29 @@ def test_what_was_not_recorded_is_estimated_from_the_store_and_says_so(filled, a
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("ff", "no trace 'ff' is stored; 'scout-core policy explain' without a trace lists the newest"),
-        ("a100000000000001", "no trace 'a100000000000001' is stored; did you mean a100000000000000?"),
-        ("admin.report", "no trace 'admin.report' is stored; that is a name, whose newest traces are a100000000000000, 0300000000000000"),
-        ("a", "several traces begin with 'a': a000000000000000, a100000000000000"),
-        ("%", "no trace '%' is stored; 'scout-core policy explain' without a trace lists the newest"),
+        ("ff", "trace 'ff' is not stored; run 'scout-core policy explain' to list the newest traces"),
+        ("a100000000000001", "trace 'a100000000000001' is not stored; did you mean a100000000000000?"),
+        ("admin.report", "trace 'admin.report' is not stored; the newest traces with that name are a100000000000000, 0300000000000000"),
+        ("a", "ambiguous trace id 'a'; it matches a000000000000000, a100000000000000"),
+        ("%", "trace '%' is not stored; run 'scout-core policy explain' to list the newest traces"),
     ],
 )  # fmt: skip
-def test_a_trace_that_is_not_there_is_one_clear_line(filled, ask, text, message):
-    assert Said(1, "", f"scout-core: {message}\n") == ask("explain", text)
+def test_an_unknown_trace_is_a_one_line_error(filled, ask, text, message):
+    assert Result(1, "", f"scout-core: {message}\n") == ask("explain", text)
 
 
 @pytest.mark.parametrize("command", ["explain", "replay"])
-def test_without_a_store_the_line_says_what_to_do(ask, tmp_path, command):
+def test_a_missing_store_is_a_one_line_error_with_the_next_step(ask, tmp_path, command):
     data = tmp_path / "state" / "data"
 
-    assert Said(
-        1, "", f"scout-core: there is no store in {data}; 'scout-core up' makes one, --data-dir names another\n"
+    assert Result(
+        1,
+        "",
+        f"scout-core: no data in {data}; start a collector with 'scout-core up', or choose another directory with --data-dir\n",
     ) == ask(command)
 
 
-def test_the_data_directory_can_be_named(filled, ask, tmp_path):
+def test_the_data_directory_can_be_selected(filled, ask, tmp_path):
     (tmp_path / "state" / "data").rename(tmp_path / "elsewhere")
 
     assert 0 == ask("explain", "a0", "--data-dir", "elsewhere").code
@@ -187,26 +189,26 @@ def test_the_data_directory_can_be_named(filled, ask, tmp_path):
     assert 1 == ask("explain", "a0").code
 
 
-def test_a_replay_shows_side_by_side_what_a_module_would_have_kept(filled, ask, write):
+def test_a_replay_compares_the_traces_that_a_module_would_have_kept(filled, ask, write):
     write("return 10.0 if transaction.operation.endswith('report') else 0.0")
 
-    said = ask("replay", "--last", "1h", "my_policies", SCOUT_PLUGINS_DISABLE="age,percent,percentile,speed")
+    result = ask("replay", "--last", "1h", "my_policies", SCOUT_PLUGINS_DISABLE="age,percent,percentile,speed")
 
-    assert (0, "Policies my_policies") == (said.code, said.lines[0])
-    assert "Traces 7 in 3 periods, 2 of them with another choice" == said.lines[1]
-    assert "Only kept traces are stored" in said.out
-    table = said.lines.index("TRACE BEFORE AFTER NAME")
+    assert (0, "Policies my_policies") == (result.code, result.lines[0])
+    assert "Traces 7 in 3 periods, 2 of them changed" == result.lines[1]
+    assert "Only kept traces are stored" in result.out
+    table = result.lines.index("TRACE BEFORE AFTER NAME")
     assert [
-        "0300000000000000 4. 1.00 1. 10.00 in admin.report",
-        "0000000000000000 1. 4.00 2. 0.00 stays shop.home",
-        "0100000000000000 2. 3.00 3. 0.00 out shop.cart",
+        "0300000000000000 4. 1.00 1. 10.00 gained admin.report",
+        "0000000000000000 1. 4.00 2. 0.00 kept shop.home",
+        "0100000000000000 2. 3.00 3. 0.00 lost shop.cart",
         "0200000000000000 3. 2.00 4. 0.00 shop.search",
-    ] == said.lines[table + 1 : table + 5]
-    assert ["admin.report 0 2 +2", "shop.home 2 1 -1", "shop.cart 1 0 -1"] == said.lines[-3:]
-    assert "speed gave points then and is not among these policies" in said.err
+    ] == result.lines[table + 1 : table + 5]
+    assert ["admin.report 0 2 +2", "shop.home 2 1 -1", "shop.cart 1 0 -1"] == result.lines[-3:]
+    assert "missing policies that gave points originally: speed" in result.err
 
 
-def test_the_same_as_json(filled, ask, write):
+def test_a_replay_as_json(filled, ask, write):
     write("return 10.0 if transaction.tags.get('plan') == 'enterprise' else 0.0")
 
     facts = ask("replay", "my_policies", "--json").json
@@ -223,7 +225,7 @@ def test_the_same_as_json(filled, ask, write):
     assert ("jobs", [], []) == (jobs["of"], jobs["gained"], jobs["lost"])
 
 
-def test_a_weight_wins_over_the_configuration(filled, ask, write, tmp_path):
+def test_a_weight_overrides_the_configuration(filled, ask, write, tmp_path):
     write("return 1.0")
     (tmp_path / "scout-core.toml").write_text("[policies]\nmy_policies = 3\nspeed = 0\n", encoding="utf-8")
 
@@ -236,7 +238,7 @@ def test_a_weight_wins_over_the_configuration(filled, ask, write, tmp_path):
     assert [-2.0, -2.0] == points
 
 
-def test_the_built_in_policies_give_the_points_that_they_gave_the_agent(collector, ask):
+def test_built_in_policies_give_the_same_points_as_in_the_agent(collector, ask):
     made = trace(1, "Controller/shop.home", 1.0, start=time.time() - 70, seen=SEEN)
     send(collector, made)
 
@@ -245,7 +247,7 @@ def test_the_built_in_policies_give_the_points_that_they_gave_the_agent(collecto
     assert {"age": 0.375, "percent": 0.3125, "percentile": 1.4, "speed": 0.1014} == period["after"][0]["policies"]
 
 
-def test_a_policy_sees_the_transaction_as_far_as_it_left_the_process(collector, ask, write):
+def test_a_policy_gets_everything_of_a_transaction_that_was_sent(collector, ask, write):
     name = "Controller/shop.checkout"
     made = sample_reports.report(end=time.time() - 60, traces=1, menu=((name, 0.3, 60.0, 1.0),)).traces[0]
     send(collector, made)
@@ -260,29 +262,29 @@ def test_a_policy_sees_the_transaction_as_far_as_it_left_the_process(collector, 
         "    return float(len(transaction.spans))"
     )
 
-    said = ask("replay", "my_policies", "--json")
+    result = ask("replay", "my_policies", "--json")
 
     assert (0, "") == (
-        said.code,
-        said.err.replace("problem: paying gave points then and is not among these policies\n", ""),
+        result.code,
+        result.err.replace("problem: missing policies that gave points originally: paying\n", ""),
     )
-    assert float(len(made.spans)) == said.json["periods"][0]["after"][0]["policies"]["my_policies"]
+    assert float(len(made.spans)) == result.json["periods"][0]["after"][0]["policies"]["my_policies"]
 
 
-def test_longer_periods_and_fewer_places_can_be_asked_for(filled, ask):
+def test_period_length_and_number_of_places_are_options(filled, ask):
     every = ask("replay", "--json", "--per", "7d", "--keep", "1").json["periods"]
 
     assert [("web", 6, 1), ("jobs", 1, 1)] == [(each["of"], each["traces"], each["places"]) for each in every]
 
 
-def test_a_policy_is_told_what_is_kept_and_may_remember_it(filled, ask, write, tmp_path):
+def test_a_policy_is_notified_of_kept_traces(filled, ask, write, tmp_path):
     write("return 0.0 if transaction.operation in kept else 1.0")
     with (tmp_path / "my_policies.py").open("a", encoding="utf-8") as file:
         file.write("\n\nkept = set()\n\n\n@hookimpl\ndef on_keep(transaction):\n    kept.add(transaction.operation)\n")
 
     facts = ask("replay", "my_policies", "--json", SCOUT_PLUGINS_DISABLE="age,percent,percentile,speed").json
 
-    assert ["a100000000000000"] == facts["periods"][1]["gained"]  # shop.home had its place in the period before
+    assert ["a100000000000000"] == facts["periods"][1]["gained"]  # shop.home was kept in the previous period
 
 
 @pytest.mark.parametrize(
@@ -294,14 +296,14 @@ def test_a_policy_is_told_what_is_kept_and_may_remember_it(filled, ask, write, t
         ("raise SystemExit(3)", r"SystemExit.* at .*my_policies.py:6 in score_transaction"),
     ],
 )
-def test_a_policy_that_raises_or_gives_nonsense_costs_its_own_points_and_is_named(filled, ask, write, body, problem):
+def test_a_failing_policy_gives_no_points_and_is_reported(filled, ask, write, body, problem):
     write(body)
 
-    said = ask("replay", "my_policies", "--json")
+    result = ask("replay", "my_policies", "--json")
 
-    assert 1 == said.code
-    assert re.fullmatch(f"problem: policy my_policies: score_transaction failed 7 of 7 times .*{problem}\n", said.err)
-    assert {"age", "percent", "percentile", "speed"} == set(said.json["periods"][0]["after"][0]["policies"])
+    assert 1 == result.code
+    assert re.fullmatch(f"problem: policy my_policies: score_transaction failed 7 of 7 times .*{problem}\n", result.err)
+    assert {"age", "percent", "percentile", "speed"} == set(result.json["periods"][0]["after"][0]["policies"])
 
 
 @pytest.mark.parametrize(
@@ -316,63 +318,66 @@ def test_a_policy_that_raises_or_gives_nonsense_costs_its_own_points_and_is_name
         ("from scout_core import hookimpl\n@hookimpl\ndef on_report(): ...", "scores nothing: it has the hooks on_report"),
     ],
 )  # fmt: skip
-def test_a_module_that_cannot_be_used_is_one_clear_line(filled, ask, tmp_path, source, message):
+def test_an_unusable_module_is_a_one_line_error(filled, ask, tmp_path, source, message):
     if source is not None:
         (tmp_path / "my_policies.py").write_text(source, encoding="utf-8")
 
-    said = ask("replay", "my_policies")
+    result = ask("replay", "my_policies")
 
-    assert (1, "", 1) == (said.code, said.out, said.err.count("\n"))
-    assert said.err.startswith("scout-core: ")
-    assert "'my_policies'" in said.err
-    assert message in said.err
+    assert (1, "", 1) == (result.code, result.out, result.err.count("\n"))
+    assert result.err.startswith("scout-core: ")
+    assert "'my_policies'" in result.err
+    assert message in result.err
 
 
-def test_what_a_module_prints_is_not_in_the_json(filled, ask, write, tmp_path):
+def test_output_of_a_module_is_not_in_the_json(filled, ask, write, tmp_path):
     write("print('scoring'); return 1.0")
     with (tmp_path / "my_policies.py").open("a", encoding="utf-8") as file:
         file.write("\n\nprint('imported')\n")
 
-    said = ask("replay", "my_policies", "--json")
+    result = ask("replay", "my_policies", "--json")
 
-    assert 7 == said.json["traces"]
-    assert {"imported", "scoring"} == set(said.err.split())
+    assert 7 == result.json["traces"]
+    assert {"imported", "scoring"} == set(result.err.split())
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--last", "soon"], "'soon' is no time: a number and s, m, h or d, such as 90s, 10m, 1h or 7d"),
-        (["--last", "0h"], "'0h' is no time"),
-        (["--per", "-1m"], "'-1m' is no time"),
-        (["--weight", "speed"], "'speed' is no weight: a policy's name, '=' and a number, such as speed=2"),
-        (["--weight", "speed=fast"], "'speed=fast' is no weight"),
+        (
+            ["--last", "soon"],
+            "'soon' is not a duration; use a number followed by s, m, h or d, such as 90s, 10m, 1h or 7d",
+        ),
+        (["--last", "0h"], "'0h' is not a duration"),
+        (["--per", "-1m"], "'-1m' is not a duration"),
+        (["--weight", "speed"], "'speed' is not a weight; use NAME=NUMBER, such as speed=2"),
+        (["--weight", "speed=fast"], "'speed=fast' is not a weight"),
         (["--keep", "0"], "0 is not in the range x>=1"),
     ],
 )
-def test_a_mistake_in_an_option_is_a_usage_error(ask, arguments, message):
-    said = ask("replay", *arguments)
+def test_an_invalid_option_is_a_usage_error(ask, arguments, message):
+    result = ask("replay", *arguments)
 
-    assert (2, "") == (said.code, said.out)
-    assert message in said.err
+    assert (2, "") == (result.code, result.out)
+    assert message in result.err
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--weight", "sped=2"], "no policy 'sped' to weight; did you mean speed?"),
-        (["--app", "Shopp"], "no application 'Shopp' is in the store; it has Shop"),
-        (["--last", "1s"], "no trace was kept in that time; look further back with --last, for instance --last 1d"),
+        (["--app", "Shopp"], "unknown application 'Shopp'; the store contains Shop"),
+        (["--last", "1s"], "no trace was kept in this time range; use a longer one, such as --last 1d"),
     ],
 )
-def test_what_is_not_there_is_one_clear_line(collector, ask, arguments, message):
+def test_an_unknown_name_is_a_one_line_error(collector, ask, arguments, message):
     send(collector, trace(1, "Controller/shop.home", 1.0, start=time.time() - 4_000), back=3_900)
 
-    assert Said(1, "", f"scout-core: {message}\n") == ask("replay", *arguments)
+    assert Result(1, "", f"scout-core: {message}\n") == ask("replay", *arguments)
 
 
-def test_a_real_agent_s_trace_is_explained_as_it_was_scored(collector, ask, tmp_path):
-    """From an application with a policy of its own to the command."""
+def test_a_real_trace_is_explained_as_it_was_scored(collector, ask, tmp_path):
+    """From an application with its own policy to the command."""
     (tmp_path / "paying.py").write_text(
         "from scout_core import hookimpl\n@hookimpl\ndef score_transaction(transaction, stats):\n"
         "    return stats.count + stats.quantile\n"
@@ -401,7 +406,7 @@ def test_a_real_agent_s_trace_is_explained_as_it_was_scored(collector, ask, tmp_
     assert pytest.approx(points, abs=1e-3) == period["after"][0]["policies"]
 
 
-def test_a_file_of_the_version_before_is_brought_up_to_date(tmp_path):
+def test_a_file_of_an_earlier_version_is_migrated(tmp_path):
     midnight = float(int(time.time()) // 86_400 * 86_400)
     with_store = Store(tmp_path / "data")
     with_store.apply(sample_reports.report(end=midnight, traces=2), now=midnight)
@@ -424,12 +429,12 @@ def test_a_file_of_the_version_before_is_brought_up_to_date(tmp_path):
     assert 0 < stored[0][0]
 
 
-def test_help_teaches_by_example(ask):
+def test_help_has_examples(ask):
     assert "scout-core policy replay --last 1h my_policies" in ask("--help").out
     assert "SCOUT_PLUGINS_DISABLE=age scout-core policy replay --last 1d --json" in ask("replay", "--help").out
 
 
-def test_the_directory_of_the_state_can_be_named(filled, ask, tmp_path):
+def test_the_state_directory_can_be_selected(filled, ask, tmp_path):
     moved = Path(tmp_path / "state").rename(tmp_path / "other")
 
     assert 0 == ask("explain", "a0", "--state-dir", str(moved)).code

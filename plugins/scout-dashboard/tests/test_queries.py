@@ -19,12 +19,12 @@ from scout_core.sending.protocol import PROBE_APP
 from scout_dashboard.collector import Collector
 from scout_dashboard.errors import BadQuery, NotFound
 from scout_dashboard.queries import Queries
-from scout_dashboard.queries.saw import saw
+from scout_dashboard.queries.phrases import describe_evidence
 from scout_dashboard.ranges import NAMED, named_range, read_range, zoomed_range
 from scout_dashboard.store import Store
 from scout_dashboard.tally import Tally
 
-NOW = float(int(time.time()) // 86_400 * 86_400 + 43_200 + 90)  # noon, a minute and a half
+NOW = float(int(time.time()) // 86_400 * 86_400 + 43_200 + 90)  # a minute and a half after noon
 
 
 @pytest.fixture
@@ -88,11 +88,11 @@ def span(id: int, parent: int, start: float, duration: float, operation: str = "
 
 
 def near(value: float) -> object:
-    """Quantiles are at most one per cent off."""
+    """Quantiles are accurate to one per cent."""
     return pytest.approx(value, rel=0.0101)
 
 
-def test_the_overview_tells_what_happened(store, queries):
+def test_the_overview_has_totals_and_series(store, queries):
     put(
         store,
         NOW,
@@ -118,7 +118,7 @@ def test_the_overview_tells_what_happened(store, queries):
     assert ["Controller/a"] == [row["name"] for row in facts["slowest"]]
 
 
-def test_all_series_have_one_value_for_each_step_and_none_where_nothing_ran(store, queries):
+def test_series_have_one_value_per_step_and_none_without_transactions(store, queries):
     put(store, NOW, metrics("Controller/a", [0.1] * 10))
     put(store, NOW - 600, metrics("Controller/a", [0.3] * 10), number=2)
 
@@ -153,7 +153,7 @@ def test_every_range_shows_all_that_is_in_it(store, queries, key):
     assert label == facts["range"]["label"]
 
 
-def test_a_zoom_shows_its_part_alone(store, queries):
+def test_a_zoom_shows_only_its_range(store, queries):
     for number in range(10):
         put(store, NOW - number * 60, metrics("Controller/a", [0.1] * (number + 1)), number=number)
 
@@ -164,7 +164,7 @@ def test_a_zoom_shows_its_part_alone(store, queries):
     assert facts["range"]["key"] is None
 
 
-def test_throughput_is_over_the_time_in_which_somebody_reported(store, queries):
+def test_throughput_refers_to_the_time_covered_by_reports(store, queries):
     put(store, NOW, metrics("Controller/a", [0.1] * 120))
     young = queries.overview(named_range("24h", now=NOW))["totals"]
     put(store, NOW - 3_540, metrics("Controller/a", [0.1] * 480), number=2)
@@ -175,8 +175,8 @@ def test_throughput_is_over_the_time_in_which_somebody_reported(store, queries):
 
 
 @pytest.mark.parametrize("second", [0.5, 4.0, 30.0, 59.5])
-def test_the_running_minute_does_not_stick_out(store, queries, second):
-    """A report of a minute that ends four seconds into the next one is no rate of four seconds."""
+def test_the_current_minute_is_not_an_outlier(store, queries, second):
+    """A one-minute report that ends four seconds into the next minute is not a rate over four seconds."""
     at = NOW // 60 * 60 + second
     for number in range(10):
         put(store, at - number * 60, metrics("Controller/a", [0.1] * 200), number=number)
@@ -186,7 +186,7 @@ def test_the_running_minute_does_not_stick_out(store, queries, second):
     assert [200.0] * 10 == rates
 
 
-def test_short_periods_tell_the_rate_of_the_running_minute(store, queries):
+def test_short_periods_give_the_rate_of_the_current_minute(store, queries):
     at = NOW // 60 * 60 + 30
     for number in range(20):
         end = at - number * 5
@@ -204,8 +204,8 @@ def test_short_periods_tell_the_rate_of_the_running_minute(store, queries):
 
 
 @pytest.mark.parametrize("back", [0, 600])
-def test_a_minute_that_is_over_is_divided_by_a_minute(store, queries, back):
-    """An application that began in its last seconds ran once in it, whenever it is looked at."""
+def test_the_rate_of_a_complete_minute_is_its_count(store, queries, back):
+    """An application that started in the last seconds of a minute ran once in it, whenever the page is viewed."""
     minute = NOW // 60 * 60 - 60
     made = evolve(report(end=minute + 53.0, period=9.0, traces=0), transactions=(metrics("Controller/a", [0.1]),))
     assert store.apply(made, now=NOW)
@@ -216,7 +216,7 @@ def test_a_minute_that_is_over_is_divided_by_a_minute(store, queries, back):
     assert (1.0, 1.0) == (facts["totals"]["throughput_per_minute"], facts["slowest"][0]["throughput_per_minute"])
 
 
-def test_the_first_seconds_of_a_minute_are_no_rate(store, queries):
+def test_the_first_seconds_of_a_minute_do_not_make_a_rate(store, queries):
     minute = NOW // 60 * 60
     made = evolve(report(end=minute + 2.0, period=2.0, traces=0), transactions=(metrics("Controller/a", [0.1] * 5),))
     assert store.apply(made, now=NOW)
@@ -224,7 +224,7 @@ def test_the_first_seconds_of_a_minute_are_no_rate(store, queries):
     assert 30.0 == queries.overview(named_range("1h", now=minute + 3))["series"]["throughput"][-1]
 
 
-def test_jobs_that_ran_once_are_so_many_a_minute(store, queries):
+def test_the_rate_of_jobs_that_ran_once_refers_to_a_minute(store, queries):
     jobs = metrics("Job/tidy", [0.01] * 20)
     made = evolve(report(end=NOW, period=1.0, traces=0), transactions=(jobs,))
     assert store.apply(made, now=NOW)
@@ -233,17 +233,17 @@ def test_jobs_that_ran_once_are_so_many_a_minute(store, queries):
 
 
 @pytest.mark.parametrize("asked", [Queries.overview, Queries.endpoints, Queries.traces, Queries.health, Queries.apps])
-def test_an_application_that_never_reported_is_not_found_and_others_are_named(store, queries, asked):
+def test_an_unknown_application_is_not_found_and_known_ones_are_listed(store, queries, asked):
     nope = named_range("1h", app="nope", now=NOW)
-    assert "nope" == asked(queries, nope)["app"]  # nobody has reported: all are waited for
+    assert "nope" == asked(queries, nope)["app"]  # an empty store accepts any name
     for app in "Shop", "Blog":
         put(store, NOW, metrics("Controller/a", [0.1]), app=app, instance=app[0].lower() * 16)
 
-    with pytest.raises(NotFound, match="no application called 'nope' has reported; 'Blog', 'Shop' have"):
+    with pytest.raises(NotFound, match="no application named 'nope' has reported; known applications: 'Blog', 'Shop'"):
         asked(queries, nope)
 
 
-def test_nothing_at_all_is_no_error(queries):
+def test_an_empty_store_is_not_an_error(queries):
     when = named_range("1h", now=NOW)
     overview, endpoints, health = queries.overview(when), queries.endpoints(when), queries.health()
 
@@ -263,7 +263,11 @@ def test_jobs_are_shown_when_there_is_no_web(store, queries):
 
     facts = queries.overview(named_range("1h", now=NOW))
 
-    assert ("jobs", 4, ["mail"]) == (facts["of"], facts["totals"]["count"], [row["label"] for row in facts["slowest"]])
+    assert ("jobs", 4, ["mail"]) == (
+        facts["of"],
+        facts["totals"]["count"],
+        [row["label"] for row in facts["slowest"]],
+    )
 
 
 def test_endpoints_are_ranked_by_time_consumed_and_jobs_are_apart(store, queries):
@@ -283,7 +287,7 @@ def test_endpoints_are_ranked_by_time_consumed_and_jobs_are_apart(store, queries
     assert ["Job/mail"] == [row["name"] for row in queries.endpoints(when, "jobs")["rows"]]
 
 
-def test_one_endpoint_tells_its_kinds_and_traces(store, queries):
+def test_an_endpoint_has_kinds_and_traces(store, queries):
     put(
         store,
         NOW,
@@ -300,7 +304,7 @@ def test_one_endpoint_tells_its_kinds_and_traces(store, queries):
     assert [("a" * 16, "Controller/a")] == [(row["id"], row["name"]) for row in facts["traces"]]
 
 
-def test_traces_are_sorted_as_asked(store, queries):
+def test_traces_are_sorted_as_requested(store, queries):
     kept = tuple(
         trace((), id=f"{n:016x}", start=NOW - n, score=score, duration=duration)
         for n, (score, duration) in enumerate([(1.0, 5.0), (9.0, 1.0), (4.0, 7.0)])
@@ -315,7 +319,7 @@ def test_traces_are_sorted_as_asked(store, queries):
 
     assert {"newest": [0, 1, 2], "score": [1, 2, 0], "duration": [2, 0, 1]} == orders
     assert [1, 2, 0] == [int(row["id"], 16) for row in queries.overview(when)["recent_traces"]]
-    with pytest.raises(BadQuery, match="sort 'best' is not known; use one of newest, score, duration"):
+    with pytest.raises(BadQuery, match="unknown sort 'best'; expected one of newest, score, duration"):
         queries.endpoint(when, "Controller/shop.home", "best")
 
 
@@ -323,11 +327,11 @@ def test_a_known_endpoint_without_data_in_the_range_is_shown_empty_and_an_unknow
     put(store, NOW - 86_400, metrics("Controller/a", [0.2]))
 
     assert 0 == queries.endpoint(named_range("1h", now=NOW), "Controller/a")["totals"]["count"]
-    with pytest.raises(NotFound, match="nothing is known of 'b'"):
+    with pytest.raises(NotFound, match="no data for 'b'"):
         queries.endpoint(named_range("1h", now=NOW), "Controller/b")
 
 
-def test_many_kinds_become_eight(store, queries):
+def test_at_most_eight_kinds_are_shown(store, queries):
     put(store, NOW, metrics("Controller/a", [1.0], kinds={f"Kind{n:02}": 1.0 + n for n in range(20)}))
 
     kinds = queries.overview(named_range("1h", now=NOW))["series"]["kinds"]
@@ -377,7 +381,7 @@ def test_children_that_run_at_the_same_time_count_once(store, queries):
     assert [350.0, 500.0, 500.0, 10.0, 3_000.0] == [each["exclusive_ms"] for each in queries.trace("a" * 16)["spans"]]
 
 
-def test_spans_without_a_parent_and_circles_are_shown_below_the_transaction(store, queries):
+def test_orphaned_and_cyclic_spans_are_shown_below_the_transaction(store, queries):
     spans = (span(1, 99, 0.1, 0.1), span(2, 3, 0.2, 0.1), span(3, 2, 0.3, 0.1), span(4, 4, 0.4, 0.1))
     put(store, NOW, traces=(trace(spans),))
 
@@ -393,7 +397,7 @@ def test_a_trace_of_fifteen_hundred_nested_spans_is_shown(store, queries):
 
 
 def test_an_unknown_trace_is_not_found(queries):
-    with pytest.raises(NotFound, match="no trace 'nothing' is stored"):
+    with pytest.raises(NotFound, match="trace 'nothing' is not stored"):
         queries.trace("nothing")
 
 
@@ -432,20 +436,20 @@ def queries_of(collector: Collector) -> list[dict]:
     return rows
 
 
-def test_the_only_app_is_the_default_and_two_are_all(store, queries):
+def test_the_default_is_the_only_app_or_all_apps(store, queries):
     put(store, NOW, metrics("Controller/a", [0.1] * 3))
-    alone = queries.overview(named_range("1h", now=NOW))
+    single = queries.overview(named_range("1h", now=NOW))
     put(store, NOW, metrics("Controller/a", [0.1] * 4), app="Blog", instance="b" * 16)
     both = queries.overview(named_range("1h", now=NOW))
     blog = queries.overview(named_range("1h", now=NOW, app="Blog"))
 
     assert [("Shop", 3), (None, 7), ("Blog", 4)] == [
-        (facts["app"], facts["totals"]["count"]) for facts in (alone, both, blog)
+        (facts["app"], facts["totals"]["count"]) for facts in (single, both, blog)
     ]
     assert ["Blog", "Shop"] == both["apps"]
 
 
-def test_the_probe_of_the_doctor_is_seen_only_by_who_asks_for_it(store, queries):
+def test_the_doctors_probe_is_only_shown_on_request(store, queries):
     store.apply(report(end=NOW, traces=2), now=NOW)
     probe = report(end=NOW, app=PROBE_APP, instance="d0c70d0c70d0c70d", traces=1)
     store.apply(probe, now=NOW)
@@ -467,7 +471,7 @@ def test_the_probe_of_the_doctor_is_seen_only_by_who_asks_for_it(store, queries)
     assert both == sum(row["count"] for row in queries.endpoints(everybody)["rows"])
 
 
-def test_kept_traces_are_listed_whatever_their_name(store, queries):
+def test_kept_traces_of_all_names_are_listed(store, queries):
     sent = list(reports(until=NOW, minutes=20, traces=5))
     for each in sent:
         store.apply(each, now=NOW)
@@ -486,16 +490,18 @@ def test_kept_traces_are_listed_whatever_their_name(store, queries):
     ("figures", "expected"),
     [
         ({"share": 0.125, "seconds_since_kept": 90.0, "quantile": 0.97, "count": 204.0},
-         ["it took 250 ms", "12.5 % of all time goes into shop.home", "1 min since a trace of shop.home was kept",
+         ["duration 250 ms", "12.5 % of all time is spent in shop.home", "1 min since a trace of shop.home was kept",
           "97.0 % of 204 transactions were shorter", None]),
-        ({}, ["it took 250 ms", None, None, None, None]),
-        ({"quantile": 0.97, "share": 0.0}, ["it took 250 ms", "0 % of all time goes into shop.home", None, None, None]),
+        ({}, ["duration 250 ms", None, None, None, None]),
+        ({"quantile": 0.97, "share": 0.0}, ["duration 250 ms", "0 % of all time is spent in shop.home", None, None, None]),
     ],
 )  # fmt: skip
-def test_what_a_built_in_policy_saw_is_told_as_far_as_it_was_recorded(figures, expected):
+def test_the_evidence_of_built_in_policies_is_described_if_recorded(figures, expected):
     names = ("speed", "percent", "age", "percentile", "team")
 
-    assert expected == [saw(policy, name="Controller/shop.home", duration=0.25, figures=figures) for policy in names]
+    assert expected == [
+        describe_evidence(policy, name="Controller/shop.home", duration=0.25, figures=figures) for policy in names
+    ]
 
 
 def test_every_answer_of_the_api_is_strict_json(collector):
@@ -527,7 +533,7 @@ def test_every_answer_of_the_api_is_strict_json(collector):
     ("endpoint", 400), ("endpoint?name=Controller/a&sort=best", 400), ("traces?sort=best", 400), ("traces?limit=0", 400),
     ("traces?limit=10001", 400), ("traces?limit=-1", 400), ("traces?limit=all", 400), ("traces?limit=" + "9" * 30, 400), ("endpoint?name=Controller/unknown", 404), ("trace/unknown", 404), ("overview?app=nope", 404),
 ])  # fmt: skip
-def test_a_question_that_makes_no_sense_is_answered_with_a_reason(collector, path, status):
+def test_an_invalid_query_is_answered_with_a_reason(collector, path, status):
     collector.store.apply(report(end=time.time()), now=time.time())
     request = f"GET /api/v1/{path} HTTP/1.1\r\nHost: 127.0.0.1:{collector.port}\r\nConnection: close\r\nAuthorization: Bearer {collector.access.login_token}\r\n\r\n"
     answer = exchange(collector, request.encode())
@@ -538,7 +544,7 @@ def test_a_question_that_makes_no_sense_is_answered_with_a_reason(collector, pat
 
 @settings(deadline=None)
 @given(st.floats(0, 4e9), st.floats(1, 400 * 86_400))
-def test_a_zoom_is_in_whole_steps_and_holds_what_was_asked_for(start, seconds):
+def test_a_zoom_is_in_whole_steps_and_contains_the_requested_range(start, seconds):
     end = min(start + seconds, 4.1e9)
     when = zoomed_range(start, end)
 
@@ -547,14 +553,14 @@ def test_a_zoom_is_in_whole_steps_and_holds_what_was_asked_for(start, seconds):
     assert len(when.points) <= 402
 
 
-def test_a_zoom_beats_a_range():
+def test_a_zoom_takes_precedence_over_a_named_range():
     assert (600, 1_200, None, "Shop") == (
         (when := read_range({"from": "600", "to": "1200", "range": "7d", "app": "Shop"})).start, when.end, when.key, when.app,
     )  # fmt: skip
 
 
 def test_pages_over_five_hundred_endpoints_are_fast(store, queries):
-    """The aim is 200 ms for a whole day; here are eight hours of it, and the processor's time alone counts."""
+    """The target is 200 ms for a whole day; this is eight hours, measured in CPU time."""
     busy = report(end=NOW, menu=many_endpoints(500), traces=0)
     for number in range(8):
         assert store.apply(
@@ -571,7 +577,7 @@ def test_pages_over_five_hundred_endpoints_are_fast(store, queries):
     assert 0.2 > min(taken)
 
 
-def test_reading_goes_on_while_reports_are_written(store, queries):
+def test_reads_work_while_reports_are_written(store, queries):
     sent = list(reports(until=NOW, minutes=60))
     seen: list[int] = []
     writing = Thread(target=lambda: [store.apply(each, now=NOW) for each in sent])

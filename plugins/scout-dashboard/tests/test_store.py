@@ -20,11 +20,11 @@ from scout_core.measuring.report import Report
 from scout_dashboard.errors import StoreError
 from scout_dashboard.ranges import zoomed_range
 from scout_dashboard.store import Store, files
-from scout_dashboard.store.figures import by_name, by_step
-from scout_dashboard.store.kept import find_trace, list_traces
 from scout_dashboard.store.levels import LEVELS, cover, level_for
 from scout_dashboard.store.packing import merged_histogram, pack_histogram
+from scout_dashboard.store.rollups import by_name, by_step
 from scout_dashboard.store.sums import Sums, sums_of, sums_of_row
+from scout_dashboard.store.traces import find_trace, list_traces
 
 MIDNIGHT = float(int(time.time()) // 86_400 * 86_400)
 
@@ -69,7 +69,7 @@ def same(one: Sums, other: Sums) -> bool:
     )
 
 
-def test_what_was_reported_can_be_read_again_exactly(store):
+def test_reported_metrics_are_read_back_exactly(store):
     sent = list(reports(until=MIDNIGHT + 7_000, minutes=300))
     for each in sent:
         assert store.apply(each, now=MIDNIGHT + 7_000)
@@ -102,13 +102,13 @@ def enumerate_days(rows):
 
 
 @pytest.mark.parametrize("step", [60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400])
-def test_a_step_is_read_from_slices_that_fit_into_it(step):
+def test_a_step_is_read_from_slices_that_divide_it(step):
     assert 0 == step % level_for(step)
 
 
 @settings(deadline=None)
 @given(st.integers(0, 40 * 1_440), st.integers(1, 40 * 1_440))
-def test_slices_cover_a_stretch_without_gap_or_overlap(start, minutes):
+def test_slices_cover_a_range_without_gap_or_overlap(start, minutes):
     start, end = start * 60, (start + minutes) * 60
     slices = cover(start, end)
     edges = [start, *(edge for _, first, last in slices for edge in (first, last)), end]
@@ -136,7 +136,7 @@ def test_packed_histograms_add_up(several):
 
 @settings(deadline=None)
 @given(st.lists(st.dictionaries(st.integers(-800, -700), st.integers(1, 255), min_size=20, max_size=99), max_size=9))
-def test_dense_histograms_add_up_without_a_count_running_into_its_neighbour(several):
+def test_dense_histograms_add_up_without_overflow_into_the_next_count(several):
     whole, packed = Histogram(), []
     for buckets in several:
         for _ in range(40):
@@ -154,7 +154,7 @@ def test_counts_of_every_width_reach_their_largest(most):
     assert whole == merged_histogram([pack_histogram(Histogram(dict(buckets)))] * 300)
 
 
-def test_a_histogram_that_an_earlier_version_packed_is_read():
+def test_a_histogram_packed_by_an_earlier_version_is_read():
     earlier = b"H" + pack("<3h3H", -7, 0, 400, 1, 300, 2)
 
     assert Histogram({-7: 1, 0: 300, 400: 2}) == merged_histogram([earlier])
@@ -169,9 +169,9 @@ def test_sums_survive_a_row_of_the_store():
     assert sums == sums_of_row(sums.as_row())
 
 
-def test_a_report_that_comes_twice_is_counted_once(tmp_path):
+def test_a_duplicate_report_is_counted_once(tmp_path):
     once = report(end=MIDNIGHT + 90)
-    for _ in range(2):  # also by a collector that was started again
+    for _ in range(2):  # also after a restart of the collector
         store = Store(tmp_path / "data")
         fresh = [store.apply(once, now=MIDNIGHT + 90) for _ in range(2)]
         counted = total(store, MIDNIGHT, MIDNIGHT + 3_600)
@@ -207,8 +207,8 @@ def test_a_range_over_two_days_reads_both_files(store):
     assert 2 == len(files.days(store.directory, "metrics")) == len(files.days(store.directory, "traces"))
 
 
-def test_what_is_remembered_of_days_that_are_over_is_forgotten_when_one_of_them_changes(store):
-    """A late report, one after the file was closed and opened again, and a day that is gone."""
+def test_cached_sums_of_complete_days_are_invalidated_by_a_write(store):
+    """A late report, a report after the file was reopened, and an expired day."""
     day = 86_400
 
     def count() -> int:
@@ -233,7 +233,7 @@ def test_what_is_remembered_of_days_that_are_over_is_forgotten_when_one_of_them_
     assert 0 < count() < first
 
 
-def test_a_late_report_does_not_hide_what_a_process_said_since(store):
+def test_a_late_report_does_not_overwrite_newer_facts_of_a_process(store):
     older, newer = report(end=MIDNIGHT + 60, number=1), report(end=MIDNIGHT + 120, number=2)
     newer = evolve(newer, process=evolve(newer.process, revision="newer"))
     for each in (newer, older):
@@ -242,7 +242,7 @@ def test_a_late_report_does_not_hide_what_a_process_said_since(store):
     assert [(MIDNIGHT + 120, 1)] == store.reader.rows("metrics", "SELECT seen, facts LIKE '%\"newer\"%' FROM process")
 
 
-def test_a_trace_can_be_read_again_exactly(store):
+def test_a_trace_is_read_back_exactly(store):
     sent = report(end=MIDNIGHT + 60)
     store.apply(sent, now=MIDNIGHT + 60)
 
@@ -252,7 +252,7 @@ def test_a_trace_can_be_read_again_exactly(store):
     assert find_trace(store.reader, "0" * 16) is None
 
 
-def test_more_kinds_than_fit_a_row_are_summed_as_other(store):
+def test_kinds_beyond_the_limit_are_summed_as_other(store):
     base = report(end=MIDNIGHT + 60)
     one = base.transactions[0]
     kind = one.kinds["SQL"]
@@ -265,13 +265,13 @@ def test_more_kinds_than_fit_a_row_are_summed_as_other(store):
     assert kind.count * 200 == sum(each.count for each in read.kinds.values())
 
 
-def test_days_past_their_retention_are_removed_even_while_they_are_read(tmp_path):
+def test_expired_days_are_deleted_even_while_they_are_read(tmp_path):
     store = Store(tmp_path / "data", retention_days=3, trace_retention_days=1)
     today = files.day_of(MIDNIGHT)
     for age in range(4):
         store.apply(report(end=MIDNIGHT - age * 86_400 + 60, number=age + 1), now=MIDNIGHT - age * 86_400 + 60)
     everything = zoomed_range(MIDNIGHT - 10 * 86_400, MIDNIGHT + 3 * 86_400)
-    before = len(by_step(store.reader, everything, web=True))  # the reader has them all open now
+    before = len(by_step(store.reader, everything, web=True))  # now the reader has opened all files
 
     store.tidy(MIDNIGHT + 86_400)
     after = len(by_step(store.reader, everything, web=True))
@@ -283,7 +283,7 @@ def test_days_past_their_retention_are_removed_even_while_they_are_read(tmp_path
     assert [] == [name for name in os.listdir(tmp_path / "data") if name.endswith(("-wal", "-shm"))]
 
 
-def test_a_report_from_before_the_retention_of_traces_brings_its_figures_alone(store):
+def test_only_metrics_of_a_report_older_than_the_trace_retention_are_stored(store):
     old = report(end=MIDNIGHT - 20 * 86_400 + 60)
     store.apply(old, now=MIDNIGHT)
 
@@ -291,9 +291,9 @@ def test_a_report_from_before_the_retention_of_traces_brings_its_figures_alone(s
     assert [files.day_of(MIDNIGHT) - 20] == files.days(store.directory, "metrics")
 
 
-def test_a_directory_belongs_to_one_store_at_a_time(tmp_path):
+def test_a_directory_has_one_store_at_a_time(tmp_path):
     store = Store(tmp_path / "data")
-    store.lock.tell("http://127.0.0.1:7600")
+    store.lock.record_holder("http://127.0.0.1:7600")
     with pytest.raises(
         StoreError, match=rf"in use by the collector with pid {os.getpid()} at http://127.0.0.1:7600, started"
     ):
@@ -303,7 +303,7 @@ def test_a_directory_belongs_to_one_store_at_a_time(tmp_path):
     Store(tmp_path / "data").close()
 
 
-def test_files_are_for_this_user_alone(store):
+def test_files_are_private(store):
     store.apply(report(end=MIDNIGHT), now=MIDNIGHT)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in store.directory.iterdir()}
 
@@ -314,7 +314,7 @@ def test_files_are_for_this_user_alone(store):
 def test_a_directory_that_others_can_write_to_is_refused(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data").chmod(0o777)
-    with pytest.raises(StoreError, match="others can write to it; choose another with --data-dir"):
+    with pytest.raises(StoreError, match="other users can write to it; choose another with --data-dir"):
         Store(tmp_path / "data")
 
 
@@ -324,7 +324,7 @@ def test_a_file_where_the_directory_should_be_is_refused(tmp_path):
         Store(tmp_path / "data")
 
 
-def test_a_file_of_another_version_is_named_and_left_alone(tmp_path):
+def test_a_file_of_another_version_is_reported_and_not_changed(tmp_path):
     store = Store(tmp_path / "data")
     store.apply(report(end=MIDNIGHT), now=MIDNIGHT)
     path = files.path_of(store.directory, "metrics", files.day_of(MIDNIGHT))
@@ -333,13 +333,13 @@ def test_a_file_of_another_version_is_named_and_left_alone(tmp_path):
     connection.execute("PRAGMA user_version = 99")
     connection.close()
 
-    with pytest.raises(StoreError, match=rf"{path} has schema 99, this scout-dashboard reads 3"):
+    with pytest.raises(StoreError, match=rf"{path} has schema 99, but this scout-dashboard supports 3"):
         Store(tmp_path / "data")
 
     assert path.exists()
 
 
-def test_a_damaged_file_is_named(tmp_path):
+def test_a_damaged_file_is_reported(tmp_path):
     Store(tmp_path / "data").close()
     path = files.path_of(tmp_path / "data", "traces", files.day_of(MIDNIGHT))
     path.write_bytes(random.Random(1).randbytes(20_000))
@@ -348,7 +348,7 @@ def test_a_damaged_file_is_named(tmp_path):
         Store(tmp_path / "data")
 
 
-def test_a_file_that_was_left_empty_is_used(tmp_path):
+def test_an_empty_file_is_used(tmp_path):
     Store(tmp_path / "data").close()
     files.path_of(tmp_path / "data", "metrics", files.day_of(MIDNIGHT)).touch(0o600)
     store = Store(tmp_path / "data")
@@ -360,7 +360,7 @@ def test_a_file_that_was_left_empty_is_used(tmp_path):
     assert 0 == nothing < something
 
 
-def test_a_report_that_fails_half_way_leaves_nothing_and_may_come_again(store):
+def test_a_failed_report_leaves_nothing_and_can_be_retried(store):
     first, second = report(end=MIDNIGHT + 60, number=1), report(end=MIDNIGHT + 120, number=2)
     store.apply(first, now=MIDNIGHT + 120)
     before = total(store, MIDNIGHT, MIDNIGHT + 3_600)

@@ -1,4 +1,4 @@
-"""``scout-core up`` as a process of its own, on real sockets, with real signals."""
+"""``scout-core up`` in its own process, with real sockets and signals."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ class Up:
 
     @property
     def address(self) -> CollectorAddress:
-        """Where it said that it listens."""
+        """The address from its announcement."""
         return wait_for(lambda: locate(self.state_dir), alive=self.process)
 
     def health(self) -> dict:
-        """The health page's facts."""
+        """Return the JSON of the health page."""
         return self.ask("health")
 
     def ask(self, path: str) -> dict:
-        """One answer of the API."""
+        """Return an answer of the API."""
         token = (self.state_dir / LOGIN_FILE).read_text()
         with urlopen(
             Request(f"{self.address.url}/api/v1/{path}", headers={"Authorization": f"Bearer {token}"}), timeout=10
@@ -57,7 +57,7 @@ class Up:
             return json.load(answer)
 
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
-        """Exit code, standard output and error."""
+        """Wait for the end; return exit code, standard output and error."""
         self.process.send_signal(number)
         out, err = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, out, err
@@ -73,7 +73,7 @@ def up(
     before: Sequence[str] = (),
     stdin: int | None = None,
 ) -> Iterator[Up]:
-    """The command with a state directory of its own; killed at the end if it still runs."""
+    """Run the command with its own state directory; kill it at the end if it is still running."""
     state_dir = tmp_path / state
     command = [*before, sys.executable, "-m", "scout_core", "up", "--state-dir", str(state_dir), *arguments]
     clean = {key: value for key, value in os.environ.items() if not key.startswith("SCOUT_")}
@@ -100,14 +100,14 @@ def up(
 def refused(
     tmp_path: Path, *arguments: str, state: str = "state", env: dict[str, str] | None = None
 ) -> tuple[int, str]:
-    """Exit code and standard error of a command that does not start."""
+    """Return exit code and standard error of a command that does not start."""
     with up(tmp_path, *arguments, state=state, ready=False, env=env) as running:
         _, err = running.process.communicate(timeout=PATIENCE)
         return running.process.returncode, err
 
 
 def wait_for(condition: Callable[[], object], *, alive: subprocess.Popen[str] | None = None):
-    """What the condition gives once it gives something."""
+    """Wait until the condition is true, and return its value."""
     deadline = time.monotonic() + PATIENCE
     while True:
         found = condition()
@@ -123,7 +123,7 @@ def free_port() -> int:
         return taken.getsockname()[1]
 
 
-def test_it_prints_the_link_that_lets_in_and_where_data_is(tmp_path):
+def test_it_prints_the_login_link_and_the_data_directory(tmp_path):
     with up(tmp_path) as running:
         url = running.address.url
         code, out, err = running.end()
@@ -131,12 +131,12 @@ def test_it_prints_the_link_that_lets_in_and_where_data_is(tmp_path):
     assert (0, "") == (code, err)
     assert re.search(rf"{re.escape(url)}/login\?token=\S{{43}}", out)
     assert str(tmp_path / "state" / "data") in out
-    assert "figures 30 days, traces 7 days" in out
+    assert "metrics 30 days, traces 7 days" in out
     assert "Ctrl-C" in out
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_ends_it_in_order_within_two_seconds(tmp_path, number):
+def test_a_signal_shuts_it_down_within_two_seconds(tmp_path, number):
     with (
         up(tmp_path) as running,
         socket.create_connection(("127.0.0.1", int(running.address.url.rpartition(":")[2]))) as idle,
@@ -154,7 +154,7 @@ def test_a_signal_ends_it_in_order_within_two_seconds(tmp_path, number):
     assert [] == [path.name for path in (tmp_path / "state" / "data").iterdir() if path.name.endswith(("-wal", "-shm"))]
 
 
-def test_what_was_accepted_is_there_after_a_restart(tmp_path):
+def test_accepted_reports_survive_a_restart(tmp_path):
     sent = report(end=time.time())
     with up(tmp_path) as running:
         first = running.address
@@ -169,7 +169,7 @@ def test_what_was_accepted_is_there_after_a_restart(tmp_path):
         assert {"duplicate": True}.items() <= json.loads(send(running.address.url, first.token, sent)[1]).items()
 
 
-def test_a_second_one_says_who_has_the_data(tmp_path):
+def test_a_second_collector_names_the_first(tmp_path):
     with up(tmp_path) as running:
         code, err = refused(tmp_path)
         url, pid = running.address.url, running.process.pid
@@ -187,7 +187,7 @@ def test_the_data_directory_is_free_after_a_kill(tmp_path):
         assert 202 == send(running.address.url, running.address.token, report(end=time.time()))[0]
 
 
-def test_a_port_that_is_taken_is_an_error_when_it_was_asked_for(tmp_path):
+def test_a_requested_port_in_use_is_an_error(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         code, err = refused(tmp_path, "--port", str(port))
@@ -197,7 +197,7 @@ def test_a_port_that_is_taken_is_an_error_when_it_was_asked_for(tmp_path):
     assert "Traceback" not in err
 
 
-def test_an_option_that_does_not_exist_is_no_command(tmp_path):
+def test_an_unknown_option_is_not_taken_for_a_command(tmp_path):
     code, err = refused(tmp_path, "--prot", "7700")
 
     assert 2 == code
@@ -206,19 +206,19 @@ def test_an_option_that_does_not_exist_is_no_command(tmp_path):
     )
 
 
-def test_a_port_that_was_asked_for_is_used(tmp_path):
+def test_a_requested_port_is_used(tmp_path):
     port = free_port()
     with up(tmp_path, "--port", str(port)) as running:
         assert f"http://127.0.0.1:{port}" == running.address.url
 
 
-def test_two_without_a_port_get_two(tmp_path):
-    """One of them may have 7600, if nobody else on this machine has."""
+def test_two_collectors_without_a_port_option_get_different_ports(tmp_path):
+    """One of them may use port 7600 if it is free."""
     with up(tmp_path, state="one") as one, up(tmp_path, state="two") as two:
         assert one.address.url != two.address.url
         _, out, err = two.end()
 
-    assert "port 7600 is in use by another program: taking a free one" in err
+    assert "port 7600 is in use by another program; using a free port" in err
     assert two.state_dir.name in out
 
 
@@ -227,11 +227,11 @@ def test_other_machines_are_not_served(tmp_path, host):
     code, err = refused(tmp_path, "--host", host)
 
     assert (1, 1) == (code, err.count("\n"))
-    assert f"cannot listen on {host}: the dashboard serves this machine alone" in err
+    assert f"cannot listen on {host}: the dashboard serves only this machine" in err
 
 
 @pytest.mark.parametrize("option", ["--state-dir", "--data-dir"])
-def test_a_directory_that_cannot_be_made_is_one_clear_line(tmp_path, option):
+def test_a_directory_that_cannot_be_created_is_a_one_line_error(tmp_path, option):
     (tmp_path / "file").write_text("")
     code, err = refused(tmp_path, option, str(tmp_path / "file" / "data"))
 
@@ -239,7 +239,7 @@ def test_a_directory_that_cannot_be_made_is_one_clear_line(tmp_path, option):
     assert f"{tmp_path / 'file' / 'data'}: Not a directory" in err
 
 
-def test_a_data_file_that_cannot_be_read_is_one_clear_line(tmp_path):
+def test_an_unreadable_data_file_is_a_one_line_error(tmp_path):
     (tmp_path / "data").mkdir(mode=0o700)
     (tmp_path / "data" / "metrics-2026-11-21.sqlite").write_bytes(b"no database at all " * 100)
     code, err = refused(tmp_path, "--data-dir", str(tmp_path / "data"))
@@ -248,7 +248,7 @@ def test_a_data_file_that_cannot_be_read_is_one_clear_line(tmp_path):
     assert "metrics-2026-11-21.sqlite is damaged" in err
 
 
-def test_options_come_from_the_environment_and_the_command_line_wins(tmp_path):
+def test_command_line_options_override_the_environment(tmp_path):
     env = {
         "SCOUT_DASHBOARD_RETENTION_DAYS": "5",
         "SCOUT_DASHBOARD_TRACE_RETENTION_DAYS": "2",
@@ -274,7 +274,7 @@ sys.exit(3)
 """
 
 
-def test_an_application_runs_beside_it_and_its_last_report_arrives(tmp_path):
+def test_the_last_report_of_the_application_arrives(tmp_path):
     (tmp_path / "app.py").write_text(APP)
     with up(tmp_path, "--", sys.executable, "app.py", ready=False) as running:
         out, err = running.process.communicate(timeout=PATIENCE)
@@ -309,7 +309,7 @@ signal.pause()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_is_the_application_s(tmp_path, number):
+def test_signals_are_forwarded_to_the_application(tmp_path, number):
     (tmp_path / "app.py").write_text(WAITING)
     with up(tmp_path, "--", sys.executable, "app.py") as running:
         wait_for((tmp_path / "ready").exists, alive=running.process)
@@ -323,7 +323,7 @@ TERMINAL = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"
 
 
 def test_ctrl_c_in_a_terminal_reaches_the_application_once(tmp_path):
-    """The terminal sends it to both: the application ends in order, and its exit code is that of the command."""
+    """The terminal sends SIGINT to both: the application shuts down, and its exit code becomes that of the command."""
     (tmp_path / "app.py").write_text(
         WAITING.replace("    sys.exit(7)\n", "    signal.alarm(1)\n").replace(
             "signal.pause()", "while True: signal.pause()"
@@ -339,7 +339,7 @@ def test_ctrl_c_in_a_terminal_reaches_the_application_once(tmp_path):
     assert 128 + signal.SIGALRM == running.process.returncode
 
 
-def test_it_ends_in_time_while_reports_are_under_way(tmp_path):
+def test_it_stops_in_time_while_reports_are_in_progress(tmp_path):
     with up(tmp_path) as running:
         port = int(running.address.url.rpartition(":")[2])
         head = f"POST /api/v1/reports HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {running.address.token}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
@@ -354,7 +354,7 @@ def test_it_ends_in_time_while_reports_are_under_way(tmp_path):
     assert taken < 3
 
 
-def test_a_killed_application_ends_it_as_a_shell_would_tell(tmp_path):
+def test_the_exit_code_of_a_killed_application_is_that_of_a_shell(tmp_path):
     (tmp_path / "app.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     with up(tmp_path, "--", sys.executable, "app.py", ready=False) as running:
         running.process.communicate(timeout=PATIENCE)
@@ -362,7 +362,7 @@ def test_a_killed_application_ends_it_as_a_shell_would_tell(tmp_path):
     assert 137 == running.process.returncode
 
 
-def test_an_application_that_is_not_there_is_one_clear_line(tmp_path):
+def test_an_unknown_command_is_a_one_line_error(tmp_path):
     with up(tmp_path, "--", "no-such-program-anywhere", ready=False) as running:
         _, err = running.process.communicate(timeout=PATIENCE)
 
@@ -370,8 +370,8 @@ def test_an_application_that_is_not_there_is_one_clear_line(tmp_path):
     assert err.endswith("scout-core: cannot run 'no-such-program-anywhere': No such file or directory\n")
 
 
-def test_killed_at_any_moment_it_loses_nothing_that_it_accepted(tmp_path):
-    """Every report is sent until it is accepted, across four kills; then each must be counted exactly once."""
+def test_no_accepted_report_is_lost_by_a_kill(tmp_path):
+    """Every report is retried until it is accepted, across four kills; then each must be counted exactly once."""
     dice = random.Random(2026)
     now = time.time()
     waiting = [evolve(report(end=now - n, number=n + 1, traces=2), id=f"killed-{n}") for n in range(200)]
@@ -401,14 +401,14 @@ def is_accepted(address: CollectorAddress, one: Report) -> bool:
 
 
 def kill_while_it_writes(running: Up, reports: list[Report]) -> None:
-    """Leave reports under way, then kill; what becomes of them is open, so they are sent again later."""
+    """Kill the command while reports are in progress; they are sent again later because their outcome is unknown."""
     address = running.address
 
     def post(each: Report) -> None:
         try:
             send(address.url, address.token, each)
         except (OSError, HTTPException):
-            return  # killed before it answered
+            return  # killed before it responded
 
     threads = [Thread(target=post, args=(each,)) for each in reports]
     for thread in threads:
@@ -440,7 +440,7 @@ def trace_ids(data: Path) -> set[str]:
 
 
 def counts(data: Path) -> set[int]:
-    """The sum of all transactions, names and totals together, on each level: one number when they agree."""
+    """Return the sum of all transactions on each level, names and totals together: a single number if they agree."""
     levels: dict[int, int] = {}
     for level, count in each_file(data, "SELECT level, sum(count) FROM rollup GROUP BY level", "metrics-*.sqlite"):
         levels[level] = levels.get(level, 0) + count
@@ -448,8 +448,8 @@ def counts(data: Path) -> set[int]:
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="not on this system: a limit for another process")
-def test_a_full_disk_is_said_and_survived(tmp_path):
-    """A limit on the size of files stands for the disk: writing fails in the same place."""
+def test_a_full_disk_is_reported_and_recovers(tmp_path):
+    """A limit on file size simulates a full disk: writes fail in the same place."""
     with up(tmp_path) as running:
         address = running.address
         before = report(end=time.time(), number=1)
@@ -463,7 +463,7 @@ def test_a_full_disk_is_said_and_survived(tmp_path):
         shown = running.ask("overview")["totals"]["count"]
         resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         again = [is_accepted(address, each) for each, status, _ in answers if status == 507]
-        healed = running.health()["collector"]
+        recovered = running.health()["collector"]
         code, _, err = running.end()
 
     accepted = [before, *(each for each, status, _ in answers if status == 202)]
@@ -471,10 +471,10 @@ def test_a_full_disk_is_said_and_survived(tmp_path):
     assert {202, 507} >= {status for _, status, _ in answers}
     assert len(refusals) > 5
     assert f"cannot write to {tmp_path / 'state' / 'data'}" in refusals[0]
-    assert (len(refusals), True) == (full["rejected"]["store full"], "free some space" in full["problem"])
+    assert (len(refusals), True) == (full["rejected"]["store full"], "free some disk space" in full["problem"])
     assert web_count(accepted) == shown
     assert [True] * len(refusals) == again
-    assert healed["problem"] is None
+    assert recovered["problem"] is None
     assert (0, "") == (code, err)
     assert {"ok"} == integrity(tmp_path / "state" / "data")
     assert {sum(each.count for r in [before, *more] for each in r.transactions) * 2} == counts(

@@ -1,4 +1,4 @@
-"""Links, colours, timeline and equation: what pages work out from their facts."""
+"""Links, colours, timeline and equation."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from scout_dashboard.views.links import Links
 from scout_dashboard.views.palette import KINDS, kind_class, policy_class, stacked, totals_by_kind
 from scout_dashboard.views.policies import parts
-from scout_dashboard.views.processes import balance, trouble
+from scout_dashboard.views.processes import balance, count_problems
 from scout_dashboard.views.waterfall import Bar, timeline
 
 
 def span(
     id: int, start: float, duration: float, *, parent: int | None = 0, depth: int = 1, **more: Any
 ) -> dict[str, Any]:
-    """As in the JSON of a trace."""
+    """Return a span as in the JSON of a trace."""
     plain = {
         "operation": "SQL/Query",
         "kind": "SQL",
@@ -33,34 +33,34 @@ def root(duration: float) -> dict[str, Any]:
     return span(0, 0, duration, parent=None, depth=0, operation="Controller/home", kind="Controller", tags={})
 
 
-def test_links_take_along_what_was_chosen_and_nothing_else() -> None:
+def test_links_carry_only_the_selection() -> None:
     links = Links("/endpoint", {"name": "Controller/a b", "sort": "score", "range": "6h", "app": "Ä&B"})
 
     assert "/trace/a%2Fb?app=%C3%84%26B&range=6h" == links.trace("a/b")
     assert "/endpoint?name=Job%2Fx&app=%C3%84%26B&range=6h" == links.endpoint("Job/x")
-    assert "/endpoint?name=Controller%2Fa%20b&sort=score&range=24h&app=%C3%84%26B" == links.over("24h")
-    assert "/?app=Other&range=6h" == links.of_app("Other")
+    assert "/endpoint?name=Controller%2Fa%20b&sort=score&range=24h&app=%C3%84%26B" == links.with_range("24h")
+    assert "/?app=Other&range=6h" == links.with_app("Other")
     assert "/api/v1/endpoint?name=Controller%2Fa%20b&sort=score&range=6h&app=%C3%84%26B" == links.json("/endpoint")
 
 
-def test_a_zoom_ends_where_it_began() -> None:
+def test_a_reset_zoom_returns_to_the_range_before() -> None:
     zoomed = Links("/", {"range": "6h", "from": "60", "to": "120"})
 
     assert zoomed.is_zoomed
     assert "/?range=6h" == zoomed.unzoomed
-    assert "/?range=15m" == zoomed.over("15m")
+    assert "/?range=15m" == zoomed.with_range("15m")
     assert "/endpoints?range=6h&from=60&to=120" == zoomed.page("/endpoints")
     assert not Links("/").is_zoomed
 
 
 @given(st.text())
-def test_a_colour_is_one_of_ours_whatever_the_name(name: str) -> None:
+def test_every_name_has_one_of_our_colours(name: str) -> None:
     assert kind_class(name).replace("-", "").isalnum()
     assert policy_class(name).replace("-", "").isalnum()
     assert kind_class(name) == kind_class(name)
 
 
-def test_kinds_stack_in_one_order_whatever_they_cost() -> None:
+def test_kinds_are_stacked_in_a_fixed_order() -> None:
     assert ["Controller", "SQL", "HTTP", "Cart", "Zoo", "Other"] == stacked(
         ["Other", "Zoo", "HTTP", "SQL", "Cart", "Controller"]
     )
@@ -80,7 +80,7 @@ def test_kinds_of_a_trace_are_summed_most_time_first() -> None:
     ] == totals_by_kind(rows)
 
 
-def test_a_span_is_solid_where_no_child_ran() -> None:
+def test_own_time_is_where_no_child_ran() -> None:
     line = timeline([root(100), span(1, 10, 20), span(2, 20, 20, operation="HTTP/GET"), span(3, 90, 10, tags={})])
     first = line.rows[0]
 
@@ -90,13 +90,13 @@ def test_a_span_is_solid_where_no_child_ran() -> None:
     assert [(), (), ()] == [row.own for row in line.rows[1:]]
 
 
-def test_a_span_whose_children_ran_all_the_time_is_nowhere_solid() -> None:
+def test_a_span_whose_children_ran_all_the_time_has_no_own_time() -> None:
     (first, _) = timeline([root(100), span(1, 0, 100)]).rows
 
     assert (True, ()) == (first.has_children, first.own)
 
 
-def test_four_equal_calls_are_one_row_where_the_first_stands() -> None:
+def test_four_equal_calls_are_one_row_at_the_position_of_the_first() -> None:
     others = [span(number, 10 * number + 5, 2, tags={"statement": "DELETE"}) for number in (5, 6)]
     equal = [span(number, 10 * number, 5) for number in range(1, 5)]
     line = timeline([root(100), equal[0], others[0], *equal[1:3], others[1], equal[3]])
@@ -109,13 +109,13 @@ def test_four_equal_calls_are_one_row_where_the_first_stands() -> None:
 @pytest.mark.parametrize(
     "odd", [{"error": "ValueError"}, {"parent": 9}, {"operation": "SQL/Other"}, {"tags": {"statement": "x"}}]
 )
-def test_a_call_that_differs_stays_a_row_of_its_own(odd: dict[str, Any]) -> None:
+def test_a_different_call_is_a_separate_row(odd: dict[str, Any]) -> None:
     spans = [span(1, 10, 5), span(2, 20, 5), span(3, 30, 5, **odd), span(4, 40, 5)]
 
     assert [1] * 5 == [len(row.spans) for row in timeline([root(100), *spans]).rows]
 
 
-def test_a_call_with_children_is_not_folded_away() -> None:
+def test_a_call_with_children_is_not_folded() -> None:
     spans = [*(span(n, 10 * n, 5) for n in range(1, 5)), span(5, 41, 1, parent=4, depth=2)]
 
     assert [1, 1, 1, 1, 1, 1] == [len(row.spans) for row in timeline([root(100), *spans]).rows]
@@ -149,7 +149,7 @@ def test_a_score_is_a_bar_of_its_points() -> None:
     assert [] == parts({})
 
 
-def test_the_equation_tells_chosen_from_lost() -> None:
+def test_the_equation_separates_configured_drops_from_losses() -> None:
     sum = balance(
         {
             "finished": 100,
@@ -166,7 +166,7 @@ def test_the_equation_tells_chosen_from_lost() -> None:
     assert (8, 2, 0) == (sum.dropped, sum.lost, sum.difference)
 
 
-def test_an_equation_that_does_not_add_up_says_by_how_much() -> None:
+def test_the_difference_of_an_equation_that_does_not_add_up_is_shown() -> None:
     sum = balance({"finished": 7, "exported": 9, "queued": 3, "dropped": {}})
 
     assert -5 == sum.difference
@@ -174,5 +174,5 @@ def test_an_equation_that_does_not_add_up_says_by_how_much() -> None:
     assert 0.0 == sum.percent(-3)
 
 
-def test_what_needs_a_look_is_counted() -> None:
-    assert 2 == trouble([{"needs_look": True}, {"needs_look": False}, {"needs_look": True}])
+def test_plugins_that_need_attention_are_counted() -> None:
+    assert 2 == count_problems([{"needs_look": True}, {"needs_look": False}, {"needs_look": True}])

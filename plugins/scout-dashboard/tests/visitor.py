@@ -1,4 +1,4 @@
-"""A visitor without a browser: logs in, fetches, and reads HTML strictly."""
+"""A client without a browser: logs in, fetches pages, and parses HTML strictly."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from scout_dashboard.collector import Collector
 
 VOID = frozenset({"meta", "link", "input", "br", "hr", "img", "wbr"})
 WITHIN_WORDS = frozenset({"b", "i", "wbr", "span", "a", "code", "time", "abbr"})
-"""Elements that may begin and end within a word; at all others a word ends."""
+"""Elements that may start and end within a word; all others separate words."""
 
 
 @define
 class Element:
-    """One start tag."""
+    """A start tag."""
 
     tag: str
     attributes: dict[str, str]
 
 
 class Reader(HTMLParser):
-    """Elements and text of a page; complains of every tag that is not closed where it must be."""
+    """Elements and text of a page; records every tag that is not closed properly."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -64,12 +64,12 @@ class Reader(HTMLParser):
 
     @property
     def text(self) -> str:
-        """All of it, white space as single spaces."""
+        """The text of the page with normalized whitespace."""
         return " ".join("".join(self.texts).split())
 
 
 def read(html: str) -> Reader:
-    """The page, read to its end."""
+    """Parse a whole page."""
     reader = Reader()
     reader.feed(html)
     reader.close()
@@ -78,20 +78,20 @@ def read(html: str) -> Reader:
 
 @define
 class Visitor:
-    """Keeps the session of one collector."""
+    """A client with the session of one collector."""
 
     collector: Collector
     _headers: dict[str, str] = field(default=Factory(dict))
 
     def log_in(self) -> None:
-        """Follow the link that the command prints."""
+        """Follow the login link."""
         parts = urlsplit(self.collector.login_url)
         status, headers, _ = self.ask(f"{parts.path}?{parts.query}")
         assert 303 == status
         self._headers = {"Cookie": headers["set-cookie"].partition(";")[0]}
 
     def ask(self, path: str) -> tuple[int, dict[str, str], str]:
-        """Status, headers with small letters, body."""
+        """Return status, headers in lower case, and body."""
         connection = HTTPConnection("127.0.0.1", self.collector.port, timeout=20)
         try:
             connection.request("GET", path, headers=self._headers)
@@ -102,20 +102,20 @@ class Visitor:
             connection.close()
 
     def page(self, path: str) -> Reader:
-        """A page that must be there."""
+        """Return a page that must exist."""
         status, _, html = self.ask(path)
         assert 200 == status, html
         return read(html)
 
     def facts(self, path: str) -> Any:  # Any: JSON
-        """The JSON beside it."""
+        """Return the JSON of a page."""
         status, _, body = self.ask(f"/api/v1{path}")
         assert 200 == status, body
         return json.loads(body)
 
 
 def visitor_of(collector: Collector) -> Visitor:
-    """One who has logged in."""
+    """Return a client that has logged in."""
     visitor = Visitor(collector)
     visitor.log_in()
     return visitor

@@ -1,4 +1,4 @@
-"""Raw HTTP over a socket, for requests that no library would send."""
+"""Raw HTTP over a socket, for requests that no library sends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scout_dashboard.collector import Collector
 
 @frozen
 class Answer:
-    """What came back until the collector closed; status 0 when nothing did."""
+    """Everything received until the collector closed the connection; status 0 for nothing."""
 
     status: int
     headers: dict[str, str]
@@ -23,7 +23,7 @@ class Answer:
 def head(
     collector: Collector, *more: str, method: str = "POST", path: str = "/api/v1/reports", token: str | None = None
 ) -> bytes:
-    """The head of a report's request; ``more`` are header lines."""
+    """Return the head of a request with a report; ``more`` are header lines."""
     lines = [
         f"{method} {path} HTTP/1.1",
         f"Host: 127.0.0.1:{collector.port}",
@@ -35,18 +35,18 @@ def head(
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def exchange(collector: Collector, *parts: bytes, then_end: bool = False, patience: float = 20.0) -> Answer:
-    """Send the parts, stop sending if asked, and read until the collector closes."""
-    with socket.create_connection(("127.0.0.1", collector.port), timeout=patience) as connection:
+def exchange(collector: Collector, *parts: bytes, half_close: bool = False, timeout: float = 20.0) -> Answer:
+    """Send the parts, optionally half-close, and read until the collector closes the connection."""
+    with socket.create_connection(("127.0.0.1", collector.port), timeout=timeout) as connection:
         _send(connection, parts)
-        if then_end:
-            with suppress(OSError):  # closed on us already
+        if half_close:
+            with suppress(OSError):  # already closed by the server
                 connection.shutdown(socket.SHUT_WR)
         return parse(_received(connection))
 
 
 def parse(raw: bytes) -> Answer:
-    """The first answer in it."""
+    """Parse the first response."""
     top, _, body = raw.partition(b"\r\n\r\n")
     first, *lines = top.decode("latin-1").split("\r\n")
     words = first.split(" ")
@@ -59,7 +59,7 @@ def _send(connection: socket.socket, parts: Iterable[bytes]) -> None:
         try:
             connection.sendall(part)
         except (BrokenPipeError, ConnectionResetError):
-            return  # closed on us: what came back says why
+            return  # the server closed the connection; its response says why
 
 
 def _received(connection: socket.socket) -> bytes:

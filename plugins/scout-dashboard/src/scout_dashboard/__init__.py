@@ -1,4 +1,4 @@
-"""Collector, store and dashboard in one process: ``scout-core up``; and ``scout-core policy``, which asks the store."""
+"""Collector, store and dashboard in one process (``scout-core up``), and ``scout-core policy``, which reads the store."""
 
 from __future__ import annotations
 

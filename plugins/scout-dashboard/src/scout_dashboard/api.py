@@ -1,4 +1,4 @@
-"""The JSON beside every page, under ``/api/v1/``."""
+"""The JSON API: the data of every page, under ``/api/v1/``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Answer = Callable[[Queries, Request], Facts]
 
 
 def routes() -> list[Route]:
-    """One route for each of ``queries``; ``app.state.queries`` must hold them."""
+    """Return one route for each query; ``app.state.queries`` must be set."""
     answers: dict[str, Answer] = {
         "/overview": lambda queries, request: queries.overview(read_range(request.query_params)),
         "/endpoints": lambda queries, request: queries.endpoints(read_range(request.query_params), "web"),
@@ -38,7 +38,7 @@ def routes() -> list[Route]:
 def _endpoint(queries: Queries, request: Request) -> Facts:
     name = request.query_params.get("name")
     if not name:
-        raise BadQuery("name is missing: the endpoint's name as in /api/v1/endpoints")
+        raise BadQuery("missing parameter 'name'; use a name from /api/v1/endpoints or /api/v1/jobs")
     return queries.endpoint(read_range(request.query_params), name, request.query_params.get("sort", "newest"))
 
 
@@ -46,15 +46,14 @@ def _traces(queries: Queries, request: Request) -> Facts:
     query = request.query_params
     limit = query.get("limit", "50")
     if not (limit.isascii() and limit.isdigit() and len(limit) < 9):
-        raise BadQuery(f"limit {limit[:20]!r} is not a number")
+        raise BadQuery(f"invalid limit {limit[:20]!r}; expected a whole number")
     when, sort = read_range(query), query.get("sort", "newest")
     return queries.traces(when, sort=sort, limit=int(limit), name=query.get("name") or None)
 
 
 def _endpoint_of(answer: Answer) -> Callable[[Request], Response]:
-    def respond(
-        request: Request,
-    ) -> Response:  # not a coroutine: Starlette runs it in a thread, where it may read files
+    # Not a coroutine: Starlette runs a plain function in a thread, where it may read files.
+    def respond(request: Request) -> Response:
         try:
             return JSONResponse(answer(request.app.state.queries, request))
         except BadQuery as error:

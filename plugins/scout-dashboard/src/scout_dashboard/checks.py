@@ -1,4 +1,4 @@
-"""What a report must be beyond its types, so that no figure in the store can be nonsense."""
+"""Checks that a report must pass beyond those of the wire format, so that the store never holds impossible values."""
 
 from __future__ import annotations
 
@@ -11,77 +11,77 @@ from attrs import evolve
 from scout_core.errors import RejectedReport
 from scout_core.measuring.report import Report, Trace, TransactionMetrics
 
-MOST: Final = 10**9
-"""More of anything in one period is a mistake; also keeps sums far from SQLite's largest integer."""
-_LONGEST_NAME: Final = 500
-_LONGEST_ID: Final = 100
-_AHEAD_SECONDS: Final = 86_400.0
+MAX_VALUE: Final = 10**9
+"""Limit of any count or time in one period; keeps sums far below SQLite's largest integer."""
+_MAX_NAME_LENGTH: Final = 500
+_MAX_ID_LENGTH: Final = 100
+_MAX_SECONDS_AHEAD: Final = 86_400.0
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{16}")
 
 
-def checked(report: Report, *, oldest: float, now: float) -> Report:
+def validate(report: Report, *, oldest: float, now: float) -> Report:
     """
-    The report, its names cut to a length that fits a page.
+    Return the report with long names truncated.
 
     Args:
-        oldest: Unix time before which nothing is kept.
+        oldest: start of the retention, Unix time.
 
     Raises:
-        RejectedReport: each thing that is wrong.
+        RejectedReport: the report is invalid; the message lists up to ten problems.
     """
-    wrong = list(_wrong(report, oldest=oldest, now=now))
-    if wrong:
-        raise RejectedReport("; ".join(wrong[:10])[:2_000])
+    problems = list(_problems(report, oldest=oldest, now=now))
+    if problems:
+        raise RejectedReport("; ".join(problems[:10])[:2_000])
     return evolve(
         report,
-        process=evolve(report.process, app=_short(report.process.app)),
-        transactions=tuple(evolve(each, name=_short(each.name)) for each in report.transactions),
-        traces=tuple(evolve(each, name=_short(each.name)) for each in report.traces),
+        process=evolve(report.process, app=_truncated(report.process.app)),
+        transactions=tuple(evolve(metrics, name=_truncated(metrics.name)) for metrics in report.transactions),
+        traces=tuple(evolve(trace, name=_truncated(trace.name)) for trace in report.traces),
     )
 
 
-def _wrong(report: Report, *, oldest: float, now: float) -> Iterator[str]:
-    if not 0 < len(report.id) <= _LONGEST_ID or not 0 < len(report.process.instance) <= _LONGEST_ID:
-        yield f"id and instance must have 1 to {_LONGEST_ID} characters"
+def _problems(report: Report, *, oldest: float, now: float) -> Iterator[str]:
+    if not 0 < len(report.id) <= _MAX_ID_LENGTH or not 0 < len(report.process.instance) <= _MAX_ID_LENGTH:
+        yield f"id and instance must have 1 to {_MAX_ID_LENGTH} characters"
     if report.start > report.end:
         yield "the period ends before it starts"
     if report.end < oldest:
-        yield "the period is older than what is kept; is the clock of its machine right?"
-    if report.end > now + _AHEAD_SECONDS:
-        yield "the period is more than a day ahead of the collector; is the clock of its machine right?"
+        yield "the period is older than the retention; check the clock of the reporting machine"
+    if report.end > now + _MAX_SECONDS_AHEAD:
+        yield "the period is more than a day ahead of the collector's clock; check the clock of the reporting machine"
     for metrics in report.transactions:
-        yield from _wrong_metrics(metrics)
+        yield from _metrics_problems(metrics)
     for trace in report.traces:
-        yield from _wrong_trace(trace)
+        yield from _trace_problems(trace)
 
 
-def _wrong_metrics(metrics: TransactionMetrics) -> Iterator[str]:
+def _metrics_problems(metrics: TransactionMetrics) -> Iterator[str]:
     where = f"transactions of {metrics.name[:100]!r}"
     counts = [metrics.count, metrics.errors, metrics.queued]
     times = [metrics.total, metrics.queue_time]
     for kind in metrics.kinds.values():
         counts += [kind.count, kind.errors]
         times += [kind.total, kind.exclusive]
-    if max(counts) > MOST:
-        yield f"{where}: a count is above {MOST}"
-    if not all(0 <= seconds <= MOST for seconds in times):
-        yield f"{where}: a time is negative or above {MOST} s"
+    if max(counts) > MAX_VALUE:
+        yield f"{where}: a count is above {MAX_VALUE}"
+    if not all(0 <= seconds <= MAX_VALUE for seconds in times):
+        yield f"{where}: a time is negative or above {MAX_VALUE} s"
     if metrics.durations.count != metrics.count:
         yield f"{where}: {metrics.count} transactions, but {metrics.durations.count} durations"
 
 
-def _wrong_trace(trace: Trace) -> Iterator[str]:
+def _trace_problems(trace: Trace) -> Iterator[str]:
     where = f"trace {trace.id[:40]!r}"
     if not _TRACE_ID.fullmatch(trace.id):
-        yield f"{where}: an id has 16 hexadecimal digits"
-    if not 0 <= trace.duration <= MOST or (trace.queue_time or 0) < 0:
-        yield f"{where}: a time is negative"
+        yield f"{where}: an id must have 16 hexadecimal digits"
+    if not 0 <= trace.duration <= MAX_VALUE or (trace.queue_time or 0) < 0:
+        yield f"{where}: a time is negative or above {MAX_VALUE} s"
     ids = {span.id for span in trace.spans}
     if len(ids) != len(trace.spans) or min(ids, default=1) < 1:
-        yield f"{where}: ids of spans must differ and be above 0"
-    if not all(0 <= span.duration <= MOST for span in trace.spans):
-        yield f"{where}: a time of a span is negative"
+        yield f"{where}: span ids must be unique and greater than 0"
+    if not all(0 <= span.duration <= MAX_VALUE for span in trace.spans):
+        yield f"{where}: a span's duration is negative or above {MAX_VALUE} s"
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+def _truncated(name: str) -> str:
+    return name if len(name) <= _MAX_NAME_LENGTH else f"{name[: _MAX_NAME_LENGTH - 1]}…"

@@ -32,13 +32,13 @@ PORT: Final = 7600
 _HOSTS: Final = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1", "[::1]": "::1"}
 _START_SECONDS: Final = 10.0
 _GRACE_SECONDS: Final = 1
-"""How long answers that are under way may take at the end."""
+"""Time limit for responses that are in progress at shutdown."""
 _STOP_SECONDS: Final = 2.0
 _TIDY_SECONDS: Final = 3_600
 
 
 class Collector:
-    """Serves from construction to ``stop``, in a thread of its own."""
+    """Serves from construction until ``stop``, in its own thread."""
 
     def __init__(
         self,
@@ -53,41 +53,41 @@ class Collector:
     ) -> None:
         """
         Args:
-            state_dir: where agents look for it and where its secrets are.
-            data_dir: None: ``data`` below the state directory.
+            state_dir: where agents find the collector, and where its secrets are.
+            data_dir: None means ``data`` in the state directory.
             host: ``127.0.0.1`` or ``::1``.
-            port: 0 for any free one.
-            read_seconds: how long a request may take to arrive.
+            port: 0 means any free port.
+            read_seconds: time limit for receiving a request.
 
         Raises:
-            CollectorError: it cannot serve there.
-            StoreError: it cannot keep data there.
-            ScoutError: the state directory is not fit for secrets.
+            CollectorError: it cannot listen on this address.
+            StoreError: the data directory cannot be used.
+            ScoutError: the state directory is not private.
         """
-        address = _loopback(host)
+        address = _loopback_address(host)
         with ExitStack() as undo:
             self.state_dir = private_directory(state_dir)
             self.store = Store(
                 data_dir or state_dir / "data", retention_days=retention_days, trace_retention_days=trace_retention_days
             )
             undo.callback(self.store.close)
-            listening = undo.enter_context(_listen(address, port))
+            listening = undo.enter_context(_bind(address, port))
             self.port: int = listening.getsockname()[1]
             self.url = f"http://{f'[{address}]' if ':' in address else address}:{self.port}"
-            self.access: Access = _kept(read_access, state_dir, port=self.port)
+            self.access: Access = _with_write_errors(read_access, state_dir, port=self.port)
             self.tally = Tally()
             self.queries = Queries(self.store, self.tally)
             self._writer = Writer(self.store, self.tally)
             undo.callback(self._writer.close)
-            self._server = uvicorn.Server(self._configured(read_seconds))
+            self._server = uvicorn.Server(self._server_config(read_seconds))
             self._thread = Thread(target=self._server.run, args=([listening],), name="scout-dashboard", daemon=True)
             self._thread.start()
             undo.callback(self._stop_serving)
-            self._wait_until_it_serves()
-            self._announced = CollectorAddress(url=self.url, token=self.token, pid=os.getpid())
-            self.store.lock.tell(self.url)
-            _kept(announce, self.state_dir, self._announced)
-            undo.callback(withdraw, self.state_dir, self._announced)
+            self._wait_until_serving()
+            self._announcement = CollectorAddress(url=self.url, token=self.token, pid=os.getpid())
+            self.store.lock.record_holder(self.url)
+            _with_write_errors(announce, self.state_dir, self._announcement)
+            undo.callback(withdraw, self.state_dir, self._announcement)
             self._undo = undo.pop_all()
 
     @classmethod
@@ -95,7 +95,7 @@ class Collector:
     def running(
         cls, *, state_dir: Path, data_dir: Path | None = None, port: int = 0, read_seconds: float = READ_SECONDS
     ) -> Iterator[Collector]:
-        """A collector for the length of a ``with``; on a free port unless one is given."""
+        """Run a collector for the duration of a ``with`` block, on a free port by default."""
         collector = cls(state_dir=state_dir, data_dir=data_dir, port=port, read_seconds=read_seconds)
         try:
             yield collector
@@ -104,24 +104,24 @@ class Collector:
 
     @property
     def login_url(self) -> str:
-        """The link that lets a person in."""
+        """The link that logs a browser in."""
         return f"{self.url}/login?token={self.access.login_token}"
 
     @property
     def token(self) -> str:
-        """What agents send along."""
+        """The token that agents send with each report."""
         return self.access.ingest_token
 
     def stop(self) -> None:
-        """Withdraw the announcement, stop serving, store what was taken; within two seconds. Again does nothing."""
+        """Withdraw the announcement, stop serving and store accepted reports, within two seconds; safe to call twice."""
         self._undo.close()
 
     def _stop_serving(self) -> None:
         self._server.should_exit = True
         self._thread.join(_STOP_SECONDS)
 
-    def _configured(self, read_seconds: float) -> uvicorn.Config:
-        protocol = type("Protocol", (Protocol,), {"patience": read_seconds})
+    def _server_config(self, read_seconds: float) -> uvicorn.Config:
+        protocol = type("Protocol", (Protocol,), {"idle_seconds": read_seconds})
         app = build_app(
             access=self.access, writer=self._writer, queries=self.queries, tally=self.tally, read_seconds=read_seconds
         )
@@ -132,7 +132,7 @@ class Collector:
             loop="asyncio",
             lifespan="off",
             log_config=None,
-            access_log=False,  # addresses hold the login token
+            access_log=False,  # URLs contain the login token
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
@@ -140,7 +140,7 @@ class Collector:
             timeout_notify=_TIDY_SECONDS,
         )
 
-    def _wait_until_it_serves(self) -> None:
+    def _wait_until_serving(self) -> None:
         deadline = monotonic() + _START_SECONDS
         while not self._server.started:
             if not self._thread.is_alive() or monotonic() > deadline:
@@ -148,25 +148,25 @@ class Collector:
             sleep(0.005)
 
 
-def _kept(write: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
+def _with_write_errors(write: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
     try:
         return write(*values, **named)
     except OSError as error:
         raise CollectorError(f"cannot write {error.filename}: {error.strerror}") from error
 
 
-def _loopback(host: str) -> str:
+def _loopback_address(host: str) -> str:
     if host not in _HOSTS:
         raise CollectorError(
-            f"cannot listen on {host}: the dashboard serves this machine alone, use 127.0.0.1; from elsewhere, "
+            f"cannot listen on {host}: the dashboard serves only this machine; use 127.0.0.1, and from another machine "
             f"forward the port: ssh -L {PORT}:127.0.0.1:{PORT} THIS-MACHINE"
         )
     return _HOSTS[host]
 
 
-def _listen(address: str, port: int) -> socket.socket:
+def _bind(address: str, port: int) -> socket.socket:
     listening = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port whose last owner just went is free
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # reuse a port whose last owner has just exited
     try:
         listening.bind((address, port))
         listening.listen(128)

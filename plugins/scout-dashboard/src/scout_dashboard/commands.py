@@ -1,4 +1,4 @@
-"""``scout-core up``: the collector in the foreground, alone or around an application."""
+"""``scout-core up``: run the collector in the foreground, optionally with an application."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ if TYPE_CHECKING:
     from scout_dashboard.options import Options
 
 
-@click.command(context_settings={"allow_interspersed_args": False})  # what follows COMMAND is the command's
+@click.command(context_settings={"allow_interspersed_args": False})  # arguments after COMMAND belong to it
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
-    help="Where to listen; 0: any free one. Default 7600, or a free one when that is taken.",
+    help="Port to listen on; 0 for any free port. Default 7600, or any free port when that is in use.",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="127.0.0.1 or ::1; nothing else is served.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on: 127.0.0.1 or ::1.")
 @click.option(
-    "--state-dir", type=click.Path(path_type=Path), help="Where agents find the collector; default as for agents."
+    "--state-dir",
+    type=click.Path(path_type=Path),
+    help="Directory where agents find the collector. Default: the agents' state directory.",
 )
 @click.option(
-    "--data-dir", type=click.Path(path_type=Path), help="Where data is kept; default 'data' in the state directory."
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Directory for the data. Default: 'data' in the state directory.",
 )
-@click.option("--retention-days", type=click.IntRange(1, 3_650), help="For how many days figures are kept; default 30.")
-@click.option(
-    "--trace-retention-days", type=click.IntRange(1, 3_650), help="For how many days traces are kept; default 7."
-)
+@click.option("--retention-days", type=click.IntRange(1, 3_650), help="Number of days to keep metrics. Default 30.")
+@click.option("--trace-retention-days", type=click.IntRange(1, 3_650), help="Number of days to keep traces. Default 7.")
 @click.option("--open/--no-open", "open_browser", default=False, help="Open the dashboard in the browser.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def up(
@@ -46,21 +48,21 @@ def up(
     command: tuple[str, ...],
 ) -> None:
     """
-    Start the dashboard, and an application under the agent when a COMMAND is given.
+    Start the dashboard, and with COMMAND also an application with the agent.
 
     \b
     scout-core up
     scout-core up -- python app.py
     scout-core up --port 7700 -- flask --app shop run
 
-    Applications on this machine report by themselves, whether they start before or after it.
-    With a COMMAND, its exit code is that of this command, and the dashboard ends with it.
+    Applications with the agent on this machine find the dashboard automatically, even if they started first.
+    With COMMAND, the dashboard stops when the command exits, and returns its exit code.
     """
-    from scout_dashboard.foreground import ending_signals, run_beside
+    from scout_dashboard.foreground import run_application, termination_signals
 
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # it tells how it shuts down
-    configured_dir, options = configured()
-    with ending_signals() as signals:
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # it logs its own shutdown
+    configured_dir, options = read_settings()
+    with termination_signals() as signals:
         collector = _start(
             host=host,
             port=options.port or None if port is None else port,
@@ -71,12 +73,12 @@ def up(
         )
         code = 0
         try:
-            _tell(collector, command)
+            _print_summary(collector, command)
             if open_browser:
-                # A ticket, as other users of this machine may see the browser's command line.
+                # A one-time ticket, because other users of this machine can see the browser's command line.
                 webbrowser.open(f"{collector.url}/login?token={collector.access.ticket()}")
             if command:
-                code = run_beside(command, signals, state_dir=collector.state_dir)
+                code = run_application(command, signals, state_dir=collector.state_dir)
             else:
                 signals.wait()
         finally:
@@ -84,8 +86,8 @@ def up(
     sys.exit(code)
 
 
-def configured() -> tuple[Path, Options]:
-    """The state directory and our options, from the same layers as an agent's."""
+def read_settings() -> tuple[Path, Options]:
+    """Return the state directory and our options, from the same configuration layers as an agent's."""
     from scout_core.config.config import read_config
     from scout_core.config.files import settings_here
     from scout_dashboard.options import Options
@@ -111,36 +113,36 @@ def _start(
     from scout_dashboard.collector import PORT, Collector
     from scout_dashboard.errors import PortInUse
 
-    def start(at: int) -> Collector:
+    def start_on(number: int) -> Collector:
         return Collector(
             state_dir=state_dir,
             data_dir=data_dir,
             host=host,
-            port=at,
+            port=number,
             retention_days=retention_days,
             trace_retention_days=trace_retention_days,
         )
 
     try:
-        return start(PORT if port is None else port)
+        return start_on(PORT if port is None else port)
     except PortInUse as error:
         if port is not None:
             raise click.BadParameter(
-                f"{error}; choose another, or leave it out for a free one", param_hint="--port"
+                f"{error}; choose another port, or omit the option to use any free port", param_hint="--port"
             ) from error
-        click.echo(f"scout-core: {error}: taking a free one", err=True)
-        return start(0)
+        click.echo(f"scout-core: {error}; using a free port", err=True)
+        return start_on(0)
 
 
-def _tell(collector: Collector, command: tuple[str, ...]) -> None:
-    """To standard error beside an application: standard output is the application's."""
+def _print_summary(collector: Collector, command: tuple[str, ...]) -> None:
+    """Print on standard error when there is an application: standard output belongs to it."""
     store = collector.store
     lines = [
         f"Dashboard  {collector.login_url}",
-        f"Data       {store.directory} (figures {store.retention_days} days, traces {store.trace_retention_days} days)",
+        f"Data       {store.directory} (metrics {store.retention_days} days, traces {store.trace_retention_days} days)",
         f"Running    {' '.join(command)}"
         if command
-        else "Report     scout-core run -- COMMAND starts an application that reports here",
+        else "Connect    scout-core run -- COMMAND starts an application that reports here",
         "Stop       Ctrl-C",
     ]
     click.echo("\n".join(lines), err=bool(command))

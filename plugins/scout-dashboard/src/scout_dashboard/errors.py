@@ -1,4 +1,4 @@
-"""Every error that the dashboard raises on purpose."""
+"""The exceptions that the dashboard raises."""
 
 from __future__ import annotations
 
@@ -7,34 +7,32 @@ from typing import Final
 
 from scout_core.errors import ScoutError
 
-_MOST_NAMED: Final = 20
+_MAX_NAMED: Final = 20
 
 
 class BadQuery(ScoutError):
-    """A page or the API was asked for something that makes no sense; the message says what to change. Answered with 400."""
+    """Invalid query parameter; the message says what to change. Status 400."""
 
 
 class NotFound(ScoutError):
-    """There is no such endpoint or trace (any more). Answered with 404."""
+    """No such endpoint or trace, or it has expired. Status 404."""
 
 
 class UnknownApp(NotFound):
-    """No application of this name has reported. Answered with 404."""
+    """No application of this name has reported. Status 404."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
-        others = ", ".join(map(repr, known[:_MOST_NAMED])) + (" and others" if len(known) > _MOST_NAMED else "")
-        super().__init__(
-            f"no application called {name[:200]!r} has reported; {others} {'has' if len(known) == 1 else 'have'}"
-        )
+        names = ", ".join(map(repr, known[:_MAX_NAMED])) + (" and others" if len(known) > _MAX_NAMED else "")
+        super().__init__(f"no application named {name[:200]!r} has reported; known applications: {names}")
         self.known = known
 
 
 class StoreError(ScoutError):
-    """The data directory or a file in it cannot be used; the message names it and says what to do."""
+    """The data directory or a file in it is unusable; the message names it and says what to do."""
 
 
 class StoreFull(StoreError):
-    """A report could not be written for lack of space; nothing of it was stored. Answered with 507."""
+    """No space left for a report; nothing of it was stored. Status 507."""
 
 
 class CollectorError(ScoutError):
@@ -42,8 +40,8 @@ class CollectorError(ScoutError):
 
 
 class PortInUse(CollectorError):
-    """Another program listens on the port that was asked for."""
+    """The requested port is in use."""
 
 
 class PolicyError(ScoutError):
-    """A policy cannot be tried; the message names it and says why."""
+    """A policy cannot be replayed; the message names it and says why."""

@@ -1,7 +1,7 @@
-"""Figures as people read them: ``1.24 s``, ``86 ms``, ``1,204 / min``, ``2.1 %``; None reads ``–``.
+"""Human-readable numbers: ``1.24 s``, ``86 ms``, ``1,204 / min``, ``2.1 %``; None is shown as ``–``.
 
-A figure keeps its number and its unit apart, so that a column can align both. ``static/format.js`` does the same for
-chart axes and tooltips; the browser tests hold the two together.
+A figure keeps number and unit separate, so that a column can align both. ``static/format.js`` does the same for chart
+axes and tooltips; the browser tests compare the two.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Final
 
 from attrs import frozen
 
-NOTHING: Final = "–"
+MISSING: Final = "–"
 MINUS: Final = "−"
 
 
 @frozen
 class Figure:
-    """A number that is ready to be shown."""
+    """A formatted number with its unit."""
 
     number: str
     unit: str = ""
@@ -28,7 +28,7 @@ class Figure:
         return f"{self.number} {self.unit}" if self.unit else self.number
 
 
-# (below this many ms, one unit in ms, decimals, unit): each limit is where rounding would add a digit
+# (upper limit in ms, size of the unit in ms, decimals, unit): each limit is where rounding would add a digit
 _DURATIONS: Final = (
     (0.000_05, 1.0, 0, "ms"),
     (0.009_95, 0.001, 1, "µs"),
@@ -46,9 +46,9 @@ _SIZES: Final = ((999.5, 1, 0, "B"), (999_950, 1e3, 1, "kB"), (999_950_000, 1e6,
 
 
 def duration(milliseconds: float | None) -> Figure:
-    """A latency or a sum of latencies, with about three digits."""
+    """Format a latency or a sum of latencies with about three digits."""
     if milliseconds is None:
-        return Figure(NOTHING)
+        return Figure(MISSING)
     return next(
         Figure(f"{milliseconds / size:.{decimals}f}", unit)
         for limit, size, decimals, unit in _DURATIONS
@@ -57,25 +57,25 @@ def duration(milliseconds: float | None) -> Figure:
 
 
 def cost(milliseconds: float | None) -> Figure:
-    """What a hook takes: as ``duration``, but in microseconds up to a thousand, as budgets are told."""
+    """Format the cost of a hook: like ``duration``, but in microseconds below one millisecond, as budgets are given."""
     if milliseconds is None or not 0.0995 <= milliseconds < 0.9995:
         return duration(milliseconds)
     return Figure(f"{milliseconds * 1_000:.0f}", "µs")
 
 
 def rate(per_minute: float | None) -> Figure:
-    """Throughput."""
+    """Format a throughput."""
     if per_minute is None:
-        return Figure(NOTHING)
+        return Figure(MISSING)
     if per_minute >= 99.95 or per_minute == 0:
         return Figure(f"{per_minute:,.0f}", "/ min")
     return Figure(f"{per_minute:.1f}" if per_minute >= 0.995 else f"{per_minute:.2f}", "/ min")
 
 
 def percent(fraction: float | None) -> Figure:
-    """A share of one; a trace of something is ``<0.1 %`` and never 0."""
+    """Format a fraction as a percentage; a tiny fraction is ``<0.1 %``, never 0."""
     if fraction is None:
-        return Figure(NOTHING)
+        return Figure(MISSING)
     if 0 < fraction < 0.0005:
         return Figure("<0.1", "%")
     if fraction == 0 or fraction >= 0.9995:
@@ -84,56 +84,60 @@ def percent(fraction: float | None) -> Figure:
 
 
 def count(number: float | None) -> Figure:
-    """How many."""
-    return Figure(NOTHING if number is None else f"{number:,.0f}")
+    """Format a count."""
+    return Figure(MISSING if number is None else f"{number:,.0f}")
 
 
 def decimal(number: float | None) -> Figure:
-    """Points of a policy, Apdex, calls per transaction: two decimals, a real minus sign."""
+    """Format a score, an Apdex or calls per transaction with two decimals and a typographic minus sign."""
     if number is None:
-        return Figure(NOTHING)
+        return Figure(MISSING)
     text = f"{number:,.2f}"
     return Figure(text.replace("-", "", 1) if text == "-0.00" else text.replace("-", MINUS, 1))
 
 
-def size(octets: float | None) -> Figure:
-    """Bytes, in powers of ten."""
-    if octets is None:
-        return Figure(NOTHING)
-    return next(Figure(f"{octets / one:.{digits}f}", unit) for limit, one, digits, unit in _SIZES if octets < limit)
+def size(number_of_bytes: float | None) -> Figure:
+    """Format a number of bytes in decimal units."""
+    if number_of_bytes is None:
+        return Figure(MISSING)
+    return next(
+        Figure(f"{number_of_bytes / unit_size:.{digits}f}", unit)
+        for limit, unit_size, digits, unit in _SIZES
+        if number_of_bytes < limit
+    )
 
 
 def age(seconds: float) -> Figure:
-    """How long ago, in whole units; never negative, since two machines' clocks differ."""
-    for one, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= one:
-            return Figure(f"{seconds // one:.0f}", unit)
+    """Format an age in whole units; never negative, although the clocks of two machines may differ."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return Figure(f"{seconds // size:.0f}", unit)
     return Figure(f"{max(0.0, seconds) // 1:.0f}", "s")
 
 
-def plural(number: int, one: str, many: str | None = None) -> str:
-    """``1 trace``, ``1,204 traces``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+def plural(number: int, singular: str, plural_form: str | None = None) -> str:
+    """Format a count with its noun: ``1 trace``, ``1,204 traces``."""
+    return f"{number:,} {singular if number == 1 else plural_form or singular + 's'}"
 
 
-def pieces(name: str) -> list[str]:
-    """A dotted name in parts between which a line may break; together they are the name."""
+def breakable_parts(name: str) -> list[str]:
+    """Split a dotted name into parts between which a line may break; joined, they are the name again."""
     return re.findall(r"[^./_]*[./_]|[^./_]+", name)
 
 
 def iso(time: float) -> str:
-    """What ``<time datetime>`` takes."""
+    """Format a time for the attribute ``datetime`` of ``<time>``."""
     return _utc(time).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def utc(time: float) -> str:
-    """The whole date, for a tooltip."""
+    """Format date and time in UTC, for a tooltip."""
     return _utc(time).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def moment(time: float, form: str = "stamp") -> str:
     """
-    A point in time in UTC; ``static/times.js`` turns it into the reader's own time in the same form.
+    Format a time in UTC; ``static/times.js`` converts it to the reader's time zone in the same form.
 
     Args:
         form: ``stamp`` is ``21 Nov 07:42:10``, ``minute`` is ``21 Nov 07:42``, ``clock`` is ``07:42``.

@@ -1,4 +1,4 @@
-"""The gate in front of every route: host name, login, headers, and no error of ours leaves it as a traceback."""
+"""The gate in front of every route: checks host name and login, sets security headers, and hides tracebacks."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from scout_dashboard.tally import Tally
 
 LOGIN: Final = "/login"
 STATIC: Final = "/static/"
-FAILED: Final = "the dashboard failed; what it wrote to standard error says why"
-_GO_ON: Final = (
+FAILURE_TEXT: Final = "internal error in the dashboard; details are in its standard error output"
+_CONTINUE_PAGE: Final = (
     '<!doctype html><meta http-equiv="refresh" content="0; url=/"><link rel="icon" href="/static/icon.svg">'
-    '<title>Scout</title><a href="/">Go on</a>'
+    '<title>Scout</title><a href="/">Continue</a>'
 )
 _COOKIE_SECONDS: Final = 30 * 86_400
 
@@ -29,7 +29,7 @@ logger = logging.getLogger("scout_core.dashboard")
 
 
 class Gate:
-    """An ASGI application around another one."""
+    """ASGI middleware."""
 
     def __init__(self, app: ASGIApp, access: Access, tally: Tally) -> None:
         self._app = app
@@ -37,7 +37,7 @@ class Gate:
         self._tally = tally
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or let the application answer."""
+        """Refuse the request, or pass it to the application."""
         if scope["type"] != "http":
             return
         started = False
@@ -51,37 +51,37 @@ class Gate:
 
         try:
             await (self._refusal(scope) or self._app)(scope, receive, send_with_headers)
-        except Exception as error:  # noqa: BLE001  # the last line: a bug of ours is told in a line, not in a traceback
+        except Exception as error:  # noqa: BLE001  # last resort: log a bug of ours as one line, not as a traceback
             logger.error("%s %s failed: %s: %s", scope["method"], scope["path"][:200], type(error).__name__, error)
             if not started:
-                await PlainTextResponse(FAILED, status_code=500)(scope, receive, send_with_headers)
+                await PlainTextResponse(FAILURE_TEXT, status_code=500)(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         path: str = scope["path"]
         if not path.startswith("/") or not self._access.is_host_allowed(_headers(scope, b"host")):
-            return PlainTextResponse(
-                "This address is not served here: use http://127.0.0.1 and the port.\n", status_code=421
-            )
+            return PlainTextResponse("Unknown host name; use http://127.0.0.1 with the port.\n", status_code=421)
         if path == LOGIN:
             return self._login(Request(scope))
         if path == REPORTS or path.startswith(STATIC):
-            return None  # reports have a token of their own, and static files no secret
+            return None  # reports have their own token, and static files contain no secrets
         if self._access.is_session(Request(scope).cookies):
-            self._tally.looked()
+            self._tally.note_view()
             return None
         if path.startswith("/api/") and self._access.may_read(_headers(scope, b"authorization")):
-            self._tally.looked()
+            self._tally.note_view()
             return None
-        text = "open the link that 'scout-core up' printed: it holds the token that lets you in"
-        return problem(Request(scope), 401, "Please log in", text)
+        text = "open the link that 'scout-core up' printed; it contains the login token"
+        return error_response(Request(scope), 401, "Please log in", text)
 
     def _login(self, request: Request) -> Response:
         if request.method != "GET":
             return PlainTextResponse("Method Not Allowed\n", status_code=405, headers={"Allow": "GET"})
         if not self._access.may_log_in(request.query_params.get("token", "")):
-            text = "its token is wrong or was replaced: open the link that 'scout-core up' printed last"
-            return problem(request, 403, "This link does not let you in", text)
-        answer = _arrival(request)
+            text = (
+                "the token in this link is invalid or expired; open the link that 'scout-core up' printed most recently"
+            )
+            return error_response(request, 403, "Invalid login link", text)
+        answer = _redirect_home(request)
         answer.set_cookie(
             self._access.cookie_name,
             self._access.session,
@@ -93,24 +93,24 @@ class Gate:
         return answer
 
 
-def _arrival(request: Request) -> Response:
+def _redirect_home(request: Request) -> Response:
     """
-    To the first page.
+    Redirect to the first page.
 
-    A browser leaves a strict cookie out of redirects when the link was on another site's page, such as a terminal in the browser;
-    a page of our own that leads on is a new start.
+    After a click on another site, such as a terminal in the browser, the browser does not send a strict cookie with a
+    redirect. A page of our own that refreshes to the first page starts a new, same-site navigation.
     """
     if request.headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
         return RedirectResponse("/", status_code=303)
-    return HTMLResponse(_GO_ON)
+    return HTMLResponse(_CONTINUE_PAGE)
 
 
-def problem(request: Request, status: int, title: str, text: str) -> Response:
-    """Why there is no other answer: JSON for the API, a page for people."""
+def error_response(request: Request, status: int, title: str, text: str) -> Response:
+    """Return an error: JSON below ``/api/``, otherwise a page."""
     if request.url.path.startswith("/api/"):
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
         return JSONResponse(asdict(Failure(error=text)), status_code=status, headers=headers)
-    return pages.message(request, title=title, text=text, status=status)
+    return pages.message_page(request, title=title, text=text, status=status)
 
 
 def _secure(message: Message, *, is_static: bool) -> None:
@@ -118,7 +118,7 @@ def _secure(message: Message, *, is_static: bool) -> None:
     for name, value in SECURITY_HEADERS.items():
         headers[name] = value
     if is_static and message["status"] in (200, 304):
-        # Kept, but asked for again: another version may run on this port tomorrow.
+        # Cached, but revalidated each time: another version may run on this port tomorrow.
         headers["cache-control"] = "no-cache"
 
 

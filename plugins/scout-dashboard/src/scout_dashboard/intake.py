@@ -1,4 +1,4 @@
-"""``POST /api/v1/reports``: takes what agents send, or says in a word why not; never reads more than it has to."""
+"""``POST /api/v1/reports``: accepts agents' reports or refuses them with a reason, and never reads more than necessary."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from scout_dashboard.errors import StoreError, StoreFull
 from scout_dashboard.tally import Tally
 from scout_dashboard.writer import Writer
 
-MOST_BYTES: Final = 8 * 1024 * 1024
+MAX_BYTES: Final = 8 * 1024 * 1024
 READ_SECONDS: Final = 10.0
-_LET_THROUGH_SECONDS: Final = 2.0
-_MOST_BYTES_AT_ONCE: Final = 64 * 1024 * 1024
-"""Of all requests that are being read or wait to be stored."""
+_DRAIN_SECONDS: Final = 2.0
+_MAX_BUFFERED_BYTES: Final = 64 * 1024 * 1024
+"""Total of all requests that are being read or wait to be stored."""
 
 
 class Refused(Exception):
-    """A request that is answered with a reason."""
+    """The request is refused with a status and a reason."""
 
     def __init__(self, status: int, reason: str, text: str) -> None:
         super().__init__(text)
@@ -37,68 +37,70 @@ class Refused(Exception):
 
 @define
 class Intake:
-    """The endpoint, and how many bytes it holds."""
+    """The endpoint, with the number of bytes that it buffers."""
 
     access: Access
     writer: Writer
     tally: Tally
     read_seconds: float = READ_SECONDS
-    held: int = 0
+    buffered_bytes: int = 0
 
     async def __call__(self, request: Request) -> Response:
-        """202 when the report is stored; 4xx when it never will be; 5xx when it may come again."""
+        """Answer 202 for a stored report, 4xx when retrying is pointless, and 5xx when the agent should retry."""
         body = bytearray()
         try:
             return await self._answer(request, body)
         except Refused as refusal:
-            self.tally.rejected(refusal.reason)
-            return _said(refusal.status, str(refusal))
+            self.tally.count_rejected(refusal.reason)
+            return _failure(refusal.status, str(refusal))
         except RejectedReport as error:
-            self.tally.rejected(error.reason if error.reason == ANOTHER_SCHEMA else "malformed")
-            return _said(400, str(error))
+            self.tally.count_rejected(error.reason if error.reason == ANOTHER_SCHEMA else "malformed")
+            return _failure(400, str(error))
         except StoreFull as error:
-            self.tally.failed("store full", str(error))
-            return _said(507, str(error))
+            self.tally.count_failed("store full", str(error))
+            return _failure(507, str(error))
         except StoreError as error:
-            self.tally.failed("store not usable", str(error))
-            return _said(503, str(error))
+            self.tally.count_failed("store unusable", str(error))
+            return _failure(503, str(error))
         except ClientDisconnect:
-            self.tally.rejected("truncated")
-            return _said(400, "the body ended too early")  # nobody is there to read it
+            self.tally.count_rejected("truncated")
+            return _failure(400, "incomplete body")  # the client has disconnected and cannot read it
         finally:
-            self.held -= len(body)
+            self.buffered_bytes -= len(body)
 
     async def _answer(self, request: Request, body: bytearray) -> Response:
         try:
             await asyncio.wait_for(self._read(request, body), self.read_seconds)
         except asyncio.TimeoutError:
-            raise Refused(408, "too slow", f"the body did not arrive within {self.read_seconds:g} s") from None
+            raise Refused(
+                408, "too slow", f"timed out: the body did not arrive within {self.read_seconds:g} s"
+            ) from None
         is_new = await self.writer.take(bytes(body))
         accepted = Accepted(accepted=True, duplicate=not is_new, next_report=self.tally.next_report())
         return JSONResponse(asdict(accepted), status_code=202)
 
     async def _read(self, request: Request, body: bytearray) -> None:
         """
-        Read the body, or find a reason not to.
+        Read the body, or refuse the request.
 
-        A body that is refused is still let through, for a while and without being kept: whoever sends it reads the answer
-        only after that, and would take a connection that is closed on it for one that failed.
+        The body of a refused request is still received, for a limited time, and discarded: the client reads the response
+        only after sending the body, and would report a closed connection as a network error.
         """
         chunks = request.stream()
-        refusal = self._refusal(request) or await self._keep(chunks, body)
+        refusal = self._refusal(request) or await self._buffer(chunks, body)
         if refusal is not None:
             with suppress(asyncio.TimeoutError, ClientDisconnect):
-                await asyncio.wait_for(_let_through(chunks), _LET_THROUGH_SECONDS)
+                await asyncio.wait_for(_drain(chunks), _DRAIN_SECONDS)
             raise Refused(*refusal)
 
-    async def _keep(self, chunks: AsyncIterator[bytes], body: bytearray) -> tuple[int, str, str] | None:
+    async def _buffer(self, chunks: AsyncIterator[bytes], body: bytearray) -> tuple[int, str, str] | None:
         async for chunk in chunks:
-            if len(body) + len(chunk) > MOST_BYTES:
+            if len(body) + len(chunk) > MAX_BYTES:
                 return _TOO_LARGE
-            if self.held + len(chunk) > _MOST_BYTES_AT_ONCE:
+            if self.buffered_bytes + len(chunk) > _MAX_BUFFERED_BYTES:
                 return _BUSY
             body += chunk
-            self.held += len(chunk)
+            self.buffered_bytes += len(chunk)
         return None
 
     def _refusal(self, request: Request) -> tuple[int, str, str] | None:
@@ -110,28 +112,28 @@ class Intake:
         if headers.get("content-encoding", "identity").strip().lower() != "identity":
             return _ENCODED
         length = headers.get("content-length", "")
-        return _TOO_LARGE if length.isdigit() and int(length[:20]) > MOST_BYTES else None
+        return _TOO_LARGE if length.isdigit() and int(length[:20]) > MAX_BYTES else None
 
 
 _NOT_ALLOWED: Final = (
     401,
     "unauthorized",
-    "the token is missing or wrong: agents find it in the state directory of the collector",
+    "missing or invalid token; agents read it from the collector's state directory",
 )
-_WRONG_TYPE: Final = (415, "wrong content type", f"a report is {CONTENT_TYPE}")
-_ENCODED: Final = (415, "wrong content type", "a report is sent as it is, without Content-Encoding")
-_TOO_LARGE: Final = (413, "too large", f"a report has at most {MOST_BYTES} bytes")
-_BUSY: Final = (503, "busy", "too many reports at once: try again")
+_WRONG_TYPE: Final = (415, "wrong content type", f"unsupported content type; expected {CONTENT_TYPE}")
+_ENCODED: Final = (415, "wrong content type", "Content-Encoding is not supported; send the report uncompressed")
+_TOO_LARGE: Final = (413, "too large", f"the report is larger than {MAX_BYTES} bytes")
+_BUSY: Final = (503, "busy", "too many reports at the same time; retry later")
 
 
-async def _let_through(chunks: AsyncIterator[bytes]) -> None:
+async def _drain(chunks: AsyncIterator[bytes]) -> None:
     dropped = 0
     async for chunk in chunks:
         dropped += len(chunk)
-        if dropped > MOST_BYTES:
+        if dropped > MAX_BYTES:
             return
 
 
-def _said(status: int, text: str) -> Response:
+def _failure(status: int, text: str) -> Response:
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}.get(status)
     return JSONResponse(asdict(Failure(error=text)), status_code=status, headers=headers)

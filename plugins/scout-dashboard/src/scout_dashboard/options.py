@@ -1,4 +1,4 @@
-"""The dashboard's own options: ``[tool.scout-core.plugins.dashboard]`` or ``SCOUT_DASHBOARD_…``."""
+"""The dashboard's options: ``[tool.scout-core.plugins.dashboard]`` or ``SCOUT_DASHBOARD_…``."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def _option(default: Any, text: str) -> Any:  # Any: attrs types a field by its 
 
 @frozen
 class Options:
-    """Read by ``scout-core up``, whose own options win."""
+    """Defaults for ``scout-core up``; its command-line options take precedence."""
 
-    port: int = _option(0, "Where to listen. 0: 7600, or any free port when that is taken.")
-    data_dir: str = _option("", "Where data is kept. Empty: 'data' in the state directory.")
-    retention_days: int = _option(30, "For how many days figures are kept.")
-    trace_retention_days: int = _option(7, "For how many days traces are kept.")
+    port: int = _option(0, "Port to listen on. 0: 7600, or any free port when that is in use.")
+    data_dir: str = _option("", "Directory for the data. Empty: 'data' in the state directory.")
+    retention_days: int = _option(30, "Number of days to keep metrics.")
+    trace_retention_days: int = _option(7, "Number of days to keep traces.")

@@ -1,4 +1,4 @@
-"""The pages: each shows what ``queries`` gives for its address, which is what its JSON says."""
+"""The pages: each renders the answer of a query, which the JSON API returns as it is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STATIC: Final = Path(__file__).parent / "static"
 
 
 def routes() -> list[BaseRoute]:
-    """Every page and the files that pages need; ``app.state.queries`` must hold the queries."""
+    """Return the routes of all pages and static files; ``app.state.queries`` must be set."""
     return [
         _route("/", overview),
         _route("/endpoints", endpoints),
@@ -37,57 +37,59 @@ def routes() -> list[BaseRoute]:
 
 
 def overview(request: Request) -> Response:
-    """``/``: how the app is, and where to look first."""
-    return _shown(request, "overview.html", _queries(request).overview(_range(request)))
+    """``/``: the state of the application, and where to start."""
+    return _render(request, "overview.html", _queries(request).overview(_range(request)))
 
 
 def endpoints(request: Request) -> Response:
     """``/endpoints``: web endpoints by time consumed."""
-    return _shown(request, "endpoints.html", _queries(request).endpoints(_range(request), "web"))
+    return _render(request, "endpoints.html", _queries(request).endpoints(_range(request), "web"))
 
 
 def jobs(request: Request) -> Response:
     """``/jobs``: jobs by time consumed."""
-    return _shown(request, "endpoints.html", _queries(request).endpoints(_range(request), "jobs"))
+    return _render(request, "endpoints.html", _queries(request).endpoints(_range(request), "jobs"))
 
 
 def endpoint(request: Request) -> Response:
     """``/endpoint?name=``: one endpoint or job, and its kept traces."""
     name = request.query_params.get("name")
     if not name:
-        raise BadQuery("an endpoint needs its name; choose one from the list of endpoints")
+        raise BadQuery("missing parameter 'name'; choose an endpoint from the list")
     sort = request.query_params.get("sort", "newest")
     facts = _queries(request).endpoint(_range(request), name, sort)
-    return _shown(request, "endpoint.html", facts, active=_list_of(name))
+    return _render(request, "endpoint.html", facts, active=_list_path(name))
 
 
 def trace(request: Request) -> Response:
-    """``/trace/{id}``: one trace and why it was kept. It never changes, so it is not live."""
+    """``/trace/{id}``: one trace and why it was kept. Not live, because a trace never changes."""
     facts = _queries(request).trace(request.path_params["id"], _range(request))
     by_kind = totals_by_kind(facts["summary"])
-    return _shown(request, "trace.html", facts, active=_list_of(facts["trace"]["name"]), by_kind=by_kind, is_live=False)
+    return _render(
+        request, "trace.html", facts, active=_list_path(facts["trace"]["name"]), by_kind=by_kind, is_live=False
+    )
 
 
 def plugins(request: Request) -> Response:
-    """``/plugins``: what each process found, wrapped, and what failed."""
-    return _shown(request, "plugins.html", _queries(request).plugins(_range(request)), is_live=True)
+    """``/plugins``: the plugins of each process, their targets and their errors."""
+    return _render(request, "plugins.html", _queries(request).plugins(_range(request)), is_live=True)
 
 
 def health(request: Request) -> Response:
-    """``/health``: what became of every transaction."""
-    return _shown(request, "health.html", _queries(request).health(_range(request)), is_live=True)
+    """``/health``: how many transactions were exported, queued and dropped."""
+    return _render(request, "health.html", _queries(request).health(_range(request)), is_live=True)
 
 
-def message(request: Request, *, title: str, text: str, status: int, apps: Sequence[str] = ()) -> Response:
+def message_page(request: Request, *, title: str, text: str, status: int, apps: Sequence[str] = ()) -> Response:
     """
-    A page that says why there is no other: nothing of it needs the store.
+    Return an error page, which works without the store.
 
     Args:
-        apps: to go to instead of the one that was asked for.
+        apps: applications to offer instead of an unknown one.
     """
-    # Any: of several types
+    # Any: values of several types
     facts: dict[str, Any] = {"active": "", "app": None, "apps": apps, "is_live": False, "json": None}
-    bare = status in (401, 403)  # nothing to go to without logging in
+    bare = status in (401, 403)  # no navigation without a login
     without = ("app",) if apps else ()
     return render(
         request, "message.html", status=status, without=without, title=title, message=text, bare=bare, **facts
@@ -95,22 +97,22 @@ def message(request: Request, *, title: str, text: str, status: int, apps: Seque
 
 
 def _route(path: str, page: Page) -> Route:
-    """A plain function as endpoint runs in a thread, where a query may block; its errors become pages here."""
+    """Route a page through a plain function, which runs in a thread where a query may block; render errors as pages."""
 
     def answer(request: Request) -> Response:
         try:
             return page(request)
         except UnknownApp as error:
-            return message(request, title="No such application", text=str(error), status=404, apps=error.known)
+            return message_page(request, title="Unknown application", text=str(error), status=404, apps=error.known)
         except NotFound as error:
-            return message(request, title="Not found", text=str(error), status=404)
+            return message_page(request, title="Not found", text=str(error), status=404)
         except BadQuery as error:
-            return message(request, title="This address makes no sense", text=str(error), status=400)
+            return message_page(request, title="Invalid address", text=str(error), status=400)
 
     return Route(path, answer, methods=["GET"], name=page.__name__)
 
 
-def _shown(
+def _render(
     request: Request,
     template: str,
     facts: dict[str, Any],
@@ -119,7 +121,7 @@ def _shown(
     is_live: bool | None = None,
     **more: Any,
 ) -> Response:
-    """Any: each page has its own facts. A page over a relative range is live, one over fixed times is not."""
+    """Render a page (Any: each has its own facts). A relative range is live, a fixed one is not."""
     return render(
         request,
         template,
@@ -140,5 +142,5 @@ def _range(request: Request) -> Range:
     return read_range(request.query_params)
 
 
-def _list_of(name: str) -> str:
+def _list_path(name: str) -> str:
     return "/endpoints" if is_web(name) else "/jobs"

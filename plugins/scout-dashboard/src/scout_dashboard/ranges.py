@@ -1,4 +1,4 @@
-"""Which stretch of time a page shows: one of the named ranges, or a zoom, always in whole steps."""
+"""The time range of a page: a named range or a zoom, always in whole steps."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ NAMED: Final[dict[str, tuple[int, int, str]]] = {
     "24h": (24 * 3_600, 900, "last 24 hours"),
     "7d": (7 * 86_400, 7_200, "last 7 days"),
 }
-"""Key to ``(seconds, step, label)``, shortest first: what a page offers to choose from."""
+"""Key to ``(seconds, step, label)``, shortest first, as the pages offer them."""
 
 _STEPS: Final = (60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400)
-"""Each divides a day, so no step lies in two day files."""
-_MOST_POINTS: Final = 120
-_LONGEST: Final = 400 * 86_400
+"""Each divides a day, so no step spans the files of two days."""
+_MAX_POINTS: Final = 120
+_MAX_SECONDS: Final = 400 * 86_400
 _LATEST: Final = 4_102_444_800
-"""The year 2100: beyond it is a mistake, for instance milliseconds."""
+"""The year 2100; later times are mistakes, such as milliseconds."""
 
 
 @frozen(kw_only=True)
 class Range:
-    """A stretch of time in whole steps, and whose data in it."""
+    """A time range in whole steps, and the application to show."""
 
     start: int
     """Unix seconds, a multiple of ``step``."""
     end: int
-    """Exclusive, a multiple of ``step``. For a named range it lies up to one step in the future."""
+    """Exclusive, a multiple of ``step``. For a named range it is up to one step in the future."""
     step: int
     """Seconds between two points of a chart."""
     label: str
     key: str | None
     """None for a zoom."""
     app: str | None = None
-    """As the query asks; None for the only app there is, or all of them."""
+    """As requested; None selects the only application, or all of them."""
     now: float = field(factory=time.time, eq=False)
-    """Unix time at which it is looked at: the step that this lies in is still running."""
+    """Unix time of the request: the step that contains it is incomplete."""
 
     @property
     def points(self) -> range:
@@ -54,19 +54,19 @@ class Range:
         return range(self.start, self.end, self.step)
 
     def facts(self) -> dict[str, object]:
-        """As the API tells it."""
+        """Return it as JSON."""
         return {"from": self.start, "to": self.end, "step": self.step, "label": self.label, "key": self.key}
 
 
 def named_range(key: str, *, app: str | None = None, now: float | None = None) -> Range:
     """
-    A range that ends with the step that is running.
+    Return a range that ends with the current step.
 
     Raises:
-        BadQuery: no range has this key.
+        BadQuery: the key is unknown.
     """
     if key not in NAMED:
-        raise BadQuery(f"range {key[:20]!r} is not known; use one of {', '.join(NAMED)}")
+        raise BadQuery(f"unknown range {key[:20]!r}; expected one of {', '.join(NAMED)}")
     seconds, step, label = NAMED[key]
     now = time.time() if now is None else now
     end = int(now // step + 1) * step
@@ -75,18 +75,18 @@ def named_range(key: str, *, app: str | None = None, now: float | None = None) -
 
 def zoomed_range(start: float, end: float, *, app: str | None = None) -> Range:
     """
-    A range of one's own, widened to whole steps.
+    Return a range between two times, widened to whole steps.
 
     Raises:
-        BadQuery: the times are no times, in the wrong order, or too far apart.
+        BadQuery: the times are invalid, in the wrong order, or too far apart.
     """
     if not (isfinite(start) and isfinite(end) and 0 <= start <= _LATEST and 0 <= end <= _LATEST):
-        raise BadQuery("from and to must be Unix times in seconds")
+        raise BadQuery("invalid 'from' or 'to'; expected Unix times in seconds")
     if start >= end:
-        raise BadQuery("from must be before to")
-    if end - start > _LONGEST:
-        raise BadQuery(f"from and to are more than {_LONGEST // 86_400} days apart")
-    step = next((step for step in _STEPS if (end - start) / step <= _MOST_POINTS), _STEPS[-1])
+        raise BadQuery("'from' must be earlier than 'to'")
+    if end - start > _MAX_SECONDS:
+        raise BadQuery(f"'from' and 'to' must be at most {_MAX_SECONDS // 86_400} days apart")
+    step = next((step for step in _STEPS if (end - start) / step <= _MAX_POINTS), _STEPS[-1])
     first = int(start // step) * step
     last = -int(-end // step) * step
     return Range(start=first, end=last, step=step, label=_label(first, last), key=None, app=app)
@@ -94,28 +94,28 @@ def zoomed_range(start: float, end: float, *, app: str | None = None) -> Range:
 
 def read_range(query: Mapping[str, str], *, now: float | None = None) -> Range:
     """
-    The range that a request asks for with ``range``, or with ``from`` and ``to``, which win; and its ``app``.
+    Read ``app`` and the range from a request: ``from`` and ``to`` take precedence over ``range``.
 
     Args:
         query: the request's ``query_params``.
 
     Raises:
-        BadQuery: says which value is wrong.
+        BadQuery: the message names the invalid value.
     """
     app = query.get("app") or None
     if "from" not in query and "to" not in query:
         return named_range(query.get("range") or DEFAULT_KEY, app=app, now=now)
-    return zoomed_range(_seconds(query, "from"), _seconds(query, "to"), app=app)
+    return zoomed_range(_unix_time(query, "from"), _unix_time(query, "to"), app=app)
 
 
-def _seconds(query: Mapping[str, str], key: str) -> float:
+def _unix_time(query: Mapping[str, str], key: str) -> float:
     text = query.get(key, "")
     if not text:
-        raise BadQuery("a zoom needs both from and to, as Unix times in seconds")
+        raise BadQuery("'from' and 'to' must be given together, as Unix times in seconds")
     try:
         return float(text)
     except ValueError:
-        raise BadQuery(f"{key} {text[:20]!r} is not a Unix time in seconds") from None
+        raise BadQuery(f"invalid {key} {text[:20]!r}; expected a Unix time in seconds") from None
 
 
 def _label(start: int, end: int) -> str:

@@ -1,4 +1,4 @@
-"""The application: intake, API and pages behind the gate; and how its connections behave."""
+"""The ASGI application (intake, API and pages behind the gate), and its HTTP connections."""
 
 from __future__ import annotations
 
@@ -21,106 +21,106 @@ from scout_core.sending.protocol import REPORTS
 from scout_dashboard import api, pages
 from scout_dashboard.access import SECURITY_HEADERS, Access
 from scout_dashboard.errors import StoreError
-from scout_dashboard.gate import FAILED, Gate, problem
+from scout_dashboard.gate import FAILURE_TEXT, Gate, error_response
 from scout_dashboard.intake import READ_SECONDS, Intake
 from scout_dashboard.queries import Queries
 from scout_dashboard.tally import Tally
 from scout_dashboard.writer import Writer
 
-_MOST_CONNECTIONS: Final = 400
-"""A process may open 1,024 files by default, and the store needs some."""
+_MAX_CONNECTIONS: Final = 400
+"""A process may open 1,024 files by default, and the store needs some of them."""
 
 
 def build_app(
     *, access: Access, writer: Writer, queries: Queries, tally: Tally, read_seconds: float = READ_SECONDS
 ) -> ASGIApp:
     """
-    The whole dashboard as an ASGI application.
+    Build the dashboard as an ASGI application.
 
     Args:
-        read_seconds: how long the body of a report may take.
+        read_seconds: time limit for receiving the body of a report.
     """
     intake = Intake(access, writer, tally, read_seconds=read_seconds)
     app = Starlette(
         routes=[Route(REPORTS, intake.__call__, methods=["POST"]), *api.routes(), *pages.routes()],
-        exception_handlers={HTTPException: _no_route, StoreError: _no_store, Exception: _bug},
+        exception_handlers={HTTPException: _http_error, StoreError: _store_unavailable, Exception: _internal_error},
     )
     app.state.queries = queries
     return Gate(app, access, tally)
 
 
-def _no_route(request: Request, error: Exception) -> Response:
+def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers: Mapping[str, str] = getattr(error, "headers", None) or {}
-    text = "there is nothing at this address"
+    text = "no page at this address"
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = " and ".join(sorted(headers.get("Allow", "GET, HEAD").split(", ")))
-        text = f"this address takes {allowed}, not {request.method[:20]}"
-    answer = problem(request, status, HTTPStatus(status).phrase, text)
+        allowed = " or ".join(sorted(headers.get("Allow", "GET, HEAD").split(", ")))
+        text = f"method {request.method[:20]} is not allowed here; use {allowed}"
+    answer = error_response(request, status, HTTPStatus(status).phrase, text)
     answer.headers.update(headers)
     return answer
 
 
-def _no_store(request: Request, error: Exception) -> Response:
-    return problem(request, 503, "The data cannot be read", str(error))
+def _store_unavailable(request: Request, error: Exception) -> Response:
+    return error_response(request, 503, "The store cannot be read", str(error))
 
 
-def _bug(request: Request, _: Exception) -> Response:
-    return problem(request, 500, "Something went wrong", FAILED)
+def _internal_error(request: Request, _: Exception) -> Response:
+    return error_response(request, 500, "Internal error", FAILURE_TEXT)
 
 
 class Protocol(H11Protocol):
-    """uvicorn's HTTP/1.1, with an end to its patience and an answer to whoever has stopped sending, but still reads."""
+    """uvicorn's HTTP/1.1 with a timeout for idle connections and with responses to half-closed ones."""
 
-    patience: float = READ_SECONDS
-    """Seconds from the connection, or from the last answer, until a request must be there."""
+    idle_seconds: float = READ_SECONDS
+    """Time limit for a complete request, counted from the connection or from the previous response."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: handed on as they are
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: passed on unchanged
         super().__init__(*args, **kwargs)
-        self.logger = _quiet()
+        self.logger = _silent_logger()
         self._expiry: asyncio.TimerHandle | None = None
-        self._is_ended = False
-        """Nothing more comes, though answers may still go."""
+        self._is_half_closed = False
+        """The client has stopped sending, but can still receive."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        """Begin to wait, unless there are too many connections."""
+        """Start the timeout, or drop the connection when there are too many."""
         super().connection_made(transport)
-        if len(self.connections) > _MOST_CONNECTIONS:
+        if len(self.connections) > _MAX_CONNECTIONS:
             transport.abort()
             return
-        self._wait()
+        self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
+        """Cancel the timeout."""
         super().connection_lost(exc)
         if self._expiry is not None:
             self._expiry.cancel()
 
-    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's gives None: whatever was asked, it closes
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns None, which always closes
         """
-        Whether to keep the connection, as there is something to answer.
+        Return whether to keep the connection because a response is pending.
 
-        A request that is cut off is refused here: uvicorn would tell the application that nobody is there any more.
+        An incomplete request is refused here; uvicorn would report a disconnected client to the application.
         """
-        self._is_ended = True
+        self._is_half_closed = True
         if self.conn.their_state is h11.SEND_BODY:
-            self.send_400_response("the body ended too early")
+            self.send_400_response("incomplete body")
         elif self._is_answered():
             if self.conn.trailing_data[0]:
-                self.send_400_response("the headers ended too early")
+                self.send_400_response("incomplete headers")
             return False
         return True
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, if one may come."""
+        """Wait for the next request, unless the client has stopped sending."""
         super().on_response_complete()
-        if self._is_ended and self._is_answered():
+        if self._is_half_closed and self._is_answered():
             self.transport.close()
         else:
-            self._wait()
+            self._start_timer()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP, with the headers of every answer; say nothing when an answer is under way."""
+        """Refuse invalid HTTP with the usual headers; only close the connection when a response has started."""
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.close()
             return
@@ -134,22 +134,22 @@ class Protocol(H11Protocol):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
-    def _wait(self) -> None:
+    def _start_timer(self) -> None:
         if self._expiry is not None:
             self._expiry.cancel()
-        self._expiry = self.loop.call_later(self.patience, self._expire)
+        self._expiry = self.loop.call_later(self.idle_seconds, self._expire)
 
     def _expire(self) -> None:
         if self._is_answered():
             self.transport.close()
 
     def _is_answered(self) -> bool:
-        """Whether no request waits for its answer."""
+        """Return whether no response is pending."""
         return self.cycle is None or self.cycle.response_complete
 
 
-def _quiet() -> logging.Logger:
-    """For what uvicorn says of requests: it warns of each that is no HTTP, which is an attacker's to fill."""
+def _silent_logger() -> logging.Logger:
+    """Return a logger that drops uvicorn's warnings about invalid requests, with which an attacker could fill a log."""
     logger = logging.getLogger("scout_core.dashboard.http")
     logger.setLevel(logging.CRITICAL)
     return logger

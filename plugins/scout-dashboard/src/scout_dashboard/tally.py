@@ -1,4 +1,4 @@
-"""What this collector received since it started: counted in memory, shown on the health page."""
+"""Counts of the reports that this collector received since it started: kept in memory, shown on the health page."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ _IDLE_SECONDS: Final = 60
 
 @define(kw_only=True)
 class Counts:
-    """Since the start of the collector."""
+    """Counts since the start of the collector."""
 
     reports: int = 0
-    """Stored; a report that came twice is one."""
+    """Stored reports; a duplicate is not counted again."""
     transactions: int = 0
     spans: int = 0
-    """All that were measured, in traces or not; the transactions themselves are not among them."""
+    """All measured spans, whether their traces were kept or not; transactions are not included."""
     traces: int = 0
     duplicates: int = 0
     rejected: dict[str, int] = Factory(dict)
-    """Reason to the number of attempts that were not stored."""
+    """Reason to the number of rejected requests."""
 
 
 class Tally:
-    """Counts, and what keeps the collector from writing right now. Safe to use from any thread."""
+    """Counters, and the current reason why reports cannot be written. Thread-safe."""
 
     def __init__(self) -> None:
         self.started = time.time()
-        self._looked = time.monotonic()
+        self._last_view = time.monotonic()
         self.problem: str | None = None
-        """Why the latest report could not be written; None once one was written again."""
+        """Why the latest report could not be written; None after the next successful write."""
         self._counts = Counts()
         self._lock = Lock()
 
-    def stored(self, report: Report) -> None:
-        """A report is in the store."""
+    def count_stored(self, report: Report) -> None:
+        """Count a stored report."""
         with self._lock:
             self.problem = None
             self._counts.reports += 1
@@ -51,31 +51,31 @@ class Tally:
                 self._counts.transactions += metrics.count
                 self._counts.spans += max(0, sum(kind.count for kind in metrics.kinds.values()) - metrics.count)
 
-    def repeated(self) -> None:
-        """A report came again and was not counted again."""
+    def count_duplicate(self) -> None:
+        """Count a report that was stored before."""
         with self._lock:
             self._counts.duplicates += 1
 
-    def rejected(self, reason: str) -> None:
-        """A report was not taken."""
+    def count_rejected(self, reason: str) -> None:
+        """Count a rejected report."""
         with self._lock:
             self._counts.rejected[reason] = self._counts.rejected.get(reason, 0) + 1
 
-    def failed(self, reason: str, problem: str) -> None:
-        """A report could not be written; whoever sent it may try again."""
+    def count_failed(self, reason: str, problem: str) -> None:
+        """Count a report that could not be written; its sender may retry."""
         with self._lock:
             self.problem = problem
-        self.rejected(reason)
+        self.count_rejected(reason)
 
-    def looked(self) -> None:
-        """Somebody looks at the dashboard."""
-        self._looked = time.monotonic()
+    def note_view(self) -> None:
+        """Record that someone is viewing the dashboard."""
+        self._last_view = time.monotonic()
 
     def next_report(self) -> int:
-        """Seconds after which the next report is welcome: soon while somebody looks, or may begin to any moment."""
-        return _LIVE_SECONDS if time.monotonic() - self._looked < _ATTENTION_SECONDS else _IDLE_SECONDS
+        """Return the requested number of seconds until the next report: few while someone is viewing the dashboard."""
+        return _LIVE_SECONDS if time.monotonic() - self._last_view < _ATTENTION_SECONDS else _IDLE_SECONDS
 
     def facts(self) -> dict[str, object]:
-        """All of it, for JSON."""
+        """Return everything as JSON."""
         with self._lock:
             return asdict(self._counts) | {"started": self.started, "problem": self.problem}

@@ -1,4 +1,4 @@
-"""One thread that reads and stores reports, so that neither keeps the server from answering."""
+"""One thread that decodes and stores reports, so that the server stays responsive."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from scout_core.measuring.report import Report
 from scout_core.sending import wire
-from scout_dashboard.checks import checked
+from scout_dashboard.checks import validate
 from scout_dashboard.store import Store
 from scout_dashboard.tally import Tally
 
 
 class Writer:
-    """The only one who changes the store while it runs."""
+    """The only writer of the store while the collector runs."""
 
     def __init__(self, store: Store, tally: Tally) -> None:
         self._store = store
@@ -26,21 +26,21 @@ class Writer:
         Store a report.
 
         Returns:
-            False when it was stored before.
+            False for a report that was stored before.
 
         Raises:
-            RejectedReport: it is not a report that makes sense.
-            StoreFull: no space.
-            StoreError: its day's file cannot be used.
+            RejectedReport: the report is invalid.
+            StoreFull: no space left.
+            StoreError: the file of its day is unusable.
         """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._take, body)
 
     async def tidy(self) -> None:
-        """Drop days that are past their retention."""
+        """Delete days that are past their retention."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._store.tidy, time.time())
 
     def close(self) -> None:
-        """Store what was taken, then end the thread."""
+        """Store the accepted reports, then end the thread."""
         self._thread.shutdown(wait=True)
 
     def _take(self, body: bytes) -> bool:
@@ -48,17 +48,17 @@ class Writer:
         report = decode(body, oldest=self._store.oldest_kept(now), now=now)
         is_new = self._store.apply(report, now=now)
         if is_new:
-            self._tally.stored(report)
+            self._tally.count_stored(report)
         else:
-            self._tally.repeated()
+            self._tally.count_duplicate()
         return is_new
 
 
 def decode(body: bytes, *, oldest: float, now: float) -> Report:
     """
-    The report of a request's body, fit for the store.
+    Decode and validate the body of a request.
 
     Raises:
-        RejectedReport: says what is wrong with it.
+        RejectedReport: the report is invalid; the message says why.
     """
-    return checked(wire.decode(body), oldest=oldest, now=now)
+    return validate(wire.decode(body), oldest=oldest, now=now)

@@ -1,1 +1,1 @@
-"""Policies to trust: why a trace was kept, and what other policies would have kept."""
+"""``scout-core policy``: why a trace was kept, and what other policies would have kept."""

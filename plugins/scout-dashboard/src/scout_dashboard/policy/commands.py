@@ -1,4 +1,4 @@
-"""``scout-core policy``: explain a trace, and replay the stored ones under other policies."""
+"""``scout-core policy``: explain a trace, and replay stored traces with other policies."""
 
 from __future__ import annotations
 
@@ -21,32 +21,34 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def _seconds(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
-    """A stretch of time as people write it: ``90s``, ``10m``, ``1h``, ``7d``."""
+    """Parse a duration: ``90s``, ``10m``, ``1h``, ``7d``."""
     if text is None:
         return None
     parts = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
     if parts is None or not int(parts[1]):
-        raise click.BadParameter(f"{text!r} is no time: a number and s, m, h or d, such as 90s, 10m, 1h or 7d")
+        raise click.BadParameter(
+            f"{text!r} is not a duration; use a number followed by s, m, h or d, such as 90s, 10m, 1h or 7d"
+        )
     return float(int(parts[1]) * _SECONDS[parts[2]])
 
 
 def _weights(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, float]:
-    """``NAME=2`` of each."""
+    """Parse ``NAME=NUMBER``."""
     weights = {}
     for text in texts:
         name, _equals, number = text.rpartition("=")
         if not name or not re.fullmatch(r"-?\d{1,6}(\.\d{1,6})?", number):
-            raise click.BadParameter(f"{text!r} is no weight: a policy's name, '=' and a number, such as speed=2")
+            raise click.BadParameter(f"{text!r} is not a weight; use NAME=NUMBER, such as speed=2")
         weights[name] = float(number)
     return weights
 
 
-def _places(command: _Command) -> _Command:
-    """Where the store is: as for ``scout-core up``."""
+def _store_options(command: _Command) -> _Command:
+    """Add the options that locate the store, as for ``scout-core up``."""
     folder = click.Path(path_type=Path)
     for name, text in (
-        ("--state-dir", "The state directory of the collector; default as for agents."),
-        ("--data-dir", "Where its data is kept; default 'data' in the state directory."),
+        ("--state-dir", "State directory of the collector. Default: the agents' state directory."),
+        ("--data-dir", "Data directory of the collector. Default: 'data' in the state directory."),
     ):
         command = click.option(name, type=folder, help=text)(command)
     return command
@@ -55,11 +57,11 @@ def _places(command: _Command) -> _Command:
 @click.group("policy")
 def policy() -> None:
     """
-    See why traces are kept, and try other policies on the stored ones.
+    Explain why traces were kept, and replay stored traces with other policies.
 
     \b
-    scout-core policy explain                     the newest traces
-    scout-core policy explain 5f3a                why this one was kept
+    scout-core policy explain                     list the newest traces
+    scout-core policy explain 5f3a                why this trace was kept
     scout-core policy replay --last 1h my_policies
     """
 
@@ -67,12 +69,12 @@ def policy() -> None:
 @policy.command("explain")
 @click.argument("trace", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_places
+@_store_options
 def explain_command(trace: str | None, as_json: bool, data_dir: Path | None, state_dir: Path | None) -> None:
     """
-    Show the points of each policy for TRACE, and what each was told.
+    Show the points of each policy for TRACE, and the evidence for them.
 
-    TRACE is the id that the dashboard shows, or the beginning of it. Without one, the newest traces are listed.
+    TRACE is an id from the dashboard, or the first characters of one. Without TRACE, list the newest traces.
 
     \b
     scout-core policy explain
@@ -80,17 +82,17 @@ def explain_command(trace: str | None, as_json: bool, data_dir: Path | None, sta
     """
     from attrs import asdict
 
-    from scout_dashboard.policy import telling
+    from scout_dashboard.policy import rendering
     from scout_dashboard.policy.evidence import Estimates
-    from scout_dashboard.policy.explain import explain, found, newest
+    from scout_dashboard.policy.explain import explain, newest, resolve_id
 
     with _reader(data_dir, state_dir) as reader:
         if trace is None:
             rows = newest(reader)
-            _say([asdict(row) for row in rows] if as_json else None, telling.traces_lines(rows))
+            _print([asdict(row) for row in rows] if as_json else None, rendering.traces_lines(rows))
             return
-        facts = explain(reader, found(reader, trace), Estimates(reader))
-    _say(facts if as_json else None, telling.explanation_lines(facts))
+        facts = explain(reader, resolve_id(reader, trace), Estimates(reader))
+    _print(facts if as_json else None, rendering.explanation_lines(facts))
 
 
 @policy.command("replay")
@@ -98,22 +100,32 @@ def explain_command(trace: str | None, as_json: bool, data_dir: Path | None, sta
 @click.option(
     "--last",
     callback=_seconds,
-    metavar="TIME",
+    metavar="DURATION",
     default="1h",
     show_default=True,
-    help="How far to look back: 90s, 10m, 1h, 7d.",
+    help="Time range up to now: 90s, 10m, 1h, 7d.",
 )
 @click.option(
-    "--per", callback=_seconds, metavar="TIME", help="Let traces of so long compete; default: those of one report."
+    "--per",
+    callback=_seconds,
+    metavar="DURATION",
+    help="Length of a period in which traces compete. Default: one report.",
 )
-@click.option("--keep", type=click.IntRange(1), help="Places in a period; default: half of its names.")
 @click.option(
-    "--weight", "weights", callback=_weights, metavar="NAME=NUMBER", multiple=True, help="Of a policy; repeatable."
+    "--keep", type=click.IntRange(1), help="Number of traces to keep per period. Default: half the number of names."
 )
-@click.option("--app", help="Traces of this application alone.")
-@click.option("--all", "show_all", is_flag=True, help="Also show periods in which nothing changes.")
+@click.option(
+    "--weight",
+    "weights",
+    callback=_weights,
+    metavar="NAME=NUMBER",
+    multiple=True,
+    help="Weight of a policy; repeatable.",
+)
+@click.option("--app", help="Replay only this application.")
+@click.option("--all", "show_all", is_flag=True, help="Also show unchanged periods.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_places
+@_store_options
 def replay_command(
     modules: tuple[str, ...],
     last: float,
@@ -127,44 +139,44 @@ def replay_command(
     state_dir: Path | None,
 ) -> None:
     """
-    Show which of the stored traces other policies would have kept.
+    Show which stored traces other policies would have kept.
 
-    MODULES are policies as in SCOUT_PLUGINS: a file my_policies.py in this directory is my_policies.
-    They are added to the policies that an agent started here would have.
+    MODULES are modules with policies, as in SCOUT_PLUGINS: my_policies for the file my_policies.py in this directory.
+    They are added to the policies of an agent that starts here.
 
     \b
     scout-core policy replay --last 1h my_policies
     scout-core policy replay --weight speed=3 --per 10m
     SCOUT_PLUGINS_DISABLE=age scout-core policy replay --last 1d --json
 
-    Only kept traces are stored, so it can choose among those alone. Each period gives out half as many places as it has
-    names, once by the points that the agent gave and once by the new ones.
+    Only kept traces are stored, so a replay selects among those. Each period has half as many places as it has names,
+    assigned once by the points that the agent recorded and once by the new points.
     """
-    from scout_dashboard.policy import telling
+    from scout_dashboard.policy import rendering
     from scout_dashboard.policy.evidence import Estimates
     from scout_dashboard.policy.replay import replay
     from scout_dashboard.policy.scoring import load_policies
-    from scout_dashboard.store.kept import whole_traces
+    from scout_dashboard.store.traces import load_traces
 
     policies = load_policies(modules, weights)
     with _reader(data_dir, state_dir) as reader:
         now = time.time()
-        traces = whole_traces(reader, start=now - last, end=now + 60, app=app)
+        traces = load_traces(reader, start=now - last, end=now + 60, app=app)
         if not traces:
-            raise _nothing(reader, app)
-        with redirect_stdout(sys.stderr):  # what a policy prints must not be amid our JSON
+            raise _no_traces_error(reader, app)
+        with redirect_stdout(sys.stderr):  # output of a policy must not mix with our JSON
             periods = replay(traces, policies, Estimates(reader), per=per, places=keep)
-    problems = [*policies.problems(), *_absent(traces, policies.names)]
+    problems = [*policies.problems(), *_missing_policies(traces, policies.names)]
     facts = {
         "policies": policies.names,
         "weights": {name: policies.weights.get(name, 1.0) for name in policies.names},
         "traces": len(traces),
-        "note": telling.HONEST,
+        "note": rendering.REPLAY_NOTE,
         "problems": problems,
         "periods": [period.facts() for period in periods],
     }
     shown = [name + (f" x {policies.weights[name]:g}" if name in policies.weights else "") for name in policies.names]
-    _say(facts if as_json else None, telling.replay_lines(periods, shown, show_all=show_all))
+    _print(facts if as_json else None, rendering.replay_lines(periods, shown, show_all=show_all))
     for problem in problems:
         click.echo(f"problem: {problem}", err=True)
     if policies.problems():
@@ -173,13 +185,13 @@ def replay_command(
 
 @contextmanager
 def _reader(data_dir: Path | None, state_dir: Path | None) -> Iterator[Reader]:
-    """Beside a collector that runs, or after it has gone."""
-    from scout_dashboard.commands import configured
+    """Open the store for reading, whether a collector is running or not."""
+    from scout_dashboard.commands import read_settings
     from scout_dashboard.errors import StoreError
     from scout_dashboard.store import files
     from scout_dashboard.store.reader import Reader
 
-    configured_dir, options = configured()
+    configured_dir, options = read_settings()
     directory = data_dir or (Path(options.data_dir).expanduser() if options.data_dir else None)
     directory = directory or (state_dir or configured_dir) / "data"
     try:
@@ -187,7 +199,9 @@ def _reader(data_dir: Path | None, state_dir: Path | None) -> Iterator[Reader]:
     except OSError:
         is_empty = True
     if is_empty:
-        raise StoreError(f"there is no store in {directory}; 'scout-core up' makes one, --data-dir names another")
+        raise StoreError(
+            f"no data in {directory}; start a collector with 'scout-core up', or choose another directory with --data-dir"
+        )
     reader = Reader(directory)
     try:
         yield reader
@@ -195,23 +209,23 @@ def _reader(data_dir: Path | None, state_dir: Path | None) -> Iterator[Reader]:
         reader.close()
 
 
-def _nothing(reader: Reader, app: str | None) -> Exception:
+def _no_traces_error(reader: Reader, app: str | None) -> Exception:
     from scout_dashboard.errors import NotFound
 
-    apps = [each.name for each in reader.apps()]
+    apps = [stored.name for stored in reader.apps()]
     if app is not None and app not in apps:
-        return NotFound(f"no application {app!r} is in the store; it has {', '.join(apps) or 'none'}")
-    return NotFound("no trace was kept in that time; look further back with --last, for instance --last 1d")
+        return NotFound(f"unknown application {app!r}; the store contains {', '.join(apps) or 'none'}")
+    return NotFound("no trace was kept in this time range; use a longer one, such as --last 1d")
 
 
-def _absent(traces: Any, names: list[str]) -> list[str]:  # Any: rows with their traces
-    """Policies that gave points then and are not here, so that the new sums lack them."""
-    then = {name for row, _ in traces for name, points in row.policies.items() if points}
-    missing = sorted(then - set(names))
-    return [f"{', '.join(missing)} gave points then and is not among these policies"] if missing else []
+def _missing_policies(traces: Any, names: list[str]) -> list[str]:  # Any: rows with their traces
+    """Report policies that gave points originally but are missing here, so that the new scores lack them."""
+    original = {name for row, _ in traces for name, points in row.policies.items() if points}
+    missing = sorted(original - set(names))
+    return [f"missing policies that gave points originally: {', '.join(missing)}"] if missing else []
 
 
-def _say(facts: object, lines: Iterator[str]) -> None:
+def _print(facts: object, lines: Iterator[str]) -> None:
     if facts is not None:
         click.echo(json.dumps(facts))
         return

@@ -1,4 +1,4 @@
-"""What policies were told of a transaction's name: as the agent recorded it with the trace, else as the store lets us estimate."""
+"""The statistics that policies used: as recorded by the agent with the trace, otherwise estimated from the store."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.report import Trace
 from scout_core.operations import is_web
 from scout_dashboard.ranges import zoomed_range
-from scout_dashboard.store.figures import Ranked, by_name
-from scout_dashboard.store.kept import TraceRow, kept_before
 from scout_dashboard.store.packing import merged_histogram
 from scout_dashboard.store.reader import Reader
+from scout_dashboard.store.rollups import Ranked, by_name
+from scout_dashboard.store.traces import TraceRow, last_kept_before
 
 FIGURES: Final = ("count", "mean", "share", "quantile", "seconds_since_kept")
-"""Of ``scout_core.Stats``, in the order in which they are told."""
+"""Attributes of ``scout_core.Stats``, in display order."""
 _DAY: Final = 86_400
 _HOUR: Final = 3_600
 
@@ -25,21 +25,21 @@ _HOUR: Final = 3_600
 @define
 class Evidence:
     """
-    Answers as ``scout_core.Stats`` does.
+    Stands in for ``scout_core.Stats``.
 
-    What the agent did not record is estimated from the figures of all processes of the application in the 24 hours before,
-    which an agent that started later, or ran beside others, had not seen like this.
+    Values that the agent did not record are estimated from all processes of the application in the 24 hours before. They
+    may differ from the values that a single agent measured.
     """
 
     recorded: Mapping[str, float]
     _estimate: Callable[[str], float]
     _durations: Callable[[], Histogram]
     estimated: set[str] = field(factory=set)
-    """The figures that somebody asked for and that were estimated."""
+    """Names of the values that were read and estimated."""
 
     @property
     def count(self) -> int:
-        """How many of this name had ended."""
+        """Number of finished transactions of this name."""
         return int(self._figure("count"))
 
     @property
@@ -59,16 +59,16 @@ class Evidence:
 
     @property
     def seconds_since_kept(self) -> float:
-        """Since a trace of this name was last kept."""
+        """Seconds since a trace of this name was last kept."""
         return self._figure("seconds_since_kept")
 
     def percentile(self, q: float) -> float:
-        """The duration, in seconds, that a share ``q`` of this name's transactions does not exceed. Never recorded."""
+        """Return the duration in seconds that a share ``q`` of this name's transactions does not exceed. Always estimated."""
         self.estimated.add("percentile")
         return self._durations().quantile(q) or 0.0
 
     def figures(self) -> dict[str, float]:
-        """All of them but ``percentile``."""
+        """Return all values except ``percentile``."""
         return {name: self._figure(name) for name in FIGURES}
 
     def _figure(self, name: str) -> float:
@@ -80,13 +80,13 @@ class Evidence:
 
 @define
 class Estimates:
-    """Makes evidence; what it read of the store it reads once."""
+    """Creates evidence, and caches what it reads from the store."""
 
     _reader: Reader
     _ranked: dict[tuple[str, bool, int], dict[str, Ranked]] = field(factory=dict)
 
     def of(self, row: TraceRow, trace: Trace) -> Evidence:
-        """What the policies were told when they scored this trace."""
+        """Return the evidence that the policies had when they scored this trace."""
         return Evidence(
             trace.seen,
             lambda name: self._estimated(name, row),
@@ -95,7 +95,7 @@ class Estimates:
 
     def _estimated(self, figure: str, row: TraceRow) -> float:
         if figure == "seconds_since_kept":
-            before = kept_before(self._reader, row)
+            before = last_kept_before(self._reader, row)
             return 0.0 if before is None else max(0.0, row.start + row.duration - before)
         ranked = self._of_name(row)
         if figure == "count":
@@ -104,7 +104,7 @@ class Estimates:
             return ranked.total / ranked.count if ranked.count else row.duration
         if figure == "quantile":
             return merged_histogram(ranked.durations).rank(row.duration)
-        whole = sum(each.total for web in (True, False) for each in self._names(row, web=web).values())
+        whole = sum(ranked.total for web in (True, False) for ranked in self._names(row, web=web).values())
         return ranked.total / whole if whole else 0.0
 
     def _of_name(self, row: TraceRow) -> Ranked:

@@ -1,4 +1,4 @@
-"""Why one trace was kept: the points of each policy, and what it was told."""
+"""Explains why a trace was kept: the points of each policy, and the statistics behind them."""
 
 from __future__ import annotations
 
@@ -10,55 +10,55 @@ from scout_core.operations import is_web
 from scout_core.suggest import did_you_mean
 from scout_dashboard.errors import NotFound, PolicyError
 from scout_dashboard.policy.evidence import Estimates
-from scout_dashboard.queries.figures import Facts
-from scout_dashboard.queries.saw import saw
+from scout_dashboard.queries.metrics import Facts
+from scout_dashboard.queries.phrases import describe_evidence
 from scout_dashboard.ranges import Range
-from scout_dashboard.store.kept import TraceRow, beside, find_trace, ids_beginning, list_traces
 from scout_dashboard.store.reader import Reader
+from scout_dashboard.store.traces import TraceRow, find_trace, ids_with_prefix, list_traces, traces_of_same_report
 
 _EVER: Final = Range(start=0, end=4_102_444_800, step=86_400, label="ever", key=None)
 _LATEST: Final = 2_000
-"""Among so many of the newest traces a mistyped id is looked for."""
+"""Number of newest traces among which similar ids are searched."""
 
 
 def newest(reader: Reader, *, name: str | None = None, limit: int = 20) -> list[TraceRow]:
-    """Traces to choose from."""
+    """Return the newest traces."""
     return list_traces(reader, _EVER, order="newest", limit=limit, name=name)
 
 
-def found(reader: Reader, text: str) -> str:
+def resolve_id(reader: Reader, text: str) -> str:
     """
-    The id of the trace that is meant.
+    Return the full id of a trace.
 
     Args:
-        text: an id, or as much of its beginning as no other has.
+        text: an id or a unique prefix of one.
 
     Raises:
-        PolicyError: several begin so.
-        NotFound: none does; the message says what may have been meant.
+        PolicyError: the prefix is ambiguous.
+        NotFound: no id starts with it; the message suggests alternatives.
     """
-    ids = ids_beginning(reader, text, limit=6) if text and set(text.lower()) <= set("0123456789abcdef") else []
+    ids = ids_with_prefix(reader, text, limit=6) if text and set(text.lower()) <= set("0123456789abcdef") else []
     if len(ids) > 1 and text.lower() not in ids:
-        raise PolicyError(f"several traces begin with {text!r}: {', '.join(ids[:5])}{' …' if len(ids) > 5 else ''}")
+        raise PolicyError(f"ambiguous trace id {text!r}; it matches {', '.join(ids[:5])}{' …' if len(ids) > 5 else ''}")
     if ids:
         return ids[0] if len(ids) == 1 else text.lower()
-    raise NotFound(f"no trace {text[:40]!r} is stored{_hint(reader, text)}")
+    raise NotFound(f"trace {text[:40]!r} is not stored{_hint(reader, text)}")
 
 
 def explain(reader: Reader, trace_id: str, estimates: Estimates) -> Facts:
     """
-    Everything that is known of why it was kept.
+    Return everything that is known about why a trace was kept.
 
     Raises:
-        NotFound: it is gone.
+        NotFound: the trace has expired.
     """
-    whole = find_trace(reader, trace_id)
-    if whole is None:
-        raise NotFound(f"trace {trace_id} is not stored any more")
-    row, trace = whole
+    stored = find_trace(reader, trace_id)
+    if stored is None:
+        raise NotFound(f"trace {trace_id} has expired")
+    row, trace = stored
     evidence = estimates.of(row, trace)
     figures = evidence.figures()
-    rivals = [other for other in beside(reader, row) if is_web(other.name) == is_web(row.name)]
+    rivals = [other for other in traces_of_same_report(reader, row) if is_web(other.name) == is_web(row.name)]
     return {
         "id": row.id,
         "name": row.name,
@@ -70,7 +70,7 @@ def explain(reader: Reader, trace_id: str, estimates: Estimates) -> Facts:
         "rank": 1 + sum(other.score > row.score for other in rivals),
         "rivals": [{"id": other.id, "name": other.name, "score": round(other.score, 4)} for other in rivals],
         "policies": [
-            {"policy": policy, "points": round(points, 4), "saw": _saw(policy, trace, figures)}
+            {"policy": policy, "points": round(points, 4), "evidence": _evidence_text(policy, trace, figures)}
             for policy, points in sorted(row.policies.items(), key=lambda item: (-item[1], item[0]))
         ],
         "transaction": {
@@ -86,20 +86,20 @@ def explain(reader: Reader, trace_id: str, estimates: Estimates) -> Facts:
     }
 
 
-def _saw(policy: str, trace: Trace, figures: Mapping[str, float]) -> str:
-    phrase = saw(policy, name=trace.name, duration=trace.duration, figures=figures)
+def _evidence_text(policy: str, trace: Trace, figures: Mapping[str, float]) -> str:
+    phrase = describe_evidence(policy, name=trace.name, duration=trace.duration, figures=figures)
     if phrase is not None:
         return phrase
     tags = ", ".join(f"{key}={value}" for key, value in sorted(trace.tags.items())[:6])
-    return f"the transaction{' with ' + tags if tags else ''}, and the stats below"
+    return f"transaction{' with ' + tags if tags else ''}, and the statistics below"
 
 
 def _hint(reader: Reader, text: str) -> str:
     rows = newest(reader, limit=_LATEST)
     if not rows:
-        return ": nothing was kept yet; run the application for a minute"
-    named = [row.id for row in rows if text.lower() in row.name.lower()][:3] if len(text) > 2 else []
-    if named:
-        return f"; that is a name, whose newest traces are {', '.join(named)}"
+        return ": no trace has been kept yet; run the application for a minute"
+    matches = [row.id for row in rows if text.lower() in row.name.lower()][:3] if len(text) > 2 else []
+    if matches:
+        return f"; the newest traces with that name are {', '.join(matches)}"
     hint = did_you_mean(text.lower(), [row.id for row in rows], cutoff=0.7)
-    return f"; {hint}" if hint else "; 'scout-core policy explain' without a trace lists the newest"
+    return f"; {hint}" if hint else "; run 'scout-core policy explain' to list the newest traces"

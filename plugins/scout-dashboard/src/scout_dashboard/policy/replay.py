@@ -1,8 +1,8 @@
-"""Let the stored traces of each period compete again, under other policies, and compare who wins.
+"""Replays the selection of traces with other policies, and compares the results.
 
-Only kept traces are stored. So the competition is among those that had won already: with as many places as the agent had,
-all would win again. Hence each period gives out fewer places, by default half as many as it has traces, once by the
-points that the agent gave and once by the new ones.
+Only kept traces are stored, so all of them would be kept again if there were as many places as in the agent. Each period
+therefore has fewer places, by default half as many as it has names. They are assigned twice: once by the points that the
+agent recorded, and once by the new points.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from scout_core.operations import is_web
 from scout_dashboard.policy.evidence import Estimates
 from scout_dashboard.policy.rebuilt import transaction_of
 from scout_dashboard.policy.scoring import Policies
-from scout_dashboard.queries.figures import Facts
+from scout_dashboard.queries.metrics import Facts
 from scout_dashboard.queries.names import label_of
-from scout_dashboard.store.kept import TraceRow
+from scout_dashboard.store.traces import TraceRow
 
 
 @define
 class Candidate:
-    """A stored trace in one competition. Ranks count from 1."""
+    """A stored trace in one period. Ranks start at 1."""
 
     row: TraceRow
     points: dict[str, float]
-    """Of the new policies."""
+    """Points of the new policies."""
     score: float
     rank_before: int = 0
     rank_after: int = 0
@@ -36,7 +36,7 @@ class Candidate:
     kept_after: bool = False
 
     def facts(self, *, before: bool) -> Facts:
-        """As JSON tells it."""
+        """Return it as JSON."""
         policies = self.row.policies if before else self.points
         return {
             "id": self.row.id,
@@ -48,28 +48,31 @@ class Candidate:
 
 @frozen(kw_only=True)
 class Period:
-    """One competition: the web transactions, or the jobs, of one process in one report, or in one stretch of time."""
+    """The web transactions, or the jobs, of one process in one report or one time interval, which compete for places."""
 
     app: str
     host: str
     instance: str
     is_web: bool
     start: float
-    """When the first of its traces began."""
+    """Start of its first trace."""
     end: float
     places: int
     candidates: list[Candidate] = field(repr=False)
-    """Best by the new points first."""
+    """Highest new score first."""
 
     @property
     def is_changed(self) -> bool:
-        """Whether other traces win than did."""
-        return any(each.kept_before != each.kept_after for each in self.candidates)
+        """Whether the new policies keep other traces."""
+        return any(candidate.kept_before != candidate.kept_after for candidate in self.candidates)
 
     def facts(self) -> Facts:
-        """As JSON tells it."""
-        before = sorted((each for each in self.candidates if each.kept_before), key=lambda each: each.rank_before)
-        after = [each for each in self.candidates if each.kept_after]
+        """Return it as JSON."""
+        before = sorted(
+            (candidate for candidate in self.candidates if candidate.kept_before),
+            key=lambda candidate: candidate.rank_before,
+        )
+        after = [candidate for candidate in self.candidates if candidate.kept_after]
         return {
             "app": self.app,
             "host": self.host,
@@ -79,10 +82,10 @@ class Period:
             "end": self.end,
             "traces": len(self.candidates),
             "places": self.places,
-            "before": [each.facts(before=True) for each in before],
-            "after": [each.facts(before=False) for each in after],
-            "gained": [each.row.id for each in after if not each.kept_before],
-            "lost": [each.row.id for each in before if not each.kept_after],
+            "before": [candidate.facts(before=True) for candidate in before],
+            "after": [candidate.facts(before=False) for candidate in after],
+            "gained": [candidate.row.id for candidate in after if not candidate.kept_before],
+            "lost": [candidate.row.id for candidate in before if not candidate.kept_after],
         }
 
 
@@ -95,12 +98,12 @@ def replay(
     places: int | None = None,
 ) -> list[Period]:
     """
-    Every competition, oldest first.
+    Replay every period, oldest first.
 
     Args:
         traces: in order of their end.
-        per: seconds of a period; None: each report is one.
-        places: traces that win in a period; None: half as many as there are names.
+        per: seconds of a period; None means that each report is one.
+        places: number of traces to keep per period; None means half the number of names.
     """
     groups: dict[tuple[object, ...], list[tuple[TraceRow, Trace]]] = {}
     for row, trace in traces:
@@ -111,13 +114,13 @@ def replay(
 
 
 def changes_by_name(periods: Iterable[Period]) -> list[tuple[str, int, int]]:
-    """``(name, places before, places after)``, what changes most first."""
+    """Return ``(name, places before, places after)``, largest change first."""
     before: Counter[str] = Counter()
     after: Counter[str] = Counter()
     for period in periods:
-        for each in period.candidates:
-            before[each.row.name] += each.kept_before
-            after[each.row.name] += each.kept_after
+        for candidate in period.candidates:
+            before[candidate.row.name] += candidate.kept_before
+            after[candidate.row.name] += candidate.kept_after
     rows = [(name, before[name], after[name]) for name in before.keys() | after.keys()]
     return sorted(rows, key=lambda row: (-abs(row[2] - row[1]), -row[2], label_of(row[0])))
 
@@ -131,17 +134,19 @@ def _compete(
         points = policies.score(transactions[row.id], estimates.of(row, trace))
         candidates.append(Candidate(row, points, sum(points.values())))
     count = (len({row.name for row, _ in traces}) + 1) // 2 if places is None else places
-    by_old = sorted(candidates, key=lambda each: -each.row.score)  # of equals the first, as in the agent
-    by_new = sorted(candidates, key=lambda each: -each.score)
-    for rank, each in enumerate(by_old, 1):
-        each.rank_before = rank
-    for rank, each in enumerate(by_new, 1):
-        each.rank_after = rank
-    for each in _winners(by_old, count):
-        each.kept_before = True
-    for each in _winners(by_new, count):
-        each.kept_after = True
-        policies.keep(transactions[each.row.id], each.score)
+    by_old = sorted(
+        candidates, key=lambda candidate: -candidate.row.score
+    )  # the first of equal scores wins, as in the agent
+    by_new = sorted(candidates, key=lambda candidate: -candidate.score)
+    for rank, candidate in enumerate(by_old, 1):
+        candidate.rank_before = rank
+    for rank, candidate in enumerate(by_new, 1):
+        candidate.rank_after = rank
+    for candidate in _winners(by_old, count):
+        candidate.kept_before = True
+    for candidate in _winners(by_new, count):
+        candidate.kept_after = True
+        policies.keep(transactions[candidate.row.id], candidate.score)
     first = traces[0][0]
     return Period(
         app=first.app,
@@ -156,8 +161,8 @@ def _compete(
 
 
 def _winners(ranked: Iterable[Candidate], places: int) -> list[Candidate]:
-    """The best, one of each name."""
+    """Return the best candidates, one per name."""
     best: dict[str, Candidate] = {}
-    for each in ranked:
-        best.setdefault(each.row.name, each)
+    for candidate in ranked:
+        best.setdefault(candidate.row.name, candidate)
     return list(best.values())[:places]

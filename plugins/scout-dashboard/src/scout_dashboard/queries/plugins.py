@@ -8,7 +8,7 @@ from typing import Any, Final
 from attrs import asdict
 
 from scout_core.sending.protocol import Frame, RunningFunction
-from scout_dashboard.queries.figures import Facts
+from scout_dashboard.queries.metrics import Facts
 
 FINE: Final = frozenset({"active", "waiting", "disabled"})
 

@@ -1,4 +1,4 @@
-"""The answers themselves, as plain structures of texts, numbers, lists and dicts: pages and the JSON API show the same."""
+"""The queries of the dashboard: each returns JSON-ready data, which the pages render and the API returns."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from scout_dashboard.store import Store
 from scout_dashboard.tally import Tally
 
 Facts = dict[str, Any]
-"""Ready for JSON; the plugin's README tells the shapes. Any: each key has its own."""
+"""Ready for JSON; shapes are in the README. Any: each key has its own type."""
 
 Of = Literal["web", "jobs"]
 
 
 class Queries:
     """
-    Everything that can be asked; safe to call from any thread, and blocking: call it from plain functions, not coroutines.
+    All queries. Thread-safe and blocking: call them from plain functions, not from coroutines.
 
-    ``when`` is what ``read_range(request.query_params)`` gives. Where it may be left out, it is the default range.
-    Each raises ``UnknownApp`` when it is of an application that has not reported, though others have.
+    ``when`` is the result of ``read_range(request.query_params)``; where it is optional, it defaults to the default range.
+    Each query raises ``UnknownApp`` for an application that has not reported although others have.
     """
 
     def __init__(self, store: Store, tally: Tally) -> None:
@@ -33,64 +33,64 @@ class Queries:
         self._tally = tally
 
     def overview(self, when: Range) -> Facts:
-        """Totals, series, the endpoints that cost most and some traces worth a look."""
+        """Return totals, series, the most expensive endpoints and some notable traces."""
         return self._head(when) | overview.overview(self._store.reader, self._resolved(when))
 
     def endpoints(self, when: Range, of: Of = "web") -> Facts:
-        """Every web endpoint, or every job, ranked by time consumed."""
-        return self._head(when) | endpoints.ranked(self._store.reader, self._resolved(when), of=of)
+        """Return all web endpoints, or all jobs, ranked by time consumed."""
+        return self._head(when) | endpoints.ranking(self._store.reader, self._resolved(when), of=of)
 
     def endpoint(self, when: Range, name: str, sort: str = "newest") -> Facts:
         """
-        One endpoint or job: totals, series, kinds, kept traces.
+        Return totals, series, kinds and kept traces of one endpoint or job.
 
         Args:
-            name: as in the rows: ``Controller/shop.home``.
-            sort: of the traces: ``newest``, ``score`` or ``duration``.
+            name: full name, such as ``Controller/shop.home``.
+            sort: order of the traces: ``newest``, ``score`` or ``duration``.
 
         Raises:
-            NotFound: no such name was ever reported.
-            BadQuery: the sort is not known.
+            NotFound: the name was never reported, or has expired.
+            BadQuery: the order is unknown.
         """
         _check_sort(sort)
-        return self._head(when) | endpoints.one(self._store.reader, self._resolved(when), name=name, sort=sort)
+        return self._head(when) | endpoints.detail(self._store.reader, self._resolved(when), name=name, sort=sort)
 
     def traces(self, when: Range, *, sort: str = "newest", limit: int = 50, name: str | None = None) -> Facts:
         """
-        The first kept traces in this order, of one name or of all: ``rows``, and as ``total`` how many there are.
+        Return the first kept traces in this order (``rows``), of one name or all, and their number (``total``).
 
         Args:
-            limit: at most this many rows, 1 to 10,000.
+            limit: maximum number of rows, 1 to 10,000.
 
         Raises:
-            BadQuery: the sort is not known, or the limit is none.
+            BadQuery: the order or the limit is invalid.
         """
         _check_sort(sort)
-        if not 1 <= limit <= traces.MOST:
-            raise BadQuery(f"limit must be 1 to {traces.MOST}")
-        return self._head(when) | traces.listed(
+        if not 1 <= limit <= traces.MAX_ROWS:
+            raise BadQuery(f"invalid limit {limit}; expected 1 to {traces.MAX_ROWS}")
+        return self._head(when) | traces.page(
             self._store.reader, self._resolved(when), name=name, order=sort, limit=limit
         )
 
     def trace(self, trace_id: str, when: Range | None = None) -> Facts:
         """
-        One trace with its spans, their summary, and why it was kept.
+        Return one trace with its spans, their summary, and why it was kept.
 
         Raises:
-            NotFound: no such trace is stored, or not any more.
+            NotFound: the trace was not kept, or has expired.
         """
-        return self._head(when) | traces.one(self._store.reader, trace_id)
+        return self._head(when) | traces.detail(self._store.reader, trace_id)
 
     def plugins(self, when: Range | None = None) -> Facts:
-        """The plugins of every process that reported in the last 24 hours, newest process first."""
+        """Return the plugins of each process that reported in the last 24 hours, newest process first."""
         return self._head(when) | processes.plugins(self._store.reader, app=self._app(when), now=time.time())
 
     def health(self, when: Range | None = None) -> Facts:
-        """What became of every transaction, what the collector received, and where it is kept."""
+        """Return how many transactions were exported, queued and dropped, and the state of collector and store."""
         return self._head(when) | processes.health(self._store, self._tally, app=self._app(when), now=time.time())
 
     def apps(self, when: Range | None = None) -> Facts:
-        """Every application that is in the store, last seen first: ``rows`` of ``name`` and ``seen``."""
+        """Return the stored applications as ``rows`` of ``name`` and ``seen``, most recent report first."""
         return self._head(when) | {"rows": processes.apps(self._store.reader)}
 
     def _resolved(self, when: Range) -> Range:
@@ -100,7 +100,7 @@ class Queries:
         apps = sorted(app.name for app in self._store.reader.apps())
         if when is None or when.app is None:
             return apps[0] if len(apps) == 1 else None
-        if apps and when.app not in (*apps, PROBE_APP):  # an empty store waits for everybody
+        if apps and when.app not in (*apps, PROBE_APP):  # an empty store accepts any name
             raise UnknownApp(when.app, apps)
         return when.app
 
@@ -115,4 +115,4 @@ class Queries:
 
 def _check_sort(sort: str) -> None:
     if sort not in traces.SORTS:
-        raise BadQuery(f"sort {sort[:20]!r} is not known; use one of {', '.join(traces.SORTS)}")
+        raise BadQuery(f"unknown sort {sort[:20]!r}; expected one of {', '.join(traces.SORTS)}")

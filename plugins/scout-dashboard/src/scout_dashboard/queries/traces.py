@@ -1,4 +1,4 @@
-"""Kept traces: rows for lists, and one whole trace."""
+"""Kept traces: rows for lists, and the details of one trace."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ from scout_core.measuring.report import Trace
 from scout_core.operations import kind_of
 from scout_dashboard.errors import NotFound
 from scout_dashboard.queries import tree
-from scout_dashboard.queries.figures import Facts, milliseconds
+from scout_dashboard.queries.metrics import Facts, milliseconds
 from scout_dashboard.queries.names import label_of
-from scout_dashboard.queries.saw import saw
+from scout_dashboard.queries.phrases import describe_evidence
 from scout_dashboard.ranges import Range
-from scout_dashboard.store.kept import ORDERS, TraceRow, count_traces, find_trace, list_traces
 from scout_dashboard.store.reader import Reader
+from scout_dashboard.store.traces import ORDERS, TraceRow, count_traces, find_trace, list_traces
 
 SORTS = tuple(ORDERS)
-MOST = 10_000
-"""Rows of one answer."""
+MAX_ROWS = 10_000
+"""Maximum number of rows in one answer."""
 _RECENT = 200
 
 
 def rows(reader: Reader, when: Range, *, name: str, order: str, limit: int) -> list[Facts]:
-    """The first traces of one name in this order."""
+    """Return the first traces of one name in this order."""
     return [_row(row) for row in list_traces(reader, when, order=order, limit=limit, name=name)]
 
 
-def listed(reader: Reader, when: Range, *, name: str | None, order: str, limit: int) -> Facts:
-    """The first traces of one name, or of all, and how many there are."""
+def page(reader: Reader, when: Range, *, name: str | None, order: str, limit: int) -> Facts:
+    """Return the first traces of one name or all, and their total number."""
     found = list_traces(reader, when, order=order, limit=limit, name=name)
     return {"rows": [_row(row) for row in found], "total": count_traces(reader, when, name=name), "sort": order}
 
 
 def recent(reader: Reader, when: Range, *, limit: int) -> list[Facts]:
     """
-    The best of the newest, the best of each name first, so that one policy does not fill the list with one name.
+    Return the best of the newest traces, starting with the best of each name so that one name does not fill the list.
 
-    Without looking at the newest alone, a good score of a week ago would be shown for a week.
+    Only the newest traces are considered; otherwise a high score would stay on the page for a week.
     """
     ranked = sorted(list_traces(reader, when, order="newest", limit=_RECENT), key=lambda row: -row.score)
     best = {row.name: row for row in reversed(ranked)}
@@ -42,16 +42,16 @@ def recent(reader: Reader, when: Range, *, limit: int) -> list[Facts]:
     return [_row(row) for row in ranked[:limit]]
 
 
-def one(reader: Reader, trace_id: str) -> Facts:
+def detail(reader: Reader, trace_id: str) -> Facts:
     """
-    A trace with its spans.
+    Return a trace with its spans.
 
     Raises:
-        NotFound: it was never kept, or is past its retention.
+        NotFound: the trace was not kept, or has expired.
     """
     found = find_trace(reader, trace_id)
     if found is None:
-        raise NotFound(f"no trace {trace_id[:40]!r} is stored: it was never kept, or too long ago")
+        raise NotFound(f"trace {trace_id[:40]!r} is not stored: it was not kept, or it has expired")
     row, trace = found
     spans = tree.spans_of(trace)
     return {
@@ -95,14 +95,14 @@ def _why(trace: Trace) -> list[Facts]:
             "policy": policy,
             "points": round(points, 3),
             "share": round(points / given, 6) if points > 0 else 0.0,
-            "saw": saw(policy, name=trace.name, duration=trace.duration, figures=trace.seen),
+            "evidence": describe_evidence(policy, name=trace.name, duration=trace.duration, figures=trace.seen),
         }
         for policy, points in sorted(trace.policies.items(), key=lambda item: (-item[1], item[0]))
     ]
 
 
 def _merged(trace: Trace) -> list[Facts]:
-    """Spans beyond the limit of one trace, summed by operation, the costliest first."""
+    """Return the spans beyond the limit of one trace, summed by operation, the most expensive first."""
     return [
         {"operation": operation, "kind": kind_of(operation), "count": count, "total_ms": milliseconds(seconds)}
         for operation, (count, seconds) in sorted(trace.merged.items(), key=lambda item: (-item[1][1], item[0]))

@@ -1,4 +1,4 @@
-"""The spans of a trace as a tree in reading order, and the same calls merged."""
+"""The spans of a trace as a tree in reading order, and a summary of equal calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from attrs import define
 
 from scout_core.measuring.report import SpanRecord, Trace
 from scout_core.operations import kind_of
-from scout_dashboard.queries.figures import Facts, mean_ms, milliseconds
+from scout_dashboard.queries.metrics import Facts, mean_ms, milliseconds
 from scout_dashboard.queries.names import DETAILS
 
 
@@ -22,9 +22,9 @@ class _Call:
 
 def spans_of(trace: Trace) -> list[Facts]:
     """
-    The transaction itself as id 0, then every span below its parent, in order of start.
+    Return the transaction itself as id 0, then each span below its parent, in order of start.
 
-    A span whose parent is not in the trace, or which is its own ancestor, stands below the transaction: nothing is hidden.
+    A span whose parent is missing, or which is its own ancestor, is shown below the transaction, so that no span is hidden.
     """
     children: dict[int, list[SpanRecord]] = {}
     for span in sorted(trace.spans, key=lambda span: (span.start, span.id)):
@@ -48,7 +48,7 @@ def spans_of(trace: Trace) -> list[Facts]:
 
 
 def summary(spans: Sequence[Facts]) -> list[Facts]:
-    """Same operation and same detail are one line; the line that costs most by itself comes first."""
+    """Merge calls with the same operation and detail; the largest own time comes first."""
     calls: dict[tuple[str, str | None], _Call] = {}
     for span in spans:
         call = calls.setdefault((span["operation"], _detail(span)), _Call())
@@ -87,7 +87,7 @@ def _facts(span: SpanRecord, depth: int, below: Sequence[SpanRecord]) -> Facts:
 
 
 def _covered(span: SpanRecord, below: Sequence[SpanRecord]) -> float:
-    """Seconds of the span in which at least one child ran: children that run at the same time count once."""
+    """Return the seconds of the span during which at least one child ran; concurrent children count once."""
     end = span.start + span.duration
     covered, until = 0.0, span.start
     for child in below:  # in order of start

@@ -1,4 +1,4 @@
-// The three charts of a page, drawn by uPlot from the JSON in it: bars and lines over the same steps of time.
+// The three charts of a page, drawn by uPlot from the JSON in the page: bars and lines over the same time steps.
 
 import { SHAPES } from "./shapes.js";
 import { clock, day, stamp } from "./times.js";
@@ -8,7 +8,7 @@ const drawn = new Map();
 const probe = document.createElement("i");
 probe.hidden = true;
 
-// Colours live in the style sheet alone: a class there says what --c is in dark and in light.
+// Colours are only defined in the style sheet, where a class sets --c for dark and light.
 function colour(css, variable = "--c") {
   probe.className = css;
   probe.style.color = `var(${variable})`;
@@ -16,7 +16,7 @@ function colour(css, variable = "--c") {
   return getComputedStyle(probe).color;
 }
 
-// Draws what is new, gives fresh data to what is there, and forgets what has gone.
+// Draws new charts, updates existing ones, and destroys those that were removed.
 export function drawCharts(zoom) {
   for (const [figure, chart] of drawn) {
     if (figure.isConnected) continue;
@@ -38,23 +38,23 @@ export function drawCharts(zoom) {
 }
 
 function draw(place, page, shape, zoom) {
-  let now = { page, shape };
-  // The highest sum is drawn first and the lower ones over it. A line goes through the middle of its step, where its bar is.
+  let current = { page, shape };
+  // The highest sum is drawn first, and lower ones on top of it. Lines run through the middle of a step, where its bar is.
   const table = () => {
-    const { series, range } = now.page;
-    const time = now.shape.bars ? series.time : series.time.map((start) => start + range.step / 2);
-    return [time, ...(now.shape.bars ? [...now.shape.data].reverse() : now.shape.data)];
+    const { series, range } = current.page;
+    const time = current.shape.bars ? series.time : series.time.map((start) => start + range.step / 2);
+    return [time, ...(current.shape.bars ? [...current.shape.data].reverse() : current.shape.data)];
   };
   const css = shape.bars ? [...shape.css].reverse() : shape.css;
   const bars = uPlot.paths.bars({ size: [1, Infinity], align: 1, gap: 2 * devicePixelRatio });
   const at = (x) => {
-    const index = Math.floor((x - now.page.series.time[0]) / now.page.range.step);
-    return index >= 0 && index < now.page.series.time.length ? index : null;
+    const index = Math.floor((x - current.page.series.time[0]) / current.page.range.step);
+    return index >= 0 && index < current.page.series.time.length ? index : null;
   };
   const options = {
-    width: place.clientWidth - 16, height: place.clientHeight, legend: { show: false }, padding: [10, 30, 0, 0], // to the right, half of the longest label: 12:06:00
+    width: place.clientWidth - 16, height: place.clientHeight, legend: { show: false }, padding: [10, 30, 0, 0], // right padding: half of the longest label, 12:06:00
     scales: {
-      x: { time: true, range: () => [now.page.range.from, now.page.range.to] },
+      x: { time: true, range: () => [current.page.range.from, current.page.range.to] },
       y: { range: (_, least, most) => [0, most > 0 ? most * 1.08 : 1] },
     },
     axes: [axis({ values: (_, ticks, __, ___, step) => times(ticks, step), space: 70, size: 26 }),
@@ -69,9 +69,9 @@ function draw(place, page, shape, zoom) {
     },
     plugins: [tooltip(place, (x) => {
       const index = at(x);
-      return index == null ? null : { title: step(now.page, index), lines: now.shape.tell(index) };
+      return index == null ? null : { title: step(current.page, index), lines: current.shape.tooltip(index) };
     })],
-    hooks: { setSelect: [(chart) => chosen(chart, now.page.range, zoom)], init: [(chart) => watchDrag(chart)] },
+    hooks: { setSelect: [(chart) => zoomToSelection(chart, current.page.range, zoom)], init: [(chart) => watchDrag(chart)] },
   };
   const chart = new uPlot(options, table(), place);
   const resize = new ResizeObserver(() => chart.setSize({ width: place.clientWidth - 16, height: place.clientHeight }));
@@ -79,7 +79,7 @@ function draw(place, page, shape, zoom) {
   return {
     shape: shape.id,
     update(page, shape) {
-      now = { page, shape };
+      current = { page, shape };
       chart.setData(table());
     },
     destroy() {
@@ -109,8 +109,8 @@ function step({ range, series }, index) {
   return `${day(start)} ${clock(start)} – ${clock(end)}`;
 }
 
-// A drag chooses whole steps: every step that it touches.
-function chosen(chart, { from, to, step }, zoom) {
+// A drag selects whole steps: every step that it touches.
+function zoomToSelection(chart, { from, to, step }, zoom) {
   const { left, width } = chart.select;
   if (width < 4) return;
   const first = from + Math.floor((chart.posToVal(left, "x") - from) / step) * step;
@@ -119,7 +119,7 @@ function chosen(chart, { from, to, step }, zoom) {
   zoom(Math.max(from, first), Math.min(to, last));
 }
 
-// No refresh while the reader drags.
+// No refresh during a drag.
 function watchDrag(chart) {
   chart.over.addEventListener("mousedown", () => {
     chart.root.dataset.dragging = "";

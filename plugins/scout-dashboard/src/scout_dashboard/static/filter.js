@@ -1,4 +1,4 @@
-// Narrows the rows of a table to those whose first cell contains what was typed.
+// Filters the rows of a table by the text of their first cell.
 
 const field = () => document.querySelector("[data-filter]");
 
@@ -11,11 +11,11 @@ export function bindFilter() {
 export function filterRows() {
   const input = field();
   if (!input) return;
-  const wanted = input.value.trim().toLowerCase();
+  const query = input.value.trim().toLowerCase();
   const rows = [...document.querySelectorAll(`#${input.dataset.filter} tbody tr`)];
-  for (const row of rows) row.hidden = !row.cells[0].textContent.toLowerCase().includes(wanted);
+  for (const row of rows) row.hidden = !row.cells[0].textContent.toLowerCase().includes(query);
   const shown = rows.filter((row) => !row.hidden).length;
   document.getElementById("no-match").hidden = shown > 0;
-  if (wanted) document.getElementById("shown").textContent = `${shown} of ${rows.length}`;
+  if (query) document.getElementById("shown").textContent = `${shown} of ${rows.length}`;
   else document.getElementById("shown").textContent = document.getElementById("shown").dataset.all;
 }

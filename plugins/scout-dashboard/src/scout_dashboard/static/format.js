@@ -1,4 +1,4 @@
-// Figures for axes and tooltips: the twin of formatting.py, which says why the limits are what they are.
+// Formats numbers for axes and tooltips, like formatting.py, which explains the limits.
 
 const DURATIONS = [
   [0.00005, 1, 0, "ms"], [0.00995, 0.001, 1, "µs"], [0.0995, 0.001, 0, "µs"], [9.95, 1, 1, "ms"], [999.5, 1, 0, "ms"],
@@ -25,7 +25,7 @@ export function percent(fraction) {
   return `${(fraction * 100).toFixed(fraction === 0 || fraction >= 0.9995 ? 0 : 1)} %`;
 }
 
-// An axis: the same unit and decimals for all of its ticks, and no more decimals than the step needs.
+// Formats the ticks of an axis with one unit, and with no more decimals than the step needs.
 export function durationTicks(ticks, step) {
   const top = ticks.at(-1) ?? 0;
   const [size, unit] = top >= 6e5 ? [6e4, "min"] : top >= 1000 ? [1e3, "s"] : top >= 0.5 ? [1, "ms"] : [0.001, "µs"];

@@ -1,10 +1,10 @@
-// Keyboard: "/" filter, "g" and a letter to another page, "j" and "k" through rows, "?" all of them.
+// Keyboard shortcuts: "/" filter, "g" and a letter for a page, "j" and "k" for rows, "?" for a list of all.
 
 const typing = (element) => element?.matches?.("input, textarea, select, [contenteditable]");
 
 export function bindKeys() {
   const dialog = document.getElementById("keys");
-  let goes = false;
+  let isGoing = false; // "g" was pressed, and the next key selects a page
   for (const button of document.querySelectorAll("[data-keys-button]")) button.addEventListener("click", () => dialog.showModal());
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || dialog.open) return;
@@ -12,10 +12,10 @@ export function bindKeys() {
       if (event.key === "Escape") event.target.blur();
       return;
     }
-    const was = goes;
-    goes = event.key === "g";
-    if (was) return follow(document.querySelector(`.tabs [data-key="${CSS.escape(event.key)}"]`));
-    const act = {
+    const wasGoing = isGoing;
+    isGoing = event.key === "g";
+    if (wasGoing) return follow(document.querySelector(`.tabs [data-key="${CSS.escape(event.key)}"]`));
+    const action = {
       "/": () => document.querySelector("[data-filter]")?.focus(),
       "?": () => dialog.showModal(),
       j: () => step(1),
@@ -24,9 +24,9 @@ export function bindKeys() {
       l: () => document.querySelector("[data-pulse]")?.click(),
       t: window.toggleTheme,
     }[event.key];
-    if (!act) return;
+    if (!action) return;
     event.preventDefault();
-    act();
+    action();
   });
 }
 

@@ -1,4 +1,4 @@
-// Looks at the page again every few seconds while it is watched, and puts what changed into the one that is shown.
+// Fetches the page every few seconds while it is visible, and applies what changed.
 
 import { morph } from "./morph.js";
 import { localise } from "./times.js";
@@ -7,52 +7,52 @@ let paused = false;
 let running = null;
 
 export function startLive(refreshed) {
-  const look = () => visit(location.href, refreshed, { again: true });
-  let looked = Date.now();
+  const poll = () => visit(location.href, refreshed, { again: true });
+  let lastPoll = Date.now();
   addEventListener("popstate", () => visit(location.href, refreshed, { back: true }));
   document.addEventListener("click", (event) => {
     if (!event.target.closest?.("[data-pulse]")) return;
     paused = !paused;
     show(paused ? "paused" : "live");
-    if (!paused) look();
+    if (!paused) poll();
   });
-  document.addEventListener("visibilitychange", () => wanted() && look());
+  document.addEventListener("visibilitychange", () => shouldPoll() && poll());
   show("live");
   setInterval(() => {
-    if (!wanted() || Date.now() - looked < 1000 * pulse().dataset.pulse) return;
-    looked = Date.now();
-    look();
+    if (!shouldPoll() || Date.now() - lastPoll < 1000 * pulse().dataset.pulse) return;
+    lastPoll = Date.now();
+    poll();
   }, 500);
 }
 
-// Shows another address without leaving the page; follows the link as usual when that fails.
+// Shows another URL without leaving the page; navigates as usual when that fails.
 export async function visit(address, refreshed, { again = false, back = false } = {}) {
   if (again && running) return;
   running?.abort();
-  const mine = (running = new AbortController());
+  const request = (running = new AbortController());
   try {
-    const answer = await fetch(address, { signal: mine.signal, headers: { Accept: "text/html" }, cache: "no-store" });
-    if (!answer.ok) throw new Error(String(answer.status));
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (mine !== running) return;
+    const response = await fetch(address, { signal: request.signal, headers: { Accept: "text/html" }, cache: "no-store" });
+    if (!response.ok) throw new Error(String(response.status));
+    const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+    if (request !== running) return;
     if (!again && !back) history.pushState(null, "", address);
-    take(fresh);
+    apply(fresh);
     show(paused ? "paused" : "live");
     refreshed();
-  } catch (problem) {
-    if (problem.name === "AbortError") return;
+  } catch (error) {
+    if (error.name === "AbortError") return;
     if (again) show("offline");
     else location.assign(address);
   } finally {
-    if (mine === running) running = null;
+    if (request === running) running = null;
   }
 }
 
 const busy = () => document.querySelector("[data-dragging]");
-const wanted = () => !paused && !document.hidden && !busy() && pulse();
+const shouldPoll = () => !paused && !document.hidden && !busy() && pulse();
 const pulse = () => document.querySelector("[data-pulse]");
 
-function take(fresh) {
+function apply(fresh) {
   localise(fresh);
   document.title = fresh.title;
   for (const part of document.querySelectorAll("[data-live]")) {
@@ -65,6 +65,6 @@ function show(state) {
   const button = pulse();
   if (!button) return;
   button.dataset.state = state;
-  const word = { live: "Live", paused: "Paused", offline: "Offline" }[state];
-  if (button.lastElementChild.textContent !== word) button.lastElementChild.textContent = word;
+  const label = { live: "Live", paused: "Paused", offline: "Offline" }[state];
+  if (button.lastElementChild.textContent !== label) button.lastElementChild.textContent = label;
 }

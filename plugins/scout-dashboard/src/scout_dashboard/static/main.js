@@ -1,4 +1,4 @@
-// Wires a page: charts, local times, filter, keys, and a look at the server every few seconds.
+// Sets up a page: charts, local times, filter, keyboard shortcuts, and live updates.
 
 import { drawCharts } from "./charts.js";
 import { bindFilter, filterRows } from "./filter.js";

@@ -1,4 +1,4 @@
-// Makes one element like another while keeping what is equal: focus, scrolling, selections and open details stay.
+// Makes one element equal to another, and keeps equal parts: focus, scrolling, selections and open details are preserved.
 
 export function morph(old, fresh) {
   if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName || key(old) !== key(fresh)) {
@@ -24,23 +24,23 @@ function attributes(old, fresh) {
 
 function children(old, fresh) {
   const keyed = new Map([...old.childNodes].filter(key).map((node) => [key(node), node]));
-  let here = old.firstChild;
-  for (const wanted of [...fresh.childNodes]) {
-    const known = key(wanted) ? keyed.get(key(wanted)) : here && !key(here) ? here : null;
+  let current = old.firstChild;
+  for (const target of [...fresh.childNodes]) {
+    const known = key(target) ? keyed.get(key(target)) : current && !key(current) ? current : null;
     if (!known) {
-      old.insertBefore(document.importNode(wanted, true), here);
+      old.insertBefore(document.importNode(target, true), current);
       continue;
     }
-    if (known === here) here = here.nextSibling;
-    else place(old, known, here);
-    morph(known, wanted);
+    if (known === current) current = current.nextSibling;
+    else place(old, known, current);
+    morph(known, target);
   }
-  while (here) {
-    const next = here.nextSibling;
-    here.remove();
-    here = next;
+  while (current) {
+    const next = current.nextSibling;
+    current.remove();
+    current = next;
   }
 }
 
-// moveBefore, where a browser has it, keeps the focus that insertBefore loses.
+// moveBefore, where supported, preserves the focus that insertBefore loses.
 const place = (parent, node, before) => (parent.moveBefore ? parent.moveBefore(node, before) : parent.insertBefore(node, before));

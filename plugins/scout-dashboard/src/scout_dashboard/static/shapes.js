@@ -1,4 +1,4 @@
-// What each chart shows: its columns from the bottom up, how its axis is written, and the lines of its tooltip.
+// The content of each chart: its columns from the bottom up, its axis labels, and the lines of its tooltip.
 
 import { duration, durationTicks, percent, rate } from "./format.js";
 
@@ -7,7 +7,7 @@ export const SHAPES = {
     const columns = kinds.map((kind) => series.kinds[kind.name]);
     return {
       id: JSON.stringify(kinds), bars: true, css: kinds.map((kind) => kind.css), data: stack(columns, series.time.length), ticks: durationTicks,
-      tell: (at) => [
+      tooltip: (at) => [
         ...kinds.map((kind, row) => [kind.css, kind.name, duration(columns[row][at])]).reverse(),
         ["", "Mean", duration(series.mean_ms[at])],
       ],
@@ -15,23 +15,23 @@ export const SHAPES = {
   },
   throughput({ series }) {
     const failed = series.throughput.map((value, at) => (value == null ? null : value * (series.error_rate[at] ?? 0)));
-    const fine = series.throughput.map((value, at) => (value == null ? null : value - failed[at]));
+    const succeeded = series.throughput.map((value, at) => (value == null ? null : value - failed[at]));
     return {
-      id: "throughput", bars: true, css: ["c-error", "c-fine"], data: stack([failed, fine], series.time.length),
+      id: "throughput", bars: true, css: ["c-error", "c-succeeded"], data: stack([failed, succeeded], series.time.length),
       ticks: (ticks) => ticks.map((tick) => tick.toLocaleString("en-US")),
-      tell: (at) => [["c-fine", "Throughput", rate(series.throughput[at])], ["c-error", "Errors", percent(series.error_rate[at])]],
+      tooltip: (at) => [["c-succeeded", "Throughput", rate(series.throughput[at])], ["c-error", "Errors", percent(series.error_rate[at])]],
     };
   },
   percentiles({ series }) {
     const rows = [["c-p99", "p99", series.p99_ms], ["c-p95", "p95", series.p95_ms], ["c-p50", "p50", series.p50_ms]];
     return {
       id: "percentiles", bars: false, css: rows.map(([css]) => css), data: rows.map(([, , column]) => column), ticks: durationTicks,
-      tell: (at) => rows.map(([css, name, column]) => [css, name, duration(column[at])]),
+      tooltip: (at) => rows.map(([css, name, column]) => [css, name, duration(column[at])]),
     };
   },
 };
 
-// Sums from the bottom up, so that each bar reaches over those below it; null where nothing ran at all.
+// Cumulative sums from the bottom up, so that each bar includes those below it; null without transactions.
 function stack(columns, length) {
   const sums = columns.map(() => new Array(length).fill(null));
   for (let at = 0; at < length; at++) {

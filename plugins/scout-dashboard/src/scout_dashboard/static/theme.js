@@ -1,13 +1,13 @@
-// The reader's choice of dark or light, before anything is painted. A choice that equals the system's is not kept.
+// Applies the selected theme before the first paint. A choice equal to the system's is not stored.
 {
   const root = document.documentElement;
   const system = matchMedia("(prefers-color-scheme: dark)");
-  const shown = () => root.dataset.theme ?? (system.matches ? "dark" : "light");
+  const current = () => root.dataset.theme ?? (system.matches ? "dark" : "light");
   const chosen = localStorage.getItem("scout-theme");
   if (chosen === "dark" || chosen === "light") root.dataset.theme = chosen;
 
   window.toggleTheme = () => {
-    const next = shown() === "dark" ? "light" : "dark";
+    const next = current() === "dark" ? "light" : "dark";
     if (next === (system.matches ? "dark" : "light")) {
       delete root.dataset.theme;
       localStorage.removeItem("scout-theme");

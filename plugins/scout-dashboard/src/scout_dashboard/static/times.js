@@ -1,4 +1,4 @@
-// Points in time as the reader's clock shows them. The server writes UTC in the same form, so nothing moves.
+// Converts times to the reader's time zone. The server writes UTC in the same form, so the layout does not move.
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const two = (number) => String(number).padStart(2, "0");

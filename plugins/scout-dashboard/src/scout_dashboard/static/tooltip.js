@@ -1,4 +1,4 @@
-// What the cursor of a chart points at, as a small table beside it. All text goes in as text.
+// A tooltip next to the cursor of a chart. All content is inserted as text.
 
 export function tooltip(place, describe) {
   const box = document.createElement("div");

@@ -1,4 +1,4 @@
-"""SQLite files, one a day, in a directory that one collector writes."""
+"""SQLite files, one per day, in a directory with one writing collector."""
 
 from scout_dashboard.store.store import Store
 

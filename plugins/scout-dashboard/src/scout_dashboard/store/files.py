@@ -1,4 +1,4 @@
-"""The files of the data directory: one per kind and UTC day, so that old data goes by unlinking."""
+"""The files of the data directory: one per kind and UTC day, so that expired data is deleted file by file."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ KINDS: Final[tuple[Kind, ...]] = ("metrics", "traces")
 DAY: Final = 86_400
 _EPOCH: Final = date(1970, 1, 1)
 _NAME: Final = re.compile(r"(metrics|traces)-(\d{4}-\d\d-\d\d)\.sqlite")
-_BESIDE: Final = ("-wal", "-shm", "")
-"""SQLite's own files go before the database: a log without its database is nothing, a database without its log lacks data."""
+_SUFFIXES: Final = ("-wal", "-shm", "")
+"""Delete SQLite's own files before the database: a log without its database is harmless, a database without its log lacks data."""
 
 
-def data_directory(path: Path) -> Path:
+def private_data_directory(path: Path) -> Path:
     """
-    The directory, made if need be, for this user alone.
+    Return the directory after creating it with mode 0700 if it is missing.
 
     Raises:
-        StoreError: it cannot be made or written, or others can write to it.
+        StoreError: it cannot be created or written, or other users can write to it.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -34,24 +34,24 @@ def data_directory(path: Path) -> Path:
     except OSError as error:
         raise StoreError(f"cannot keep data in {path}: {error.strerror}; choose another with --data-dir") from error
     if facts.st_uid != os.geteuid() or stat.S_IMODE(facts.st_mode) & 0o022:
-        raise StoreError(f"cannot keep data in {path}: others can write to it; choose another with --data-dir")
+        raise StoreError(f"cannot keep data in {path}: other users can write to it; choose another with --data-dir")
     if not os.access(path, os.W_OK | os.X_OK):
         raise StoreError(f"cannot keep data in {path}: it is not writable; choose another with --data-dir")
     return path
 
 
 def day_of(moment: float) -> int:
-    """The number of the UTC day, counted from 1970."""
+    """Return the UTC day as days since 1970."""
     return int(moment // DAY)
 
 
 def path_of(directory: Path, kind: Kind, day: int) -> Path:
-    """``metrics-2026-11-21.sqlite``."""
+    """Return the path of a day's file, such as ``metrics-2026-11-21.sqlite``."""
     return directory / f"{kind}-{_EPOCH + timedelta(days=day)}.sqlite"
 
 
 def days(directory: Path, kind: Kind) -> list[int]:
-    """The days that have a file of this kind, oldest first."""
+    """Return the days with a file of this kind, oldest first."""
     found = []
     for name in os.listdir(directory):
         match = _NAME.fullmatch(name)
@@ -60,19 +60,19 @@ def days(directory: Path, kind: Kind) -> list[int]:
         try:
             found.append((date.fromisoformat(match[2]) - _EPOCH).days)
         except ValueError:
-            continue  # the 31st of February: not one of ours
+            continue  # an impossible date: not one of our files
     return sorted(found)
 
 
 def remove(directory: Path, kind: Kind, day: int) -> None:
-    """Forget a day. Nothing may have its file open."""
+    """Delete the file of a day, which must not be open."""
     path = path_of(directory, kind, day)
-    for suffix in _BESIDE:
+    for suffix in _SUFFIXES:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def sizes(directory: Path) -> Iterator[int]:
-    """Bytes of each file that holds data."""
+    """Yield the size of each data file in bytes."""
     with os.scandir(directory) as entries:
         for entry in entries:
             if ".sqlite" not in entry.name:
@@ -80,4 +80,4 @@ def sizes(directory: Path) -> Iterator[int]:
             try:
                 yield entry.stat(follow_symlinks=False).st_size
             except FileNotFoundError:
-                continue  # SQLite removed its log in between
+                continue  # SQLite has removed its log in the meantime

@@ -1,4 +1,4 @@
-"""One collector per data directory: a lock that ends with the process, however it ends."""
+"""One collector per data directory: a lock that the operating system releases when the process ends."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ FILE_NAME: Final = "collector.lock"
 
 
 class DirectoryLock:
-    """Held from construction to ``release``; the file tells others who holds it."""
+    """Held from construction until ``release``; the file names the holder."""
 
     def __init__(self, directory: Path) -> None:
         """
         Raises:
-            StoreError: another collector holds it; the message says which.
+            StoreError: another collector holds the lock; the message names it.
         """
         path = directory / FILE_NAME
         try:
@@ -30,28 +30,28 @@ class DirectoryLock:
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = _holder(self._handle)
+            holder = _describe_holder(self._handle)
             os.close(self._handle)
             raise StoreError(
-                f"{directory} is in use by {holder}; open that one, stop it, or choose another directory with --data-dir"
+                f"{directory} is in use by {holder}; use that one, stop it, or choose another directory with --data-dir"
             ) from error
-        self.tell(None)
+        self.record_holder(None)
 
-    def tell(self, url: str | None) -> None:
-        """Write down who holds the lock and where it listens."""
+    def record_holder(self, url: str | None) -> None:
+        """Write the process id and the collector's URL into the file."""
         text = json.dumps({"pid": os.getpid(), "url": url, "since": int(time.time())}).encode()
         try:
             os.ftruncate(self._handle, 0)
             os.pwrite(self._handle, text, 0)
         except OSError:
-            return  # a full disk: the lock holds all the same, only the next one cannot say whose it is
+            return  # disk full: the lock still holds, but the next collector cannot name its holder
 
     def release(self) -> None:
-        """Let another collector have the directory."""
+        """Release the directory for another collector."""
         os.close(self._handle)
 
 
-def _holder(handle: int) -> str:
+def _describe_holder(handle: int) -> str:
     try:
         facts = json.loads(os.pread(handle, 4_096, 0))
         since = time.strftime("%Y-%m-%d %H:%M", time.localtime(int(facts["since"])))

@@ -1,7 +1,8 @@
-"""Histograms as bytes, and their sum. Hot: a page with every endpoint over a month adds 15,000 of them.
+"""Histograms as bytes, and their sum. Hot code: a page with every endpoint over a month adds 15,000 of them.
 
-Two forms, whichever is shorter: a capital letter, all bucket numbers, all counts; or a small letter, the lowest bucket
-number, and the counts of it and of each one above. The letter tells the width of a count.
+There are two forms, of which the shorter is used: *sparse* is an upper-case letter, all bucket numbers and all counts;
+*dense* is a lower-case letter, the lowest bucket number and the counts of all buckets from there on. The letter is the
+width of a count.
 """
 
 from __future__ import annotations
@@ -14,29 +15,29 @@ from scout_core.measuring.histogram import Histogram
 
 _WIDTHS: Final = {"B": 1, "H": 2, "I": 4, "Q": 8}
 _HEAD: Final = 3
-"""Bytes of the second form before its counts: the letter, and a bucket number of 16 bits."""
+"""Bytes before the counts of the dense form: the letter and a bucket number of 16 bits."""
 _NARROW: Final = {ord("b"): 1, ord("h"): 2, ord("i"): 4}
-"""Letter of the second form to the width of a count, where counts can be added in lanes of twice that width."""
-_MOST_ADDED: Final = 255
-"""So many counts of one byte fit into two."""
+"""Letter of the dense form to the width of a count, for widths that can be added in lanes of twice that width."""
+_MAX_ADDED: Final = 255
+"""The number of one-byte counts whose sum always fits into two bytes."""
 
 
 def pack_histogram(histogram: Histogram) -> bytes:
-    """In the shorter form."""
+    """Pack in the shorter form."""
     buckets = sorted(histogram.buckets)
     counts = [histogram.buckets[bucket] for bucket in buckets]
     most = max(counts, default=0)
     letter = next(letter for letter, width in _WIDTHS.items() if most < 256**width)
-    scattered = letter.encode() + pack(f"<{len(buckets)}h{len(counts)}{letter}", *buckets, *counts)
+    sparse = letter.encode() + pack(f"<{len(buckets)}h{len(counts)}{letter}", *buckets, *counts)
     length = buckets[-1] - buckets[0] + 1 if buckets else 0
-    if not buckets or _HEAD + length * _WIDTHS[letter] > len(scattered):
-        return scattered
+    if not buckets or _HEAD + length * _WIDTHS[letter] > len(sparse):
+        return sparse
     row = [histogram.buckets.get(bucket, 0) for bucket in range(buckets[0], buckets[0] + length)]
     return letter.lower().encode() + pack(f"<h{length}{letter}", buckets[0], *row)
 
 
 def merged_histogram(packed: Iterable[bytes]) -> Histogram:
-    """The sum of histograms that ``pack_histogram`` made."""
+    """Return the sum of packed histograms."""
     merged: dict[int, int] = {}
     rows: dict[int, list[bytes]] = {}
     for blob in packed:
@@ -45,13 +46,13 @@ def merged_histogram(packed: Iterable[bytes]) -> Histogram:
         else:
             _add(merged, *_unpacked(blob))
     for kind, blobs in rows.items():
-        for first in range(0, len(blobs), _MOST_ADDED):
-            _add_rows(merged, blobs[first : first + _MOST_ADDED], _NARROW[kind])
+        for first in range(0, len(blobs), _MAX_ADDED):
+            _add_rows(merged, blobs[first : first + _MAX_ADDED], _NARROW[kind])
     return Histogram(merged)
 
 
 def _unpacked(blob: bytes) -> tuple[Iterable[int], Iterable[int]]:
-    """Bucket numbers and counts."""
+    """Return bucket numbers and counts."""
     letter = chr(blob[0])
     if letter.islower():
         length = (len(blob) - _HEAD) // _WIDTHS[letter.upper()]
@@ -70,12 +71,12 @@ def _add(merged: dict[int, int], buckets: Iterable[int], counts: Iterable[int]) 
 
 def _add_rows(merged: dict[int, int], blobs: list[bytes], width: int) -> None:
     """
-    Add rows of counts of one width as two large numbers, one of every second count, so that no sum runs into the next lane.
+    Add rows of counts of one width as two big integers, of even and odd buckets, so that no sum overflows into the next lane.
 
-    In CPython twenty times as fast as adding count by count: 30 days of 500 endpoints are 430 ms otherwise.
+    In CPython this is twenty times as fast as adding the counts one by one, which takes 430 ms for 30 days of 500 endpoints.
     """
     firsts = [int.from_bytes(blob[1:_HEAD], "little", signed=True) for blob in blobs]
-    lowest = min(firsts) & ~1  # an even number: a count stays in its half wherever its row begins
+    lowest = min(firsts) & ~1  # even, so that a bucket stays in its half wherever its row starts
     length = max(first + (len(blob) - _HEAD) // width for first, blob in zip(firsts, blobs, strict=True)) - lowest
     lanes = -(-length // 2)
     bits = 8 * width

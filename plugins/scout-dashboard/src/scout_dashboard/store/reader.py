@@ -1,4 +1,4 @@
-"""Reads the files of all days: one connection per file, opened when first needed, one query at a time."""
+"""Reads the files of all days: one connection per file, opened on first use, one query at a time."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from scout_dashboard.store.files import KINDS, Kind
 from scout_dashboard.store.schema import connect_to_read
 
 Row = tuple[Any, ...]
-"""Any: what SQLite gives, in the order of the columns that were asked for."""
+"""Values in the order of the selected columns. Any: whatever SQLite returns."""
 
 
 _FOREVER: Final = 1e12
-_MOST_REMEMBERED: Final = 8
-_Made = TypeVar("_Made")
+_MAX_CACHED: Final = 8
+_Value = TypeVar("_Value")
 
 
 @frozen
-class AppSeen:
+class StoredApp:
     """An application in the store."""
 
     name: str
@@ -36,19 +36,19 @@ class AppSeen:
     last: float
     """End of its latest report."""
     period: float
-    """Seconds that the report told of which came last."""
+    """Seconds covered by its latest report."""
 
 
 class Reader:
-    """Safe to use from any thread; never changes what is in a file."""
+    """Read-only access; thread-safe."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._connections: dict[tuple[Kind, int], sqlite3.Connection] = {}
         self._openings: dict[tuple[Kind, int], int] = {}
-        """Which opening of any file each connection is."""
+        """A number for each opened connection, unique within this reader."""
         self._opened = 0
-        self._memory: dict[Hashable, tuple[object, Any]] = {}  # Any: whatever was made
+        self._cache: dict[Hashable, tuple[object, Any]] = {}  # Any: each key has its own type
         self._lock = RLock()
 
     def check(self) -> None:
@@ -56,7 +56,7 @@ class Reader:
         Open every file.
 
         Raises:
-            StoreError: one is damaged or of another version.
+            StoreError: a file is damaged or was written by another version.
         """
         with self._lock:
             for kind in KINDS:
@@ -67,7 +67,7 @@ class Reader:
         self, kind: Kind, sql: str, values: Sequence[object] = (), *, start: float = 0, end: float = _FOREVER
     ) -> list[Row]:
         """
-        The rows of every day's file from ``start`` until before ``end``, the oldest day's first.
+        Run a query on the file of every day from ``start`` to ``end`` (exclusive); rows of the oldest day come first.
 
         Raises:
             StoreError: a file cannot be read; the message names it.
@@ -75,48 +75,47 @@ class Reader:
         found: list[Row] = []
         with self._lock:
             for day, connection in self._open(kind, files.day_of(start), files.day_of(end - 1e-3)):
-                with self._failures_explained(kind, day):
+                with self._translated_errors(kind, day):
                     found += connection.execute(sql, values).fetchall()
         return found
 
-    def remembered(self, key: Hashable, make: Callable[[], _Made], *, start: float, end: float) -> _Made:
-        """What ``make`` gave for this key, for as long as nobody has written to the figures of these days; it must stay as it is."""
-        versions = self._versions(
-            start, end
-        )  # before they are read: what is written meanwhile is noticed the next time
-        known = self._memory.get(key)
+    def cached(self, key: Hashable, make: Callable[[], _Value], *, start: float, end: float) -> _Value:
+        """Cache the result of ``make`` until the metrics of these days change; callers must not modify it."""
+        # Taken before reading, so that a write in the meantime is noticed next time.
+        versions = self._versions(start, end)
+        known = self._cache.get(key)
         if known is not None and known[0] == versions:
-            return known[1]  # type: ignore[no-any-return]  # it is what make() gave
-        made = make()
+            return known[1]  # type: ignore[no-any-return]  # the result of make()
+        value = make()
         with self._lock:
-            self._memory.pop(key, None)
-            self._memory[key] = versions, made
-            while len(self._memory) > _MOST_REMEMBERED:
-                self._memory.pop(next(iter(self._memory)))
-        return made
+            self._cache.pop(key, None)
+            self._cache[key] = versions, value
+            while len(self._cache) > _MAX_CACHED:
+                self._cache.pop(next(iter(self._cache)))
+        return value
 
     def _versions(self, start: float, end: float) -> tuple[tuple[int, int, int], ...]:
-        """Each day that has figures, with numbers that are others after anybody has written to its file."""
+        """Return each day with metrics and numbers that change whenever its file is written."""
         found = []
         with self._lock:
             for day, connection in self._open("metrics", files.day_of(start), files.day_of(end - 1e-3)):
-                with self._failures_explained("metrics", day):
+                with self._translated_errors("metrics", day):
                     version = connection.execute("PRAGMA data_version").fetchone()[0]
-                found.append((day, self._openings["metrics", day], version))  # comparable within one connection alone
+                found.append((day, self._openings["metrics", day], version))  # only comparable within one connection
         return tuple(found)
 
-    def apps(self, *, start: float = 0, end: float = _FOREVER) -> list[AppSeen]:
-        """Every application of these days but the probe, the one that reported last first."""
-        seen: dict[str, AppSeen] = {}
+    def apps(self, *, start: float = 0, end: float = _FOREVER) -> list[StoredApp]:
+        """Return the applications of these days without the doctor's probe, most recent report first."""
+        seen: dict[str, StoredApp] = {}
         sql = "SELECT name, first, last, period FROM app"
         for name, first, last, period in self.rows("metrics", sql, start=start, end=end):
-            known = seen.get(name, AppSeen(name, first, last, period))
-            seen[name] = AppSeen(name, min(first, known.first), max(last, known.last), period)
+            known = seen.get(name, StoredApp(name, first, last, period))
+            seen[name] = StoredApp(name, min(first, known.first), max(last, known.last), period)
         seen.pop(PROBE_APP, None)
         return sorted(seen.values(), key=lambda app: (-app.last, app.name))
 
     def forget(self, kind: Kind, day: int) -> None:
-        """Remove a day's file, which nobody writes any more."""
+        """Delete the file of a day, which must not have a writer."""
         with self._lock:
             connection = self._connections.pop((kind, day), None)
             if connection is not None:
@@ -136,7 +135,7 @@ class Reader:
                 continue
             connection = self._connections.get((kind, day))
             if connection is None:
-                with self._failures_explained(kind, day):
+                with self._translated_errors(kind, day):
                     connection = connect_to_read(files.path_of(self._directory, kind, day), kind)
                 if connection is None:
                     continue
@@ -146,7 +145,7 @@ class Reader:
             yield day, connection
 
     @contextmanager
-    def _failures_explained(self, kind: Kind, day: int) -> Iterator[None]:
+    def _translated_errors(self, kind: Kind, day: int) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:

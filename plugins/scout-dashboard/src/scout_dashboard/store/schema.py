@@ -1,4 +1,4 @@
-"""The tables of a day, and connections to them."""
+"""The tables of a day's file, and connections to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scout_dashboard.errors import StoreError
 from scout_dashboard.store.files import Kind
 
 VERSION: Final = 3
-"""Raised with every change of a table; ``PRAGMA user_version`` of each file holds its own."""
+"""Incremented with every change of a table; stored as ``PRAGMA user_version`` of each file."""
 _APPLICATION: Final = 0x53434F55
 
 _TABLES: Final[dict[Kind, str]] = {
@@ -72,20 +72,20 @@ _TABLES: Final[dict[Kind, str]] = {
     """,
 }
 
-_SINCE: Final[dict[int, dict[Kind, str]]] = {
+_MIGRATIONS: Final[dict[int, dict[Kind, str]]] = {
     1: {"metrics": "", "traces": "ALTER TABLE trace ADD COLUMN report TEXT NOT NULL DEFAULT ''"},
     2: {"metrics": "ALTER TABLE process ADD COLUMN stored INTEGER NOT NULL DEFAULT 0", "traces": ""},
 }
-"""What makes a file of each earlier version one of the next; it changes no row, so it takes no time."""
+"""Statements that upgrade a file from each earlier version to the next; they change no rows, so they are instant."""
 
 
 def connect(path: Path, kind: Kind) -> sqlite3.Connection:
     """
-    A connection to the day's file, which is made if there is none.
+    Connect to the file of a day for writing; create it if it is missing.
 
     Raises:
         StoreError: the file is damaged, or was written by another version.
-        sqlite3.OperationalError: no space, or the file cannot be opened.
+        sqlite3.OperationalError: no space left, or the file cannot be opened.
     """
     if not path.exists():
         _create_private(path)
@@ -104,7 +104,7 @@ def connect(path: Path, kind: Kind) -> sqlite3.Connection:
 
 def connect_to_read(path: Path, kind: Kind) -> sqlite3.Connection | None:
     """
-    A connection to a day's file that cannot change it; None while the file has no tables yet.
+    Connect to the file of a day for reading; None while it has no tables yet.
 
     Raises:
         StoreError: the file is damaged, or was written by another version.
@@ -122,7 +122,7 @@ def connect_to_read(path: Path, kind: Kind) -> sqlite3.Connection | None:
 
 
 def _create_private(path: Path) -> None:
-    # Only ever a new file: closing a handle of an open database would end SQLite's locks on it, for the whole process.
+    # Only for a new file: closing any handle of an open database releases SQLite's locks on it in the whole process.
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
     except FileExistsError:
@@ -136,11 +136,12 @@ def _open(path: Path, kind: Kind) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version in _SINCE:
-            _bring_up_to_date(connection, kind)
+        if version in _MIGRATIONS:
+            _migrate(connection, kind)
         elif version not in (0, VERSION):
             raise StoreError(
-                f"{path} has schema {version}, this scout-dashboard reads {VERSION}: use the version that wrote it, or move the file away"
+                f"{path} has schema {version}, but this scout-dashboard supports {VERSION}; "
+                "use the version that wrote it, or move the file away"
             )
         connection.execute("PRAGMA trusted_schema = 0")
     except sqlite3.OperationalError:
@@ -148,7 +149,7 @@ def _open(path: Path, kind: Kind) -> sqlite3.Connection:
         raise
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise StoreError(f"{path} is damaged ({error}): move it away and start again") from error
+        raise StoreError(f"{path} is damaged ({error}); move it away and restart") from error
     except StoreError:
         connection.close()
         raise
@@ -156,18 +157,20 @@ def _open(path: Path, kind: Kind) -> sqlite3.Connection:
 
 
 def _create_tables(connection: sqlite3.Connection, kind: Kind) -> None:
-    # One transaction: a process that dies here leaves version 0 and no table, and the next one begins again.
+    # One transaction: a process that dies here leaves version 0 and no tables, and the next one creates them.
     connection.executescript(
         f"BEGIN IMMEDIATE; {_TABLES[kind]} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
     )
 
 
-def _bring_up_to_date(connection: sqlite3.Connection, kind: Kind) -> None:
+def _migrate(connection: sqlite3.Connection, kind: Kind) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        found = connection.execute("PRAGMA user_version").fetchone()[0]  # somebody else may have done it in between
+        found = connection.execute("PRAGMA user_version").fetchone()[
+            0
+        ]  # another process may have migrated it in the meantime
         for version in range(found, VERSION):
-            connection.execute(_SINCE[version][kind])
+            connection.execute(_MIGRATIONS[version][kind])
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     finally:

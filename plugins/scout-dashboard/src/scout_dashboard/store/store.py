@@ -1,4 +1,4 @@
-"""The store: applies reports, drops old days, and hands out the reader. Everything but the reader is for one thread at a time."""
+"""The store: writes reports, deletes expired days and provides the reader. Only the reader is thread-safe."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from scout_dashboard.store.schema import connect
 
 RETENTION_DAYS: Final = 30
 TRACE_RETENTION_DAYS: Final = 7
-_MOST_OPEN: Final = 4
-"""Connections to write; today's two and, round midnight or for a late report, another day's two."""
+_MAX_OPEN: Final = 4
+"""Write connections: today's two and, around midnight or for a late report, two of another day."""
 
 
 class Store:
@@ -31,14 +31,14 @@ class Store:
     ) -> None:
         """
         Args:
-            directory: made if need be.
-            retention_days: how many days before today are kept; 30 keeps at least 30 times 24 hours.
+            directory: created if it is missing.
+            retention_days: number of days before today to keep; 30 keeps at least 30 times 24 hours.
             trace_retention_days: the same for traces.
 
         Raises:
-            StoreError: the directory cannot be used, another collector has it, or a file in it cannot be read.
+            StoreError: the directory is unusable or in use, or a file in it cannot be read.
         """
-        self.directory = files.data_directory(directory)
+        self.directory = files.private_data_directory(directory)
         self.retention_days = retention_days
         self.trace_retention_days = trace_retention_days
         self.lock = DirectoryLock(self.directory)
@@ -54,23 +54,23 @@ class Store:
 
     def apply(self, report: Report, *, now: float) -> bool:
         """
-        Store a report: all of it, once, under the minute of its ``end``.
+        Store a report completely and exactly once, under the minute of its ``end``.
 
         Returns:
             False when it was stored before; nothing changes then.
 
         Raises:
-            StoreFull: no space; nothing of it counts, and the same report may come again.
-            StoreError: its day's file cannot be used.
+            StoreFull: no space left; nothing of the report was stored, so the sender may retry.
+            StoreError: the file of its day is unusable.
         """
         day = files.day_of(report.end)
-        with self._failures_explained(day):
+        with self._translated_errors(day):
             self.tidy(now)
             metrics = self._writer("metrics", day)
             if writing.is_known(metrics, report.id):
                 return False
-            # SQLite commits two files in WAL mode one after the other. So traces first, which may safely come twice;
-            # the report counts from the commit of its figures and its id, which are one transaction.
+            # SQLite commits two files in WAL mode one after the other. Traces come first, because storing them twice is
+            # harmless; the report counts once its metrics and its id are committed, in one transaction.
             if report.traces and day >= files.day_of(now) - self.trace_retention_days:
                 with _transaction(self._writer("traces", day)) as traces:
                     writing.write_traces(traces, report)
@@ -79,7 +79,7 @@ class Store:
         return True
 
     def tidy(self, now: float) -> None:
-        """Drop the days that are past their retention; does nothing twice on one day."""
+        """Delete expired days, at most once a day."""
         today = files.day_of(now)
         if today == self._tidied:
             return
@@ -91,17 +91,17 @@ class Store:
                     self._drop(kind, day)
 
     def oldest_kept(self, now: float) -> float:
-        """The first moment, Unix time, that is not past its retention."""
+        """Return the start of the retention, as Unix time."""
         return float((files.day_of(now) - self.retention_days) * files.DAY)
 
     def size_bytes(self) -> int:
-        """What the data takes on disk."""
+        """Return the size of the data on disk."""
         return sum(files.sizes(self.directory))
 
     def close(self) -> None:
-        """Put everything in place and let go of the directory."""
+        """Close all files and release the directory."""
         for connection in self._writers.values():
-            with suppress(sqlite3.Error):  # a full disk: the log stays beside its file and is read the next time
+            with suppress(sqlite3.Error):  # disk full: the log stays next to its file and is read next time
                 connection.close()
         self._writers.clear()
         self.reader.close()
@@ -110,7 +110,7 @@ class Store:
     def _writer(self, kind: Kind, day: int) -> sqlite3.Connection:
         known = self._writers.pop((kind, day), None)
         self._writers[kind, day] = connection = known or connect(files.path_of(self.directory, kind, day), kind)
-        while len(self._writers) > _MOST_OPEN:
+        while len(self._writers) > _MAX_OPEN:
             self._writers.pop(next(iter(self._writers))).close()
         return connection
 
@@ -121,7 +121,7 @@ class Store:
         self.reader.forget(kind, day)
 
     @contextmanager
-    def _failures_explained(self, day: int) -> Iterator[None]:
+    def _translated_errors(self, day: int) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
@@ -130,7 +130,7 @@ class Store:
                 if connection is not None:
                     with suppress(sqlite3.Error):
                         connection.close()
-            raise _explained(error, self.directory) from error
+            raise _store_error(error, self.directory) from error
 
 
 @contextmanager
@@ -141,13 +141,13 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
-            with suppress(sqlite3.Error):  # the disk is full: closing the connection rolls back as well
+            with suppress(sqlite3.Error):  # disk full: closing the connection rolls back too
                 connection.execute("ROLLBACK")
 
 
-def _explained(error: sqlite3.Error | OSError, directory: Path) -> StoreError:
+def _store_error(error: sqlite3.Error | OSError, directory: Path) -> StoreError:
     if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.OperationalError):
-        return StoreError(f"a file in {directory} cannot be used ({error}): move it away and start again")
+        return StoreError(f"a file in {directory} is unusable ({error}); move it away and restart")
     if "locked" in str(error):
-        return StoreError(f"another program holds a lock on the files in {directory}")
-    return StoreFull(f"cannot write to {directory} ({error}): free some space")
+        return StoreError(f"another program has locked the files in {directory}")
+    return StoreFull(f"cannot write to {directory} ({error}); free some disk space")

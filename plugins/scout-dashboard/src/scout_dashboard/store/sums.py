@@ -1,4 +1,4 @@
-"""The figures of one name, or of all, in one slice of time: they add up, and go into a row of the store and back."""
+"""The metrics of one name, or of all names, in one slice of time, and their form as a row of the store."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from scout_core.measuring.report import TransactionMetrics
 from scout_core.operations import OTHER
 from scout_dashboard.store.packing import merged_histogram, pack_histogram
 
-_MOST_KINDS: Final = 64
+_MAX_KINDS: Final = 64
 
 
 @define
 class KindSums:
-    """All spans of one kind."""
+    """Metrics of all spans of one kind."""
 
     count: int = 0
     errors: int = 0
@@ -25,7 +25,7 @@ class KindSums:
     exclusive: float = 0.0
 
     def add(self, other: KindSums) -> None:
-        """Add every figure of the other one."""
+        """Add the other metrics."""
         self.count += other.count
         self.errors += other.errors
         self.total += other.total
@@ -34,7 +34,7 @@ class KindSums:
 
 @define(kw_only=True)
 class Sums:
-    """Times in seconds."""
+    """Metrics of transactions. Times in seconds."""
 
     count: int = 0
     errors: int = 0
@@ -45,7 +45,7 @@ class Sums:
     kinds: dict[str, KindSums] = Factory(dict)
 
     def add(self, other: Sums) -> None:
-        """Add every figure of the other one, which stays as it is."""
+        """Add the other metrics, which remain unchanged."""
         self.count += other.count
         self.errors += other.errors
         self.total += other.total
@@ -53,11 +53,11 @@ class Sums:
         self.queued += other.queued
         self.durations.merge(other.durations)
         for kind, sums in other.kinds.items():
-            known = kind if kind in self.kinds or len(self.kinds) < _MOST_KINDS else OTHER
-            self.kinds.setdefault(known, KindSums()).add(sums)
+            name = kind if kind in self.kinds or len(self.kinds) < _MAX_KINDS else OTHER
+            self.kinds.setdefault(name, KindSums()).add(sums)
 
     def as_row(self) -> tuple[int, int, float, float, int, bytes, str]:
-        """In the order of the store's columns."""
+        """Return the values in the order of ``COLUMNS``."""
         kinds = {kind: (sums.count, sums.errors, sums.total, sums.exclusive) for kind, sums in self.kinds.items()}
         return (
             self.count,
@@ -74,7 +74,7 @@ COLUMNS: Final = "count, errors, total, queue_time, queued, durations, kinds"
 
 
 def sums_of(metrics: TransactionMetrics) -> Sums:
-    """The figures of a report's line, as a copy."""
+    """Copy the metrics of a report."""
     return Sums(
         count=metrics.count,
         errors=metrics.errors,
@@ -83,13 +83,13 @@ def sums_of(metrics: TransactionMetrics) -> Sums:
         queued=metrics.queued,
         durations=Histogram(dict(metrics.durations.buckets)),
         kinds={
-            kind: KindSums(each.count, each.errors, each.total, each.exclusive) for kind, each in metrics.kinds.items()
+            name: KindSums(kind.count, kind.errors, kind.total, kind.exclusive) for name, kind in metrics.kinds.items()
         },
     )
 
 
 def sums_of_row(row: tuple[int, int, float, float, int, bytes, str]) -> Sums:
-    """What ``as_row`` made."""
+    """Read a row that ``as_row`` made."""
     count, errors, total, queue_time, queued, durations, kinds = row
     return Sums(
         count=count,

@@ -1,4 +1,4 @@
-"""What a report changes in the files of its day. Each function runs inside a transaction that its caller opened."""
+"""Writes a report to the files of its day. Each function runs inside a transaction that its caller opened."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from scout_dashboard.store.levels import slices_of
 from scout_dashboard.store.sums import COLUMNS, Sums, sums_of, sums_of_row
 
 TOTAL_NAME = ""
-"""The name of the series that is the sum of an application's web transactions, or of its jobs; ``is_total`` tells it apart."""
+"""Name of the series with the sum of an application's web transactions, or of its jobs; ``is_total`` distinguishes it."""
 
 
 def is_known(connection: sqlite3.Connection, report_id: str) -> bool:
-    """Whether the report is stored already."""
+    """Return whether the report is stored already."""
     return connection.execute("SELECT 1 FROM report WHERE id = ?", (report_id,)).fetchone() is not None
 
 
 def write_metrics(connection: sqlite3.Connection, report: Report) -> None:
-    """Everything but the traces."""
+    """Write everything except the traces."""
     connection.execute("INSERT INTO report (id) VALUES (?)", (report.id,))
     _write_app(connection, report)
     _write_process(connection, report)
@@ -33,7 +33,7 @@ def write_metrics(connection: sqlite3.Connection, report: Report) -> None:
 
 
 def write_traces(connection: sqlite3.Connection, report: Report) -> None:
-    """The traces, filed under the minute that the report's figures are in; one that is stored already stays as it is."""
+    """Write the traces under the minute of the report's metrics; a trace that is already stored is not changed."""
     minute = int(report.end // 60) * 60
     connection.executemany(
         "INSERT OR IGNORE INTO trace (id, report, minute, app, is_web, name, host, start, duration, queue_time, is_error, score,"
@@ -43,7 +43,7 @@ def write_traces(connection: sqlite3.Connection, report: Report) -> None:
 
 
 def trace_body(packed: bytes) -> Trace:
-    """The trace of a row's ``body``."""
+    """Read the trace in a row's ``body``."""
     return CONVERTER.structure(json.loads(zlib.decompress(packed)), Trace)
 
 
@@ -64,7 +64,7 @@ def _trace_row(trace: Trace, report: Report, minute: int) -> tuple[object, ...]:
         trace.score,
         json.dumps(trace.policies),
         len(trace.spans),
-        zlib.compress(body, 3),  # ten times smaller; a long trace is 300 kB of JSON
+        zlib.compress(body, 3),  # a tenth of the size; a long trace is 300 kB of JSON
     )
 
 
@@ -83,20 +83,20 @@ def _write_process(connection: sqlite3.Connection, report: Report) -> None:
         "counters": CONVERTER.unstructure(report.counters),
         "transactions": (transactions := sum(metrics.count for metrics in report.transactions)),
     }
-    # Reports may come in another order than they were made: after back-off, the late one must not hide the newer state.
+    # After a back-off reports may arrive out of order; a late one must not overwrite newer state.
     connection.execute(
         "INSERT INTO process (instance, app, started, seen, facts) VALUES (?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET"
         " app = excluded.app, started = excluded.started, seen = excluded.seen, facts = excluded.facts"
         " WHERE excluded.seen >= seen",
         (report.process.instance, report.process.app, report.process.started, report.end, json.dumps(facts)),
     )
-    # Also of a late one: the counters in a report are from before it was sent, so this tells what became of the last ones.
+    # Count late reports too: a report's counters are older than its delivery, so only this sum includes the last reports.
     sql = "UPDATE process SET stored = stored + ? WHERE instance = ?"
     connection.execute(sql, (transactions, report.process.instance))
 
 
 def _series(report: Report) -> Iterator[tuple[tuple[bool, bool, str], Sums]]:
-    """Each name once, then the total of web transactions and of jobs."""
+    """Return the sums of each name, and the totals of web transactions and of jobs."""
     series: dict[tuple[bool, bool, str], Sums] = {}
     for metrics in report.transactions:
         web, sums = is_web(metrics.name), sums_of(metrics)
@@ -118,9 +118,9 @@ def _series_id(connection: sqlite3.Connection, app: str, *, is_total: bool, web:
 
 def _add_to_rollups(connection: sqlite3.Connection, series: int, sums: Sums, *, at: float) -> None:
     slices = slices_of(at)
-    wanted = ", ".join("(?, ?)" for _ in slices)
-    sql = f"SELECT level, start, {COLUMNS} FROM rollup WHERE series = ? AND (level, start) IN (VALUES {wanted})"  # noqa: S608  # no values
-    found = connection.execute(sql, (series, *(value for each in slices for value in each)))
+    placeholders = ", ".join("(?, ?)" for _ in slices)
+    sql = f"SELECT level, start, {COLUMNS} FROM rollup WHERE series = ? AND (level, start) IN (VALUES {placeholders})"  # noqa: S608  # only placeholders
+    found = connection.execute(sql, (series, *(value for pair in slices for value in pair)))
     stored = {(level, start): sums_of_row(tuple(row)) for level, start, *row in found}
     rows = []
     for key in slices:
@@ -128,7 +128,7 @@ def _add_to_rollups(connection: sqlite3.Connection, series: int, sums: Sums, *, 
         changed.add(sums)
         rows.append((series, *key, *changed.as_row()))
     connection.executemany(
-        f"INSERT INTO rollup (series, level, start, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # constants alone
+        f"INSERT INTO rollup (series, level, start, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # only constants
         " ON CONFLICT (series, level, start) DO UPDATE SET count = excluded.count, errors = excluded.errors,"
         " total = excluded.total, queue_time = excluded.queue_time, queued = excluded.queued,"
         " durations = excluded.durations, kinds = excluded.kinds",

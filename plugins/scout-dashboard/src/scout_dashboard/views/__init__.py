@@ -1,1 +1,1 @@
-"""What the pages need beside their data: links, colours, the waterfall, the templates."""
+"""Presentation of the pages: links, colours, the waterfall and the templates."""

@@ -10,9 +10,9 @@ from attrs import frozen
 from scout_dashboard.views.palette import policy_class
 
 HINTS: Final = {
-    "speed": "how long it took",
-    "percent": "how much of all time goes into this name",
-    "age": "how long no trace of this name had been kept",
+    "speed": "its duration",
+    "percent": "share of all time spent in this name",
+    "age": "time since a trace of this name was last kept",
     "percentile": "how unusual its duration is for this name",
 }
 
@@ -25,12 +25,12 @@ class Part:
     points: float
     css: str
     x: float
-    """Percent of the bar; a part that took points away has no width."""
+    """Percent of the bar; a part with negative points has no width."""
     width: float
 
 
 def parts(policies: Mapping[str, float]) -> list[Part]:
-    """The bar of a score, most points first."""
+    """Return the parts of a score's bar, most points first."""
     ranked = sorted(policies.items(), key=lambda item: (-item[1], item[0]))
     total = sum(points for _, points in ranked if points > 0) or 1.0
     result, x = [], 0.0
@@ -42,5 +42,5 @@ def parts(policies: Mapping[str, float]) -> list[Part]:
 
 
 def hint(policy: str) -> str:
-    """What a built-in policy looks at; a word for all others."""
+    """Describe a built-in policy; a generic text for all others."""
     return HINTS.get(policy, "a plugin's policy")

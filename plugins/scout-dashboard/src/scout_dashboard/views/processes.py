@@ -1,4 +1,4 @@
-"""What the health and plugin pages say of a process: whether its counters add up, and what needs a look."""
+"""Counters and plugins of a process, as the health and plugin pages show them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from attrs import frozen
 
-CHOSEN: Final = ("ignored", "sampled")
-"""Reasons that the user asked for; a transaction dropped for any other reason was lost."""
+REQUESTED: Final = ("ignored", "sampled")
+"""Reasons that the user configured; a transaction dropped for any other reason is lost."""
 
 
 @frozen
 class Dropped:
-    """Transactions that were not exported, for one reason."""
+    """Transactions dropped for one reason."""
 
     reason: str
     count: int
@@ -22,37 +22,37 @@ class Dropped:
 
 @frozen(kw_only=True)
 class Balance:
-    """``finished = exported + queued + dropped``, and whether it is so."""
+    """The equation ``finished = exported + queued + dropped``."""
 
     finished: int
     exported: int
     queued: int
     dropped: int
     reasons: tuple[Dropped, ...]
-    """Lost ones first, then most first."""
+    """Losses first, then the highest counts."""
     difference: int
     """0 when it adds up."""
 
     @property
     def lost(self) -> int:
-        """Dropped without having been asked to."""
+        """Number of transactions dropped for other than configured reasons."""
         return sum(reason.count for reason in self.reasons if reason.is_lost)
 
     def percent(self, number: int) -> float:
-        """Of all that finished, for a bar: 0 to 100 even when it does not add up."""
+        """Return the percentage of finished transactions for a bar: 0 to 100 even if the equation does not hold."""
         share = 100 * number / self.finished if self.finished > 0 else 0.0
         return round(max(0.0, min(100.0, share)), 3)
 
 
 def balance(counters: Mapping[str, Any]) -> Balance:
     """
-    The equation of one exporter, or of all.
+    Return the equation of one exporter, or of all.
 
     Args:
-        counters: ``finished``, ``exported``, ``queued`` and ``dropped`` of the JSON; others are not looked at (Any: of several types).
+        counters: ``finished``, ``exported``, ``queued`` and ``dropped`` of the JSON; other keys are ignored (Any: several types).
     """
     reasons = [
-        Dropped(reason, number, not reason.startswith(CHOSEN))
+        Dropped(reason, number, not reason.startswith(REQUESTED))
         for reason, number in counters["dropped"].items()
         if number
     ]
@@ -68,6 +68,6 @@ def balance(counters: Mapping[str, Any]) -> Balance:
     )
 
 
-def trouble(plugins: list[Mapping[str, Any]]) -> int:
-    """How many plugins of a process need a look."""
+def count_problems(plugins: list[Mapping[str, Any]]) -> int:
+    """Return how many plugins of a process need attention."""
     return sum(1 for plugin in plugins if plugin["needs_look"])

@@ -1,4 +1,4 @@
-"""Templates to responses. Autoescape is on for every template, whatever its name, and nothing is ever marked safe."""
+"""Renders templates. Autoescape is on for every template, whatever its name, and nothing is marked safe."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ NAVIGATION = (
     ("/health", "Health", "h"),
 )
 REFRESH = 5
-"""Seconds between two looks of a live page."""
+"""Seconds between two refreshes of a live page."""
 
 
 @cache
 def environment() -> Environment:
-    """Jinja2 with the templates of this package; a name that a page does not give is an error, not an empty string."""
+    """Return the Jinja2 environment; an undefined variable is an error, not an empty string."""
     jinja = Environment(
         loader=PackageLoader("scout_dashboard"),
         autoescape=True,
@@ -50,7 +50,7 @@ def environment() -> Environment:
         iso=formatting.iso,
         utc=formatting.utc,
         moment=formatting.moment,
-        pieces=formatting.pieces,
+        breakable_parts=formatting.breakable_parts,
         kind_class=palette.kind_class,
         policy_class=palette.policy_class,
     )
@@ -60,12 +60,12 @@ def environment() -> Environment:
         ranges=tuple(NAMED),
         refresh=REFRESH,
         stacked=palette.stacked,
-        named=palette.named,
+        chart_kinds=palette.chart_kinds,
         timeline=waterfall.timeline,
         parts=policies.parts,
         hint=policies.hint,
         balance=processes.balance,
-        trouble=processes.trouble,
+        count_problems=processes.count_problems,
         version=metadata.version("scout-dashboard"),
     )
     return jinja
@@ -75,11 +75,11 @@ def render(
     request: Request, template: str, *, status: int = 200, without: Collection[str] = (), **context: Any
 ) -> HTMLResponse:
     """
-    A page.
+    Render a page.
 
     Args:
-        without: keys of the query that its links do not take along.
-        context: what the template needs beside ``links``, ``now`` and the globals above. Any: pages differ.
+        without: query parameters that its links drop.
+        context: variables in addition to ``links``, ``now`` and the globals above. Any: pages differ.
     """
     links = Links(request.url.path, {key: value for key, value in _query(request).items() if key not in without})
     html = environment().get_template(template).render(links=links, now=time.time(), **context)

@@ -1,4 +1,4 @@
-"""A trace as rows of a timeline: where each span lies, where it worked itself, and many equal calls as one row."""
+"""A trace as rows of a timeline: position and own time of each span, with many equal calls folded into one row."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from scout_dashboard.queries.names import DETAILS
 from scout_dashboard.views.palette import kind_class
 
 Span = Mapping[str, Any]  # Any: one span of the trace's JSON
-FOLD: Final = 4
-"""So many equal calls of one parent become one row of the timeline: a loop of queries is seen at a glance."""
-DEEPEST: Final = 12
-"""Deeper rows are not indented further."""
+FOLD_FROM: Final = 4
+"""From this number, equal calls of one parent are folded into one row, so that a loop of queries stands out."""
+MAX_INDENT: Final = 12
+"""Rows at a greater depth are not indented further."""
 
 
 @frozen
 class Bar:
-    """A stretch of time, in percent of the timeline."""
+    """An interval in percent of the timeline."""
 
     x: float
     width: float
@@ -28,7 +28,7 @@ class Bar:
 
 @frozen(kw_only=True)
 class Row:
-    """One line of the timeline: a span, or several equal calls."""
+    """One row of the timeline: a span, or several equal calls."""
 
     spans: tuple[Span, ...]
     operation: str
@@ -37,9 +37,9 @@ class Row:
     css: str
     indent: int
     bars: tuple[Bar, ...]
-    """The whole span; of several, each of them."""
+    """One bar for each span."""
     own: tuple[Bar, ...]
-    """The parts during which no child ran; nothing for a span without children, which is all its own."""
+    """The parts during which no child ran; empty for a span without children, which consists of own time."""
     has_children: bool
     duration_ms: float
     exclusive_ms: float
@@ -52,12 +52,12 @@ class Timeline:
 
     rows: tuple[Row, ...]
     ticks: tuple[tuple[float, float], ...]
-    """``(percent, ms)``, at most six, at round figures."""
+    """``(percent, ms)``, at most six, at round numbers."""
     end_ms: float
 
 
 def timeline(spans: Iterable[Span]) -> Timeline:
-    """The rows of a trace in the order of its JSON: parents before children, earlier before later."""
+    """Return the rows of a trace in the order of its JSON: parents before children, earlier before later."""
     spans = tuple(spans)
     end = max((span["start_ms"] + span["duration_ms"] for span in spans), default=0.0) or 1.0
     children = defaultdict(list)
@@ -69,26 +69,26 @@ def timeline(spans: Iterable[Span]) -> Timeline:
 
 
 def detail_of(tags: Mapping[str, Any]) -> str:
-    """What tells a call from others of its operation: its statement, address or template."""
+    """Return what distinguishes a call from others of its operation: its statement, URL or template."""
     return next((str(tags[key]) for key in DETAILS if tags.get(key)), "")
 
 
 def _runs(spans: tuple[Span, ...], children: Mapping[int, list[Span]]) -> Iterator[tuple[Span, ...]]:
-    """Each span alone, or where the first of them stands: equal calls of one parent, without children or errors."""
+    """Yield each span, or at the position of the first all equal calls of one parent without children and errors."""
     equal: dict[tuple[object, ...], list[Span]] = defaultdict(list)
     for span in spans:
         equal[_identity(span, children)].append(span)
     for span in spans:
         run = equal[_identity(span, children)]
-        if len(run) < FOLD:
+        if len(run) < FOLD_FROM:
             yield (span,)
         elif run[0] is span:
             yield tuple(run)
 
 
 def _identity(span: Span, children: Mapping[int, list[Span]]) -> tuple[object, ...]:
-    alone = span["id"] in children or span["error"]
-    return span["parent"], span["operation"], detail_of(span["tags"]), span["id"] if alone else None
+    is_unique = span["id"] in children or span["error"]
+    return span["parent"], span["operation"], detail_of(span["tags"]), span["id"] if is_unique else None
 
 
 def _row(run: tuple[Span, ...], children: Mapping[int, list[Span]], end: float) -> Row:
@@ -100,7 +100,7 @@ def _row(run: tuple[Span, ...], children: Mapping[int, list[Span]], end: float) 
         detail=detail_of(first["tags"]),
         kind=first["kind"],
         css=kind_class(first["kind"]),
-        indent=min(first["depth"], DEEPEST),
+        indent=min(first["depth"], MAX_INDENT),
         bars=tuple(_bar(span["start_ms"], span["start_ms"] + span["duration_ms"], end) for span in run),
         own=tuple(_bar(start, stop, end) for start, stop in (_gaps(first, below) if below else ())),
         has_children=bool(below),
@@ -111,7 +111,7 @@ def _row(run: tuple[Span, ...], children: Mapping[int, list[Span]], end: float) 
 
 
 def _gaps(span: Span, children: Iterable[Span]) -> Iterator[tuple[float, float]]:
-    """When the span itself worked: its time without that of its children, which may overlap each other."""
+    """Yield the intervals of own time: those without any child, where children may overlap."""
     reached: float = span["start_ms"]
     stop: float = span["start_ms"] + span["duration_ms"]
     for child in sorted(children, key=lambda child: float(child["start_ms"])):
@@ -128,7 +128,7 @@ def _bar(start: float, stop: float, end: float) -> Bar:
 
 
 def _ticks(end: float) -> Iterator[tuple[float, float]]:
-    """Steps of 1, 2 or 5 times a power of ten, so that three to six fit."""
+    """Yield three to six ticks at 1, 2 or 5 times a power of ten."""
     power = 10.0**-6
     while power * 10 < end:
         power *= 10

@@ -1,4 +1,4 @@
-"""Reads kept traces: rows for lists, and one whole trace."""
+"""Reads kept traces: rows for lists, and complete traces."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ ORDERS: Final[Mapping[str, tuple[str, ...]]] = {
     "score": ("score", "start"),
     "duration": ("duration", "start"),
 }
-"""What to sort by, each with the highest first."""
+"""Order to its columns, all in descending order."""
 
 
-_LONGEST_ID: Final = 16
+_ID_LENGTH: Final = 16
 
 
 @frozen(kw_only=True)
 class TraceRow:
-    """One line of a list of traces. Times in seconds."""
+    """A trace without its spans, for lists. Times in seconds."""
 
     id: str
     app: str
@@ -45,11 +45,11 @@ class TraceRow:
     policies: dict[str, float]
     span_count: int
     report: str
-    """``<instance>-<number>`` of the report that brought it; empty when it was stored before that was noted."""
+    """``<instance>-<number>`` of its report; empty for traces stored by a version that did not record it."""
 
     @property
     def instance(self) -> str:
-        """Of the process that kept it."""
+        """Instance of the process that kept it."""
         return self.report.rpartition("-")[0]
 
 
@@ -57,62 +57,62 @@ def list_traces(
     reader: Reader, when: Range, *, order: str, limit: int, name: str | None = None, web: bool | None = None
 ) -> list[TraceRow]:
     """
-    The first traces of the range in this order.
+    Return the first traces of the range in this order.
 
     Args:
         order: a key of ``ORDERS``.
-        name: only those of this name.
-        web: only those of web transactions, or only those of jobs.
+        name: select only this name.
+        web: True selects only web transactions, False only jobs.
     """
     conditions, wanted = _conditions(when, name=name, web=web)
     sorting = ", ".join(f"{column} DESC" for column in ORDERS[order])
-    sql = f"SELECT {_COLUMNS} FROM trace WHERE {conditions} ORDER BY {sorting} LIMIT ?"  # noqa: S608  # constants alone
+    sql = f"SELECT {_COLUMNS} FROM trace WHERE {conditions} ORDER BY {sorting} LIMIT ?"  # noqa: S608  # only constants
     found = [_row(row) for row in reader.rows("traces", sql, (*wanted, limit), start=when.start, end=when.end)]
     return sorted(found, key=attrgetter(*ORDERS[order]), reverse=True)[:limit]
 
 
 def count_traces(reader: Reader, when: Range, *, name: str | None = None, web: bool | None = None) -> int:
-    """How many ``list_traces`` would give without a limit."""
+    """Return the number of traces that ``list_traces`` would return without a limit."""
     conditions, wanted = _conditions(when, name=name, web=web)
-    sql = f"SELECT count(*) FROM trace WHERE {conditions}"  # noqa: S608  # constants alone
+    sql = f"SELECT count(*) FROM trace WHERE {conditions}"  # noqa: S608  # only constants
     return sum(count for (count,) in reader.rows("traces", sql, wanted, start=when.start, end=when.end))
 
 
 def find_trace(reader: Reader, trace_id: str) -> tuple[TraceRow, Trace] | None:
     """
-    The trace of this id; None when there is none.
+    Return the trace with this id; None when it is not stored.
 
     Raises:
-        StoreError: what is stored of it cannot be read.
+        StoreError: the trace is damaged.
     """
-    sql = f"SELECT {_COLUMNS}, body FROM trace WHERE id = ?"  # noqa: S608  # constants alone
+    sql = f"SELECT {_COLUMNS}, body FROM trace WHERE id = ?"  # noqa: S608  # only constants
     for *row, body in reader.rows("traces", sql, (trace_id,)):
         return _row(tuple(row)), _body(trace_id, body)
     return None
 
 
-def whole_traces(reader: Reader, *, start: float, end: float, app: str | None = None) -> list[tuple[TraceRow, Trace]]:
+def load_traces(reader: Reader, *, start: float, end: float, app: str | None = None) -> list[tuple[TraceRow, Trace]]:
     """
-    All that were kept in these minutes, in order of their end.
+    Return all traces kept in these minutes, in order of their end.
 
     Raises:
-        StoreError: one of them cannot be read.
+        StoreError: a trace is damaged.
     """
-    sql = f"SELECT {_COLUMNS}, body FROM trace WHERE minute >= ? AND minute < ?"  # noqa: S608  # constants alone
+    sql = f"SELECT {_COLUMNS}, body FROM trace WHERE minute >= ? AND minute < ?"  # noqa: S608  # only constants
     found = [
         (_row(tuple(row)), body)
         for *row, body in reader.rows("traces", sql, (int(start // 60) * 60, end), start=start - 60, end=end)
         if (row[1] != PROBE_APP if app is None else row[1] == app)
     ]
-    found.sort(key=lambda one: one[0].start + one[0].duration)
+    found.sort(key=lambda pair: pair[0].start + pair[0].duration)
     return [(row, _body(row.id, body)) for row, body in found]
 
 
-def beside(reader: Reader, row: TraceRow) -> list[TraceRow]:
-    """The traces that the same report brought, best first; this one is among them."""
+def traces_of_same_report(reader: Reader, row: TraceRow) -> list[TraceRow]:
+    """Return the traces of the same report, best first, including this one."""
     if not row.report:
         return [row]
-    sql = f"SELECT {_COLUMNS} FROM trace WHERE report = ?"  # noqa: S608  # constants alone
+    sql = f"SELECT {_COLUMNS} FROM trace WHERE report = ?"  # noqa: S608  # only constants
     end = row.start + row.duration
     found = [
         _row(other) for other in reader.rows("traces", sql, (row.report,), start=end - 86_400, end=end + 2 * 86_400)
@@ -120,23 +120,23 @@ def beside(reader: Reader, row: TraceRow) -> list[TraceRow]:
     return sorted(found, key=lambda other: -other.score)
 
 
-def ids_beginning(reader: Reader, prefix: str, *, limit: int) -> list[str]:
-    """Ids of traces that begin so: hexadecimal digits, of any case."""
-    first, last = prefix.lower(), prefix.lower().ljust(_LONGEST_ID, "f")
+def ids_with_prefix(reader: Reader, prefix: str, *, limit: int) -> list[str]:
+    """Return the ids of traces that start with these hexadecimal digits, ignoring case."""
+    first, last = prefix.lower(), prefix.lower().ljust(_ID_LENGTH, "f")
     sql = "SELECT id FROM trace WHERE id >= ? AND id <= ? LIMIT ?"
     return [trace_id for (trace_id,) in reader.rows("traces", sql, (first, last, limit))][:limit]
 
 
-def kept_before(reader: Reader, row: TraceRow) -> float | None:
-    """When a trace of this name was last kept before this one, by any process of the application; None: not in the store."""
+def last_kept_before(reader: Reader, row: TraceRow) -> float | None:
+    """Return when a trace of this name was last kept before this one, by any process of the application; None if never."""
     sql = "SELECT max(start) FROM trace WHERE name = ? AND app = ? AND start < ?"
     found = [start for (start,) in reader.rows("traces", sql, (row.name, row.app, row.start)) if start is not None]
     return max(found, default=None)
 
 
 def _conditions(when: Range, *, name: str | None, web: bool | None) -> tuple[str, tuple[object, ...]]:
-    whose, app = ("app != ?", PROBE_APP) if when.app is None else ("app = ?", when.app)
-    wanted: dict[str, object] = {"name = ?": name, whose: app, "is_web = ?": web}
+    app_condition, app = ("app != ?", PROBE_APP) if when.app is None else ("app = ?", when.app)
+    wanted: dict[str, object] = {"name = ?": name, app_condition: app, "is_web = ?": web}
     wanted = {condition: value for condition, value in wanted.items() if value is not None}
     return " AND ".join(["minute >= ?", "minute < ?", *wanted]), (when.start, when.end, *wanted.values())
 

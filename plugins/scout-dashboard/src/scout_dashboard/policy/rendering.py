@@ -1,4 +1,4 @@
-"""How the policy commands print what they found."""
+"""Text output of the policy commands."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Final
 
 from scout_dashboard import formatting
 from scout_dashboard.policy.replay import Candidate, Period, changes_by_name
-from scout_dashboard.queries.figures import Facts
+from scout_dashboard.queries.metrics import Facts
 from scout_dashboard.queries.names import label_of
-from scout_dashboard.store.kept import TraceRow
+from scout_dashboard.store.traces import TraceRow
 
-HONEST: Final = (
-    "Only kept traces are stored, so this chooses among them: what the agent let go cannot come back.\n"
-    "Each period therefore gives out fewer places than it has traces, once by the old points and once by the new."
+REPLAY_NOTE: Final = (
+    "Only kept traces are stored, so a replay cannot restore a trace that the agent discarded.\n"
+    "Each period therefore has fewer places than traces, assigned once by the old points and once by the new ones."
 )
-_VERDICTS: Final = {(True, True): "stays", (True, False): "out", (False, True): "in", (False, False): ""}
-_MOST_NAMES: Final = 10
+_VERDICTS: Final = {(True, True): "kept", (True, False): "lost", (False, True): "gained", (False, False): ""}
+_MAX_NAMES: Final = 10
 
 
 def traces_lines(rows: Sequence[TraceRow]) -> Iterator[str]:
-    """The newest traces, one a line."""
+    """Yield the newest traces, one per line."""
     yield from _table(
         ("TRACE", "STARTED (UTC)", "DURATION", "SCORE", "NAME"),
         [
@@ -37,32 +37,32 @@ def traces_lines(rows: Sequence[TraceRow]) -> Iterator[str]:
 
 
 def explanation_lines(facts: Facts) -> Iterator[str]:
-    """Why one trace was kept."""
+    """Yield why a trace was kept."""
     transaction = facts["transaction"]
     yield f"{facts['name']}  {facts['id']}"
     what = [str(formatting.duration(transaction["duration"] * 1_000)), formatting.utc(facts["start"])]
     what += [f"on {facts['host']}", transaction["error"] or ("failed" if transaction["is_error"] else "")]
     yield ", ".join(filter(None, what))
     rivals = len(facts["rivals"])
-    place = f", place {facts['rank']} of {rivals} in its report" if rivals > 1 else ""
+    place = f", rank {facts['rank']} of {rivals} in its report" if rivals > 1 else ""
     yield f"kept with {_points(facts['score'])} points{place}"
     yield ""
-    rows = [(each["policy"], _points(each["points"]), each["saw"]) for each in facts["policies"]]
-    yield from _table(("POLICY", "POINTS", "SAW"), rows)
+    rows = [(policy["policy"], _points(policy["points"]), policy["evidence"]) for policy in facts["policies"]]
+    yield from _table(("POLICY", "POINTS", "EVIDENCE"), rows)
     yield ""
-    yield from _table(("STATS", "VALUE", "FROM"), _stats_rows(facts))
+    yield from _table(("STATISTIC", "VALUE", "SOURCE"), _stats_rows(facts))
     if facts["estimated"]:
         yield ""
-        yield "An estimate is made from the store: all processes of the application, in the 24 hours before."
+        yield "Estimates are based on all processes of the application in the 24 hours before the trace."
 
 
 def replay_lines(periods: Sequence[Period], policies: Sequence[str], *, show_all: bool) -> Iterator[str]:
-    """The changed periods side by side, then what changes for each name."""
+    """Yield the changed periods side by side, then the changes by name."""
     changed = [period for period in periods if period.is_changed]
     traces = sum(len(period.candidates) for period in periods)
     yield f"Policies  {', '.join(policies) or 'none'}"
-    yield f"Traces    {traces:,} in {formatting.plural(len(periods), 'period')}, {len(changed):,} of them with another choice"
-    yield HONEST
+    yield f"Traces    {traces:,} in {formatting.plural(len(periods), 'period')}, {len(changed):,} of them changed"
+    yield REPLAY_NOTE
     for period in periods if show_all else changed:
         yield ""
         yield _title(period)
@@ -71,13 +71,13 @@ def replay_lines(periods: Sequence[Period], policies: Sequence[str], *, show_all
     moved = [(name, before, after) for name, before, after in changes_by_name(periods) if before != after]
     if moved:
         rows = [(label_of(name), str(before), str(after), f"{after - before:+d}") for name, before, after in moved]
-        yield from _table(("NAME", "PLACES BEFORE", "AFTER", ""), rows[:_MOST_NAMES])
-        if len(rows) > _MOST_NAMES:
-            yield f"and {formatting.plural(len(rows) - _MOST_NAMES, 'name')} more"
+        yield from _table(("NAME", "PLACES BEFORE", "AFTER", ""), rows[:_MAX_NAMES])
+        if len(rows) > _MAX_NAMES:
+            yield f"and {formatting.plural(len(rows) - _MAX_NAMES, 'more name')}"
     elif changed:
-        yield "Each name has as many places as before; which of its traces are kept differs."
+        yield "Each name keeps the same number of traces, but different ones."
     else:
-        yield "The same traces win. --per 10m lets the traces of ten minutes compete, --keep 1 gives out one place."
+        yield "The same traces are kept. Try --per 10m (traces of ten minutes compete) or --keep 1 (one place per period)."
 
 
 def _title(period: Period) -> str:
@@ -87,20 +87,20 @@ def _title(period: Period) -> str:
     return f"{start} to {end[-8:]} UTC, {period.app} on {period.host}{process}: {of}, {formatting.plural(period.places, 'place')}"
 
 
-def _row(each: Candidate) -> tuple[str, ...]:
+def _row(candidate: Candidate) -> tuple[str, ...]:
     return (
-        each.row.id,
-        f"{each.rank_before}.",
-        _points(each.row.score),
-        f"{each.rank_after}.",
-        _points(each.score),
-        _VERDICTS[each.kept_before, each.kept_after],
-        label_of(each.row.name),
+        candidate.row.id,
+        f"{candidate.rank_before}.",
+        _points(candidate.row.score),
+        f"{candidate.rank_after}.",
+        _points(candidate.score),
+        _VERDICTS[candidate.kept_before, candidate.kept_after],
+        label_of(candidate.row.name),
     )
 
 
 def _stats_rows(facts: Facts) -> Iterator[tuple[str, str, str]]:
-    told = {
+    formats = {
         "count": lambda value: f"{value:,.0f}",
         "mean": lambda value: str(formatting.duration(value * 1_000)),
         "share": lambda value: str(formatting.percent(value)),
@@ -108,7 +108,7 @@ def _stats_rows(facts: Facts) -> Iterator[tuple[str, str, str]]:
         "seconds_since_kept": lambda value: f"{value:,.0f}",
     }
     for name, value in facts["stats"].items():
-        yield name, told[name](value), "an estimate" if name in facts["estimated"] else "recorded by the agent"
+        yield name, formats[name](value), "estimated" if name in facts["estimated"] else "recorded by the agent"
 
 
 def _points(points: float) -> str:

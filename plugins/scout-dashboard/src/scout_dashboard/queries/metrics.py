@@ -1,4 +1,4 @@
-"""Sums as figures: totals, series and kinds, in milliseconds and per minute, None where there is no data."""
+"""Metrics for pages and JSON: totals, series and kinds, in milliseconds and per minute, None without data."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from typing import Any, Final
 from scout_core.measuring.histogram import Histogram
 from scout_core.operations import OTHER
 from scout_dashboard.ranges import Range
-from scout_dashboard.store.figures import Observed
+from scout_dashboard.store.rollups import Coverage
 from scout_dashboard.store.sums import KindSums, Sums
 
 Facts = dict[str, Any]  # Any: each key has its own shape
 
 APDEX_SECONDS: Final = 0.5
-"""Who waited so long is satisfied; up to four times as long is tolerated and counts half."""
-_MOST_KINDS: Final = 8
+"""Threshold of satisfied responses; up to four times as long is tolerated and counts half."""
+_MAX_KINDS: Final = 8
 
 
 def milliseconds(seconds: float | None) -> float | None:
-    """Rounded to a microsecond."""
+    """Convert to milliseconds, rounded to a microsecond."""
     return None if seconds is None else round(seconds * 1_000, 3)
 
 
 def mean_ms(total: float, count: int) -> float | None:
-    """None for nothing."""
+    """Return the mean in milliseconds; None for a count of 0."""
     return milliseconds(total / count) if count else None
 
 
-def per_minute(count: int, observed: Observed | None) -> float:
-    """The rate over the time in which somebody reported; 0.0 when nobody did."""
-    return 0.0 if observed is None else observed.rate(count)
+def per_minute(count: int, coverage: Coverage | None) -> float:
+    """Return the rate over the time that reports cover; 0.0 without reports."""
+    return 0.0 if coverage is None else coverage.rate(count)
 
 
 def rate(part: int, whole: int) -> float | None:
-    """0 to 1; None for nothing."""
+    """Return a fraction from 0 to 1; None for a whole of 0."""
     return round(part / whole, 6) if whole else None
 
 
 def apdex(durations: Histogram) -> float | None:
-    """0 to 1, see https://en.wikipedia.org/wiki/Apdex; None for nothing."""
+    """Return the Apdex from 0 to 1 (https://en.wikipedia.org/wiki/Apdex); None without transactions."""
     if not durations.count:
         return None
     satisfied, tolerated = durations.share_at_most(APDEX_SECONDS), durations.share_at_most(4 * APDEX_SECONDS)
@@ -47,18 +47,18 @@ def apdex(durations: Histogram) -> float | None:
 
 
 def merged(steps: Mapping[int, Sums]) -> Sums:
-    """All steps as one."""
+    """Add up all steps."""
     whole = Sums()
     for sums in steps.values():
         whole.add(sums)
     return whole
 
 
-def totals(sums: Sums, observed: Observed | None) -> Facts:
-    """One figure of each for the whole range."""
+def totals(sums: Sums, coverage: Coverage | None) -> Facts:
+    """Return one value per metric for the whole range."""
     return {
         "count": sums.count,
-        "throughput_per_minute": per_minute(sums.count, observed),
+        "throughput_per_minute": per_minute(sums.count, coverage),
         "errors": sums.errors,
         "error_rate": rate(sums.errors, sums.count),
         "mean_ms": mean_ms(sums.total, sums.count),
@@ -70,13 +70,13 @@ def totals(sums: Sums, observed: Observed | None) -> Facts:
     }
 
 
-def series(steps: Mapping[int, Sums], when: Range, observed: Observed | None) -> Facts:
-    """One figure of each for every step; ``throughput`` is 0 where somebody reported that nothing ran."""
+def series(steps: Mapping[int, Sums], when: Range, coverage: Coverage | None) -> Facts:
+    """Return one value per metric and step; ``throughput`` is 0 in steps with reports but without transactions."""
     points = [(start, steps.get(start, Sums())) for start in when.points]
     return {
         "time": [start for start, _ in points],
         "throughput": [
-            observed and observed.rate_of_step(sums.count, start, step=when.step, now=when.now)
+            coverage and coverage.rate_of_step(sums.count, start, step=when.step, now=when.now)
             for start, sums in points
         ],
         "mean_ms": [mean_ms(sums.total, sums.count) for _, sums in points],
@@ -90,7 +90,7 @@ def series(steps: Mapping[int, Sums], when: Range, observed: Observed | None) ->
 
 
 def kinds(sums: Sums) -> list[Facts]:
-    """Where a transaction's time goes, the costliest kind first."""
+    """Return the time and calls per transaction by kind, the most expensive kind first."""
     whole = sum(kind.exclusive for kind in sums.kinds.values())
     return [
         {
@@ -109,8 +109,8 @@ def _kind_series(points: list[Sums]) -> dict[str, list[float | None]]:
         for name, kind in sums.kinds.items():
             whole.setdefault(name, KindSums()).add(kind)
     names = [name for name, _ in _by_cost(whole) if name != OTHER]
-    if len(names) < len(whole) or len(names) > _MOST_KINDS:
-        names = [*names[: _MOST_KINDS - 1], OTHER]
+    if len(names) < len(whole) or len(names) > _MAX_KINDS:
+        names = [*names[: _MAX_KINDS - 1], OTHER]
     return {name: [_kind_ms(sums, name, names) for sums in points] for name in names}
 
 

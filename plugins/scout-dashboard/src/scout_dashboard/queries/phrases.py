@@ -1,0 +1,46 @@
+"""Short descriptions of what a built-in policy based its points on, for pages and commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from scout_dashboard import formatting
+from scout_dashboard.queries.names import label_of
+
+Figures = Mapping[str, float]
+"""Keyed by the attributes of ``scout_core.Stats``; those that were not recorded are missing."""
+
+
+def describe_evidence(policy: str, *, name: str, duration: float, figures: Figures) -> str | None:
+    """
+    Describe the basis of a policy's points, such as ``97.0 % of 204 transactions were shorter``.
+
+    Returns:
+        None for a policy that is not built in, and when a figure that it needs is missing.
+    """
+    if policy == "speed":
+        return f"duration {formatting.duration(duration * 1_000)}"
+    if policy not in _PHRASES:
+        return None
+    needed, phrase = _PHRASES[policy]
+    return phrase(label_of(name), figures) if all(figure in figures for figure in needed) else None
+
+
+_PHRASES: Final[Mapping[str, tuple[tuple[str, ...], Callable[[str, Figures], str]]]] = {
+    "percent": (
+        ("share",),
+        lambda label, figures: f"{formatting.percent(figures['share'])} of all time is spent in {label}",
+    ),
+    "age": (
+        ("seconds_since_kept",),
+        lambda label, figures: f"{formatting.age(figures['seconds_since_kept'])} since a trace of {label} was kept",
+    ),
+    "percentile": (
+        ("quantile", "count"),
+        lambda _, figures: (
+            f"{formatting.percent(figures['quantile'])} of {formatting.plural(int(figures['count']), 'transaction')} were shorter"
+        ),
+    ),
+}
+"""Policy to the figures that it needs, and the phrase."""
