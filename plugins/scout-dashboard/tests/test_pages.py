@@ -287,7 +287,7 @@ def test_a_zoom_can_be_reset_and_is_not_live(shop: Visitor) -> None:
 def test_unknown_pages_and_names_are_explained(shop: Visitor) -> None:
     assert "trace 'nope' is not stored" in read(shop.ask("/trace/nope")[2]).text
     assert "expected one of 15m, 1h, 6h, 24h, 7d" in read(shop.ask("/?range=2y")[2]).text
-    assert "it never ran, or too long ago" in read(shop.ask("/endpoint?name=Controller/never")[2]).text
+    assert "it never ran, or its data has expired" in read(shop.ask("/endpoint?name=Controller/never")[2]).text
 
 
 def test_an_unknown_application_links_to_the_known_ones(shop: Visitor) -> None:
