@@ -1,4 +1,4 @@
-"""What a user downloads: built from this checkout it holds its own files, and works where nothing else is installed."""
+"""The wheels and source archives of this checkout: their files, and their installation into an empty environment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 PROJECTS = [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
 BESIDE_THE_CODE = {".gitignore", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml"}
-"""What the build adds to a source archive without being told."""
+"""Files that the build adds to every source archive."""
 
 EVERY_MODULE = """
 import importlib, pkgutil, sys
@@ -32,7 +32,7 @@ for package in sys.argv[1:]:
         if found.name.rpartition(".")[2] not in ("__main__", "sitecustomize", "pytest_plugin", "testing"):
             importlib.import_module(found.name)
 """
-"""All but what runs when it is imported, and what is for those who have pytest."""
+"""Imports every module, except those that run on import or need pytest."""
 
 
 def facts(project: Path) -> dict:
@@ -48,7 +48,7 @@ def packages(project: Path) -> list[Path]:
 
 
 def own_files(project: Path) -> set[str]:
-    """What its wheel holds: its packages, and what it takes from elsewhere."""
+    """Files of its wheel: its packages, and files included from elsewhere."""
     target = facts(project)["tool"]["hatch"]["build"]["targets"]["wheel"]
     places = {project / path: Path(path).name for path in target["packages"]}
     places |= {project / path: place for path, place in target.get("force-include", {}).items()}
@@ -108,11 +108,11 @@ def test_a_source_archive_holds_its_own_files_and_becomes_the_same_wheel(project
     again = build(unpacked, "wheel", tmp_path / "out")
 
     assert {str(file.relative_to(project)) for file in files} == names - BESIDE_THE_CODE
-    with zipfile.ZipFile(wheel) as one, zipfile.ZipFile(again) as two:
-        assert sorted(one.namelist()) == sorted(two.namelist())
+    with zipfile.ZipFile(wheel) as first, zipfile.ZipFile(again) as second:
+        assert sorted(first.namelist()) == sorted(second.namelist())
 
 
-def test_the_core_works_with_nothing_beside_it(built, empty_environment, tmp_path):
+def test_the_core_works_with_nothing_else_installed(built, empty_environment, tmp_path):
     run(empty_environment, "-m", "pip", "install", "-q", built[ROOT][0], cwd=tmp_path)
 
     run(empty_environment, "-W", "error", "-c", EVERY_MODULE, "scout_core", cwd=tmp_path)
@@ -124,7 +124,7 @@ def test_the_core_works_with_nothing_beside_it(built, empty_environment, tmp_pat
 
 
 def test_an_instrument_can_be_installed_and_imported_where_its_library_is_not(built, empty_environment, tmp_path):
-    """As ``pip install scout-core scout-flask`` would: without the extra nothing brings the library."""
+    """As after ``pip install scout-core scout-flask``: only the extra installs the library."""
     projects = [project for project in PROJECTS if facts(project)["project"].get("optional-dependencies")]
     modules = [package.name for project in projects for package in packages(project)]
     wheels = [built[project][0] for project in (ROOT, *projects)]
@@ -140,7 +140,7 @@ def test_an_instrument_can_be_installed_and_imported_where_its_library_is_not(bu
     assert [] == [line for line in libraries if Requirement(line).name.lower() in installed]
 
 
-def test_all_together_make_every_plugin_known(built, empty_environment, tmp_path):
+def test_every_installed_plugin_is_listed(built, empty_environment, tmp_path):
     entries = [name for project in PROJECTS for name in facts(project)["project"]["entry-points"]["scout_core"]]
 
     run(empty_environment, "-m", "pip", "install", "-q", *(wheel for wheel, _ in built.values()), cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""Plugins made from the template, as their authors get them: built, installed, tested and checked, and listed by the command."""
+"""Plugins made from the template: built, installed, tested, checked, and listed by the command."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ MADE = {
     "click-jobs": ["--kind", "framework", "--target", "click.core:Group.invoke", "--library", "click"],
     "digests": ["--target", "hashlib:pbkdf2_hmac"],
 }
-"""Name of a plugin to how it is asked for: each kind, and both that wrap something with a target of the author's own."""
+"""Name of a plugin to the options that make it: every kind, and targets of the author's own."""
 
 
 APART = "my-exporter"
-"""An exporter takes the reports of every agent in its environment, those of the other plugins' tests too."""
+"""Installed apart: an exporter receives the reports of every agent in its environment, so those of other plugins' tests."""
 
 
 def run(*command: object, cwd: Path, path: str = "") -> str:
-    """Standard output of what must not fail, and sees neither this checkout nor this environment."""
+    """Run a command that must succeed, away from this checkout and environment; return its standard output."""
     kept = {
         key: value for key, value in os.environ.items() if not key.startswith(("SCOUT_", "PYTEST_", "PYTHON", "MYPY"))
     }
@@ -71,29 +71,29 @@ def packages(author, tmp_path_factory):
 
 @pytest.fixture
 def apart(packages):
-    """Where the exporter is, as a path of modules."""
+    """Directory of the exporter, for ``PYTHONPATH``."""
     return str(packages[APART].parent / "apart")
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_it_passes_its_own_tests_where_it_is_installed(author, packages, apart, name):
+def test_an_installed_plugin_passes_its_tests(author, packages, apart, name):
     path = apart if name == APART else ""
-    told = run(author / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=packages[name], path=path)
+    output = run(author / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=packages[name], path=path)
 
-    assert " passed" in told
-    assert [] == [line for line in told.splitlines() if line.startswith("SKIPPED") and "not with" not in line]
+    assert " passed" in output
+    assert [] == [line for line in output.splitlines() if line.startswith("SKIPPED") and "not with" not in line]
 
 
-def test_the_command_shows_each_as_active(author, packages, apart, tmp_path):
-    told = run(author / "scout-core", "plugins", "--json", cwd=tmp_path, path=apart)
-    listed = {one["name"]: one for one in json.loads(told)}
+def test_the_command_shows_every_plugin_as_active(author, packages, apart, tmp_path):
+    output = run(author / "scout-core", "plugins", "--json", cwd=tmp_path, path=apart)
+    listed = {plugin["name"]: plugin for plugin in json.loads(output)}
 
     assert dict.fromkeys(MADE, "active") == {name: listed[name]["state"].replace("waiting", "active") for name in MADE}
     assert {f"scout-{name}" for name in MADE} == {listed[name]["distribution"] for name in MADE}
 
 
-def test_an_exporter_of_its_own_writes_what_an_application_reports(author, apart, tmp_path):
-    """Installing it is all that there is to do."""
+def test_an_exporter_writes_the_reports_of_an_application(author, apart, tmp_path):
+    """Installing it is enough."""
     app = "import scout_core\nscout_core.start(name='Shop')\nwith scout_core.transaction('Job/a'): pass\nscout_core.stop(10)\n"
     run(author / "python", "-W", "error", "-c", app, cwd=tmp_path, path=apart)
     (line,) = (tmp_path / "reports.jsonl").read_text(encoding="utf-8").splitlines()
@@ -103,7 +103,7 @@ def test_an_exporter_of_its_own_writes_what_an_application_reports(author, apart
 
 @pytest.mark.parametrize("rules", [["--config", str(ROOT / "pyproject.toml")], []], ids=["ours", "its own"])
 @pytest.mark.parametrize("arguments", [["check"], ["format", "--check"]], ids=" ".join)
-def test_its_code_follows_the_rules(packages, arguments, rules):
+def test_the_code_follows_the_rules(packages, arguments, rules):
     folders = packages.values()
 
     assert folders
@@ -111,15 +111,15 @@ def test_its_code_follows_the_rules(packages, arguments, rules):
         run(sys.executable, "-m", "ruff", *arguments, "--no-cache", *rules, ".", cwd=folder)
 
 
-def test_its_types_are_right(packages, tmp_path):
+def test_the_types_are_correct(packages, tmp_path):
     sources = [folder / "src" / folder.name.replace("-", "_") for folder in packages.values()]
 
-    told = run(sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", *sources, cwd=tmp_path)
+    output = run(sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", *sources, cwd=tmp_path)
 
-    assert "no issues found" in told
+    assert "no issues found" in output
 
 
-def test_a_wheel_is_its_package_and_a_source_archive_has_the_tests_too(packages, tmp_path):
+def test_a_wheel_has_the_package_and_a_source_archive_also_the_tests(packages, tmp_path):
     folder = packages["my-library"]
     with zipfile.ZipFile(build(folder, tmp_path / "wheel")) as wheel:
         code = {name for name in wheel.namelist() if ".dist-info/" not in name}
@@ -139,7 +139,7 @@ def test_a_wheel_is_its_package_and_a_source_archive_has_the_tests_too(packages,
 
 
 @pytest.mark.parametrize(("name", "options"), [("mailqueue", {"kind": kind}) for kind in KINDS])
-def test_one_of_our_own_follows_our_rules(tmp_path, name, options):
+def test_a_plugin_of_this_repository_follows_its_rules(tmp_path, name, options):
     (tmp_path / "plugins").mkdir()
     (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text(encoding="utf-8"), encoding="utf-8")
     render(make_plan(name, **options), tmp_path / "plugins")
@@ -148,10 +148,10 @@ def test_one_of_our_own_follows_our_rules(tmp_path, name, options):
         run(sys.executable, "-m", "ruff", *arguments, "--no-cache", ".", cwd=tmp_path)
 
 
-def test_the_script_beside_the_template_is_the_same_command():
-    told = run(sys.executable, ROOT / "template" / "render.py", "--help", cwd=ROOT)
+def test_the_script_of_the_template_is_the_same_command():
+    output = run(sys.executable, ROOT / "template" / "render.py", "--help", cwd=ROOT)
 
-    assert "Make a package for a plugin" in told
+    assert "Make a package for a plugin" in output
 
 
 def test_the_installed_template_is_that_of_the_checkout(author):

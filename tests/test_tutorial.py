@@ -1,8 +1,8 @@
-"""The tutorial, followed to the letter: in an empty folder, with built wheels, by somebody who copies every block in order.
+"""The tutorial, followed to the letter: in an empty folder, with built wheels, every block copied in order.
 
-A ``sh`` block is run, in one shell for the whole page. A ``python`` block becomes the file that its first line names. The lines of a
-``text`` block are among what the commands before it printed, in this order; ``…`` stands for anything, and numbers, names of
-months and ids for others of their kind.
+``sh`` blocks run in one shell for the whole page. A ``python`` block becomes the file that its first line names. The lines of a
+``text`` block are among the output of the commands before it, in this order; ``…`` matches anything, and numbers, names of
+months and ids match others of their kind.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "tutorial.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-MARK = "--- what follows comes from line"
+MARK = "--- output of line"
 SHELL_KEEPS = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
-"""All that the reader's shell has of ours, beside pip's settings: not the environment that runs the tests."""
+"""Variables that the reader's shell keeps, besides pip's settings."""
 
 
 @frozen
@@ -39,7 +39,7 @@ class Block:
 
     @property
     def script(self) -> str:
-        """What the reader's shell does: run it, or write the file."""
+        """Commands for the reader's shell, which run the block or write the file."""
         if self.language == "sh":
             return self.text
         name, _, _ = self.text.partition("\n")
@@ -80,7 +80,7 @@ def shell(tmp_path_factory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def printed(shell, tmp_path_factory) -> dict[int, str]:
-    """What each ``sh`` block printed, by its line; the whole page was followed before the first test."""
+    """Output of each ``sh`` block, by its line; the whole page is followed before the first test."""
     steps = [block for block in blocks() if block.language in ("sh", "python")]
     script = "set -eu\n" + "".join(f"echo '{MARK} {step.line}'\n{step.script}" for step in steps)
     done = subprocess.run(
@@ -94,7 +94,7 @@ def printed(shell, tmp_path_factory) -> dict[int, str]:
 
 
 def plain(line: str) -> str:
-    """A line without what differs from run to run."""
+    """A line without the parts that differ between runs."""
     line = re.sub(r"\x1b\[[0-9;]*m", "", line)
     line = re.sub(r"\b[0-9a-f]{16}\b|\b\d{4}-\d\d-\d\d\b", "#", line)
     line = re.sub(r"\b\d+ (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b", "#", line)
@@ -103,16 +103,16 @@ def plain(line: str) -> str:
 
 
 def test_every_line_that_the_page_shows_is_printed(printed):
-    """In the order of the page; a line that was printed is not taken for two."""
+    """In the order of the page; a printed line counts once."""
     missing: list[str] = []
     before: Block | None = None
     for block in blocks():
         if block.language == "text":
-            assert before, f"line {block.line}: there is no command that could print it"
+            assert before, f"line {block.line}: no command before it could print it"
             lines = iter([plain(line) for line in printed[before.line].splitlines()])
             for line in block.text.splitlines():
                 pattern = ".*".join(re.escape(part) for part in plain(line).split("…"))
-                if not any(re.fullmatch(pattern, one) for one in lines):
+                if not any(re.fullmatch(pattern, output) for output in lines):
                     missing.append(f"{PAGE.name}:{block.line} shows {line!r}; printed was\n{printed[before.line]}")
         elif block.language == "sh":
             before = block
@@ -120,8 +120,8 @@ def test_every_line_that_the_page_shows_is_printed(printed):
     assert [] == missing, "\n".join(missing)
 
 
-def test_nothing_that_was_run_warned(printed):
-    """But for what the tools of others say of themselves."""
+def test_no_command_printed_a_warning(printed):
+    """Except for messages of other tools about themselves."""
     warned = [
         line for text in printed.values() for line in text.splitlines() if re.search(r"Warning\b|Traceback", line)
     ]
@@ -129,13 +129,13 @@ def test_nothing_that_was_run_warned(printed):
     assert [] == warned
 
 
-def test_every_block_is_of_a_kind_that_is_tried():
+def test_every_block_is_of_a_tested_kind():
     assert {"python", "sh", "text"} == {block.language for block in blocks()}
     assert [] == [block.line for block in blocks() if block.language == "python" and not block.text.startswith("# ")]
 
 
 def test_the_range_on_the_core_in_the_documentation_is_that_of_a_new_package():
-    """So that whoever copies from either gets the same."""
+    """Copying from either gives the same range."""
     from scout_core.scaffold.plan import core_range
 
     toml = re.findall(r"^```toml\n(.*?)^```$", (ROOT / "docs" / "writing-a-plugin.md").read_text("utf-8"), re.M | re.S)
