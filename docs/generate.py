@@ -27,7 +27,7 @@ def options() -> str:
     """The table of all options."""
     from scout_core.config.options import OPTIONS  # the other parts are written where nothing is installed
 
-    lines = ["| key | environment | default | meaning |", "|---|---|---|---|"]
+    lines = ["| key | environment | type | default | meaning |", "|---|---|---|---|---|"]
     return "\n".join(lines + [_row(option) for option in OPTIONS])
 
 
@@ -125,7 +125,8 @@ def _is_released(line: str) -> bool:
 def _row(option: Option) -> str:
     aliases = "".join(f", `{alias}`" for alias in option.aliases)
     meaning = option.help.replace("``", "`").replace("|", "\\|")
-    return f"| `{option.key}`{aliases} | `{option.variable}` | {_default(option.default)} | {meaning} |"
+    cells = (f"`{option.key}`{aliases}", f"`{option.variable}`", option.kind.name, _default(option.default), meaning)
+    return f"| {' | '.join(cells)} |"
 
 
 def _default(value: object) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scout_core.errors import RejectedReport, ScoutError
     from scout_core.measuring.report import ErrorReport, Report, Trace
     from scout_core.measuring.stats import Stats
-    from scout_core.running import start, stop
+    from scout_core.running import start, start_from_settings, stop
     from scout_core.sending.exporter import Exporter
 
 span = Span
@@ -40,6 +40,7 @@ _LOADED_WHEN_USED = {
     "Trace": "measuring.report",
     "Wrap": "boundary.wrap",
     "start": "running",
+    "start_from_settings": "running",
     "stop": "running",
 }
 
@@ -61,6 +62,7 @@ __all__ = [
     "hookimpl",
     "span",
     "start",
+    "start_from_settings",
     "stop",
     "transaction",
     "when_changed",

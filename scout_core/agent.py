@@ -17,9 +17,8 @@ from scout_core.boundary.guard import Guard
 from scout_core.boundary.hooks import AT_RUN_TIME, Hooks, RunTimeHooks
 from scout_core.boundary.plugins import Plugins, search_path
 from scout_core.boundary.status import status_of
-from scout_core.config.config import Config, read_config
-from scout_core.config.options import OPTIONS, variable_of
-from scout_core.config.origin import Layer
+from scout_core.config.config import Config
+from scout_core.config.options import OPTIONS
 from scout_core.measuring.report import Counters, PluginStatus, Process
 from scout_core.recording import collecting, context
 from scout_core.recording.tracer import Tracer
@@ -54,7 +53,7 @@ class Agent:
         self.hooks = Hooks.from_config(config)
         self.plugins = Plugins(config, self.hooks)
         self.plugins.load(find_plugins(search_path()), config.get("plugins"))
-        self.plugins.read_options(os.environ)
+        self.plugins.read_options()
         self.exporters = self._exporters()
         self.process = self._describe_process()
         self.is_running = False
@@ -121,17 +120,18 @@ class Agent:
             collecting.unwatch()
         self.ledger.abandon()
 
-    def add_settings(self, code: Mapping[str, Any]) -> None:
-        """Take settings that became known after the start, as a framework's own; the environment still wins."""
-        given = read_config(code)
-        changed = {key: value for key, value in given.values.items() if value.origin.layer is Layer.CODE}
-        values = {
-            key: changed[key] if key in changed and value.origin.layer is not Layer.ENVIRONMENT else value
-            for key, value in self.config.values.items()
-        }
-        late = [key for key in changed if key in FIXED_AT_START and values[key].value != self.config.get(key)]
-        self.config.values.update({key: value for key, value in values.items() if key not in late})
-        for problem in (*given.problems, *map(_too_late, late)):
+    def add_settings(
+        self, code: Mapping[str, Any], framework: tuple[str, Mapping[Any, Any]] | None = None
+    ) -> None:  # Any: what a person wrote, before conversion
+        """
+        Take settings that became known after the start, by code or by a framework; stronger layers still win.
+
+        Args:
+            framework: its name and its settings.
+        """
+        problems: list[object] = [*self.config.add_settings(code, framework, fixed=FIXED_AT_START)]
+        problems += self.plugins.check_names()
+        for problem in problems:
             log.warning("%s", problem)
         self.tracer.read_limits()
         self.recorder.read_options()
@@ -207,11 +207,6 @@ class Agent:
             state, reason = plugin.state_now()
             if state in ("failed", "skipped"):
                 log.warning("plugin %r is %s: %s; the application is not affected", plugin.name, state, reason)
-
-
-def _too_late(key: str) -> str:
-    variable = variable_of(key)
-    return f"{key} (code) came when the agent had started and has no effect; set it in the file, or as {variable}"
 
 
 def _instance() -> str:

@@ -1,9 +1,10 @@
-"""The agent that runs in this process: started once, stopped at the end, and begun anew in a forked child."""
+"""The agent of this process: started once, stopped at the end, and started again in a forked child."""
 
 from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from threading import RLock
 from typing import Any
 
@@ -19,15 +20,16 @@ log = logging.getLogger("scout_core")
 _running: Agent | None = None
 _starting = RLock()
 _is_starting = False
-"""Within ``_starting``: a plugin that is being imported may call ``start`` again."""
+"""Set while ``_starting`` is held: a plugin that is being imported may call ``start`` again."""
 
 
 def start(**settings: Any) -> Agent | None:
     """
-    Start the agent of this process; when it runs already, add the settings to it.
+    Start the agent of this process; if it is already running, add the settings to it.
 
     Args:
-        settings: any option, as in ``start(name="Shop", report_period=10)``; ``scout-core config`` lists them.
+        settings: any option, as in ``start(name="Shop", report_period=10)``; ``scout-core config`` lists them. ``plugin_options``
+            has those of plugins: ``start(plugin_options={"team": {"prefix": "Job/"}})``.
 
     Returns:
         The agent; None when ``monitor`` is false.
@@ -36,19 +38,41 @@ def start(**settings: Any) -> Agent | None:
         PluginError: a plugin that is named here, or required, cannot be used, or a plugin calls this while it is imported.
             Nothing else is raised: other problems are logged, and ``scout-core config --check`` shows them.
     """
+    return _start(settings, None)
+
+
+def start_from_settings(framework: str, settings: Mapping[Any, Any]) -> Agent | None:
+    """
+    Start the agent with the settings of a framework; if it is already running, add the settings to it.
+
+    Args:
+        framework: its name, as problems show it: ``Flask``.
+        settings: its settings. Those whose names are environment variables of options are used: ``SCOUT_NAME``,
+            ``SCOUT_TEAM_PREFIX``. What ``start()`` is given in code is stronger.
+
+    Returns:
+        As ``start``.
+
+    Raises:
+        PluginError: as ``start``.
+    """
+    return _start({}, (framework, settings))
+
+
+def _start(code: Mapping[str, Any], framework: tuple[str, Mapping[Any, Any]] | None) -> Agent | None:
     global _running, _is_starting
     with _starting:
         if _running is not None and _running.is_running:
-            if settings:
-                _running.add_settings(settings)
+            if code or framework:
+                _running.add_settings(code, framework)
             if _running.config.get("monitor"):
                 return _running
-            log.info("recording ends: monitor is false (%s)", _running.config.origin("monitor"))
+            log.info("recording stops: monitor is false (%s)", _running.config.origin("monitor"))
             stop()
             return None
         if _is_starting:
-            raise PluginError("the agent is starting already; a plugin must not start it")
-        config = read_config(settings, settings=settings_here())
+            raise PluginError("the agent is already starting; a plugin must not start it")
+        config = read_config(code, framework=framework, settings=settings_here())
         if not config.get("monitor"):
             log.info("not recording: monitor is false (%s)", config.origin("monitor"))
             return None
@@ -63,7 +87,7 @@ def start(**settings: Any) -> Agent | None:
 
 
 def _started(config: Config) -> Agent | None:
-    """A new agent that records; None when a fault of our own kept it from starting."""
+    """Start a new agent; return None when a fault of our own keeps it from starting."""
     agent = None
     try:
         agent = Agent(config)
@@ -79,7 +103,7 @@ def _started(config: Config) -> Agent | None:
 
 
 def stop(timeout: float | None = None) -> None:
-    """Stop the agent of this process, if one runs: send what is left and put back what was wrapped."""
+    """Stop the agent of this process, if one is running: send what is left and restore what was wrapped."""
     global _running
     with _starting:
         agent, _running = _running, None
@@ -88,7 +112,7 @@ def stop(timeout: float | None = None) -> None:
 
 
 def use(agent: Agent | None) -> Agent | None:
-    """Make this the agent that ``start`` and ``stop`` mean, as tests do; returns the one before."""
+    """Make this the agent that ``start`` and ``stop`` refer to, for tests; return the previous one."""
     global _running
     before, _running = _running, agent
     return before
@@ -100,7 +124,7 @@ def _after_fork() -> None:
     if _running is not None:
         _running.after_fork()
         at_exit(stop)
-    elif context.tracer is not None:  # another thread was about to start the agent; it goes on in the parent only
+    elif context.tracer is not None:  # another thread was about to start the agent; it continues in the parent only
         context.tracer.retire()
         context.tracer = None
 

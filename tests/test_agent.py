@@ -182,15 +182,18 @@ def test_limits_that_become_known_later_hold_from_then_on():
     assert (1, {"SQL/Query": 2}) == (len(trace.spans), {name: count for name, (count, _) in trace.merged.items()})
 
 
-def test_what_is_read_once_is_told_when_it_comes_too_late(caplog):
+def test_a_setting_that_comes_too_late_is_reported_once(caplog):
     agent = scout_core.start(report_period=50, plugins_disable=["speed"])
     scout_core.start(plugins_disable=["age"], slow_hook_seconds=1)
     scout_core.start(plugins_disable=["speed"])
+    scout_core.start(name="Shop")
 
     assert [
-        "plugins.disable (code) came when the agent had started and has no effect; set it in the file, or as SCOUT_PLUGINS_DISABLE",
-        "slow_hook_seconds (code) came when the agent had started and has no effect; set it in the file, or as SCOUT_SLOW_HOOK_SECONDS",
-    ] == sorted(record.getMessage() for record in caplog.records if "came when" in record.getMessage())
+        "plugins.disable (code) was set after the agent had started and has no effect; set it in the file, or as SCOUT_PLUGINS_DISABLE",
+        "slow_hook_seconds (code) was set after the agent had started and has no effect; set it in the file, or as SCOUT_SLOW_HOOK_SECONDS",
+    ] == sorted(
+        record.getMessage() for record in caplog.records if "after the agent had started" in record.getMessage()
+    )
     assert ("speed",) == agent.config.get("plugins.disable")
 
 

@@ -55,14 +55,14 @@ def test_config_check_says_so_when_all_is_well(scout_core):
         (
             {"SCOUT_REPORT_PERIOD": "soon"},
             "",
-            "problem: report_period = 'soon' (environment SCOUT_REPORT_PERIOD): expected a number, 0 or more; the default, 60.0, is used",
+            "problem: invalid value 'soon' for report_period (environment SCOUT_REPORT_PERIOD); expected a duration above 0, in seconds or as 500 ms, 2 min, 1h30m; using the default, 60.0",
         ),
         (
             {"SCOUT_REPORT_PEROID": "5"},
             "",
-            "problem: SCOUT_REPORT_PEROID (environment) is not an option and has no effect; did you mean SCOUT_REPORT_PERIOD?",
+            "problem: unknown option SCOUT_REPORT_PEROID (environment) is ignored; did you mean SCOUT_REPORT_PERIOD?",
         ),
-        ({}, "nam = 5", "problem: nam (file {file}) is not an option and has no effect; did you mean name?"),
+        ({}, "nam = 5", "problem: unknown option nam (file {file}) is ignored; did you mean name?"),
         ({}, "name = ", "problem: file {file} is not valid TOML ("),
         (
             {"SCOUT_PLUGINS_DISABLE": "sampeling"},
@@ -77,12 +77,12 @@ def test_config_check_says_so_when_all_is_well(scout_core):
         (
             {"SCOUT_PLUGINS": "my_plugin", "SCOUT_MY_PLUGIN_LEVEL": "high"},
             "",
-            "problem: my_plugin.level = 'high' (environment SCOUT_MY_PLUGIN_LEVEL): expected a whole number; the default is used",
+            "problem: invalid value 'high' for plugins.my_plugin.level (environment SCOUT_MY_PLUGIN_LEVEL); expected a whole number; using the default, 1",
         ),
         (
             {"SCOUT_PLUGINS": "my_plugin"},
             "[plugins.my_plugin]\nlevle = 5",
-            "problem: my_plugin.levle (file {file}) is not an option and has no effect; did you mean level?",
+            "problem: unknown option plugins.my_plugin.levle (file {file}) is ignored; did you mean plugins.my_plugin.level?",
         ),
     ],
 )
@@ -101,7 +101,7 @@ def test_config_tells_problems_below_the_values(scout_core):
 
     assert 1 == done.code
     assert "report_period = 60.0  (default)\n" in done.out
-    assert done.err.startswith("problem: report_period = 'soon' ")
+    assert done.err.startswith("problem: invalid value 'soon' for report_period ")
 
 
 def test_config_as_json(scout_core, here):
@@ -117,7 +117,9 @@ def test_config_as_json(scout_core, here):
     )
     assert ["health"] == rows["ignore"]["value"]
     assert 1500 == rows["max_spans"]["value"]
-    assert [f"problem: {problem}" for problem in content["problems"]] == done.err.splitlines()
+    (problem,) = content["problems"]
+    assert ("invalid-value", "max_spans", "") == (problem["kind"], problem["subject"], problem["advice"])
+    assert [f"problem: {problem['detail']}"] == done.err.splitlines()
 
 
 def test_secrets_are_never_shown(scout_core, here):
@@ -178,12 +180,13 @@ def test_check_tells_every_problem_at_once(scout_core, here):
 
     assert (1, "") == (ran.code, ran.out)
     assert {
-        "SCOUT_MONITR (environment) is not an option and has no effect; did you mean SCOUT_MONITOR?",
-        f"report_perod (file {file}) is not an option and has no effect; did you mean report_period?",
-        f"plugins.disabel (file {file}) is not an option and has no effect; did you mean plugins.disable?",
-        f"monitor = 'perhaps' (file {file}): expected true or false; the default, True, is used",
-        f"sample_rate = 'half' (environment SCOUT_SAMPLE_RATE): expected a number, 0 or more; the value from file {file} is used",
-        "max_spans = '-3' (environment SCOUT_MAX_SPANS): expected a whole number, 0 or more; the default, 1500, is used",
+        "unknown option SCOUT_MONITR (environment) is ignored; did you mean SCOUT_MONITOR?",
+        f"unknown option report_perod (file {file}) is ignored; did you mean report_period?",
+        f"unknown option plugins.disabel (file {file}) is ignored; did you mean plugins.disable?",
+        f"invalid value 'perhaps' for monitor (file {file}); expected true or false; using the default, True",
+        "invalid value 'half' for sample_rate (environment SCOUT_SAMPLE_RATE); expected a share from 0 to 1, or a percentage up to 100; "
+        f"using the value from file {file}",
+        "invalid value '-3' for max_spans (environment SCOUT_MAX_SPANS); expected a whole number of at least 0; using the default, 1500",
     } == set(ran.problems)
     assert len(ran.problems) == len(ran.err.splitlines()) == 6
 
@@ -196,7 +199,7 @@ def test_a_token_that_cannot_be_used_is_told_without_it(scout_core, here, argume
 
     assert SECRET not in ran.out + ran.err
     assert (1, 1) == (ran.code, len(ran.problems))
-    assert ran.problems[0].startswith("collector_token = … (file ")
+    assert ran.problems[0].startswith("invalid value … for collector_token (file ")
 
 
 def test_the_options_of_plugins_are_shown_too(scout_core, here):
@@ -213,6 +216,7 @@ def test_the_options_of_plugins_are_shown_too(scout_core, here):
             "value": 7,
             "origin": {"layer": "environment", "name": "SCOUT_MY_PLUGIN_LEVEL"},
             "default": 1,
+            "type": "a whole number",
             "variable": "SCOUT_MY_PLUGIN_LEVEL",
             "help": "How deep.",
         },
@@ -221,6 +225,7 @@ def test_the_options_of_plugins_are_shown_too(scout_core, here):
             "value": "…",
             "origin": {"layer": "file", "name": str(here / "scout-core.toml")},
             "default": "",
+            "type": "text",
             "variable": "SCOUT_MY_PLUGIN_API_KEY",
             "help": "",
         },
@@ -231,13 +236,13 @@ def test_a_refused_value_of_a_plugins_option_is_not_the_origin(scout_core):
     scout_core.write_module("my_plugin", PLUGIN)
     ran = scout_core("config", "plugins.my_plugin.level", SCOUT_PLUGINS="my_plugin", SCOUT_MY_PLUGIN_LEVEL="deep")
 
-    assert (1, "plugins.my_plugin.level = 1  (default)\n    How deep.\n") == (ran.code, ran.out)
+    assert (1, "plugins.my_plugin.level = 1  (default)\n    A whole number. How deep.\n") == (ran.code, ran.out)
 
 
 def test_one_option_is_shown_with_its_default(scout_core):
     ran = scout_core("config", "sample_rate", SCOUT_SAMPLE_RATE="50")
 
-    expected = "sample_rate = 0.5  (environment SCOUT_SAMPLE_RATE)\n    Share of all transactions that are recorded, 0 to 1; what is above 1 is per cent, so 50 is 0.5. Default: 1.0.\n"
+    expected = "sample_rate = 0.5  (environment SCOUT_SAMPLE_RATE)\n    A share from 0 to 1, or a percentage up to 100. Share of all transactions that are recorded, 0 to 1; what is above 1 is per cent, so 50 is 0.5. Default: 1.0.\n"
     assert (0, expected, "") == (ran.code, ran.out, ran.err)
 
 

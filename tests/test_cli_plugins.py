@@ -228,7 +228,7 @@ def test_one_plugin_in_detail(scout_core):
         "  waiting     a_library_that_is_not_there:work",
         "  not found   json:nothing: json has no nothing",
         "  options     plugins.my_plugin.level = 7  (environment SCOUT_MY_PLUGIN_LEVEL)",
-        "                  How deep.",
+        "                  A whole number. How deep. Default: 1.",
         "              plugins.my_plugin.api_key = ''  (default)",
     ] == ran.out.splitlines()[:9]
 

@@ -1,4 +1,4 @@
-"""The values in force: layers, origins, and what is told of those that cannot be used."""
+"""The values in force: layers, origins, and problems of values that cannot be used."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scout_core.config.config import read_config
 from scout_core.config.files import Settings
-from scout_core.config.options import BY_KEY, OPTIONS, variable_of
+from scout_core.config.options import BY_KEY, OPTIONS
 from scout_core.config.origin import Layer, Origin
-from scout_core.errors import ConfigError
 
 unhurried = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
@@ -26,9 +24,15 @@ unhurried = settings(
 FILE = Path("/srv/app/pyproject.toml")
 
 
-def config(code=None, *, environment=None, file=None, plugins=None):
-    settings = None if file is None and plugins is None else Settings(FILE, values=file or {}, plugins=plugins or {})
-    return read_config(code, environment=environment or {}, settings=settings)
+def config(code=None, *, environment=None, framework=None, file=None):
+    settings = None if file is None else Settings(FILE, values=file)
+    flask = None if framework is None else ("Flask", framework)
+    return read_config(code, environment=environment or {}, framework=flask, settings=settings)
+
+
+def texts(found):
+    """The problems as a person reads them."""
+    return [str(problem) for problem in found.problems]
 
 
 # Layers
@@ -39,7 +43,12 @@ def config(code=None, *, environment=None, file=None, plugins=None):
     [
         ({}, "Python App", "default"),
         ({"file": {"name": "File"}}, "File", f"file {FILE}"),
-        ({"file": {"name": "File"}, "code": {"name": "Code"}}, "Code", "code"),
+        ({"file": {"name": "File"}, "framework": {"SCOUT_NAME": "Shop", "NAME": "no"}}, "Shop", "Flask settings"),
+        (
+            {"file": {"name": "File"}, "framework": {"SCOUT_NAME": "Shop"}, "code": {"name": "Code"}},
+            "Code",
+            "code",
+        ),
         (
             {"file": {"name": "File"}, "code": {"name": "Code"}, "environment": {"SCOUT_NAME": "Env"}},
             "Env",
@@ -67,7 +76,7 @@ def test_every_option_can_be_set_in_every_layer(option):
     text = texts.get(option.key, "speed:2" if option.key == "policies" else "0.25" if "rate" in option.key else "8")
     if isinstance(option.default, bool):
         text = str(not option.default).lower()
-    expected = option.convert(text)
+    expected = option.kind.read(text)
     given = expected if option.key != "plugins" else ["a.b"]
 
     assert expected != option.default
@@ -76,6 +85,7 @@ def test_every_option_can_be_set_in_every_layer(option):
         {"code": {option.key.replace(".", "_"): given}},
         {"code": {option.key: given}},
         {"code": {option.key: text}},
+        {"framework": {option.variable: given}},
         {"file": {option.key: given}},
     ):
         found = config(**layer)
@@ -106,6 +116,7 @@ def test_an_option_that_does_not_exist():
         {"environment": {"SCOUT_DISABLED_INSTRUMENTS": "redis"}},
         {"code": {"disabled_instruments": ["redis"]}},
         {"file": {"disabled_instruments": ["redis"]}},
+        {"framework": {"SCOUT_DISABLED_INSTRUMENTS": "redis"}},
     ],
 )
 def test_a_former_name_keeps_working(layer):
@@ -114,7 +125,7 @@ def test_a_former_name_keeps_working(layer):
     assert (("redis",), []) == (found.get("plugins.disable"), found.problems)
 
 
-def test_of_a_name_and_a_former_one_the_name_counts():
+def test_a_name_wins_over_a_former_one():
     found = config(environment={"SCOUT_DISABLED_INSTRUMENTS": "old", "SCOUT_PLUGINS_DISABLE": "new"})
 
     assert (("new",), "environment SCOUT_PLUGINS_DISABLE") == (
@@ -165,7 +176,7 @@ def test_what_is_derived_from_the_machine_and_the_platform():
     )
 
 
-def test_what_is_derived_gives_way_to_every_other_layer():
+def test_every_other_layer_wins_over_what_is_derived():
     environment = {"XDG_STATE_HOME": "/state", "KAMAL_VERSION": "k", "HEROKU_BUILD_COMMIT": "h"}
     assert ("/state/scout-core", "h") == (
         config(environment=environment).get("state_dir"),
@@ -177,7 +188,7 @@ def test_what_is_derived_gives_way_to_every_other_layer():
 
 
 @pytest.mark.parametrize("empty", ["", "  ", None])
-def test_empty_is_what_is_derived(empty):
+def test_an_empty_value_gives_way_to_what_is_derived(empty):
     """The state directory must never be the working directory, where others could put a collector."""
     environment = {} if empty is None else {"SCOUT_HOSTNAME": empty, "SCOUT_STATE_DIR": empty}
     found = config({"hostname": empty, "state_dir": empty}, environment={"HOME": "/home/ann", **environment})
@@ -186,7 +197,7 @@ def test_empty_is_what_is_derived(empty):
     assert [] == found.problems
 
 
-def test_without_any_home_there_is_a_state_directory_all_the_same():
+def test_there_is_a_state_directory_without_a_home():
     assert config(environment={"HOME": ""}).state_dir.is_absolute()
 
 
@@ -205,6 +216,9 @@ def test_the_state_directory_may_begin_with_a_tilde(written, expected):
 # What cannot be used
 
 
+POSITIVE = "expected a duration above 0, in seconds or as 500 ms, 2 min, 1h30m"
+
+
 @pytest.mark.parametrize(
     ("layers", "value", "problems"),
     [
@@ -212,79 +226,93 @@ def test_the_state_directory_may_begin_with_a_tilde(written, expected):
             {"environment": {"SCOUT_REPORT_PERIOD": "abc"}},
             60.0,
             [
-                "report_period = 'abc' (environment SCOUT_REPORT_PERIOD): expected a number, 0 or more; the default, 60.0, is used"
+                f"invalid value 'abc' for report_period (environment SCOUT_REPORT_PERIOD); {POSITIVE}; using the default, 60.0"
             ],
         ),
         (
             {"environment": {"SCOUT_REPORT_PERIOD": "0"}, "file": {"report_period": 5}},
             5.0,
             [
-                "report_period = '0' (environment SCOUT_REPORT_PERIOD): expected a number above 0; "
-                f"the value from file {FILE} is used"
+                f"invalid value '0' for report_period (environment SCOUT_REPORT_PERIOD); {POSITIVE}; using the value from file {FILE}"
             ],
         ),
         (
             {
                 "environment": {"SCOUT_REPORT_PERIOD": ""},
                 "code": {"report_period": [5]},
+                "framework": {"SCOUT_REPORT_PERIOD": "never"},
                 "file": {"report_period": True},
             },
             60.0,
             [
-                "report_period = '' (environment SCOUT_REPORT_PERIOD): expected a number, 0 or more; the default, 60.0, is used",
-                "report_period = [5] (code): expected a number, 0 or more; the default, 60.0, is used",
-                f"report_period = True (file {FILE}): expected a number, 0 or more; the default, 60.0, is used",
+                f"invalid value '' for report_period (environment SCOUT_REPORT_PERIOD); {POSITIVE}; using the default, 60.0",
+                f"invalid value [5] for report_period (code); {POSITIVE}; using the default, 60.0",
+                f"invalid value 'never' for report_period (Flask settings); {POSITIVE}; using the default, 60.0",
+                f"invalid value True for report_period (file {FILE}); {POSITIVE}; using the default, 60.0",
             ],
         ),
         (
             {"code": {"report_period": "x"}, "environment": {"SCOUT_REPORT_PERIOD": "y"}, "file": {"report_period": 7}},
             7.0,
             [
-                "report_period = 'y' (environment SCOUT_REPORT_PERIOD): expected a number, 0 or more; "
-                f"the value from file {FILE} is used",
-                f"report_period = 'x' (code): expected a number, 0 or more; the value from file {FILE} is used",
+                f"invalid value 'y' for report_period (environment SCOUT_REPORT_PERIOD); {POSITIVE}; using the value from file {FILE}",
+                f"invalid value 'x' for report_period (code); {POSITIVE}; using the value from file {FILE}",
             ],
         ),
     ],
 )
-def test_a_bad_value_is_told_with_its_origin_and_what_is_used_instead(layers, value, problems):
+def test_a_bad_value_is_reported_with_its_origin_and_what_is_used_instead(layers, value, problems):
     found = config(**layers)
 
-    assert (value, problems) == (found.get("report_period"), found.problems)
+    assert (value, problems) == (found.get("report_period"), texts(found))
+    assert {("invalid-value", "report_period")} == {(problem.kind, problem.subject) for problem in found.problems}
 
 
 @pytest.mark.parametrize(
-    ("layers", "problem"),
+    ("layers", "name", "problem"),
     [
-        ({"code": {"nam": 1}}, "nam (code) is not an option and has no effect; did you mean name?"),
+        ({"code": {"nam": 1}}, "nam", "unknown option nam (code) is ignored; did you mean name?"),
         (
             {"code": {"plugins_disabel": 1}},
-            "plugins_disabel (code) is not an option and has no effect; did you mean plugins_disable?",
+            "plugins_disabel",
+            "unknown option plugins_disabel (code) is ignored; did you mean plugins_disable?",
         ),
-        ({"code": {"zzz": 1}}, "zzz (code) is not an option and has no effect; see scout-core config for all keys"),
+        ({"code": {"zzz": 1}}, "zzz", "unknown option zzz (code) is ignored; see 'scout-core config' for all options"),
         (
             {"file": {"sample_rat": 1}},
-            f"sample_rat (file {FILE}) is not an option and has no effect; did you mean sample_rate?",
+            "sample_rat",
+            f"unknown option sample_rat (file {FILE}) is ignored; did you mean sample_rate?",
         ),
         (
             {"file": {"plugins.disabel": []}},
-            f"plugins.disabel (file {FILE}) is not an option and has no effect; did you mean plugins.disable?",
+            "plugins.disabel",
+            f"unknown option plugins.disabel (file {FILE}) is ignored; did you mean plugins.disable?",
+        ),
+        (
+            {"framework": {"SCOUT_NAEM": "Shop", "DEBUG": True, 7: "seven"}},
+            "SCOUT_NAEM",
+            "unknown option SCOUT_NAEM (Flask settings) is ignored; did you mean SCOUT_NAME?",
         ),
         (
             {"environment": {"SCOUT_REPORT_PEROID": "1"}},
-            "SCOUT_REPORT_PEROID (environment) is not an option and has no effect; did you mean SCOUT_REPORT_PERIOD?",
+            "SCOUT_REPORT_PEROID",
+            "unknown option SCOUT_REPORT_PEROID (environment) is ignored; did you mean SCOUT_REPORT_PERIOD?",
         ),
         (
             {"environment": {"SCOUT_PLUGIN": "a"}},
-            "SCOUT_PLUGIN (environment) is not an option and has no effect; did you mean SCOUT_PLUGINS?",
+            "SCOUT_PLUGIN",
+            "unknown option SCOUT_PLUGIN (environment) is ignored; did you mean SCOUT_PLUGINS?",
         ),
     ],
 )
-def test_a_key_that_does_not_exist_is_told_with_the_nearest(layers, problem):
-    assert [problem] == config(**layers).problems
+def test_an_unknown_option_is_reported_with_the_nearest(layers, name, problem):
+    found = config(**layers)
+
+    assert [problem] == texts(found)
+    assert [("unknown-option", name)] == [(one.kind, one.subject) for one in found.problems]
 
 
-def test_what_belongs_to_others_in_the_environment_is_no_problem():
+def test_variables_of_other_programs_are_not_a_problem():
     environment = {
         "SCOUT_KEY": "x",
         "SCOUT_CORE_RUN": "1",
@@ -297,7 +325,7 @@ def test_what_belongs_to_others_in_the_environment_is_no_problem():
 
 
 class Refuses:
-    """Cannot be shown, nor converted."""
+    """Can neither be shown nor converted."""
 
     def __repr__(self):
         raise RuntimeError("no text")
@@ -311,18 +339,19 @@ class Refuses:
     ids=["refuses", "huge", "larger than it may be printed", "nan", "bytes", "table", "list"],
 )
 @pytest.mark.parametrize("key", ["report_period", "plugins_disable", "sample_endpoints", "monitor", "max_spans"])
-def test_whatever_code_gives_it_is_told_and_not_raised(key, value):
+def test_whatever_code_gives_is_reported_and_not_raised(key, value):
     found = config({key: value})
     real = BY_KEY[key.replace("plugins_", "plugins.")]
 
     assert real.default == found.get(real.key)
-    (problem,) = found.problems
-    assert problem.startswith(f"{real.key} = ")
-    assert "is used" in problem
+    (problem,) = texts(found)
+    assert problem.startswith("invalid value ")
+    assert f" for {real.key} (code); " in problem
+    assert problem.endswith(repr(real.default))
     assert len(problem) < 400
 
 
-def test_what_raises_when_it_is_read_is_told_too():
+def test_a_value_that_raises_when_it_is_read_is_reported_too():
     def names():
         yield "redis"
         raise OSError("gone")
@@ -330,8 +359,8 @@ def test_what_raises_when_it_is_read_is_told_too():
     found = config({"plugins_disable": names(), "sample_endpoints": {Refuses(): 1}})
 
     assert ((), {}) == (found.get("plugins.disable"), found.get("sample_endpoints"))
-    told = sorted(problem.split("(code): ")[1] for problem in found.problems)
-    assert ["OSError; the default, (), is used", "RuntimeError; the default, {}, is used"] == told
+    reasons = sorted(problem.split("(code); ")[1] for problem in texts(found))
+    assert ["it raised OSError; using the default, ()", "it raised RuntimeError; using the default, {}"] == reasons
 
 
 def test_secrets_are_never_shown():
@@ -341,6 +370,8 @@ def test_secrets_are_never_shown():
         {"file": {"collector_token": {"a": secret}}},
         {"environment": {"SCOUT_COLLECTOR_TOKENS": secret}},
         {"code": {"collector_tokn": secret}},
+        {"framework": {"SCOUT_COLLECTOR_TOKEN": [secret]}},
+        {"code": {"collector_url": [f"https://ann:{secret}@collector.example"]}},
     ):
         found = config(**layers)
         assert 1 == len(found.problems)
@@ -361,8 +392,8 @@ def test_no_content_of_the_environment_raises(environment):
     assert isinstance(found.state_dir, Path)
     for option in OPTIONS:
         found.get(option.key)
-    for problem in found.problems:
-        assert "is used" in problem or "did you mean" in problem
+    for problem in texts(found):
+        assert "; using " in problem or "; did you mean " in problem
 
 
 @unhurried
@@ -382,153 +413,44 @@ def test_no_content_of_a_file_raises(values):
     found = config(file=values)
 
     for option in OPTIONS:
-        option.convert(found.get(option.key)) if found.get(option.key) is not None else None
+        option.kind.read(found.get(option.key))
 
 
-# Plugins' own options
+# Settings that come later
 
 
-@attrs.define
-class Options:
-    on: bool = False
-    count: int = -1
-    share: float = 0.5
-    label: str = "none"
-    names: tuple[str, ...] = ()
-    made: tuple[str, ...] = attrs.field(factory=lambda: ("x",))
-    api_key: str = "none"
+def test_added_settings_take_their_place_among_the_layers():
+    found = config({"name": "Code"}, environment={"SCOUT_MAX_SPANS": "7"}, file={"report_period": 5, "max_names": 3})
+
+    assert [] == found.add_settings({"max_names": 4}, ("Flask", {"SCOUT_NAME": "Flask", "SCOUT_REPORT_PERIOD": "2m"}))
+    assert [] == found.add_settings({}, ("Flask", {"SCOUT_MAX_SPANS": 9, "SCOUT_MAX_NAMES": 5}))
+
+    assert [("Code", "code"), (120.0, "Flask settings"), (7, "environment SCOUT_MAX_SPANS"), (4, "code")] == [
+        (found.get(key), str(found.origin(key))) for key in ("name", "report_period", "max_spans", "max_names")
+    ]
 
 
-def plugin_options(options=Options, *, environment=None, file=None, name="team-policy"):
-    found = config(plugins={name: file or {}})
-    found.add_plugin_options(name, options, environment or {})
-    return found.plugin(name), found.problems
+def test_settings_that_come_too_late_are_problems_and_change_nothing():
+    found = config({"name": "Code"})
+    problems = found.add_settings({"name": "Late", "plugins_disable": "age"}, fixed=["plugins.disable", "hostname"])
 
-
-def test_options_of_a_plugin_have_their_defaults():
-    assert (Options(), []) == plugin_options()
-
-
-def test_options_of_a_plugin_from_the_environment():
-    environment = {
-        "SCOUT_TEAM_POLICY_ON": "yes",
-        "SCOUT_TEAM_POLICY_COUNT": "-7",
-        "SCOUT_TEAM_POLICY_SHARE": "-0.25",
-        "SCOUT_TEAM_POLICY_LABEL": " gold ",
-        "SCOUT_TEAM_POLICY_NAMES": "a, b",
-        "SCOUT_TEAM_POLICY_MADE": "",
-        "SCOUT_TEAM_POLICY_OTHER": "no option, perhaps of another program",
-    }
-
-    assert (Options(True, -7, -0.25, "gold", ("a", "b"), ()), []) == plugin_options(environment=environment)
-
-
-def test_options_of_a_plugin_from_the_file_and_the_environment_wins():
-    file = {"on": True, "count": 3, "share": 2, "label": "silver", "names": ["c"]}
-
-    expected = Options(True, 3, 2.0, "gold", ("c",))
-    assert (expected, []) == plugin_options(file=file, environment={"SCOUT_TEAM_POLICY_LABEL": "gold"})
-
-
-def test_a_bad_option_of_a_plugin_is_told_and_the_next_layer_is_used():
-    found, problems = plugin_options(
-        file={"count": 5, "on": "perhaps", "lable": "x"},
-        environment={"SCOUT_TEAM_POLICY_COUNT": "1.5", "SCOUT_TEAM_POLICY_SHARE": "half"},
+    assert ["plugins.disable (code) was set after the agent had started and has no effect; set it in the file, or as SCOUT_PLUGINS_DISABLE"] == [
+        str(problem) for problem in problems
+    ]  # fmt: skip
+    assert ("Late", (), "default") == (
+        found.get("name"),
+        found.get("plugins.disable"),
+        str(found.origin("plugins.disable")),
     )
 
-    assert Options(count=5) == found
-    assert [
-        f"team-policy.lable (file {FILE}) is not an option and has no effect; did you mean label?",
-        f"team-policy.on = 'perhaps' (file {FILE}): expected true or false; the default is used",
-        f"team-policy.count = '1.5' (environment SCOUT_TEAM_POLICY_COUNT): expected a whole number; the value from file {FILE} is used",
-        "team-policy.share = 'half' (environment SCOUT_TEAM_POLICY_SHARE): expected a number; the default is used",
-    ] == problems
 
+def test_only_new_problems_are_returned():
+    found = config({"nam": 1, "max_spans": "many"})
 
-def test_a_secret_option_of_a_plugin_is_never_shown():
-    _, problems = plugin_options(file={"api_key": ["hunter2"]})
-
-    assert [f"team-policy.api_key = … (file {FILE}): expected a text; the default is used"] == problems
-
-
-def test_types_may_be_written_as_text_or_not():
-    @attrs.define
-    class Written:
-        on: bool = False
-        names: tuple[str, ...] = ()
-
-    made = attrs.make_class(
-        "Made", {"on": attrs.field(type=bool, default=False), "names": attrs.field(type=tuple[str, ...], default=())}
-    )
-    for options in (Written, made):
-        found, problems = plugin_options(options, file={"on": "yes", "names": "a,b"})
-        assert (True, ("a", "b"), []) == (found.on, found.names, problems)
-
-
-@pytest.mark.parametrize("kind", ["str | None", "dict[str, int]", "Path", list, None])
-def test_a_type_that_cannot_be_read_is_told_to_whoever_sets_it(kind):
-    options = attrs.make_class("Made", {"odd": attrs.field(type=kind, default=None)})
-    assert [] == plugin_options(options)[1]
-    found, problems = plugin_options(options, file={"odd": "x"})
-
-    assert found.odd is None
-    spelled = kind.__name__ if isinstance(kind, type) else kind
-    assert [
-        f"team-policy.odd = 'x' (file {FILE}): the plugin declares the type {spelled}, which cannot be read from text; "
-        "it may be bool, int, float, str, tuple[str, ...]; the default is used"
-    ] == problems
-
-
-def test_what_a_validator_refuses_is_told():
-    @attrs.define
-    class Checked:
-        level: int = attrs.field(default=1, validator=attrs.validators.le(3))
-        label: str = "none"
-
-    found, problems = plugin_options(Checked, file={"level": 5, "label": "x"})
-
-    assert Checked() == found
-    assert ["plugin team-policy: 'level' must be <= 3: 5; the defaults of all its options are used"] == problems
-
-
-def test_private_and_computed_attributes():
-    @attrs.define
-    class Odd:
-        _hidden: str = "a"
-        computed: str = attrs.field(init=False, default="b")
-
-    found, problems = plugin_options(Odd, file={"hidden": "x", "computed": "y"})
-
-    assert ("x", "b") == (found._hidden, found.computed)
-    assert ["team-policy.computed"] == [problem.split(" (")[0] for problem in problems]
-
-
-def test_a_class_without_defaults_is_refused():
-    @attrs.define
-    class Needy:
-        first: str
-        second: int
-
-    with pytest.raises(ConfigError, match="every option needs a default; there is none for first, second"):
-        plugin_options(Needy)
-    for nonsense in (5, None, object, Options(), "Options"):
-        with pytest.raises(ConfigError, match="register_options returns an attrs class, not "):
-            plugin_options(nonsense)
-
-
-def test_a_plugin_without_options_has_none():
-    with pytest.raises(KeyError):
-        config().plugin("redis")
-
-
-@unhurried
-@given(st.dictionaries(st.sampled_from([one.name for one in attrs.fields(Options)]), st.text()))
-def test_no_text_for_an_option_of_a_plugin_raises(values):
-    environment = {variable_of(f"team-policy.{key}"): value for key, value in values.items()}
-    found, problems = plugin_options(environment=environment)
-
-    assert isinstance(found, Options)
-    assert all("is used" in problem for problem in problems)
+    assert ["unknown-option", "invalid-value"] == [
+        problem.kind for problem in found.add_settings({"max_names": "many", "nme": 1, "nam": 2})
+    ][::-1]
+    assert 4 == len(found.problems)
 
 
 # What an import costs

@@ -30,7 +30,7 @@ def test_our_own_file(tmp_path):
     assert (tmp_path / OWN, {}, []) == (settings.path, settings.plugins, settings.problems)
 
 
-def test_our_table_in_a_project_s_file(tmp_path):
+def test_our_table_in_a_project_file(tmp_path):
     settings = read(
         tmp_path, '[project]\nname = "shop"\n[tool.scout-core]\nname = "Shop"\n[tool.other]\nx = 1\n', PYPROJECT
     )
@@ -70,7 +70,7 @@ def test_ways_to_write_our_table(tmp_path, text):
         "this is [not TOML",
     ],
 )
-def test_a_project_s_file_that_does_not_speak_of_us_is_passed_over(tmp_path, text):
+def test_a_project_file_without_our_table_is_skipped(tmp_path, text):
     assert read(tmp_path, text, PYPROJECT) is None
 
 
@@ -102,17 +102,17 @@ def test_plugins_and_their_options(tmp_path):
     assert {"redis": {"capture_args": True}, "team-policy": {"prefix": "Controller/"}} == settings.plugins
 
 
-def test_modules_can_stand_for_the_whole_table(tmp_path):
+def test_modules_can_be_written_without_the_table(tmp_path):
     assert {"plugins": ["shop.policies"]} == read(tmp_path, 'plugins = ["shop.policies"]').values
 
 
-def test_what_is_no_option_is_kept_to_be_told(tmp_path):
+def test_unknown_keys_are_kept_to_be_reported(tmp_path):
     settings = read(tmp_path, "nam = 1\n[plugins]\ndisabel = 2\n[plugin.redis]\nx = 3\n")
 
     assert {"nam": 1, "plugins.disabel": 2, "plugin": {"redis": {"x": 3}}} == settings.values
 
 
-def test_the_nearest_file_counts_and_our_own_before_the_project_s(tmp_path):
+def test_the_nearest_file_wins_and_ours_before_the_project_file(tmp_path):
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)
     (tmp_path / PYPROJECT).write_text('[tool.scout-core]\nname = "outer project"')
@@ -130,21 +130,25 @@ def test_a_file_that_is_not_toml_is_a_problem_and_not_used(tmp_path):
         settings = read(tmp_path, text)
         assert ({}, {}) == (settings.values, settings.plugins)
         (problem,) = settings.problems
-        assert problem.startswith(f"file {tmp_path / OWN} is not valid TOML (")
-        assert problem.endswith("); it is not used")
+        assert ("unusable-file", str(tmp_path / OWN)) == (problem.kind, problem.subject)
+        assert str(problem).startswith(f"file {tmp_path / OWN} is not valid TOML (")
+        assert str(problem).endswith(") and is ignored")
 
 
-def test_a_broken_project_s_file_that_speaks_of_us_is_a_problem(tmp_path):
+def test_a_broken_project_file_with_our_table_is_a_problem(tmp_path):
     settings = read(tmp_path, "[tool.scout-core]\nname = \n", PYPROJECT)
 
-    assert [f"file {tmp_path / PYPROJECT} is not valid TOML"] == [one.split(" (")[0] for one in settings.problems]
+    assert [f"file {tmp_path / PYPROJECT} is not valid TOML"] == [
+        str(problem).split(" (")[0] for problem in settings.problems
+    ]
 
 
 @pytest.mark.parametrize("text", ["tool.scout-core = 5", "[tool]\nscout-core = []", '[tool]\nscout-core = "x"'])
-def test_a_table_that_is_none_is_a_problem(tmp_path, text):
+def test_a_value_in_place_of_our_table_is_a_problem(tmp_path, text):
     settings = read(tmp_path, text, PYPROJECT)
 
-    assert [f"file {tmp_path / PYPROJECT}: tool.scout-core is no table; it is not used"] == settings.problems
+    expected = f"file {tmp_path / PYPROJECT} has a value tool.scout-core that is not a table and is ignored"
+    assert [expected] == list(map(str, settings.problems))
 
 
 def test_a_file_in_another_encoding_is_a_problem(tmp_path):
@@ -152,7 +156,7 @@ def test_a_file_in_another_encoding_is_a_problem(tmp_path):
     settings = find_settings(tmp_path)
 
     (problem,) = settings.problems
-    assert problem.startswith(f"file {tmp_path / OWN} cannot be read (")
+    assert str(problem).startswith(f"file {tmp_path / OWN} cannot be read (")
     assert {} == settings.values
 
 
@@ -160,7 +164,7 @@ def test_a_folder_in_its_place_is_a_problem(tmp_path):
     (tmp_path / OWN).mkdir()
 
     (problem,) = find_settings(tmp_path).problems
-    assert "cannot be read" in problem
+    assert "cannot be read" in str(problem)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="not on a root account: it may read everything")
@@ -169,7 +173,7 @@ def test_a_file_that_may_not_be_read_is_a_problem(tmp_path):
     (tmp_path / OWN).chmod(0)
 
     (problem,) = find_settings(tmp_path).problems
-    assert "Permission denied" in problem
+    assert "Permission denied" in str(problem)
 
 
 def test_here_is_the_working_directory(tmp_path, monkeypatch):
@@ -183,7 +187,7 @@ def test_here_is_the_working_directory(tmp_path, monkeypatch):
     assert settings_here() is None
 
 
-def test_a_project_s_file_without_our_table_costs_no_parser(tmp_path, monkeypatch):
+def test_a_project_file_without_our_table_needs_no_parser(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tomllib", None)
     monkeypatch.setitem(__import__("sys").modules, "tomli", None)
 

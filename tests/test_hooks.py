@@ -84,19 +84,17 @@ def test_the_table_of_hooks_is_that_of_the_documentation():
     assert set(AT_RUN_TIME) >= ON_APP_THREAD
 
 
-def test_hook_register_options(monkeypatch):
+def test_hook_register_options():
     @define
     class Options:
         level: int = field(default=3, metadata={"help": "How much."})
         label: str = "none"
 
     modules, names = crowd("register_options", lambda name: lambda: Options)
-    monkeypatch.setenv("SCOUT_APPLE_LEVEL", "7")
-    monkeypatch.setenv("SCOUT_ZEBRA_LABEL", "striped")
     asked = []
     modules.append(plugin("empty", register_options=lambda: asked.append("empty")))
 
-    with recorded(modules) as scout:
+    with recorded(modules, plugin_options={"apple": {"level": "7"}, "zebra": {"label": "striped"}}) as scout:
         assert {"apple": Options(7), "first": Options(), "last": Options(), "zebra": Options(label="striped")} == {
             name: scout.agent.config.plugin(name) for name in names
         }
@@ -116,9 +114,9 @@ def test_hook_register_options_that_gives_nonsense_costs_only_itself():
     with recorded(modules, name="Shop") as scout:
         assert "Shop" == scout.agent.config.get("name")
         assert {
-            "nonsense": "ConfigError: register_options returns an attrs class, not int 5",
-            "noclass": "ConfigError: register_options returns an attrs class, not type <class 'object'>",
-            "needy": "ConfigError: every option needs a default; there is none for must",
+            "nonsense": "ConfigError: register_options must return an attrs class, got int 5",
+            "noclass": "ConfigError: register_options must return an attrs class, got type <class 'object'>",
+            "needy": "ConfigError: every option must have a default; missing for must",
         } == {one.name: one.last_error for one in scout.agent.plugin_statuses() if one.errors}
 
 
@@ -564,7 +562,7 @@ def test_every_hook_but_register_options_can_take_the_plugin_s_options_under_any
     }
     module = plugin("shop.team", register_options=lambda: TeamOptions, **functions)
     monkeypatch.setenv("SCOUT_SHOP_TEAM_PREFIX", "Job/")
-    with recording(plugins=[module]) as scout:
+    with recording(plugins=[module], plugin_options={"shop.team": {"prefix": "Job/"}}) as scout:
         with pytest.raises(ValueError, match="plan"), transaction("Job/mail.send"), span("SQL/Query"):
             raise ValueError("no such plan")
         with transaction("Job/heartbeat") as heartbeat:
@@ -641,8 +639,7 @@ def test_describers_get_options_that_instrument_binds(monkeypatch):
         register_options=lambda: TeamOptions,
         instrument=lambda wrap, options: wrap("some_library:work", functools.partial(describe, options)),
     )
-    monkeypatch.setenv("SCOUT_TEAM_PREFIX", "Work/")
-    with recording(plugins=[module]) as scout:
+    with recording(plugins=[module], plugin_options={"team": {"prefix": "Work/"}}) as scout:
         with transaction("Job/mail.send"):
             library.work("cut")
         assert ["Work/cut"] == [it.operation for it in scout.spans]

@@ -231,7 +231,9 @@ def test_a_weight_that_is_no_number_from_zero_up_is_told(text):
     config = read_config(environment={"SCOUT_POLICIES": text})
 
     assert ({}, 1) == (config.get("policies"), len(config.problems))
-    assert config.problems[0].startswith(f"policies = {text!r} (environment SCOUT_POLICIES): expected ")
+    assert str(config.problems[0]).startswith(
+        f"invalid value {text!r} for policies (environment SCOUT_POLICIES); expected "
+    )
 
 
 @pytest.mark.scout(plugins_disable="*")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -54,7 +54,13 @@ class Plugins:
         for module in named:
             self._add_named(module)
         self._check_needed()
-        self.problems.extend(unknown_names(self.config, self.all))
+        self.check_names()
+
+    def check_names(self) -> list[str]:
+        """Return a problem for each name in the configuration that no plugin has, and that was not there before."""
+        found = [problem for problem in unknown_names(self.config, self.all) if problem not in self.problems]
+        self.problems += found
+        return found
 
     def add_object(self, plugin: object, name: str) -> None:
         """
@@ -65,12 +71,15 @@ class Plugins:
         """
         self.all[name] = Plugin(name, type(plugin).__module__, hooks=self.hooks.register(plugin, name))
 
-    def read_options(self, environment: Mapping[str, str]) -> None:
+    def read_options(self) -> None:
         """Ask each plugin for its own options, and read them into the configuration."""
+        for plugin in self.all.values():
+            if plugin.state == "active" and "register_options" not in plugin.hooks:
+                self.config.add_plugin_options(plugin.name, None)
         for guard in self.freeze("register_options"):
             options = guard.run()
-            if options is not None:
-                guard.attempt(self.config.add_plugin_options, guard.plugin, options, environment)
+            if not guard.failures.count:
+                guard.attempt(self.config.add_plugin_options, guard.plugin, options)
 
     def instrument(self) -> None:
         """
@@ -106,7 +115,7 @@ class Plugins:
 
     def _check_relied_on(self, plugin: Plugin) -> None:
         if plugin.is_relied_on and plugin.state in ("failed", "skipped"):
-            raise PluginError(f"plugin {plugin.name!r} (named in code): {plugin.reason}")
+            raise PluginError(f"plugin {plugin.name!r} (named in {self.config.origin('plugins')}): {plugin.reason}")
 
     def freeze(self, hook: str) -> tuple[Guard, ...]:
         """The guards of one hook, noted with the plugins that they belong to."""
@@ -170,7 +179,7 @@ class Plugins:
             else:
                 self._load(plugin, named)
             self.all.setdefault(name, plugin)
-        plugin.is_relied_on = self.config.origin("plugins").layer is Layer.CODE
+        plugin.is_relied_on = self.config.origin("plugins").layer in (Layer.CODE, Layer.FRAMEWORK)
         self._check_relied_on(plugin)
 
     def _load(self, plugin: Plugin, module: str | Any) -> None:

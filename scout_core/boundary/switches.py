@@ -56,11 +56,7 @@ def unknown_names(config: Config, plugins: Mapping[str, Plugin]) -> Iterator[str
         for key in ("plugins.disable", "plugins.enable", "plugins.order", "policies")
         for name in config.get(key)
     ]
-    written += [
-        (f"plugins.{name}", name, next(iter(values.values())).origin)
-        for name, values in config.plugin_values.items()
-        if values
-    ]
+    written += [(f"plugins.{name}", name, origin) for name, origin in config.layers.configured_plugins().items()]
     for key, name, origin in written:
         if name != "*" and name not in plugins:
             hint = did_you_mean(name, plugins) or "'scout-core plugins' shows all"

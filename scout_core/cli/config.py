@@ -1,20 +1,14 @@
-"""``scout-core config``: every option with its value and where that came from."""
+"""``scout-core config``: every option with its value and where that was set."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import click
 
-from scout_core.cli.here import Here, look
+from scout_core.cli.here import look
+from scout_core.cli.option_rows import format_option, option_rows
 from scout_core.cli.output import as_json_option, say_json, say_problems
-from scout_core.cli.plugin_options import options_of
 from scout_core.cli.suggesting import no_such
-from scout_core.config.options import ALIASES, OPTIONS
-from scout_core.config.origin import Layer
-from scout_core.config.values import is_secret
-from scout_core.text.url import public_url
+from scout_core.config.options import ALIASES
 
 
 @click.command("config")
@@ -24,18 +18,19 @@ from scout_core.text.url import public_url
 @click.pass_context
 def show_config(ctx: click.Context, keys: tuple[str, ...], check: bool, as_json: bool) -> None:
     """
-    Show every option: its value, where that came from, its default, and what it means.
+    Show every option: its value, where that was set, its type, its meaning and its default.
 
     \b
     scout-core config
     scout-core config sample_rate plugins.disable
     scout-core config --check                      as a step before a deployment
 
-    A value comes from the environment, else from code, the file, or the default. What code gives to start() is not seen from here.
-    Exit code 1 when something cannot be used.
+    A value comes from the environment, else from code, the settings of a framework, the file, or the default. This command
+    does not run your application, so it cannot show what its code or its framework sets.
+    The exit code is 1 when something cannot be used.
     """
     here = look(instrument=True)
-    rows = [*_rows(here), *(row for name in here.plugins.all for row in options_of(here, name))]
+    rows = list(option_rows(here.config))
     known = [str(row["key"]) for row in rows]
     wanted = {ALIASES.get(key, key) for key in keys}
     for key in sorted(wanted.difference(known)):
@@ -47,35 +42,9 @@ def show_config(ctx: click.Context, keys: tuple[str, ...], check: bool, as_json:
         )
     elif not check:
         for row in rows:
-            click.echo(_told(row))
+            click.echo(format_option(row, is_bold=True))
     say_problems(here.problems)
     if check and not here.problems:
         click.echo("no problems", err=True)
     if here.problems:
         raise SystemExit(1)
-
-
-def _rows(here: Here) -> Iterator[dict[str, Any]]:  # Any: each option has its own type
-    for option in OPTIONS:
-        yield {
-            "key": option.key,
-            "value": _shown(option.key, here.config.get(option.key)),
-            "origin": here.config.origin(option.key),
-            "default": option.default,
-            "variable": option.variable,
-            "help": option.help,
-        }
-
-
-def _told(row: dict[str, Any]) -> str:  # Any: as above
-    head = f"{click.style(row['key'], bold=True)} = {row['value']!r}  ({row['origin']})"
-    is_default = row["origin"].layer is Layer.DEFAULT or row["value"] == row["default"]
-    default = "" if is_default else f" Default: {row['default']!r}."
-    meaning = f"{row['help']}{default}".strip()
-    return f"{head}\n    {meaning}" if meaning else head
-
-
-def _shown(key: str, value: object) -> object:
-    if value and is_secret(key):
-        return "…"
-    return public_url(value) if isinstance(value, str) and key.endswith("_url") and value else value

@@ -32,7 +32,7 @@ class Finding:
 def of_settings(here: Here) -> Iterator[Finding]:
     """Where they come from, and what cannot be used."""
     for problem in here.problems:
-        yield Finding("problem", "settings", problem)
+        yield Finding("problem", "settings", str(problem))
     if not here.config.get("monitor"):
         origin = here.config.origin("monitor")
         yield Finding("problem", "settings", f"monitor is false ({origin}): nothing is recorded", "set it to true")

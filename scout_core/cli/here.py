@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -18,6 +17,7 @@ from scout_core.config.config import Config, read_config
 from scout_core.config.files import Settings, settings_here
 from scout_core.errors import ScoutError
 from scout_core.measuring.report import PluginStatus
+from scout_core.problems import Problem
 
 FINE = frozenset({"active", "waiting", "disabled"})
 """States in which nobody need do anything."""
@@ -38,7 +38,7 @@ class Here:
     """What went wrong beside the plugins that failed: a required one is missing, one raised when it was asked for its options."""
 
     @property
-    def problems(self) -> list[str]:
+    def problems(self) -> list[str | Problem]:
         """All that a person should mend, one sentence each; failed plugins tell it themselves."""
         return [*self.failures, *self.config.problems, *self.plugins.problems]
 
@@ -74,7 +74,7 @@ def look(*, instrument: bool = False, commands: bool = False) -> Here:
         )
     with redirect_stdout(sys.stderr):  # a plugin that prints when it is imported must not be in the middle of our JSON
         _attempt(here, lambda: here.plugins.load(here.installed, config.get("plugins")))
-        _attempt(here, lambda: here.plugins.read_options(os.environ))
+        _attempt(here, here.plugins.read_options)
         if instrument:
             _attempt(here, here.plugins.instrument)
             if commands:

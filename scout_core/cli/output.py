@@ -10,6 +10,8 @@ from typing import Any, Final
 import click
 from attrs import asdict, has
 
+from scout_core.problems import Problem
+
 COLOURS: Final = {
     "active": "green", "ok": "green", "waiting": "yellow", "skipped": "yellow", "not reached": "yellow", "note": "yellow",
     "failed": "red", "quarantined": "red", "problem": "red",
@@ -24,7 +26,7 @@ def say_json(facts: Any) -> None:  # Any: whatever JSON can hold
     click.echo(json.dumps(facts, default=_plain))
 
 
-def say_problems(problems: Iterable[str]) -> None:
+def say_problems(problems: Iterable[str | Problem]) -> None:
     """One line each, on standard error."""
     for problem in problems:
         click.echo(f"problem: {problem}", err=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 from attrs import asdict
 
@@ -11,8 +9,8 @@ from scout_core.boundary.plugin import Plugin
 from scout_core.cli.here import Here, look
 from scout_core.cli.live import LivePlugin, Living, live_plugins, living
 from scout_core.cli.next_step import next_step
+from scout_core.cli.option_rows import format_option, option_rows
 from scout_core.cli.output import as_json_option, say_facts, say_json, say_problems
-from scout_core.cli.plugin_options import options_of
 from scout_core.cli.source import Place, file_of, place_at_fault, place_in
 from scout_core.cli.suggesting import no_such
 from scout_core.measuring.report import PluginStatus
@@ -47,7 +45,7 @@ def show_plugin(ctx: click.Context, name: str, as_json: bool) -> None:
             | {
                 "file": file_of(plugin),
                 "place": asdict(place) if place else None,
-                "options": list(options_of(here, name)),
+                "options": list(option_rows(here.config, name)),
                 "next_step": next_step(here, plugin, status, running),
                 "running": asdict(running) if running else None,
                 "processes": [asdict(one) for one in live],
@@ -77,7 +75,7 @@ def _say(here: Here, plugin: Plugin, status: PluginStatus, place: Place | None, 
             ("wrapped", "\n".join(status.wrapped)),
             ("waiting", "\n".join(status.waiting)),
             ("not found", "\n".join(status.not_found)),
-            ("options", "\n".join(map(_option_line, options_of(here, plugin.name)))),
+            ("options", "\n".join(map(format_option, option_rows(here.config, plugin.name)))),
         )
         if value
     ]
@@ -114,8 +112,3 @@ def _shown(live: list[LivePlugin]) -> list[LivePlugin]:
 def _source_of(live: LivePlugin) -> str:
     place = place_in(live.last_error or "")
     return place.source() if place else ""
-
-
-def _option_line(option: dict[str, Any]) -> str:  # Any: as above
-    text = f"{option['key']} = {option['value']!r}  ({option['origin']})"
-    return f"{text}\n    {option['help']}" if option["help"] else text

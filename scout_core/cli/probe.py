@@ -122,7 +122,7 @@ def _agent(config: Config) -> Iterator[Agent]:
             values[option.key] = Value(option.key, option.default, DEFAULT)
     given = {"name": PROBE_APP, "plugins.autoload": False, "plugins.enable": ("collector",), "revision_sha": ""}
     values |= {key: Value(key, value, CODE) for key, value in given.items()}
-    agent = Agent(evolve(config, values=values, plugin_values={}, problems=[], plugins={}))
+    agent = Agent(Config(values))
     agent.recorder.outboxes = []  # the report goes by hand
     before = context.tracer
     outer = context.current.set(None)

@@ -1,41 +1,46 @@
-"""The values in force: each from the first layer that has it, with the origin kept.
+"""The values in force: each from the first layer that has a usable one, with its origin.
 
-Layers, strongest first: environment, code, file, derived, default.
+Layers, strongest first: environment, code, framework settings, file, derived, default.
 """
 
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from scout_core.config.files import Settings
-from scout_core.config.options import ALIASES, BY_KEY, OPTIONS, variable_of
-from scout_core.config.origin import CODE, DEFAULT, Layer, Origin, from_environment
-from scout_core.config.plugin_options import read_plugin_options
-from scout_core.config.values import Value, first_usable, unknown
-from scout_core.suggest import did_you_mean
+from scout_core.config.layers import Layers, derived
+from scout_core.config.names import owners_of, shared_variables, unknown_names
+from scout_core.config.options import BY_KEY, OPTIONS, Option
+from scout_core.config.origin import DEFAULT, Origin
+from scout_core.config.values import Value, first_usable
+from scout_core.problems import Problem
+
+if TYPE_CHECKING:
+    from scout_core.config.plugin_options import Declared
 
 
 @define
 class Config:
-    """What holds in this process. Read with ``get``; unchanged while the agent runs, except by ``Agent.add_settings``."""
+    """What holds in this process. Read with ``get``; it changes only when settings are added while the agent runs."""
 
     values: dict[str, Value]
-    plugin_values: dict[str, dict[str, Value]] = field(factory=dict)
-    """Plugin name to what was written for it, not converted yet."""
-    problems: list[str] = field(factory=list)
-    """What could not be used, one sentence each: key, value, origin and what is used instead."""
-    _plugins: dict[str, Any] = field(factory=dict)  # Any: each plugin's own options class
-    _plugin_origins: dict[str, dict[str, Origin]] = field(factory=dict)
+    """By key, those of plugins as ``plugins.<plugin>.<option>``."""
+    layers: Layers = field(factory=Layers)
+    options: dict[str, Option] = field(factory=lambda: dict(BY_KEY))
+    """By key: the core's, then those of plugins in the order in which they were added."""
+    _value_problems: dict[str, list[Problem]] = field(factory=dict)
+    """By plugin; the core's under the empty name."""
+    _declared: dict[str, Declared | None] = field(factory=dict)
+    _objects: dict[str, Any] = field(factory=dict)  # Any: each plugin's own options class
 
     def get(self, key: str) -> Any:  # Any: each option has its own type
         """
-        The value in force, of the type that ``options.py`` declares.
+        Return the value in force, of the type that the option declares.
 
         Raises:
             KeyError: there is no such option.
@@ -43,158 +48,156 @@ class Config:
         return self.values[key].value
 
     def origin(self, key: str) -> Origin:
-        """Where the value came from."""
+        """Where the value was set."""
         return self.values[key].origin
 
     def is_set(self, key: str) -> bool:
-        """Whether somebody chose the value: it is neither derived nor the default."""
+        """Whether a person set the value: it is neither derived nor the default."""
         return self.values[key].origin.is_set
 
     def is_changed(self, key: str) -> bool:
-        """Whether the value is another than the default; False for an option that does not exist."""
-        return key in self.values and self.values[key].value != BY_KEY[key].default
+        """Whether the value differs from the default; False for an option that does not exist."""
+        return key in self.values and bool(self.values[key].value != self.options[key].default)
 
     def plugin(self, name: str) -> Any:
         """
-        The options of a plugin, an object of the class that its ``register_options`` returned.
+        Return the options of a plugin, an object of the class that its ``register_options`` returned.
 
         Raises:
             KeyError: the plugin has no options.
         """
-        return self._plugins[name]
+        return self._objects[name]
 
-    def plugin_origin(self, name: str, key: str) -> Origin:
-        """
-        Where the value of an option of a plugin was set.
+    @property
+    def problems(self) -> list[Problem]:
+        """What could not be used: values, names that are not options, names of variables that two options share."""
+        problems = [*self.layers.problems]
+        for found in self._value_problems.values():
+            problems += found
+        return [*problems, *shared_variables(self.options), *unknown_names(self.layers, self.options, self._declared)]
 
-        Raises:
-            KeyError: the plugin has no such option.
-        """
-        return self._plugin_origins[name][key]
-
-    def add_plugin_options(self, name: str, options: type, environment: Mapping[str, str]) -> None:
+    def add_plugin_options(self, name: str, options: type | None) -> None:
         """
         Read the options of one plugin into an object of its class; what cannot be used is among ``problems``.
 
+        Args:
+            options: an attrs class. None: the plugin has no options, so whatever is set for it is unknown.
+
         Raises:
-            ConfigError: it is no attrs class, or one of its options has no default.
+            ConfigError: it is not an attrs class, or one of its options has no default.
         """
-        self._plugins[name], self._plugin_origins[name] = read_plugin_options(
-            name,
-            options,
-            written=self.plugin_values.get(name, {}),
-            environment=environment,
-            problems=self.problems,
+        if options is None:
+            self._declared[name] = None
+            return
+        from scout_core.config.plugin_options import declare  # only where a plugin has options
+
+        declared = self._declared[name] = declare(name, options)
+        self.options.update({option.key: option for option in declared.options})
+        self._read_plugin(declared)
+
+    def add_settings(
+        self,
+        code: Mapping[str, Any],  # Any: what a person wrote, before conversion
+        framework: tuple[str, Mapping[Any, Any]] | None = None,
+        *,
+        fixed: Collection[str] = (),
+    ) -> list[Problem]:
+        """
+        Take settings that became known later, and read all layers again.
+
+        Args:
+            framework: its name and its settings.
+            fixed: keys whose values cannot change any more; settings of them are problems.
+
+        Returns:
+            Problems that were not there before.
+        """
+        before, earlier = (
+            self.problems,
+            evolve(self.layers, code={**self.layers.code}, framework={**self.layers.framework}),
         )
+        self.layers.add_code(code)
+        if framework is not None:
+            self.layers.add_framework(*framework)
+        found: list[Problem] = []
+        values = _read_core(self.layers, found)
+        late = [key for key in fixed if values[key].value != self.values[key].value]
+        problems = [_too_late(self.options[key], values[key].origin) for key in late]
+        for key in late:
+            values[key] = self.values[key]
+            self.layers.restore(self.options[key], earlier)
+        self._value_problems[""] = found
+        self.values = {**self.values, **values}  # at once: other threads read it
+        for declared in self._declared.values():
+            if declared is not None:
+                self._read_plugin(declared)
+        return [problem for problem in self.problems if problem not in before] + problems
 
     @property
     def state_dir(self) -> Path:
         """The private directory where agents and collector find each other; it need not exist."""
         return Path(os.path.expanduser(self.get("state_dir")))
 
+    def _read_plugin(self, declared: Declared) -> None:
+        from scout_core.config.plugin_options import build
+
+        owners = owners_of(self.options)
+        candidates = {}
+        for option in declared.options:
+            variables = tuple(variable for variable in option.variables if owners[variable] is option)
+            candidates[option.key] = list(self.layers.candidates(option, variables=variables))
+        problems: list[Problem] = []
+        self._objects[declared.plugin], values = build(declared, candidates, problems)
+        self._value_problems[declared.plugin] = problems
+        self.values = {**self.values, **values}
+
 
 def read_config(
     code: Mapping[str, Any] | None = None,  # Any: what a person wrote, before conversion
     *,
     environment: Mapping[str, str] | None = None,
+    framework: tuple[str, Mapping[Any, Any]] | None = None,
     settings: Settings | None = None,
 ) -> Config:
     """
-    Read all layers. Never raises for a bad value: the next layer that has a usable one is used, and ``problems`` tells.
+    Read all layers. A bad value never raises: the next layer that has a usable one is used, and ``problems`` reports it.
 
     Args:
-        code: keys as in Python: ``name``, ``plugins_disable``, or with a dot.
+        code: keys as in Python: ``name``, ``plugins_disable``, or with a dot; ``plugin_options`` is a mapping for each plugin.
         environment: None: that of the process.
+        framework: name of a framework, and its settings.
         settings: what the configuration file says. None: no file.
     """
-    environment = os.environ if environment is None else environment
-    problems: list[str] = []
-    layers: list[Mapping[str, Value]] = [_from_environment(environment, problems), _from_code(code or {}, problems)]
+    layers = Layers(os.environ if environment is None else environment)
+    layers.add_code(code or {})
+    if framework is not None:
+        layers.add_framework(*framework)
     if settings is not None:
-        problems.extend(settings.problems)
-        layers.append(_from_file(settings, problems))
-    derived = _derived(environment)
-    layers.append(derived)
+        layers.add_file(settings)
+    problems: list[Problem] = []
+    return Config(_read_core(layers, problems), layers, value_problems={"": problems})
+
+
+def _read_core(layers: Layers, problems: list[Problem]) -> dict[str, Value]:
+    facts = derived(layers.environment)
     values = {}
     for option in OPTIONS:
-        candidates = [layer[option.key] for layer in layers if option.key in layer]
-        if option.key in derived:
-            candidates = [candidate for candidate in candidates if not _is_empty(candidate.value)]
-        values[option.key] = first_usable(
-            candidates,
-            convert=option.convert,
-            default=Value(option.key, option.default, DEFAULT),
-            default_told=f"the default, {option.default!r},",
-            problems=problems,
-        )
-    plugin_values = {} if settings is None else {
-        name: {key: Value(key, value, settings.origin) for key, value in table.items()}
-        for name, table in settings.plugins.items()
-    }  # fmt: skip
-    return Config(values=values, plugin_values=plugin_values, problems=problems)
-
-
-def _from_environment(environment: Mapping[str, str], problems: list[str]) -> dict[str, Value]:
-    found: dict[str, Value] = {}
-    for option in OPTIONS:
-        for name in (option.key, *option.aliases):
-            variable = variable_of(name)
-            if variable in environment and option.key not in found:
-                found[option.key] = Value(option.key, environment[variable], from_environment(variable))
-    problems.extend(_mistyped(environment))
-    return found
-
-
-def _mistyped(environment: Mapping[str, str]) -> Iterator[str]:
-    """Variables that are nearly one of ours; others that begin so may belong to a plugin, or to somebody else."""
-    known = {variable_of(name) for option in OPTIONS for name in (option.key, *option.aliases)}
-    for variable in sorted(environment):
-        if variable.startswith("SCOUT_") and variable not in known:
-            hint = did_you_mean(variable, known, cutoff=0.9)
-            if hint:
-                yield f"{variable} (environment) is not an option and has no effect; {hint}"
-
-
-def _from_code(code: Mapping[str, Any], problems: list[str]) -> dict[str, Value]:
-    spelled = {key.replace(".", "_"): key for key in BY_KEY}
-    found = {}
-    for name, value in code.items():
-        key = ALIASES.get(name) or (name if name in BY_KEY else spelled.get(name))
-        if key is None:
-            problems.append(unknown(name, CODE, spelled))
-        else:
-            found[key] = Value(key, value, CODE)
-    return found
-
-
-def _from_file(settings: Settings, problems: list[str]) -> dict[str, Value]:
-    found = {}
-    for name, value in settings.values.items():
-        key = ALIASES.get(name, name)
-        if key in BY_KEY:
-            found[key] = Value(key, value, settings.origin)
-        else:
-            problems.append(unknown(name, settings.origin, BY_KEY))
-    return found
+        candidates = list(layers.candidates(option))
+        if option.key in facts:
+            candidates = [value for value in (*candidates, facts[option.key]) if not _is_empty(value.value)]
+        default = Value(option.key, option.default, DEFAULT)
+        values[option.key] = first_usable(candidates, convert=option.kind.read, default=default, problems=problems)
+    return values
 
 
 def _is_empty(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _derived(environment: Mapping[str, str]) -> dict[str, Value]:
-    state = environment.get("XDG_STATE_HOME") or os.path.join(
-        environment.get("HOME") or os.path.expanduser("~"), ".local", "state"
+def _too_late(option: Option, origin: Origin) -> Problem:
+    return Problem(
+        "late-setting",
+        option.key,
+        f"{option.key} ({origin}) was set after the agent had started and has no effect",
+        f"set it in the file, or as {option.variable}",
     )
-    found = {
-        "hostname": Value("hostname", socket.gethostname(), Origin(Layer.DERIVED, "the operating system")),
-        "state_dir": Value(
-            "state_dir", os.path.join(state, "scout-core"), Origin(Layer.DERIVED, "the user's state directory")
-        ),
-    }
-    for variable in ("HEROKU_BUILD_COMMIT", "HEROKU_SLUG_COMMIT", "KAMAL_VERSION"):
-        if environment.get(variable):
-            origin = Origin(Layer.DERIVED, f"environment {variable}")
-            found["revision_sha"] = Value("revision_sha", environment[variable], origin)
-            break
-    return found

@@ -12,29 +12,30 @@ from attrs import define, field
 
 from scout_core.config.options import BY_KEY
 from scout_core.config.origin import Layer, Origin
+from scout_core.problems import Problem
 
 _OUR_TABLE: Final = re.compile(r"""scout-core["']?\s*[\].=]""")
-"""What stands in every file with our table, and in few without: `scout-core>=1` is a dependency."""
+"""Matches in every file that has our table, and in few others: `scout-core>=1` is a dependency."""
 
 
 @define
 class Settings:
-    """What one file says, with tables flattened to dotted keys."""
+    """The content of one file, with tables flattened to dotted keys."""
 
     path: Path
     values: dict[str, Any] = field(factory=dict)  # Any: TOML values, before conversion
     plugins: dict[str, dict[str, Any]] = field(factory=dict)
     """Plugin name to its own table."""
-    problems: list[str] = field(factory=list)
+    problems: list[Problem] = field(factory=list)
 
     @property
     def origin(self) -> Origin:
-        """Of every value in it."""
+        """Where every value in it was set."""
         return Origin(Layer.FILE, str(self.path))
 
 
 def settings_here() -> Settings | None:
-    """What holds in the working directory; None as well when that is gone."""
+    """Read the file that applies to the working directory; None when there is none, or the directory is gone."""
     try:
         return find_settings(Path.cwd())
     except FileNotFoundError:
@@ -42,7 +43,7 @@ def settings_here() -> Settings | None:
 
 
 def find_settings(start: Path) -> Settings | None:
-    """The nearest file at or above a folder that speaks of scout-core; None when there is none."""
+    """Read the nearest file, in a folder or above it, that configures scout-core; None when there is none."""
     for folder in (start, *start.parents):
         for path in (folder / "scout-core.toml", folder / "pyproject.toml"):
             settings = _read(path)
@@ -57,9 +58,9 @@ def _read(path: Path) -> Settings | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        return Settings(path=path, problems=[f"file {path} cannot be read ({error}); it is not used"])
+        return _unusable(path, f"cannot be read ({error})")
     if path.name == "pyproject.toml" and not _OUR_TABLE.search(text):
-        return None  # spares importing a parser in most projects
+        return None  # most projects: no parser is imported
     if sys.version_info >= (3, 11):  # imported here, because most applications have no such file
         import tomllib
     else:
@@ -67,15 +68,19 @@ def _read(path: Path) -> Settings | None:
     try:
         content: Any = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        return Settings(path=path, problems=[f"file {path} is not valid TOML ({error}); it is not used"])
+        return _unusable(path, f"is not valid TOML ({error})")
     if path.name == "pyproject.toml":
         tool = content.get("tool")
         content = tool.get("scout-core") if isinstance(tool, Mapping) else None
         if content is None:
             return None
         if not isinstance(content, Mapping):
-            return Settings(path=path, problems=[f"file {path}: tool.scout-core is no table; it is not used"])
+            return _unusable(path, "has a value tool.scout-core that is not a table")
     return _flatten(path, content)
+
+
+def _unusable(path: Path, reason: str) -> Settings:
+    return Settings(path, problems=[Problem("unusable-file", str(path), f"file {path} {reason} and is ignored")])
 
 
 def _flatten(path: Path, content: Mapping[str, Any]) -> Settings:

@@ -1,93 +1,158 @@
-"""A plugin's own options: an attrs class, filled from the environment and the configuration file."""
+"""A plugin's own options: an attrs class, whose attributes become options like those of the core."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from attrs import NOTHING, Attribute, fields, has
+from attrs import NOTHING, Attribute, evolve, fields, frozen, has
+from attrs.validators import and_, ge, in_, optional
 
-from scout_core.config import convert
-from scout_core.config.options import variable_of
-from scout_core.config.origin import DEFAULT, Origin, from_environment
-from scout_core.config.values import Value, first_usable, unknown
+from scout_core.config.kinds import ANYTHING, Kind, Unsupported, among, within
+from scout_core.config.options import Option
+from scout_core.config.origin import DEFAULT
+from scout_core.config.types import kind_of, resolve
+from scout_core.config.values import Value, first_usable, invalid
 from scout_core.errors import ConfigError
+from scout_core.problems import Problem
 
-_CONVERTERS: Final[dict[str, Callable[[Any], Any]]] = {
-    "bool": convert.boolean,
-    "int": convert.integer,
-    "float": convert.real,
-    "str": convert.text,
-    "tuple[str, ...]": convert.names,
-}
+_NUMBER: Final[Any] = type(ge(0))  # Any, here and below: attrs does not document the classes of its validators
+_IN: Final[Any] = type(in_([0]))
+_AND: Final[Any] = type(and_())
+_OPTIONAL: Final[Any] = type(optional(ge(0)))
+_BOUNDS: Final = {">=": "ge", ">": "gt", "<=": "le", "<": "lt"}
 
 
-def read_plugin_options(
-    name: str,
-    options: Any,  # Any: whatever the plugin returned
-    *,
-    written: Mapping[str, Value],
-    environment: Mapping[str, str],
-    problems: list[str],
-) -> tuple[Any, dict[str, Origin]]:
+@frozen
+class Declared:
+    """The options that a plugin declares."""
+
+    plugin: str
+    options_class: type
+    options: tuple[Option, ...]
+
+
+def declare(plugin: str, options_class: Any) -> Declared:  # Any: whatever the plugin returned
     """
-    Return an object of the plugin's class, and the origin of each of its values.
-
-    Args:
-        name: the plugin's.
-        options: the class.
-        written: what the file says.
-        problems: gets a sentence for each value that cannot be used.
+    Read an attrs class.
 
     Raises:
-        ConfigError: it is no attrs class, or one of its options has no default.
+        ConfigError: it is not an attrs class, one of its options has no default, or it cannot be made with the defaults.
     """
-    if not isinstance(options, type) or not has(options):
-        raise ConfigError(f"register_options returns an attrs class, not {type(options).__name__} {options!r}")
-    attributes = {attribute.alias or attribute.name: attribute for attribute in fields(options) if attribute.init}
-    needy = [key for key, attribute in attributes.items() if attribute.default is NOTHING]
-    if needy:
-        raise ConfigError(f"every option needs a default; there is none for {', '.join(needy)}")
-    rest = {f"{name}.{key}": value.origin for key, value in written.items() if key not in attributes}
-    problems.extend(unknown(key, origin, attributes) for key, origin in rest.items())
-    chosen, origins = {}, {}
-    for key, attribute in attributes.items():
-        default = Value(key, NOTHING, DEFAULT)
-        found = first_usable(
-            [Value(f"{name}.{key}", value, origin) for value, origin in _candidates(name, key, written, environment)],
-            convert=_converter_for(attribute),
-            default=default,
-            default_told="the default",
-            problems=problems,
+    if not isinstance(options_class, type) or not has(options_class):
+        raise ConfigError(
+            f"register_options must return an attrs class, got {type(options_class).__name__} {options_class!r}"
         )
-        origins[key] = found.origin
-        if found is not default:
-            chosen[key] = found.value
+    attributes = {attribute.alias or attribute.name: attribute for attribute in fields(options_class) if attribute.init}
+    missing = [name for name, attribute in attributes.items() if attribute.default is NOTHING]
+    if missing:
+        raise ConfigError(f"every option must have a default; missing for {', '.join(missing)}")
     try:
-        return options(**chosen), origins
-    except (ValueError, TypeError) as error:  # of a validator of the plugin's own
-        problems.append(f"plugin {name}: {error}; the defaults of all its options are used")
-        return options(), dict.fromkeys(origins, DEFAULT)
+        defaults = options_class()
+    except Exception as error:
+        raise ConfigError(f"{options_class.__name__} refuses its own defaults: {_message(error)}") from error
+    options = tuple(
+        Option(
+            f"plugins.{plugin}.{name}",
+            getattr(defaults, attribute.name),
+            _kind(attribute, options_class),
+            str(attribute.metadata.get("help", "")),
+            plugin=plugin,
+        )
+        for name, attribute in attributes.items()
+    )
+    return Declared(plugin, options_class, options)
 
 
-def _candidates(
-    name: str, key: str, written: Mapping[str, Value], environment: Mapping[str, str]
-) -> Iterator[tuple[Any, Origin]]:
-    variable = variable_of(f"{name}.{key}")
-    if variable in environment:
-        yield environment[variable], from_environment(variable)
-    if key in written:
-        yield written[key].value, written[key].origin
+def build(
+    declared: Declared,
+    candidates: Mapping[str, list[Value]],
+    problems: list[Problem],
+) -> tuple[Any, dict[str, Value]]:  # Any: an object of the plugin's class
+    """
+    Return an object of the plugin's class, and each value by its key.
+
+    A value that a validator of the class refuses is passed over like one that cannot be converted: the next layer's is used.
+
+    Args:
+        candidates: by key, what each layer says, strongest first.
+        problems: gets one for each value that cannot be used.
+    """
+    left = {option.key: list(candidates.get(option.key, ())) for option in declared.options}
+    while True:
+        values = {option.key: _choose(option, left[option.key], problems) for option in declared.options}
+        given = {option.name: values[option.key].value for option in declared.options if left[option.key]}
+        try:
+            made = declared.options_class(**given)
+        except Exception as error:  # noqa: BLE001  # a validator, a converter or a method of the plugin's own
+            option = _culprit(declared, given)
+            refused = left[option.key].pop(0)
+            instead = _choose(option, list(left[option.key]), [])
+            problems.append(invalid(refused, _reason(option, error), instead=instead))
+        else:
+            names = {attribute.alias or attribute.name: attribute.name for attribute in fields(declared.options_class)}
+            return made, {
+                option.key: evolve(values[option.key], value=getattr(made, names[option.name]))
+                for option in declared.options
+            }
 
 
-def _converter_for(attribute: Attribute[Any]) -> Callable[[Any], Any]:
-    """How text becomes the type that the option is annotated with."""
-    kind: Any = attribute.type
-    spelled = kind if isinstance(kind, str) else kind.__name__ if type(kind) is type else str(kind)
-    spelled = spelled.strip("'\"").removeprefix("typing.").replace("Tuple[", "tuple[")
+def _choose(option: Option, candidates: list[Value], problems: list[Problem]) -> Value:
+    """The first that can be converted; those before it are taken out."""
+    default = Value(option.key, option.default, DEFAULT)
+    chosen = first_usable(candidates, convert=option.kind.read, default=default, problems=problems)
+    while candidates and (chosen is default or candidates[0].origin != chosen.origin):
+        candidates.pop(0)
+    return chosen
 
-    def refuse(_: object) -> object:
-        known = ", ".join(_CONVERTERS)
-        raise ValueError(f"the plugin declares the type {spelled}, which cannot be read from text; it may be {known}")
 
-    return _CONVERTERS.get(spelled, refuse)
+def _culprit(declared: Declared, given: Mapping[str, Any]) -> Option:
+    """The option whose value is refused by itself; else the last of those that are refused together."""
+    options = [option for option in declared.options if option.name in given]
+    for option in options:
+        try:
+            declared.options_class(**{option.name: given[option.name]})
+        except Exception:  # noqa: BLE001  # as above
+            return option
+    return options[-1]
+
+
+def _reason(option: Option, error: Exception) -> str:
+    """What a validator says; not for secrets, because it may say the value."""
+    return f"it raised {type(error).__name__}" if option.is_secret else _message(error)
+
+
+def _message(error: Exception) -> str:
+    """The text of an error; those of attrs have further arguments, which ``str()`` would show."""
+    return str(error.args[0]) if error.args else type(error).__name__
+
+
+def _kind(attribute: Attribute[Any], options_class: type) -> Kind:
+    """By its annotation, with the limits of its validators."""
+    annotation: Any = attribute.type
+    try:
+        if annotation is None:
+            raise TypeError("the plugin declares no type for it")
+        kind = kind_of(resolve(annotation, options_class) if isinstance(annotation, str) else annotation)
+    except Exception as error:  # noqa: BLE001  # of a type that we know nothing of
+        return ANYTHING if attribute.converter is not None else Unsupported("nothing", str, str(error))
+    bounds = {}
+    for validator in _validators(attribute.validator):
+        if type(validator) is _NUMBER:
+            bounds[_BOUNDS[validator.compare_op]] = validator.bound
+        elif type(validator) is _IN:
+            kind = among(kind, validator.options)
+    return within(kind, **bounds) if bounds else kind
+
+
+# attrs has no way to ask a validator what it allows, so this reads attributes of its classes. If they change, the limit is
+# no longer shown, but it still holds: the class is made with every value, and attrs refuses it then.
+def _validators(validator: Any) -> Iterator[Any]:
+    """Those that ``and_`` and ``optional`` hold, else the validator itself."""
+    if type(validator) is _AND:
+        for inner in validator._validators:
+            yield from _validators(inner)
+    elif type(validator) is _OPTIONAL:
+        yield from _validators(validator.validator)
+    elif validator is not None:
+        yield validator

@@ -1,14 +1,15 @@
-"""One value with its origin, the choice between several, and what is told of those that cannot be used."""
+"""One value with its origin, the choice between several, and the problems of those that cannot be used."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from attrs import frozen
 
-from scout_core.config.origin import Origin
+from scout_core.config.origin import DEFAULT, Origin
+from scout_core.problems import Problem
 from scout_core.suggest import did_you_mean
 
 _SECRET: Final = re.compile(
@@ -19,7 +20,7 @@ _LONGEST: Final = 100
 
 @frozen
 class Value:
-    """One value and where it came from."""
+    """One value and where it was set."""
 
     key: str
     value: Any  # Any: each option has its own type
@@ -27,53 +28,72 @@ class Value:
 
 
 def first_usable(
-    candidates: Sequence[Value],
+    candidates: Iterable[Value],
     *,
     convert: Callable[[Any], Any],
     default: Value,
-    default_told: str,
-    problems: list[str],
+    problems: list[Problem],
 ) -> Value:
     """
-    The first value that can be converted; else the default.
+    Return the first value that can be converted, else the default.
 
     Args:
         candidates: strongest first.
-        default_told: what to call the default in a problem.
-        problems: gets a sentence for each value that was passed over.
+        problems: gets one for each value that was refused.
     """
-    chosen, failures = default, []
+    chosen, refused = default, []
     for candidate in candidates:
         try:
             chosen = Value(candidate.key, convert(candidate.value), candidate.origin)
             break
         except Exception as error:  # noqa: BLE001  # what was given in code can be any object
-            told = str(error) if type(error) is ValueError else type(error).__name__
-            failures.append(f"{candidate.key} = {shown(candidate.key, candidate.value)} ({candidate.origin}): {told}")
-    instead = default_told if chosen is default else f"the value from {chosen.origin}"
-    problems.extend(f"{failure}; {instead} is used" for failure in failures)
+            reason = str(error) if type(error) is ValueError else f"it raised {type(error).__name__}"
+            refused.append((candidate, reason))
+    problems.extend(invalid(value, reason, instead=chosen) for value, reason in refused)
     return chosen
 
 
-def shown(key: str, value: object) -> str:
-    """A value as it may be printed: not at all when the key says that it is secret."""
+def invalid(value: Value, reason: str, *, instead: Value) -> Problem:
+    """
+    The problem of a value that cannot be used.
+
+    Args:
+        reason: what was expected.
+        instead: what is used in its place.
+    """
+    used = "the default, " if instead.origin is DEFAULT else f"the value from {instead.origin}"
+    if instead.origin is DEFAULT:
+        used += show(value.key, instead.value)
+    return Problem(
+        "invalid-value",
+        value.key,
+        f"invalid value {show(value.key, value.value)} for {value.key} ({value.origin}); {reason}; using {used}",
+    )
+
+
+def unknown(name: str, origin: Origin, known: Iterable[str]) -> Problem:
+    """The problem of an option that does not exist."""
+    keys = list(known)
+    hint = did_you_mean(name, keys) or did_you_mean(name.rpartition(".")[2], keys)
+    return Problem(
+        "unknown-option",
+        name,
+        f"unknown option {name} ({origin}) is ignored",
+        hint or "see 'scout-core config' for all options",
+    )
+
+
+def show(key: str, value: object) -> str:
+    """Represent a value for a person; ``…`` when its key, or a password in an address, says that it is secret."""
     if is_secret(key):
         return "…"
     try:
-        return repr(value)[:_LONGEST]
+        text = repr(value)
     except Exception:  # noqa: BLE001  # what was given in code can be any object
         return f"<{type(value).__name__}>"
+    return "…" if "://" in text and "@" in text else text[:_LONGEST]
 
 
 def is_secret(key: str) -> bool:
-    """Whether the value of an option must not be printed, by its name."""
+    """Whether the value of an option must not be shown, judging by its name."""
     return _SECRET.search(key) is not None
-
-
-def unknown(name: str, origin: Origin | str, known: Iterable[str]) -> str:
-    """The sentence for a key that does not exist."""
-    keys = list(known)
-    hint = (
-        did_you_mean(name, keys) or did_you_mean(name.rpartition(".")[2], keys) or "see scout-core config for all keys"
-    )
-    return f"{name} ({origin}) is not an option and has no effect; {hint}"

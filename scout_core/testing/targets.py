@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import os
 from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
@@ -79,7 +78,7 @@ def targets_of(plugin: ModuleType) -> tuple[Target, ...]:
     config = read_config({"plugins.reraise": True})
     plugins = Plugins(config, Hooks.from_config(config))
     plugins.add_object(plugin, plugin.__name__)
-    plugins.read_options(os.environ)
+    plugins.read_options()
     asking = _Asking()
     for guard in plugins.freeze("instrument"):
         guard.run(asking)

@@ -141,7 +141,7 @@ RUNNING = [
     Fault(name="wraps without a describer", source=hook("instrument(wrap)", "wrap('wares:add', None)"), words=("wares:add",)),
     Fault(name="options raise", source=hook("register_options()", "raise KeyError('options')"), state="active", told=("'faulty'", "KeyError: 'options'")),
     Fault(name="options are nonsense", source=hook("register_options()", "return 5"), state="active",
-          told=("register_options returns an attrs class, not int 5",)),
+          told=("register_options must return an attrs class, got int 5",)),
     Fault(name="options exit", source=hook("register_options()", "raise SystemExit(5)"), state="active", told=("'faulty'", "SystemExit: 5")),
     Fault(name="exporters raise", source=hook("register_exporters(config)", "raise KeyError('exporters')"), state="active"),
     Fault(name="exporters are nonsense", source=hook("register_exporters(config)", "return 5"), state="active"),

@@ -114,7 +114,7 @@ def test_settings_may_come_after_the_extension(new_app, notes):
     get(app)
     agent = scout_core.start()
 
-    assert ("Late shop", 7.0, "code") == (
+    assert ("Late shop", 7.0, "Flask settings") == (
         agent.config.get("name"),
         agent.config.get("report_period"),
         str(agent.config.origin("name")),
@@ -131,26 +131,26 @@ def test_the_environment_wins_over_the_settings_of_the_application(new_app, note
     assert "From outside" == scout_core.start().config.get("name")
 
 
-def test_what_is_no_option_is_told_and_has_no_effect(new_app, caplog):
+def test_an_unknown_option_is_reported_and_ignored(new_app, caplog):
     app = new_app(SCOUT_NAEM="Shop", SCOUT_REPORT_PERIOD="soon", OTHER="untouched")
     ScoutApm(app)
 
     assert (200, b"home") == get(app)
     told = "\n".join(caplog.messages)
-    assert "naem (code) is not an option and has no effect; did you mean name?" in told
-    assert "report_period = 'soon' (code)" in told
+    assert "unknown option SCOUT_NAEM (Flask settings) is ignored; did you mean SCOUT_NAME?" in told
+    assert "invalid value 'soon' for report_period (Flask settings)" in told
     assert "other" not in told
 
 
-@pytest.mark.scout(name="Before")
-def test_settings_are_added_to_an_agent_that_runs(scout, new_app):
-    app = new_app()
+@pytest.mark.scout(report_period=7)
+def test_settings_are_added_to_an_agent_that_runs_and_code_wins_over_them(scout, new_app):
+    app = new_app(SCOUT_REPORT_PERIOD=8)
     ScoutApm(app)
 
-    assert "Before" == scout.agent.config.get("name")
+    assert "Python App" == scout.agent.config.get("name")
     assert (200, b"home") == get(app)
 
-    assert "shop" == scout.agent.config.get("name")
+    assert ("shop", 7.0) == (scout.agent.config.get("name"), scout.agent.config.get("report_period"))
     assert [f"Controller/{__name__}.home"] == scout.operations
 
 
@@ -209,9 +209,12 @@ def test_monitor_false_wraps_nothing_and_leaves_nothing(new_app, notes):
     [
         (
             {"SCOUT_PLUGINS": ["no_such.module"]},
-            "plugin 'no_such.module' (named in code): no_such.module cannot be imported",
+            "plugin 'no_such.module' (named in Flask settings): no_such.module cannot be imported",
         ),
-        ({"SCOUT_PLUGINS_REQUIRE": "no-such-plugin"}, "required plugins (code): no-such-plugin is not installed"),
+        (
+            {"SCOUT_PLUGINS_REQUIRE": "no-such-plugin"},
+            "required plugins (Flask settings): no-such-plugin is not installed",
+        ),
     ],
 )
 def test_a_failing_start_is_logged_once_and_does_not_disturb_the_application(new_app, caplog, settings, reason):

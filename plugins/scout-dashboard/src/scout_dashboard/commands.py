@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import webbrowser
 from pathlib import Path
@@ -93,7 +92,7 @@ def read_settings() -> tuple[Path, Options]:
     from scout_dashboard.options import Options
 
     config = read_config(settings=settings_here())
-    config.add_plugin_options("dashboard", Options, os.environ)
+    config.add_plugin_options("dashboard", Options)
     for problem in config.problems:
         click.echo(f"scout-core: {problem}", err=True)
     options = config.plugin("dashboard")

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("scout_core.flask")
 
-PREFIX: Final = "SCOUT_"
 METHOD: Final = "full_dispatch_request"
 
 
@@ -22,8 +21,9 @@ class ScoutApm:
     """
     Record a Flask application: ``ScoutApm(app)``, or ``ScoutApm().init_app(app)`` where a factory makes it.
 
-    Settings are the keys ``SCOUT_*`` of ``app.config``, read when the first request comes, so they may be set later
-    than this. Where an agent runs already, as under ``scout-core run``, they are added to it.
+    Settings are the keys ``SCOUT_*`` of ``app.config``: ``SCOUT_NAME``, and options of plugins such as ``SCOUT_TEAM_PREFIX``.
+    They are read at the first request, so they may be set after this. If an agent is already running, as under
+    ``scout-core run``, they are added to it.
     """
 
     def __init__(self, app: Flask | None = None) -> None:
@@ -56,9 +56,7 @@ def _before_first_request(app: Flask) -> None:
 
 
 def _start(app: Flask) -> None:
-    keys = [key for key in app.config if isinstance(key, str) and key.startswith(PREFIX)]
-    settings = {key.removeprefix(PREFIX).lower(): app.config[key] for key in keys}
     try:
-        scout_core.start(**settings)
+        scout_core.start_from_settings("Flask", app.config)
     except ScoutError as error:
         log.warning("not recording: %s; the application is not affected", error)

@@ -1,0 +1,53 @@
+"""How commands show options, of the core and of plugins alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from scout_core.config.config import Config
+from scout_core.config.options import Option
+from scout_core.config.origin import Layer
+from scout_core.text.url import public_url
+
+
+def option_rows(
+    config: Config, plugin: str | None = None
+) -> Iterator[dict[str, Any]]:  # Any: each option has its own type
+    """
+    Yield the facts of each option: ``key``, ``value``, ``origin``, ``default``, ``type``, ``variable`` and ``help``.
+
+    Args:
+        plugin: only the options of this plugin. None: all, the core's first.
+    """
+    for option in config.options.values():
+        if plugin in (None, option.plugin):
+            yield {
+                "key": option.key,
+                "value": _public(option, config.get(option.key)),
+                "origin": config.origin(option.key),
+                "default": option.default,
+                "type": option.kind.expected,
+                "variable": option.variable,
+                "help": option.help,
+            }
+
+
+def format_option(row: dict[str, Any], *, is_bold: bool = False) -> str:  # Any: as above
+    """Format one row: key, value and origin; below that type, meaning and default."""
+    key = click.style(row["key"], bold=True) if is_bold else row["key"]
+    default = (
+        ""
+        if row["origin"].layer is Layer.DEFAULT or row["value"] == row["default"]
+        else f"Default: {row['default']!r}."
+    )
+    details = " ".join(filter(None, (f"{row['type'][0].upper()}{row['type'][1:]}.", row["help"], default)))
+    return f"{key} = {row['value']!r}  ({row['origin']})\n    {details}"
+
+
+def _public(option: Option, value: object) -> object:
+    if value and option.is_secret:
+        return "…"
+    return public_url(value) if isinstance(value, str) and option.key.endswith("_url") and value else value

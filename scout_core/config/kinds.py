@@ -1,0 +1,259 @@
+"""Kinds of values that options can have: each knows what is expected, in words, and converts text and Python values."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import evolve, frozen
+
+TRUE_WORDS: Final = frozenset({"true", "yes", "on", "t", "1"})
+FALSE_WORDS: Final = frozenset({"false", "no", "off", "f", "0", ""})
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_UNIT: Final = re.compile(
+    r"\s*(\d+(?:\.\d+)?)\s*(ms|millis\w*|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)(?![a-z])\s*", re.IGNORECASE
+)
+
+
+@frozen
+class Kind:
+    """One kind of value."""
+
+    name: str
+    """With its article, as it completes "expected …": ``a whole number``."""
+    convert: Callable[[Any], Any]  # Any, here and below: whatever a person wrote
+    """Text or a Python value to a value of this kind; raises for one that it refuses."""
+    form: str = ""
+    """How it is written, when the name does not say it: ``or a percentage up to 100``."""
+
+    @property
+    def expected(self) -> str:
+        """Name and form: what documentation, commands and problems show."""
+        return f"{self.name}, {self.form}" if self.form else self.name
+
+    def read(self, value: Any) -> Any:
+        """
+        Convert a value.
+
+        Raises:
+            ValueError: it is refused; the message says what was expected. Objects given in code may raise anything else.
+        """
+        try:
+            return self.convert(value)
+        except (ValueError, TypeError, ArithmeticError, LookupError, StopIteration):
+            raise ValueError(f"expected {self.expected}") from None
+
+
+@frozen
+class Unsupported(Kind):
+    """Of an option whose type is none that options can have; ``form`` says why."""
+
+    def read(self, value: Any) -> Any:
+        """Refuse it."""
+        raise ValueError(self.form)
+
+
+def within(
+    kind: Kind,
+    *,
+    ge: Any = None,  # Any, here and below: bounds of the kind's own type
+    gt: Any = None,
+    le: Any = None,
+    lt: Any = None,
+) -> Kind:
+    """A kind with bounds, named as attrs names its validators."""
+    bounds = {"above": gt, "of at least": ge, "below": lt, "of at most": le}
+    limits = " and ".join(f"{text} {bound}" for text, bound in bounds.items() if bound is not None)
+    if ge is not None and le is not None and gt is lt is None:
+        limits = f"from {ge} to {le}"
+
+    def convert(value: Any) -> Any:
+        result = kind.read(value)
+        if result is None:
+            return None
+        is_inside = (ge is None or result >= ge) and (gt is None or result > gt)
+        if not (is_inside and (le is None or result <= le) and (lt is None or result < lt)):
+            raise ValueError
+        return result
+
+    return evolve(kind, name=f"{kind.name} {limits}", convert=convert)
+
+
+def among(kind: Kind, choices: Iterable[Any]) -> Kind:
+    """A kind of which only some values are allowed; texts match in any case."""
+    allowed = list(choices)
+
+    def convert(value: Any) -> Any:
+        result = kind.read(value)
+        if result is None or result in allowed:
+            return result
+        return next(choice for choice in allowed if str(choice).lower() == str(result).lower())
+
+    return Kind(f"one of {', '.join(str(getattr(choice, 'value', choice)) for choice in allowed)}", convert, kind.form)
+
+
+def choice_of(values: Iterable[Any], names: Iterable[str] | None = None) -> Kind:
+    """
+    A choice: one of these values, given itself or as its text in any case.
+
+    Args:
+        names: further texts for the values, in the same order; these are shown.
+    """
+    allowed = list(values)
+    shown = list(names) if names is not None else [str(value) for value in allowed]
+
+    def convert(value: Any) -> Any:
+        for choice in allowed:
+            if choice is value or (type(choice) is type(value) and choice == value):
+                return choice
+        word = _text(value).lower() if value is not None else None
+        for texts in (map(str, allowed), shown):
+            for choice, text in zip(allowed, texts, strict=True):
+                if text.lower() == word:
+                    return choice
+        raise ValueError
+
+    return Kind(f"one of {', '.join(shown)}", convert)
+
+
+def optional(kind: Kind) -> Kind:
+    """None for None and for the empty text; else the kind."""
+
+    def convert(value: Any) -> Any:
+        return None if value is None or (isinstance(value, str) and not value.strip()) else kind.read(value)
+
+    return evolve(kind, convert=convert, form=f"{kind.form}, or empty" if kind.form else "or empty")
+
+
+def list_of(item: Kind, make: Callable[[list[Any]], Any] = tuple, *, plural: str = "") -> Kind:
+    """``a, b`` or any iterable but a mapping; empty texts are left out. None is an empty list."""
+
+    def convert(value: Any) -> Any:
+        items: Any = () if value is None else value.split(",") if isinstance(value, str) else value
+        if not isinstance(items, Iterable) or isinstance(items, (bytes, Mapping)):
+            raise ValueError
+        return make([item.read(entry) for entry in items if not (isinstance(entry, str) and not entry.strip())])
+
+    each = "" if plural else f", each {item.name}"
+    return Kind(f"a list of {plural or 'values'}", convert, f"separated by commas{each}")
+
+
+def table_of(
+    value_kind: Kind, *, key: Kind | None = None, names: tuple[str, str] = ("key", "value"), example: str = ""
+) -> Kind:
+    """``a:1, b:2`` or a mapping. None and the empty text are an empty table."""
+    key_kind = key or TEXT
+
+    def convert(value: Any) -> dict[Any, Any]:
+        if value is None:
+            return {}
+        if isinstance(value, str):
+            pairs = [item.rpartition(":")[::2] for item in value.split(",") if item.strip()]
+        elif isinstance(value, Mapping):
+            pairs = list(value.items())
+        else:
+            raise ValueError
+        if not all(str(name).strip() for name, _ in pairs):
+            raise ValueError
+        return {key_kind.read(name): value_kind.read(entry) for name, entry in pairs}
+
+    such_as = f" such as {example}" if example else ""
+    form = f"separated by commas{such_as}, each {names[1]} {value_kind.name}"
+    return Kind(f"a table of {names[0]}:{names[1]} pairs", convert, form)
+
+
+def _boolean(value: Any) -> bool:
+    word = str(value).strip().lower() if isinstance(value, (bool, int, str)) else None
+    if word in TRUE_WORDS:
+        return True
+    if word in FALSE_WORDS:
+        return False
+    raise ValueError
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, (str, int, float, Path)):
+        return str(value).strip()
+    raise ValueError
+
+
+def _word(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError  # the caller tells what was expected
+    return value.strip()
+
+
+def _number(value: Any) -> float:
+    result = math.nan if isinstance(value, bool) else float(value)
+    if not math.isfinite(result):
+        raise ValueError
+    return result
+
+
+def _integer(value: Any) -> int:
+    result = _number(value)
+    if result != int(result):
+        raise ValueError
+    try:
+        return int(value)  # exact, where a float is not
+    except ValueError:  # text such as 5.0 or 1e3
+        return int(result)
+
+
+def _share(value: Any) -> float:
+    is_percentage = isinstance(value, str) and value.rstrip().endswith("%")
+    result = _number(value.rstrip().removesuffix("%") if is_percentage else value)
+    if not 0 <= result <= 100:
+        raise ValueError
+    return result / 100 if is_percentage or result > 1 else result
+
+
+def _seconds(value: Any) -> float:
+    if hasattr(value, "total_seconds"):
+        return float(value.total_seconds())
+    if not isinstance(value, str) or not value.rstrip()[-1:].isalpha():
+        return _number(value)
+    seconds, end = 0.0, 0
+    while end < len(value):
+        part = _UNIT.match(value, end)
+        if part is None:
+            raise ValueError
+        unit = "ms" if part[2].lower().startswith(("ms", "mil")) else part[2][0].lower()
+        seconds, end = seconds + float(part[1]) * _UNITS[unit], part.end()
+    return _number(seconds)
+
+
+def _path(value: Any) -> Path:
+    if not isinstance(value, (str, Path)) or not str(value).strip():
+        raise ValueError
+    return Path(str(value).strip()).expanduser()
+
+
+def _module(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.strip()
+    return value
+
+
+ANYTHING: Final = Kind("anything", lambda value: value)
+BOOLEAN: Final = Kind("true or false", _boolean)
+TEXT: Final = Kind("text", _text)
+WORD: Final = Kind("text", _word)
+"""For lists: only text, because a number or None among names is a mistake."""
+NUMBER: Final = Kind("a number", _number)
+INTEGER: Final = Kind("a whole number", _integer)
+COUNT: Final = within(INTEGER, ge=0)
+SHARE: Final = Kind("a share from 0 to 1", _share, "or a percentage up to 100")
+SECONDS: Final = Kind("a duration", _seconds, "in seconds or as 500 ms, 2 min, 1h30m")
+PATH: Final = Kind("a path", _path)
+NAMES: Final = list_of(WORD, plural="names")
+PREFIXES: Final = list_of(Kind("text", lambda value: _word(value).lstrip("/ ")), plural="prefixes")
+MODULES: Final = list_of(Kind("a module", _module), plural="module names")
+_NAME: Final = Kind("text", lambda value: _text(value).lstrip("/"))
+SHARES: Final = table_of(SHARE, key=_NAME, names=("name", "share"), example="users:0.5")
+WEIGHTS: Final = table_of(within(NUMBER, ge=0), names=("policy", "weight"), example="speed:2")

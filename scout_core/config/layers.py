@@ -1,0 +1,138 @@
+"""What people wrote, layer by layer and not converted yet: environment, code, settings of a framework, file; and what is derived."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from attrs import define, field
+
+from scout_core.config.files import Settings
+from scout_core.config.options import ALIASES, BY_KEY, Option
+from scout_core.config.origin import CODE, Layer, Origin, from_environment
+from scout_core.config.values import Value
+from scout_core.problems import Problem
+
+PREFIX = "SCOUT_"
+_SPELLED_IN_CODE = {key.replace(".", "_"): key for key in BY_KEY}
+
+
+@define
+class Layers:
+    """Every layer of one configuration."""
+
+    environment: Mapping[str, str] = field(factory=dict)
+    code: dict[str, Value] = field(factory=dict)
+    """By key, those of a plugin as ``plugins.<plugin>.<option>``; names that are no option as they were given."""
+    framework: dict[str, Value] = field(factory=dict)
+    """By environment variable, because frameworks have the same names in their settings."""
+    file: dict[str, Value] = field(factory=dict)
+    """By key, as ``code``."""
+    plugins: dict[str, str] = field(factory=dict)
+    """Key of each option of a plugin in ``code`` and ``file``, to the plugin's name."""
+    problems: list[Problem] = field(factory=list)
+    """What could not be read at all."""
+
+    def add_code(self, given: Mapping[str, Any]) -> None:  # Any, here and below: whatever a person wrote
+        """Take keywords of ``start()``; later ones replace earlier ones."""
+        for name, value in given.items():
+            if name == "plugin_options":
+                self._add_plugin_options(value)
+            else:
+                key = ALIASES.get(name) or (name if name in BY_KEY else _SPELLED_IN_CODE.get(name, name))
+                self.code[key] = Value(key, value, CODE)
+
+    def _add_plugin_options(self, given: Any) -> None:
+        tables = list(given.items()) if isinstance(given, Mapping) else [(None, given)]
+        for plugin, table in tables:
+            if isinstance(plugin, str) and isinstance(table, Mapping) and all(isinstance(name, str) for name in table):
+                self._add_table(self.code, plugin, table, CODE)
+            else:
+                problem = Problem(
+                    "invalid-value",
+                    "plugin_options",
+                    f"invalid plugin_options ({CODE}) are ignored; expected a mapping of plugin names to mappings",
+                    "write plugin_options={'team': {'prefix': 'Job/'}}",
+                )
+                if problem not in self.problems:
+                    self.problems.append(problem)
+
+    def add_framework(self, name: str, settings: Mapping[Any, Any]) -> None:
+        """Take the settings of a framework whose names begin with ``SCOUT_``; later ones replace earlier ones."""
+        origin = Origin(Layer.FRAMEWORK, name)
+        for variable, value in settings.items():
+            if isinstance(variable, str) and variable.startswith(PREFIX):
+                self.framework[variable] = Value(variable, value, origin)
+
+    def add_file(self, settings: Settings) -> None:
+        """Take what the configuration file says."""
+        self.problems.extend(settings.problems)
+        for name, value in settings.values.items():
+            key = ALIASES.get(name, name)
+            self.file[key] = Value(key, value, settings.origin)
+        for plugin, table in settings.plugins.items():
+            self._add_table(self.file, plugin, table, settings.origin)
+
+    def _add_table(self, layer: dict[str, Value], plugin: str, table: Mapping[str, Any], origin: Origin) -> None:
+        for name, value in table.items():
+            key = f"plugins.{plugin}.{name.replace('-', '_')}"
+            layer[key] = Value(key, value, origin)
+            self.plugins[key] = plugin
+
+    def restore(self, option: Option, earlier: Layers) -> None:
+        """Take back what was set for an option in code and framework settings since these layers were as ``earlier``."""
+        both = ((self.code, earlier.code, (option.key,)), (self.framework, earlier.framework, option.variables))
+        for layer, older, names in both:
+            for name in names:
+                layer.pop(name, None)
+                layer.update({name: older[name]} if name in older else {})
+
+    def configured_plugins(self) -> dict[str, Origin]:
+        """Each plugin that code or file has options for, and where the first of them was set."""
+        found: dict[str, Origin] = {}
+        for key, plugin in self.plugins.items():
+            found.setdefault(plugin, (self.code.get(key) or self.file[key]).origin)
+        return found
+
+    def candidates(self, option: Option, *, variables: tuple[str, ...] | None = None) -> Iterator[Value]:
+        """
+        Yield what is written for an option, strongest first.
+
+        Args:
+            variables: those that count. None: all of the option.
+        """
+        variables = option.variables if variables is None else variables
+        for variable in variables:
+            if variable in self.environment:
+                yield Value(option.key, self.environment[variable], from_environment(variable))
+                break
+        if option.key in self.code:
+            yield self.code[option.key]
+        for variable in variables:
+            if variable in self.framework:
+                value = self.framework[variable]
+                yield Value(option.key, value.value, value.origin)
+                break
+        if option.key in self.file:
+            yield self.file[option.key]
+
+
+def derived(environment: Mapping[str, str]) -> dict[str, Value]:
+    """What this machine and its platform say, by key."""
+    state = environment.get("XDG_STATE_HOME") or os.path.join(
+        environment.get("HOME") or os.path.expanduser("~"), ".local", "state"
+    )
+    found = {
+        "hostname": Value("hostname", socket.gethostname(), Origin(Layer.DERIVED, "the operating system")),
+        "state_dir": Value(
+            "state_dir", os.path.join(state, "scout-core"), Origin(Layer.DERIVED, "the user's state directory")
+        ),
+    }
+    for variable in ("HEROKU_BUILD_COMMIT", "HEROKU_SLUG_COMMIT", "KAMAL_VERSION"):
+        if environment.get(variable):
+            origin = Origin(Layer.DERIVED, f"environment {variable}")
+            found["revision_sha"] = Value("revision_sha", environment[variable], origin)
+            break
+    return found

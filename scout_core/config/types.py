@@ -1,0 +1,183 @@
+"""The kind of value that a Python type stands for, so that a plugin declares its options with ordinary annotations.
+
+cattrs does this, too, but importing it takes 63 ms of CPU (3.11), more than all of a start may, and it would need a hook
+of ours for each kind all the same: text from the environment, limits, and messages that say what was expected.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import types
+import typing
+from collections import abc
+from collections.abc import Callable
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final
+
+from scout_core.config import kinds
+from scout_core.config.kinds import Kind
+
+_PLAIN: Final[dict[Any, Kind]] = {
+    bool: kinds.BOOLEAN,
+    int: kinds.INTEGER,
+    float: kinds.NUMBER,
+    str: kinds.TEXT,
+    Path: kinds.PATH,
+    Any: kinds.ANYTHING,
+    object: kinds.ANYTHING,
+    timedelta: Kind(kinds.SECONDS.name, lambda value: timedelta(seconds=kinds.SECONDS.read(value)), kinds.SECONDS.form),
+    re.Pattern: Kind("a regular expression", lambda value: value if isinstance(value, re.Pattern) else _pattern(value)),
+}  # fmt: skip
+_LISTS: Final[dict[Any, Callable[[list[Any]], Any]]] = {
+    list: list,
+    tuple: tuple,
+    set: set,
+    frozenset: frozenset,
+    abc.Sequence: tuple,
+    abc.Iterable: tuple,
+    abc.Collection: tuple,
+    abc.Set: frozenset,
+}
+_TABLES: Final = (dict, abc.Mapping)
+_USUAL: Final = {**vars(typing), **vars(abc), "Path": Path, "timedelta": timedelta}
+
+
+def kind_of(annotation: Any) -> Kind:  # Any, here and below: a type, or a form of the typing module
+    """
+    Return the kind of value that a type stands for.
+
+    Raises:
+        TypeError: options cannot have this type.
+    """
+    if annotation in (None, type(None)):
+        return kinds.choice_of([None], ["nothing"])
+    kind = _PLAIN.get(annotation) if isinstance(annotation, abc.Hashable) else None
+    if kind is not None:
+        return kind
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return kind_of(arguments[0])
+    renamed = getattr(annotation, "__supertype__", None) or getattr(annotation, "__value__", None)
+    if renamed is not None:  # NewType, and Python 3.12's "type Name = …"
+        return kind_of(renamed)
+    if origin in (typing.Union, types.UnionType):
+        return _union(arguments)
+    if origin is typing.Literal:
+        return kinds.choice_of(arguments)
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return _enum(annotation)
+    if (
+        getattr(annotation, "__module__", None) == "decimal" and annotation.__name__ == "Decimal"
+    ):  # not imported here: 1 ms
+        return Kind(kinds.NUMBER.name, lambda value: _exactly(annotation, value))
+    return _container(origin or annotation, arguments, annotation)
+
+
+def _exactly(decimal: Any, value: Any) -> Any:
+    kinds.NUMBER.read(value)  # refuses NaN, infinities and booleans
+    return decimal(value.strip() if isinstance(value, str) else str(value))
+
+
+def _container(container: Any, arguments: tuple[Any, ...], annotation: Any) -> Kind:
+    if container is re.Pattern:
+        return _PLAIN[re.Pattern]
+    if container is tuple and arguments and arguments[-1] is not Ellipsis:
+        return _fixed([kind_of(argument) for argument in arguments])
+    if container in _LISTS:
+        item = arguments[0] if arguments else str
+        make = _LISTS[container]
+        return kinds.list_of(kinds.WORD, make, plural="texts") if item is str else kinds.list_of(kind_of(item), make)
+    if container in _TABLES:
+        key, value = arguments or (str, str)
+        return kinds.table_of(kind_of(value), key=kind_of(key))
+    raise TypeError(f"options cannot have the type {_spelled(annotation)}")
+
+
+def _union(arguments: tuple[Any, ...]) -> Kind:
+    """
+    The first member, in the order of the annotation, that accepts the value.
+
+    A value that already has the type of a member keeps it, unless it is text: ``5`` from the environment is a number for ``str | int``.
+    """
+    members = {argument: kind_of(argument) for argument in arguments if argument is not type(None)}
+
+    def convert(value: Any) -> Any:
+        own = () if isinstance(value, str) else tuple(member for member in members if member is type(value))
+        for member in (*own, *members):
+            try:
+                return members[member].read(value)
+            except ValueError:
+                continue
+        raise ValueError
+
+    kind, *others = members.values()
+    if others:
+        kind = Kind(" or ".join(member.expected for member in members.values()), convert)
+    return kinds.optional(kind) if len(members) < len(arguments) else kind
+
+
+def _enum(annotation: type[Enum]) -> Kind:
+    """By value or name, and shown by value where values are texts."""
+    members = list(annotation)
+    texts = [member.value if isinstance(member.value, str) else member.name for member in members]
+    by_text = kinds.choice_of(members, texts)
+    values = kinds.choice_of([member.value for member in members])
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, annotation):
+            return value
+        if isinstance(value, str) and value.strip() in annotation.__members__:
+            return annotation[value.strip()]
+        try:
+            return by_text.read(value)
+        except ValueError:
+            return annotation(values.read(value))
+
+    return Kind(by_text.name, convert)
+
+
+def _fixed(items: list[Kind]) -> Kind:
+    """A tuple of so many values, each of its own kind."""
+
+    def convert(value: Any) -> tuple[Any, ...]:
+        parts = list(value.split(",") if isinstance(value, str) else value)
+        return tuple(item.read(part) for item, part in zip(items, parts, strict=True))
+
+    return Kind(
+        f"a list of {len(items)} values", convert, f"separated by commas: {', '.join(item.name for item in items)}"
+    )
+
+
+def _pattern(value: Any) -> re.Pattern[str]:
+    try:
+        return re.compile(kinds.WORD.read(value))
+    except re.error as error:
+        raise ValueError(str(error)) from None
+
+
+def resolve(text: str, owner: type) -> Any:
+    """
+    Evaluate an annotation that is text, as under ``from __future__ import annotations``.
+
+    Args:
+        owner: the class it is written in, or one that inherits from that.
+
+    Raises:
+        TypeError: a name in it is not defined in the module of the class. The usual ones are known also where they are imported
+            for type checkers only: those of ``typing`` and ``collections.abc``, ``Path`` and ``timedelta``.
+    """
+    for base in owner.__mro__[:-1]:
+        holder = type(base.__name__, (), {"__annotations__": {"type": text}, "__module__": base.__module__})
+        for names in ({}, {**_USUAL, **vars(sys.modules.get(base.__module__, types))}):
+            try:
+                return typing.get_type_hints(holder, localns=names, include_extras=True)["type"]
+            except Exception:  # noqa: BLE001, S112  # an annotation is the plugin's own code
+                continue
+    raise TypeError(f"the type {text} cannot be resolved; import its names when the module runs")
+
+
+def _spelled(annotation: Any) -> str:
+    return annotation.__name__ if isinstance(annotation, type) and not typing.get_args(annotation) else str(annotation)

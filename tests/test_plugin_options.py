@@ -1,0 +1,410 @@
+"""Options that plugins declare: layers, validators, problems, and names that two options share."""
+
+from __future__ import annotations
+
+import enum
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+import attrs
+import pytest
+from attrs import field, validators
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scout_core.config.config import read_config
+from scout_core.config.files import Settings
+from scout_core.config.options import variable_of
+from scout_core.errors import ConfigError
+
+unhurried = settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)  # the machine may be busy
+
+FILE = Path("/srv/app/pyproject.toml")
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@attrs.define
+class Options:
+    on: bool = False
+    count: int = -1
+    share: float = 0.5
+    label: str = "none"
+    names: tuple[str, ...] = ()
+    made: tuple[str, ...] = field(factory=lambda: ("x",))
+    api_key: str = "none"
+    limit: int | None = None
+    path: Path | None = None
+    mode: Literal["fast", "exact"] = "fast"
+    colour: Colour = Colour.RED
+    ids: frozenset[int] = frozenset()
+    weights: dict[str, float] = field(factory=dict)
+    every: timedelta = timedelta(minutes=1)
+
+
+@attrs.frozen
+class Limited:
+    """Each way to state a limit."""
+
+    level: int = field(default=1, validator=[validators.ge(0), validators.le(3)])
+    share: float | None = field(default=None, validator=validators.optional(validators.and_(validators.gt(0), validators.lt(1))))  # fmt: skip
+    mode: str = field(default="a", validator=validators.in_(["a", "b"]))
+    prefix: str = field(default="Job/", validator=validators.matches_re(r"[A-Z].*"))
+    token: str = field(default="", validator=validators.max_len(5))
+
+
+def configured(options=Options, *, name="team-policy", environment=None, code=None, framework=None, file=None):
+    """A configuration that has read the options of one plugin."""
+    found = read_config(
+        None if code is None else {"plugin_options": {name: code}},
+        environment=environment or {},
+        framework=None if framework is None else ("Flask", framework),
+        settings=None if file is None else Settings(FILE, plugins={name: file}),
+    )
+    found.add_plugin_options(name, options)
+    return found
+
+
+def texts(found):
+    return [str(problem) for problem in found.problems]
+
+
+def test_options_have_their_defaults():
+    found = configured()
+
+    assert (Options(), []) == (found.plugin("team-policy"), found.problems)
+    assert ("default", False, False) == (
+        str(found.origin("plugins.team-policy.count")),
+        found.is_set("plugins.team-policy.count"),
+        found.is_changed("plugins.team-policy.count"),
+    )
+
+
+def test_options_from_the_environment():
+    environment = {
+        "SCOUT_TEAM_POLICY_ON": "yes",
+        "SCOUT_TEAM_POLICY_COUNT": "-7",
+        "SCOUT_TEAM_POLICY_SHARE": "-0.25",
+        "SCOUT_TEAM_POLICY_LABEL": " gold ",
+        "SCOUT_TEAM_POLICY_NAMES": "a, b",
+        "SCOUT_TEAM_POLICY_MADE": "",
+        "SCOUT_TEAM_POLICY_LIMIT": "5",
+        "SCOUT_TEAM_POLICY_PATH": "/srv",
+        "SCOUT_TEAM_POLICY_MODE": "EXACT",
+        "SCOUT_TEAM_POLICY_COLOUR": "blue",
+        "SCOUT_TEAM_POLICY_IDS": "3,4",
+        "SCOUT_TEAM_POLICY_WEIGHTS": "a:1, b:0.5",
+        "SCOUT_TEAM_POLICY_EVERY": "2 min",
+    }
+
+    expected = Options(
+        True, -7, -0.25, "gold", ("a", "b"), (), "none", 5, Path("/srv"), "exact", Colour.BLUE, frozenset({3, 4}),
+        {"a": 1.0, "b": 0.5}, timedelta(minutes=2),
+    )  # fmt: skip
+    found = configured(environment=environment)
+    assert (expected, []) == (found.plugin("team-policy"), found.problems)
+
+
+def test_the_environment_wins_over_code_over_the_framework_over_the_file():
+    found = configured(
+        environment={"SCOUT_TEAM_POLICY_LABEL": "environment"},
+        code={"label": "code", "count": 2},
+        framework={"SCOUT_TEAM_POLICY_LABEL": "Flask", "SCOUT_TEAM_POLICY_COUNT": 3, "SCOUT_TEAM_POLICY_SHARE": 3},
+        file={"label": "file", "count": 4, "share": 4, "limit": 4},
+    )
+
+    assert Options(label="environment", count=2, share=3.0, limit=4) == found.plugin("team-policy")
+    assert ["environment SCOUT_TEAM_POLICY_LABEL", "code", "Flask settings", f"file {FILE}", "default"] == [
+        str(found.origin(f"plugins.team-policy.{key}")) for key in ("label", "count", "share", "limit", "on")
+    ]
+    assert [] == found.problems
+
+
+def test_a_dash_in_the_file_is_an_underscore():
+    assert "secret" == configured(file={"api-key": "secret"}).plugin("team-policy").api_key
+
+
+def test_a_bad_value_leaves_the_other_options_as_they_are():
+    found = configured(
+        file={"count": 5, "on": "perhaps", "lable": "x", "label": "kept"},
+        environment={"SCOUT_TEAM_POLICY_COUNT": "1.5", "SCOUT_TEAM_POLICY_SHARE": "half"},
+    )
+
+    assert Options(count=5, label="kept") == found.plugin("team-policy")
+    assert [
+        f"invalid value 'perhaps' for plugins.team-policy.on (file {FILE}); expected true or false; using the default, False",
+        f"invalid value '1.5' for plugins.team-policy.count (environment SCOUT_TEAM_POLICY_COUNT); expected a whole number; using the value from file {FILE}",
+        "invalid value 'half' for plugins.team-policy.share (environment SCOUT_TEAM_POLICY_SHARE); expected a number; using the default, 0.5",
+        f"unknown option plugins.team-policy.lable (file {FILE}) is ignored; did you mean plugins.team-policy.label?",
+    ] == texts(found)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected", "reason"),
+    [
+        ({"level": 3}, {"level": 3}, ""),
+        ({"level": "4"}, {}, "expected a whole number from 0 to 3; using the default, 1"),
+        ({"share": "1"}, {}, "expected a number above 0 and below 1, or empty; using the default, None"),
+        ({"share": ""}, {"share": None}, ""),
+        ({"mode": "B"}, {"mode": "b"}, ""),
+        ({"mode": "c"}, {}, "expected one of a, b; using the default, 'a'"),
+        ({"prefix": "job"}, {}, "'prefix' must match regex '[A-Z].*' ('job' doesn't); using the default, 'Job/'"),
+        ({"token": "too long"}, {}, "it raised ValueError; using the default, …"),
+    ],
+)
+def test_validators_of_attrs_hold_for_their_own_option(given, expected, reason):
+    found = configured(Limited, code={"level": 2, **given})
+
+    assert Limited(**{"level": 2, **expected} if "level" not in given else expected) == found.plugin("team-policy")
+    assert [reason] * bool(reason) == [text.split("(code); ")[1] for text in texts(found)]
+
+
+def test_a_value_that_a_validator_refuses_gives_way_to_the_next_layer():
+    found = configured(
+        Limited,
+        environment={"SCOUT_TEAM_POLICY_PREFIX": "job", "SCOUT_TEAM_POLICY_LEVEL": "9"},
+        file={"prefix": "SQL/", "level": 2},
+    )
+
+    assert Limited(prefix="SQL/", level=2) == found.plugin("team-policy")
+    assert [f"file {FILE}"] * 2 == [str(found.origin(f"plugins.team-policy.{key}")) for key in ("prefix", "level")]
+    assert [True] * 2 == [text.endswith(f"; using the value from file {FILE}") for text in texts(found)]
+
+
+def test_limits_are_shown():
+    found = configured(Limited)
+
+    assert {
+        "level": "a whole number from 0 to 3",
+        "share": "a number above 0 and below 1, or empty",
+        "mode": "one of a, b",
+        "prefix": "text",
+        "token": "text",
+    } == {option.name: option.kind.expected for option in found.options.values() if option.plugin}
+
+
+def test_limits_hold_also_where_they_cannot_be_shown(monkeypatch):
+    """As with a version of attrs that has other classes of validators."""
+    for name in ("_NUMBER", "_IN", "_AND", "_OPTIONAL"):
+        monkeypatch.setattr(f"scout_core.config.plugin_options.{name}", None)
+    found = configured(Limited, code={"level": 9, "mode": "c", "share": 0.25})
+
+    assert Limited(share=0.25) == found.plugin("team-policy")
+    assert ["'level' must be <= 3: 9", "'mode' must be in ['a', 'b'] (got 'c')"] == [
+        text.split("(code); ")[1].split("; using")[0] for text in texts(found)
+    ]
+
+
+def test_values_may_be_refused_together():
+    @attrs.define
+    class Range:
+        low: int = 0
+        high: int = 3
+
+        def __attrs_post_init__(self):
+            if self.low > self.high:
+                raise ValueError("low must not be above high")
+
+    assert Range(5, 9) == configured(Range, code={"low": 5, "high": 9}).plugin("team-policy")
+    found = configured(Range, code={"low": 2, "high": 1}, file={"high": 7})
+    assert (Range(2, 7), 1) == (found.plugin("team-policy"), len(found.problems))
+    found = configured(Range, code={"low": 5}, file={"low": 1})
+    assert (Range(1, 3), 1) == (found.plugin("team-policy"), len(found.problems))
+
+
+def test_a_converter_of_the_plugin_gets_the_converted_value():
+    @attrs.define
+    class Converted:
+        names: tuple[str, ...] = field(default=(), converter=lambda names: tuple(name.upper() for name in names))
+        odd: complex = field(default=0j, converter=complex)
+
+    found = configured(Converted, environment={"SCOUT_TEAM_POLICY_NAMES": "a,b", "SCOUT_TEAM_POLICY_ODD": "1+2j"})
+
+    assert (Converted(["a", "b"], 1 + 2j), []) == (found.plugin("team-policy"), found.problems)
+    assert ("A", "B") == found.get("plugins.team-policy.names")
+    (problem,) = texts(configured(Converted, environment={"SCOUT_TEAM_POLICY_ODD": "1+"}))
+    assert problem.endswith("; complex() arg is a malformed string; using the default, 0j")
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (complex, "options cannot have the type complex"),
+        ("dict[bytes, int]", "options cannot have the type bytes"),
+        ("Missing | None", "the type Missing | None cannot be resolved; import its names when the module runs"),
+        ("dict[str]", "not enough values to unpack (expected 2, got 1)"),
+        (None, "the plugin declares no type for it"),
+    ],
+)
+def test_a_type_that_options_cannot_have_is_reported_when_it_is_set(kind, reason):
+    options = attrs.make_class("Made", {"odd": field(type=kind, default=None), "even": field(type=int, default=2)})
+    assert [] == configured(options).problems
+    found = configured(options, file={"odd": "x", "even": 4})
+
+    assert (None, 4) == (found.plugin("team-policy").odd, found.plugin("team-policy").even)
+    assert [f"invalid value 'x' for plugins.team-policy.odd (file {FILE}); {reason}; using the default, None"] == texts(
+        found
+    )
+
+
+def test_secrets_are_never_shown():
+    found = configured(file={"api_key": ["hunter2"]})
+
+    (problem,) = texts(found)
+    assert (
+        f"invalid value … for plugins.team-policy.api_key (file {FILE}); expected text; using the default, …" == problem
+    )
+
+
+def test_private_and_computed_attributes():
+    @attrs.define
+    class Odd:
+        _hidden: str = "a"
+        computed: str = field(init=False, default="b")
+
+    found = configured(Odd, file={"hidden": "x", "computed": "y"})
+
+    assert ("x", "b") == (found.plugin("team-policy")._hidden, found.plugin("team-policy").computed)
+    assert "x" == found.get("plugins.team-policy.hidden")
+    assert ["plugins.team-policy.computed"] == [problem.subject for problem in found.problems]
+
+
+def test_a_class_that_cannot_be_used_is_refused():
+    @attrs.define
+    class Needy:
+        first: str
+        second: int
+
+    @attrs.define
+    class Contradiction:
+        level: int = field(default=9, validator=validators.le(3))
+
+    with pytest.raises(ConfigError, match="every option must have a default; missing for first, second"):
+        configured(Needy)
+    with pytest.raises(ConfigError, match="Contradiction refuses its own defaults: 'level' must be <= 3: 9"):
+        configured(Contradiction)
+    for nonsense in (5, object, Options(), "Options"):
+        with pytest.raises(ConfigError, match="register_options must return an attrs class, got "):
+            configured(nonsense)
+
+
+def test_a_plugin_without_options_has_none():
+    found = configured(None, code={"prefix": "x"})
+
+    with pytest.raises(KeyError):
+        found.plugin("team-policy")
+    assert ["plugins.team-policy.prefix"] == [problem.subject for problem in found.problems]
+
+
+def test_options_of_a_plugin_that_is_not_loaded_may_be_right():
+    assert [] == read_config({"plugin_options": {"redis": {"capture": True}}}, environment={}).problems
+
+
+@pytest.mark.parametrize("given", [5, ["team"], {"team": 5}, {7: {}}, {"team": {7: 1}}])
+def test_plugin_options_in_code_are_mappings(given):
+    found = read_config({"plugin_options": given}, environment={})
+
+    assert [("invalid-value", "plugin_options")] == [(problem.kind, problem.subject) for problem in found.problems]
+
+
+@pytest.mark.parametrize(
+    ("layers", "problem"),
+    [
+        (
+            {"environment": {"SCOUT_TEAM_POLICY_CUONT": "1"}},
+            "unknown option SCOUT_TEAM_POLICY_CUONT (environment) is ignored; did you mean SCOUT_TEAM_POLICY_COUNT?",
+        ),
+        (
+            {"framework": {"SCOUT_TEAM_POLICY_COUNTS": 1}},
+            "unknown option SCOUT_TEAM_POLICY_COUNTS (Flask settings) is ignored; did you mean SCOUT_TEAM_POLICY_COUNT?",
+        ),
+        (
+            {"code": {"counts": 1}},
+            "unknown option plugins.team-policy.counts (code) is ignored; did you mean plugins.team-policy.count?",
+        ),
+    ],
+)
+def test_an_unknown_name_is_reported_with_the_nearest(layers, problem):
+    assert [problem] == texts(configured(**layers))
+
+
+def test_a_variable_of_a_plugin_is_not_a_mistyped_option_of_the_core():
+    options = attrs.make_class("Made", {"periods": field(type=int, default=0)})
+
+    assert [] == configured(options, name="report", environment={"SCOUT_REPORT_PERIODS": "3"}).problems
+
+
+def option_class(*names):
+    return attrs.make_class("Made", {name: field(type=int, default=0) for name in names})
+
+
+def test_a_variable_that_two_plugins_share_sets_the_first_and_is_a_problem():
+    found = read_config({"plugin_options": {"foo_bar": {"baz": 5}}}, environment={"SCOUT_FOO_BAR_BAZ": "7"})
+    found.add_plugin_options("foo", option_class("bar_baz"))
+    found.add_plugin_options("foo_bar", option_class("baz"))
+
+    assert (7, 5) == (found.plugin("foo").bar_baz, found.plugin("foo_bar").baz)
+    assert [
+        "SCOUT_FOO_BAR_BAZ is the environment variable of plugins.foo.bar_baz and of plugins.foo_bar.baz, and sets only "
+        "plugins.foo.bar_baz; set plugins.foo_bar.baz in the file or in code"
+    ] == texts(found)
+    assert ["shared-variable"] == [problem.kind for problem in found.problems]
+
+
+def test_a_variable_of_the_core_sets_the_core():
+    found = read_config(environment={"SCOUT_REPORT_PERIOD": "7"})
+    found.add_plugin_options("report", option_class("period"))
+
+    assert (7.0, 0) == (found.get("report_period"), found.plugin("report").period)
+    (problem,) = texts(found)
+    assert "of report_period and of plugins.report.period, and sets only report_period" in problem
+
+
+def test_added_settings_reach_the_options():
+    found = configured(code={"label": "code"}, file={"count": 5})
+    before = found.plugin("team-policy")
+    problems = found.add_settings(
+        {"plugin_options": {"team-policy": {"names": "a", "nmaes": "b"}}},
+        ("Flask", {"SCOUT_TEAM_POLICY_LABEL": "weaker", "SCOUT_TEAM_POLICY_COUNT": "6"}),
+    )
+
+    assert Options(label="code", count=6, names=("a",)) == found.plugin("team-policy")
+    assert Options(label="code", count=5) == before
+    assert ["plugins.team-policy.nmaes"] == [problem.subject for problem in problems]
+
+
+@unhurried
+@given(st.dictionaries(st.sampled_from([attribute.name for attribute in attrs.fields(Options)]), st.text()))
+def test_no_text_for_an_option_raises(values):
+    environment = {variable_of(f"team-policy.{key}"): value for key, value in values.items()}
+    found = configured(environment=environment)
+
+    assert isinstance(found.plugin("team-policy"), Options)
+    assert {"invalid-value"} >= {problem.kind for problem in found.problems}
+
+
+@unhurried
+@given(
+    st.dictionaries(
+        st.sampled_from([attribute.name for attribute in attrs.fields(Limited)]),
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text()),
+    ),
+    st.dictionaries(st.sampled_from([attribute.name for attribute in attrs.fields(Limited)]), st.text()),
+)
+def test_whatever_is_written_the_options_keep_their_limits(code, file):
+    """The object could be made, so every validator has accepted it; and each value that is used is one that was written."""
+    found = configured(Limited, code=code, file=file)
+
+    assert isinstance(found.plugin("team-policy"), Limited)
+    for option in found.options.values():
+        if option.plugin:
+            value = found.values[option.key]
+            assert value.value == getattr(found.plugin("team-policy"), option.name)
+            written = {"code": code, f"file {FILE}": file, "default": {option.name: option.default}}
+            assert option.name in written[str(value.origin)]
