@@ -26,6 +26,7 @@ RULES: tuple[tuple[str, set[str]], ...] = (
     ("tests/test_cookbook.py", {"docs"}),
     ("tests/test_docs.py", {"docs"}),
     ("tests/test_english.py", ALWAYS),
+    ("tests/test_english.py", ALWAYS),
     ("tests/test_house.py", ALWAYS),
     ("tests/test_monorepo.py", {"monorepo"}),
     ("tests/test_packaging.py", {"packaging"}),
