@@ -75,7 +75,7 @@ class Recorder:
         self._request_facts = RequestFacts(self.config, self._report_incomplete)
 
     def _report_incomplete(self) -> None:
-        self._tell_failure("a transaction is counted without the facts of its request or queue")
+        self._log_failure("a transaction is counted without the facts of its request or queue")
 
     def begin(self) -> bool:
         """Start the threads: the first transaction has ended. Whether they run."""
@@ -110,10 +110,7 @@ class Recorder:
         self._end_of_work = now + max(0.0, deadline - now) / 2
         self._stopping.set()
         if self._thread is None:
-            if self.config.get("plugins.reraise"):  # a test drives this by hand and wants to see
-                self._finish()
-            else:
-                self._safely(self._finish)
+            self._safely(self._finish)
         else:
             # It finishes there, not here: whatever a plugin does, the application waits no longer than until the deadline.
             self._thread.join(max(0.0, deadline - now))
@@ -137,7 +134,7 @@ class Recorder:
         try:
             step()
         except BaseException:  # noqa: BLE001  # even sys.exit() in a plugin: without this thread nothing is recorded
-            self._tell_failure("the agent's thread goes on after an error of its own")
+            self._contain_failure("the agent's thread goes on after an error of its own")
 
     def _turn(self) -> None:
         self.work(until=self._next_report)
@@ -168,14 +165,20 @@ class Recorder:
         try:
             self._decide(transaction)
         except BaseException as error:
-            if self.config.get("plugins.reraise") or isinstance(error, KeyboardInterrupt):
+            if isinstance(error, KeyboardInterrupt):
                 raise
-            self._tell_failure("a transaction could not be counted; further ones are only counted as dropped")
+            self._contain_failure("a transaction could not be counted; further ones are only counted as dropped")
             if self.ledger.in_hand == in_hand:
                 self.ledger.drop("internal error")
 
-    def _tell_failure(self, message: str) -> None:
-        """Log the exception that is being handled, once: the next thousand would say the same."""
+    def _contain_failure(self, message: str) -> None:
+        """Log the exception that is being handled; raise it again in tests that run no thread."""
+        if self._thread is None and self.config.get("plugins.reraise"):
+            raise
+        self._log_failure(message)
+
+    def _log_failure(self, message: str) -> None:
+        """Log the exception that is being handled, once: the next thousand would be the same."""
         if not self._has_failed:
             self._has_failed = True
             log.error("%s", message, exc_info=True)
@@ -243,10 +246,8 @@ class Recorder:
         for item in self.choice.take_kept():
             try:
                 trace, lost = trace_of(item)
-            except Exception:
-                if self.config.get("plugins.reraise"):
-                    raise
-                self._tell_failure("a trace could not be made of a transaction; the others are sent")
+            except Exception:  # noqa: BLE001  # applications and plugins put anything into a transaction
+                self._contain_failure("a trace could not be made of a transaction; the others are sent")
                 self.ledger.traces_lost += 1
                 continue
             self.ledger.tags_dropped += lost
