@@ -13,7 +13,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 
 class Answer(NamedTuple):
-    """A response as it came, without the date."""
+    """A response as received, without the date."""
 
     status: int
     reason: str
@@ -25,10 +25,10 @@ Ask = Callable[..., Answer]
 
 
 class Quiet(WSGIRequestHandler):
-    """Notes nothing on stderr."""
+    """Logs nothing to stderr."""
 
     def log(self, *args: object) -> None:
-        """Tests are quiet."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -57,6 +57,6 @@ def running(app: object) -> Iterator[Ask]:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[object], Ask]]:
-    """``serve(app)`` gives ``ask(method, path)``."""
+    """``serve(app)`` returns ``ask(method, path)``."""
     with ExitStack() as stack:
         yield lambda app: stack.enter_context(running(app))

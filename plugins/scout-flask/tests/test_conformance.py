@@ -10,7 +10,7 @@ from scout_flask import ScoutApm
 
 
 class OutOfStock(Exception):
-    """Of the application, which Flask lets through when it tests."""
+    """The application's own error; Flask does not handle it while ``testing`` is set."""
 
 
 @pytest.fixture

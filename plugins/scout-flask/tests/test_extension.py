@@ -24,7 +24,7 @@ ORIGINALS = {name: vars(flask.Flask)[name] for name in METHODS}
 
 
 class Notes:
-    """A plugin that notes the transactions that count."""
+    """A plugin that records the transactions that count."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -41,7 +41,7 @@ class Notes:
 
 @pytest.fixture(autouse=True)
 def own_agent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """No settings of this machine, and no agent that is left behind."""
+    """Ignore this machine's settings, and leave no agent behind."""
     for variable in [name for name in os.environ if name.startswith("SCOUT_")]:
         monkeypatch.delenv(variable)
     monkeypatch.setenv("SCOUT_STATE_DIR", str(tmp_path))
@@ -136,14 +136,14 @@ def test_an_unknown_option_is_reported_and_ignored(new_app, caplog):
     ScoutApm(app)
 
     assert (200, b"home") == get(app)
-    told = "\n".join(caplog.messages)
-    assert "unknown option SCOUT_NAEM (Flask settings) is ignored; did you mean SCOUT_NAME?" in told
-    assert "invalid value 'soon' for report_period (Flask settings)" in told
-    assert "other" not in told
+    messages = "\n".join(caplog.messages)
+    assert "unknown option SCOUT_NAEM (Flask settings) is ignored; did you mean SCOUT_NAME?" in messages
+    assert "invalid value 'soon' for report_period (Flask settings)" in messages
+    assert "other" not in messages
 
 
 @pytest.mark.scout(report_period=7)
-def test_settings_are_added_to_an_agent_that_runs_and_code_wins_over_them(scout, new_app):
+def test_a_running_agent_adopts_the_settings_and_code_overrides_them(scout, new_app):
     app = new_app(SCOUT_REPORT_PERIOD=8)
     ScoutApm(app)
 
@@ -154,7 +154,7 @@ def test_settings_are_added_to_an_agent_that_runs_and_code_wins_over_them(scout,
     assert [f"Controller/{__name__}.home"] == scout.operations
 
 
-def test_twice_is_once(new_app, notes):
+def test_calling_init_app_twice_has_no_further_effect(new_app, notes):
     app = new_app()
     extension = ScoutApm(app)
     extension.init_app(app)
@@ -169,7 +169,7 @@ def test_twice_is_once(new_app, notes):
     assert app.extensions["scout"] is extension
 
 
-def test_several_applications_in_one_process(new_app, notes):
+def test_several_applications_in_the_same_process(new_app, notes):
     extension = ScoutApm()
     apps = [new_app("shop"), new_app("admin")]
     for app in apps:
@@ -230,7 +230,7 @@ def test_a_failing_start_is_logged_once_and_does_not_disturb_the_application(new
 
 
 class Impossible:
-    """A plugin whose options are no options."""
+    """A plugin with invalid options."""
 
     __name__ = "impossible"
 
@@ -259,7 +259,7 @@ def test_a_fault_of_the_agent_does_not_disturb_the_application(new_app, caplog, 
     assert (logging.ERROR, RuntimeError) == (record.levelno, record.exc_info[0])
 
 
-def test_a_key_of_the_settings_that_is_no_text_does_not_disturb_the_application(new_app, notes):
+def test_a_settings_key_that_is_not_a_string_does_not_disturb_the_application(new_app, notes):
     app = new_app()
     app.config[7] = "seven"
     ScoutApm(app)
@@ -270,7 +270,7 @@ def test_a_key_of_the_settings_that_is_no_text_does_not_disturb_the_application(
     assert ["home"] == notes.names
 
 
-def test_a_folder_that_is_gone_does_not_disturb_the_application(new_app, tmp_path, monkeypatch):
+def test_a_deleted_working_directory_does_not_disturb_the_application(new_app, tmp_path, monkeypatch):
     app = new_app()
     ScoutApm(app)
     gone = tmp_path / "gone"
@@ -281,7 +281,7 @@ def test_a_folder_that_is_gone_does_not_disturb_the_application(new_app, tmp_pat
     assert [(200, b"home")] * 2 == [get(app), get(app)]
 
 
-def test_of_many_first_requests_at_once_one_starts_the_agent(new_app, notes):
+def test_only_a_single_request_among_many_concurrent_requests_starts_the_agent(new_app, notes):
     app = new_app()
     ScoutApm(app)
     together = Barrier(8, timeout=30)
@@ -304,10 +304,10 @@ def test_of_many_first_requests_at_once_one_starts_the_agent(new_app, notes):
 @pytest.mark.parametrize("is_first", [True, False])
 def test_another_extension_that_replaces_the_same_method(new_app, notes, is_first):
     """
-    As scout-apm does, on the same object; what either of them found there it calls, so none is lost.
+    As scout-apm does, on the same object. Both call the method that they found there, so both see the request.
 
-    One that has taken hold of Flask's own method before any agent ran goes on calling that one, unseen by us. So it is
-    recorded when it comes second, or when the agent runs already, as under ``scout-core run``.
+    An extension that saved Flask's own method before the agent started keeps calling that method, which is not wrapped. So
+    the request is recorded if that extension comes second, or if the agent is already running, as under ``scout-core run``.
     """
     app = new_app()
     seen = []
@@ -348,7 +348,7 @@ def test_the_first_request_may_fail(new_app, notes):
     assert ["divide", "home"] == notes.names
 
 
-def test_under_the_launcher_there_is_one_set_of_spans(tmp_path):
+def test_the_launcher_and_the_extension_record_a_single_set_of_spans(tmp_path):
     """``scout-core run`` has started the agent before the application is imported; the extension adds its settings."""
     program = tmp_path / "app.py"
     program.write_text(

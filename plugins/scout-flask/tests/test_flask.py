@@ -75,14 +75,14 @@ def test_head_and_options_are_requests_of_the_view(scout, app, serve):
     ("method", "path", "status"), [("GET", "/nothing", 404), ("POST", "/", 405), ("GET", "/folder", 308)]
 )
 def test_a_request_without_a_view_is_not_recorded(scout, app, serve, method, path, status):
-    """Neither an unknown path, nor a method that the path does not have, nor the redirect to the right spelling."""
+    """An unknown path, a method that the path does not support, and the redirect to the canonical URL."""
     app.add_url_rule("/folder/", "folder", lambda: "folder")
 
     assert status == serve(app)(method, path).status
     assert [] == scout.transactions
 
 
-def test_what_stands_in_front_of_the_application_tells_address_and_time_in_queue(scout, app, serve):
+def test_headers_of_proxies_give_the_address_and_the_queue_time(scout, app, serve):
     serve(app)("GET", "/", {"X-Forwarded-For": "203.0.113.7, 10.0.0.1", "X-Request-Start": "t=1"})
     serve(app)("GET", "/", {"X-Queue-Start": "t=99999999999"})
 
@@ -90,7 +90,7 @@ def test_what_stands_in_front_of_the_application_tells_address_and_time_in_queue
     assert ("203.0.113.7", LOCAL) == (first.tags["user_ip"], second.tags["user_ip"])
 
 
-def test_the_path_is_told_with_what_the_application_is_mounted_at(scout, app, serve):
+def test_the_path_includes_the_prefix_that_the_application_is_mounted_at(scout, app, serve):
     ask = serve(DispatcherMiddleware(flask.Flask("outer"), {"/shop": app}))
 
     assert b"home" == ask("GET", "/shop/").body
@@ -139,7 +139,7 @@ def greet(word: str) -> str:
 
 
 def test_names_of_views(scout, app):
-    """The endpoint does for those that have no name of their own."""
+    """Views without a name are named after their endpoint."""
 
     @app.get("/decorated", endpoint="something")
     @logged
@@ -157,8 +157,8 @@ def test_names_of_views(scout, app):
     assert ["decorated", "orders", "Controller/raw_endpoint", "Controller/greet_hello", "short"] == names(scout)
 
 
-def test_lambdas_of_one_module_are_told_apart(scout, app):
-    """Flask serves static files by one."""
+def test_lambdas_of_the_same_module_have_different_names(scout, app):
+    """Flask's view for static files is a lambda."""
     app.add_url_rule("/one", "one", lambda: "1")
     app.add_url_rule("/two", "two", lambda: "2")
     client = app.test_client()
@@ -199,7 +199,7 @@ def test_views_of_blueprints_are_named_like_all_others(scout, app):
     assert ["in_outer", "in_inner"] == names(scout)
 
 
-def test_functions_before_the_request_are_a_span_where_they_apply(scout, app):
+def test_functions_before_the_request_are_a_span_if_they_apply(scout, app):
     outer, inner = (
         flask.Blueprint("outer", HERE, url_prefix="/outer"),
         flask.Blueprint("inner", HERE, url_prefix="/inner"),
@@ -229,7 +229,7 @@ def test_functions_before_the_request_are_a_span_where_they_apply(scout, app):
     assert inside == [seen.spans for seen in scout.transactions[1:]]
 
 
-def test_a_function_before_the_request_that_answers_itself(scout, app):
+def test_a_function_before_the_request_that_returns_a_response(scout, app):
     app.before_request(lambda: ("closed", 503))
 
     assert 503 == app.test_client().get("/").status_code
@@ -253,7 +253,7 @@ def test_a_function_before_the_request_that_raises(scout, app):
     ("status", "is_error"),
     [(200, False), (302, False), (400, False), (404, False), (500, True), (503, True), (599, True)],
 )
-def test_answers_from_500_up_are_errors(scout, app, serve, status, is_error):
+def test_statuses_of_500_and_above_are_errors(scout, app, serve, status, is_error):
     app.add_url_rule("/answer", "answer", lambda: ("", status, {"Location": "/"}))
 
     assert status == serve(app)("GET", "/answer").status
@@ -263,7 +263,7 @@ def test_answers_from_500_up_are_errors(scout, app, serve, status, is_error):
 
 
 @pytest.mark.parametrize(("code", "is_error"), [(401, False), (404, False), (410, False), (500, True), (503, True)])
-def test_an_abort_is_what_its_status_says(scout, app, code, is_error):
+def test_the_status_of_an_abort_decides_whether_it_is_an_error(scout, app, code, is_error):
     app.add_url_rule("/abort", "abort", lambda: flask.abort(code))
 
     assert code == app.test_client().get("/abort").status_code
@@ -275,7 +275,7 @@ def divide() -> str:
 
 
 @pytest.mark.parametrize(("status", "is_error"), [(200, False), (422, False), (502, True)])
-def test_an_error_that_a_handler_answers_is_what_the_answer_says(scout, app, status, is_error):
+def test_the_status_of_a_handled_error_decides_whether_it_is_an_error(scout, app, status, is_error):
     app.add_url_rule("/divide", "divide", divide)
     app.register_error_handler(ZeroDivisionError, lambda error: ("handled", status))
 
@@ -302,7 +302,7 @@ def failing(app: flask.Flask) -> ZeroDivisionError:
 
 
 def seen_of(error: BaseException) -> list[object]:
-    """All that an application can see of an error, without the frames of ours."""
+    """Everything that an application can see of an error, without our frames."""
     frames = [
         (frame.filename, frame.lineno)
         for frame in traceback.extract_tb(error.__traceback__)
@@ -343,7 +343,7 @@ def test_an_asynchronous_view(scout, app, serve):
     assert ("LookupError", True) == (bad.error, bad.is_error)
 
 
-def test_the_order_of_things_and_which_of_them_the_transaction_holds(scout, app):
+def test_the_order_of_events_and_which_of_them_the_transaction_includes(scout, app):
     order = []
 
     def note(what):
@@ -420,7 +420,7 @@ def test_threads_have_transactions_of_their_own(scout, app, serve):
     ] == sorted(scout.transactions, key=lambda seen: seen.tags["path"])
 
 
-def test_an_application_that_another_one_calls_is_a_span_of_it(scout, app):
+def test_an_application_that_another_application_calls_is_a_span(scout, app):
     inner = flask.Flask("inner")
 
     @inner.get("/")
@@ -437,7 +437,7 @@ def test_an_application_that_another_one_calls_is_a_span_of_it(scout, app):
 
 
 def varied_app() -> flask.Flask:
-    """One view for each way in which Flask can answer."""
+    """An application with a view for each way in which Flask can respond."""
     app = new_app()
     outer, inner = (
         flask.Blueprint("outer", HERE, url_prefix="/outer"),
@@ -494,8 +494,8 @@ REQUESTS = [
 ]  # fmt: skip
 
 
-def test_every_byte_of_every_answer_is_the_same_with_and_without_the_agent(serve, monkeypatch):
-    """But for the date; the one in the signature of a session stands still here."""
+def test_every_byte_of_every_response_is_the_same_with_and_without_the_agent(serve, monkeypatch):
+    """Except for the date; the time in the signature of a session is frozen here."""
     monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda signer: 1_700_000_000)
     ask = serve(varied_app())
 
@@ -514,7 +514,7 @@ def test_every_byte_of_every_answer_is_the_same_with_and_without_the_agent(serve
     assert len(REQUESTS) - len(WITHOUT_A_VIEW) == len(recorded)
 
 
-def test_a_second_start_and_naming_the_plugin_wrap_nothing_twice(app):
+def test_a_second_start_and_naming_the_plugin_do_not_wrap_twice(app):
     with recording(plugins=["scout_flask"]) as scout:
         scout_core.start(name="Shop")
         app.test_client().get("/")
@@ -538,7 +538,7 @@ def test_a_request_within_a_transaction_of_the_application_is_a_span(scout, app)
     assert ["Cart/Load", f"Controller/{HERE}.home", "Job/warm.up"] == scout.operations
 
 
-def test_the_originals_are_back_when_the_agent_has_stopped():
+def test_stopping_the_agent_restores_the_originals():
     def methods() -> list[object]:
         return [vars(flask.Flask)[name] for name in ("full_dispatch_request", "preprocess_request")]
 
@@ -547,12 +547,12 @@ def test_the_originals_are_back_when_the_agent_has_stopped():
         during = methods()
     after = methods()
 
-    assert [] == [one for one, other in zip(before, during, strict=True) if one is other]
-    assert [True, True] == [one is other for one, other in zip(before, after, strict=True)]
+    assert [] == [original for original, other in zip(before, during, strict=True) if original is other]
+    assert [True, True] == [original is other for original, other in zip(before, after, strict=True)]
 
 
 def test_the_agent_does_not_import_the_library():
-    """It is wrapped when the application imports it."""
+    """Flask is wrapped when the application imports it."""
     program = """
 import sys
 from scout_core.testing import recording

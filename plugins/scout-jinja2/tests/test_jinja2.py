@@ -47,7 +47,7 @@ def describer_calls(scout) -> int:
     return next(plugin.calls for plugin in scout.agent.plugin_statuses() if plugin.name == "jinja2")
 
 
-def test_a_render_is_one_span_whatever_it_includes_extends_and_imports(scout, pages):
+def test_a_render_is_a_single_span_including_included_extended_and_imported_templates(scout, pages):
     with transaction("Controller/home"):
         text = pages.get_template("home.html").render(items=["tea", "rum"])
 
@@ -63,7 +63,7 @@ def test_a_template_made_from_a_string_has_no_name(scout):
 
 
 def test_a_render_within_a_render_is_its_child(scout, pages):
-    """As a helper does that renders a part of the page by itself."""
+    """A helper may render a part of the page."""
     part = pages.from_string("{{ part() }}")
 
     with transaction("Controller/home"):
@@ -72,7 +72,7 @@ def test_a_render_within_a_render_is_its_child(scout, pages):
     assert (render("row.html", parent="Template/Render"), render(None)) == scout.transaction.spans
 
 
-def test_asynchronous_renders_are_children_of_who_awaits_them(scout, async_pages):
+def test_asynchronous_renders_are_children_of_the_code_that_awaits_them(scout, async_pages):
     async def page(name: str) -> str:
         with span(f"Page/{name}"):
             return await async_pages.get_template("home.html").render_async(items=["tea", "rum"])
@@ -92,8 +92,8 @@ def test_asynchronous_renders_are_children_of_who_awaits_them(scout, async_pages
     )
 
 
-def test_a_plain_render_in_an_asynchronous_environment_is_one_span(scout, async_pages):
-    """There ``render`` runs ``render_async`` in a loop of its own."""
+def test_a_plain_render_in_an_asynchronous_environment_is_a_single_span(scout, async_pages):
+    """In such an environment, ``render`` runs ``render_async`` in its own loop."""
     with transaction("Controller/home"):
         text = async_pages.get_template("home.html").render(items=["tea", "rum"])
 
@@ -102,7 +102,7 @@ def test_a_plain_render_in_an_asynchronous_environment_is_one_span(scout, async_
 
 
 def test_native_templates_are_timed_too(scout):
-    """``NativeTemplate`` has methods of its own instead of those of ``Template``."""
+    """``NativeTemplate`` overrides the methods of ``Template``."""
     plain, asynchronous = NativeEnvironment(), NativeEnvironment(enable_async=True)
 
     with transaction("Controller/home"):
@@ -151,8 +151,8 @@ def test_the_error_of_a_template_passes_untouched(scout, pages, async_pages, is_
     assert (render(None, error="LookupError"),) == scout.transaction.spans
 
 
-def test_what_is_rendered_piece_by_piece_is_left_alone(scout, pages):
-    """Nobody could tell where the time between two pieces goes."""
+def test_streamed_renders_are_not_recorded(scout, pages):
+    """The time between two pieces is partly the consumer's."""
     template = pages.get_template("home.html")
 
     with transaction("Controller/home"):
@@ -162,7 +162,7 @@ def test_what_is_rendered_piece_by_piece_is_left_alone(scout, pages):
     assert () == scout.transaction.spans
 
 
-def test_outside_a_transaction_nothing_is_done(scout, pages, async_pages):
+def test_outside_a_transaction_nothing_is_recorded(scout, pages, async_pages):
     texts = [
         pages.get_template("home.html").render(items=["tea", "rum"]),
         async_pages.get_template("home.html").render(items=["tea", "rum"]),
@@ -173,7 +173,7 @@ def test_outside_a_transaction_nothing_is_done(scout, pages, async_pages):
     assert 0 == describer_calls(scout)
 
 
-def test_a_second_start_and_naming_the_plugin_wrap_nothing_twice(pages):
+def test_a_second_start_and_naming_the_plugin_do_not_wrap_twice(pages):
     with recording(plugins=["scout_jinja2"]) as scout:
         scout_core.start(name="Shop")
         with transaction("Controller/home"):
@@ -182,7 +182,7 @@ def test_a_second_start_and_naming_the_plugin_wrap_nothing_twice(pages):
         assert (render("home.html"),) == scout.transaction.spans
 
 
-def test_the_originals_are_back_when_the_agent_has_stopped():
+def test_stopping_the_agent_restores_the_originals():
     def methods() -> list[object]:
         return [
             vars(template)[name]
@@ -195,12 +195,12 @@ def test_the_originals_are_back_when_the_agent_has_stopped():
         during = methods()
     after = methods()
 
-    assert [] == [one for one, other in zip(before, during, strict=True) if one is other]
-    assert [True] * 4 == [one is other for one, other in zip(before, after, strict=True)]
+    assert [] == [original for original, other in zip(before, during, strict=True) if original is other]
+    assert [True] * 4 == [original is other for original, other in zip(before, after, strict=True)]
 
 
 def test_the_agent_does_not_import_the_library():
-    """It is wrapped when the application imports it."""
+    """Jinja2 is wrapped when the application imports it."""
     program = """
 import sys
 from scout_core import transaction
@@ -224,5 +224,5 @@ def test_the_example_of_the_readme(scout, capsys):
 
     exec(compile(example, "README.md", "exec"), {})
 
-    assert "Dear Ada,\n" == capsys.readouterr().out
+    assert "Hello Ada,\n" == capsys.readouterr().out
     assert ["Template/Render", "Job/letters.write"] == scout.operations

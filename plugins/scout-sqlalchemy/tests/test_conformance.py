@@ -16,7 +16,7 @@ INSERT = sa.text("INSERT OR IGNORE INTO item (name) VALUES (:name)")
 
 @pytest.fixture
 def file(tmp_path: Path) -> str:
-    """A database with a table. Each call has an engine of its own: connections do not outlive a loop or a fork."""
+    """A database with a table. Each call has its own engine, because connections do not outlive a loop or a fork."""
     file = str(tmp_path / "shop.sqlite3")
     engine = sa.create_engine(f"sqlite:///{file}")
     with engine.begin() as connection:

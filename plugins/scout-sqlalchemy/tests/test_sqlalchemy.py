@@ -28,7 +28,7 @@ from scout_core.testing import SeenSpan, recording
 
 HAS_INSERTMANYVALUES = hasattr(DefaultDialect, "use_insertmanyvalues")
 METHODS = ("do_execute", "do_execute_no_params", "do_executemany")
-# These drivers were never ported to Python 3, so nobody can use the dialects, which 1.4 still has.
+# These drivers were never ported to Python 3, so their dialects, which 1.4 still has, cannot be used.
 CANNOT_BE_USED = {"MySQLDialect_oursql", "SybaseDialect_pysybase", "MxODBCConnector"}
 
 Base = declarative_base()
@@ -56,7 +56,7 @@ def engine(tmp_path):
 
 @pytest.fixture
 def address(tmp_path) -> str:
-    """Of a database with the table, for asynchronous engines: those live as long as their event loop."""
+    """URL of a database with the table, for asynchronous engines, which only live as long as their event loop."""
     engine = sa.create_engine(f"sqlite:///{tmp_path / 'shop.sqlite3'}")
     with engine.begin() as connection:
         Base.metadata.create_all(connection)
@@ -105,7 +105,7 @@ def test_the_unit_of_work_of_a_session(scout, engine):
     assert {("SQL/Query", "Controller/home")} == {(seen.operation, seen.parent) for seen in scout.spans}
 
 
-def test_many_rows_are_one_span(scout, engine):
+def test_many_rows_are_a_single_span(scout, engine):
     with engine.begin() as connection, transaction("Controller/home"):
         connection.execute(ITEM.insert(), [{"name": "tea"}, {"name": "rum"}])
 
@@ -113,7 +113,7 @@ def test_many_rows_are_one_span(scout, engine):
 
 
 @pytest.mark.skipif(not HAS_INSERTMANYVALUES, reason="not with sqlalchemy 1.4: it has no insertmanyvalues")
-def test_each_batch_of_many_rows_is_a_span_with_the_statement_for_one_row(scout, engine):
+def test_every_batch_of_rows_is_a_span_with_the_statement_for_a_single_row(scout, engine):
     rows = [{"name": f"item {number}"} for number in range(25)]
 
     with (
@@ -133,8 +133,8 @@ def test_a_statement_without_parameters(scout, engine):
     assert (query("SELECT 7 % 4"),) == scout.transaction.spans
 
 
-def test_a_script_of_the_driver_is_not_seen(scout, engine):
-    """It does not pass through the dialect; a plugin for the driver would see it."""
+def test_a_script_of_the_driver_is_not_recorded(scout, engine):
+    """It does not pass through the dialect; a plugin for the driver could record it."""
     with engine.connect() as connection, transaction("Controller/home"):
         connection.connection.cursor().execute(COUNT)
 
@@ -148,7 +148,7 @@ def failing(engine) -> pytest.ExceptionInfo[IntegrityError]:
 
 
 def chain(error: BaseException | None) -> list[object]:
-    """All that an application can see of an error, without the frames of ours."""
+    """Everything that an application can see of an error, without our frames."""
     if error is None:
         return []
     frames = [
@@ -180,7 +180,7 @@ def test_a_failing_statement_closes_its_span_and_its_error_passes_untouched(engi
         ] == [seen.spans for seen in scout.transactions]
 
 
-def test_many_rows_of_which_one_fails(scout, engine):
+def test_many_rows_of_which_a_single_row_fails(scout, engine):
     with engine.begin() as connection, transaction("Controller/home"), pytest.raises(IntegrityError):
         connection.execute(ITEM.insert(), [{"name": "tea"}, {"name": "tea"}])
 
@@ -204,8 +204,8 @@ def test_threads_have_transactions_of_their_own(scout, engine):
     }
 
 
-def test_asynchronous_statements_are_children_of_who_awaits_them(scout, address):
-    """They run in greenlets, of which each shares the context of its task."""
+def test_asynchronous_statements_are_children_of_the_code_that_awaits_them(scout, address):
+    """They run in greenlets, which share the context of their task."""
     from sqlalchemy.ext.asyncio import create_async_engine
 
     async def part(engine, name: str) -> None:
@@ -292,7 +292,7 @@ def test_a_cancelled_statement_closes_its_span_without_an_error(scout, address):
 
 
 def own_methods() -> dict[tuple[str, str], type]:
-    """Every class of SQLAlchemy that has one of the methods itself, and a dialect that uses it."""
+    """Every class of SQLAlchemy that defines one of the methods, and a dialect that uses it."""
     for module in pkgutil.walk_packages(dialects.__path__, f"{dialects.__name__}."):
         if "provision" not in module.name:  # those need pytest's plugins
             importlib.import_module(module.name)
@@ -309,7 +309,7 @@ def own_methods() -> dict[tuple[str, str], type]:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::sqlalchemy.exc.SADeprecationWarning")
 def test_every_dialect_records_a_statement_once(engine):
-    """A method that overrides the one that is wrapped must be wrapped too, unless it calls that one: then it must not."""
+    """A method that overrides the wrapped method must be wrapped too, unless it calls that method: then it must not."""
     methods = own_methods()
     connection = engine.raw_connection()
     cursor = connection.cursor()
@@ -324,7 +324,7 @@ def test_every_dialect_records_a_statement_once(engine):
             with transaction(f"Job/{owner}.{name}"):
                 getattr(kind(), name)(cursor, *arguments[name])
             connection.rollback()
-        found = {seen.operation: [one.operation for one in seen.spans] for seen in scout.transactions}
+        found = {recorded.operation: [span.operation for span in recorded.spans] for recorded in scout.transactions}
     connection.close()
 
     assert {
@@ -344,7 +344,7 @@ def test_literals_do_not_leave_the_process(scout, engine):
     assert 'SELECT count(*) FROM item WHERE name = ? AND "name" <> ?' == seen.tags["statement"]
 
 
-def test_outside_a_transaction_nothing_is_done(scout, engine):
+def test_outside_a_transaction_nothing_is_recorded(scout, engine):
     with engine.begin() as connection:
         connection.execute(sa.text(COUNT))
         connection.execute(ITEM.insert(), [{"name": "tea"}, {"name": "rum"}])
@@ -356,7 +356,7 @@ def test_outside_a_transaction_nothing_is_done(scout, engine):
     assert 0 == describer_calls(scout)
 
 
-def test_a_second_start_and_naming_the_plugin_wrap_nothing_twice(engine):
+def test_a_second_start_and_naming_the_plugin_do_not_wrap_twice(engine):
     with recording(plugins=["scout_sqlalchemy"]) as scout:
         scout_core.start(name="Shop")
         with transaction("Controller/home"), engine.connect() as connection:
@@ -365,7 +365,7 @@ def test_a_second_start_and_naming_the_plugin_wrap_nothing_twice(engine):
         assert (query(COUNT),) == scout.transaction.spans
 
 
-def test_the_originals_are_back_when_the_agent_has_stopped():
+def test_stopping_the_agent_restores_the_originals():
     from sqlalchemy.dialects.mysql.mysqldb import MySQLDialect_mysqldb
     from sqlalchemy.dialects.oracle.cx_oracle import OracleDialect_cx_oracle
     from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
@@ -381,12 +381,12 @@ def test_the_originals_are_back_when_the_agent_has_stopped():
         during = methods()
     after = methods()
 
-    assert [] == [one for one, other in zip(before, during, strict=True) if one is other]
-    assert [True] * 6 == [one is other for one, other in zip(before, after, strict=True)]
+    assert [] == [original for original, other in zip(before, during, strict=True) if original is other]
+    assert [True] * 6 == [original is other for original, other in zip(before, after, strict=True)]
 
 
 def test_the_agent_does_not_import_the_library():
-    """It is wrapped when the application imports it."""
+    """SQLAlchemy is wrapped when the application imports it."""
     program = """
 import sys
 from scout_core import transaction
@@ -420,7 +420,7 @@ def test_the_example_of_the_readme(scout, capsys):
     assert ["SQL/Query", "Job/stock.count"] == scout.operations
 
 
-def test_the_plugin_of_the_readme_for_a_dialect_of_somebody_else():
+def test_the_plugin_of_the_readme_for_a_third_party_dialect():
     plugin = ModuleType("trino_statements")
     exec(compile(examples()[0], "README.md", "exec"), vars(plugin))
 

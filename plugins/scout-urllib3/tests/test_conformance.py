@@ -14,7 +14,7 @@ from scout_core.testing import Call, conformance, hostile
 
 
 class Answers(BaseHTTPRequestHandler):
-    """``/old`` has moved to ``/new``, all else is well."""
+    """``/old`` redirects to ``/new``; all other paths return 200."""
 
     wbufsize = 65_536
 
@@ -28,7 +28,7 @@ class Answers(BaseHTTPRequestHandler):
         self.wfile.write(b"hello")
 
     def log_message(self, format: str, *args: object) -> None:
-        """Tests are quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port at which nobody listens, and that nobody else is given."""
+    """A reserved port on which nothing listens."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]

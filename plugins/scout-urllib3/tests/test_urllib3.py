@@ -27,10 +27,10 @@ from scout_urllib3 import full_url
 
 
 class Answers(BaseHTTPRequestHandler):
-    """``/busy`` is busy the first time, ``/old`` has moved to ``/new``, all else is well."""
+    """``/busy`` returns 503 once, ``/old`` redirects to ``/new``; all other paths return 200."""
 
     protocol_version = "HTTP/1.1"
-    wbufsize = 65_536  # headers and body in one packet: else each answer waits 40 ms for an acknowledgement
+    wbufsize = 65_536  # headers and body in one packet: otherwise each response waits 40 ms for an acknowledgement
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -52,7 +52,7 @@ class Answers(BaseHTTPRequestHandler):
     do_POST = do_PUT = do_HEAD = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
-        """Tests are quiet."""
+        """Log nothing."""
 
 
 class Server(ThreadingHTTPServer):
@@ -90,7 +90,7 @@ def session(server) -> Iterator[requests.Session]:
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port at which nobody listens, and that nobody else is given."""
+    """A reserved port on which nothing listens."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]
@@ -142,7 +142,7 @@ def test_neither_query_nor_user_nor_fragment_is_recorded(scout, server, http):
     assert ["/find?token=abc", "/find?card=4111", "/find?next=http://other/"] == [path for _, path, _ in server.seen]
 
 
-def test_what_is_asked_of_a_proxy_is_told_by_its_own_url(scout, server):
+def test_a_call_through_a_proxy_has_the_url_of_the_server(scout, server):
     with urllib3.ProxyManager(server.url, retries=False) as proxy, transaction("Controller/home"):
         proxy.request("GET", "http://ada:love@lace@shop.test:8080/find?token=abc")
         proxy.request("GET", "http://shop.test?token=abc")
@@ -168,7 +168,7 @@ def test_urls(pool, path, expected):
     assert expected == full_url(pool, path)
 
 
-def test_requests_gives_everything_by_keyword(scout, server, session):
+def test_requests_passes_everything_by_keyword(scout, server, session):
     with transaction("Controller/home"):
         answers = [
             session.get(f"{server.url}/find", params={"token": "abc"}),
@@ -179,7 +179,7 @@ def test_requests_gives_everything_by_keyword(scout, server, session):
     assert (call(f"{server.url}/find"), call(f"{server.url}/cart", method="POST")) == scout.transaction.spans
 
 
-def test_a_redirect_that_the_manager_or_requests_follows_is_a_call_of_its_own(scout, server, session):
+def test_a_redirect_that_the_manager_or_requests_follows_is_a_separate_call(scout, server, session):
     with urllib3.PoolManager() as manager, transaction("Controller/home"):
         manager.request("GET", f"{server.url}/old")
         session.get(f"{server.url}/old")
@@ -187,8 +187,8 @@ def test_a_redirect_that_the_manager_or_requests_follows_is_a_call_of_its_own(sc
     assert (call(f"{server.url}/old", 302), call(f"{server.url}/new")) * 2 == scout.transaction.spans
 
 
-def test_a_redirect_that_a_pool_follows_is_within_the_call(scout, server, http):
-    """The outermost span is the call as the application sees it: its status is that of the answer it gets."""
+def test_a_redirect_that_a_pool_follows_is_inside_the_call(scout, server, http):
+    """The outermost span is the call as the application sees it: its status is that of the final response."""
     pool = http.connection_from_url(server.url)
 
     with transaction("Controller/home"):
@@ -198,7 +198,7 @@ def test_a_redirect_that_a_pool_follows_is_within_the_call(scout, server, http):
     assert (call(f"{server.url}/new", parent="HTTP/GET"), call(f"{server.url}/old")) == scout.transaction.spans
 
 
-def test_another_attempt_is_within_the_first_one(scout, server):
+def test_a_retry_is_inside_the_first_attempt(scout, server):
     retries = urllib3.Retry(total=2, status_forcelist=[503], backoff_factor=0)
 
     with urllib3.PoolManager(retries=retries) as manager, transaction("Controller/home"):
@@ -208,7 +208,7 @@ def test_another_attempt_is_within_the_first_one(scout, server):
     assert (call(f"{server.url}/busy", parent="HTTP/GET"), call(f"{server.url}/busy")) == scout.transaction.spans
 
 
-def test_an_answer_that_is_an_error_is_told_by_its_status_alone(scout, server, http):
+def test_an_error_response_has_a_status_and_is_not_an_error_of_the_span(scout, server, http):
     with transaction("Controller/home"):
         http.request("GET", f"{server.url}/busy")
 
@@ -223,7 +223,7 @@ def failing(port: int) -> MaxRetryError:
 
 
 def chain(error: BaseException | None) -> list[object]:
-    """All that an application can see of an error, without the frames of ours and addresses of objects."""
+    """Everything that an application can see of an error, without our frames and the addresses of objects."""
     if error is None:
         return []
     frames = [
@@ -235,7 +235,7 @@ def chain(error: BaseException | None) -> list[object]:
     return [*here, *chain(error.__context__)]
 
 
-def test_a_call_that_nobody_answers_passes_its_error_untouched(closed_port):
+def test_the_error_of_a_call_without_a_response_passes_untouched(closed_port):
     expected = failing(closed_port)
     with recording() as scout:
         with transaction("Controller/home"):
@@ -259,7 +259,7 @@ def test_a_call_with_tls_that_fails(scout, server):
     )
 
 
-def test_calls_from_threads_belong_to_who_made_them(scout, server, http):
+def test_calls_from_threads_belong_to_the_transaction_of_the_thread(scout, server, http):
     together = Barrier(4, timeout=30)
 
     def work(number: int) -> None:
@@ -276,7 +276,7 @@ def test_calls_from_threads_belong_to_who_made_them(scout, server, http):
     }
 
 
-def test_calls_in_the_threads_of_asyncio_are_children_of_who_awaits_them(scout, server, http):
+def test_calls_in_the_threads_of_asyncio_are_children_of_the_code_that_awaits_them(scout, server, http):
     async def part(name: str) -> None:
         with span(f"Part/{name}"):
             await asyncio.to_thread(http.request, "GET", f"{server.url}/{name}")
@@ -292,15 +292,15 @@ def test_calls_in_the_threads_of_asyncio_are_children_of_who_awaits_them(scout, 
     )
 
 
-def test_a_report_to_the_collector_is_no_call_of_the_application(server):
+def test_a_report_to_the_collector_is_not_recorded(server):
     settings = {"plugins_disable": (), "collector_url": server.url, "collector_token": "secret"}
     with recording(**settings) as scout:
-        (exporter,) = [one for one in scout.agent.exporters if one.name == "collector"]
-        with transaction("Job/one"):
+        (exporter,) = [exporter for exporter in scout.agent.exporters if exporter.name == "collector"]
+        with transaction("Job/prices"):
             exporter.export(scout.report())
 
         assert ("POST", "/api/v1/reports", "Bearer secret") in server.seen
-        assert ["Job/one"] == scout.operations
+        assert ["Job/prices"] == scout.operations
 
 
 def test_the_application_gets_and_the_server_sees_the_same_with_and_without_the_agent(server):
@@ -318,14 +318,14 @@ def test_the_application_gets_and_the_server_sees_the_same_with_and_without_the_
     assert expected == recorded
 
 
-def test_outside_a_transaction_nothing_is_done(scout, server, http):
+def test_outside_a_transaction_nothing_is_recorded(scout, server, http):
     http.request("GET", server.url)
 
     assert [] == scout.transactions
     assert 0 == describer_calls(scout)
 
 
-def test_a_second_start_and_naming_the_plugin_wrap_nothing_twice(server, http):
+def test_a_second_start_and_naming_the_plugin_do_not_wrap_twice(server, http):
     with recording(plugins=["scout_urllib3"]) as scout:
         scout_core.start(name="Shop")
         with transaction("Controller/home"):
@@ -334,7 +334,7 @@ def test_a_second_start_and_naming_the_plugin_wrap_nothing_twice(server, http):
         assert (call(f"{server.url}/"),) == scout.transaction.spans
 
 
-def test_the_original_is_back_when_the_agent_has_stopped():
+def test_stopping_the_agent_restores_the_original():
     before = vars(HTTPConnectionPool)["urlopen"]
     with recording():
         during = vars(HTTPConnectionPool)["urlopen"]
@@ -345,7 +345,7 @@ def test_the_original_is_back_when_the_agent_has_stopped():
 
 
 def test_the_agent_does_not_import_the_library():
-    """It is wrapped when the application imports it."""
+    """urllib3 is wrapped when the application imports it."""
     program = """
 import sys
 from scout_core.testing import recording

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @hookimpl
 def instrument(wrap: Wrap) -> None:
-    """Time every request of every application, and what is registered to run before its view."""
+    """Time every request of every application, and the functions registered to run before its view."""
     wrap("flask:Flask.full_dispatch_request", dispatch, root=True)
     wrap("flask:Flask.preprocess_request", preprocess)
 
 
-# Flask 3.2 hands both methods the request's context, earlier ones nothing; the request is found the same way in all.
+# Flask 3.2 passes the request's context to both methods, earlier versions pass nothing; the request is found the same way in all.
 def dispatch(app: Flask, *context: object) -> Generator[Transaction, Response, None]:
-    """One request; none for a 404, a 405 or a redirect to the right spelling, where there is no view to name."""
+    """Describe one request; decline a 404, a 405 and a redirect to the canonical URL, which have no view to name."""
     request = current_request()()
     rule = request.url_rule
     if rule is None or request.routing_exception is not None:
@@ -38,7 +38,7 @@ def dispatch(app: Flask, *context: object) -> Generator[Transaction, Response, N
 
 
 def preprocess(app: Flask, *context: object) -> Span | None:
-    """The functions of ``before_request``; None when none applies to this request."""
+    """Describe the functions of ``before_request``; None without a function that applies to this request."""
     functions = app.before_request_funcs
     if functions and (functions.get(None) or any(map(functions.get, current_request()().blueprints))):
         return span("PreprocessRequest")
@@ -46,17 +46,19 @@ def preprocess(app: Flask, *context: object) -> Span | None:
 
 
 def view_name(app: Flask, endpoint: str) -> str:
-    """Module and name of a view function; the endpoint in place of a name that it has not, as a lambda, or a partial."""
+    """Return module and name of a view function; the endpoint replaces the name of a lambda or a partial, which have none."""
     view = app.view_functions.get(endpoint)
     name = getattr(view, "__name__", None)
-    if name == "<lambda>":  # all of a module would be one endpoint; Flask's own for static files is one
+    if (
+        name == "<lambda>"
+    ):  # otherwise all lambdas of a module share one name; Flask's view for static files is a lambda
         name = endpoint
     return f"{view.__module__}.{name}" if name else endpoint
 
 
-@cache  # importing for each request, and Flask's proxy for each attribute, would look up what never changes
+@cache  # saves an import for each request, and a lookup by Flask's proxy for each attribute
 def current_request() -> Callable[[], Request]:
-    """What gives the request of this moment, itself and not the proxy of it."""
+    """Return the function that returns the current request itself, not its proxy."""
     from flask import request
 
-    return request._get_current_object  # type: ignore[attr-defined, no-any-return]  # the proxy has it, the request not
+    return request._get_current_object  # type: ignore[attr-defined, no-any-return]  # a method of the proxy

@@ -1,4 +1,4 @@
-"""The Flask extension: starts the agent with the application's own settings when its first request comes."""
+"""The Flask extension: starts the agent with the application's settings at its first request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ METHOD: Final = "full_dispatch_request"
 
 class ScoutApm:
     """
-    Record a Flask application: ``ScoutApm(app)``, or ``ScoutApm().init_app(app)`` where a factory makes it.
+    Record a Flask application: ``ScoutApm(app)``, or ``ScoutApm().init_app(app)`` in an application factory.
 
     Settings are the keys ``SCOUT_*`` of ``app.config``: ``SCOUT_NAME``, and options of plugins such as ``SCOUT_TEAM_PREFIX``.
     They are read at the first request, so they may be set after this. If an agent is already running, as under
@@ -31,28 +31,28 @@ class ScoutApm:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Attach to one application; a second time changes nothing."""
+        """Attach to one application; calling it again has no effect."""
         if "scout" not in app.extensions:
             app.extensions["scout"] = self
             _before_first_request(app)
 
 
-# The method is replaced on this one object, and only until it is called: then whatever was there before is back and no
-# request passes through here again. A wrapper around `wsgi_app` would stay below those that are put around it later.
+# The method is replaced on this object until its first call, which puts the original back, so that later requests do not
+# pass through here. A wrapper around `wsgi_app` could not be removed once another one has been put around it.
 def _before_first_request(app: Flask) -> None:
     before = vars(app).get(METHOD)
     once = Lock()
 
     def first_request(*context: object) -> Response:
-        if once.acquire(blocking=False):  # never released: of several first requests one starts the agent
+        if once.acquire(blocking=False):  # never released: only one of several first requests starts the agent
             if vars(app).get(METHOD) is first_request:
                 del vars(app)[METHOD]
                 vars(app).update({} if before is None else {METHOD: before})
             _start(app)
         method = before or getattr(type(app), METHOD).__get__(app)
-        return method(*context)  # type: ignore[no-any-return]  # it stands in for a method that returns one
+        return method(*context)  # type: ignore[no-any-return]  # it returns the result of a method that returns one
 
-    app.full_dispatch_request = first_request  # type: ignore[method-assign]  # taken back above
+    app.full_dispatch_request = first_request  # type: ignore[method-assign]  # first_request removes it
 
 
 def _start(app: Flask) -> None:

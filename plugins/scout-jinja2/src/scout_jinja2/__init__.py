@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 @hookimpl
 def instrument(wrap: Wrap) -> None:
-    """Time whole renders, of text and of native values; the native ones have methods of their own."""
+    """Time whole renders of templates, and of native templates, which override both methods."""
     for template in ("jinja2.environment:Template", "jinja2.nativetypes:NativeTemplate"):
         wrap(f"{template}.render", render)
         wrap(f"{template}.render_async", render_async)
 
 
-# By position only, here and below: keyword arguments are the template's variables and may have any name, also `template`.
+# Positional only, here and below: keyword arguments are the template's variables and may have any name, also `template`.
 def render(template: Template, /, *variables: object, **more: object) -> Span | None:
-    """One render; None in an asynchronous environment, where it does nothing but run ``render_async``."""
+    """Describe one render; None in an asynchronous environment, where it only runs ``render_async``."""
     return None if template.environment.is_async else render_async(template)
 
 
 def render_async(template: Template, /, *variables: object, **more: object) -> Span:
-    """One render; ``name`` is None for a template that was made from a string."""
+    """Describe one render; ``name`` is None for a template made from a string."""
     return span("Template/Render", name=template.name)

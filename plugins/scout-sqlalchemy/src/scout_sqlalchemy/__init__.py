@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 DEFAULT: Final = "sqlalchemy.engine.default:DefaultDialect"
 
-# Dialects with a method of their own that does not call DefaultDialect's, in 1.4, 2.0 and 2.1; theirs are inherited by
-# PyMySQL and mysqlclient, by oracledb, and by CockroachDB and Redshift. Firebird's (fdb) is gone since 2.0.
+# Dialects in 1.4, 2.0 and 2.1 that override a method without calling DefaultDialect's. PyMySQL and mysqlclient, oracledb,
+# CockroachDB and Redshift inherit theirs. 2.0 removed Firebird's (fdb).
 OWN_EXECUTE: Final = ("sqlalchemy.dialects.firebird.kinterbasdb:FBDialect_kinterbasdb",)
 OWN_EXECUTEMANY: Final = (
     "sqlalchemy.dialects.mysql.mysqldb:MySQLDialect_mysqldb",
@@ -25,9 +25,9 @@ OWN_EXECUTEMANY: Final = (
 
 @hookimpl
 def instrument(wrap: Wrap) -> None:
-    """Time every statement where the dialect hands it to the driver, which asynchronous engines do in the same place."""
+    """Time every statement where the dialect passes it to the driver; asynchronous engines use the same methods."""
     # The event API sees the same calls for 16 µs a query where this takes 7 (SQLAlchemy 1.4.54, 2.0.58 and 2.1.9, SQLite
-    # in memory, medians of one interleaved run), tells of an error by a third event, and cannot be undone exactly.
+    # in memory, medians of one interleaved run), reports errors by a third event, and cannot be undone exactly.
     for dialect in (DEFAULT, *OWN_EXECUTE):
         wrap(f"{dialect}.do_execute", execute)
     wrap(f"{DEFAULT}.do_execute_no_params", execute_no_params)
@@ -38,18 +38,18 @@ def instrument(wrap: Wrap) -> None:
 def execute(
     dialect: Dialect, cursor: object, statement: str, parameters: object, context: ExecutionContext | None = None
 ) -> Span:
-    """One statement; since 2.0 also one batch of many rows, as a single long ``INSERT``."""
+    """Describe one statement; since 2.0 also one batch of many rows, which is a single long ``INSERT``."""
     if context is not None and context.executemany:
-        # Of a batch the statement for one row is told: that of all rows has thousands of placeholders.
+        # The statement for a single row: the one for the whole batch has thousands of placeholders.
         return span("SQL/Many", statement=context.statement, dialect=dialect.name)
     return span("SQL/Query", statement=statement, dialect=dialect.name)
 
 
 def execute_no_params(dialect: Dialect, cursor: object, statement: str, context: object = None) -> Span:
-    """One statement that the driver must not look for placeholders in."""
+    """Describe one statement in which the driver must not look for placeholders."""
     return span("SQL/Query", statement=statement, dialect=dialect.name)
 
 
 def executemany(dialect: Dialect, cursor: object, statement: str, parameters: object, context: object = None) -> Span:
-    """One statement for many rows, however the driver sends them."""
+    """Describe one statement for many rows, however the driver sends them."""
     return span("SQL/Many", statement=statement, dialect=dialect.name)

@@ -1,4 +1,4 @@
-"""HTTP calls through urllib3 as spans: ``HTTP/GET``, tagged with ``url`` and the answer's ``status``."""
+"""HTTP calls through urllib3 as spans: ``HTTP/GET``, tagged with ``url`` and the response's ``status``."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 @hookimpl
 def instrument(wrap: Wrap) -> None:
-    """Time the one method that every call goes through, with or without TLS, a proxy or ``requests``."""
+    """Time the method that every call goes through, with or without TLS, a proxy or ``requests``."""
     wrap("urllib3.connectionpool:HTTPConnectionPool.urlopen", urlopen)
 
 
-# urllib3 repeats a call, after an error or a redirect within one pool, by calling urlopen from inside urlopen. So the
-# outermost span is the call as the application sees it, and each further attempt is a span within the one before it.
+# To retry after an error, or to follow a redirect within a pool, urllib3 calls urlopen from inside urlopen. So the outermost
+# span is the call as the application sees it, and each retry is a span inside the previous one.
 def urlopen(
     pool: HTTPConnectionPool, /, method: str, url: str, *args: object, **kwargs: object
 ) -> Generator[Span, BaseHTTPResponse, None]:
-    """One call; ``status`` is that of the answer the application gets, and absent when none came."""
+    """Describe one call; ``status`` is that of the response that the application gets, absent without a response."""
     call = span(f"HTTP/{method.upper()}", url=full_url(pool, url))
     response = yield call
     call.tag("status", response.status)
@@ -33,10 +33,10 @@ def urlopen(
 
 def full_url(pool: HTTPConnectionPool, url: str) -> str:
     """
-    Scheme, host, port and path of a call, without user, password and query.
+    Return scheme, host, port and path of a call, without user, password and query.
 
     Args:
-        url: the path; the whole URL where an HTTP proxy is asked, and then the pool is the proxy's.
+        url: the path; the whole URL for a call through an HTTP proxy, whose pool this then is.
     """
     path = url.partition("?")[0].partition("#")[0]
     scheme, separator, rest = path.partition("://")
