@@ -1,4 +1,4 @@
-"""The guard: what a plugin raises stops here, is counted, and switches off what keeps failing."""
+"""The guard: exceptions of plugins stop here and are counted; functions that keep failing or are slow are switched off."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from scout_core.tracebacks import MAX_FRAMES
 
 
 class Clock:
-    """Stands in for the monotonic clock; a function moves it on."""
+    """A monotonic clock that only functions under test advance."""
 
     def __init__(self) -> None:
         self.now_ns = 1_000
@@ -42,7 +42,7 @@ def fails(*args):
     raise KeyError("plan")
 
 
-def one_step():
+def single_step():
     yield "span"
 
 
@@ -71,14 +71,14 @@ def run_until_off(guard: Guard, most: int = 1000) -> int:
     return most
 
 
-def test_a_call_gets_every_argument_and_gives_the_result():
+def test_a_call_passes_every_argument_and_returns_the_result():
     guard = Guard("paying", "score_transaction", lambda *args, **kwargs: (args, kwargs))
 
     assert ((1, 2), {"self": 3, "function": 4}) == guard.run(1, 2, self=3, function=4)
     assert (1, 0, None, None) == (guard.calls, guard.failures.count, guard.off, guard.failures.last)
 
 
-def test_what_it_raises_is_counted_and_told_and_goes_no_further():
+def test_an_exception_is_counted_and_kept_and_goes_no_further():
     guard = Guard("paying", "score_transaction", fails)
 
     assert guard.run("transaction") is None
@@ -87,7 +87,7 @@ def test_what_it_raises_is_counted_and_told_and_goes_no_further():
     assert (1, 1, None) == (guard.calls, guard.failures.count, guard.off)
 
 
-def test_a_function_that_cannot_be_called_so_is_an_error_without_a_place():
+def test_a_call_with_wrong_arguments_is_an_error_without_a_frame():
     guard = Guard("paying", "redis:Redis.get", lambda client: None)
 
     assert guard.run(1, 2) is None
@@ -95,7 +95,7 @@ def test_a_function_that_cannot_be_called_so_is_an_error_without_a_place():
     assert " at " not in str(guard.failures.last).removeprefix("TypeError: ")
 
 
-def test_an_exception_that_cannot_be_shown_is_counted_all_the_same():
+def test_an_exception_that_cannot_be_printed_is_counted_too():
     class Refuses(Exception):
         def __str__(self):
             raise RuntimeError
@@ -124,7 +124,7 @@ def test_a_deep_traceback_is_kept_down_to_where_it_was_raised():
     assert MAX_FRAMES == len(guard.failures.last.frames)
 
 
-def test_it_holds_on_to_no_object_of_the_exception():
+def test_no_object_of_the_exception_is_kept_alive():
     class Held:
         pass
 
@@ -144,7 +144,7 @@ def test_it_holds_on_to_no_object_of_the_exception():
 
 
 @pytest.mark.parametrize("leaves", [KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
-def test_what_ends_a_program_or_a_task_passes(leaves):
+def test_exceptions_that_end_a_program_or_a_task_pass(leaves):
     raised = leaves()
 
     def leave():
@@ -161,7 +161,7 @@ def test_what_ends_a_program_or_a_task_passes(leaves):
 
 
 @pytest.mark.parametrize("way", ["run", "attempt", "begin", "finish"])
-def test_sys_exit_is_one_more_error(way):
+def test_sys_exit_counts_as_an_error(way):
     def leave():
         sys.exit(3)
 
@@ -178,8 +178,8 @@ def test_sys_exit_is_one_more_error(way):
 
 
 @pytest.mark.parametrize("written", ["function", "method", "object", "partial"])
-def test_sys_exit_of_a_signals_handler_passes_wherever_it_runs(written):
-    """Servers end their workers so, and the main thread may be in a plugin at that moment."""
+def test_sys_exit_in_a_signal_handler_passes_wherever_it_runs(written):
+    """Servers end their workers this way, and the main thread may be in a plugin at that moment."""
 
     class Worker:
         def stop(self, number, frame):
@@ -218,7 +218,7 @@ def test_in_tests_everything_is_raised():
         guard.refuse("a score is a number")
 
 
-def test_ten_errors_in_a_row_switch_it_off():
+def test_ten_errors_in_a_row_switch_a_function_off():
     guard = Guard("paying", "score_transaction", fails)
 
     assert IN_A_ROW == 10 == run_until_off(guard)
@@ -231,14 +231,14 @@ def test_nine_in_a_row_do_not():
     assert 500 == run_until_off(Guard("paying", "on_span", by_turns(*[1] * 9, *[0] * 11)), 500)
 
 
-def test_half_of_a_hundred_calls_switch_it_off():
+def test_fifty_errors_in_a_hundred_calls_switch_a_function_off():
     guard = Guard("paying", "score_transaction", by_turns(0, 1))
 
     assert WINDOW == 100 == run_until_off(guard)
     assert "50 errors in 100 calls" == str(guard.off)
 
 
-def test_fewer_than_half_do_not():
+def test_fewer_do_not():
     assert 5000 == run_until_off(Guard("paying", "on_span", by_turns(0, 1, 0, 1, 0)), 5000)
 
 
@@ -251,7 +251,7 @@ def test_errors_of_long_ago_do_not_count():
 
 
 @pytest.mark.parametrize("before", [0, 1, 30], ids=["at once", "after one", "after many"])
-def test_ten_results_in_a_row_that_make_no_sense_switch_it_off_too(before):
+def test_ten_invalid_results_in_a_row_switch_a_function_off_too(before):
     guard = Guard("paying", "score_transaction", lambda: "nonsense")
     for _ in range(before):
         guard.run()
@@ -265,7 +265,7 @@ def test_ten_results_in_a_row_that_make_no_sense_switch_it_off_too(before):
     assert "ValueError: a score is a finite number or None, not str" == str(guard.failures.last)
 
 
-def test_half_of_a_hundred_results_that_make_no_sense_switch_it_off():
+def test_fifty_invalid_results_in_a_hundred_calls_switch_a_function_off():
     guard = Guard("paying", "score_transaction", lambda: 1)
 
     for number in range(1, 101):
@@ -279,8 +279,8 @@ def test_half_of_a_hundred_results_that_make_no_sense_switch_it_off():
 
 
 @pytest.mark.parametrize("step", ["next", "last", "nonsense"])
-def test_ten_calls_in_a_row_that_fail_at_a_later_step_switch_it_off(step):
-    guard = Guard("paying", "redis:Redis.get", fails_at_once if step == "next" else one_step, has_steps=True)
+def test_ten_calls_in_a_row_that_fail_at_a_later_step_switch_a_function_off(step):
+    guard = Guard("paying", "redis:Redis.get", fails_at_once if step == "next" else single_step, has_steps=True)
 
     for number in range(10):
         assert guard.off is None, number
@@ -298,8 +298,8 @@ def test_ten_calls_in_a_row_that_fail_at_a_later_step_switch_it_off(step):
 
 
 @pytest.mark.parametrize(("good", "bad", "expected"), [(1, 9, TooManyErrors(50, 100)), (11, 9, None)])
-def test_a_call_whose_last_step_goes_well_ends_a_row(good, bad, expected):
-    guard = Guard("paying", "redis:Redis.get", one_step, has_steps=True)
+def test_a_call_whose_last_step_succeeds_ends_a_row(good, bad, expected):
+    guard = Guard("paying", "redis:Redis.get", single_step, has_steps=True)
 
     for number in range(400):
         guard.begin((), {})
@@ -335,7 +335,7 @@ def run(guard, times):
     return guard
 
 
-def test_on_the_application_s_thread_the_first_calls_are_timed_and_then_one_in_so_many(clock):
+def test_on_the_application_s_thread_the_first_calls_are_timed_and_then_a_sample(clock):
     guard = run(working(clock, 250, limit=BUDGET), 3 * BUDGET.time_every)
 
     assert (EARLY + 3, 250 * (EARLY + 3)) == (guard.pace.count, guard.pace.total_ns)
@@ -359,7 +359,7 @@ def test_the_first_step_of_a_generator_is_timed_with_its_call(clock):
 
 
 def test_generators_are_timed_as_often_as_functions(clock):
-    guard = Guard("paying", "redis:Redis.get", one_step, has_steps=True, limit=BUDGET)
+    guard = Guard("paying", "redis:Redis.get", single_step, has_steps=True, limit=BUDGET)
     for _ in range(3 * BUDGET.time_every):
         guard.begin((), {})
 
@@ -370,7 +370,7 @@ def test_generators_are_timed_as_often_as_functions(clock):
     ("limit", "slow", "timed"),
     [(BUDGET, 1, 20), (BUDGET, 5, 100), (SLOW, 5, 10), (SLOW, 50, 100), (BUDGET, 19, 19), (SLOW, 9, 9)],
 )
-def test_as_many_slow_calls_as_the_quantile_leaves_out_are_not_slowness(clock, limit, slow, timed):
+def test_slow_calls_beyond_the_quantile_do_not_make_a_function_slow(clock, limit, slow, timed):
     every = Limit(limit.option, limit.seconds, limit.quantile, limit.minimum, switches_off=True)
     guard = run(working(clock, *[1_000] * (timed - slow), *[20_000_000] * slow, limit=every), timed)
 
@@ -378,7 +378,7 @@ def test_as_many_slow_calls_as_the_quantile_leaves_out_are_not_slowness(clock, l
 
 
 @pytest.mark.parametrize(("limit", "slow", "timed"), [(BUDGET, 2, 20), (BUDGET, 5, 99), (SLOW, 6, 10), (SLOW, 50, 99)])
-def test_one_more_is_slowness_with_the_numbers_that_show_it(clock, limit, slow, timed):
+def test_a_further_slow_call_does_and_the_reason_has_the_numbers(clock, limit, slow, timed):
     every = Limit(limit.option, limit.seconds, limit.quantile, limit.minimum, switches_off=True)
     guard = run(working(clock, *[1_000] * (timed - slow), *[20_000_000] * slow, limit=every), timed)
 
@@ -392,7 +392,7 @@ def test_exactly_the_limit_is_within_it(clock, limit):
     assert (None, None) == (guard.pace.slowness, guard.off)
 
 
-def test_a_few_slow_calls_after_a_thousand_fast_ones_are_not_a_habit(clock):
+def test_a_few_slow_calls_after_a_thousand_fast_calls_are_not_a_habit(clock):
     guard = run(working(clock, *[0] * 1000, 6_000_000, limit=SLOW), 1050)
 
     assert guard.off is None
@@ -407,7 +407,7 @@ def test_a_function_that_becomes_slow_is_switched_off_when_most_of_its_last_call
     )
 
 
-def test_a_function_that_is_slow_now_and_then_stays(clock):
+def test_a_function_that_is_slow_now_and_then_stays_on(clock):
     """It imported something, waited for a processor, for the interpreter's lock or for the garbage collector."""
     calls = iter(range(100_000))
 
@@ -435,7 +435,7 @@ def test_a_multiple_of_an_option_is_named_with_the_option():
 SLOW_SPAN = "350 µs a call (p95 of the last 20 timed calls, window 100), above hook_budget_seconds = 200 µs"
 
 
-def test_a_slow_function_on_the_application_s_thread_is_logged_once_and_stays(clock, caplog):
+def test_a_slow_function_on_the_application_s_thread_is_logged_once_and_stays_on(clock, caplog):
     guard = run(working(clock, 350_000, limit=BUDGET), 20)
     assert [] == caplog.messages  # nothing on the thread that called
     log_changes([guard])
@@ -467,7 +467,7 @@ def test_where_a_limit_demands_it_a_slow_function_on_the_application_s_thread_is
     assert [f"plugin 'paying': on_span is switched off: {SLOW_SPAN}"] == caplog.messages
 
 
-def test_a_fork_counts_from_zero_and_leaves_off_what_is_off(clock):
+def test_a_forked_child_counts_from_zero_and_keeps_functions_switched_off(clock):
     slow = run(working(clock, 20_000_000, limit=SLOW), 10)
     sound = run(working(clock, 20_000_000, limit=SLOW), 9)
     for guard in (slow, sound):
@@ -478,7 +478,7 @@ def test_a_fork_counts_from_zero_and_leaves_off_what_is_off(clock):
     assert (None, 10) == (sound.off, run(sound, 1).reason.timed)
 
 
-def test_closing_is_not_a_reason_and_does_not_hide_one():
+def test_closing_is_not_a_reason_and_does_not_hide_a_reason():
     sound, failing = Guard("paying", "on_span", len), Guard("paying", "on_span", fails)
     run_until_off(failing)
     for guard in (sound, failing):

@@ -1,4 +1,4 @@
-"""Every hook: called with its arguments, in order, and one that raises costs only itself. And how plugins are taken in."""
+"""Every hook: its arguments, its order, and that an exception affects only its own function. And how plugins are registered."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def plugin(name, **functions):
 
 def crowd(hook, make):
     """
-    Five plugins that implement one hook, named in an order that is not that of their calls; and the order in which they must be called.
+    Return five plugins that implement a hook, not in the order of their calls, and the order in which they must be called.
 
     Args:
         make: given the name of a plugin, a function for it.
@@ -63,22 +63,22 @@ def crowd(hook, make):
 
 
 def recorded(modules, **settings):
-    """An agent with these plugins that guards, as one in production does."""
+    """Record with an agent that guards these plugins, as in production."""
     return recording(plugins=modules, plugins_reraise=False, **settings)
 
 
 def status(scout, name):
-    (found,) = [one for one in scout.agent.plugin_statuses() if one.name == name]
+    (found,) = [plugin for plugin in scout.agent.plugin_statuses() if plugin.name == name]
     return found
 
 
 def assert_only_it_failed(scout, hook):
-    failed = [one for one in scout.agent.plugin_statuses() if one.errors]
-    assert ["mango"] == [one.name for one in failed]
+    failed = [plugin for plugin in scout.agent.plugin_statuses() if plugin.errors]
+    assert ["mango"] == [plugin.name for plugin in failed]
     assert f"ValueError: {hook} of the plugin that fails at {__file__}" in failed[0].last_error
 
 
-def test_the_table_of_hooks_is_that_of_the_documentation():
+def test_run_time_hooks_are_hooks():
     assert 15 == len(HOOKS)
     assert set(AT_RUN_TIME) <= set(HOOKS)
     assert set(AT_RUN_TIME) >= ON_APP_THREAD
@@ -105,7 +105,7 @@ def test_hook_register_options():
         assert_only_it_failed(scout, "register_options")
 
 
-def test_hook_register_options_that_gives_nonsense_costs_only_itself():
+def test_hook_register_options_with_an_invalid_result_affects_only_itself():
     modules = [
         plugin("nonsense", register_options=lambda: 5),
         plugin("noclass", register_options=lambda: object),
@@ -117,7 +117,7 @@ def test_hook_register_options_that_gives_nonsense_costs_only_itself():
             "nonsense": "ConfigError: register_options must return an attrs class, got int 5",
             "noclass": "ConfigError: register_options must return an attrs class, got type <class 'object'>",
             "needy": "ConfigError: every option must have a default; missing for must",
-        } == {one.name: one.last_error for one in scout.agent.plugin_statuses() if one.errors}
+        } == {failed.name: failed.last_error for failed in scout.agent.plugin_statuses() if failed.errors}
 
 
 def test_hook_register_exporters():
@@ -164,7 +164,7 @@ def test_hook_register_exporters():
     ],
     ids=["no list", "no exporter", "no export", "no name", "fails when it is read"],
 )
-def test_hook_register_exporters_that_gives_nonsense_costs_only_itself(given):
+def test_hook_register_exporters_with_an_invalid_result_affects_only_itself(given):
     good = SimpleNamespace(name="good", export=lambda report: None)
     modules = [plugin("bad", register_exporters=given), plugin("fine", register_exporters=lambda config: [good])]
 
@@ -173,9 +173,12 @@ def test_hook_register_exporters_that_gives_nonsense_costs_only_itself(given):
         assert 1 == status(scout, "bad").errors
 
 
-def test_hook_register_exporters_with_one_name_twice_keeps_the_first():
+def test_hook_register_exporters_with_the_same_name_twice_keeps_the_first():
     exporters = {name: SimpleNamespace(name="same", export=lambda report: None) for name in ("apple", "zebra")}
-    modules = [plugin(name, register_exporters=lambda config, one=one: [one]) for name, one in exporters.items()]
+    modules = [
+        plugin(name, register_exporters=lambda config, exporter=exporter: [exporter])
+        for name, exporter in exporters.items()
+    ]
 
     with recorded(modules) as scout:
         assert [exporters["apple"]] == scout.agent.exporters
@@ -191,7 +194,7 @@ def test_hook_register_commands(monkeypatch, tmp_path):
 
             @cli.command(f"{name}-command")
             def command():
-                """Say something."""
+                """Print a line."""
                 click.echo(f"this is {name}")
 
         return register_commands
@@ -210,7 +213,7 @@ def test_hook_register_commands(monkeypatch, tmp_path):
     assert {"run", "config", "plugins", *(f"{name}-command" for name in names)} <= set(built.commands)
 
 
-def test_hook_register_commands_that_raises_is_told(monkeypatch, tmp_path, capsys):
+def test_hook_register_commands_that_raises_is_reported(monkeypatch, tmp_path, capsys):
     modules, _ = crowd("register_commands", lambda name: lambda cli: None)
     for module in modules:
         monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -250,8 +253,8 @@ def test_hook_instrument(monkeypatch):
         with transaction("Job/mail.send"):
             assert 7 == library.work(7)
         # The first to wrap is the innermost.
-        assert [f"Work/{name}" for name in names] == [one.operation for one in scout.spans]
-        assert [{"argument": 7}] * 4 == [one.tags for one in scout.spans]
+        assert [f"Work/{name}" for name in names] == [work.operation for work in scout.spans]
+        assert [{"argument": 7}] * 4 == [work.tags for work in scout.spans]
 
     assert library.work is original
 
@@ -334,9 +337,9 @@ def test_hook_on_span():
             pass
         with span("Outside/Transaction"):
             pass
-        # Also the one for which there was no room; not the transaction.
-        assert [(name, one) for one in (inner, outer) for name in names] == calls
-        assert all(one.stop_ns > one.start_ns for _, one in calls)
+        # Also the span for which there was no room; not the transaction.
+        assert [(name, ended) for ended in (inner, outer) for name in names] == calls
+        assert all(ended.stop_ns > ended.start_ns for _, ended in calls)
         assert_only_it_failed(scout, "on_span")
 
 
@@ -401,8 +404,8 @@ def test_hook_on_keep():
     with recorded(modules, traces_per_period=1, plugins_disable="speed,age,percent,percentile,collector") as scout:
         made = []
         for points in (1.0, 4.0, 2.0):
-            with transaction(f"Controller/{points}", points=points) as one:
-                made.append(one)
+            with transaction(f"Controller/{points}", points=points) as scored:
+                made.append(scored)
         scout.agent.recorder.work()
         assert [] == calls  # who is kept is known when the period is over
         report = scout.report()
@@ -482,7 +485,7 @@ class Float(float):
     ["5", float("nan"), float("inf"), float("-inf"), object(), [1.0], 10**400, Float(2.0), 1j, True],
     ids=["text", "nan", "inf", "-inf", "object", "list", "huge", "subclass", "complex", "bool"],
 )
-def test_hook_score_transaction_that_gives_nonsense_gives_no_points(points):
+def test_hook_score_transaction_with_an_invalid_result_gives_no_points(points):
     modules = [
         plugin("nonsense", score_transaction=lambda: points),
         plugin("sound", score_transaction=lambda: 2.0),
@@ -586,7 +589,7 @@ def test_a_plugin_without_options_gets_none(functions):
     assert [None] == got
 
 
-def test_each_plugin_gets_its_own_options():
+def test_the_options_of_two_plugins_are_not_mixed_up():
     got = {}
     modules = [
         plugin(
@@ -616,7 +619,21 @@ def test_options_that_have_changed_reach_a_function_when_its_hook_is_frozen_agai
     assert "after" == guard.run(None)
 
 
-def test_a_function_that_wants_all_but_the_options_is_called_without_another_between():
+def test_options_that_a_framework_adds_after_the_start_reach_hooks():
+    prefixes = []
+    module = plugin(
+        "team", register_options=lambda: TeamOptions, on_span=lambda span, options: prefixes.append(options.prefix)
+    )
+    with recording(plugins=[module]) as scout:
+        for prefix in ("Job/", "Mail/"):
+            scout.agent.add_settings({"plugin_options": {"team": {"prefix": prefix}}})
+            with transaction("Job/mail.send"), span("SQL/Query"):
+                pass
+
+    assert ["Job/", "Mail/"] == prefixes
+
+
+def test_a_function_that_takes_everything_but_options_is_called_directly():
     def on_span(span):
         pass
 
@@ -694,7 +711,7 @@ def test_a_function_that_wraps_the_others_is_refused(options):
 
 
 @pytest.mark.parametrize("thing", [ModuleType("empty"), object(), 5, None, SimpleNamespace(on_span=lambda span: None)])
-def test_what_implements_nothing_is_refused(thing):
+def test_an_object_without_a_hook_is_refused(thing):
     with pytest.raises(PluginError, match="it has no function marked with @hookimpl"):
         Hooks().register(thing, "empty")
 
@@ -709,7 +726,7 @@ def test_a_plugin_that_is_refused_leaves_nothing_behind():
     assert ("on_span",) == hooks.register(plugin("half", on_span=lambda span: None), "half")
 
 
-def test_one_name_cannot_be_taken_twice():
+def test_a_name_cannot_be_taken_twice():
     hooks = Hooks()
     hooks.register(plugin("same", on_span=lambda span: 1), "same")
     with pytest.raises(PluginError, match="there is already a plugin same"):
@@ -718,7 +735,7 @@ def test_one_name_cannot_be_taken_twice():
     assert [1] == [guard.run(None) for guard in hooks.frozen("on_span")]
 
 
-def test_one_module_under_two_names_stays_under_the_first():
+def test_a_module_with_two_names_keeps_the_first():
     hooks = Hooks()
     module = plugin("same", on_span=lambda span: 1)
     hooks.register(module, "first")
@@ -761,7 +778,7 @@ def test_methods_class_methods_and_static_methods_are_implementations():
     assert [("class", Policy, 1)] == [guard.run(1) for guard in hooks.frozen("on_report")]
 
 
-def test_nothing_else_that_a_module_holds_is_asked_anything():
+def test_no_other_attribute_of_a_module_is_read():
     class Proxy:
         def __getattr__(self, name):
             raise RuntimeError("working outside of request context")
@@ -772,10 +789,10 @@ def test_nothing_else_that_a_module_holds_is_asked_anything():
     assert ("on_span",) == Hooks().register(module, "shop.policies")
 
 
-def test_two_functions_for_one_hook_are_both_called():
+def test_two_functions_of_a_plugin_for_the_same_hook_are_both_called():
     module = plugin(
         "double",
-        one=hookimpl(specname="score_transaction")(lambda: 1),
+        single=hookimpl(specname="score_transaction")(lambda: 1),
         two=hookimpl(specname="score_transaction")(lambda: 2),
     )
     hooks = Hooks()
@@ -793,7 +810,7 @@ def test_the_guard_of_a_function_stays_the_same():
     assert 1 == hooks.frozen("on_span")[0].failures.count
 
 
-def test_a_plugin_that_went_is_not_called_when_another_takes_its_name():
+def test_a_removed_plugin_is_not_called_when_another_takes_its_name():
     hooks = Hooks()
     hooks.register(plugin("same", on_span=lambda span: "old"), "same")
     assert ["old"] == [guard.run(None) for guard in hooks.frozen("on_span")]
@@ -805,7 +822,7 @@ def test_a_plugin_that_went_is_not_called_when_another_takes_its_name():
     assert ["new"] == [guard.run(None) for guard in hooks.frozen("on_span")]
 
 
-def test_a_plugin_that_comes_while_the_agent_runs_is_called_from_then_on(scout):
+def test_a_plugin_that_is_added_while_the_agent_runs_is_called_from_then_on(scout):
     calls = []
     with transaction("Controller/before"), span("SQL/Query"):
         pass
@@ -823,7 +840,7 @@ def test_a_plugin_that_comes_while_the_agent_runs_is_called_from_then_on(scout):
     assert [after, query] == calls
 
 
-def test_what_waits_for_an_option_is_called_only_while_that_is_not_at_its_default():
+def test_a_function_with_when_changed_is_called_only_while_an_option_differs_from_its_default():
     calls = []
 
     @hookimpl
@@ -851,7 +868,7 @@ def test_what_waits_for_an_option_is_called_only_while_that_is_not_at_its_defaul
     assert ["SQL/Set", "SQL/Set", "SQL/Later"] == calls
 
 
-def test_an_option_that_does_not_exist_is_never_set():
+def test_an_option_that_does_not_exist_never_differs():
     module = plugin("careful", on_span=hookimpl(when_changed("nonsense")(lambda span: None)))
     with recording(plugins=[module]) as scout:
         assert () == scout.agent.tracer.on_span
@@ -866,11 +883,12 @@ def test_a_hook_s_limit_follows_from_where_and_how_often_it_is_called(is_strict)
     limits = {hook: hooks.frozen(hook)[0].pace.limit for hook in HOOKS}
 
     on_app_thread = Limit("hook_budget_seconds", 0.5, 0.95, 20, time_every=64, switches_off=is_strict)
-    for_each = Limit("slow_hook_seconds", 0.25, 0.5, 10, switches_off=True)
+    per_transaction = Limit("slow_hook_seconds", 0.25, 0.5, 10, switches_off=True)
     assert {
         **dict.fromkeys(("on_request_start", "on_span"), on_app_thread),
         **dict.fromkeys(
-            ("on_error", "on_request_end", "on_ignore", "on_keep", "ignore_transaction", "score_transaction"), for_each
+            ("on_error", "on_request_end", "on_ignore", "on_keep", "ignore_transaction", "score_transaction"),
+            per_transaction,
         ),
         "on_report": Limit("slow_hook_seconds", 0.25, 0.5, 10, factor=100, switches_off=True),
     } == {hook: limit for hook, limit in limits.items() if limit is not None}
@@ -908,7 +926,7 @@ def test_a_function_that_would_never_run_is_refused(function, reason):
         Hooks().register(plugin("bad", on_span=function), "bad")
 
 
-def test_those_that_are_ordered_come_first_then_the_eager_ones_then_by_name():
+def test_plugins_in_plugins_order_come_first_then_tryfirst_then_by_name():
     hooks = Hooks(order=("zebra", "mango"))
     for name in ("apple", "mango", "zebra", "banana"):
         hooks.register(plugin(name, on_span=lambda span: None), name)
@@ -932,6 +950,6 @@ def test_sys_exit_in_a_policy_costs_only_its_own_points():
         assert "SystemExit: 3" in status(scout, "leaves").last_error
 
 
-def test_public_names_are_what_hooks_speak_of():
+def test_the_classes_that_hooks_pass_are_public_names():
     assert (Span, Transaction) == (span, transaction)
     assert issubclass(RejectedReport, Exception)
