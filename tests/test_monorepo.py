@@ -318,6 +318,115 @@ for libraries in ("latest", "oldest"):
 BEFORE = {path.name for path in (ROOT / "plugins").iterdir()}
 
 
+@pytest.fixture
+def earlier(repository):
+    """The revision that ``nox -s skew`` compares with, as a commit."""
+
+    def revision() -> str:
+        found = repository.ask(sys.executable, "-c", PRINT_BASE)
+        return found if found == "None" else repository.ask("git", "rev-parse", f"{found}^{{commit}}")
+
+    return revision
+
+
+PRINT_BASE = """
+import sys
+sys.path.insert(0, ".ci")
+from skew import base_revision
+print(base_revision())
+"""
+
+
+def test_a_branch_is_compared_with_the_commit_where_it_left_main(repository, earlier):
+    for _ in range(2):
+        repository.append("README.md")
+        repository.commit()
+
+    assert repository.ask("git", "rev-parse", "main") == earlier()
+
+
+def test_main_is_compared_with_its_previous_commit(repository, earlier):
+    repository.ask("git", "checkout", "--quiet", "main")
+    only_commit = earlier()
+    repository.append("README.md")
+    repository.commit()
+
+    assert ["None", repository.ask("git", "rev-parse", "HEAD~1")] == [only_commit, earlier()]
+
+
+def test_the_newest_release_that_head_contains_is_the_earlier_revision(repository, earlier):
+    repository.tag("scout-core-0.9.0")
+    repository.tag("scout-flask-3.0.0")
+    repository.append("README.md")
+    repository.commit()
+    repository.tag("scout-core-0.10.0")
+    released = earlier()
+    repository.append("README.md")
+    repository.commit()
+    after = earlier()
+    repository.ask("git", "checkout", "--quiet", "-B", "beside", "scout-core-0.9.0")
+    repository.append("README.md")
+    repository.commit()
+    beside = earlier()
+
+    commits = [
+        repository.ask("git", "rev-parse", f"scout-core-{version}^{{commit}}") for version in ("0.9.0", "0.10.0")
+    ]
+    assert [commits[0], commits[1], commits[0]] == [released, after, beside]
+
+
+def test_ranges_that_include_the_next_version_announce_that_it_breaks_plugins(repository):
+    def announced() -> str:
+        return repository.ask(sys.executable, "-c", PRINT_ANNOUNCED)
+
+    before = announced()
+    repository.edit(PROJECT, RANGE, '"scout-core>=0.1,<0.3"')
+
+    assert ["False", "True"] == [before, announced()]
+
+
+PRINT_ANNOUNCED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, ".ci")
+from projects import read_projects
+from skew import announces_break
+
+core, *plugins = read_projects(Path.cwd()).values()
+print(announces_break(plugins, core.version))
+"""
+
+
+def test_the_summary_lists_the_slowest_session_first(repository, tmp_path):
+    """As nox writes its log and its report; a nox that failed to start writes no report."""
+    log, report = tmp_path / "log", tmp_path / "report"
+    log.write_text(
+        "\x1b[36mnox > Running session core-3.10\x1b[0m\n======= 7 passed, 1 skipped in 3.05s =======\nother\n"
+    )
+    sessions = [("lint", 30.0, "success"), ("core-3.10", 90.0, "failed")]
+    report.write_text(
+        json.dumps(
+            {"sessions": [{"signatures": [name], "duration": took, "result": how} for name, took, how in sessions]}
+        )
+    )
+    (tmp_path / "empty").touch()
+
+    done = repository.run(sys.executable, ".ci/summary.py", log, report)
+    failed = repository.run(sys.executable, ".ci/summary.py", log, tmp_path / "empty")
+
+    assert [0, 1] == [done.code, failed.code]
+    assert done.out.splitlines()[1:] == [
+        "pytest at the end of each session:",
+        "core-3.10",
+        "    7 passed, 1 skipped in 3.05s",
+        "",
+        "minutes  session",
+        "   1.5  core-3.10  failed",
+        "   0.5  lint  success",
+        "   2.0  in 2 sessions",
+    ]
+
+
 def test_an_oldest_core_that_others_do_not_have_is_tested_apart(repository, everything):
     """The shared environment has one core: the newest of the lower bounds."""
     for version in ("0.1.0", "0.1.5"):
