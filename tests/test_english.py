@@ -56,6 +56,7 @@ RIDDLES = re.compile(r'(?:^[ \t]*|"+[ \t]*|(?<!#)#[ \t]*)(What|Of|That) [a-z]', 
 """How a docstring, comment or sentence does not begin: it begins with the thing. A heading may be a question."""
 
 EXCEPTIONS: dict[tuple[str, str], str] = {
+    ("plugins/scout-demo/src/scout_demo/shop/pages.py", "get_one"): "a method of SQLAlchemy's Session",
     ("tests/test_english.py", "*"): "it has the list",
 }
 """File and phrase (``*``: all), to the reason."""
@@ -70,13 +71,10 @@ PENDING = (
     "docs/generate.py",
     "docs/testing-a-plugin.md",
     "docs/tutorial.md",
-    "plugins/scout-dashboard/README.md",
-    "plugins/scout-dashboard/changelog.d",
-    "plugins/scout-dashboard/src",
-    "plugins/scout-dashboard/tests",
-    "plugins/scout-demo/changelog.d",
-    "plugins/scout-demo/src",
-    "plugins/scout-demo/tests",
+    "plugins/scout-dashboard/src/scout_dashboard/policy/rebuilt.py",
+    "plugins/scout-dashboard/src/scout_dashboard/policy/scoring.py",
+    "plugins/scout-dashboard/src/scout_dashboard/queries/plugins.py",
+    "plugins/scout-dashboard/tests/test_plugins.py",
     "scout_core",
     "scout_core/boundary",
     "scout_core/builtin",
@@ -126,7 +124,6 @@ PENDING = (
     "tests/test_patches.py",
     "tests/test_plugins.py",
     "tests/test_policies.py",
-    "tests/test_protocol.py",
     "tests/test_recorder.py",
     "tests/test_rendezvous.py",
     "tests/test_report.py",

@@ -83,7 +83,7 @@ def test_of_a_trace_only_the_name_is_needed():
         ([], None),
     ],
 )  # fmt: skip
-def test_only_an_explicit_acceptance_counts_as_one(facts, expected):
+def test_only_an_explicit_acceptance_is_accepted(facts, expected):
     assert expected == read_accepted(facts)
 
 

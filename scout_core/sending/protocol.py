@@ -65,7 +65,7 @@ class RunningFunction:
     calls: int
     errors: int
     p50_ms: float | None
-    """Of the sampled calls, like ``p95_ms``; None before the first sample."""
+    """Over the sampled calls, like ``p95_ms``; None before the first sample."""
     p95_ms: float | None
     slow: str
     """By how much it exceeds its budget; empty while it does not."""
@@ -84,7 +84,7 @@ class RunningPlugin:
     errors: int
     last_error: str | None
     traceback: tuple[Frame, ...]
-    """Of the last error, innermost frame first."""
+    """Frames of the last error, innermost first."""
     functions: tuple[RunningFunction, ...]
     wrapped: tuple[str, ...]
     waiting: tuple[str, ...]
@@ -124,7 +124,7 @@ class PluginsAnswer:
 
 @frozen
 class StoredTrace:
-    """What identifies a stored trace."""
+    """The part of a stored trace that clients check."""
 
     name: str
 

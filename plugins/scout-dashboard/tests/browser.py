@@ -54,7 +54,7 @@ class Window:
 
     def watch(self) -> None:
         """Record forbidden events from now on."""
-        self.page.on("console", self._said)
+        self.page.on("console", self._on_console)
         self.page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
         self.page.on("dialog", self._asked)
         self.page.on("request", self._requested)
@@ -65,7 +65,7 @@ class Window:
         """Check that the page logged nothing, opened no dialog, and fetched nothing from elsewhere."""
         assert [] == self.problems
 
-    def _said(self, message: ConsoleMessage) -> None:
+    def _on_console(self, message: ConsoleMessage) -> None:
         if not any(part in message.text for part in self.excused):
             self.problems.append(f"console {message.type}: {message.text}")
 

@@ -80,7 +80,7 @@ def report(
     """Return the report of one process for the period that ends at ``end``."""
     dice = random.Random(f"{seed}/{number}/{app}/{instance}")
     transactions = tuple(_metrics(dice, item, period) for item in menu)
-    transactions = tuple(each for each in transactions if each.count)
+    transactions = tuple(metrics for metrics in transactions if metrics.count)
     kept = tuple(_trace(dice, dice.choice(menu), end - dice.random() * period) for _ in range(traces))
     return Report(
         id=f"{instance}-{number}",
@@ -169,8 +169,8 @@ def _plugin(
         wrapped=wrapped,
         waiting=waiting,
         not_found=("flask:Flask.gone: Flask has no attribute 'gone'",) if name == "flask" else (),
-        calls=sum(each.calls for each in functions),
-        errors=sum(each.errors for each in functions),
+        calls=sum(function.calls for function in functions),
+        errors=sum(function.errors for function in functions),
         last_error=last_error,
         seconds_per_call=0.0000031 if functions else None,
         functions=functions,
@@ -296,8 +296,8 @@ def main() -> None:
     from scout_dashboard.collector import Collector
 
     with tempfile.TemporaryDirectory() as folder, Collector.running(state_dir=Path(folder), port=0) as collector:
-        for each in reports(until=time.time(), minutes=180):
-            send(collector.url, collector.token, each)
+        for past in reports(until=time.time(), minutes=180):
+            send(collector.url, collector.token, past)
         print(collector.login_url, flush=True)
         number = 1_000
         while not signal.sigtimedwait([signal.SIGINT, signal.SIGTERM], 3):

@@ -328,6 +328,6 @@ def test_only_loopback_addresses_are_accepted(tmp_path: Path, host):
 
 
 def test_two_collectors_do_not_share_a_cookie(tmp_path: Path):
-    with Collector.running(state_dir=tmp_path / "a") as one, Collector.running(state_dir=tmp_path / "b") as other:
-        assert one.access.cookie_name != other.access.cookie_name
-        assert 401 == get(other, "/", cookie(one)).status
+    with Collector.running(state_dir=tmp_path / "a") as first, Collector.running(state_dir=tmp_path / "b") as second:
+        assert first.access.cookie_name != second.access.cookie_name
+        assert 401 == get(second, "/", cookie(first)).status

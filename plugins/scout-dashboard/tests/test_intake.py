@@ -63,7 +63,7 @@ def test_a_duplicate_report_is_accepted_and_counted_once(collector):
     assert [202, 202, 202] == [status for status, _ in answers]
     assert [False, True, True] == [json.loads(body)["duplicate"] for _, body in answers]
     assert (1, 2) == (health["reports"], health["duplicates"])
-    assert sum(each.count for each in once.transactions) == health["transactions"]
+    assert sum(metrics.count for metrics in once.transactions) == health["transactions"]
     assert len(once.traces) == health["traces"]
 
 
@@ -90,7 +90,7 @@ def test_a_missing_token_is_refused(collector, line):
     assert 401 == exchange(collector, request.encode()).status
 
 
-def test_two_tokens_are_refused_even_if_one_is_valid(collector):
+def test_two_tokens_are_refused_even_if_the_second_is_valid(collector):
     answer = exchange(collector, head(collector, "Authorization: Bearer other", "Content-Length: 2"), b"{}")
 
     assert 401 == answer.status
@@ -376,7 +376,7 @@ def test_a_connection_without_a_request_is_closed_silently(collector, capfd):
     assert time.monotonic() - started < 4
 
 
-def test_a_half_closed_connection_gets_a_response_to_each_request(collector, capfd):
+def test_a_half_closed_connection_gets_all_responses(collector, capfd):
     """Like ``nc -N``: the client stops sending but still reads."""
     body = wire.encode(report(end=time.time()))
     last = head(collector, f"Content-Length: {len(body)}").replace(b"Connection: close\r\n", b"") + body

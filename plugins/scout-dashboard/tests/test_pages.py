@@ -69,7 +69,7 @@ def assert_sound(page: Reader) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_each_page_is_well_formed_and_has_nothing_inline(shop: Visitor, path: str) -> None:
+def test_every_page_is_well_formed_and_has_nothing_inline(shop: Visitor, path: str) -> None:
     assert_sound(shop.page(path))
 
 
@@ -83,14 +83,16 @@ def test_each_page_is_well_formed_and_has_nothing_inline(shop: Visitor, path: st
         ("/health", "scout-core run -- python app.py"),
     ],
 )
-def test_each_page_without_data_is_well_formed_and_shows_the_next_step(empty: Visitor, path: str, command: str) -> None:
+def test_every_page_without_data_is_well_formed_and_shows_the_next_step(
+    empty: Visitor, path: str, command: str
+) -> None:
     page = empty.page(path)
 
     assert_sound(page)
     assert command in page.text
 
 
-def test_an_empty_range_links_to_longer_ones(shop: Visitor) -> None:
+def test_an_empty_range_links_to_longer_ranges(shop: Visitor) -> None:
     page = shop.page("/?from=1000000020&to=1000000620")
 
     assert_sound(page)
@@ -224,7 +226,7 @@ def test_a_trace_shows_timeline_summary_error_and_tags(shop: Visitor) -> None:
         assert " ".join(map(str, text)) in page.text
 
 
-def test_plugins_show_each_state(shop: Visitor) -> None:
+def test_plugins_show_every_state(shop: Visitor) -> None:
     page = shop.page("/plugins").text
 
     for state in "active", "waiting", "disabled", "skipped", "failed", "quarantined":
@@ -278,10 +280,10 @@ def test_a_zoom_can_be_reset_and_is_not_live(shop: Visitor) -> None:
     zoomed = shop.page(f"/?range=1h&from={start}&to={start + 3600}")
 
     assert ["/?range=1h"] == [
-        each.attributes["href"] for each in zoomed.elements if each.attributes.get("id") == "unzoom"
+        element.attributes["href"] for element in zoomed.elements if element.attributes.get("id") == "unzoom"
     ]
-    assert not [each for each in zoomed.elements if "data-pulse" in each.attributes]
-    assert [each for each in shop.page("/").elements if "data-pulse" in each.attributes]
+    assert not [element for element in zoomed.elements if "data-pulse" in element.attributes]
+    assert [element for element in shop.page("/").elements if "data-pulse" in element.attributes]
 
 
 def test_unknown_pages_and_names_are_explained(shop: Visitor) -> None:
@@ -290,7 +292,7 @@ def test_unknown_pages_and_names_are_explained(shop: Visitor) -> None:
     assert "it never ran, or its data has expired" in read(shop.ask("/endpoint?name=Controller/never")[2]).text
 
 
-def test_an_unknown_application_links_to_the_known_ones(shop: Visitor) -> None:
+def test_an_unknown_application_links_to_known_applications(shop: Visitor) -> None:
     for path in "/", "/endpoints", "/jobs", "/plugins", "/health":
         status, _, html = shop.ask(f"{path}?app=nope&range=6h")
         page = read(html)

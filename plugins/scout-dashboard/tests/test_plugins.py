@@ -44,7 +44,7 @@ def facts_of(name: str, **changes: object) -> dict:
         ("jinja2", {}, ""),
     ],
 )  # fmt: skip
-def test_each_state_names_its_next_step(name, changes, step):
+def test_every_state_has_its_next_step(name, changes, step):
     assert step == facts_of(name, **changes)["to_do"]
 
 
@@ -110,7 +110,7 @@ def test_the_latest_process_comes_first_and_in_it_plugins_that_need_attention(co
     processes = visitor.facts("/plugins")["processes"]
     text = visitor.page("/plugins").text
 
-    assert [("web-2", 2), ("web-1", 1), ("web-3", 3)] == [(each["host"], each["pid"]) for each in processes]
+    assert [("web-2", 2), ("web-1", 1), ("web-3", 3)] == [(process["host"], process["pid"]) for process in processes]
     assert text.index("web-2 · pid 2") < text.index("web-1 · pid 1") < text.index("web-3 · pid 3")
     assert ["broken", "elasticsearch", "jinja2", "celery"] == [
         plugin["name"]
@@ -124,12 +124,12 @@ def test_the_json_has_every_fact_of_a_status(collector, visitor):
 
     (process,) = visitor.facts("/plugins")["processes"]
 
-    told = {"slowest", "needs_look", "to_do"}
+    added = {"slowest", "needs_look", "to_do"}
     assert len(STATUSES) == len(process["plugins"])
     for plugin in process["plugins"]:
         status = asdict(STATUSES[plugin["name"]])
         same = set(status) - {"functions", "traceback"}
-        assert set(status) | told == set(plugin)
+        assert set(status) | added == set(plugin)
         assert {key: status[key] for key in same} == {
             key: tuple(plugin[key]) if isinstance(plugin[key], list) else plugin[key] for key in same
         }

@@ -130,7 +130,7 @@ def test_a_trace_is_explained_by_what_the_agent_recorded(filled, ask):
     ] == result.lines[-5:]
 
 
-def test_the_evidence_of_each_policy_is_shown(collector, ask):
+def test_the_evidence_of_every_policy_is_shown(collector, ask):
     policies = {"speed": 0.1, "percent": 0.3, "age": 0.4, "percentile": 1.4, "shop.paying": 5.0}
     made = trace(1, "Controller/shop.home", 7.2, start=time.time() - 70, policies=policies, seen=SEEN)
     send(collector, made)
@@ -143,7 +143,7 @@ def test_the_evidence_of_each_policy_is_shown(collector, ask):
         ("age", 0.4, "1 min since a trace of shop.home was kept"),
         ("percent", 0.3, "12.5 % of all time is spent in shop.home"),
         ("speed", 0.1, "duration 500 ms"),
-    ] == [(each["policy"], each["points"], each["evidence"]) for each in facts["policies"]]
+    ] == [(policy["policy"], policy["points"], policy["evidence"]) for policy in facts["policies"]]
     assert (SEEN, []) == (facts["stats"], facts["estimated"])
 
 
@@ -166,12 +166,12 @@ def test_values_that_were_not_recorded_are_estimated_and_marked(filled, ask):
         ("%", "trace '%' is not stored; run 'scout-core policy explain' to list the newest traces"),
     ],
 )  # fmt: skip
-def test_an_unknown_trace_is_a_one_line_error(filled, ask, text, message):
+def test_an_unknown_trace_is_a_single_line_error(filled, ask, text, message):
     assert Result(1, "", f"scout-core: {message}\n") == ask("explain", text)
 
 
 @pytest.mark.parametrize("command", ["explain", "replay"])
-def test_a_missing_store_is_a_one_line_error_with_the_next_step(ask, tmp_path, command):
+def test_a_missing_store_is_a_single_line_error_with_the_next_step(ask, tmp_path, command):
     data = tmp_path / "state" / "data"
 
     assert Result(
@@ -234,7 +234,7 @@ def test_a_weight_overrides_the_configuration(filled, ask, write, tmp_path):
 
     assert {"age": 1.0, "my_policies": 3.0, "percent": 1.0, "percentile": 1.0, "speed": 0.0} == configured["weights"]
     assert {"age": 0.5, "my_policies": -2.0, "percent": 1.0, "percentile": 1.0, "speed": 0.0} == given["weights"]
-    points = [each["policies"]["my_policies"] for each in given["periods"][0]["after"]]
+    points = [trace["policies"]["my_policies"] for trace in given["periods"][0]["after"]]
     assert [-2.0, -2.0] == points
 
 
@@ -253,9 +253,9 @@ def test_a_policy_gets_everything_of_a_transaction_that_was_sent(collector, ask,
     send(collector, made)
     write(
         "assert transaction.is_error and transaction.error.__name__ == 'IntegrityError' and transaction.is_web\n"
-        "    assert [each.operation for each in transaction.spans if each.error] == ['HTTP/GET']\n"
-        "    nested = [each for each in transaction.spans if each.parent is not transaction]\n"
-        "    assert [each.parent.tags['name'] for each in nested] == ['page.html']\n"
+        "    assert [span.operation for span in transaction.spans if span.error] == ['HTTP/GET']\n"
+        "    nested = [span for span in transaction.spans if span.parent is not transaction]\n"
+        "    assert [span.parent.tags['name'] for span in nested] == ['page.html']\n"
         "    assert transaction.path == '/checkout' and transaction.queue_time == 0.004\n"
         "    assert stats.count >= 1 and 0 <= stats.quantile <= 1 and stats.percentile(0.5) > 0 and stats.mean > 0\n"
         f"    assert abs(transaction.duration - {made.duration!r}) < 1e-6 and transaction.started == {made.start!r}\n"
@@ -274,7 +274,7 @@ def test_a_policy_gets_everything_of_a_transaction_that_was_sent(collector, ask,
 def test_period_length_and_number_of_places_are_options(filled, ask):
     every = ask("replay", "--json", "--per", "7d", "--keep", "1").json["periods"]
 
-    assert [("web", 6, 1), ("jobs", 1, 1)] == [(each["of"], each["traces"], each["places"]) for each in every]
+    assert [("web", 6, 1), ("jobs", 1, 1)] == [(period["of"], period["traces"], period["places"]) for period in every]
 
 
 def test_a_policy_is_notified_of_kept_traces(filled, ask, write, tmp_path):
@@ -318,7 +318,7 @@ def test_a_failing_policy_gives_no_points_and_is_reported(filled, ask, write, bo
         ("from scout_core import hookimpl\n@hookimpl\ndef on_report(): ...", "scores nothing: it has the hooks on_report"),
     ],
 )  # fmt: skip
-def test_an_unusable_module_is_a_one_line_error(filled, ask, tmp_path, source, message):
+def test_an_unusable_module_is_a_single_line_error(filled, ask, tmp_path, source, message):
     if source is not None:
         (tmp_path / "my_policies.py").write_text(source, encoding="utf-8")
 
@@ -370,7 +370,7 @@ def test_an_invalid_option_is_a_usage_error(ask, arguments, message):
         (["--last", "1s"], "no trace was kept in this time range; use a longer one, such as --last 1d"),
     ],
 )
-def test_an_unknown_name_is_a_one_line_error(collector, ask, arguments, message):
+def test_an_unknown_name_is_a_single_line_error(collector, ask, arguments, message):
     send(collector, trace(1, "Controller/shop.home", 1.0, start=time.time() - 4_000), back=3_900)
 
     assert Result(1, "", f"scout-core: {message}\n") == ask("replay", *arguments)
@@ -401,7 +401,7 @@ def test_a_real_trace_is_explained_as_it_was_scored(collector, ask, tmp_path):
 
     assert [1] == [len(listed)]
     assert [] == facts["estimated"]
-    points = {each["policy"]: each["points"] for each in facts["policies"]}
+    points = {policy["policy"]: policy["points"] for policy in facts["policies"]}
     assert round(facts["stats"]["count"] + facts["stats"]["quantile"], 4) == points["paying"]
     assert pytest.approx(points, abs=1e-3) == period["after"][0]["policies"]
 

@@ -43,8 +43,8 @@ def metrics(
     name: str, seconds: list[float], *, errors: int = 0, kinds: dict[str, float] | None = None, queued: float = 0.0
 ) -> TransactionMetrics:
     durations = Histogram()
-    for each in seconds:
-        durations.add(each)
+    for duration in seconds:
+        durations.add(duration)
     return TransactionMetrics(
         name=name,
         count=len(seconds),
@@ -88,7 +88,7 @@ def span(id: int, parent: int, start: float, duration: float, operation: str = "
 
 
 def near(value: float) -> object:
-    """Quantiles are accurate to one per cent."""
+    """Quantiles are accurate to 1 %."""
     return pytest.approx(value, rel=0.0101)
 
 
@@ -118,7 +118,7 @@ def test_the_overview_has_totals_and_series(store, queries):
     assert ["Controller/a"] == [row["name"] for row in facts["slowest"]]
 
 
-def test_series_have_one_value_per_step_and_none_without_transactions(store, queries):
+def test_series_have_a_value_per_step_and_none_without_transactions(store, queries):
     put(store, NOW, metrics("Controller/a", [0.1] * 10))
     put(store, NOW - 600, metrics("Controller/a", [0.3] * 10), number=2)
 
@@ -233,7 +233,7 @@ def test_the_rate_of_jobs_that_ran_once_refers_to_a_minute(store, queries):
 
 
 @pytest.mark.parametrize("asked", [Queries.overview, Queries.endpoints, Queries.traces, Queries.health, Queries.apps])
-def test_an_unknown_application_is_not_found_and_known_ones_are_listed(store, queries, asked):
+def test_an_unknown_application_is_not_found_and_known_applications_are_listed(store, queries, asked):
     nope = named_range("1h", app="nope", now=NOW)
     assert "nope" == asked(queries, nope)["app"]  # an empty store accepts any name
     for app in "Shop", "Blog":
@@ -323,7 +323,7 @@ def test_traces_are_sorted_as_requested(store, queries):
         queries.endpoint(when, "Controller/shop.home", "best")
 
 
-def test_a_known_endpoint_without_data_in_the_range_is_shown_empty_and_an_unknown_one_is_not_found(store, queries):
+def test_a_known_endpoint_without_data_in_the_range_is_shown_empty_and_an_unknown_endpoint_is_not_found(store, queries):
     put(store, NOW - 86_400, metrics("Controller/a", [0.2]))
 
     assert 0 == queries.endpoint(named_range("1h", now=NOW), "Controller/a")["totals"]["count"]
@@ -355,15 +355,15 @@ def test_a_trace_is_a_tree_in_reading_order(store, queries):
 
     facts = queries.trace("a" * 16)
     rows = [
-        (each["id"], each["parent"], each["depth"], each["start_ms"], each["duration_ms"], each["exclusive_ms"])
-        for each in facts["spans"]
+        (span["id"], span["parent"], span["depth"], span["start_ms"], span["duration_ms"], span["exclusive_ms"])
+        for span in facts["spans"]
     ]
 
     assert [
         (0, None, 0, 0.0, 1_000.0, 300.0), (1, 0, 1, 100.0, 600.0, 400.0), (2, 1, 2, 200.0, 100.0, 100.0),
         (4, 1, 2, 400.0, 100.0, 100.0), (3, 0, 1, 800.0, 100.0, 100.0),
     ] == rows  # fmt: skip
-    assert ["Controller", "Template", "SQL", "SQL", "HTTP"] == [each["kind"] for each in facts["spans"]]
+    assert ["Controller", "Template", "SQL", "SQL", "HTTP"] == [span["kind"] for span in facts["spans"]]
     assert {"operation": "SQL/Query", "kind": "SQL", "detail": "SELECT ?", "count": 2, "total_ms": 200.0, "exclusive_ms": 200.0,
             "mean_ms": 100.0, "max_ms": 100.0} in facts["summary"]  # fmt: skip
     assert [400.0, 300.0, 200.0, 100.0] == [line["exclusive_ms"] for line in facts["summary"]]
@@ -378,7 +378,7 @@ def test_children_that_run_at_the_same_time_count_once(store, queries):
     spans = (span(1, 0, 0.1, 0.5), span(2, 0, 0.2, 0.5), span(3, 0, 0.65, 0.01), span(4, 0, 0.95, 3.0))
     put(store, NOW, traces=(trace(spans),))
 
-    assert [350.0, 500.0, 500.0, 10.0, 3_000.0] == [each["exclusive_ms"] for each in queries.trace("a" * 16)["spans"]]
+    assert [350.0, 500.0, 500.0, 10.0, 3_000.0] == [span["exclusive_ms"] for span in queries.trace("a" * 16)["spans"]]
 
 
 def test_orphaned_and_cyclic_spans_are_shown_below_the_transaction(store, queries):
@@ -387,7 +387,7 @@ def test_orphaned_and_cyclic_spans_are_shown_below_the_transaction(store, querie
 
     shown = queries.trace("a" * 16)["spans"]
 
-    assert [(0, 0), (1, 1), (2, 1), (3, 2), (4, 1)] == [(each["id"], each["depth"]) for each in shown]
+    assert [(0, 0), (1, 1), (2, 1), (3, 2), (4, 1)] == [(span["id"], span["depth"]) for span in shown]
 
 
 def test_a_trace_of_fifteen_hundred_nested_spans_is_shown(store, queries):
@@ -415,15 +415,15 @@ def test_processes_of_the_last_day_are_shown_newest_first(queries, tmp_path: Pat
         of_blog = collector.queries.health(evolve(named_range("1h"), app="Blog"))
 
     assert [("a" * 16, "Shop"), ("b" * 16, "Blog")] == [
-        (each["instance"], each["app"]) for each in plugins["processes"]
+        (process["instance"], process["app"]) for process in plugins["processes"]
     ]
-    assert {"flask", "redis", "team-policy"} < {each["name"] for each in plugins["processes"][0]["plugins"]}
-    one = health["processes"][0]["counters"]["collector"]
-    assert 2 * one["finished"] == health["totals"]["finished"]
+    assert {"flask", "redis", "team-policy"} < {plugin["name"] for plugin in plugins["processes"][0]["plugins"]}
+    counters = health["processes"][0]["counters"]["collector"]
+    assert 2 * counters["finished"] == health["totals"]["finished"]
     assert health["totals"]["finished"] == health["totals"]["exported"] + health["totals"]["queued"] + sum(
         health["totals"]["dropped"].values()
     )
-    assert ["Blog"] == [each["app"] for each in of_blog["processes"]]
+    assert ["Blog"] == [process["app"] for process in of_blog["processes"]]
     assert (30, 7) == (health["store"]["retention_days"], health["store"]["trace_retention_days"])
     assert health["collector"]["store_bytes"] > 0
     assert {"Shop", "Blog", "Old"} == {row["name"] for row in queries_of(collector)}
@@ -473,9 +473,9 @@ def test_the_doctors_probe_is_only_shown_on_request(store, queries):
 
 def test_kept_traces_of_all_names_are_listed(store, queries):
     sent = list(reports(until=NOW, minutes=20, traces=5))
-    for each in sent:
-        store.apply(each, now=NOW)
-    kept = sorted((trace for each in sent for trace in each.traces), key=lambda trace: (-trace.score, -trace.start))
+    for incoming in sent:
+        store.apply(incoming, now=NOW)
+    kept = sorted((trace for report in sent for trace in report.traces), key=lambda trace: (-trace.score, -trace.start))
     when = named_range("1h", now=NOW)
 
     best = queries.traces(when, sort="score", limit=70)
@@ -580,7 +580,7 @@ def test_pages_over_five_hundred_endpoints_are_fast(store, queries):
 def test_reads_work_while_reports_are_written(store, queries):
     sent = list(reports(until=NOW, minutes=60))
     seen: list[int] = []
-    writing = Thread(target=lambda: [store.apply(each, now=NOW) for each in sent])
+    writing = Thread(target=lambda: [store.apply(report, now=NOW) for report in sent])
     writing.start()
     while writing.is_alive():
         seen.append(queries.overview(named_range("1h", now=NOW))["totals"]["count"])
@@ -588,4 +588,6 @@ def test_reads_work_while_reports_are_written(store, queries):
     seen.append(queries.overview(named_range("1h", now=NOW))["totals"]["count"])
 
     assert seen == sorted(seen)
-    assert seen[-1] == sum(each.count for r in sent for each in r.transactions if each.name.startswith("Controller/"))
+    assert seen[-1] == sum(
+        metrics.count for report in sent for metrics in report.transactions if metrics.name.startswith("Controller/")
+    )

@@ -18,7 +18,7 @@ from attrs import frozen
 PATIENCE = 60.0
 NEEDED = "EARLIER_PYTHON", "CURRENT_PYTHON"
 if not os.environ.keys() >= {*NEEDED}:
-    pytest.skip("not with a single revision: run nox -s skew", allow_module_level=True)
+    pytest.skip("needs two revisions; run nox -s skew", allow_module_level=True)
 EARLIER, CURRENT = (os.environ[name] for name in NEEDED)
 """The Python of an environment with that revision."""
 

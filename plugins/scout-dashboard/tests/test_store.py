@@ -45,47 +45,47 @@ def total(store: Store, start: float, end: float, *, name: str | None = None, we
 
 def expected(sent: list[Report], name: str) -> Sums:
     whole = Sums()
-    for each in sent:
-        for metrics in each.transactions:
+    for incoming in sent:
+        for metrics in incoming.transactions:
             if metrics.name == name:
                 whole.add(sums_of(metrics))
     return whole
 
 
-def same(one: Sums, other: Sums) -> bool:
-    exact = [one.count, one.errors, one.queued, one.durations] == [
-        other.count,
-        other.errors,
-        other.queued,
-        other.durations,
+def same(first: Sums, second: Sums) -> bool:
+    exact = [first.count, first.errors, first.queued, first.durations] == [
+        second.count,
+        second.errors,
+        second.queued,
+        second.durations,
     ]
-    kinds = {kind: (each.count, each.errors) for kind, each in one.kinds.items()}
+    kinds = {kind: (sums.count, sums.errors) for kind, sums in first.kinds.items()}
     return (
         exact
-        and kinds == {kind: (each.count, each.errors) for kind, each in other.kinds.items()}
-        and one.total == pytest.approx(other.total)
-        and one.queue_time == pytest.approx(other.queue_time)
-        and all(each.exclusive == pytest.approx(other.kinds[kind].exclusive) for kind, each in one.kinds.items())
+        and kinds == {kind: (sums.count, sums.errors) for kind, sums in second.kinds.items()}
+        and first.total == pytest.approx(second.total)
+        and first.queue_time == pytest.approx(second.queue_time)
+        and all(sums.exclusive == pytest.approx(second.kinds[kind].exclusive) for kind, sums in first.kinds.items())
     )
 
 
 def test_reported_metrics_are_read_back_exactly(store):
     sent = list(reports(until=MIDNIGHT + 7_000, minutes=300))
-    for each in sent:
-        assert store.apply(each, now=MIDNIGHT + 7_000)
+    for incoming in sent:
+        assert store.apply(incoming, now=MIDNIGHT + 7_000)
 
     read = total(store, MIDNIGHT - 86_400, MIDNIGHT + 86_400, name="Controller/shop.checkout")
 
     assert same(expected(sent, "Controller/shop.checkout"), read)
     assert (
-        sum(each.count for r in sent for each in r.transactions if each.name.startswith("Job/"))
+        sum(metrics.count for report in sent for metrics in report.transactions if metrics.name.startswith("Job/"))
         == total(store, MIDNIGHT - 86_400, MIDNIGHT + 86_400, web=False).count
     )
 
 
 def test_every_level_holds_the_same_sums(store):
-    for each in reports(until=MIDNIGHT + 3_600, minutes=120):
-        store.apply(each, now=MIDNIGHT + 3_600)
+    for incoming in reports(until=MIDNIGHT + 3_600, minutes=120):
+        store.apply(incoming, now=MIDNIGHT + 3_600)
 
     rows = store.reader.rows(
         "metrics", "SELECT level, sum(count), sum(errors), total(total) FROM rollup GROUP BY level ORDER BY level"
@@ -179,15 +179,17 @@ def test_a_duplicate_report_is_counted_once(tmp_path):
         store.close()
 
     assert [False, False] == fresh
-    assert sum(each.count for each in once.transactions if each.name.startswith("Controller/")) == counted.count
+    assert (
+        sum(metrics.count for metrics in once.transactions if metrics.name.startswith("Controller/")) == counted.count
+    )
     assert len(once.traces) == len(kept)
 
 
 def test_a_period_that_crosses_midnight_belongs_to_the_minute_of_its_end(store):
     crossing = evolve(report(end=MIDNIGHT + 30), start=MIDNIGHT - 30)
     at_midnight = report(end=MIDNIGHT, number=2)
-    for each in (crossing, at_midnight):
-        store.apply(each, now=MIDNIGHT + 60)
+    for incoming in (crossing, at_midnight):
+        store.apply(incoming, now=MIDNIGHT + 60)
 
     steps = by_step(store.reader, zoomed_range(MIDNIGHT - 1_800, MIDNIGHT + 1_800), web=True)
 
@@ -198,8 +200,8 @@ def test_a_period_that_crosses_midnight_belongs_to_the_minute_of_its_end(store):
 
 def test_a_range_over_two_days_reads_both_files(store):
     sent = [report(end=MIDNIGHT - 90, number=1), report(end=MIDNIGHT + 90, number=2)]
-    for each in sent:
-        store.apply(each, now=MIDNIGHT + 90)
+    for incoming in sent:
+        store.apply(incoming, now=MIDNIGHT + 90)
 
     ranked = by_name(store.reader, zoomed_range(MIDNIGHT - 3_600, MIDNIGHT + 3_600), web=True)
 
@@ -213,12 +215,12 @@ def test_cached_sums_of_complete_days_are_invalidated_by_a_write(store):
 
     def count() -> int:
         when = zoomed_range(MIDNIGHT - 9 * day, MIDNIGHT)
-        return sum(each.count for each in by_name(store.reader, when, web=True).values())
+        return sum(ranked.count for ranked in by_name(store.reader, when, web=True).values())
 
     def apply(number: int, days: int) -> int:
         sent = report(end=MIDNIGHT - days * day + 60 * number, number=number)
         store.apply(sent, now=MIDNIGHT)
-        return sum(each.count for each in sent.transactions if each.name.startswith("Controller/"))
+        return sum(metrics.count for metrics in sent.transactions if metrics.name.startswith("Controller/"))
 
     first = sum(apply(number, number) for number in range(1, 9))
     counted = [count(), count()]
@@ -236,8 +238,8 @@ def test_cached_sums_of_complete_days_are_invalidated_by_a_write(store):
 def test_a_late_report_does_not_overwrite_newer_facts_of_a_process(store):
     older, newer = report(end=MIDNIGHT + 60, number=1), report(end=MIDNIGHT + 120, number=2)
     newer = evolve(newer, process=evolve(newer.process, revision="newer"))
-    for each in (newer, older):
-        store.apply(each, now=MIDNIGHT + 120)
+    for incoming in (newer, older):
+        store.apply(incoming, now=MIDNIGHT + 120)
 
     assert [(MIDNIGHT + 120, 1)] == store.reader.rows("metrics", "SELECT seen, facts LIKE '%\"newer\"%' FROM process")
 
@@ -254,15 +256,15 @@ def test_a_trace_is_read_back_exactly(store):
 
 def test_kinds_beyond_the_limit_are_summed_as_other(store):
     base = report(end=MIDNIGHT + 60)
-    one = base.transactions[0]
-    kind = one.kinds["SQL"]
-    many = evolve(one, kinds={f"Kind{n}": kind for n in range(200)})
+    metrics = base.transactions[0]
+    kind = metrics.kinds["SQL"]
+    many = evolve(metrics, kinds={f"Kind{n}": kind for n in range(200)})
     store.apply(evolve(base, transactions=(many,)), now=MIDNIGHT + 60)
 
     read = total(store, MIDNIGHT, MIDNIGHT + 3_600)
 
     assert 65 == len(read.kinds)
-    assert kind.count * 200 == sum(each.count for each in read.kinds.values())
+    assert kind.count * 200 == sum(sums.count for sums in read.kinds.values())
 
 
 def test_expired_days_are_deleted_even_while_they_are_read(tmp_path):
@@ -291,7 +293,7 @@ def test_only_metrics_of_a_report_older_than_the_trace_retention_are_stored(stor
     assert [files.day_of(MIDNIGHT) - 20] == files.days(store.directory, "metrics")
 
 
-def test_a_directory_has_one_store_at_a_time(tmp_path):
+def test_a_directory_has_a_single_store_at_a_time(tmp_path):
     store = Store(tmp_path / "data")
     store.lock.record_holder("http://127.0.0.1:7600")
     with pytest.raises(
@@ -394,20 +396,20 @@ def test_an_application_that_uses_a_reserved_looking_name_gets_its_own_row(store
     store.apply(evolve(base, transactions=(nameless, base.transactions[1])), now=MIDNIGHT + 60)
 
     assert {"": nameless.count} == {
-        name: each.count
-        for name, each in by_name(store.reader, zoomed_range(MIDNIGHT, MIDNIGHT + 3_600), web=False).items()
+        name: ranked.count
+        for name, ranked in by_name(store.reader, zoomed_range(MIDNIGHT, MIDNIGHT + 3_600), web=False).items()
     }
     assert base.transactions[1].count == total(store, MIDNIGHT, MIDNIGHT + 3_600).count
 
 
 def test_applications_are_kept_apart(store):
     shop, blog = report(end=MIDNIGHT + 60), report(end=MIDNIGHT + 60, app="Blog", instance="b" * 16)
-    for each in (shop, blog):
-        store.apply(each, now=MIDNIGHT + 60)
+    for incoming in (shop, blog):
+        store.apply(incoming, now=MIDNIGHT + 60)
     when = zoomed_range(MIDNIGHT, MIDNIGHT + 3_600)
 
     counts = {
-        app: sum(each.count for each in by_name(store.reader, evolve(when, app=app), web=True).values())
+        app: sum(ranked.count for ranked in by_name(store.reader, evolve(when, app=app), web=True).values())
         for app in ("Shop", "Blog", None)
     }
 

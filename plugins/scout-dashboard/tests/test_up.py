@@ -162,7 +162,7 @@ def test_accepted_reports_survive_a_restart(tmp_path):
         running.end()
     with up(tmp_path) as running:
         assert (
-            sum(each.count for each in sent.transactions if each.name.startswith("Controller/"))
+            sum(metrics.count for metrics in sent.transactions if metrics.name.startswith("Controller/"))
             == running.ask("overview")["totals"]["count"]
         )
         assert first.token == running.address.token
@@ -214,12 +214,12 @@ def test_a_requested_port_is_used(tmp_path):
 
 def test_two_collectors_without_a_port_option_get_different_ports(tmp_path):
     """One of them may use port 7600 if it is free."""
-    with up(tmp_path, state="one") as one, up(tmp_path, state="two") as two:
-        assert one.address.url != two.address.url
-        _, out, err = two.end()
+    with up(tmp_path, state="first") as first, up(tmp_path, state="second") as second:
+        assert first.address.url != second.address.url
+        _, out, err = second.end()
 
     assert "port 7600 is in use by another program; using a free port" in err
-    assert two.state_dir.name in out
+    assert second.state_dir.name in out
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1"])
@@ -231,7 +231,7 @@ def test_other_machines_are_not_served(tmp_path, host):
 
 
 @pytest.mark.parametrize("option", ["--state-dir", "--data-dir"])
-def test_a_directory_that_cannot_be_created_is_a_one_line_error(tmp_path, option):
+def test_a_directory_that_cannot_be_created_is_a_single_line_error(tmp_path, option):
     (tmp_path / "file").write_text("")
     code, err = refused(tmp_path, option, str(tmp_path / "file" / "data"))
 
@@ -239,7 +239,7 @@ def test_a_directory_that_cannot_be_created_is_a_one_line_error(tmp_path, option
     assert f"{tmp_path / 'file' / 'data'}: Not a directory" in err
 
 
-def test_an_unreadable_data_file_is_a_one_line_error(tmp_path):
+def test_an_unreadable_data_file_is_a_single_line_error(tmp_path):
     (tmp_path / "data").mkdir(mode=0o700)
     (tmp_path / "data" / "metrics-2026-11-21.sqlite").write_bytes(b"no database at all " * 100)
     code, err = refused(tmp_path, "--data-dir", str(tmp_path / "data"))
@@ -362,7 +362,7 @@ def test_the_exit_code_of_a_killed_application_is_that_of_a_shell(tmp_path):
     assert 137 == running.process.returncode
 
 
-def test_an_unknown_command_is_a_one_line_error(tmp_path):
+def test_an_unknown_command_is_a_single_line_error(tmp_path):
     with up(tmp_path, "--", "no-such-program-anywhere", ready=False) as running:
         _, err = running.process.communicate(timeout=PATIENCE)
 
@@ -388,29 +388,31 @@ def test_no_accepted_report_is_lost_by_a_kill(tmp_path):
                 kill_while_it_writes(running, waiting[:20])
                 (tmp_path / "state" / "collector.json").unlink()
         assert {"ok"} == integrity(tmp_path / "state" / "data")
-        assert {each.id for each in accepted} <= ids(tmp_path / "state" / "data")
+        assert {report.id for report in accepted} <= ids(tmp_path / "state" / "data")
 
     assert [] == waiting
-    assert {each.id for each in everything} == ids(tmp_path / "state" / "data")
-    assert {sum(each.count for r in everything for each in r.transactions) * 2} == counts(tmp_path / "state" / "data")
+    assert {report.id for report in everything} == ids(tmp_path / "state" / "data")
+    assert {sum(metrics.count for report in everything for metrics in report.transactions) * 2} == counts(
+        tmp_path / "state" / "data"
+    )
     assert {trace.id for r in everything for trace in r.traces} == trace_ids(tmp_path / "state" / "data")
 
 
-def is_accepted(address: CollectorAddress, one: Report) -> bool:
-    return send(address.url, address.token, one)[0] == 202
+def is_accepted(address: CollectorAddress, report: Report) -> bool:
+    return send(address.url, address.token, report)[0] == 202
 
 
 def kill_while_it_writes(running: Up, reports: list[Report]) -> None:
     """Kill the command while reports are in progress; they are sent again later because their outcome is unknown."""
     address = running.address
 
-    def post(each: Report) -> None:
+    def post(report: Report) -> None:
         try:
-            send(address.url, address.token, each)
+            send(address.url, address.token, report)
         except (OSError, HTTPException):
             return  # killed before it responded
 
-    threads = [Thread(target=post, args=(each,)) for each in reports]
+    threads = [Thread(target=post, args=(report,)) for report in reports]
     for thread in threads:
         thread.start()
     running.end(signal.SIGKILL)
@@ -418,7 +420,7 @@ def kill_while_it_writes(running: Up, reports: list[Report]) -> None:
         thread.join()
 
 
-def each_file(data: Path, sql: str, pattern: str = "*.sqlite") -> list:
+def rows_of_files(data: Path, sql: str, pattern: str = "*.sqlite") -> list:
     found = []
     for path in sorted(data.glob(pattern)):
         connection = sqlite3.connect(path)
@@ -428,21 +430,21 @@ def each_file(data: Path, sql: str, pattern: str = "*.sqlite") -> list:
 
 
 def integrity(data: Path) -> set[str]:
-    return {text for (text,) in each_file(data, "PRAGMA integrity_check")}
+    return {text for (text,) in rows_of_files(data, "PRAGMA integrity_check")}
 
 
 def ids(data: Path) -> set[str]:
-    return {text for (text,) in each_file(data, "SELECT id FROM report", "metrics-*.sqlite")}
+    return {text for (text,) in rows_of_files(data, "SELECT id FROM report", "metrics-*.sqlite")}
 
 
 def trace_ids(data: Path) -> set[str]:
-    return {text for (text,) in each_file(data, "SELECT id FROM trace", "traces-*.sqlite")}
+    return {text for (text,) in rows_of_files(data, "SELECT id FROM trace", "traces-*.sqlite")}
 
 
 def counts(data: Path) -> set[int]:
     """Return the sum of all transactions on each level, names and totals together: a single number if they agree."""
     levels: dict[int, int] = {}
-    for level, count in each_file(data, "SELECT level, sum(count) FROM rollup GROUP BY level", "metrics-*.sqlite"):
+    for level, count in rows_of_files(data, "SELECT level, sum(count) FROM rollup GROUP BY level", "metrics-*.sqlite"):
         levels[level] = levels.get(level, 0) + count
     return set(levels.values())
 
@@ -458,15 +460,15 @@ def test_a_full_disk_is_reported_and_recovers(tmp_path):
         resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (biggest + 20_000, resource.RLIM_INFINITY))
 
         more = [evolve(report(end=time.time(), number=n, traces=10), id=f"full-{n}") for n in range(2, 40)]
-        answers = [(each, *send(address.url, address.token, each)) for each in more]
+        answers = [(report, *send(address.url, address.token, report)) for report in more]
         full = running.health()["collector"]
         shown = running.ask("overview")["totals"]["count"]
         resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        again = [is_accepted(address, each) for each, status, _ in answers if status == 507]
+        again = [is_accepted(address, report) for report, status, _ in answers if status == 507]
         recovered = running.health()["collector"]
         code, _, err = running.end()
 
-    accepted = [before, *(each for each, status, _ in answers if status == 202)]
+    accepted = [before, *(report for report, status, _ in answers if status == 202)]
     refusals = [json.loads(body)["error"] for _, status, body in answers if status == 507]
     assert {202, 507} >= {status for _, status, _ in answers}
     assert len(refusals) > 5
@@ -477,10 +479,12 @@ def test_a_full_disk_is_reported_and_recovers(tmp_path):
     assert recovered["problem"] is None
     assert (0, "") == (code, err)
     assert {"ok"} == integrity(tmp_path / "state" / "data")
-    assert {sum(each.count for r in [before, *more] for each in r.transactions) * 2} == counts(
+    assert {sum(metrics.count for report in [before, *more] for metrics in report.transactions) * 2} == counts(
         tmp_path / "state" / "data"
     )
 
 
 def web_count(sent: list[Report]) -> int:
-    return sum(each.count for r in sent for each in r.transactions if each.name.startswith("Controller/"))
+    return sum(
+        metrics.count for report in sent for metrics in report.transactions if metrics.name.startswith("Controller/")
+    )

@@ -54,7 +54,7 @@ def test_a_reset_zoom_returns_to_the_range_before() -> None:
 
 
 @given(st.text())
-def test_every_name_has_one_of_our_colours(name: str) -> None:
+def test_every_name_has_a_known_colour(name: str) -> None:
     assert kind_class(name).replace("-", "").isalnum()
     assert policy_class(name).replace("-", "").isalnum()
     assert kind_class(name) == kind_class(name)
@@ -96,7 +96,7 @@ def test_a_span_whose_children_ran_all_the_time_has_no_own_time() -> None:
     assert (True, ()) == (first.has_children, first.own)
 
 
-def test_four_equal_calls_are_one_row_at_the_position_of_the_first() -> None:
+def test_four_equal_calls_are_a_single_row_at_the_position_of_the_first() -> None:
     others = [span(number, 10 * number + 5, 2, tags={"statement": "DELETE"}) for number in (5, 6)]
     equal = [span(number, 10 * number, 5) for number in range(1, 5)]
     line = timeline([root(100), equal[0], others[0], *equal[1:3], others[1], equal[3]])

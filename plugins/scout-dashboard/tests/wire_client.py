@@ -59,7 +59,7 @@ def _send(connection: socket.socket, parts: Iterable[bytes]) -> None:
         try:
             connection.sendall(part)
         except (BrokenPipeError, ConnectionResetError):
-            return  # the server closed the connection; its response says why
+            return  # the server closed the connection; its response shows why
 
 
 def _received(connection: socket.socket) -> bytes:

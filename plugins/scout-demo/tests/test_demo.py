@@ -1,4 +1,4 @@
-"""The demo as a person starts it."""
+"""``scout-core demo`` in its own process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import click
 import pytest
 from werkzeug.serving import make_server
 
-from scout_demo.result import Summary, told
+from scout_demo.result import Summary, format_summary
 from scout_demo.shop.supplier import supplier
 
 COMMAND = [sys.executable, "-m", "scout_core", "demo"]
@@ -43,7 +43,7 @@ def summary(tmp_path_factory):
     return json.loads(out)
 
 
-def test_json_prints_one_object_with_everything_that_was_seen(summary):
+def test_json_prints_a_single_object_with_all_results(summary):
     keys = {"transactions", "spans", "kept", "endpoints", "dropped", "dashboard_url"}
 
     assert keys == set(summary)
@@ -81,18 +81,18 @@ def test_the_points_of_all_policies_add_up_to_the_score(summary):
         assert sum(kept["policies"].values()) == pytest.approx(kept["score"], abs=0.01)
 
 
-def test_what_it_says_at_the_end_has_one_of_each_and_many():
-    """One request is no "1 requests", and figures stay below each other."""
-    one = {"name": "Controller/a", "count": 1, "errors": 1, "p95_ms": 2.0}
+def test_the_summary_uses_singular_and_plural():
+    """Numbers are aligned, too."""
+    row = {"name": "Controller/a", "count": 1, "errors": 1, "p95_ms": 2.0}
     kept = {"name": "Controller/a", "score": 1.5, "policies": {"speed": 1.5, "age": 0.0}}
-    few = Summary(transactions=1, spans=1, kept=[kept], endpoints=[one], dropped=0, dashboard_url="")
+    few = Summary(transactions=1, spans=1, kept=[kept], endpoints=[row], dropped=0, dashboard_url="")
     many = Summary(
         **{
             **few,
             "transactions": 1_002,
             "spans": 2,
             "kept": [],
-            "endpoints": [one, {**one, "count": 1_001, "errors": 0}],
+            "endpoints": [row, {**row, "count": 1_001, "errors": 0}],
         }
     )
 
@@ -102,51 +102,51 @@ def test_what_it_says_at_the_end_has_one_of_each_and_many():
         "  Controller/a       1 request   p95     2.0 ms  1 error",
         "",
         "Best trace: Controller/a, kept because speed 1.50",
-    ] == click.unstyle(told(few)).splitlines()
+    ] == click.unstyle(format_summary(few)).splitlines()
     assert [
         "1002 transactions, 2 spans, 0 traces kept, 0 dropped",
         "",
         "  Controller/a       1 request   p95     2.0 ms  1 error",
         "  Controller/a    1001 requests  p95     2.0 ms",
-    ] == click.unstyle(told(many)).splitlines()
+    ] == click.unstyle(format_summary(many)).splitlines()
 
 
-def test_without_a_terminal_there_is_one_empty_line_before_the_summary(tmp_path):
+def test_without_a_terminal_an_empty_line_precedes_the_summary(tmp_path):
     with started(tmp_path, "--seconds", "1") as process:
-        out, said = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=120)
 
     assert (0, "") == (process.returncode, out)
-    assert re.search(r"Ctrl-C ends it\.\n\n\d+ transactions, ", said), said
-    assert "\n\n\n" not in said
-    assert not re.search(r"\b1 (transactions|spans|traces|requests|errors)", said), said
+    assert re.search(r"Press Ctrl-C to stop\.\n\n\d+ transactions, ", err), err
+    assert "\n\n\n" not in err
+    assert not re.search(r"\b1 (transactions|spans|traces|requests|errors)", err), err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_runs_until_it_is_asked_to_end_and_leaves_nothing_behind(tmp_path, number):
+def test_it_runs_until_a_signal_and_leaves_no_files(tmp_path, number):
     with started(tmp_path) as process:
         link = process.stderr.readline()
         for line in process.stderr:
             if "Ctrl-C" in line:
                 break
         process.send_signal(number)
-        out, told = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=60)
 
     assert "/login?token=" in link
     assert 0 == process.returncode
     assert "" == out
-    assert "traces kept" in told
+    assert "traces kept" in err
     assert [] == list(tmp_path.iterdir())
 
 
-def test_a_port_that_is_taken_is_a_clear_error(tmp_path):
+def test_a_port_in_use_is_an_error(tmp_path):
     taken = make_server("127.0.0.1", 0, supplier)
     try:
         with started(tmp_path, "--port", str(taken.server_port)) as process:
-            _, told = process.communicate(timeout=60)
+            _, err = process.communicate(timeout=60)
     finally:
         taken.server_close()
 
     assert 1 == process.returncode
-    assert str(taken.server_port) in told
-    assert "Traceback" not in told
+    assert str(taken.server_port) in err
+    assert "Traceback" not in err
     assert [] == list(tmp_path.iterdir())

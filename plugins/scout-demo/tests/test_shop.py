@@ -27,13 +27,13 @@ def shop(tmp_path):
         engine.dispose()
 
 
-def test_the_list_of_orders_asks_the_database_once_for_each_row(scout, shop):
+def test_the_list_of_orders_repeats_a_query_for_every_row(scout, shop):
     shop.get("/orders")
 
     assert scout.operations.count("SQL/Query") > 36
 
 
-def test_a_product_page_asks_the_supplier_and_hides_the_key_that_it_sends(scout, shop):
+def test_a_product_page_requests_the_supplier_and_masks_the_key(scout, shop):
     shop.get("/product/17")
     [trace] = scout.traces()
 
@@ -43,8 +43,8 @@ def test_a_product_page_asks_the_supplier_and_hides_the_key_that_it_sends(scout,
     assert "demo-secret" not in str(trace)
 
 
-def test_suggestions_fail_now_and_then(scout, shop):
+def test_suggestions_fail_occasionally(scout, shop):
     statuses = {shop.get("/suggestions").status_code for _ in range(120)}
 
     assert {200, 500} == statuses
-    assert {"KeyError"} == {seen.error for seen in scout.transactions if seen.is_error}
+    assert {"KeyError"} == {transaction.error for transaction in scout.transactions if transaction.is_error}

@@ -11,7 +11,7 @@ _MAX_NAMED: Final = 20
 
 
 class BadQuery(ScoutError):
-    """Invalid query parameter; the message says what to change. Status 400."""
+    """Invalid query parameter; the message names the problem and the fix. Status 400."""
 
 
 class NotFound(ScoutError):
@@ -28,7 +28,7 @@ class UnknownApp(NotFound):
 
 
 class StoreError(ScoutError):
-    """The data directory or a file in it is unusable; the message names it and says what to do."""
+    """The data directory or a file in it is unusable; the message names it and the next step."""
 
 
 class StoreFull(StoreError):
@@ -36,7 +36,7 @@ class StoreFull(StoreError):
 
 
 class CollectorError(ScoutError):
-    """The collector cannot start; the message says why and what to do."""
+    """The collector cannot start; the message has the reason and the next step."""
 
 
 class PortInUse(CollectorError):
@@ -44,4 +44,4 @@ class PortInUse(CollectorError):
 
 
 class PolicyError(ScoutError):
-    """A policy cannot be replayed; the message names it and says why."""
+    """A policy cannot be replayed; the message has its name and the reason."""

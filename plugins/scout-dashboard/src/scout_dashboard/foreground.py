@@ -43,7 +43,7 @@ class Signals:
         """Handle a signal."""
         if self._child is None:
             self._first = number
-            os.write(self._write_end, b".")  # not a lock: the handler interrupts the very thread that waits
+            os.write(self._write_end, b".")  # not a lock: the handler interrupts the same thread that waits
         elif number != signal.SIGINT or not _is_in_foreground():
             # The terminal sends Ctrl-C to the application too: a second SIGINT would interrupt its shutdown.
             self._child.send_signal(number)

@@ -59,6 +59,6 @@ def decode(body: bytes, *, oldest: float, now: float) -> Report:
     Decode and validate the body of a request.
 
     Raises:
-        RejectedReport: the report is invalid; the message says why.
+        RejectedReport: the report is invalid; the message has the reason.
     """
     return validate(wire.decode(body), oldest=oldest, now=now)

@@ -1,4 +1,4 @@
-"""``scout-core demo``: a small shop under load, watched by the agent, with the dashboard open on it."""
+"""``scout-core demo``: a small shop under load with the agent and the dashboard."""
 
 from __future__ import annotations
 

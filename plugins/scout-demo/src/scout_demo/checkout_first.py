@@ -1,4 +1,4 @@
-"""Keep traces of checkouts first."""
+"""Prefer traces of checkouts."""
 
 from scout_core import Transaction, hookimpl
 

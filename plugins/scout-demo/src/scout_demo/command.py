@@ -1,4 +1,4 @@
-"""The command itself: what it takes and what it tells."""
+"""The command: its options and its output."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ from scout_core.errors import ScoutError
 
 @click.command()
 @click.option(
-    "--seconds", type=click.FloatRange(min=1), help="End by itself after so many seconds.  [default: run until Ctrl-C]"
+    "--seconds", type=click.FloatRange(min=1), help="Stop after this many seconds.  [default: run until Ctrl-C]"
 )
-@click.option("--json", "as_json", is_flag=True, help="At the end print one JSON object on stdout, and nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="Print only one JSON object on stdout, at the end.")
 @click.option(
     "--port", type=click.IntRange(0, 65_535), default=0, help="Port of the dashboard.  [default: any free one]"
 )
 @click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser.")
 def demo(seconds: float | None, as_json: bool, port: int, open_browser: bool) -> None:
     """
-    Watch a small shop under load, with the dashboard open on it.
+    Run a small shop under load, and show it in the dashboard.
 
-    Everything is in a temporary folder and listens on loopback only; nothing is left behind.
+    Everything is in a temporary directory, listens only on loopback, and is removed at the end.
 
     \b
     scout-core demo
     scout-core demo --seconds 20 --json
     """
-    from scout_demo.result import summarise, told
-    from scout_demo.watched import last_words, watched_shop
+    from scout_demo.processes import last_lines, running_shop
+    from scout_demo.result import format_summary, summarise
 
-    say = _silent if as_json else _say
+    show = _discard if as_json else _print
     with (
         tempfile.TemporaryDirectory(prefix="scout-core-demo-") as folder,
-        _until_asked() as asked,
-        watched_shop(Path(folder), port=port) as shop,
+        _stop_requested() as stop,
+        running_shop(Path(folder), port=port) as shop,
     ):
-        _introduce(say, shop.dashboard.login_link, shop.traffic.shop)
+        _introduce(show, shop.dashboard.login_link, shop.traffic.shop)
         if open_browser:
             click.launch(shop.dashboard.login_link)
         end = None if seconds is None else monotonic() + seconds
         shop.traffic.start()
-        while not asked.wait(1.0 if end is None else max(0.0, min(1.0, end - monotonic()))):
+        while not stop.wait(1.0 if end is None else max(0.0, min(1.0, end - monotonic()))):
             if not shop.is_alive():
-                raise ScoutError(f"the shop has ended by itself; it said: {last_words(shop.log)}")
-            _progress(say, shop.traffic.answered, shop.traffic.failed, end)
+                raise ScoutError(f"the shop exited unexpectedly; last lines of its log: {last_lines(shop.log)}")
+            _progress(show, shop.traffic.responses, shop.traffic.failed, end)
             if end is not None and monotonic() >= end:
                 break
         shop.close()
@@ -63,51 +63,51 @@ def demo(seconds: float | None, as_json: bool, port: int, open_browser: bool) ->
         click.echo(json.dumps(summary))
     else:
         if sys.stderr.isatty():
-            say("\n")  # below the line of the progress
-        say(told(summary))
+            show("\n")  # after the progress line
+        show(format_summary(summary))
 
 
 @contextmanager
-def _until_asked() -> Iterator[Event]:
-    """Set by Ctrl-C or SIGTERM; a second one ends at once."""
-    asked = Event()
+def _stop_requested() -> Iterator[Event]:
+    """Yield an event that Ctrl-C or SIGTERM sets; a second signal stops at once."""
+    stop = Event()
 
-    def end(number: int, frame: FrameType | None) -> None:
-        if asked.is_set():
+    def request_stop(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
             raise KeyboardInterrupt
-        asked.set()
+        stop.set()
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    original = {number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield asked
+        yield stop
     finally:
-        for number, handler in before.items():
+        for number, handler in original.items():
             signal.signal(number, handler)
 
 
-def _introduce(say: Callable[[str], None], login: str, shop: str) -> None:
-    say(
+def _introduce(show: Callable[[str], None], login: str, shop: str) -> None:
+    show(
         f"The dashboard:  {click.style(login, bold=True)}\n"
         f"The shop:       {shop}\n\n"
-        "The shop does not know that it is watched. Three traces of each two seconds are kept, and a policy of five lines,\n"
+        "The shop contains no code for the agent. Every two seconds, three traces are kept. A policy of five lines,\n"
         f"{Path(__file__).with_name('checkout_first.py')},\n"
-        "gives checkouts five points, so theirs come first.\n\n"
-        "Ctrl-C ends it.\n"
+        "gives five points to checkouts, so their traces come first.\n\n"
+        "Press Ctrl-C to stop.\n"
     )
 
 
-def _progress(say: Callable[[str], None], answered: int, failed: int, end: float | None) -> None:
+def _progress(show: Callable[[str], None], responses: int, failed: int, end: float | None) -> None:
     if sys.stderr.isatty():
-        from scout_demo.result import several
+        from scout_demo.result import plural
 
         left = "" if end is None else f", {max(0.0, end - monotonic()):.0f} s left"
-        say(f"\r{several(answered, 'request')}, {failed} failed{left}   ")
+        show(f"\r{plural(responses, 'request')}, {failed} failed{left}   ")
 
 
-def _say(text: str) -> None:
-    """Progress is for people: on stderr, so that stdout stays clean."""
+def _print(text: str) -> None:
+    """Print on stderr, so that stdout has only the JSON object."""
     click.echo(text, nl=not text.startswith("\r"), err=True)
 
 
-def _silent(text: str) -> None:
-    """With --json nothing but the object is printed."""
+def _discard(text: str) -> None:
+    """Print nothing, for ``--json``."""

@@ -1,4 +1,4 @@
-"""What the demo has seen, read back from the collector's store."""
+"""The results of the demo, read from the collector."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 
 import click
 
-from scout_demo.watched import Dashboard
+from scout_demo.processes import Dashboard
 
 
 class Summary(TypedDict):
@@ -23,11 +23,11 @@ class Summary(TypedDict):
 
 
 def summarise(dashboard: Dashboard) -> Summary:
-    """Read it back."""
-    processes = dashboard.ask("health")["processes"]
+    """Read the results from the dashboard's API."""
+    processes = dashboard.get("health")["processes"]
     counters = [counters for process in processes for counters in process["counters"].values()]
-    endpoints = dashboard.ask("endpoints", range="24h")["rows"]
-    traces = dashboard.ask("traces", range="24h", sort="score", limit="10000")["rows"]
+    endpoints = dashboard.get("endpoints", range="24h")["rows"]
+    traces = dashboard.get("traces", range="24h", sort="score", limit="10000")["rows"]
     return Summary(
         transactions=sum(row["count"] for row in endpoints),
         spans=sum(item["spans"] for item in counters),
@@ -38,18 +38,18 @@ def summarise(dashboard: Dashboard) -> Summary:
     )
 
 
-def several(number: int, noun: str) -> str:
-    """``1 span``, ``2 spans``."""
+def plural(number: int, noun: str) -> str:
+    """Format a count with its noun: ``1 span``, ``2 spans``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def told(summary: Summary) -> str:
-    """The same for a person."""
+def format_summary(summary: Summary) -> str:
+    """Format the results as text."""
     width = max((len(row["name"]) for row in summary["endpoints"]), default=0)
-    counts = f"{several(summary['transactions'], 'transaction')}, {several(summary['spans'], 'span')}"
-    lines = [f"{counts}, {several(len(summary['kept']), 'trace')} kept, {summary['dropped']} dropped", ""]
+    counts = f"{plural(summary['transactions'], 'transaction')}, {plural(summary['spans'], 'span')}"
+    lines = [f"{counts}, {plural(len(summary['kept']), 'trace')} kept, {summary['dropped']} dropped", ""]
     for row in summary["endpoints"]:
-        errors = click.style(several(row["errors"], "error"), fg="red") if row["errors"] else ""
+        errors = click.style(plural(row["errors"], "error"), fg="red") if row["errors"] else ""
         requests = f"{row['count']:>6} {'request' if row['count'] == 1 else 'requests':<8}"
         lines.append(f"  {row['name']:<{width}}  {requests}  p95 {row['p95_ms']:>7.1f} ms  {errors}".rstrip())
     if summary["kept"]:

@@ -1,4 +1,4 @@
-"""Visitors: a few threads that ask for pages over real sockets, as fast as people would."""
+"""Visitors: a few threads that request pages over real sockets, at a human pace."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ PAGES = (
     ("GET", "/report", 2),
     ("POST", "/checkout", 4),
 )
-"""Method, path, and how often it is asked for compared with the others."""
+"""Method, path, and relative frequency."""
 VISITORS = 4
 PAUSE = 0.15
-"""Seconds that a visitor looks at a page, on average."""
+"""Mean seconds between two requests of a visitor."""
 
 
 @define
 class Traffic:
-    """Visitors of one shop. ``start`` and ``stop`` them."""
+    """Visitors of one shop, between ``start`` and ``stop``."""
 
     shop: str
-    answered: int = 0
+    responses: int = 0
     failed: int = 0
-    """Answers with status 500 or above, and connections that broke."""
-    _ending: Event = field(factory=Event)
+    """Responses with status 500 or above, and failed connections."""
+    _stop_event: Event = field(factory=Event)
     _threads: list[Thread] = field(factory=list)
 
     def start(self) -> None:
-        """Let them in."""
+        """Start the visitors."""
         self._threads = [
             Thread(target=self._visit, args=(number == 0,), name=f"visitor-{number}", daemon=True)
             for number in range(VISITORS)
@@ -44,8 +44,8 @@ class Traffic:
             thread.start()
 
     def stop(self) -> None:
-        """Wait until each has its last page."""
-        self._ending.set()
+        """Stop the visitors after their current requests."""
+        self._stop_event.set()
         for thread in self._threads:
             thread.join(10)
 
@@ -53,17 +53,17 @@ class Traffic:
         chance = random.Random()  # noqa: S311
         http = urllib3.PoolManager(maxsize=1, retries=False)
         weights = [weight for _, _, weight in PAGES]
-        if is_first:  # however short the demo, each page is seen
+        if is_first:  # every page is requested, even in a short demo
             for method, path, _ in PAGES:
-                self._ask(http, method, path)
-        while not self._ending.wait(chance.expovariate(1 / PAUSE)):
+                self._request(http, method, path)
+        while not self._stop_event.wait(chance.expovariate(1 / PAUSE)):
             method, path, _ = chance.choices(PAGES, weights)[0]
-            self._ask(http, method, path)
+            self._request(http, method, path)
 
-    def _ask(self, http: urllib3.PoolManager, method: str, path: str) -> None:
+    def _request(self, http: urllib3.PoolManager, method: str, path: str) -> None:
         try:
             status = http.request(method, self.shop + path, redirect=False, timeout=10).status
         except urllib3.exceptions.HTTPError:
             status = 599
-        self.answered += 1
+        self.responses += 1
         self.failed += status >= 500

@@ -25,7 +25,7 @@ _HOUR: Final = 3_600
 @define
 class Evidence:
     """
-    Stands in for ``scout_core.Stats``.
+    Replacement for ``scout_core.Stats``.
 
     Values that the agent did not record are estimated from all processes of the application in the 24 hours before. They
     may differ from the values that a single agent measured.

@@ -1,4 +1,4 @@
-"""What every page shows and the API tells: one function each."""
+"""The queries behind the pages and the API."""
 
 from scout_dashboard.queries.queries import Queries
 

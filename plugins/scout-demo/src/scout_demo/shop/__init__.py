@@ -1,1 +1,1 @@
-"""The shop: an ordinary Flask application. Nothing in this folder knows of the agent."""
+"""The shop: an ordinary Flask application. Nothing in this directory depends on the agent."""

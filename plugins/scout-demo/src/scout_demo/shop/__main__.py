@@ -24,11 +24,11 @@ def main(folder: Path) -> None:
     engine = open_shop(folder)
     first = make_server("127.0.0.1", 0, build_shop(engine, f"http://127.0.0.1:{second.server_port}"), threaded=True)
 
-    def end(number: int, frame: FrameType | None) -> None:
-        Thread(target=first.shutdown).start()  # it waits for the loop that this handler interrupts
+    def stop(number: int, frame: FrameType | None) -> None:
+        Thread(target=first.shutdown).start()  # shutdown waits for the loop that this handler interrupts
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the one who started us says when
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group, but our parent stops us
     Thread(target=second.serve_forever, daemon=True).start()
     sys.stdout.write(f"{first.server_port}\n")
     sys.stdout.flush()

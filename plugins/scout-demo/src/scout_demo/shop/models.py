@@ -1,4 +1,4 @@
-"""What the shop sells, and to whom."""
+"""Products, customers and orders of the shop."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _WORDS = (
 
 
 class Base(DeclarativeBase):
-    """All tables."""
+    """Base class of all tables."""
 
 
 class Product(Base):
-    """Something to buy."""
+    """A product."""
 
     __tablename__ = "products"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -32,7 +32,7 @@ class Product(Base):
 
 
 class Customer(Base):
-    """Somebody who buys."""
+    """A customer."""
 
     __tablename__ = "customers"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -41,7 +41,7 @@ class Customer(Base):
 
 
 class Order(Base):
-    """What a customer bought at once."""
+    """An order of a customer."""
 
     __tablename__ = "orders"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -52,7 +52,7 @@ class Order(Base):
 
 
 class Line(Base):
-    """One product of an order."""
+    """A product in an order."""
 
     __tablename__ = "lines"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -64,10 +64,10 @@ class Line(Base):
 
 
 def open_shop(folder: Path) -> Engine:
-    """A filled database in a new file; the same goods every time."""
+    """Create and fill a new database file, with the same contents every time."""
     engine = create_engine(f"sqlite:///{folder / 'shop.sqlite'}", connect_args={"timeout": 10})
     Base.metadata.create_all(engine)
-    chance = random.Random(7)  # noqa: S311  # goods, not secrets
+    chance = random.Random(7)  # noqa: S311  # sample data, not secrets
     first, second = _WORDS
     with Session(engine) as session:
         session.add_all(

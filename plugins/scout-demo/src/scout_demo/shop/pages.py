@@ -1,4 +1,4 @@
-"""The pages: most are fast, one is slow, one asks the database once for each row, and one fails now and then."""
+"""The pages: most are fast, one is slow, one has an N+1 query, and one fails occasionally."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ SALES = text(
 
 def build_shop(engine: Engine, supplier: str) -> Flask:
     """
-    The application.
+    Build the application.
 
     Args:
-        supplier: address of the service that knows what is in stock, ``http://127.0.0.1:4711``.
+        supplier: URL of the stock service, such as ``http://127.0.0.1:4711``.
     """
     app = Flask("scout_demo.shop.pages")
     http = urllib3.PoolManager(maxsize=8)
@@ -56,7 +56,7 @@ def build_shop(engine: Engine, supplier: str) -> Flask:
 
     @app.get("/orders")
     def orders() -> str:
-        # The template walks from order to customer, lines and products: one query becomes eighty.
+        # The template reads the customer, lines and products of each order: one query becomes eighty.
         with Session(engine) as session:
             latest = session.scalars(select(Order).order_by(Order.id.desc()).limit(12)).all()
             return render_template("orders.html", orders=latest)
@@ -70,7 +70,7 @@ def build_shop(engine: Engine, supplier: str) -> Flask:
     @app.get("/suggestions")
     def suggestions() -> str:
         answer = http.request("GET", f"{supplier}/suggestions")
-        numbers = answer.json()["numbers"]  # now and then the supplier answers something else
+        numbers = answer.json()["numbers"]  # occasionally missing from the answer
         with Session(engine) as session:
             found = session.scalars(select(Product).where(Product.id.in_(numbers))).all()
             return render_template("products.html", category="for you", products=found, total=len(found))

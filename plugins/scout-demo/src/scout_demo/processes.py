@@ -1,4 +1,4 @@
-"""What the demo starts: ``scout-core up``, and the shop by ``scout-core run``, each in a process of its own; all ended together."""
+"""Starts and stops the processes of the demo: ``scout-core up``, and the shop with ``scout-core run``."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ import urllib3
 from attrs import define
 
 from scout_core.errors import ScoutError
+from scout_core.sending.protocol import API
 from scout_demo import checkout_first
 from scout_demo.traffic import Traffic
 
 PATIENCE = 20.0
-"""Seconds that a process may take to end."""
+"""Time limit for a process to exit, in seconds."""
 LOGIN_LINK = re.compile(r"(http://\S+)/login\?token=(\S+)")
 
 
 @define(eq=False)
 class Dashboard:
-    """``scout-core up``."""
+    """The running dashboard."""
 
     url: str
     token: str
@@ -36,19 +37,19 @@ class Dashboard:
         """Opens the dashboard in a browser."""
         return f"{self.url}/login?token={self.token}"
 
-    def ask(self, path: str, **query: str) -> Any:  # Any: JSON
-        """What the dashboard's API answers."""
+    def get(self, path: str, **query: str) -> Any:  # Any: JSON
+        """Return an answer of the dashboard's API."""
         answer = urllib3.request(
-            "GET", f"{self.url}/api/v1/{path}", fields=query, headers={"Authorization": f"Bearer {self.token}"}
+            "GET", f"{self.url}{API}/{path}", fields=query, headers={"Authorization": f"Bearer {self.token}"}
         )
         if answer.status != 200:
-            raise ScoutError(f"the dashboard answered {answer.status} for {path}: {answer.data[:200]!r}")
+            raise ScoutError(f"the dashboard returned status {answer.status} for {path}: {answer.data[:200]!r}")
         return answer.json()
 
 
 @define(eq=False)
-class WatchedShop:
-    """All that runs."""
+class RunningShop:
+    """The running processes and visitors."""
 
     dashboard: Dashboard
     traffic: Traffic
@@ -56,22 +57,22 @@ class WatchedShop:
     log: Path
 
     def is_alive(self) -> bool:
-        """Whether the shop's process runs."""
+        """Return whether the shop's process is running."""
         return self.process.poll() is None
 
     def close(self) -> None:
-        """Send the visitors home, then end the shop; its agent sends the last report while it ends."""
+        """Stop the visitors, then the shop, whose agent sends the last report at exit."""
         self.traffic.stop()
         _end(self.process)
 
 
 @contextmanager
-def watched_shop(folder: Path, *, port: int) -> Iterator[WatchedShop]:
+def running_shop(folder: Path, *, port: int) -> Iterator[RunningShop]:
     """
-    Start everything; end it however the block ends.
+    Run everything for the duration of a ``with`` block.
 
     Raises:
-        ScoutError: the dashboard or the shop did not start; the message has what it said.
+        ScoutError: the dashboard or the shop did not start; the message has the last lines of its log.
     """
     settings = {
         "SCOUT_NAME": "Demo shop",
@@ -94,28 +95,28 @@ def watched_shop(folder: Path, *, port: int) -> Iterator[WatchedShop]:
             "--data-dir",
             str(folder / "data"),
         ]
-        dashboard = _dashboard(_started(stack, up, environment, folder / "up.log"), folder / "up.log")
+        dashboard = _dashboard(_start(stack, up, environment, folder / "up.log"), folder / "up.log")
         run = [*scout_core, "run", "--", sys.executable, "-m", "scout_demo.shop", str(folder)]
-        process = _started(stack, run, environment, folder / "shop.log")
-        first = process.stdout.readline().strip() if process.stdout else ""
-        if not first.isdigit():
-            raise ScoutError(f"the shop did not start; it said: {last_words(folder / 'shop.log')}")
-        shop = WatchedShop(dashboard, Traffic(f"http://127.0.0.1:{first}"), process, folder / "shop.log")
+        process = _start(stack, run, environment, folder / "shop.log")
+        port_line = process.stdout.readline().strip() if process.stdout else ""
+        if not port_line.isdigit():
+            raise ScoutError(f"the shop did not start; last lines of its log: {last_lines(folder / 'shop.log')}")
+        shop = RunningShop(dashboard, Traffic(f"http://127.0.0.1:{port_line}"), process, folder / "shop.log")
         yield shop
         shop.close()
 
 
-def last_words(log: Path) -> str:
-    """The last lines of a log."""
+def last_lines(log: Path) -> str:
+    """Return the last lines of a log."""
     return " / ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-3:]) or "nothing"
 
 
-def _started(stack: ExitStack, command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[str]:
-    said = stack.enter_context(log.open("w", encoding="utf-8"))
-    # A group of its own: Ctrl-C is for us, and we end each process in its turn.
+def _start(stack: ExitStack, command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[str]:
+    stderr = stack.enter_context(log.open("w", encoding="utf-8"))
+    # Its own process group: Ctrl-C reaches only us, and we stop the processes in order.
     process = stack.enter_context(
         subprocess.Popen(  # noqa: S603  # our own command
-            command, env=environment, stdout=subprocess.PIPE, stderr=said, text=True, start_new_session=True
+            command, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True, start_new_session=True
         )
     )
     stack.callback(_end, process)
@@ -123,13 +124,13 @@ def _started(stack: ExitStack, command: list[str], environment: dict[str, str], 
 
 
 def _dashboard(process: subprocess.Popen[str], log: Path) -> Dashboard:
-    said = []
+    output = []
     for line in process.stdout or ():
-        said.append(line.strip())
+        output.append(line.strip())
         link = LOGIN_LINK.search(line)
         if link:
             return Dashboard(link[1], link[2])
-    raise ScoutError(f"the dashboard did not start; it said: {last_words(log)} {' / '.join(said[-3:])}")
+    raise ScoutError(f"the dashboard did not start; its last output: {last_lines(log)} {' / '.join(output[-3:])}")
 
 
 def _end(process: subprocess.Popen[str]) -> None:
