@@ -77,7 +77,7 @@ class Agent:
 
     def freeze(self) -> None:
         """Take every hook's implementations anew: after a plugin has come or gone."""
-        hooks = RunTimeHooks(**{name: self.plugins.freeze(name) for name in AT_RUN_TIME})
+        hooks = RunTimeHooks(**{name: self.implementations(name) for name in AT_RUN_TIME})
         self.recorder.hooks = hooks
         self.tracer.on_request_start = tuple(guard.run for guard in hooks.on_request_start)
         self.tracer.wants_ignored = bool(hooks.on_ignore)
@@ -139,6 +139,10 @@ class Agent:
         self.recorder.process = self.process
         self.freeze()  # an option may have switched a hook on
 
+    def implementations(self, hook: str) -> tuple[Guard, ...]:
+        """Return the implementations of a hook by the plugins that are loaded now, in the order of their calls."""
+        return self.plugins.freeze(hook)
+
     def counters(self, exporter: str = "") -> Counters:
         """What became of every transaction so far, as this exporter sees it."""
         return self.ledger.counters(exporter)
@@ -174,7 +178,7 @@ class Agent:
 
     def _exporters(self) -> list[Any]:
         found: dict[str, Any] = {}
-        for guard in self.plugins.freeze("register_exporters"):
+        for guard in self.implementations("register_exporters"):
             for name, exporter in guard.attempt(named, guard.run(self.config)) or ():
                 if not name:
                     guard.refuse("an exporter has a name and a method export")
@@ -197,7 +201,7 @@ class Agent:
         )
 
     def _call(self, hook: str) -> None:
-        for guard in self.plugins.freeze(hook):
+        for guard in self.implementations(hook):
             guard.run(self)
 
     def _tell_problems(self) -> None:

@@ -259,10 +259,10 @@ def test_ten_invalid_results_in_a_row_switch_a_function_off_too(before):
     for number in range(10):
         assert guard.off is None, number
         guard.run()
-        guard.refuse("a score is a finite number or None, not str")
+        guard.refuse("a score must be a finite number or None, got str")
 
     assert "10 errors in a row" == str(guard.off)
-    assert "ValueError: a score is a finite number or None, not str" == str(guard.failures.last)
+    assert "ValueError: a score must be a finite number or None, got str" == str(guard.failures.last)
 
 
 def test_fifty_invalid_results_in_a_hundred_calls_switch_a_function_off():

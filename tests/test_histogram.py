@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scout_core.measuring.histogram import Histogram, value_of
+from scout_core.measuring.histogram import Histogram, RankedHistogram, bucket_of, value_of
 from scout_core.sending.wire import decode, encode
 from tests.workbench import sample_report
 
@@ -79,6 +79,22 @@ def test_rank_is_the_share_of_what_was_shorter_up_to_values_of_the_same_bucket(v
 
     assert clearly_shorter <= histogram.rank(value) <= shorter
     assert at_most <= histogram.share_at_most(value) <= hardly_longer
+
+
+@unhurried
+@given(many_seconds, many_seconds)
+def test_the_rank_of_an_added_value_is_that_of_a_search(before, after):
+    ranked, plain = RankedHistogram(), Histogram()
+    for value in before:
+        ranked.add(value)
+        plain.add(value)
+    ranked.merge(histogram_of(after))
+    plain.merge(histogram_of(after))
+
+    for value in (*after, *before):
+        plain.add(value)
+        assert plain.rank(value) == ranked.add_ranked(bucket_of(value))
+    assert plain == ranked
 
 
 def test_rank_counts_only_lower_buckets():

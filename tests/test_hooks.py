@@ -498,7 +498,7 @@ def test_hook_score_transaction_with_an_invalid_result_gives_no_points(points):
         assert (2.0, {"sound": 2.0}) == (trace.score, trace.policies)
         nonsense = status(scout, "nonsense")
         assert (10, "quarantined") == (nonsense.errors, nonsense.state)
-        assert "ValueError: a score is a finite number or None, not " in nonsense.last_error
+        assert "ValueError: a score must be a finite number or None, got " in nonsense.last_error
         assert (12, 12) == (status(scout, "sound").calls, len(scout.transactions))
 
 

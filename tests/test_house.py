@@ -40,6 +40,7 @@ PUBLIC_MODULES = (
     "scout_core.errors",
     "scout_core.measuring.histogram",
     "scout_core.measuring.report",
+    "scout_core.measuring.scoring",
     "scout_core.operations",
     "scout_core.problems",
     "scout_core.recording.web",

@@ -25,13 +25,11 @@ def finished(seconds):
     return made
 
 
-def stats(durations=(1.0,), own=1.0, all_time=None, kept_at=0.0, now=0.0):
+def stats(durations=(1.0,), all_time=None, kept_at=0.0, now=0.0):
+    """Return the figures of the last of these transactions."""
     lifetime = Lifetime(kept_at)
-    for seconds in durations:
-        lifetime.count += 1
-        lifetime.total += seconds
-        lifetime.durations.add(seconds)
-    return Stats(lifetime, own, sum(durations) if all_time is None else all_time, now)
+    quantile = [lifetime.add(seconds) for seconds in durations][-1]
+    return Stats(lifetime, quantile, sum(durations) if all_time is None else all_time, now)
 
 
 @pytest.mark.parametrize(("seconds", "points"), [(0, 0.0), (0.1, 0.0238), (1, 0.1733), (10, 0.5995), (60, 1.0277)])
@@ -60,15 +58,18 @@ def test_age_gives_a_quarter_for_each_minute_and_is_bounded(seconds, points):
 )
 def test_percentile_prefers_the_typical_and_the_extreme(shorter, points):
     """Of a hundred so many were shorter."""
-    durations = [0.1] * shorter + [1.0] + [10.0] * (99 - shorter)
+    durations = [0.1] * shorter + [10.0] * (99 - shorter) + [1.0]
 
-    assert points == percentile.score_transaction(stats(durations, own=1.0))
+    assert points == percentile.score_transaction(stats(durations))
 
 
 def test_of_many_that_differ_each_step_of_percentile_is_reached():
     durations = [1.1**number for number in range(100)]
 
-    points = [percentile.score_transaction(stats(durations, own=own)) for own in durations]
+    points = [
+        percentile.score_transaction(stats([*durations[:number], *durations[number + 1 :], durations[number]]))
+        for number in range(100)
+    ]
 
     assert [0.4] * 40 + [1.4] * 20 + [0.7] * 30 + [1.4] * 10 == points
 

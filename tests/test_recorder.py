@@ -343,7 +343,7 @@ def test_a_policy_that_returns_nonsense_costs_only_its_own_points(clock, nonsens
 
     assert {**expected, "other": 3.0} == pytest.approx(points)
     assert 1 == status.errors
-    assert "a score is a finite number or None" in status.last_error
+    assert "a score must be a finite number or None" in status.last_error
 
 
 @pytest.mark.parametrize("huge", [1e300, -1e300, 10**300, 1e18], ids=lambda huge: f"{huge:.0e}")

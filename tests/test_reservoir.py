@@ -99,7 +99,11 @@ def test_it_holds_the_best_names_and_the_first_best_of_each(size, offers):
     reservoir: Reservoir[str] = Reservoir(size)
     refused = 0
     for number, (name, score) in enumerate(offers):
-        refused += reservoir.offer(Kept(name, score, {}, str(number))) is not None
+        is_admitted = reservoir.admits(name, score)
+        offered = Kept(name, score, {}, str(number))
+        replaced = reservoir.offer(offered)
+        assert is_admitted is (replaced is not offered)
+        refused += replaced is not None
 
     best = {name: max(score for other, score in offers if other == name) for name, _ in offers}
     held = reservoir.take()

@@ -5,17 +5,15 @@ import pytest
 from scout_core.measuring.stats import Lifetime, Stats
 
 
-def lifetime_of(*durations: float, kept_at: float = 100.0) -> Lifetime:
+def stats_of(*durations: float, kept_at: float = 100.0, all_time: float = 1.0, now: float = 100.0) -> Stats:
+    """Of the last of these transactions of one name."""
     lifetime = Lifetime(kept_at)
-    for duration in durations:
-        lifetime.count += 1
-        lifetime.total += duration
-        lifetime.durations.add(duration)
-    return lifetime
+    quantile = [lifetime.add(duration) for duration in durations][-1]
+    return Stats(lifetime, quantile, all_time, now)
 
 
-def test_stats_tell_of_the_name_with_this_transaction_among_them():
-    stats = Stats(lifetime_of(1.0, 2.0, 3.0, 4.0), duration=3.0, all_time=40.0, now=160.0)
+def test_stats_include_this_transaction():
+    stats = stats_of(1.0, 2.0, 4.0, 3.0, all_time=40.0, now=160.0)
 
     assert 4 == stats.count
     assert 2.5 == stats.mean
@@ -26,7 +24,7 @@ def test_stats_tell_of_the_name_with_this_transaction_among_them():
 
 
 def test_the_first_transaction_of_a_name_has_nothing_below_it():
-    stats = Stats(lifetime_of(1.0), duration=1.0, all_time=1.0, now=100.0)
+    stats = stats_of(1.0)
 
     assert (1, 1.0, 1.0, 0.0, 0.0) == (
         stats.count, stats.mean, stats.share, stats.quantile, stats.seconds_since_kept,
@@ -34,8 +32,8 @@ def test_the_first_transaction_of_a_name_has_nothing_below_it():
 
 
 def test_no_time_at_all_is_a_share_of_nothing():
-    assert 0.0 == Stats(lifetime_of(0.0), duration=0.0, all_time=0.0, now=100.0).share
+    assert 0.0 == stats_of(0.0, all_time=0.0).share
 
 
 def test_time_since_a_trace_was_kept_is_never_negative():
-    assert 0.0 == Stats(lifetime_of(1.0, kept_at=200.0), duration=1.0, all_time=1.0, now=100.0).seconds_since_kept
+    assert 0.0 == stats_of(1.0, kept_at=200.0).seconds_since_kept

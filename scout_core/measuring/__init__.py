@@ -1,1 +1,1 @@
-"""What is known of all transactions: aggregates, statistics, the best traces of a period, and the report they make."""
+"""Aggregates and statistics of all transactions, the best traces of a period, and the report of both."""

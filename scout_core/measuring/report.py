@@ -1,6 +1,6 @@
-"""What the agent sends each period: aggregates of every transaction, the kept traces, and how the agent itself is.
+"""The report that the agent sends each period: aggregates of every transaction, the kept traces, and its own state.
 
-Times are seconds, points in time are Unix time, unless a name says otherwise. Texts are already sanitised.
+Times are in seconds, and points in time in Unix time, unless the name has another unit. Strings are sanitised already.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class TransactionMetrics:
     queue_time: float = 0.0
     """Summed over the ``queued`` transactions."""
     queued: int = 0
-    """How many of them told how long they had waited before they began."""
+    """Transactions with a known queue time."""
     kinds: dict[str, KindMetrics]
     """Span kind to its figures; the transaction's own kind is among them."""
 
@@ -92,7 +92,7 @@ class Trace:
     policies: dict[str, float]
     """Policy name to its points after its weight; they add up to ``score``."""
     seen: dict[str, float] = field(factory=dict)
-    """What the policies were told of its name, by the names of ``Stats``; what was unknown is not in it."""
+    """The figures that policies could read, by the names of ``Stats``; unknown ones are missing."""
     spans: tuple[SpanRecord, ...]
     """In order of start."""
     merged: dict[str, tuple[int, float]] = field(factory=dict)
@@ -129,7 +129,7 @@ class PluginStatus:
     reason: str
     """One sentence that names the next step; empty while all is well."""
     target: str
-    """What it instruments and the supported range, ``flask 3.1.3 (>=2.2,<4)``; empty for a plugin without a library."""
+    """The library that it instruments and the supported range, ``flask 3.1.3 (>=2.2,<4)``; empty for a plugin without a library."""
     hooks: tuple[str, ...]
     wrapped: tuple[str, ...]
     waiting: tuple[str, ...]
@@ -142,12 +142,12 @@ class PluginStatus:
     """Mean of the sampled calls; None before the first sample."""
     functions: tuple[FunctionStatus, ...] = ()
     traceback: tuple[tuple[str, int, str], ...] = ()
-    """Of the last error, ``(file, line, function)``, innermost first, at most 50."""
+    """Traceback of the last error, ``(file, line, function)``, innermost first, at most 50."""
 
 
 @frozen(kw_only=True)
 class Counters:
-    """What became of every transaction since the process started, as one exporter sees it.
+    """How many transactions since the process started went where, for one exporter.
 
     ``finished == exported + queued + sum(dropped.values())`` at every moment.
     """
@@ -180,7 +180,7 @@ class Process:
     hostname: str
     pid: int
     instance: str
-    """16 hexadecimal digits, new for each process: tells a reused pid apart."""
+    """16 hexadecimal digits, new for each process, so that a reused pid is noticed."""
     started: float
     agent: str
     """Version of scout-core."""

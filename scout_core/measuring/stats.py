@@ -1,8 +1,8 @@
-"""What a policy may ask about the name of a transaction."""
+"""The figures of a transaction's name that policies can read."""
 
 from __future__ import annotations
 
-from scout_core.measuring.histogram import Histogram
+from scout_core.measuring.histogram import RankedHistogram, bucket_of
 
 
 class Lifetime:
@@ -14,25 +14,50 @@ class Lifetime:
         self.count = 0
         self.total = 0.0
         """Seconds, summed."""
-        self.durations = Histogram()
+        self.durations = RankedHistogram()
         self.kept_at = now
-        """Monotonic seconds at which a trace was last kept, or the name first seen."""
+        """Monotonic seconds at which a trace was last kept, or the name first recorded."""
+
+    def add(self, seconds: float, bucket: int | None = None) -> float:
+        """
+        Count a transaction.
+
+        Args:
+            bucket: ``bucket_of(seconds)``, where it is known already.
+
+        Returns:
+            The share, 0 to 1, of this name's transactions that were shorter.
+        """
+        self.count += 1
+        self.total += seconds
+        return self.durations.add_ranked(bucket_of(seconds) if bucket is None else bucket)
 
 
 class Stats:
-    """What the agent knows of this transaction's name, this transaction included."""
+    """
+    Figures of this transaction's name, with this transaction included.
 
-    __slots__ = ("_lifetime", "_duration", "_all_time", "_now")
+    Args:
+        lifetime: of its name.
+        quantile: the result of ``lifetime.add``.
+        all_time: seconds spent in all names.
+        now: monotonic seconds.
+    """
 
-    def __init__(self, lifetime: Lifetime, duration: float, all_time: float, now: float) -> None:
+    __slots__ = ("_lifetime", "_all_time", "_now", "quantile")
+
+    quantile: float
+    """The share, 0 to 1, of this name's transactions that were shorter than this one."""
+
+    def __init__(self, lifetime: Lifetime, quantile: float, all_time: float, now: float) -> None:
         self._lifetime = lifetime
-        self._duration = duration
         self._all_time = all_time
         self._now = now
+        self.quantile = quantile
 
     @property
     def count(self) -> int:
-        """How many of this name have ended since the process started; at least 1."""
+        """Transactions of this name that have ended since the process started; at least 1."""
         return self._lifetime.count
 
     @property
@@ -46,17 +71,12 @@ class Stats:
         return self._lifetime.total / self._all_time if self._all_time else 0.0
 
     @property
-    def quantile(self) -> float:
-        """The share, 0 to 1, of this name's transactions that were shorter than this one."""
-        return self._lifetime.durations.rank(self._duration)
-
-    @property
     def seconds_since_kept(self) -> float:
-        """Since a trace of this name was last kept in this process; if none was, since the name was first seen."""
+        """Seconds since a trace of this name was last kept in this process, or else since the name was first recorded."""
         return max(0.0, self._now - self._lifetime.kept_at)
 
     def as_numbers(self) -> dict[str, float]:
-        """All of these by name, so that a kept trace can show what its policies were told."""
+        """Return all of these by name, so that a kept trace can show the figures that its policies had."""
         return {
             "count": self.count,
             "mean": self.mean,
@@ -66,5 +86,5 @@ class Stats:
         }
 
     def percentile(self, q: float) -> float:
-        """The duration, in seconds, that a share ``q`` (0 to 1) of this name's transactions does not exceed."""
+        """Return the duration, in seconds, that a share ``q`` (0 to 1) of this name's transactions does not exceed."""
         return self._lifetime.durations.quantile(q) or 0.0

@@ -20,6 +20,7 @@ from scout_core.tracebacks import MAX_FRAMES, frames_of
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from scout_core.measuring.report import Trace
     from scout_core.recording.tracer import Tracer
     from scout_core.recording.web import WebRequest
 
@@ -104,6 +105,17 @@ class Transaction(Span):
         self.queue_time = None
         self.raised = None
         self.add_request_tags = None
+
+    @classmethod
+    def from_trace(cls, trace: Trace) -> Transaction:
+        """
+        Return a finished transaction with everything that is known from a trace, for policies to score it again.
+
+        Tags are cleaned and secrets masked, exceptions are classes of the same name, and of a web request only the path is known.
+        """
+        from scout_core.recording.from_trace import transaction_from  # needed only where traces are stored
+
+        return transaction_from(trace)
 
     @property
     def tags(self) -> dict[str, Any]:

@@ -1,11 +1,10 @@
-"""The aggregates of the open period, what is known of each name, and the traces that hold a place so far."""
+"""The figures of the open period, the lifetime of each name, and the traces that have a place so far."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import isfinite
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from attrs import define, field
 
@@ -13,6 +12,7 @@ from scout_core.boundary.guard import Guard
 from scout_core.measuring.metrics import NameMetrics
 from scout_core.measuring.report import TransactionMetrics
 from scout_core.measuring.reservoir import Kept, Reservoir
+from scout_core.measuring.scoring import score
 from scout_core.measuring.stats import Lifetime, Stats
 from scout_core.operations import CONTROLLER, JOB, OTHER_NAME, is_web
 from scout_core.sending.traces import LONGEST_OPERATION
@@ -21,99 +21,92 @@ if TYPE_CHECKING:
     from scout_core.config.config import Config
     from scout_core.recording.transaction import Transaction
 
-MOST_POINTS: Final = 1e9
-"""Of one policy, up or down: the sum stays a number that receivers take."""
+
+@define(eq=False)
+class _Name:
+    """A name of transactions."""
+
+    name: str
+    places: Reservoir[Transaction]
+    """For traces of web requests, or for those of jobs."""
+    lifetime: Lifetime
+    metrics: NameMetrics | None = None
+    """Its figures in the open period; None while it has none."""
 
 
 @define(eq=False)
 class Choice:
-    """On the agent's thread alone."""
+    """Used on the agent's thread only."""
 
     config: Config
     names_merged: int = 0
     """Transactions counted under ``other`` because there were too many names."""
-    _names: dict[str, NameMetrics] = field(factory=dict)
-    _lifetimes: dict[str, Lifetime] = field(factory=dict)
+    _names: dict[str, _Name] = field(factory=dict)
+    """Every name that was ever counted."""
+    _in_period: list[_Name] = field(factory=list)
+    """Those with figures in the open period, in the order in which they came."""
     _all_time: float = 0.0
-    _kept: dict[bool, Reservoir[Transaction]] = field(init=False)
-    """Whether it is for web requests, to the set."""
+    _web: Reservoir[Transaction] = field(init=False)
+    _jobs: Reservoir[Transaction] = field(init=False)
+    _weights: dict[str, float] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._kept = {web: Reservoir(self.config.get("traces_per_period")) for web in (True, False)}
+        self._web, self._jobs = Reservoir(0), Reservoir(0)
+        self.read_options()
 
-    def read_limits(self) -> None:
-        """Take what the configuration says now; traces that hold a place keep it for this period."""
-        for reservoir in self._kept.values():
-            reservoir.size = self.config.get("traces_per_period")
+    def read_options(self) -> None:
+        """Read the options again; traces that have a place keep it for this period."""
+        self._web.size = self._jobs.size = self.config.get("traces_per_period")
+        self._weights = self.config.get("policies")
 
     def add(self, transaction: Transaction, policies: Iterable[Guard]) -> Transaction | None:
         """
-        Count a transaction, and let it compete.
+        Count a transaction, and let it compete for a place.
 
         Returns:
             The one that has no place after that: this or another; None when there was room.
         """
         now = monotonic()
-        name = self._name_of(transaction, now)
-        lifetime = self._lifetimes[name]
-        metrics = self._names.get(name) or NameMetrics()
-        metrics.add(transaction)
-        self._names[name] = metrics
+        name = self._names.get(transaction.operation) or self._name_of(transaction.operation, now)
+        metrics = name.metrics or NameMetrics()
+        bucket = metrics.add(transaction)
+        if name.metrics is None:
+            name.metrics = metrics
+            self._in_period.append(name)
         duration = (transaction.stop_ns - transaction.start_ns) / 1e9
-        lifetime.count += 1
-        lifetime.total += duration
-        lifetime.durations.add(duration)
         self._all_time += duration
-        stats = Stats(lifetime, duration, self._all_time, now)
-        points = self._score(transaction, stats, policies)
-        candidate = Kept(name, sum(points.values()), points, transaction)
-        beaten = self._kept[is_web(name)].offer(candidate)
-        if beaten is not candidate:
-            candidate.seen.update(stats.as_numbers())
-        return None if beaten is None else beaten.item
+        quantile = name.lifetime.add(duration, bucket)
+        stats = Stats(name.lifetime, quantile, self._all_time, now)
+        points = score(transaction, stats, policies, weights=self._weights, config=self.config)
+        total = sum(points.values())
+        if not name.places.admits(name.name, total):
+            return transaction
+        replaced = name.places.offer(Kept(name.name, total, points, transaction, stats.as_numbers()))
+        return None if replaced is None else replaced.item
 
     def take_metrics(self) -> tuple[TransactionMetrics, ...]:
-        """The aggregates of the period, which is over."""
-        names, self._names = self._names, {}
-        return tuple(metrics.freeze(name) for name, metrics in names.items())
+        """Remove and return the figures of the period, which is over."""
+        names, self._in_period = self._in_period, []
+        taken = []
+        for name in names:
+            if name.metrics is not None:
+                taken.append(name.metrics.freeze(name.name))
+            name.metrics = None
+        return tuple(taken)
 
     def take_kept(self) -> list[Kept[Transaction]]:
-        """Those that held a place in the period, which is over: web requests first, of each the best first."""
-        kept = [item for web in (True, False) for item in self._kept[web].take()]
+        """Remove and return the traces of the period, which is over: web requests first, of each the best first."""
+        kept = [*self._web.take(), *self._jobs.take()]
         for item in kept:
-            self._lifetimes[item.name].kept_at = monotonic()
+            self._names[item.name].lifetime.kept_at = monotonic()
         return kept
 
-    def _name_of(self, transaction: Transaction, now: float) -> str:
-        """The name it is counted under; from now on it has a lifetime."""
-        name = transaction.operation[:LONGEST_OPERATION]
-        if name not in self._lifetimes:
-            if len(self._lifetimes) >= self.config.get("max_names"):
-                self.names_merged += 1
-                name = f"{CONTROLLER if is_web(name) else JOB}/{OTHER_NAME}"
-            self._lifetimes.setdefault(name, Lifetime(now))
-        return name
-
-    def _score(self, transaction: Transaction, stats: Stats, policies: Iterable[Guard]) -> dict[str, float]:
-        """Policy name to its points after its weight; policies that gave none are not in it."""
-        points = {}
-        weights = self.config.get("policies")
-        for guard in policies:
-            given = guard.run(transaction, stats, self.config)
-            if given is None:
-                continue
-            if type(given) not in (int, float) or not _is_finite(given):
-                guard.refuse(
-                    f"a score is a finite number or None, not {given if isinstance(given, float) else type(given).__name__}"
-                )
-                continue
-            weighted = float(given) * weights.get(guard.plugin, 1.0)
-            points[guard.plugin] = max(-MOST_POINTS, min(weighted, MOST_POINTS))
-        return points
-
-
-def _is_finite(number: float) -> bool:
-    try:
-        return isfinite(number)
-    except OverflowError:  # an int that no float can hold
-        return False
+    def _name_of(self, operation: str, now: float) -> _Name:
+        """Return the name under which an operation is counted."""
+        name = operation[:LONGEST_OPERATION]
+        if name not in self._names and len(self._names) >= self.config.get("max_names"):
+            self.names_merged += 1
+            name = f"{CONTROLLER if is_web(name) else JOB}/{OTHER_NAME}"
+        if name not in self._names:
+            self._names[name] = _Name(name, self._web if is_web(name) else self._jobs, Lifetime(now))
+        return self._names[name]

@@ -71,7 +71,7 @@ class Recorder:
 
     def read_options(self) -> None:
         """Take what the configuration says now; what is done already stays as it is."""
-        self.choice.read_limits()
+        self.choice.read_options()
         self._request_facts = RequestFacts(self.config, self._report_incomplete)
 
     def _report_incomplete(self) -> None:

@@ -1,4 +1,4 @@
-"""What is worked out from a request on the agent's thread: its queue time at once, its tags when somebody reads them."""
+"""Facts computed from a request on the agent's thread: its queue time at once, its tags when they are read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 class RequestFacts:
     """
-    Completes transactions as the configuration says when this is made.
+    Completes transactions, with the options as they are when this is made.
 
     The tags ``path`` and ``user_ip`` are missing until they are read: masking a path costs more than all else that this
     thread does for a transaction, and of most of them neither a trace is kept nor does a plugin read a tag.

@@ -291,8 +291,8 @@ def test_a_policy_is_notified_of_kept_traces(filled, ask, write, tmp_path):
     ("body", "problem"),
     [
         ("return {}['plan']", r"KeyError: .*plan.* at .*my_policies.py:6 in score_transaction"),
-        ("return 'many'", r"a score is a finite number or None, not str"),
-        ("return float('nan')", r"a score is a finite number or None, not nan"),
+        ("return 'many'", r"a score must be a finite number or None, got str"),
+        ("return float('nan')", r"a score must be a finite number or None, got nan"),
         ("raise SystemExit(3)", r"SystemExit.* at .*my_policies.py:6 in score_transaction"),
     ],
 )

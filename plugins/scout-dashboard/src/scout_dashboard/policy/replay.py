@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 
 from attrs import define, field, frozen
 
+from scout_core import Transaction
 from scout_core.measuring.report import Trace
 from scout_core.operations import is_web
 from scout_dashboard.policy.evidence import Estimates
-from scout_dashboard.policy.rebuilt import transaction_of
 from scout_dashboard.policy.scoring import Policies
 from scout_dashboard.queries.metrics import Facts
 from scout_dashboard.queries.names import label_of
@@ -128,7 +128,7 @@ def changes_by_name(periods: Iterable[Period]) -> list[tuple[str, int, int]]:
 def _compete(
     traces: Sequence[tuple[TraceRow, Trace]], policies: Policies, estimates: Estimates, places: int | None
 ) -> Period:
-    transactions = {row.id: transaction_of(trace) for row, trace in traces}
+    transactions = {row.id: Transaction.from_trace(trace) for row, trace in traces}
     candidates = []
     for row, trace in traces:
         points = policies.score(transactions[row.id], estimates.of(row, trace))

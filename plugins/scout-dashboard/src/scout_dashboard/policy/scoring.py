@@ -6,20 +6,21 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from math import isfinite
-from typing import Any, Final
+from typing import TYPE_CHECKING, cast
 
-from attrs import define
+from attrs import define, field
 
 from scout_core import Agent, Transaction
 from scout_core.config.config import read_config
 from scout_core.config.files import settings_here
+from scout_core.measuring.scoring import score
 from scout_core.suggest import did_you_mean
 from scout_dashboard.errors import PolicyError
 from scout_dashboard.policy.evidence import Evidence
 
-MOST_POINTS: Final = 1e9
-"""Of one policy, up or down, as in the agent."""
+if TYPE_CHECKING:
+    from scout_core import Stats
+    from scout_core.boundary.guard import Guard
 
 
 @define
@@ -28,54 +29,46 @@ class Policies:
 
     agent: Agent
     """Never started: it wraps, records and sends nothing."""
-    named: tuple[str, ...]
-    """The modules that were asked for."""
+    modules: tuple[str, ...]
+    """The modules that were named on the command line."""
     weights: dict[str, float]
+    _policies: tuple[Guard, ...] = field(init=False)
+    _on_keep: tuple[Guard, ...] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._policies = self.agent.implementations("score_transaction")
+        self._on_keep = self.agent.implementations("on_keep")
 
     @property
     def names(self) -> list[str]:
-        """Of every policy, in the order of their calls."""
-        return [guard.plugin for guard in self._guards()]
+        """Name of every policy, in the order of their calls."""
+        return [policy.plugin for policy in self._policies]
 
     def score(self, transaction: Transaction, evidence: Evidence) -> dict[str, float]:
-        """Policy name to its points after its weight; one that gave none, or raised, is not in it."""
-        points = {}
-        for guard in self._guards():
-            given = guard.run(transaction, evidence, self.agent.config)
-            if given is None:
-                continue
-            if type(given) not in (int, float) or not _is_finite(given):
-                told = given if isinstance(given, float) else type(given).__name__
-                guard.refuse(f"a score is a finite number or None, not {told}")
-                continue
-            weighted = float(given) * self.weights.get(guard.plugin, 1.0)
-            points[guard.plugin] = max(-MOST_POINTS, min(weighted, MOST_POINTS))
-        return points
+        """Return policy name to its points after its weight; a policy that gave none, or raised, is missing."""
+        stats = cast("Stats", evidence)  # it has the same attributes
+        return score(transaction, stats, self._policies, weights=self.weights, config=self.agent.config)
 
     def keep(self, transaction: Transaction, score: float) -> None:
-        """Tell the named modules, and no others, that it won a place: a policy may remember what was kept."""
-        for guard in self.agent.recorder.hooks.on_keep:
-            if self.agent.plugins.all[guard.plugin].module in self.named:
+        """Call ``on_keep`` of the named modules only: a policy may remember what was kept."""
+        for guard in self._on_keep:
+            if self.agent.plugins.all[guard.plugin].module in self.modules:
                 guard.run(transaction, score)
 
     def problems(self) -> list[str]:
-        """One sentence for each policy that raised, gave no number, or was switched off for it."""
-        hooks = self.agent.recorder.hooks
+        """Return one sentence for each function that raised, returned something other than a number, or was switched off."""
         return [
             f"policy {guard.plugin}: {guard.place} failed {guard.failures.count} of {guard.calls} times and counts 0 there;"
             f" the last time: {guard.failures.last}"
             + (f"; it was switched off: {guard.reason}" if guard.reason else "")
-            for guard in (*hooks.score_transaction, *hooks.on_keep)
+            for guard in (*self._policies, *self._on_keep)
             if guard.failures.count
         ]
-
-    def _guards(self) -> tuple[Any, ...]:  # Any: guards are the core's own
-        return self.agent.recorder.hooks.score_transaction
 
 
 def load_policies(modules: Sequence[str], weights: Mapping[str, float]) -> Policies:
     """
-    Those that an agent started here would have, and the modules.
+    Load the policies that an agent started here would have, and those of the modules.
 
     Args:
         modules: as in ``SCOUT_PLUGINS``; they may lie in the working directory.
@@ -86,10 +79,10 @@ def load_policies(modules: Sequence[str], weights: Mapping[str, float]) -> Polic
     """
     settings = settings_here()
     configured = read_config(settings=settings).get("plugins")
-    named = [*(each for each in configured if isinstance(each, str)), *modules]
+    named = [*(module for module in configured if isinstance(module, str)), *modules]
     environment = {**os.environ, "SCOUT_PLUGINS": ",".join(dict.fromkeys(named))}
     config = read_config(environment=environment, settings=settings)
-    with redirect_stdout(sys.stderr):  # what a module prints when it is imported must not be amid our JSON
+    with redirect_stdout(sys.stderr):  # what a module prints when it is imported must not be mixed with our JSON
         agent = Agent(config)
     policies = Policies(agent, tuple(modules), {**config.get("policies"), **weights})
     for module in modules:
@@ -102,7 +95,7 @@ def load_policies(modules: Sequence[str], weights: Mapping[str, float]) -> Polic
 
 
 def _check(agent: Agent, module: str) -> None:
-    plugin = next((each for each in agent.plugins.all.values() if each.module == module), None)
+    plugin = next((plugin for plugin in agent.plugins.all.values() if plugin.module == module), None)
     if plugin is None:
         raise PolicyError(
             f"the policies in {module!r} cannot be tried: {'; '.join(agent.plugins.problems) or 'not loaded'}"
@@ -113,10 +106,3 @@ def _check(agent: Agent, module: str) -> None:
         raise PolicyError(
             f"{module!r} scores nothing: it has the hooks {', '.join(plugin.hooks)}, not score_transaction"
         )
-
-
-def _is_finite(number: float) -> bool:
-    try:
-        return isfinite(number)
-    except OverflowError:  # an int that no float can hold
-        return False

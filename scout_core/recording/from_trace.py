@@ -1,0 +1,64 @@
+"""A stored trace as the transaction that it was: everything that left the process, and nothing that did not."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from scout_core.recording.span import Span
+from scout_core.recording.transaction import Transaction
+from scout_core.recording.web import WebRequest
+
+if TYPE_CHECKING:
+    from scout_core.measuring.report import SpanRecord, Trace
+
+_START_NS: Final = 1_000_000_000
+"""Start of every rebuilt transaction on its monotonic clock; not 0, which marks one that has not started."""
+
+
+def transaction_from(trace: Trace) -> Transaction:
+    """Return the finished transaction; see ``Transaction.from_trace``."""
+    rebuilt = Transaction(trace.name, **trace.tags)
+    rebuilt.id = int(trace.id, 16)
+    rebuilt.transaction = rebuilt
+    rebuilt.started = trace.start
+    rebuilt.start_ns = _START_NS
+    rebuilt.stop_ns = _START_NS + round(trace.duration * 1e9)
+    rebuilt.queue_time = trace.queue_time
+    rebuilt.error = None if trace.error is None else _exception(trace.error.exception)
+    path = trace.tags.get("path")
+    if rebuilt.is_web and isinstance(path, str):
+        rebuilt.request = WebRequest(path, "", None, None, None, None)
+    rebuilt.spans = _spans(trace, rebuilt)
+    rebuilt.merged = {
+        operation: [count, round(seconds * 1e9), round(seconds * 1e9), 0]
+        for operation, (count, seconds) in trace.merged.items()
+    } or None
+    rebuilt.is_closed = rebuilt.is_finished = True
+    return rebuilt
+
+
+def _spans(trace: Trace, transaction: Transaction) -> list[Span]:
+    """Return the spans in the order in which they ended, as in a recorded transaction."""
+    spans = {record.id: _span(record, transaction) for record in trace.spans}
+    for record in trace.spans:
+        span = spans[record.id]
+        parent = spans.get(record.parent, transaction)
+        span.parent = parent if parent is not span else transaction
+    return sorted(spans.values(), key=lambda span: span.stop_ns)
+
+
+def _span(record: SpanRecord, transaction: Transaction) -> Span:
+    span = Span(record.operation, **record.tags)
+    span.transaction = transaction
+    span.start_ns = _START_NS + round(record.start * 1e9)
+    span.stop_ns = span.start_ns + round(record.duration * 1e9)
+    span.error = None if record.error is None else _exception(record.error)
+    return span
+
+
+@cache
+def _exception(path: str) -> type[Exception]:
+    """Return a class of that name: the application's own cannot be imported here."""
+    module, _, name = path.rpartition(".")
+    return type(name, (Exception,), {"__module__": module or "builtins"})
