@@ -24,7 +24,7 @@ Name: {name}
 Version: {version}
 Summary: A plugin
 {more}
-The text below says Requires-Dist: evil
+The text below has Requires-Dist: evil
 Requires-Dist: nothing
 """
 
@@ -40,10 +40,10 @@ def install(
     metadata=METADATA,
     suffix="",
 ):
-    """Make a folder of metadata, as an installer does."""
+    """Create a metadata folder, as an installer does."""
     made = folder / f"{name.replace('-', '_')}-{version}{suffix}.{kind}"
     made.mkdir(parents=True)
-    more = "".join(f"Requires-Dist: {one}\n" for one in requires)
+    more = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
     if metadata is not None:
         facts = made / ("METADATA" if kind == "dist-info" else "PKG-INFO")
         facts.write_text(metadata.format(name=name, version=version, more=more), encoding="utf-8")
@@ -58,7 +58,7 @@ def names(environment):
     return [(found.name, found.module, found.distribution) for found in environment.plugins]
 
 
-def test_what_is_told_of_a_plugin(tmp_path):
+def test_the_facts_about_a_plugin(tmp_path):
     made = install(
         tmp_path,
         version="1.2.3",
@@ -99,7 +99,7 @@ def test_nothing_is_imported(tmp_path):
     assert "[]\n" == done.stdout
 
 
-def test_what_is_installed_is_told_whether_it_is_a_plugin_or_not(tmp_path):
+def test_all_installed_distributions_are_listed(tmp_path):
     install(tmp_path, "Flask", "3.0.3", entries=None)
     install(tmp_path, "zope.interface", "5.4.0", entries=None)
     install(tmp_path, "typing_extensions", "4.12.2", entries=None, metadata=None)
@@ -110,7 +110,7 @@ def test_what_is_installed_is_told_whether_it_is_a_plugin_or_not(tmp_path):
     assert ((), ()) == (environment.plugins, environment.problems)
 
 
-def test_an_egg_info_tells_its_version_without_that_of_python(tmp_path):
+def test_the_version_of_an_egg_info_excludes_that_of_python(tmp_path):
     install(tmp_path, version="1.5", kind="egg-info", suffix="-py3.11")
     (tmp_path / "old_style-2.0.egg-info").write_text("Metadata-Version: 1.0")  # distutils made a file of it
     (tmp_path / "linked.egg-info").mkdir()
@@ -122,7 +122,7 @@ def test_an_egg_info_tells_its_version_without_that_of_python(tmp_path):
     assert () == environment.problems
 
 
-def test_of_two_installations_the_first_counts(tmp_path):
+def test_the_first_of_two_installations_counts(tmp_path):
     install(tmp_path / "first", version="2.0", entries="redis = first")
     install(tmp_path / "second", "Scout.Redis", version="1.0", entries="redis = second")
 
@@ -134,7 +134,7 @@ def test_of_two_installations_the_first_counts(tmp_path):
     assert [("redis", "second", "Scout.Redis")] == names(reverse)
 
 
-def test_two_plugins_of_one_name_are_both_found_in_order_of_their_distribution(tmp_path):
+def test_two_plugins_of_the_same_name_are_both_found_in_order_of_their_distribution(tmp_path):
     install(tmp_path, "zeta", entries="redis = zeta_redis")
     install(tmp_path, "alpha", entries="redis = alpha_redis")
 
@@ -175,7 +175,7 @@ def test_ways_to_write_an_entry_point(tmp_path, entries, expected):
 
 
 @pytest.mark.parametrize("line", ["redis", "= scout_redis", "redis =", "redis: scout_redis"])
-def test_an_entry_point_that_is_none_is_a_plugin_that_fails_and_those_before_it_count(tmp_path, line):
+def test_an_invalid_entry_point_is_a_plugin_with_a_problem_and_those_before_it_count(tmp_path, line):
     made = install(tmp_path, entries=f"first = scout_first\n{line}\nlast = scout_last")
 
     environment = find_plugins([str(tmp_path)])
@@ -191,14 +191,14 @@ def test_an_entry_point_that_is_none_is_a_plugin_that_fails_and_those_before_it_
     assert () == environment.problems
 
 
-def test_a_group_whose_name_only_begins_like_ours_is_not_ours(tmp_path):
+def test_a_group_whose_name_only_starts_with_ours_is_ignored(tmp_path):
     made = install(tmp_path, entries=None)
     (made / "entry_points.txt").write_text("[scout_core.more]\nredis = scout_redis\n")
 
     assert () == find_plugins([str(tmp_path)]).plugins
 
 
-def test_a_byte_order_mark_hides_nothing(tmp_path):
+def test_a_byte_order_mark_is_ignored(tmp_path):
     made = install(tmp_path, entries=None)
     (made / "entry_points.txt").write_bytes(b"\xef\xbb\xbf[scout_core]\nredis = scout_redis\n")
 
@@ -206,7 +206,7 @@ def test_a_byte_order_mark_hides_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("break_it", "told"),
+    ("break_it", "problem"),
     [
         (lambda made: (made / "METADATA").unlink(), "METADATA is missing or empty"),
         (lambda made: (made / "METADATA").write_text(""), "METADATA is missing or empty"),
@@ -216,7 +216,7 @@ def test_a_byte_order_mark_hides_nothing(tmp_path):
     ],
     ids=["missing", "empty", "encoding", "encoding of the entries", "folder"],
 )
-def test_a_plugin_whose_metadata_cannot_be_read_must_not_be_loaded_and_the_others_are_found(tmp_path, break_it, told):
+def test_a_plugin_with_unreadable_metadata_has_a_problem_and_the_others_are_found(tmp_path, break_it, problem):
     install(tmp_path, "scout-flask", entries="flask = scout_flask")
     made = install(tmp_path)
     break_it(made)
@@ -225,12 +225,12 @@ def test_a_plugin_whose_metadata_cannot_be_read_must_not_be_loaded_and_the_other
 
     assert ("flask", "") == (flask.name, flask.problem)
     assert redis.problem.startswith(f"cannot read the metadata in {made}: ")
-    assert told in redis.problem
+    assert problem in redis.problem
     assert redis.problem.endswith("; try: pip install --force-reinstall scout-redis")
     assert "1.0" == redis.version
 
 
-def test_entry_points_that_cannot_be_opened_are_a_problem(tmp_path):
+def test_unreadable_entry_points_are_a_problem(tmp_path):
     made = install(tmp_path, entries=None)
     (made / "entry_points.txt").mkdir()
 
@@ -241,7 +241,7 @@ def test_entry_points_that_cannot_be_opened_are_a_problem(tmp_path):
     assert problem.startswith(f"cannot read the metadata in {made}: [Errno 21] Is a directory")
 
 
-def test_metadata_of_what_is_no_plugin_of_ours_is_not_read(tmp_path):
+def test_metadata_without_our_entry_points_is_not_read(tmp_path):
     made = install(tmp_path, entries=None)
     (made / "METADATA").write_bytes(b"\xff\xff")
     other = install(tmp_path, "other", entries=None)
@@ -250,7 +250,7 @@ def test_metadata_of_what_is_no_plugin_of_ours_is_not_read(tmp_path):
     assert () == find_plugins([str(tmp_path)]).problems
 
 
-def test_metadata_without_a_version_has_that_of_its_folder(tmp_path):
+def test_the_folder_has_the_version_missing_from_the_metadata(tmp_path):
     install(tmp_path, metadata="Metadata-Version: 2.1\nName: scout-redis\n")
 
     (found,) = find_plugins([str(tmp_path)]).plugins
@@ -279,7 +279,7 @@ def test_metadata_without_a_name_is_broken(tmp_path, content):
         ("scout redis:it", "package.module"),
     ],
 )
-def test_an_entry_point_that_names_no_module_must_not_be_loaded(tmp_path, value, instead):
+def test_an_entry_point_that_is_not_a_module_is_a_problem(tmp_path, value, instead):
     install(tmp_path, entries=f"redis = {value}")
 
     (found,) = find_plugins([str(tmp_path)]).plugins
@@ -287,7 +287,7 @@ def test_an_entry_point_that_names_no_module_must_not_be_loaded(tmp_path, value,
     assert f"its entry point {value!r} is not a module; write: redis = {instead}" == found.problem
 
 
-def test_only_the_head_of_the_metadata_counts(tmp_path):
+def test_only_the_fields_of_the_metadata_count(tmp_path):
     metadata = (
         "Name: first\nName: second\nVersion: 1.0\n"
         "Summary: a line\x0b\x0c\x1c\x85\u2028separator of other kinds\x0c\x0c\n"
@@ -317,7 +317,7 @@ def test_only_the_head_of_the_metadata_counts(tmp_path):
         ("redis>=4", ()),
     ],
 )
-def test_what_the_extra_instruments_requires(tmp_path, requirement, expected):
+def test_requirements_of_the_extra_instruments(tmp_path, requirement, expected):
     install(tmp_path, requires=[requirement])
 
     assert expected == find_plugins([str(tmp_path)]).plugins[0].instruments
@@ -336,7 +336,7 @@ def test_what_the_extra_instruments_requires(tmp_path, requirement, expected):
         ("my-scout-core>=9", False),
     ],
 )
-def test_what_is_required_of_the_core(tmp_path, requirement, expected):
+def test_requirements_on_the_core(tmp_path, requirement, expected):
     install(tmp_path, requires=[requirement])
 
     assert ((requirement,) if expected else ()) == find_plugins([str(tmp_path)]).plugins[0].core
@@ -357,7 +357,7 @@ def test_entries_that_imports_ignore_are_ignored(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="not on a root account: it may read everything")
-def test_a_folder_that_may_not_be_read_is_passed_over(tmp_path):
+def test_an_unreadable_folder_is_ignored(tmp_path):
     closed = tmp_path / "closed"
     install(closed)
     closed.chmod(0)
@@ -502,7 +502,7 @@ def test_three_hundred_distributions(tmp_path):
     assert sorted(f"plugin{number}" for number in range(0, 300, 10)) == [found.name for found in environment.plugins]
 
 
-def test_a_file_without_end_is_read_in_part(tmp_path):
+def test_a_huge_file_is_read_in_part(tmp_path):
     made = install(tmp_path)
     with (made / "METADATA").open("a") as file:
         file.write("x" * 3_000_000)
@@ -523,7 +523,7 @@ def test_no_content_raises(tmp_path_factory, entries, metadata):
     assert {"scout-redis": "1.0"} == environment.installed
 
 
-def test_our_own_are_found_where_we_are_installed():
+def test_the_built_in_plugins_are_found():
     environment = find_plugins(sys.path)
 
     ours = {found.name for found in environment.plugins if found.distribution == "scout-core"}

@@ -1,7 +1,7 @@
 """
-What is wrong with one plugin costs that plugin alone: the application runs as without us, the others load, the reason is shown.
+A faulty plugin affects only itself: the application runs as without the agent, the others load, and the reason is shown.
 
-Real distributions in a real environment of its own; the faulty one lies in a further folder of ``sys.path``.
+Real distributions in a separate, real environment; the faulty one is in an additional folder of ``sys.path``.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ if agent is not None:
     scout_core.stop(10)
     statuses = agent.plugin_statuses()
     with open(os.environ["RUN_WITH"], "w") as file:
-        json.dump([{"name": one.name, "state": one.state, "reason": one.reason, "calls": one.calls} for one in statuses], file)
+        json.dump([{"name": status.name, "state": status.state, "reason": status.reason, "calls": status.calls} for status in statuses], file)
 print("the same" if wares.add.__module__ == "wares" and not hasattr(wares.add, "__wrapped__") else "still wrapped")
 sys.exit(5)
 """
@@ -80,7 +80,7 @@ sys.exit(5)
 
 @frozen
 class Outcome:
-    """What one process left."""
+    """The results of a process."""
 
     code: int
     out: str
@@ -90,7 +90,7 @@ class Outcome:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    """The core, a small library, and two plugins for it by others; their names come before and after the faulty one's."""
+    """The core, a small library, and two plugins for it; their names sort before and after the faulty plugin's."""
     folder = tmp_path_factory.mktemp("somebody")
     made = Environment(folder / "environment")
     venv.create(made.folder, with_pip=True)
@@ -105,7 +105,7 @@ def environment(tmp_path_factory):
 
 
 class Trial:
-    """Runs the application and the command with what lies in the further folder."""
+    """Runs the application and the command with the additional folder on ``sys.path``."""
 
     def __init__(self, environment: Environment, folder: Path) -> None:
         self.environment = environment
@@ -118,7 +118,7 @@ class Trial:
             made.mkdir()
 
     def run(self, *command: object, **more: str) -> tuple[int, str, str]:
-        """Exit code, output, errors. Of the home there is what the settings tell, and nothing else."""
+        """Return exit code, output and errors. The home is only known from the settings."""
         clean = clean_environment()
         kept = {key: value for key, value in clean.items() if not key.startswith("XDG_") and key != "HOME"}
         done = subprocess.run(
@@ -128,27 +128,27 @@ class Trial:
         return done.returncode, done.stdout, done.stderr
 
     def application(self, *, with_agent: bool = True) -> Outcome:
-        told = self.folder / "statuses.json"
+        statuses_file = self.folder / "statuses.json"
         app = self.environment.folder.parent / "app.py"
         code, out, err = self.run(
-            self.environment.program("python"), "-W", "error", app, RUN_WITH=str(told) if with_agent else ""
+            self.environment.program("python"), "-W", "error", app, RUN_WITH=str(statuses_file) if with_agent else ""
         )
         assert "Traceback" not in err, err
-        statuses = json.loads(told.read_text()) if with_agent else []
-        return Outcome(code, out, err, {one["name"]: one for one in statuses})
+        statuses = json.loads(statuses_file.read_text()) if with_agent else []
+        return Outcome(code, out, err, {status["name"]: status for status in statuses})
 
     def command(self) -> Outcome:
         code, out, err = self.run(self.environment.program("scout-core"), "plugins", "--json")
         assert "Traceback" not in err, err
-        return Outcome(code, out, err, {one["name"]: one for one in json.loads(out)})
+        return Outcome(code, out, err, {status["name"]: status for status in json.loads(out)})
 
 
 @pytest.fixture(scope="module")
 def expected(environment, tmp_path_factory):
-    """What the application prints without the agent."""
+    """Exit code and output of the application without the agent."""
     folder = tmp_path_factory.mktemp("expected")
-    told = Trial(environment, folder).application(with_agent=False)
-    return told.code, told.out
+    outcome = Trial(environment, folder).application(with_agent=False)
+    return outcome.code, outcome.out
 
 
 @pytest.fixture
@@ -171,18 +171,18 @@ def neighbours(outcome: Outcome) -> list[str]:
 
 
 def calls(outcome: Outcome) -> list[int]:
-    """Of the two plugins beside it: a describer and a policy, thirty each."""
+    """Calls of the two other plugins: a describer and a policy, thirty times each."""
     return [outcome.statuses[name]["calls"] for name in ("anne", "zoe")]
 
 
 def reason(outcome: Outcome, name: str) -> tuple[str, str]:
-    """State and reason; of what is not listed whatever was told on standard error."""
-    one = outcome.statuses.get(name)
-    return (one["state"], one["reason"]) if one else ("absent", outcome.err)
+    """State and reason; for an unlisted plugin the text on standard error."""
+    status = outcome.statuses.get(name)
+    return (status["state"], status["reason"]) if status else ("absent", outcome.err)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
-def test_a_fault_costs_its_own_plugin_alone(trial, expected, fault):
+def test_a_fault_only_affects_its_own_plugin(trial, expected, fault):
     put(trial, fault)
     command, application = trial.command(), trial.application()
     shown, running = reason(command, fault.row), reason(application, fault.row)
@@ -193,7 +193,7 @@ def test_a_fault_costs_its_own_plugin_alone(trial, expected, fault):
     assert ["waiting", "waiting", "active", "active"] == neighbours(command)
     assert (fault.state, []) == (shown[0], [word for word in fault.words if word not in shown[1]])
     assert (state, []) == (running[0], [word for word in words if word not in running[1]])
-    assert [] == [word for word in fault.told if word not in command.err]
+    assert [] == [word for word in fault.printed if word not in command.err]
     assert (1 if fault.state == "failed" or "problem: " in command.err else 0) == command.code
     assert len(shown[1]) < 2_000
 
@@ -202,14 +202,14 @@ TWO = {"scout-first": "scout_first", "scout-second": "scout_second"}
 
 
 @pytest.mark.parametrize("order", [("scout-first", "scout-second"), ("scout-second", "scout-first")], ids=str)
-def test_of_two_plugins_of_one_name_the_same_one_loads_whichever_was_installed_first(trial, expected, order):
-    """They lie in two folders of ``sys.path``, in either order."""
+def test_the_same_plugin_of_two_with_equal_names_loads_in_either_order_of_installation(trial, expected, order):
+    """They are in two folders of ``sys.path``, in either order."""
     for folder, name in zip(("site", "site2"), order, strict=True):
         wheel = build_wheel(trial.folder, name, modules={TWO[name]: GOOD}, entries=f"faulty = {TWO[name]}")
         install(wheel, trial.folder / folder)
     trial.path = [trial.site, trial.folder / "site2"]
     command, application = trial.command(), trial.application()
-    told = "plugin 'faulty' of scout-second is not loaded: scout-first has the name already"
+    problem = "plugin 'faulty' of scout-second is not loaded: scout-first has the name already"
 
     assert expected == (application.code, application.out)
     assert (["active"] * 4, [60, 60]) == (neighbours(application), calls(application))
@@ -217,8 +217,8 @@ def test_of_two_plugins_of_one_name_the_same_one_loads_whichever_was_installed_f
         command.statuses["faulty"]["distribution"],
         command.statuses["faulty"]["state"],
     )
-    assert told in command.err
-    assert told in application.err
+    assert problem in command.err
+    assert problem in application.err
 
 
 WRAPS_THE_SAME = """
@@ -238,27 +238,27 @@ def operations():
     return [span.operation for span in recorded.spans]
 
 
-told = [operations(), wares.add is original]
+steps = [operations(), wares.add is original]
 if sys.argv[1] == "together":
     scout_core.stop(10)
     assert wares.add(1, 2) == 3
-    told += [wares.add is original]
+    steps += [wares.add is original]
 else:
     for plugin in plugins:
         for patch in plugin.patches:
             patch.undo()
         for guard in plugin.guards:
             guard.off = "by hand"
-        told += [operations(), wares.add is original]
+        steps += [operations(), wares.add is original]
     scout_core.stop(10)
-print(told, wares.add is original)
+print(steps, wares.add is original)
 """
 
 
 @pytest.mark.parametrize("names", [("first", "second"), ("second", "first")], ids=" ".join)
 @pytest.mark.parametrize("how", ["together", "in turns"])
 def test_two_plugins_that_wrap_the_same(trial, how, names):
-    """Each records its span; undone together, or by hand in both orders, the very object is back."""
+    """Both record their spans; undone together, or by hand in both orders, the original object is back."""
     for name in ("first", "second"):
         source = NEIGHBOUR.replace("Wares/Add", f"Wares/{name}")
         install(
@@ -268,13 +268,13 @@ def test_two_plugins_that_wrap_the_same(trial, how, names):
             trial.site,
         )
     (trial.folder / "same.py").write_text(WRAPS_THE_SAME)
-    told = trial.run(
+    outcome = trial.run(
         trial.environment.program("python"), "-W", "error", "same.py", how, *names, SCOUT_PLUGINS_DISABLE="anne,zoe"
     )
     both = ["Wares/first", "Wares/second"]  # in the order in which they end: the inner one first
     steps = [True] if how == "together" else [[f"Wares/{names[1]}"], False, [], True]
 
-    assert (0, f"{[both, False, *steps]} True\n", "") == told
+    assert (0, f"{[both, False, *steps]} True\n", "") == outcome
 
 
 def linked_to_itself(trial: Trial) -> dict[str, str]:
@@ -287,7 +287,7 @@ def a_file(trial: Trial) -> dict[str, str]:
     return {"HOME": str(trial.folder / "file")}
 
 
-def files_for_each(trial: Trial) -> dict[str, str]:
+def files_in_place_of_folders(trial: Trial) -> dict[str, str]:
     (trial.folder / "file").write_text("")
     return {"HOME": str(trial.home), **dict.fromkeys(XDG, str(trial.folder / "file"))}
 
@@ -306,13 +306,13 @@ HOMES = {
     "is not set": lambda trial: {},
     "is empty": lambda trial: {"HOME": ""},
     "is relative": lambda trial: {"HOME": "not/here"},
-    "has files for folders": files_for_each,
-    "may not be written": without_permission,  # root may: then it proves no more than that nothing is amiss
+    "has files for folders": files_in_place_of_folders,
+    "is read-only": without_permission,  # has no effect for root
 }
 
 
 @pytest.mark.parametrize("home", HOMES)
-def test_no_home_that_can_be_used_costs_nothing(trial, expected, home):
+def test_an_unusable_home_has_no_effect(trial, expected, home):
     put(trial, Fault(name="fails", source="import nothing_here\n"))
     trial.settings = HOMES[home](trial)
     command, application = trial.command(), trial.application()
@@ -325,7 +325,7 @@ def test_no_home_that_can_be_used_costs_nothing(trial, expected, home):
 
 
 def test_all_faults_at_once(trial, expected):
-    """Each in a distribution of its own, all of them installed by pip."""
+    """Every fault in a separate distribution, all of them installed by pip."""
     faults = [fault for fault in FAULTS if fault.state == "failed" and fault.damage is None and fault.row == "faulty"]
     faults = [
         fault for fault in faults if fault.entries == "faulty = scout_faulty" and fault.requires == ("scout-core>=0.1",)

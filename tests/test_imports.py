@@ -19,7 +19,7 @@ from scout_core.boundary.imports import ImportWatch
 
 @pytest.fixture
 def watch():
-    """A watch that is gone after the test, with all that it put anywhere."""
+    """A watch that is removed after the test."""
     before = list(sys.meta_path)
     made = ImportWatch()
     yield made
@@ -29,7 +29,7 @@ def watch():
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    """A folder to import from; what is imported from it is forgotten after the test."""
+    """A folder to import from; its modules are removed after the test."""
     before = set(sys.modules)
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
@@ -46,14 +46,14 @@ def write(site, **sources):
 
 
 def calls_of(watch, *names):
-    """What the watch calls back with, as it comes."""
+    """The modules that the watch has called back with."""
     calls = []
     for name in names:
         watch.when_imported(name, lambda module, name=name: calls.append((name, module)))
     return calls
 
 
-def test_it_is_called_when_the_code_of_the_module_has_run(watch, site):
+def test_it_calls_back_when_the_code_of_the_module_has_run(watch, site):
     write(site, later="import sys\nbefore = 1\nseen = list(vars())\nafter = 2\n")
     seen = []
     watch.when_imported("later", lambda module: seen.append((module, module.after)))
@@ -66,11 +66,11 @@ def test_it_is_called_when_the_code_of_the_module_has_run(watch, site):
     assert 1 == len(seen)
 
 
-def test_it_is_called_at_once_when_the_module_is_there(watch):
+def test_it_calls_back_at_once_for_an_imported_module(watch):
     assert [("json", importlib.import_module("json"))] == calls_of(watch, "json")
 
 
-def test_everybody_who_waits_is_called_in_order(watch, site):
+def test_all_callbacks_are_called_in_order(watch, site):
     write(site, later="")
     calls = []
     for number in range(3):
@@ -139,7 +139,7 @@ def test_a_module_that_is_blocked_fails_as_ever(watch, site, monkeypatch):
     assert [] == calls
 
 
-def test_it_is_called_again_after_each_reload(watch, site):
+def test_it_calls_back_after_every_reload(watch, site):
     write(site, later="def function(): pass")
     calls = calls_of(watch, "later")
     module = importlib.import_module("later")
@@ -151,7 +151,7 @@ def test_it_is_called_again_after_each_reload(watch, site):
     assert module.function is not first
 
 
-def test_one_that_was_there_before_is_called_again_after_a_reload_too(watch, site):
+def test_it_calls_back_after_a_reload_of_a_module_that_was_imported_before(watch, site):
     write(site, earlier="")
     module = importlib.import_module("earlier")
     calls = calls_of(watch, "earlier")
@@ -161,7 +161,7 @@ def test_one_that_was_there_before_is_called_again_after_a_reload_too(watch, sit
 
 
 def test_a_module_that_is_half_imported_is_waited_for(watch, site):
-    """An application starts the agent at the head of a module that one of its plugins wraps."""
+    """An application starts the agent at the head of a module that a plugin wraps."""
     write(site, application="import starter\nstarter.start()\ndef function(): pass\n", starter="", another="")
     starter = importlib.import_module("starter")
     seen = []
@@ -173,7 +173,7 @@ def test_a_module_that_is_half_imported_is_waited_for(watch, site):
     assert [True] == seen
 
 
-def test_a_module_that_came_by_another_way_is_found_at_the_next_import(watch, site, monkeypatch):
+def test_a_module_that_bypassed_the_watch_is_found_at_the_next_import(watch, site, monkeypatch):
     write(site, another="", third="")
     calls = calls_of(watch, "handmade")
     handmade = ModuleType("handmade")
@@ -184,7 +184,7 @@ def test_a_module_that_came_by_another_way_is_found_at_the_next_import(watch, si
     assert [("handmade", handmade)] == calls
 
 
-def test_what_stands_in_for_a_module_is_not_asked_anything(watch, monkeypatch):
+def test_no_method_of_an_object_in_place_of_a_module_is_called(watch, monkeypatch):
     class Refuses:
         def __getattr__(self, name):
             raise RuntimeError(name)
@@ -345,7 +345,7 @@ def test_imports_from_several_threads_call_once(watch, site):
     assert all(module.value if name == "later" else module.later for name, module in calls)
 
 
-def test_waiting_in_one_thread_while_another_imports_misses_nothing(watch, site):
+def test_waiting_in_a_thread_while_another_thread_imports_misses_nothing(watch, site):
     names = [f"racing{number}" for number in range(60)]
     write(site, **dict.fromkeys(names, "value = 1"), another="")
     barrier = Barrier(2)
@@ -372,7 +372,7 @@ def test_waiting_in_one_thread_while_another_imports_misses_nothing(watch, site)
     assert sorted(names) == sorted(calls)
 
 
-def test_two_watches_of_one_module_are_both_called(watch, site):
+def test_two_watches_of_the_same_module_both_call_back(watch, site):
     other = ImportWatch()
     try:
         write(site, later="value = 1")
@@ -388,7 +388,7 @@ def test_two_watches_of_one_module_are_both_called(watch, site):
 
 
 def test_a_finder_that_asks_all_others_again(watch, site, monkeypatch):
-    """As those of other agents do."""
+    """Finders of other agents do so."""
 
     class Asks:
         asking = False
@@ -412,7 +412,7 @@ def test_a_finder_that_asks_all_others_again(watch, site, monkeypatch):
     assert SourceFileLoader is type(module.__loader__)
 
 
-def test_what_other_finders_raise_passes(watch, site, monkeypatch):
+def test_exceptions_of_other_finders_pass(watch, site, monkeypatch):
     class Fails:
         def find_spec(self, name, path=None, target=None):
             if name == "later":
@@ -432,7 +432,7 @@ def test_what_other_finders_raise_passes(watch, site, monkeypatch):
     assert ["earlier"] == [name for name, _ in calls]
 
 
-def test_a_loader_without_exec_module_is_found_out_later(watch, site, monkeypatch):
+def test_a_module_of_a_loader_without_exec_module_is_found_later(watch, site, monkeypatch):
     class OldLoader:
         def create_module(self, spec):
             return None
@@ -457,7 +457,7 @@ def test_a_loader_without_exec_module_is_found_out_later(watch, site, monkeypatc
     assert [("old", module)] == calls
 
 
-def test_nothing_is_called_once_it_is_forgotten(watch, site):
+def test_nothing_is_called_after_forget(watch, site):
     write(site, later="", found="")
     calls = calls_of(watch, "later", "found")
     spec = importlib.util.find_spec("found")
@@ -482,7 +482,7 @@ def test_it_can_wait_again_after_it_has_forgotten(watch, site):
     assert ["later"] == [name for name, _ in calls]
 
 
-def test_modules_that_nobody_waits_for_are_no_concern_of_ours(watch, site):
+def test_modules_that_no_callback_waits_for_keep_their_loader(watch, site):
     write(site, other="")
     calls_of(watch, "later")
 

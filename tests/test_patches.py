@@ -1,4 +1,4 @@
-"""Replacing an attribute and putting the very object back."""
+"""Replacing an attribute, and putting the original object back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SOURCE = '''
 import abc, collections, functools, math
 
 def function(a, b=2):
-    """Its text."""
+    """A docstring."""
     return ("function", a, b)
 
 async def coroutine(a):
@@ -116,7 +116,7 @@ def library():
 
 
 def marking(function, has_self):
-    """A wrapper that says that it was there, and whether it thinks that it has an instance."""
+    """Return a wrapper that marks its result, and whether it was given an instance."""
 
     @functools.wraps(function)
     def marked(*args, **kwargs):
@@ -150,7 +150,7 @@ CALLS = {
 
 
 def plain(result):
-    """The result without the marks, and how many there were with which word."""
+    """Return the result without the marks, and the marks."""
     if isinstance(result, tuple) and result[:1] == ("marked",):
         inner, marks = plain(result[2])
         return inner, [result[1], *marks]
@@ -161,7 +161,7 @@ def plain(result):
 
 
 def everything(library):
-    """What stands in the dictionaries of a module and its classes, by identity."""
+    """Return the ids of everything in the dictionaries of a module and its classes."""
     found = {}
     for name, member in vars(library).items():
         found[name] = id(member)
@@ -208,7 +208,7 @@ def test_a_special_method_of_a_subclass_of_a_builtin_can_be_wrapped(library):
 
 
 @pytest.mark.parametrize("path", ["Derived.inherited", "Derived.make", "Derived.static"])
-def test_what_is_inherited_is_wrapped_for_the_named_class_only(library, path):
+def test_an_inherited_attribute_is_wrapped_for_the_named_class_only(library, path):
     name = path.partition(".")[2]
     applied(library, path)
 
@@ -225,7 +225,7 @@ def test_a_subclass_sees_the_wrapper_of_its_base(library):
 @pytest.mark.parametrize(
     "path", ["function", "Base.method", "Base.make", "Base.static", "Derived.inherited", "Base.__call__"]
 )
-def test_a_wrapped_function_looks_as_it_did(library, path):
+def test_a_wrapped_function_looks_like_the_original(library, path):
     def look():
         owner = functools.reduce(getattr, path.split(".")[:-1], library)
         member = getattr(owner, path.split(".")[-1])
@@ -274,7 +274,7 @@ def test_an_abstract_method_stays_abstract(library):
         ("Closed.method", "library.Closed.method cannot be replaced: sealed"),
     ],
 )
-def test_what_cannot_be_wrapped_is_refused_with_the_reason_and_untouched(library, path, reason):
+def test_an_unsupported_target_is_refused_with_the_reason_and_unchanged(library, path, reason):
     library.Callable.__module__ = "library"
     before = everything(library)
 
@@ -285,7 +285,7 @@ def test_what_cannot_be_wrapped_is_refused_with_the_reason_and_untouched(library
     assert before == everything(library)
 
 
-def test_what_the_wrapper_will_not_wrap_is_left_alone_with_its_reason(library):
+def test_a_target_that_the_wrapper_refuses_is_not_replaced_and_has_the_reason(library):
     def refuse(function, has_self):
         raise LeftAlone("not this one")
 
@@ -314,7 +314,7 @@ def test_a_bound_method_of_a_module_is_a_function_of_it(monkeypatch):
     assert patch.undo()
 
 
-def test_an_attribute_that_a_module_makes_up_is_not_asked_for(library):
+def test_the_getattr_of_a_module_is_not_called(library):
     asked = []
 
     def make_up(name):
@@ -330,7 +330,7 @@ def test_an_attribute_that_a_module_makes_up_is_not_asked_for(library):
 
 
 class Wrapped:
-    """A wrapper of somebody else's, such as wrapt makes: it looks like the function, and wants to know its instance."""
+    """A foreign wrapper, as wrapt makes it: it looks like the function, and needs its instance."""
 
     def __init__(self, function, kind=type(lambda: None)):
         self.__wrapped__ = function
@@ -350,7 +350,7 @@ class Wrapped:
         raise AssertionError("called without its instance")
 
 
-def test_the_wrapper_of_somebody_else_gets_its_instance(library):
+def test_a_foreign_wrapper_gets_its_instance(library):
     theirs = Wrapped(library.Base.method)
     library.Base.method = theirs
     base = library.Base()
@@ -363,7 +363,7 @@ def test_the_wrapper_of_somebody_else_gets_its_instance(library):
     assert vars(library.Base)["method"] is theirs
 
 
-def test_the_wrapper_of_somebody_else_around_a_class_method_is_refused(library):
+def test_a_foreign_wrapper_around_a_class_method_is_refused(library):
     library.Base.make = theirs = Wrapped(vars(library.Base)["make"], classmethod)
 
     with pytest.raises(TargetError, match=r"library.Base.make is not a function"):
@@ -371,7 +371,7 @@ def test_the_wrapper_of_somebody_else_around_a_class_method_is_refused(library):
     assert vars(library.Base)["make"] is theirs
 
 
-def test_what_somebody_put_over_ours_stays_and_ours_stays_in_it(library):
+def test_a_foreign_wrapper_around_ours_stays_and_ours_stays_beneath_it(library):
     patch = applied(library, "function")
     ours = library.function
     library.function = theirs = lambda *args: ("theirs", ours(*args))
@@ -383,7 +383,7 @@ def test_what_somebody_put_over_ours_stays_and_ours_stays_in_it(library):
     assert patch.undo()  # there is nothing left to do
 
 
-def test_what_somebody_took_away_stays_away(library):
+def test_an_attribute_that_other_code_has_deleted_stays_deleted(library):
     patch = applied(library, "Derived.inherited")
     del library.Derived.inherited
 
@@ -391,7 +391,7 @@ def test_what_somebody_took_away_stays_away(library):
     assert "inherited" not in vars(library.Derived)
 
 
-def test_two_patches_of_one_target_are_undone_from_the_outside_in(library):
+def test_two_patches_of_the_same_target_are_undone_from_the_outside_in(library):
     before = everything(library)
     inner = applied(library, "Base.method")
     outer = applied(library, "Base.method")
@@ -405,8 +405,8 @@ def test_two_patches_of_one_target_are_undone_from_the_outside_in(library):
 
 @pytest.mark.parametrize("order", [*itertools.permutations(range(3))], ids=str)
 @pytest.mark.parametrize("path", ["function", "Base.method", "Base.make", "Base.static", "Derived.inherited"])
-def test_patches_of_one_target_are_undone_in_any_order(library, path, order):
-    """What is taken away from under others stays in them, and goes with them."""
+def test_patches_of_the_same_target_are_undone_in_any_order(library, path, order):
+    """A wrapper that is undone beneath another one stays, and is removed with it."""
     before = everything(library)
     patches = [applied(library, path) for _ in order]
     exact = [patches[number].undo() for number in order]
@@ -416,8 +416,8 @@ def test_patches_of_one_target_are_undone_in_any_order(library, path, order):
     assert (order == (2, 1, 0)) == all(exact)
 
 
-def test_what_somebody_made_of_a_wrapper_that_was_undone_stays(library):
-    """``functools.wraps`` copies all that a function holds, our mark among it."""
+def test_a_foreign_copy_of_an_undone_wrapper_stays(library):
+    """``functools.wraps`` copies all attributes of a function, including our mark."""
     inner = applied(library, "function")
     ours = library.function
     library.function = lambda *args: ours(*args)
@@ -437,7 +437,7 @@ def test_applying_it_again_changes_nothing(library):
     assert ("marked", True, ("method", "Base", 1)) == library.Base().method(1)
 
 
-def test_after_a_reload_it_is_applied_to_what_is_new_and_undone_in_both(library):
+def test_after_a_reload_it_is_applied_to_the_new_objects_and_undone_in_both(library):
     patches = [applied(library, path) for path in ("function", "Base.method", "absolute")]
     old = library.Base
     exec(SOURCE.replace("absolute =", "another ="), library.__dict__)
@@ -448,7 +448,7 @@ def test_after_a_reload_it_is_applied_to_what_is_new_and_undone_in_both(library)
     assert ("marked", False, ("function", 1, 2)) == library.function(1)
     assert ("marked", True, ("method", "Base", 1)) == library.Base().method(1)
     assert ("marked", True, ("method", "Base", 1)) == old().method(1)
-    assert ("marked", False, 1.0) == library.absolute(-1)  # it was not made anew, and is wrapped once
+    assert ("marked", False, 1.0) == library.absolute(-1)  # the same object as before the reload, so it is wrapped once
     for patch in patches:
         patch.undo()
     assert ("method", "Base", 1) == old().method(1)
@@ -456,7 +456,7 @@ def test_after_a_reload_it_is_applied_to_what_is_new_and_undone_in_both(library)
     assert 1.0 == library.absolute(-1)
 
 
-def test_one_that_waits_is_undone_without_a_trace(library):
+def test_a_waiting_patch_is_undone_without_a_trace(library):
     patch = Patch("library:function", marking)
 
     assert ("library", "function", "waiting") == (patch.module, patch.attribute, patch.state)

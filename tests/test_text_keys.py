@@ -95,7 +95,7 @@ def test_innocent_names():
 
 
 @given(st.text(max_size=20), st.sampled_from(["_", "-", ".", " ", "["]))
-def test_a_password_is_one_whatever_is_before_it(before, sign):
+def test_a_password_is_found_after_any_prefix(before, sign):
     assert is_sensitive(f"{before}{sign}password")
     assert is_sensitive(f"{before}{sign}api{sign}key")
 

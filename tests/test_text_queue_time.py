@@ -25,7 +25,7 @@ YEAR = 365.25 * 86_400
         (f"t={NOW - 9.99 * YEAR}", 9.99 * YEAR),
     ],
 )
-def test_the_unit_is_told_by_the_magnitude(header, seconds):
+def test_the_magnitude_determines_the_unit(header, seconds):
     assert seconds == pytest.approx(seconds_in_queue(header, NOW), abs=1e-5)
 
 
@@ -75,7 +75,7 @@ def test_every_unit_gives_the_same(waited, units, prefix):
 
 
 @given(st.text() | st.from_regex(r"t?=?[0-9]{1,25}\.?[0-9]{0,30}"), st.floats())
-def test_anything_gives_none_or_seconds_that_are_not_negative(header, now):
+def test_every_header_gives_none_or_seconds_that_are_not_negative(header, now):
     seconds = seconds_in_queue(header, now)
 
     assert seconds is None or seconds >= 0

@@ -13,7 +13,7 @@ from scout_core.text.secrets import is_card_number, scrub, scrub_word
 
 
 def made_up(alphabet, length):
-    """Random, and the same each time. Made here, so that no scanner takes this file for a leak."""
+    """Return random characters, the same in every run. Generated, so that secret scanners do not report this file."""
     return "".join(random.Random(length).choices(alphabet, k=length))
 
 
@@ -248,7 +248,7 @@ def test_no_value_of_a_password_survives(secret, sign):
     assert shown.endswith(" done")
 
 
-def test_random_tokens_are_told_from_names():
+def test_random_tokens_are_distinguished_from_names():
     rng = random.Random(7)
     url_safe = string.ascii_letters + string.digits + "-_"
     tokens = [
@@ -282,7 +282,7 @@ def test_a_word_that_holds_a_secret_keeps_the_rest():
 
 
 @pytest.mark.parametrize(
-    ("digits", "is_one"),
+    ("digits", "is_valid"),
     [
         ("4111111111111111", True),
         ("4222222222222", True),
@@ -298,8 +298,8 @@ def test_a_word_that_holds_a_secret_keeps_the_rest():
         (uuid.UUID(int=7).hex, False),
     ],
 )
-def test_card_numbers_have_a_beginning_a_length_and_a_check_digit(digits, is_one):
-    assert is_card_number(digits) is is_one
+def test_card_numbers_have_a_beginning_a_length_and_a_check_digit(digits, is_valid):
+    assert is_card_number(digits) is is_valid
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize(("value", "shown"), VALUES, ids=lambda value: type(value).__name__)
-def test_what_is_told_of_a_value(value, shown):
+def test_values(value, shown):
     cleaned, dropped = clean_tags({"tag": value})
 
     assert ({"tag": shown}, 0) == (cleaned, dropped)
@@ -261,7 +261,7 @@ def test_the_hostile_values_are_hostile():
         ({Plan.GOLD: 1, Colour.RED: 2, Level.HIGH: 3}, {"Plan.GOLD": 1, "red": 2, "3": 3}),
     ],
 )
-def test_what_is_told_under_a_key(tags, cleaned):
+def test_values_of_sensitive_and_special_keys(tags, cleaned):
     assert (cleaned, 0) == clean_tags(tags)
 
 
@@ -304,7 +304,7 @@ class Odd(UserDict):
 
 
 @pytest.mark.parametrize("tags", [None, 5, "text", object(), Odd(), [("a", 1)]], ids=lambda tags: type(tags).__name__)
-def test_what_is_no_mapping_is_one_dropped_tag(tags):
+def test_an_object_that_is_not_a_mapping_is_a_single_dropped_tag(tags):
     assert ({}, 1) == clean_tags(tags)
 
 

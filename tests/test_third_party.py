@@ -1,4 +1,4 @@
-"""A policy of somebody else, as its author publishes it and as its user installs it: built, installed, and followed to the sink."""
+"""A third-party policy, as its author publishes and its user installs it: built, installed, and followed to the sink."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def run(*command: object, cwd: Path, **environment: str) -> str:
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """Nothing of the agent's, and nothing that would let the environment see other packages than its own."""
+    """No settings of the agent, and none that would show other packages to the environment."""
     kept = {
         key: value
         for key, value in os.environ.items()
@@ -70,7 +70,7 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 @frozen
 class Environment:
-    """Somebody's environment: with the core, with or without the policy."""
+    """An environment with the core, with or without the policy."""
 
     folder: Path
 
@@ -82,9 +82,9 @@ class Environment:
 
 
 def core_wheel(out: Path, environment: Environment) -> Path:
-    """The wheel that this environment was installed from; where it was installed otherwise, one from the checkout."""
-    told = distribution("scout-core").read_text("direct_url.json")
-    installed = Path(unquote(urlsplit(json.loads(told)["url"]).path)) if told else Path()
+    """The wheel that this environment was installed from, or a new one from the checkout."""
+    source = distribution("scout-core").read_text("direct_url.json")
+    installed = Path(unquote(urlsplit(json.loads(source)["url"]).path)) if source else Path()
     if installed.suffix == ".whl" and installed.is_file():
         return installed
     return build(ROOT, out, environment)
@@ -97,7 +97,7 @@ def build(project: Path, out: Path, environment: Environment) -> Path:
 
 @pytest.fixture(scope="module")
 def environments(tmp_path_factory):
-    """One with the core alone, one with the policy beside it; nothing is shared with the one that runs the tests."""
+    """An environment with only the core, and one that also has the policy; neither shares anything with the one that runs the tests."""
     folder = tmp_path_factory.mktemp("somebody")
     made = [Environment(folder / name) for name in ("plain", "paying")]
     for environment in made:
@@ -147,7 +147,7 @@ def kept(report: Report) -> dict[str, Trace]:
 
 
 def status(report: Report, name: str) -> PluginStatus:
-    return {one.name: one for one in report.plugins}[name]
+    return {plugin.name: plugin for plugin in report.plugins}[name]
 
 
 def test_without_the_policy_the_slowest_are_kept(plain, use):
@@ -155,7 +155,7 @@ def test_without_the_policy_the_slowest_are_kept(plain, use):
 
     assert {"report", "list"} == set(kept(report))
     assert set(POLICIES) == set(kept(report)["report"].policies)
-    assert "paying" not in {one.name for one in report.plugins}
+    assert "paying" not in {plugin.name for plugin in report.plugins}
 
 
 def test_installing_the_policy_changes_which_traces_are_kept(plain, paying, use):
@@ -178,9 +178,13 @@ def test_installing_the_policy_changes_which_traces_are_kept(plain, paying, use)
 
 def test_the_command_shows_the_policy(paying, tmp_path):
     listed = json.loads(run(paying.program("scout-core"), "plugins", "--json", cwd=tmp_path))
-    (one,) = [one for one in listed if one["name"] == "paying"]
+    (plugin,) = [plugin for plugin in listed if plugin["name"] == "paying"]
 
-    assert ("active", "scout-paying", ["score_transaction"]) == (one["state"], one["distribution"], one["hooks"])
+    assert ("active", "scout-paying", ["score_transaction"]) == (
+        plugin["state"],
+        plugin["distribution"],
+        plugin["hooks"],
+    )
 
 
 def test_the_policy_is_turned_off_by_its_name(plain, paying, use):
@@ -249,6 +253,6 @@ def test_a_policy_that_cannot_be_imported_is_shown_and_the_others_work(plain, us
 
 
 def test_the_tests_use_the_interpreter_that_runs_them(plain):
-    told = run(plain.program("python"), "-c", "import sys; print(*sys.version_info[:2])", cwd=plain.folder)
+    version = run(plain.program("python"), "-c", "import sys; print(*sys.version_info[:2])", cwd=plain.folder)
 
-    assert f"{sys.version_info[0]} {sys.version_info[1]}\n" == told
+    assert f"{sys.version_info[0]} {sys.version_info[1]}\n" == version

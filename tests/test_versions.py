@@ -1,4 +1,4 @@
-"""Whether what is installed is what a plugin supports."""
+"""Whether a plugin supports the installed version of its library."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ INSTALLED = {"flask": "3.1.3", "redis": "4.1.0", "psycopg2": "2.9.9", "zope-inte
         ),
     ],
 )
-def test_what_is_told(requirements, expected):
+def test_supported_and_unsupported_versions(requirements, expected):
     assert expected == check_support(requirements, INSTALLED)
 
 
 @pytest.mark.parametrize(
     "text", ["", "flask >= = 2", "==2", "flask; nonsense == 'x'", "flask; 'a' ~= 'b'", "flask @", "flask>=2 extra"]
 )
-def test_a_requirement_that_cannot_be_read_is_a_problem(text):
+def test_an_invalid_requirement_is_a_problem(text):
     expected = f"its metadata has an invalid requirement: {text!r}"
 
     assert expected == check_support([text], INSTALLED).problem
@@ -73,7 +73,7 @@ def test_a_version_before_the_release_counts():
 
 @unhurried
 @given(st.text(max_size=30), st.text(max_size=10))
-def test_no_text_raises(requirement, version):
+def test_no_requirement_raises(requirement, version):
     support = check_support([requirement, "flask>=2"], {"flask": version, canonicalize_name(requirement): version})
 
     assert isinstance(support.target, str)
@@ -94,7 +94,7 @@ VERSIONS = st.tuples(NUMBERS, st.sampled_from(["", "", "", "rc1", ".post1", ".de
 
 @settings(unhurried, max_examples=400)
 @given(requirement=REQUIREMENTS, version=VERSIONS)
-def test_plain_ranges_are_compared_as_packaging_compares_them(requirement, version):
+def test_simple_ranges_are_compared_as_packaging_compares_them(requirement, version):
     try:
         expected = Requirement(requirement).specifier.contains(version, prereleases=True)
     except ValueError:
@@ -103,11 +103,11 @@ def test_plain_ranges_are_compared_as_packaging_compares_them(requirement, versi
     assert expected == (check_support([requirement], {"flask": version}).problem is None)
 
 
-def test_plain_ranges_do_without_importing_packaging():
+def test_simple_ranges_do_not_import_packaging():
     code = (
         "import sys; from scout_core.boundary.versions import check_support as check\n"
-        "told = check(['flask<4,>=2.2', 'Zope.Interface (>=5.0, !=5.1)', 'redis'], {'flask': '1.9', 'redis': '7.0rc1'})\n"
-        "print(told.problem, 'packaging' in sys.modules); check(['flask~=2.0'], {'flask': '3.0'}); print('packaging' in sys.modules)"
+        "support = check(['flask<4,>=2.2', 'Zope.Interface (>=5.0, !=5.1)', 'redis'], {'flask': '1.9', 'redis': '7.0rc1'})\n"
+        "print(support.problem, 'packaging' in sys.modules); check(['flask~=2.0'], {'flask': '3.0'}); print('packaging' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -1,4 +1,4 @@
-"""Describers around the calls of a library: what they see, what they may do wrong, and what the application never notices."""
+"""Describers of a library's calls: their arguments, their errors, and everything that the application must not notice."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def library(monkeypatch):
 
 @contextmanager
 def instrumented(*instruments, reraise=False, **settings):
-    """An agent with a plugin for each function."""
+    """Run an agent with a plugin for each function."""
     plugins = []
     for number, instrument in enumerate(instruments):
         module = ModuleType(f"plugin{number}")
@@ -95,12 +95,12 @@ def instrumented(*instruments, reraise=False, **settings):
 
 
 def wrapping(target, describer, **options):
-    """An ``instrument`` with one wrap."""
+    """Return an ``instrument`` with a single wrap."""
     return lambda wrap: wrap(target, describer, **options)
 
 
 def status(scout, name="plugin0"):
-    (found,) = [one for one in scout.agent.plugin_statuses() if one.name == name]
+    (found,) = [status for status in scout.agent.plugin_statuses() if status.name == name]
     return found
 
 
@@ -117,10 +117,10 @@ class Hostile:
         raise RuntimeError(f"nobody may ask this object for {name}")
 
 
-# What a describer sees
+# The arguments of a describer
 
 
-def test_a_describer_gets_the_very_arguments_of_the_call(library):
+def test_a_describer_gets_the_same_arguments_as_the_call(library):
     got = []
 
     def describe(*args, **kwargs):
@@ -212,7 +212,7 @@ def test_outside_of_a_transaction_a_describer_is_not_called(library):
         assert [] == scout.operations
 
 
-def test_a_root_begins_a_transaction_and_within_one_is_a_span(library):
+def test_a_root_begins_a_transaction_and_is_a_span_inside_a_transaction(library):
     def instrument(wrap):
         wrap("library:function", lambda *args: transaction(f"Job/{args[0]}"), root=True)
         wrap("library:coroutine", lambda *args: transaction("Job/async"), root=True)
@@ -247,7 +247,7 @@ def test_an_async_call_is_a_span_until_it_has_been_awaited(library):
         asyncio.run(main())
         names = ["Shop/Between", "Work/coroutine", "Work/execute", "Work/coroutine", "Work/coroutine", "Shop/Gather"]
         assert [*names, "Controller/home"] == scout.operations
-        assert {"Shop/Gather", "Controller/home"} == {one.parent for one in scout.spans}
+        assert {"Shop/Gather", "Controller/home"} == {recorded.parent for recorded in scout.spans}
 
 
 # The result
@@ -275,13 +275,13 @@ def test_a_describer_that_yields_sees_the_result(library):
         client = library.Client()
         with transaction("Job/mail.send"):
             results = [library.function(1), asyncio.run(library.coroutine(1)), client.execute("GET")]
-        assert [{"seen": True}] * 3 == [one.tags for one in scout.spans]
+        assert [{"seen": True}] * 3 == [recorded.tags for recorded in scout.spans]
 
     assert results == seen
-    assert all(one is other for one, other in zip(results, seen))
+    assert all(result is other for result, other in zip(results, seen))
 
 
-def test_what_it_does_with_the_result_is_within_the_span(library):
+def test_a_describer_handles_the_result_within_the_span(library):
     def describe(*args):
         yield span("Work/call")
         with span("Work/after"):
@@ -290,7 +290,7 @@ def test_what_it_does_with_the_result_is_within_the_span(library):
     with instrumented(wrapping("library:function", describe)) as scout:
         with transaction("Job/mail.send"):
             library.function(1)
-        assert ["Work/call"] == [one.parent for one in scout.spans if one.operation == "Work/after"]
+        assert ["Work/call"] == [recorded.parent for recorded in scout.spans if recorded.operation == "Work/after"]
 
 
 def test_a_describer_that_ends_without_a_span_declines(library):
@@ -319,7 +319,7 @@ def test_a_describer_that_ends_without_a_span_declines(library):
         assert (0, [1]) == (status(scout).errors, closed)
 
 
-def test_when_the_call_raises_the_describer_ends_where_it_waits(library):
+def test_when_the_call_raises_the_describer_is_closed_at_its_yield(library):
     ends = []
 
     def describe(error):
@@ -340,7 +340,7 @@ def test_when_the_call_raises_the_describer_ends_where_it_waits(library):
                 with pytest.raises(KeyError):
                     call(KeyError("plan"))
         assert (0, [GeneratorExit] * 2) == (status(scout).errors, ends)
-        assert ["KeyError"] * 2 == [one.error for one in scout.spans]
+        assert ["KeyError"] * 2 == [recorded.error for recorded in scout.spans]
 
 
 # The application's exceptions
@@ -376,7 +376,9 @@ def yields_and_holds(error):
         yield "once more"
 
 
-DESCRIBERS |= {one.__name__: one for one in (yields, yields_and_fails, yields_nonsense, yields_and_holds)}
+DESCRIBERS |= {
+    function.__name__: function for function in (yields, yields_and_fails, yields_nonsense, yields_and_holds)
+}
 LEAVING = [
     ValueError,
     StopIteration,
@@ -483,7 +485,7 @@ def test_a_cancelled_call_closes_its_span_and_its_describer(library):
     with instrumented(wrapping("library:Client.execute_async", describe)) as scout:
         asyncio.run(main())
         assert ["closed"] == ends
-        assert [("Work/slow", None)] == [(one.operation, one.error) for one in scout.spans]
+        assert [("Work/slow", None)] == [(recorded.operation, recorded.error) for recorded in scout.spans]
 
 
 # Describers that do it wrong
@@ -513,7 +515,7 @@ def wrong_signature_yields():
 
 
 @pytest.mark.parametrize(
-    ("describer", "spans", "told"),
+    ("describer", "spans", "problem"),
     [
         (lambda a: 1 / 0, 0, "ZeroDivisionError: division by zero at "),
         (lambda a: "nonsense", 0, "ValueError: a describer must return a span or None, got str"),
@@ -530,7 +532,7 @@ def wrong_signature_yields():
     ids=lambda value: getattr(value, "__name__", None),
 )
 @pytest.mark.parametrize("target", ["function", "coroutine"])
-def test_a_describer_that_does_it_wrong_costs_only_its_span(library, target, describer, spans, told):
+def test_a_faulty_describer_only_loses_its_span(library, target, describer, spans, problem):
     with instrumented(wrapping(f"library:{target}", describer)) as scout:
         with transaction("Job/mail.send") as job:
             for _ in range(12):
@@ -541,7 +543,7 @@ def test_a_describer_that_does_it_wrong_costs_only_its_span(library, target, des
                 assert context.current.get() is job
         found = status(scout)
 
-    assert told in found.last_error
+    assert problem in found.last_error
     assert (10, 10, "quarantined") == (found.calls, found.errors, found.state)
     assert f"library:{target} is switched off: 10 errors in a row" in found.reason
     assert 10 * spans == len(scout.spans)
@@ -563,7 +565,7 @@ def twice_and_fails(a):
 
 
 @pytest.mark.parametrize("describer", [declines_and_fails, twice_and_fails])
-def test_a_describer_is_closed_under_guard_wherever_it_waits(library, describer):
+def test_a_describer_is_closed_under_guard_at_every_yield(library, describer):
     with instrumented(wrapping("library:function", describer)) as scout:
         with transaction("Job/mail.send"):
             library.function(1)
@@ -571,7 +573,7 @@ def test_a_describer_is_closed_under_guard_wherever_it_waits(library, describer)
         assert "RuntimeError: of the end at " in status(scout).last_error
 
 
-def test_sys_exit_in_a_describer_is_one_more_error(library):
+def test_sys_exit_in_a_describer_counts_as_an_error(library):
     def leave(a):
         sys.exit(4)
 
@@ -583,7 +585,7 @@ def test_sys_exit_in_a_describer_is_one_more_error(library):
 
 
 @pytest.mark.parametrize("leaves", [KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
-def test_what_ends_a_program_passes_through_a_describer(library, leaves):
+def test_exceptions_that_end_a_program_pass_through_a_describer(library, leaves):
     def leave(a):
         raise leaves
 
@@ -591,14 +593,14 @@ def test_what_ends_a_program_passes_through_a_describer(library, leaves):
         library.function(1)
 
 
-def test_in_tests_a_describer_that_does_it_wrong_raises(library):
+def test_a_faulty_describer_raises_in_tests(library):
     for describer, error in ((lambda a: 1 / 0, ZeroDivisionError), (lambda a: 5, ValueError), (twice, PluginError)):
         with instrumented(wrapping("library:function", describer), reraise=True), transaction("Job/a"):
             with pytest.raises(error):
                 library.function(1)
 
 
-def test_hostile_arguments_and_results_are_never_asked_anything(library):
+def test_no_method_of_hostile_arguments_and_results_is_called(library):
     hostile = Hostile()
     seen = []
 
@@ -616,13 +618,15 @@ def test_hostile_arguments_and_results_are_never_asked_anything(library):
             assert ended.value.value[1] is hostile
             assert library.Client.make(hostile)[1] is hostile
         assert seen[0][1] is hostile
-        assert ["<Hostile>"] == [one.tags["value"] for one in scout.traces()[0].spans if "value" in one.tags]
+        assert ["<Hostile>"] == [
+            recorded.tags["value"] for recorded in scout.traces()[0].spans if "value" in recorded.tags
+        ]
 
 
 # Where it is put
 
 
-def test_signatures_stay_what_they_were(library):
+def test_signatures_do_not_change(library):
     names = ["function", "coroutine", "Client.execute", "Client.execute_async", "Client.make", "Client.static"]
 
     def members():
@@ -643,7 +647,7 @@ def test_signatures_stay_what_they_were(library):
         lambda wrap, name: wrap(f"library:{name}", yields),
         lambda wrap, name: wrap.around(f"library:{name}", lambda wrapped, instance, args, kwargs: wrapped(*args)),
     ):
-        with instrumented(lambda wrap, one=wrap_it: [one(wrap, name) for name in names]) as scout:
+        with instrumented(lambda wrap, wrap_it=wrap_it: [wrap_it(wrap, name) for name in names]) as scout:
             assert 6 == len(status(scout).wrapped)
             assert before == list(map(look, members()))
 
@@ -667,8 +671,8 @@ def test_generator_functions_are_not_wrapped_and_the_reason_is_shown(library, na
         assert ((expected,), "active") == (status(scout).not_found, status(scout).state)
 
 
-def test_a_plain_function_that_hides_an_async_one_is_left_alone(library):
-    """As an async function it would break its callers when it runs a loop itself; as a plain one it would time nothing."""
+def test_a_plain_function_that_returns_a_coroutine_is_not_wrapped(library):
+    """An async wrapper would break callers that do not await it; a plain wrapper would time nothing."""
     original = library.hidden
     with instrumented(wrapping("library:hidden", lambda a: span("Work/call"))) as scout:
         assert library.hidden is original
@@ -676,7 +680,7 @@ def test_a_plain_function_that_hides_an_async_one_is_left_alone(library):
         assert (expected,) == status(scout).not_found
 
 
-def test_what_may_be_missing_is_told_and_the_others_are_wrapped(library):
+def test_a_missing_optional_target_is_reported_and_the_others_are_wrapped(library):
     def instrument(wrap):
         wrap("library:missing", lambda *args: None, optional=True)
         wrap.around("library:Client.missing", lambda *args: None, optional=True)
@@ -696,23 +700,23 @@ def test_what_may_be_missing_is_told_and_the_others_are_wrapped(library):
     assert ["Work/call", "Job/mail.send"] == scout.operations
 
 
-def test_when_nothing_is_found_the_plugin_has_failed(library):
+def test_a_plugin_without_any_target_has_failed(library):
     expected = r"\(named in code\): library:missing: library has no missing; nothing of it is wrapped"
     with pytest.raises(PluginError, match=expected), instrumented(wrapping("library:missing", lambda *args: None)):
         pass
 
 
-def test_when_all_may_be_missing_and_none_is_there_the_plugin_has_failed(library):
+def test_a_plugin_whose_optional_targets_are_all_missing_has_failed(library):
     def instrument(wrap):
         wrap("library:missing", lambda *args: None, optional=True)
 
     with instrumented(instrument) as scout:
         assert "failed" == status(scout).state
-        assert status(scout).reason.startswith("library:missing: library has no missing; mend ")
+        assert status(scout).reason.startswith("library:missing: library has no missing; ")
 
 
 @pytest.mark.parametrize("inner", [0, 1])
-def test_two_plugins_around_one_target_are_two_spans_and_undone_in_either_order(library, inner):
+def test_two_plugins_of_the_same_target_record_two_spans_and_are_undone_in_either_order(library, inner):
     before = dict(vars(library.Client))
 
     def instrument(name):
@@ -721,20 +725,20 @@ def test_two_plugins_around_one_target_are_two_spans_and_undone_in_either_order(
     plugins = [SimpleNamespace(instrument=hookimpl(instrument(n))) for n in (0, 1)]
     plugins[inner].instrument = hookimpl(tryfirst=True)(instrument(inner))
     modules = []
-    for number, one in enumerate(plugins):
+    for number, plugin in enumerate(plugins):
         module = ModuleType(f"plugin{number}")
-        module.instrument = one.instrument
+        module.instrument = plugin.instrument
         modules.append(module)
 
     with recording(plugins=modules) as scout:
         with transaction("Job/mail.send"):
             library.Client().execute("GET")
-        assert [f"Work/{inner}", f"Work/{1 - inner}"] == [one.operation for one in scout.spans]
+        assert [f"Work/{inner}", f"Work/{1 - inner}"] == [recorded.operation for recorded in scout.spans]
 
     assert before == dict(vars(library.Client))
 
 
-def test_one_plugin_wraps_a_function_once_whatever_names_it_has(library):
+def test_a_plugin_wraps_a_function_once_even_under_several_names(library):
     before = dict(vars(library.Client)), dict(vars(library.Pipeline))
 
     def instrument(wrap):
@@ -777,7 +781,7 @@ def test_starting_twice_wraps_once(library, monkeypatch, tmp_path):
     assert library.function is original
 
 
-def test_what_somebody_put_over_ours_goes_on_and_ours_does_nothing_more(library):
+def test_a_foreign_wrapper_around_ours_keeps_working_and_ours_becomes_inert(library):
     calls = []
 
     def instrument(wrap):
@@ -835,7 +839,7 @@ def test_around_is_called_everywhere_also_outside_of_a_transaction(library):
     assert [None, job] == calls
 
 
-def test_around_tells_the_instance_of_a_method_and_the_class_of_a_class_method(library):
+def test_around_gets_the_instance_of_a_method_and_the_class_of_a_class_method(library):
     instances = []
 
     def around(wrapped, instance, args, kwargs):
@@ -872,7 +876,7 @@ def test_around_an_async_function_is_awaited(library, is_async):
     assert (("around", ("coroutine", 1, 2)) if is_async else ("coroutine", 1, 2)) == result
 
 
-# What is written wrong
+# Invalid arguments
 
 
 @pytest.mark.parametrize(
@@ -893,7 +897,7 @@ def test_around_an_async_function_is_awaited(library, is_async):
         b"a:b",
     ],
 )
-def test_a_target_that_is_written_wrong_is_refused(target):
+def test_an_invalid_target_is_refused(target):
     for wrap in (Wrap("mine"), Wrap("mine").around):
         with pytest.raises(PluginError) as caught:
             wrap(target, lambda *args: None)
@@ -910,7 +914,7 @@ def test_a_describer_that_is_not_callable_is_refused(function):
         assert f"plugin 'mine': {role} for library:function must be callable, got {function!r}" == str(caught.value)
 
 
-def test_nothing_is_touched_before_instrument_has_returned(library):
+def test_nothing_is_replaced_before_instrument_has_returned(library):
     original = library.function
     seen = []
 

@@ -1,1 +1,1 @@
-"""Distributions that are wrong in one way each, and the environment that they are installed into."""
+"""Distributions with a single fault each, and how they are installed."""

@@ -1,4 +1,4 @@
-"""Build a distribution as a wheel, and install it into a folder of ``sys.path`` as an installer does."""
+"""Build a distribution as a wheel, and install it into a folder of ``sys.path``, as an installer does."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def build_wheel(
     version: str = "1.0",
 ) -> Path:
     """
-    A wheel.
+    Build a wheel, and return its path.
 
     Args:
         modules: name to source.
@@ -31,8 +31,8 @@ def build_wheel(
         extra: requirements of the extra ``instruments``.
     """
     base = f"{distribution.replace('-', '_')}-{version}"
-    needs = [f"Requires-Dist: {one}\n" for one in requires]
-    needs += [f'Requires-Dist: {one}; extra == "instruments"\n' for one in extra]
+    needs = [f"Requires-Dist: {requirement}\n" for requirement in requires]
+    needs += [f'Requires-Dist: {requirement}; extra == "instruments"\n' for requirement in extra]
     files = {f"{name}.py": textwrap.dedent(source).lstrip() for name, source in modules.items()}
     files[f"{base}.dist-info/METADATA"] = (
         f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n{''.join(needs)}Provides-Extra: instruments\n"
@@ -51,7 +51,7 @@ def build_wheel(
 
 
 def install(wheel: Path, site: Path) -> Path:
-    """Unpack a wheel of pure Python; its folder of metadata."""
+    """Unpack a wheel of pure Python, and return its metadata folder."""
     site.mkdir(parents=True, exist_ok=True)
     with ZipFile(wheel) as archive:
         archive.extractall(site)

@@ -1,4 +1,4 @@
-"""One row for each fault: what is installed, in which state it is to be, and the words that its reason is to have."""
+"""The faults: the distribution that is installed, its expected state, and words of the expected reason."""
 
 from __future__ import annotations
 
@@ -14,59 +14,59 @@ GOOD = HEAD + "@hookimpl\ndef score_transaction(transaction):\n    return 0.0\n"
 
 @frozen(kw_only=True)
 class Fault:
-    """A distribution ``scout-faulty`` whose plugin ``faulty`` is wrong in one way."""
+    """A distribution ``scout-faulty`` with a single fault in its plugin ``faulty``."""
 
     name: str
     source: str = GOOD
-    """Of the module ``scout_faulty``."""
+    """Source of the module ``scout_faulty``."""
     state: str = "failed"
-    """What the command says; ``absent`` when it cannot know of it: the reason, if any, is told as a problem."""
+    """State in the command's list; ``absent`` for a plugin that it cannot list, whose reason is printed as a problem."""
     words: tuple[str, ...] = ()
-    """All stand in the reason that the command gives."""
-    told: tuple[str, ...] = ()
-    """Words of what the command tells on standard error, where the plugin is not what failed as a whole."""
+    """Parts of the reason in the command's list."""
+    printed: tuple[str, ...] = ()
+    """Parts of the command's standard error, when the plugin as a whole has not failed."""
     running: str = ""
-    """The state in the application once it has run; the same as the command's where it is empty."""
+    """State in the application at its end; empty when it is the same as in the command's list."""
     running_words: tuple[str, ...] = ()
     entries: str = "faulty = scout_faulty"
     requires: tuple[str, ...] = ("scout-core>=0.1",)
     extra: tuple[str, ...] = ()
     damage: Callable[[Path], object] | None = None
-    """Done to the folder of its metadata once it is installed."""
+    """Called with its metadata folder after the installation."""
     row: str = "faulty"
-    """What it is listed as: the distribution, where nobody knows the plugin's name."""
+    """Its name in the list: that of the distribution where the plugin's name is unknown."""
 
     @property
     def in_application(self) -> tuple[str, tuple[str, ...]]:
-        """State and words there."""
+        """State and words in the application."""
         return (self.running, self.running_words) if self.running else (self.state, self.words)
 
 
 def hook(signature: str, *lines: str, before: str = "") -> str:
-    """A module with one hook."""
+    """Return a module with a single hook."""
     body = "\n    ".join(lines or ("pass",))
     return f"{HEAD}{before}\n\n@hookimpl\ndef {signature}:\n    {body}\n"
 
 
 IMPORTING = [
     Fault(
-        name="imports what is not there",
+        name="imports a missing module",
         source="import no_such_module_anywhere\n",
         words=("scout_faulty cannot be imported", "ModuleNotFoundError", "no_such_module_anywhere"),
     ),
-    Fault(name="names a module that is not there", entries="faulty = scout_missing", words=("scout_missing",)),
+    Fault(name="names a missing module", entries="faulty = scout_missing", words=("scout_missing",)),
     Fault(name="names an object", entries="faulty = scout_faulty:plugin",
           words=("'scout_faulty:plugin' is not a module", "write: faulty = scout_faulty")),
     Fault(name="names no module", entries="faulty = ..", words=("'..' is not a module",)),
     Fault(name="names a module of the library", entries="faulty = os", words=("no function marked with @hookimpl",)),
     Fault(name="names the program", entries="faulty = __main__", words=("no function marked with @hookimpl",)),
     Fault(name="does not compile", source="def broken(:\n", words=("cannot be imported", "SyntaxError")),
-    Fault(name="has bytes that are no text", source="name = '\\udc80\n", words=("cannot be imported", "SyntaxError")),
+    Fault(name="has undecodable bytes", source="name = '\\udc80\n", words=("cannot be imported", "SyntaxError")),
     Fault(name="raises at import", source="raise ValueError('bad luck')\n", words=("ValueError", "bad luck")),
     Fault(name="fails an assertion at import", source="assert not 'ready'\n", words=("AssertionError",)),
     Fault(name="calls itself without end", source="def f():\n    f()\nf()\n", words=("RecursionError",)),
     Fault(
-        name="raises what cannot be printed",
+        name="raises an unprintable exception",
         source="class Bad(Exception):\n    def __str__(self):\n        raise RuntimeError\nraise Bad\n",
         words=("cannot be imported", "Bad"),
     ),
@@ -111,7 +111,7 @@ HOOKS = [
     Fault(name="misspells an argument", source=hook("on_span(spam)"),
           words=("the hook on_span has no argument spam", "did you mean span?")),
     Fault(name="has an argument too many", source=hook("on_span(span, more)"), words=("the hook on_span has no argument more", "span")),
-    Fault(name="has an argument where there is none", source=hook("register_options(config)"),
+    Fault(name="has an argument too many for a hook without arguments", source=hook("register_options(config)"),
           words=("the hook register_options has no argument config", "it has none")),
     Fault(name="has keyword-only arguments", source=hook("on_span(*, spam)"), words=("on_span has no argument spam",)),
     Fault(name="is a coroutine function", source=hook("on_report(report)").replace("def on", "async def on"), words=("async",)),
@@ -134,15 +134,15 @@ RUNNING = [
     Fault(name="instrument raises", source=hook("instrument(wrap)", "wrap('wares:add', print)", "raise KeyError('half')"),
           words=("instrument raised KeyError",)),
     Fault(name="instrument exits", source=hook("instrument(wrap)", "raise SystemExit(4)"), words=("instrument", "SystemExit")),
-    Fault(name="wraps what is not there", source=hook("instrument(wrap)", "wrap('wares:nothing', lambda *a: None)"),
+    Fault(name="wraps a missing target", source=hook("instrument(wrap)", "wrap('wares:nothing', lambda *a: None)"),
           state="waiting", words=("wares is not imported",),
           running="failed", running_words=("wares:nothing", "has no nothing")),
     Fault(name="wraps nonsense", source=hook("instrument(wrap)", "wrap('wares.add', lambda *a: None)"), words=("wares.add",)),
     Fault(name="wraps without a describer", source=hook("instrument(wrap)", "wrap('wares:add', None)"), words=("wares:add",)),
-    Fault(name="options raise", source=hook("register_options()", "raise KeyError('options')"), state="active", told=("'faulty'", "KeyError: 'options'")),
+    Fault(name="options raise", source=hook("register_options()", "raise KeyError('options')"), state="active", printed=("'faulty'", "KeyError: 'options'")),
     Fault(name="options are nonsense", source=hook("register_options()", "return 5"), state="active",
-          told=("register_options must return an attrs class, got int 5",)),
-    Fault(name="options exit", source=hook("register_options()", "raise SystemExit(5)"), state="active", told=("'faulty'", "SystemExit: 5")),
+          printed=("register_options must return an attrs class, got int 5",)),
+    Fault(name="options exit", source=hook("register_options()", "raise SystemExit(5)"), state="active", printed=("'faulty'", "SystemExit: 5")),
     Fault(name="exporters raise", source=hook("register_exporters(config)", "raise KeyError('exporters')"), state="active"),
     Fault(name="exporters are nonsense", source=hook("register_exporters(config)", "return 5"), state="active"),
     Fault(name="an exporter raises", state="active", source=hook(
@@ -206,7 +206,7 @@ VERSIONS = [
 ]  # fmt: skip
 
 METADATA = [
-    Fault(name="METADATA is no text", damage=lambda made: (made / "METADATA").write_bytes(b"Name: caf\xe9\xff\n"),
+    Fault(name="METADATA is undecodable", damage=lambda made: (made / "METADATA").write_bytes(b"Name: caf\xe9\xff\n"),
           words=("cannot read the metadata in ", "decode")),
     Fault(name="METADATA is empty", damage=lambda made: (made / "METADATA").write_bytes(b""), words=("METADATA is missing or empty",)),
     Fault(name="METADATA is missing", damage=lambda made: (made / "METADATA").unlink(), words=("METADATA is missing or empty",)),
@@ -214,10 +214,10 @@ METADATA = [
     Fault(name="METADATA names nothing", damage=lambda made: (made / "METADATA").write_text("Summary: nothing\n"), words=("METADATA has no Name",)),
     Fault(name="METADATA is all zeros", damage=lambda made: (made / "METADATA").write_bytes(b"\0" * 500), words=("METADATA has no Name",)),
     Fault(name="RECORD is missing", damage=lambda made: (made / "RECORD").unlink(), state="active"),
-    Fault(name="RECORD is no text", damage=lambda made: (made / "RECORD").write_bytes(b"\xff\0,"), state="active"),
+    Fault(name="RECORD is undecodable", damage=lambda made: (made / "RECORD").write_bytes(b"\xff\0,"), state="active"),
     Fault(name="everything but the entry points is missing", words=("METADATA is missing or empty",),
           damage=lambda made: [(made / name).unlink() for name in ("METADATA", "RECORD", "WHEEL", "INSTALLER")]),
-    Fault(name="the entry points are no text", row="scout-faulty", words=("scout_faulty-1.0.dist-info", "decode"),
+    Fault(name="the entry points are undecodable", row="scout-faulty", words=("scout_faulty-1.0.dist-info", "decode"),
           damage=lambda made: (made / "entry_points.txt").write_bytes(b"[scout_core]\n\xff = scout_faulty\n")),
     Fault(name="the entry points are cut off", row="scout-faulty", words=("expected 'name = module'", "'faulty'"), entries="faulty"),
     Fault(name="the entry points are a folder", state="absent", words=("scout_faulty-1.0.dist-info", "directory"),
