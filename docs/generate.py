@@ -1,6 +1,6 @@
-"""Write the parts of the documentation that are made from the code: ``python docs/generate.py``; ``--check`` only compares.
+"""Write the parts of the documentation that are generated from the code: ``python docs/generate.py``; ``--check`` only compares.
 
-Such a part stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``; ``python docs/generate.py NAME`` is about that one.
+Such a part is between ``<!-- generated: NAME -->`` and ``<!-- end -->``; ``python docs/generate.py NAME`` writes only that part.
 """
 
 from __future__ import annotations
@@ -24,23 +24,25 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def options() -> str:
-    """The table of all options."""
-    from scout_core.config.options import OPTIONS  # the other parts are written where nothing is installed
+    """Return the table of all options."""
+    from scout_core.config.options import (
+        OPTIONS,
+    )  # imported here, because the other parts are written where nothing is installed
 
     lines = ["| key | environment | type | default | meaning |", "|---|---|---|---|---|"]
     return "\n".join(lines + [_row(option) for option in OPTIONS])
 
 
 def plugins() -> str:
-    """The table of the plugins of this repository, from their own project files and the hooks in their code."""
+    """Return the table of this repository's plugins, from their project files and the hooks in their code."""
     lines = ["| plugin | what it gives | libraries | Python | hooks |", "|---|---|---|---|---|"]
     return "\n".join(lines + [_plugin(file) for file in _projects()])
 
 
 def known() -> str:
-    """Each plugin with the libraries that it supports, as ``scout-core doctor --suggest`` reads it."""
+    """Return each plugin with the libraries that it supports, as ``scout-core doctor --suggest`` reads it."""
     projects = (tomllib.loads(file.read_text(encoding="utf-8"))["project"] for file in _projects())
-    rows = {one["name"]: one.get("optional-dependencies", {}).get("instruments", []) for one in projects}
+    rows = {it["name"]: it.get("optional-dependencies", {}).get("instruments", []) for it in projects}
     return "\n".join(f"{name}: {' and '.join(libraries)}" for name, libraries in rows.items() if libraries)
 
 
@@ -49,13 +51,13 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "plugins": (ROOT / "docs" / "plugins.md", plugins),
     "known": (ROOT / "scout_core" / "cli" / "known.py", known),
 }
-"""Name of a part to its page and what makes it."""
+"""Name of each part, to its page and the function that generates it."""
 OF_A_RELEASE = {"known"}
-"""Parts that the release of the core writes, and that may be behind until then: else each plugin would change the core."""
+"""Parts that the release of the core writes, and that may be out of date until then: otherwise each plugin would change the core."""
 
 
 def filled(text: str, names: set[str]) -> str:
-    """A page with these parts as they should be."""
+    """Return a page with these parts up to date."""
     for name in names:
         part = re.compile(rf"(?<=<!-- generated: {name} -->\n).*?(?=<!-- end -->)", re.DOTALL)
         if part.search(text):
@@ -65,13 +67,13 @@ def filled(text: str, names: set[str]) -> str:
 
 
 def is_stale(old: str, new: str) -> bool:
-    """Whether a page says anything that is not so; a plugin may be missing until its first release adds it."""
+    """Whether a page is out of date; a plugin may be missing until its first release adds it."""
     missing = {line for line in new.splitlines() if line not in old.splitlines() and not _is_released(line)}
     return old.splitlines() != [line for line in new.splitlines() if line not in missing]
 
 
 def main(arguments: list[str]) -> int:
-    """Write, or compare; 1 when a page is out of date."""
+    """Write or compare; return 1 when a page is out of date."""
     names = set(arguments) - {"--check"} or set(PARTS) - OF_A_RELEASE
     texts = {path: path.read_text(encoding="utf-8") for path, _ in (PARTS[name] for name in sorted(names))}
     status = 0
@@ -95,7 +97,7 @@ def _plugin(file: Path) -> str:
     cells = (
         f"[{project['name']}](../{file.parent.relative_to(ROOT).as_posix()}/README.md)",
         project["description"],
-        ", ".join(f"`{one}`" for one in libraries) or "–",
+        ", ".join(f"`{library}`" for library in libraries) or "–",
         f"`{project['requires-python']}`",
         ", ".join(f"`{hook}`" for hook in sorted(set(_hooks(file.parent)))),
     )
@@ -103,10 +105,10 @@ def _plugin(file: Path) -> str:
 
 
 def _hooks(folder: Path) -> Iterator[str]:
-    """The hooks that a plugin implements, read without importing it."""
+    """Yield the hooks that a plugin implements, without importing it."""
     for file in sorted(folder.glob("src/**/*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef) and any(_is_hookimpl(one) for one in node.decorator_list):
+            if isinstance(node, ast.FunctionDef) and any(map(_is_hookimpl, node.decorator_list)):
                 yield node.name
 
 
@@ -116,7 +118,7 @@ def _is_hookimpl(decorator: ast.expr) -> bool:
 
 
 def _is_released(line: str) -> bool:
-    """Whether a line of the table is about a plugin that has a release in its changelog; any other line counts as one."""
+    """Whether a line is not about a plugin, or about a plugin that has a release in its changelog."""
     name = re.match(r"\| \[[^]]+\]\(\.\./plugins/([^/)]+)/README\.md\)", line)
     changelog = ROOT / "plugins" / name[1] / "CHANGELOG.md" if name else None
     return changelog is None or re.search(r"^## \d", changelog.read_text(encoding="utf-8"), re.MULTILINE) is not None

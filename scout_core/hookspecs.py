@@ -61,7 +61,8 @@ def register_options() -> type | None:
 
     Returns:
         An attrs class. Each attribute is one option: its default is the option's default, its type determines how text is
-        converted, ``metadata={"help": ...}`` describes it. Every other hook can take ``options``, an object of it.
+        converted, validators of attrs limit it, ``metadata={"help": ...}`` describes it. Every other hook can take
+        ``options``, an object of the class.
     """
 
 

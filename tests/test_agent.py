@@ -5,6 +5,7 @@ import os
 import threading
 import types
 
+import attrs
 import pytest
 
 import scout_core
@@ -180,6 +181,67 @@ def test_limits_that_become_known_later_hold_from_then_on():
 
     (trace,) = keeper.reports[0].traces
     assert (1, {"SQL/Query": 2}) == (len(trace.spans), {name: count for name, (count, _) in trace.merged.items()})
+
+
+@attrs.frozen
+class TeamOptions:
+    prefix: str = ""
+    level: int = 0
+
+
+def team(got):
+    """A plugin that notes its options at each transaction."""
+    return plugin(
+        "team",
+        register_options=lambda: TeamOptions,
+        on_request_start=lambda transaction, options: got.append(options),
+    )
+
+
+def test_plugin_options_are_set_in_code_and_by_a_framework_and_reach_the_hooks(monkeypatch, caplog):
+    monkeypatch.setenv("SCOUT_TEAM_LEVEL", "3")
+    got = []
+    agent = scout_core.start(plugins=[team(got)], plugin_options={"team": {"level": 1}})
+    for setting in ({"SCOUT_TEAM_PREFIX": "Framework/"}, {"SCOUT_TEAM_LEVEL": 2}):
+        with transaction("Job/mail.send"):
+            pass
+        assert agent is scout_core.start_from_settings("Django", setting)
+    scout_core.start(plugin_options={"team": {"prefix": "Code/"}})
+    scout_core.start_from_settings("Django", {"SCOUT_TEAM_PREFIX": "weaker than code"})
+    with transaction("Job/mail.send"):
+        pass
+
+    assert [TeamOptions("", 3), TeamOptions("Framework/", 3), TeamOptions("Code/", 3)] == got
+    assert [] == caplog.messages
+
+
+def test_unknown_plugins_and_options_are_reported_whenever_they_are_set(caplog):
+    scout_core.start(plugins=[team([])], plugin_options={"team": {"prefx": "x"}, "taem": {"prefix": "x"}})
+    first = [message for message in caplog.messages if "did you mean" in message]
+    caplog.clear()
+    scout_core.start(plugin_options={"team": {"lvel": 1}, "teem": {"prefix": "x"}})
+    scout_core.start_from_settings("Django", {"SCOUT_TEAM_LEVELS": 1, "DEBUG": True})
+
+    assert [
+        "unknown option plugins.team.prefx (code) is ignored; did you mean plugins.team.prefix?",
+        "plugins.taem names 'taem' (code), and there is no such plugin; did you mean team?",
+    ] == first
+    assert [
+        "unknown option plugins.team.lvel (code) is ignored; did you mean plugins.team.level?",
+        "plugins.teem names 'teem' (code), and there is no such plugin; did you mean team?",
+        "unknown option SCOUT_TEAM_LEVELS (Django settings) is ignored; did you mean SCOUT_TEAM_LEVEL?",
+    ] == caplog.messages
+
+
+def test_the_settings_of_a_framework_start_the_agent(caplog):
+    agent = scout_core.start_from_settings("Django", {"SCOUT_NAME": "Shop", "SCOUT_MAX_SPANS": "many", 5: 6, "NAME": 7})
+
+    assert ("Shop", "Django settings") == (agent.config.get("name"), str(agent.config.origin("name")))
+    assert [
+        "invalid value 'many' for max_spans (Django settings); expected a whole number of at least 0; using the default, 1500"
+    ] == caplog.messages
+    assert scout_core.start_from_settings("Django", {"SCOUT_MONITOR": False}) is None
+    assert not agent.is_running
 
 
 def test_a_setting_that_comes_too_late_is_reported_once(caplog):

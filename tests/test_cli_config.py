@@ -1,4 +1,4 @@
-"""``scout-core config``: what it shows of which layer, and how it tells problems."""
+"""``scout-core config``: values of each layer, and problems."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_config_shows_every_option_with_its_origin_and_meaning(scout_core, here)
         assert option.help in done.out
 
 
-def test_config_check_says_so_when_all_is_well(scout_core):
+def test_config_check_prints_that_there_are_no_problems(scout_core):
     done = scout_core("config", "--check")
 
     assert (0, "", "no problems\n") == (done.code, done.out, done.err)
@@ -86,7 +86,7 @@ def test_config_check_says_so_when_all_is_well(scout_core):
         ),
     ],
 )
-def test_config_check_tells_each_problem_on_one_line_and_exits_1(scout_core, here, environment, file, problem):
+def test_config_check_prints_a_line_for_every_problem_and_exits_with_1(scout_core, here, environment, file, problem):
     (here / "my_plugin.py").write_text(PLUGIN)
     (here / "scout-core.toml").write_text(file)
     done = scout_core("config", "--check", **environment)
@@ -96,7 +96,7 @@ def test_config_check_tells_each_problem_on_one_line_and_exits_1(scout_core, her
     assert line.startswith(problem.replace("{file}", str(here / "scout-core.toml")))
 
 
-def test_config_tells_problems_below_the_values(scout_core):
+def test_config_prints_problems_below_the_values(scout_core):
     done = scout_core("config", SCOUT_REPORT_PERIOD="soon")
 
     assert 1 == done.code
@@ -130,9 +130,10 @@ def test_secrets_are_never_shown(scout_core, here):
         "SCOUT_COLLECTOR_URL": "https://ann:hunter2@collector.example/base?token=hunter2",
         "SCOUT_PLUGINS": "my_plugin",
     }
-    done = {one: scout_core(*one.split(), **environment) for one in ("config", "config --json", "plugins --json")}
-    for one in done.values():
-        assert "hunter2" not in one.out + one.err
+    commands = ("config", "config --json", "plugins --json", "plugins my_plugin --json")
+    done = {command: scout_core(*command.split(), **environment) for command in commands}
+    for ran in done.values():
+        assert "hunter2" not in ran.out + ran.err
     shown = json.loads(done["config --json"].out)["options"]
     assert ["…"] == [row["value"] for row in shown if row["key"] == "collector_token"]
     (url,) = [row["value"] for row in shown if row["key"] == "collector_url"]
@@ -170,7 +171,7 @@ def test_the_state_directory_is_derived_from_the_users(scout_core, here):
     assert expected == option(scout_core("config", "--json"), "state_dir")
 
 
-def test_check_tells_every_problem_at_once(scout_core, here):
+def test_check_prints_all_problems_at_once(scout_core, here):
     file = here / "scout-core.toml"
     file.write_text(
         'report_perod = 5\nsample_rate = 0.5\nmonitor = "perhaps"\n[plugins]\ndisabel = ["age"]\n', encoding="utf-8"
@@ -192,7 +193,7 @@ def test_check_tells_every_problem_at_once(scout_core, here):
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["--check"]])
-def test_a_token_that_cannot_be_used_is_told_without_it(scout_core, here, arguments):
+def test_an_invalid_token_is_reported_without_its_value(scout_core, here, arguments):
     (here / "scout-core.toml").write_text(f'collector_token = ["{SECRET}"]\n', encoding="utf-8")
 
     ran = scout_core("config", *arguments)
@@ -239,10 +240,10 @@ def test_a_refused_value_of_a_plugins_option_is_not_the_origin(scout_core):
     assert (1, "plugins.my_plugin.level = 1  (default)\n    A whole number. How deep.\n") == (ran.code, ran.out)
 
 
-def test_one_option_is_shown_with_its_default(scout_core):
+def test_an_option_is_shown_with_its_default(scout_core):
     ran = scout_core("config", "sample_rate", SCOUT_SAMPLE_RATE="50")
 
-    expected = "sample_rate = 0.5  (environment SCOUT_SAMPLE_RATE)\n    A share from 0 to 1, or a percentage up to 100. Share of all transactions that are recorded, 0 to 1; what is above 1 is per cent, so 50 is 0.5. Default: 1.0.\n"
+    expected = "sample_rate = 0.5  (environment SCOUT_SAMPLE_RATE)\n    A share from 0 to 1, or a percentage up to 100. Share of all transactions that are recorded. Values above 1 are percentages: 50 means 0.5. Default: 1.0.\n"
     assert (0, expected, "") == (ran.code, ran.out, ran.err)
 
 

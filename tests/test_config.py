@@ -1,4 +1,4 @@
-"""The values in force: layers, origins, and problems of values that cannot be used."""
+"""The current values: layers, origins, and problems of invalid values."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_a_former_name_keeps_working(layer):
     assert (("redis",), []) == (found.get("plugins.disable"), found.problems)
 
 
-def test_a_name_wins_over_a_former_one():
+def test_a_name_wins_over_its_former_name():
     found = config(environment={"SCOUT_DISABLED_INSTRUMENTS": "old", "SCOUT_PLUGINS_DISABLE": "new"})
 
     assert (("new",), "environment SCOUT_PLUGINS_DISABLE") == (
@@ -134,7 +134,7 @@ def test_a_name_wins_over_a_former_one():
     )
 
 
-def test_the_environment_is_that_of_the_process_unless_one_is_given(monkeypatch):
+def test_the_environment_of_the_process_is_the_default(monkeypatch):
     monkeypatch.setenv("SCOUT_NAME", "Shop")
 
     assert "Shop" == read_config().get("name")
@@ -213,7 +213,7 @@ def test_the_state_directory_may_begin_with_a_tilde(written, expected):
     assert expected == config({"state_dir": written}).state_dir
 
 
-# What cannot be used
+# Invalid values
 
 
 POSITIVE = "expected a duration above 0, in seconds or as 500 ms, 2 min, 1h30m"
@@ -309,7 +309,9 @@ def test_an_unknown_option_is_reported_with_the_nearest(layers, name, problem):
     found = config(**layers)
 
     assert [problem] == texts(found)
-    assert [("unknown-option", name)] == [(one.kind, one.subject) for one in found.problems]
+    assert [("unknown-option", name)] == [
+        (found_problem.kind, found_problem.subject) for found_problem in found.problems
+    ]
 
 
 def test_variables_of_other_programs_are_not_a_problem():
@@ -453,7 +455,7 @@ def test_only_new_problems_are_returned():
     assert 4 == len(found.problems)
 
 
-# What an import costs
+# Imports
 
 
 HEAVY = {"asyncio", "attr", "cattrs", "click", "email", "http", "importlib.metadata", "logging.config", "packaging", "psutil", "socket",

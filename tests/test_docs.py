@@ -257,7 +257,8 @@ def test_every_public_name_is_in_the_api_reference():
 
 def test_every_variable_that_is_mentioned_exists():
     known = {option.variable for option in OPTIONS} | {
-        f"SCOUT_{name.upper()}" for name in ("team_prefix", "warn_slow_seconds", "letters_shortest")
+        f"SCOUT_{name.upper()}"
+        for name in ("team_prefix", "warn_slow_seconds", "letters_shortest", "slow_jobs_points", "log_level")
     }
 
     mentioned = {name for page in PAGES for name in re.findall(r"\bSCOUT_[A-Z][A-Z_]*[A-Z]\b", page.read_text("utf-8"))}

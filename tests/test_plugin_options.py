@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import enum
+import re
+import sys
+import typing
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
+from types import ModuleType
 from typing import Literal
 
 import attrs
@@ -14,8 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scout_core.config.config import read_config
-from scout_core.config.files import Settings
+from scout_core.config.files import Settings, find_settings
 from scout_core.config.options import variable_of
+from scout_core.config.types import kind_of
 from scout_core.errors import ConfigError
 
 unhurried = settings(
@@ -408,3 +414,78 @@ def test_whatever_is_written_the_options_keep_their_limits(code, file):
             assert value.value == getattr(found.plugin("team-policy"), option.name)
             written = {"code": code, f"file {FILE}": file, "default": {option.name: option.default}}
             assert option.name in written[str(value.origin)]
+
+
+# The claims of the documentation
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = (ROOT / "docs" / "writing-a-plugin.md").read_text(encoding="utf-8")
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+ROWS = re.findall(r"^\| (`.*) \| .* \|$", PAGE.partition("| annotation | text |")[2].partition("\n\n")[0], re.MULTILINE)
+ANNOTATIONS = [annotation.replace("\\", "") for row in ROWS for annotation in re.findall("`(.*?)`", row)]
+
+
+def test_the_page_lists_annotations():
+    assert {"bool", "int | None", "Path", "timedelta", "dict[str, float]"} < set(ANNOTATIONS)
+
+
+@pytest.mark.parametrize("annotation", ANNOTATIONS)
+def test_a_documented_annotation_is_supported(annotation):
+    if annotation == "Enum":
+        annotation = "Colour"
+    kind_of(eval(annotation, {**vars(typing), **globals(), "Decimal": Decimal}))
+
+
+def test_the_documented_plugin_and_its_message():
+    (source,) = re.findall(r"```python\n(# slow_jobs\.py.*?)```", PAGE, re.DOTALL)
+    module = ModuleType("slow_jobs")
+    sys.modules["slow_jobs"] = module
+    try:
+        exec(source, vars(module))
+        found = configured(module.register_options(), name="slow_jobs", environment={"SCOUT_SLOW_JOBS_POINTS": "9"})
+    finally:
+        del sys.modules["slow_jobs"]
+
+    (message,) = re.findall("`SCOUT_SLOW_JOBS_POINTS=9` is reported as `(.*?)`", PAGE)
+    assert [message] == [text.split("; ")[1] for text in texts(found)]
+    assert {
+        "after": "a duration above 0:00:00, in seconds or as 500 ms, 2 min, 1h30m",
+        "points": "a number from 0 to 5",
+        "queues": "a list of texts, separated by commas",
+        "compare": "one of duration, queue_time",
+    } == {option.name: option.kind.expected for option in found.options.values() if option.plugin}
+
+
+def test_the_documented_warnings():
+    (invalid,) = re.findall(r"^invalid value .*$", CONFIGURATION, re.MULTILINE)
+    (unknown,) = re.findall(r"`(unknown option .*?)`", CONFIGURATION)
+    found = read_config({"nam": "Shop"}, environment={"SCOUT_REPORT_PERIOD": "0"})
+
+    assert [invalid, unknown] == texts(found)
+
+
+@pytest.mark.parametrize(
+    ("layer", "pattern"),
+    [
+        ("environment", r"`SCOUT_TEAM_PREFIX`"),
+        ("code", r"start\(plugin_options=\{\"team\": \{\"prefix\": \"Job/\"\}\}\)"),
+        ("framework settings", r"app\.config\[\"SCOUT_TEAM_PREFIX\"\] = \"Job/\""),
+        ("file", r"`prefix = \"Job/\"` in the table `\[tool\.scout-core\.plugins\.team\]`"),
+    ],
+)
+def test_the_documented_layers_of_a_plugin_s_option(layer, pattern, tmp_path):
+    assert re.search(rf"^\| {layer} \| .*{pattern}.* \|$", CONFIGURATION, re.MULTILINE)
+    (tmp_path / "pyproject.toml").write_text('[tool.scout-core.plugins.team]\nprefix = "Job/"\n', encoding="utf-8")
+    found = read_config(
+        {"plugin_options": {"team": {"prefix": "Job/"}}} if layer == "code" else None,
+        environment={"SCOUT_TEAM_PREFIX": "Job/"} if layer == "environment" else {},
+        framework=("Flask", {"SCOUT_TEAM_PREFIX": "Job/"}) if layer == "framework settings" else None,
+        settings=find_settings(tmp_path) if layer == "file" else None,
+    )
+    found.add_plugin_options("team", attrs.make_class("Team", {"prefix": field(type=str, default="")}))
+
+    assert ("Job/", layer, []) == (
+        found.plugin("team").prefix,
+        found.origin("plugins.team.prefix").layer.value,
+        found.problems,
+    )

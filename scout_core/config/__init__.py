@@ -1,1 +1,1 @@
-"""Every option declared once, the layers it can be set in, and where each value came from."""
+"""Options: each declared once, read from several layers, with the origin of its value."""

@@ -1,4 +1,4 @@
-"""The values in force: each from the first layer that has a usable one, with its origin.
+"""The current values: each from the first layer that has a valid one, with its origin.
 
 Layers, strongest first: environment, code, framework settings, file, derived, default.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @define
 class Config:
-    """What holds in this process. Read with ``get``; it changes only when settings are added while the agent runs."""
+    """The configuration of this process. Read with ``get``; it changes only when settings are added while the agent runs."""
 
     values: dict[str, Value]
     """By key, those of plugins as ``plugins.<plugin>.<option>``."""
@@ -40,7 +40,7 @@ class Config:
 
     def get(self, key: str) -> Any:  # Any: each option has its own type
         """
-        Return the value in force, of the type that the option declares.
+        Return the current value, of the type that the option declares.
 
         Raises:
             KeyError: there is no such option.
@@ -70,7 +70,7 @@ class Config:
 
     @property
     def problems(self) -> list[Problem]:
-        """What could not be used: values, names that are not options, names of variables that two options share."""
+        """Values that are invalid, names that are not options, and environment variables that two options share."""
         problems = [*self.layers.problems]
         for found in self._value_problems.values():
             problems += found
@@ -78,10 +78,10 @@ class Config:
 
     def add_plugin_options(self, name: str, options: type | None) -> None:
         """
-        Read the options of one plugin into an object of its class; what cannot be used is among ``problems``.
+        Read the options of one plugin into an object of its class; invalid values are added to ``problems``.
 
         Args:
-            options: an attrs class. None: the plugin has no options, so whatever is set for it is unknown.
+            options: an attrs class. None: the plugin has no options, so any that are set for it are unknown.
 
         Raises:
             ConfigError: it is not an attrs class, or one of its options has no default.
@@ -107,7 +107,7 @@ class Config:
 
         Args:
             framework: its name and its settings.
-            fixed: keys whose values cannot change any more; settings of them are problems.
+            fixed: keys whose values can no longer change; setting them is a problem.
 
         Returns:
             Problems that were not there before.
@@ -127,7 +127,7 @@ class Config:
             values[key] = self.values[key]
             self.layers.restore(self.options[key], earlier)
         self._value_problems[""] = found
-        self.values = {**self.values, **values}  # at once: other threads read it
+        self.values = {**self.values, **values}  # replaced, not updated: other threads read it
         for declared in self._declared.values():
             if declared is not None:
                 self._read_plugin(declared)
@@ -160,13 +160,13 @@ def read_config(
     settings: Settings | None = None,
 ) -> Config:
     """
-    Read all layers. A bad value never raises: the next layer that has a usable one is used, and ``problems`` reports it.
+    Read all layers. An invalid value never raises: it is one of the ``problems``, and the next layer with a valid value is used.
 
     Args:
         code: keys as in Python: ``name``, ``plugins_disable``, or with a dot; ``plugin_options`` is a mapping for each plugin.
-        environment: None: that of the process.
+        environment: None: the environment of the process.
         framework: name of a framework, and its settings.
-        settings: what the configuration file says. None: no file.
+        settings: the content of the configuration file. None: no file.
     """
     layers = Layers(os.environ if environment is None else environment)
     layers.add_code(code or {})

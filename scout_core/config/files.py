@@ -35,7 +35,7 @@ class Settings:
 
 
 def settings_here() -> Settings | None:
-    """Read the file that applies to the working directory; None when there is none, or the directory is gone."""
+    """Read the file that applies to the working directory; None without a file, or when the directory is gone."""
     try:
         return find_settings(Path.cwd())
     except FileNotFoundError:
@@ -43,7 +43,7 @@ def settings_here() -> Settings | None:
 
 
 def find_settings(start: Path) -> Settings | None:
-    """Read the nearest file, in a folder or above it, that configures scout-core; None when there is none."""
+    """Read the nearest file, in a folder or above it, that configures scout-core; None without one."""
     for folder in (start, *start.parents):
         for path in (folder / "scout-core.toml", folder / "pyproject.toml"):
             settings = _read(path)

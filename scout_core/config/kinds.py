@@ -27,7 +27,7 @@ class Kind:
     convert: Callable[[Any], Any]  # Any, here and below: whatever a person wrote
     """Text or a Python value to a value of this kind; raises for one that it refuses."""
     form: str = ""
-    """How it is written, when the name does not say it: ``or a percentage up to 100``."""
+    """Notation, where the name is not enough: ``or a percentage up to 100``."""
 
     @property
     def expected(self) -> str:
@@ -39,7 +39,7 @@ class Kind:
         Convert a value.
 
         Raises:
-            ValueError: it is refused; the message says what was expected. Objects given in code may raise anything else.
+            ValueError: it is refused; the message names what was expected. Objects given in code may raise anything else.
         """
         try:
             return self.convert(value)
@@ -49,7 +49,7 @@ class Kind:
 
 @frozen
 class Unsupported(Kind):
-    """Of an option whose type is none that options can have; ``form`` says why."""
+    """The kind of an option whose type is not supported; ``form`` is the reason."""
 
     def read(self, value: Any) -> Any:
         """Refuse it."""
@@ -64,7 +64,7 @@ def within(
     le: Any = None,
     lt: Any = None,
 ) -> Kind:
-    """A kind with bounds, named as attrs names its validators."""
+    """Return a kind with bounds, which have the names of attrs's validators."""
     bounds = {"above": gt, "of at least": ge, "below": lt, "of at most": le}
     limits = " and ".join(f"{text} {bound}" for text, bound in bounds.items() if bound is not None)
     if ge is not None and le is not None and gt is lt is None:
@@ -83,7 +83,7 @@ def within(
 
 
 def among(kind: Kind, choices: Iterable[Any]) -> Kind:
-    """A kind of which only some values are allowed; texts match in any case."""
+    """Return a kind that allows only some values; text matches in any case."""
     allowed = list(choices)
 
     def convert(value: Any) -> Any:
@@ -97,10 +97,10 @@ def among(kind: Kind, choices: Iterable[Any]) -> Kind:
 
 def choice_of(values: Iterable[Any], names: Iterable[str] | None = None) -> Kind:
     """
-    A choice: one of these values, given itself or as its text in any case.
+    Return a choice between values, each given itself or as text in any case.
 
     Args:
-        names: further texts for the values, in the same order; these are shown.
+        names: further text for each value, in the same order; this is what is shown.
     """
     allowed = list(values)
     shown = list(names) if names is not None else [str(value) for value in allowed]
@@ -120,7 +120,7 @@ def choice_of(values: Iterable[Any], names: Iterable[str] | None = None) -> Kind
 
 
 def optional(kind: Kind) -> Kind:
-    """None for None and for the empty text; else the kind."""
+    """Return a kind that also allows None, for which empty text stands."""
 
     def convert(value: Any) -> Any:
         return None if value is None or (isinstance(value, str) and not value.strip()) else kind.read(value)
@@ -129,7 +129,7 @@ def optional(kind: Kind) -> Kind:
 
 
 def list_of(item: Kind, make: Callable[[list[Any]], Any] = tuple, *, plural: str = "") -> Kind:
-    """``a, b`` or any iterable but a mapping; empty texts are left out. None is an empty list."""
+    """Return a kind for ``a, b`` and iterables other than mappings; empty items are skipped. None is an empty list."""
 
     def convert(value: Any) -> Any:
         items: Any = () if value is None else value.split(",") if isinstance(value, str) else value
@@ -137,14 +137,14 @@ def list_of(item: Kind, make: Callable[[list[Any]], Any] = tuple, *, plural: str
             raise ValueError
         return make([item.read(entry) for entry in items if not (isinstance(entry, str) and not entry.strip())])
 
-    each = "" if plural else f", each {item.name}"
-    return Kind(f"a list of {plural or 'values'}", convert, f"separated by commas{each}")
+    items_of = "" if plural else f", each {item.name}"
+    return Kind(f"a list of {plural or 'values'}", convert, f"separated by commas{items_of}")
 
 
 def table_of(
     value_kind: Kind, *, key: Kind | None = None, names: tuple[str, str] = ("key", "value"), example: str = ""
 ) -> Kind:
-    """``a:1, b:2`` or a mapping. None and the empty text are an empty table."""
+    """Return a kind for ``a:1, b:2`` and mappings. None and empty text are an empty table."""
     key_kind = key or TEXT
 
     def convert(value: Any) -> dict[Any, Any]:
@@ -184,7 +184,7 @@ def _text(value: Any) -> str:
 
 def _word(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError  # the caller tells what was expected
+        raise ValueError  # the caller adds what was expected
     return value.strip()
 
 

@@ -1,4 +1,4 @@
-"""What people wrote, layer by layer and not converted yet: environment, code, settings of a framework, file; and what is derived."""
+"""The layers of a configuration, before conversion: environment, code, framework settings, file, and derived values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Layers:
 
     environment: Mapping[str, str] = field(factory=dict)
     code: dict[str, Value] = field(factory=dict)
-    """By key, those of a plugin as ``plugins.<plugin>.<option>``; names that are no option as they were given."""
+    """By key, those of a plugin as ``plugins.<plugin>.<option>``; unknown names as they were given."""
     framework: dict[str, Value] = field(factory=dict)
     """By environment variable, because frameworks have the same names in their settings."""
     file: dict[str, Value] = field(factory=dict)
@@ -33,10 +33,10 @@ class Layers:
     plugins: dict[str, str] = field(factory=dict)
     """Key of each option of a plugin in ``code`` and ``file``, to the plugin's name."""
     problems: list[Problem] = field(factory=list)
-    """What could not be read at all."""
+    """Settings that could not be read at all."""
 
     def add_code(self, given: Mapping[str, Any]) -> None:  # Any, here and below: whatever a person wrote
-        """Take keywords of ``start()``; later ones replace earlier ones."""
+        """Add keywords of ``start()``; later ones replace earlier ones."""
         for name, value in given.items():
             if name == "plugin_options":
                 self._add_plugin_options(value)
@@ -60,14 +60,14 @@ class Layers:
                     self.problems.append(problem)
 
     def add_framework(self, name: str, settings: Mapping[Any, Any]) -> None:
-        """Take the settings of a framework whose names begin with ``SCOUT_``; later ones replace earlier ones."""
+        """Add those settings of a framework whose names begin with ``SCOUT_``; later ones replace earlier ones."""
         origin = Origin(Layer.FRAMEWORK, name)
         for variable, value in settings.items():
             if isinstance(variable, str) and variable.startswith(PREFIX):
                 self.framework[variable] = Value(variable, value, origin)
 
     def add_file(self, settings: Settings) -> None:
-        """Take what the configuration file says."""
+        """Add the content of the configuration file."""
         self.problems.extend(settings.problems)
         for name, value in settings.values.items():
             key = ALIASES.get(name, name)
@@ -82,7 +82,7 @@ class Layers:
             self.plugins[key] = plugin
 
     def restore(self, option: Option, earlier: Layers) -> None:
-        """Take back what was set for an option in code and framework settings since these layers were as ``earlier``."""
+        """Reset an option, in code and framework settings, to its value in ``earlier``."""
         both = ((self.code, earlier.code, (option.key,)), (self.framework, earlier.framework, option.variables))
         for layer, older, names in both:
             for name in names:
@@ -90,7 +90,7 @@ class Layers:
                 layer.update({name: older[name]} if name in older else {})
 
     def configured_plugins(self) -> dict[str, Origin]:
-        """Each plugin that code or file has options for, and where the first of them was set."""
+        """Return each plugin that has options in code or in the file, and where the first of them was set."""
         found: dict[str, Origin] = {}
         for key, plugin in self.plugins.items():
             found.setdefault(plugin, (self.code.get(key) or self.file[key]).origin)
@@ -98,10 +98,10 @@ class Layers:
 
     def candidates(self, option: Option, *, variables: tuple[str, ...] | None = None) -> Iterator[Value]:
         """
-        Yield what is written for an option, strongest first.
+        Yield the values that are set for an option, strongest first.
 
         Args:
-            variables: those that count. None: all of the option.
+            variables: environment variables to read. None: all of the option.
         """
         variables = option.variables if variables is None else variables
         for variable in variables:
@@ -120,7 +120,7 @@ class Layers:
 
 
 def derived(environment: Mapping[str, str]) -> dict[str, Value]:
-    """What this machine and its platform say, by key."""
+    """Return the values that are derived from this machine and its platform, by key."""
     state = environment.get("XDG_STATE_HOME") or os.path.join(
         environment.get("HOME") or os.path.expanduser("~"), ".local", "state"
     )

@@ -1,4 +1,4 @@
-"""Names of options: which option an environment variable sets, and what is written that is not an option."""
+"""Names of options: which option an environment variable sets, and which names are unknown."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def shared_variables(options: Mapping[str, Option]) -> Iterator[Problem]:
 
 def unknown_names(layers: Layers, options: Mapping[str, Option], plugins: Collection[str]) -> Iterator[Problem]:
     """
-    Yield a problem for each name in the layers that is not an option.
+    Yield a problem for each name that is not an option.
 
     Args:
-        plugins: those whose options are known; what is set for others may be right.
+        plugins: plugins whose options are known; options of other plugins are not checked.
     """
     yield from _in_code_and_file(layers, options, plugins)
     owners = owners_of(options)

@@ -30,7 +30,7 @@ from scout_core.config.values import is_secret
 
 @frozen
 class Option:
-    """One option, of the core or of a plugin."""
+    """An option, of the core or of a plugin."""
 
     key: str
     """As in the configuration file, a dot for each table: ``plugins.disable``, ``plugins.team.prefix`` of the plugin team."""
@@ -60,7 +60,7 @@ class Option:
 
     @property
     def is_secret(self) -> bool:
-        """Whether its value must not be shown, judging by its name."""
+        """Whether its name suggests that its value must not be shown."""
         return is_secret(self.name)
 
 
@@ -72,46 +72,46 @@ def variable_of(key: str) -> str:
 DURATION: Final = within(SECONDS, gt=0)
 
 OPTIONS: Final = (
-    Option("monitor", True, BOOLEAN, "Record at all. When false nothing is wrapped and no thread starts."),
+    Option("monitor", True, BOOLEAN, "Whether to record. When false, nothing is wrapped and no thread starts."),
     Option("name", "Python App", TEXT, "Name of the application; all processes of one name are shown together."),
-    Option("hostname", "", TEXT, "Name of this machine. Empty: what the operating system says."),
+    Option("hostname", "", TEXT, "Name of this machine. Empty: the name that the operating system has for it."),
     Option("revision_sha", "", TEXT, "Revision of the application's code that is running."),
     Option("report_period", 60.0, DURATION,
-           "Seconds between two reports. Unless set, a collector on this machine may ask for more frequent ones."),
-    Option("traces_per_period", 10, COUNT, "How many traces of web requests, and as many of jobs, are kept in a period."),
-    Option("max_spans", 1500, COUNT, "Spans kept of one transaction; further ones are counted and summed, not listed."),
-    Option("max_names", 500, COUNT, "Transaction names told apart in one process; further ones are counted as other."),
-    Option("max_queue", 10_000, COUNT, "Finished transactions that may wait for the agent's thread; further ones are dropped and counted."),
-    Option("sample_rate", 1.0, SHARE, "Share of all transactions that are recorded, 0 to 1; what is above 1 is per cent, so 50 is 0.5."),
-    Option("endpoint_sample_rate", None, optional(SHARE), "The same for web requests only."),
-    Option("job_sample_rate", None, optional(SHARE), "The same for jobs only."),
-    Option("sample_endpoints", {}, SHARES, "The same for web requests whose name starts so: ``users:0.5, admin:10``."),
-    Option("sample_jobs", {}, SHARES, "The same for jobs whose name starts so."),
+           "Time between two reports. Unless it is set, a collector on this machine may request more frequent reports."),
+    Option("traces_per_period", 10, COUNT, "Traces of web requests that are kept in each period, and as many traces of jobs."),
+    Option("max_spans", 1500, COUNT, "Spans that are listed in a transaction; further spans are counted and summed."),
+    Option("max_names", 500, COUNT, "Distinct transaction names in one process; further names are counted as Other."),
+    Option("max_queue", 10_000, COUNT, "Finished transactions that may wait for the agent's thread; further transactions are dropped and counted."),
+    Option("sample_rate", 1.0, SHARE, "Share of all transactions that are recorded. Values above 1 are percentages: 50 means 0.5."),
+    Option("endpoint_sample_rate", None, optional(SHARE), "As sample_rate, for web requests only."),
+    Option("job_sample_rate", None, optional(SHARE), "As sample_rate, for jobs only."),
+    Option("sample_endpoints", {}, SHARES, "As sample_rate, for web requests whose name starts with a prefix: ``users:0.5, admin:10``."),
+    Option("sample_jobs", {}, SHARES, "As sample_rate, for jobs whose name starts with a prefix."),
     Option("ignore", (), PREFIXES, "Web requests whose path starts with one of these are not recorded."),
     Option("ignore_endpoints", (), PREFIXES, "Web requests whose name starts with one of these are not recorded."),
     Option("ignore_jobs", (), PREFIXES, "Jobs whose name starts with one of these are not recorded."),
     Option("collect_remote_ip", True, BOOLEAN, "Tag web requests with the address of the client."),
     Option("uri_reporting", "filtered_params", choice_of(["filtered_params", "path"]),
-           "What the tag path holds: with the query, secrets filtered, or the path alone."),
+           "The tag path: with the query, whose secrets are filtered, or without it."),
     Option("slow_hook_seconds", 0.005, DURATION,
            "A plugin's function on the agent's thread is switched off when the median of its last 100 calls, at least 10, is longer than this. on_report may take 100 times as long."),
     Option("hook_budget_seconds", 0.0002, DURATION,
            "A plugin's function on the application's thread is reported as slow when the 95th percentile of its last 100 timed calls, at least 20, is longer than this. With plugins.strict it is switched off."),
-    Option("shutdown_timeout_seconds", 2.0, within(SECONDS, ge=0), "How long the end of the process may wait for reports to be sent; 0: not at all."),
+    Option("shutdown_timeout_seconds", 2.0, within(SECONDS, ge=0), "Time that the process may wait at its end for reports to be sent. 0: it does not wait."),
     Option("state_dir", "", TEXT,
            "Private directory where agents and collector find each other. Empty: scout-core below $XDG_STATE_HOME or ~/.local/state."),
-    Option("collector_url", "", TEXT, "Where the collector listens. Empty: the one that announced itself in the state directory."),
-    Option("collector_token", "", TEXT, "The secret that goes with collector_url."),
-    Option("plugins", (), MODULES, "Modules that are plugins without being installed as such."),
-    Option("plugins.autoload", True, BOOLEAN, "Load every installed plugin. When false: only those in plugins.enable."),
-    Option("plugins.enable", (), NAMES, "Installed plugins to load although autoload is false."),
-    Option("plugins.disable", (), NAMES, "Plugins not to load; * is all.", aliases=("disabled_instruments",)),
-    Option("plugins.require", (), NAMES, "Plugins without which start() raises."),
-    Option("plugins.order", (), NAMES, "Plugins that are called first, in this order; the others after them, by name."),
+    Option("collector_url", "", TEXT, "Address of the collector. Empty: the collector that is announced in the state directory."),
+    Option("collector_token", "", TEXT, "Secret for collector_url."),
+    Option("plugins", (), MODULES, "Modules to load as plugins although they are not installed as plugins."),
+    Option("plugins.autoload", True, BOOLEAN, "Whether to load every installed plugin. When false, only those in plugins.enable are loaded."),
+    Option("plugins.enable", (), NAMES, "Installed plugins to load when plugins.autoload is false."),
+    Option("plugins.disable", (), NAMES, "Plugins not to load. * means all.", aliases=("disabled_instruments",)),
+    Option("plugins.require", (), NAMES, "Plugins that must be active; otherwise start() raises."),
+    Option("plugins.order", (), NAMES, "Plugins whose hooks are called first, in this order; others follow by name."),
     Option("plugins.allow", (), NAMES, "Distributions whose plugins may be loaded, such as ``scout-*, acme-*``. Empty: all."),
-    Option("plugins.strict", False, BOOLEAN, "start() raises when a plugin failed, and slow functions of plugins are switched off: for CI."),
-    Option("plugins.reraise", False, BOOLEAN, "Let exceptions of plugins through instead of guarding the application: for tests."),
-    Option("policies", {}, WEIGHTS, "Policy name to the weight of its points: ``speed = 2.0``; 0 mutes it."),
+    Option("plugins.strict", False, BOOLEAN, "For CI: start() raises when a plugin has failed, and slow functions of plugins are switched off."),
+    Option("plugins.reraise", False, BOOLEAN, "For tests: exceptions of plugins are raised instead of being caught."),
+    Option("policies", {}, WEIGHTS, "Weights of policies, by name: ``speed:2`` doubles the points of speed, and 0 mutes it."),
 )  # fmt: skip
 
 BY_KEY: Final = {option.key: option for option in OPTIONS}

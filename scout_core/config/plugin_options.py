@@ -72,11 +72,11 @@ def build(
     """
     Return an object of the plugin's class, and each value by its key.
 
-    A value that a validator of the class refuses is passed over like one that cannot be converted: the next layer's is used.
+    A value that a validator of the class refuses is skipped like an invalid one: the value of the next layer is used.
 
     Args:
-        candidates: by key, what each layer says, strongest first.
-        problems: gets one for each value that cannot be used.
+        candidates: by key, the values of the layers, strongest first.
+        problems: gets a problem for each invalid value.
     """
     left = {option.key: list(candidates.get(option.key, ())) for option in declared.options}
     while True:
@@ -84,7 +84,7 @@ def build(
         given = {option.name: values[option.key].value for option in declared.options if left[option.key]}
         try:
             made = declared.options_class(**given)
-        except Exception as error:  # noqa: BLE001  # a validator, a converter or a method of the plugin's own
+        except Exception as error:  # noqa: BLE001  # raised by the plugin's own validator, converter or method
             option = _culprit(declared, given)
             refused = left[option.key].pop(0)
             instead = _choose(option, list(left[option.key]), [])
@@ -98,7 +98,7 @@ def build(
 
 
 def _choose(option: Option, candidates: list[Value], problems: list[Problem]) -> Value:
-    """The first that can be converted; those before it are taken out."""
+    """The first that can be converted; those before it are removed."""
     default = Value(option.key, option.default, DEFAULT)
     chosen = first_usable(candidates, convert=option.kind.read, default=default, problems=problems)
     while candidates and (chosen is default or candidates[0].origin != chosen.origin):
@@ -118,7 +118,7 @@ def _culprit(declared: Declared, given: Mapping[str, Any]) -> Option:
 
 
 def _reason(option: Option, error: Exception) -> str:
-    """What a validator says; not for secrets, because it may say the value."""
+    """The message of a validator; left out for secrets, because it may contain the value."""
     return f"it raised {type(error).__name__}" if option.is_secret else _message(error)
 
 
@@ -134,7 +134,7 @@ def _kind(attribute: Attribute[Any], options_class: type) -> Kind:
         if annotation is None:
             raise TypeError("the plugin declares no type for it")
         kind = kind_of(resolve(annotation, options_class) if isinstance(annotation, str) else annotation)
-    except Exception as error:  # noqa: BLE001  # of a type that we know nothing of
+    except Exception as error:  # noqa: BLE001  # annotations can be any object
         return ANYTHING if attribute.converter is not None else Unsupported("nothing", str, str(error))
     bounds = {}
     for validator in _validators(attribute.validator):
@@ -148,7 +148,7 @@ def _kind(attribute: Attribute[Any], options_class: type) -> Kind:
 # attrs has no way to ask a validator what it allows, so this reads attributes of its classes. If they change, the limit is
 # no longer shown, but it still holds: the class is made with every value, and attrs refuses it then.
 def _validators(validator: Any) -> Iterator[Any]:
-    """Those that ``and_`` and ``optional`` hold, else the validator itself."""
+    """The validators within ``and_`` and ``optional``, or the validator itself."""
     if type(validator) is _AND:
         for inner in validator._validators:
             yield from _validators(inner)

@@ -1,7 +1,7 @@
-"""The kind of value that a Python type stands for, so that a plugin declares its options with ordinary annotations.
+"""Map Python types to kinds of values, so that plugins declare their options with ordinary annotations.
 
-cattrs does this, too, but importing it takes 63 ms of CPU (3.11), more than all of a start may, and it would need a hook
-of ours for each kind all the same: text from the environment, limits, and messages that say what was expected.
+cattrs could do this, but importing it takes 63 ms of CPU (Python 3.11), more than a whole start may take. It would also need
+a hook for each kind: for text from the environment, for limits, and for messages that name what was expected.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _USUAL: Final = {**vars(typing), **vars(abc), "Path": Path, "timedelta": timedel
 
 def kind_of(annotation: Any) -> Kind:  # Any, here and below: a type, or a form of the typing module
     """
-    Return the kind of value that a type stands for.
+    Return the kind of value that a type describes.
 
     Raises:
         TypeError: options cannot have this type.
@@ -120,7 +120,7 @@ def _union(arguments: tuple[Any, ...]) -> Kind:
 
 
 def _enum(annotation: type[Enum]) -> Kind:
-    """By value or name, and shown by value where values are texts."""
+    """Members are given by value or name, and shown by value where that is text."""
     members = list(annotation)
     texts = [member.value if isinstance(member.value, str) else member.name for member in members]
     by_text = kinds.choice_of(members, texts)
@@ -140,7 +140,7 @@ def _enum(annotation: type[Enum]) -> Kind:
 
 
 def _fixed(items: list[Kind]) -> Kind:
-    """A tuple of so many values, each of its own kind."""
+    """A tuple of a fixed length, each item of its own kind."""
 
     def convert(value: Any) -> tuple[Any, ...]:
         parts = list(value.split(",") if isinstance(value, str) else value)

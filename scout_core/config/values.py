@@ -1,4 +1,4 @@
-"""One value with its origin, the choice between several, and the problems of those that cannot be used."""
+"""A value with its origin, the choice between several values, and problems of invalid ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONGEST: Final = 100
 
 @frozen
 class Value:
-    """One value and where it was set."""
+    """A value and where it was set."""
 
     key: str
     value: Any  # Any: each option has its own type
@@ -39,7 +39,7 @@ def first_usable(
 
     Args:
         candidates: strongest first.
-        problems: gets one for each value that was refused.
+        problems: gets a problem for each value that was refused.
     """
     chosen, refused = default, []
     for candidate in candidates:
@@ -55,11 +55,11 @@ def first_usable(
 
 def invalid(value: Value, reason: str, *, instead: Value) -> Problem:
     """
-    The problem of a value that cannot be used.
+    Return the problem of an invalid value.
 
     Args:
         reason: what was expected.
-        instead: what is used in its place.
+        instead: the value that is used in its place.
     """
     used = "the default, " if instead.origin is DEFAULT else f"the value from {instead.origin}"
     if instead.origin is DEFAULT:
@@ -72,7 +72,7 @@ def invalid(value: Value, reason: str, *, instead: Value) -> Problem:
 
 
 def unknown(name: str, origin: Origin, known: Iterable[str]) -> Problem:
-    """The problem of an option that does not exist."""
+    """Return the problem of an option that does not exist."""
     keys = list(known)
     hint = did_you_mean(name, keys) or did_you_mean(name.rpartition(".")[2], keys)
     return Problem(
@@ -84,7 +84,7 @@ def unknown(name: str, origin: Origin, known: Iterable[str]) -> Problem:
 
 
 def show(key: str, value: object) -> str:
-    """Represent a value for a person; ``…`` when its key, or a password in an address, says that it is secret."""
+    """Represent a value for a person; ``…`` when its key suggests a secret, or it is an address with a password."""
     if is_secret(key):
         return "…"
     try:
@@ -95,5 +95,5 @@ def show(key: str, value: object) -> str:
 
 
 def is_secret(key: str) -> bool:
-    """Whether the value of an option must not be shown, judging by its name."""
+    """Whether the name of an option suggests that its value must not be shown."""
     return _SECRET.search(key) is not None

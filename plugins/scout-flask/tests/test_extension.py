@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
+import attrs
 import flask
 import pytest
 
@@ -119,6 +120,46 @@ def test_settings_may_come_after_the_extension(new_app, notes):
         agent.config.get("report_period"),
         str(agent.config.origin("name")),
     )
+
+
+@attrs.frozen
+class TeamOptions:
+    prefix: str = ""
+    level: int = 0
+
+
+class Team:
+    """A plugin with options."""
+
+    __name__ = "team"
+
+    def __init__(self) -> None:
+        self.got: list[TeamOptions] = []
+
+    @hookimpl
+    def register_options(self) -> type:
+        return TeamOptions
+
+    @hookimpl
+    def on_request_start(self, transaction: Transaction, options: TeamOptions) -> None:
+        self.got.append(options)
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+def test_settings_of_the_application_are_options_of_plugins_too(new_app, is_running, caplog, monkeypatch):
+    monkeypatch.setenv("SCOUT_TEAM_LEVEL", "3")
+    team = Team()
+    app = new_app(SCOUT_PLUGINS=[team], SCOUT_TEAM_PREFIX="Job/", SCOUT_TEAM_LEVEL=2, SCOUT_TEAM_PREFX="x")
+    if is_running:
+        scout_core.start(plugins=[team])
+    ScoutApm(app)
+
+    get(app)
+    get(app)
+
+    assert TeamOptions("Job/", 3) == team.got[-1]
+    expected = "unknown option SCOUT_TEAM_PREFX (Flask settings) is ignored; did you mean SCOUT_TEAM_PREFIX?"
+    assert [expected] == [message for message in caplog.messages if "SCOUT_TEAM" in message]
 
 
 def test_the_environment_wins_over_the_settings_of_the_application(new_app, notes, monkeypatch):
