@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT / ".ci"))
 
 from changed import UnknownRevision, changed_files, select  # noqa: E402
 from environments import plan  # noqa: E402
-from projects import CORE, LATEST, OLDEST, Project, floors, read_projects, with_local_needs  # noqa: E402
+from projects import CORE, LATEST, OLDEST, Project, floors, read_projects, released, with_local_needs  # noqa: E402
 from skew import announces_break, base_revision, extract, project_at, works_with  # noqa: E402
 from wheels import wheel, wheel_at  # noqa: E402
 
@@ -286,7 +286,10 @@ def skew(session: nox.Session) -> None:
             run_tests(session, *files)
         for project in earlier:
             if files := project.test_files("skew"):
-                run_tests(session, *files, environment=both_revisions(session, project, base, Path(folder)))
+                environment = both_revisions(session, project, base, Path(folder))
+                if base in released(CORE).values() and project in able:
+                    environment["MIXED_PYTHON"] = str(Path(session.bin, "python"))
+                run_tests(session, *files, options=["--noconftest"], environment=environment)
 
 
 def both_revisions(session: nox.Session, project: Project, base: str, folder: Path) -> dict[str, str]:

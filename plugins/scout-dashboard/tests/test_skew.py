@@ -21,6 +21,8 @@ if not os.environ.keys() >= {*NEEDED}:
     pytest.skip("needs two revisions; run nox -s skew", allow_module_level=True)
 EARLIER, CURRENT = (os.environ[name] for name in NEEDED)
 """The Python of an environment with that revision."""
+MIXED = os.environ.get("MIXED_PYTHON")
+"""The Python of an environment with the dashboard of the earlier revision and the core of the current one."""
 
 APP = """
 import logging
@@ -132,6 +134,17 @@ def test_an_agent_with_a_later_schema_is_refused_with_a_reason_on_both_sides(sta
     assert_refused(ran, received)
     assert {"another schema": 1} == received["rejected"]
     assert "schema '99' is not " in ran.stderr
+
+
+@pytest.mark.skipif(
+    MIXED is None, reason="not with an earlier revision that was never released: nobody has installed it"
+)
+def test_a_released_dashboard_works_with_the_current_core(state_dir):
+    with running_collector(str(MIXED), state_dir) as running:
+        ran = run_app(str(MIXED), state_dir)
+        received = running.ask("health")["collector"]
+
+    assert (20, {}) == (received["transactions"], received["rejected"]), ran.stderr
 
 
 def assert_refused(ran, received):
