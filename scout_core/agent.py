@@ -24,7 +24,6 @@ from scout_core.recording import collecting, context
 from scout_core.recording.tracer import Tracer
 from scout_core.sending.exporter import named
 from scout_core.sending.ledger import Ledger
-from scout_core.sending.outbox import Outbox
 from scout_core.sending.recorder import Recorder
 
 log = logging.getLogger("scout_core")
@@ -62,26 +61,27 @@ class Agent:
 
     def _begin(self) -> None:
         """Make the parts that belong to one process; again in a forked child."""
-        self.tracer = Tracer(self.config, self._first)
+        hooks = self._run_time_hooks()
+        self.tracer = Tracer(self.config, self._first, hooks)
         self.ledger = Ledger(self.tracer)
         self.recorder = Recorder(
             config=self.config,
-            hooks=RunTimeHooks(),
+            hooks=hooks,
             ledger=self.ledger,
             process=self.process,
+            exporters=self.exporters,
             plugin_statuses=self.plugin_statuses,
             guards=self._guards,
         )
-        self.recorder.outboxes = [Outbox(exporter, self.ledger, self.recorder.wish) for exporter in self.exporters]
-        self.freeze()
 
     def freeze(self) -> None:
-        """Take every hook's implementations anew: after a plugin has come or gone."""
-        hooks = RunTimeHooks(**{name: self.implementations(name) for name in AT_RUN_TIME})
-        self.recorder.hooks = hooks
-        self.tracer.on_request_start = tuple(guard.run for guard in hooks.on_request_start)
-        self.tracer.wants_ignored = bool(hooks.on_ignore)
-        self.tracer.on_span = tuple(guard.run for guard in hooks.on_span)
+        """Use the implementations of the plugins that are loaded now: after one came or went."""
+        hooks = self._run_time_hooks()
+        self.recorder.use_hooks(hooks)
+        self.tracer.use_hooks(hooks)
+
+    def _run_time_hooks(self) -> RunTimeHooks:
+        return RunTimeHooks(**{name: self.implementations(name) for name in AT_RUN_TIME})
 
     def start(self, *, threaded: bool = True) -> None:
         """
@@ -134,9 +134,8 @@ class Agent:
         for problem in problems:
             log.warning("%s", problem)
         self.tracer.read_limits()
-        self.recorder.read_options()
         self.process = evolve(self.process, app=self.config.get("name"), revision=self.config.get("revision_sha"))
-        self.recorder.process = self.process
+        self.recorder.read_options(self.process)
         self.freeze()  # an option may have switched a hook on
 
     def implementations(self, hook: str) -> tuple[Guard, ...]:

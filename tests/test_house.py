@@ -53,6 +53,9 @@ PUBLIC_MODULES = (
     "scout_core.testing",
 )
 
+PARTS_OF_THE_AGENT = {"evaluation", "ledger", "outboxes", "recorder", "tracer"}
+"""Attributes that lead into the agent: a plugin uses the agent's own methods."""
+
 LONGEST_MODULE = 300
 REGISTRY_HOST = re.compile(
     r"pyp[i]\.(python\.)?org|pythonh[o]sted\.org|npmj[s]\.(org|com)|unpk[g]\.com|jsdeliv[r]\.net"
@@ -138,6 +141,13 @@ def test_a_plugin_uses_only_what_is_public(path):
     private = {name for name in core_imports(path) if name not in PUBLIC_MODULES and not name.startswith(own_package)}
 
     assert set() == private
+
+
+@pytest.mark.parametrize("path", sorted((CORE / "builtin").rglob("*.py")) + PLUGIN_MODULES, ids=relative)
+def test_a_plugin_does_not_reach_into_the_agent(path):
+    used = {node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)}
+
+    assert set() == used & PARTS_OF_THE_AGENT
 
 
 @pytest.mark.parametrize("path", PLUGIN_MODULES, ids=relative)

@@ -9,7 +9,7 @@ from scout_core.config.config import read_config
 from scout_core.measuring.report import Counters
 from scout_core.recording.tracer import Tracer
 from scout_core.recording.transaction import Transaction
-from scout_core.sending.ledger import MAX_REASONS, Ledger
+from scout_core.sending.ledger import MAX_REASONS, Ledger, Tally
 
 
 @pytest.fixture
@@ -27,6 +27,16 @@ def finish(tracer: Tracer, count: int) -> None:
         tracer.finish(Transaction("Job/x"))
 
 
+def settle(ledger: Ledger, *counted: tuple[int, int], dropped: tuple[str, ...] = ()) -> None:
+    """Settle transactions with so many ``(spans, merged spans)``, and some that were dropped for these reasons."""
+    tally = Tally()
+    for spans, merged in counted:
+        tally.count(spans, merged)
+    for reason in dropped:
+        tally.drop(reason)
+    ledger.settle(tally)
+
+
 def figures(counters: Counters) -> tuple[int, int, int, dict[str, int]]:
     return counters.finished, counters.exported, counters.queued, counters.dropped
 
@@ -41,10 +51,9 @@ def test_a_transaction_is_in_one_place_all_its_way(tracer, ledger):
     look()
     assert 3 == len(ledger.take(3))
     look()
-    ledger.drop("ignored")
+    settle(ledger, dropped=("ignored",))
     look()
-    ledger.count(spans=5, merged=2)
-    ledger.count(spans=1, merged=0)
+    settle(ledger, (5, 2), (1, 0))
     look()
     assert 2 == ledger.close_period(["one", "two"])
     look()
@@ -66,8 +75,7 @@ def test_a_transaction_is_in_one_place_all_its_way(tracer, ledger):
 def test_what_an_exporter_lost_is_dropped_for_it_alone(tracer, ledger):
     finish(tracer, 2)
     ledger.take(2)
-    ledger.count(spans=0, merged=0)
-    ledger.count(spans=0, merged=0)
+    settle(ledger, (0, 0), (0, 0))
     ledger.close_period(["one", "two"])
 
     ledger.lost("one", 2, "outbox full")
@@ -79,7 +87,7 @@ def test_what_an_exporter_lost_is_dropped_for_it_alone(tracer, ledger):
 def test_without_an_exporter_a_closed_period_is_dropped(tracer, ledger):
     finish(tracer, 1)
     ledger.take(1)
-    ledger.count(spans=0, merged=0)
+    settle(ledger, (0, 0))
     ledger.close_period([])
 
     assert (1, 0, 0, {"no exporter": 1}) == figures(ledger.counters())

@@ -23,9 +23,8 @@ class Desk:
 
     def __init__(self, exporter) -> None:
         self.exporter = exporter
-        self.wishes: list[tuple[str, float]] = []
         self.ledger = Ledger(Tracer(read_config(environment={}), lambda: None))
-        self.outbox = Outbox(exporter, self.ledger, lambda *wish: self.wishes.append(wish))
+        self.outbox = Outbox(exporter, self.ledger)
         self.put = 0
 
     def send(self, count: int = 1, **changes) -> None:
@@ -358,15 +357,19 @@ def test_a_receiver_that_is_gone_does_not_hold_up_the_end(desk, no_pause):
     assert (0, 0, {"not sent before the process ended": 3}) == one.places
 
 
-def test_the_receivers_wish_is_passed_on(desk):
+def test_the_interval_that_the_receiver_requested_last_is_kept(desk):
     answers = [5, 2.5, None, 0, -1, float("nan"), float("inf"), 10**400, "soon", 60]
-    expected = [("one", 5.0), ("one", 2.5), ("one", 60.0)]
-    one = desk(Behaving("one", lambda report: answers.pop(0)))
+    intervals = []
 
-    one.send(10)
+    def answer(report):
+        intervals.append(sender.outbox.requested_interval)
+        return answers.pop(0)
 
-    eventually(lambda: (10, 0, {}) == one.places)
-    assert expected == one.wishes
+    sender = desk(Behaving("one", answer))
+    sender.send(10)
+
+    eventually(lambda: (10, 0, {}) == sender.places)
+    assert [None, 5.0, *[2.5] * 8, 60.0] == [*intervals, sender.outbox.requested_interval]
 
 
 def test_when_no_thread_can_be_started_reports_wait(desk, monkeypatch):

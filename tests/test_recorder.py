@@ -439,7 +439,7 @@ def test_the_first_period_begins_with_the_first_transaction(quick):
 
 
 @pytest.mark.parametrize(
-    ("settings", "wishes", "period"),
+    ("settings", "requested", "period"),
     [
         ({}, {}, 60.0),
         ({}, {"one": 5.0}, 5.0),
@@ -451,22 +451,22 @@ def test_the_first_period_begins_with_the_first_transaction(quick):
         ({"report_period": 0.5}, {}, 0.5),
     ],
 )
-def test_receivers_may_ask_for_more_frequent_reports_unless_the_user_chose(settings, wishes, period):
-    with by_hand(**settings) as hand:
-        for name, seconds in wishes.items():
-            hand.agent.recorder.wish(name, seconds)
+def test_receivers_may_ask_for_more_frequent_reports_unless_the_user_chose(settings, requested, period):
+    with by_hand(exporting(*map(Keeper, requested)), **settings) as hand:
+        for outbox in hand.agent.recorder.outboxes:
+            outbox.requested_interval = requested[outbox.name]
 
         assert period == hand.agent.recorder.period
 
 
-def test_a_wish_takes_effect_in_the_period_that_is_open(quick):
+def test_a_requested_interval_takes_effect_in_the_open_period(quick):
     """The default is a minute; a receiver that wants a report each second gets the second one after a second."""
-    wishing = Behaving("wishing", lambda report: 1.0)
-    with running(exporting(wishing)):
+    requesting = Behaving("requesting", lambda report: 1.0)
+    with running(exporting(requesting)):
         take_place("Controller/home")
-        eventually(lambda: len(wishing.reports) == 1)
+        eventually(lambda: len(requesting.reports) == 1)
         begin = monotonic()
-        eventually(lambda: len(wishing.reports) == 2)
+        eventually(lambda: len(requesting.reports) == 2)
 
     assert 0.9 < monotonic() - begin < 10
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from scout_core.recording.transaction import placeholder, release
 
 if TYPE_CHECKING:
+    from scout_core.boundary.hooks import RunTimeHooks
     from scout_core.config.config import Config
     from scout_core.recording.span import Span
     from scout_core.recording.transaction import Transaction
@@ -71,7 +72,7 @@ class Tracer:
     """Called once, when the first transaction ends: starts the agent's thread."""
     has_started: bool
 
-    def __init__(self, config: Config, on_first: Callable[[], object]) -> None:
+    def __init__(self, config: Config, on_first: Callable[[], object], hooks: RunTimeHooks | None = None) -> None:
         self.config = config
         self.read_limits()
         self.inbox = deque()
@@ -80,13 +81,17 @@ class Tracer:
         self.sampled = 0
         self.late_spans = 0
         self.in_collection = 0
-        self.on_request_start = ()
-        self.on_span = ()
-        self.wants_ignored = False
+        self.use_hooks(hooks)
         self.finished_placeholder = placeholder(self)
         self.ignored_placeholder = placeholder(self, IGNORED)
         self.on_first = on_first
         self.has_started = False
+
+    def use_hooks(self, hooks: RunTimeHooks | None) -> None:
+        """Replace all hooks: a plugin came or went, or an option changed. None: no hooks."""
+        self.on_request_start = tuple(guard.run for guard in hooks.on_request_start) if hooks else ()
+        self.on_span = tuple(guard.run for guard in hooks.on_span) if hooks else ()
+        self.wants_ignored = bool(hooks and hooks.on_ignore)
 
     def read_limits(self) -> None:
         """Read the limits from the configuration again."""

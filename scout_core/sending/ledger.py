@@ -23,8 +23,35 @@ MAX_REASONS: Final = 50
 """Reasons told apart for one exporter; further ones are counted as ``other``."""
 
 
+class Tally:
+    """Results for a batch of transactions, which are in hand until the ledger settles them all in one step."""
+
+    __slots__ = ("counted", "dropped", "spans", "spans_merged", "transactions")
+
+    def __init__(self) -> None:
+        self.transactions = 0
+        self.counted = 0
+        """Those in the aggregates of the period."""
+        self.dropped: Counter[str] = Counter()
+        """Reason to those that are in no figure."""
+        self.spans = 0
+        self.spans_merged = 0
+
+    def drop(self, reason: str) -> None:
+        """Add a transaction that is in no figure."""
+        self.transactions += 1
+        self.dropped[reason] += 1
+
+    def count(self, spans: int, merged: int) -> None:
+        """Add a transaction that is in the aggregates of the period."""
+        self.transactions += 1
+        self.counted += 1
+        self.spans += spans
+        self.spans_merged += merged
+
+
 class Ledger:
-    """The books of one process."""
+    """The places of all transactions of one process."""
 
     def __init__(self, tracer: Tracer) -> None:
         self.lock = RLock()  # a signal's handler that asks for the counters may interrupt somebody who does
@@ -57,19 +84,14 @@ class Ledger:
             self.in_hand += len(batch)
         return batch
 
-    def drop(self, reason: str) -> None:
-        """One in hand is in no figure."""
+    def settle(self, tally: Tally) -> None:
+        """Move transactions that were in hand to where the tally has them."""
         with self.lock:
-            self.in_hand -= 1
-            self.dropped[reason] += 1
-
-    def count(self, spans: int, merged: int) -> None:
-        """One in hand is in the aggregates of the period."""
-        with self.lock:
-            self.in_hand -= 1
-            self.in_period += 1
-            self.spans += spans
-            self.spans_merged += merged
+            self.in_hand -= tally.transactions
+            self.in_period += tally.counted
+            self.dropped.update(tally.dropped)
+            self.spans += tally.spans
+            self.spans_merged += tally.spans_merged
 
     def close_period(self, exporters: list[str]) -> int:
         """The period's transactions are in a report now, which waits for each exporter. Returns how many they are."""

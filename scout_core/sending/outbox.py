@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 from collections import deque
-from collections.abc import Callable
 from threading import Condition, Thread
 from time import monotonic
 from typing import Final
@@ -23,7 +22,7 @@ MAX_REPORTS: Final = 30
 MAX_BYTES: Final = 4 * 1024 * 1024
 """Roughly: of the reports' contents as they will be encoded."""
 LONGEST_PAUSE: Final = 60.0
-LONGEST_WISH: Final = 86_400.0
+LONGEST_INTERVAL: Final = 86_400.0
 LONGEST_REASON: Final = 100
 """Characters."""
 
@@ -38,17 +37,13 @@ class _Waiting:
 class Outbox:
     """Reports on their way through one exporter. No method but ``join`` waits for it."""
 
-    def __init__(self, exporter: Exporter, ledger: Ledger, wish: Callable[[str, float], None]) -> None:
-        """
-        Take an exporter into service.
+    requested_interval: float | None = None
+    """Seconds between reports that the receiver requested last."""
 
-        Args:
-            wish: called with the exporter's name and the seconds after which its receiver would like the next report.
-        """
+    def __init__(self, exporter: Exporter, ledger: Ledger) -> None:
         self.exporter = exporter
         self.name = exporter.name
         self._ledger = ledger
-        self._wish = wish
         self._queue: deque[_Waiting] = deque()
         self._size = 0
         self._changed = Condition()
@@ -124,7 +119,7 @@ class Outbox:
     def _send(self, waiting: _Waiting) -> bool:
         """Whether it needs not be sent again."""
         try:
-            wish = self.exporter.export(waiting.report)
+            interval = self.exporter.export(waiting.report)
         except RejectedReport as error:
             reason = _told(getattr(error, "reason", "rejected"))[:LONGEST_REASON]
             self._failures = 0
@@ -138,8 +133,8 @@ class Outbox:
         self._failures = 0
         self._said.clear()
         self._done(waiting, None)
-        if isinstance(wish, (int, float)) and 0 < wish < LONGEST_WISH:
-            self._wish(self.name, float(wish))
+        if isinstance(interval, (int, float)) and 0 < interval < LONGEST_INTERVAL:
+            self.requested_interval = float(interval)
         return True
 
     def _done(self, waiting: _Waiting, reason: str | None) -> None:

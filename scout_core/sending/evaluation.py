@@ -1,0 +1,92 @@
+"""Finished transactions one by one: left out or counted, handed to plugins, and given a place for their trace or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from scout_core.boundary.hooks import RunTimeHooks
+from scout_core.recording.tracer import IGNORED, SAMPLED
+from scout_core.recording.transaction import Transaction, release
+from scout_core.sending.choice import Choice
+from scout_core.sending.ledger import Tally
+from scout_core.sending.request_facts import RequestFacts
+from scout_core.sending.traces import error_of
+
+if TYPE_CHECKING:
+    from scout_core.config.config import Config
+
+INTERNAL_ERROR = "internal error"
+
+
+@define(eq=False)
+class Evaluation:
+    """Used on the agent's thread only."""
+
+    config: Config
+    hooks: RunTimeHooks
+    log_failure: Callable[[str], None]
+    """Logs the exception that is being handled."""
+    contain_failure: Callable[[str], None]
+    """The same; raises it again in tests."""
+    choice: Choice = field(init=False)
+    _request_facts: RequestFacts = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.choice = Choice(self.config)
+        self.read_options()
+
+    def read_options(self) -> None:
+        """Read the options again; transactions that were evaluated before stay as they are."""
+        self.choice.read_options()
+        self._request_facts = RequestFacts(self.config, self._log_incomplete)
+
+    def evaluate(self, transaction: Transaction, tally: Tally) -> None:
+        """Evaluate a transaction, and add it to the tally once, whatever happens."""
+        settled = tally.transactions
+        try:
+            self._evaluate(transaction, tally)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            self.contain_failure("a transaction could not be counted; further ones are only counted as dropped")
+            if tally.transactions == settled:
+                tally.drop(INTERNAL_ERROR)
+
+    def _evaluate(self, transaction: Transaction, tally: Tally) -> None:
+        hooks = self.hooks
+        try:
+            self._request_facts.complete(transaction)
+        except Exception:  # noqa: BLE001  # the application can set anything, such as a datetime for queued_at
+            self._log_incomplete()
+        if transaction.ignored is None and hooks.ignore_transaction:
+            self._ask_whether_to_ignore(transaction)
+        if transaction.ignored is not None:
+            for guard in hooks.on_ignore:
+                guard.run(transaction, transaction.ignored)
+            tally.drop(SAMPLED if transaction.ignored == SAMPLED else IGNORED)
+            release(transaction)
+            return
+        if transaction.raised is not None and hooks.on_error:
+            error = error_of(transaction.raised)
+            for guard in hooks.on_error:
+                guard.run(transaction, error)
+        for guard in hooks.on_request_end:
+            guard.run(transaction)
+        merged = sum(count for count, *_ in transaction.merged.values()) if transaction.merged else 0
+        spans = len(transaction.spans) + merged
+        loser = self.choice.add(transaction, hooks.score_transaction)
+        tally.count(spans, merged)
+        if loser is not None:
+            release(loser)
+
+    def _ask_whether_to_ignore(self, transaction: Transaction) -> None:
+        for guard in self.hooks.ignore_transaction:
+            if guard.run(transaction, self.config) is True:
+                transaction.ignored = f"by plugin {guard.plugin}"
+                return
+
+    def _log_incomplete(self) -> None:
+        self.log_failure("a transaction is counted without the facts of its request or queue")
