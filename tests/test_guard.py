@@ -18,6 +18,8 @@ from scout_core.boundary.failures import IN_A_ROW, WINDOW, TooManyErrors
 from scout_core.boundary.guard import EARLY, Guard
 from scout_core.boundary.guard_log import log_changes
 from scout_core.boundary.pace import Limit, Slowness
+from scout_core.builtin.sampling import rate_of
+from scout_core.config.files import find_settings
 from scout_core.tracebacks import MAX_FRAMES
 
 
@@ -122,6 +124,24 @@ def test_a_deep_traceback_is_kept_down_to_where_it_was_raised():
 
     assert f":{descend.__code__.co_firstlineno + 2} in descend" in str(guard.failures.last)
     assert MAX_FRAMES == len(guard.failures.last.frames)
+
+
+def test_frames_of_the_core_are_left_out_except_those_of_its_own_plugins():
+    """A built-in plugin is at fault like any other; the core around it is not."""
+
+    def fail(transaction):
+        return rate_of(transaction, None)
+
+    def fail_in_the_core(path):
+        return find_settings(path)
+
+    guards = [Guard("sampling", "on_request_start", fail), Guard("paying", "on_start", fail_in_the_core)]
+    for guard in guards:
+        guard.run(None)
+
+    assert [["rate_of", "fail"], ["fail_in_the_core"]] == [
+        [function for _, _, function in guard.failures.last.frames] for guard in guards
+    ]
 
 
 def test_no_object_of_the_exception_is_kept_alive():

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Final
-
-from attrs import frozen
+from typing import Final, NamedTuple
 
 from scout_core.errors import ScoutError
 from scout_core.tracebacks import MAX_FRAMES, frames_of
@@ -20,8 +18,7 @@ _IN_A_ROW_MASK: Final = (1 << IN_A_ROW) - 1
 _WINDOW_MASK: Final = (1 << WINDOW) - 1
 
 
-@frozen
-class Failure:
+class Failure(NamedTuple):
     """One exception."""
 
     kind: str
@@ -38,8 +35,7 @@ class Failure:
         return f"{self.kind}: {self.message} at {file}:{line} in {function}"
 
 
-@frozen
-class TooManyErrors:
+class TooManyErrors(NamedTuple):
     """Why a function was switched off: so many of its last calls failed."""
 
     errors: int

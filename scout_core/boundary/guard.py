@@ -10,8 +10,6 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any, Final
 
-from attrs import frozen
-
 from scout_core.boundary.failures import Failures, TooManyErrors
 from scout_core.boundary.pace import Limit, Pace, Slowness
 from scout_core.boundary.signals import is_from_signal_handler
@@ -20,7 +18,6 @@ EARLY: Final = 24
 """The first calls are all timed, so that one that is slow is found soon."""
 
 
-@frozen
 class Closed:
     """Why functions are not called though nothing is wrong with them: the agent stopped, or their plugin failed."""
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-from attrs import frozen
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scout_core.boundary.pace import Limit
 
@@ -15,8 +13,7 @@ ONCE_A_PERIOD_FACTOR: Final = 100
 """A function that is called once a period may take as many times as long as one that is called for every transaction."""
 
 
-@frozen
-class Limits:
+class Limits(NamedTuple):
     """The limits of one process; None: not limited. Functions that are called once in a process have none."""
 
     application: Limit | None = None

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from math import ceil, inf
-from typing import Final
-
-from attrs import frozen
+from typing import Final, NamedTuple  # loaded at every start: attrs takes 0.3 ms to make a class, this 0.05
 
 WINDOW: Final = 100
 """Timed calls that are kept of one function."""
 
 
-@frozen
-class Limit:
+class Limit(NamedTuple):
     """The rule that a function's timed calls must keep."""
 
     option: str
@@ -37,8 +34,7 @@ class Limit:
         return self.seconds * self.factor
 
 
-@frozen
-class Slowness:
+class Slowness(NamedTuple):
     """A limit that was exceeded, with the numbers that show it."""
 
     limit: Limit
