@@ -195,7 +195,7 @@ def test_a_trace_shows_why_it_was_kept(shop: Visitor) -> None:
     page = shop.page(f"/trace/{TRACE_ID}")
 
     assert "Why kept score 6.65" in page.text
-    assert "checkout_first a plugin's policy 5.00" in page.text
+    assert "checkout_first custom policy 5.00" in page.text
     assert "percentile 97.0 % of 204 transactions were shorter 1.40" in page.text  # recorded by the agent
     assert "age time since a trace of this name was last kept 0.25" in page.text  # not recorded
     widths = [
@@ -287,7 +287,7 @@ def test_a_zoom_can_be_reset_and_is_not_live(shop: Visitor) -> None:
 
 
 def test_unknown_pages_and_names_are_explained(shop: Visitor) -> None:
-    assert "trace 'nope' is not stored" in read(shop.ask("/trace/nope")[2]).text
+    assert "Trace 'nope' is not stored" in read(shop.ask("/trace/nope")[2]).text
     assert "expected one of 15m, 1h, 6h, 24h, 7d" in read(shop.ask("/?range=2y")[2]).text
     assert "it never ran, or its data has expired" in read(shop.ask("/endpoint?name=Controller/never")[2]).text
 
@@ -299,7 +299,7 @@ def test_an_unknown_application_links_to_known_applications(shop: Visitor) -> No
 
         assert 404 == status
         assert_sound(page)
-        assert "no application named 'nope' has reported; known applications: 'Shop'" in page.text
+        assert "No application named 'nope' has reported; known applications: 'Shop'" in page.text
         hrefs = [element.attributes["href"] for element in page.elements if element.tag == "a"]
         assert f"{path}?app=Shop&range=6h" in hrefs
         assert not [href for href in hrefs if "nope" in href]

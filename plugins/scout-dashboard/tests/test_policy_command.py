@@ -140,7 +140,7 @@ def test_the_evidence_of_every_policy_is_shown(collector, ask):
     assert [
         ("shop.paying", 5.0, "transaction with plan=free, and the statistics below"),
         ("percentile", 1.4, "97.0 % of 204 transactions were shorter"),
-        ("age", 0.4, "1 min since a trace of shop.home was kept"),
+        ("age", 0.4, "last trace of shop.home kept 1 min ago"),
         ("percent", 0.3, "12.5 % of all time is spent in shop.home"),
         ("speed", 0.1, "duration 500 ms"),
     ] == [(policy["policy"], policy["points"], policy["evidence"]) for policy in facts["policies"]]

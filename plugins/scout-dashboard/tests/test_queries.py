@@ -490,7 +490,7 @@ def test_kept_traces_of_all_names_are_listed(store, queries):
     ("figures", "expected"),
     [
         ({"share": 0.125, "seconds_since_kept": 90.0, "quantile": 0.97, "count": 204.0},
-         ["duration 250 ms", "12.5 % of all time is spent in shop.home", "1 min since a trace of shop.home was kept",
+         ["duration 250 ms", "12.5 % of all time is spent in shop.home", "last trace of shop.home kept 1 min ago",
           "97.0 % of 204 transactions were shorter", None]),
         ({}, ["duration 250 ms", None, None, None, None]),
         ({"quantile": 0.97, "share": 0.0}, ["duration 250 ms", "0 % of all time is spent in shop.home", None, None, None]),

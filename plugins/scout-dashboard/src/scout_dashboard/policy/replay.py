@@ -134,9 +134,8 @@ def _compete(
         points = policies.score(transactions[row.id], estimates.of(row, trace))
         candidates.append(Candidate(row, points, sum(points.values())))
     count = (len({row.name for row, _ in traces}) + 1) // 2 if places is None else places
-    by_old = sorted(
-        candidates, key=lambda candidate: -candidate.row.score
-    )  # the first of equal scores wins, as in the agent
+    # The first of equal scores wins, as in the agent.
+    by_old = sorted(candidates, key=lambda candidate: -candidate.row.score)
     by_new = sorted(candidates, key=lambda candidate: -candidate.score)
     for rank, candidate in enumerate(by_old, 1):
         candidate.rank_before = rank

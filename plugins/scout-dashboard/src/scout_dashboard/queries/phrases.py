@@ -34,7 +34,7 @@ _PHRASES: Final[Mapping[str, tuple[tuple[str, ...], Callable[[str, Figures], str
     ),
     "age": (
         ("seconds_since_kept",),
-        lambda label, figures: f"{formatting.age(figures['seconds_since_kept'])} since a trace of {label} was kept",
+        lambda label, figures: f"last trace of {label} kept {formatting.age(figures['seconds_since_kept'])} ago",
     ),
     "percentile": (
         ("quantile", "count"),

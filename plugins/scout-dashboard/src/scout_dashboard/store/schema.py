@@ -166,9 +166,8 @@ def _create_tables(connection: sqlite3.Connection, kind: Kind) -> None:
 def _migrate(connection: sqlite3.Connection, kind: Kind) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        found = connection.execute("PRAGMA user_version").fetchone()[
-            0
-        ]  # another process may have migrated it in the meantime
+        # Read again, because another process may have migrated the file in the meantime.
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
         for version in range(found, VERSION):
             connection.execute(_MIGRATIONS[version][kind])
         connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -43,4 +43,4 @@ def parts(policies: Mapping[str, float]) -> list[Part]:
 
 def hint(policy: str) -> str:
     """Describe a built-in policy; a generic text for all others."""
-    return HINTS.get(policy, "a plugin's policy")
+    return HINTS.get(policy, "custom policy")
