@@ -248,7 +248,7 @@ else:
         for patch in plugin.patches:
             patch.undo()
         for guard in plugin.guards:
-            guard.off = "by hand"
+            guard.close()
         steps += [operations(), wares.add is original]
     scout_core.stop(10)
 print(steps, wares.add is original)

@@ -233,7 +233,7 @@ METADATA = [
 NAMES = [
     Fault(name="one name twice", entries="faulty = scout_faulty\nfaulty = scout_missing", state="active"),
     Fault(name="one module under two names", entries="again = scout_faulty\nfaulty = scout_faulty",
-          words=("loaded as the plugin again already",)),
+          words=("already loaded as the plugin again",)),
     Fault(name="the name of one of ours", entries="speed = scout_faulty\nfaulty = scout_missing", words=("scout_missing",)),
 ]  # fmt: skip
 
