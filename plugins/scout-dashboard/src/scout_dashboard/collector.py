@@ -21,6 +21,7 @@ from scout_dashboard.intake import READ_SECONDS
 from scout_dashboard.queries import Queries
 from scout_dashboard.server import Protocol, build_app
 from scout_dashboard.store import Store
+from scout_dashboard.store.files import default_data_directory
 from scout_dashboard.store.store import RETENTION_DAYS, TRACE_RETENTION_DAYS
 from scout_dashboard.tally import Tally
 from scout_dashboard.writer import Writer
@@ -68,7 +69,9 @@ class Collector:
         with ExitStack() as undo:
             self.state_dir = private_directory(state_dir)
             self.store = Store(
-                data_dir or state_dir / "data", retention_days=retention_days, trace_retention_days=trace_retention_days
+                data_dir or default_data_directory(state_dir),
+                retention_days=retention_days,
+                trace_retention_days=trace_retention_days,
             )
             undo.callback(self.store.close)
             listening = undo.enter_context(_bind(address, port))

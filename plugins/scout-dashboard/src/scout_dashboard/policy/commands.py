@@ -193,7 +193,7 @@ def _reader(data_dir: Path | None, state_dir: Path | None) -> Iterator[Reader]:
 
     configured_dir, options = read_settings()
     directory = data_dir or (Path(options.data_dir).expanduser() if options.data_dir else None)
-    directory = directory or (state_dir or configured_dir) / "data"
+    directory = directory or files.default_data_directory(state_dir or configured_dir)
     try:
         is_empty = not any(files.days(directory, kind) for kind in files.KINDS)
     except OSError:

@@ -21,6 +21,11 @@ _SUFFIXES: Final = ("-wal", "-shm", "")
 """Delete SQLite's own files before the database: a log without its database is harmless, a database without its log lacks data."""
 
 
+def default_data_directory(state_dir: Path) -> Path:
+    """Return the data directory of a collector without ``--data-dir``."""
+    return state_dir / "data"
+
+
 def private_data_directory(path: Path) -> Path:
     """
     Return the directory after creating it with mode 0700 if it is missing.
