@@ -20,11 +20,13 @@ from scout_core.boundary.status import status_of
 from scout_core.config.config import Config
 from scout_core.config.options import OPTIONS
 from scout_core.measuring.report import Counters, PluginStatus, Process
+from scout_core.problems import join_clauses
 from scout_core.recording import collecting, context
 from scout_core.recording.tracer import Tracer
 from scout_core.sending.exporter import named
 from scout_core.sending.ledger import Ledger
 from scout_core.sending.recorder import Recorder
+from scout_core.states import State
 
 log = logging.getLogger("scout_core")
 
@@ -207,9 +209,13 @@ class Agent:
         for problem in (*self.config.problems, *self.plugins.problems):
             log.warning("%s", problem)
         for plugin in self.plugins.all.values():
-            state, reason = plugin.state_now()
-            if state in ("failed", "skipped"):
-                log.warning("plugin %r is %s: %s; the application is not affected", plugin.name, state, reason)
+            status = status_of(plugin)
+            if status.state in (State.FAILED, State.SKIPPED):
+                step = str(status.next_step) if status.next_step else ""
+                text = join_clauses(status.reason, step, f"details: scout-core plugins {plugin.name}")
+                log.warning(
+                    "plugin %r %s; the application is not affected: %s", plugin.name, status.state.predicate, text
+                )
 
 
 def _instance() -> str:

@@ -10,7 +10,21 @@ class ConfigError(ScoutError):
 
 
 class PluginError(ScoutError):
-    """A plugin that was named by the user cannot be used."""
+    """
+    A plugin cannot be used.
+
+    Args:
+        message: what is wrong with it, and what to do.
+        kind: the kind of the problem: a stable identifier, for programs.
+        frames: ``(file, line, function)`` of the code at fault, where it is known, innermost first.
+    """
+
+    def __init__(
+        self, message: str, *, kind: str = "invalid-plugin", frames: tuple[tuple[str, int, str], ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.frames = frames
 
 
 class TargetError(ScoutError):

@@ -25,6 +25,11 @@ class State(str, Enum):
         return self.value
 
     @property
+    def predicate(self) -> str:
+        """The state as the verb of a sentence: ``is waiting``, ``has failed``."""
+        return "has failed" if self is State.FAILED else f"is {self.value}"
+
+    @property
     def severity(self) -> int:
         """0 for the best state; a higher number is worse."""
         return _ORDER.index(self)

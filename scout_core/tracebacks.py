@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 from traceback import walk_tb
 from types import CodeType, TracebackType
 from typing import Final
 
+Frame = tuple[str, int, str]
+"""File, line and function."""
+
 MAX_FRAMES: Final = 50
 """Frames kept of one exception: the innermost ones."""
+_NOT_IN_THE_MODULE: Final = (
+    "<frozen ",
+    importlib.__file__,
+    os.path.join(os.path.dirname(__file__), "boundary", ""),
+)
 
 
 def frames_of(trace: TracebackType | None) -> list[tuple[CodeType, int]]:
     """Return code and line of each frame, the innermost last; empty for None."""
     return [(frame.f_code, line) for frame, line in walk_tb(trace)]
+
+
+def frames_of_load(error: BaseException) -> tuple[Frame, ...]:
+    """
+    Return where the import of a module failed, innermost first: without the import system and without our own code.
+
+    A syntax error is raised by no frame of the module, so its line comes first.
+    """
+    frames = [
+        (code.co_filename, line, code.co_name)
+        for code, line in reversed(frames_of(error.__traceback__))
+        if not code.co_filename.startswith(_NOT_IN_THE_MODULE)
+    ]
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        frames.insert(0, (error.filename, error.lineno, "<module>"))
+    return tuple(frames[:MAX_FRAMES])

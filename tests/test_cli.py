@@ -214,7 +214,7 @@ def test_a_command_that_a_known_plugin_brings_is_told_with_it(scout_core, comman
     ran = scout_core(command, SCOUT_PLUGINS_DISABLE="dashboard")
 
     assert (2, "") == (ran.code, ran.out)
-    assert f"Error: No such command {command!r}. It comes with a plugin; try: pip install scout-dashboard\n" in ran.err
+    assert f"Error: No such command {command!r}. A plugin provides it: pip install scout-dashboard\n" in ran.err
 
 
 @pytest.mark.parametrize("command", ["config", "plugins --json", "hooks", "--help"])

@@ -224,9 +224,9 @@ def test_settings_of_the_caller_do_not_matter(scout_core):
 @pytest.mark.parametrize(
     "path, hint",
     [
-        ("nowhere.py", "It is a module's file, a folder with pyproject.toml, or an installed plugin."),
+        ("nowhere.py", "Give a Python file, a folder with a pyproject.toml, or the name of an installed plugin."),
         ("percentil", "Did you mean 'percentile'?"),
-        ("empty", "names no plugin: it needs a name and [project.entry-points.scout_core]"),
+        ("empty", "defines no plugin; it needs a name and [project.entry-points.scout_core]"),
         ("broken", "is not valid TOML"),
     ],
 )

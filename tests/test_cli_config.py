@@ -67,7 +67,7 @@ def test_config_check_prints_that_there_are_no_problems(scout_core):
         (
             {"SCOUT_PLUGINS_DISABLE": "sampeling"},
             "",
-            "problem: plugins.disable names 'sampeling' (environment SCOUT_PLUGINS_DISABLE), and there is no such plugin; did you mean sampling?",
+            "problem: plugins.disable (environment SCOUT_PLUGINS_DISABLE) names 'sampeling', which is not a plugin here; did you mean sampling?",
         ),
         (
             {"SCOUT_PLUGINS_REQUIRE": "celery"},

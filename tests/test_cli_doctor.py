@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 
 from scout_core.cli.known import KNOWN, Suggestion, known, suggestions
 from scout_core.cli.probe import follow
-from scout_core.cli.surroundings import of_gevent, of_gunicorn, of_uwsgi
+from scout_core.cli.servers import check_gevent, check_gunicorn, check_uwsgi
 from scout_core.config.config import read_config
 from scout_core.recording import context
 from scout_core.sending.protocol import PROBE_APP, PROBE_NAME
@@ -71,7 +71,7 @@ def test_the_probe_arrives_at_the_collector_once_under_its_own_name(scout_core, 
     )
     ((state, text),) = found(ran, "probe")
     assert (0, "note") == (ran.code, state)
-    assert text.startswith("app → inbox → report → collector; store could not be asked: ")
+    assert text.startswith("app → inbox → report → collector; store could not be checked: ")
 
 
 def test_a_token_that_is_wrong_is_where_it_stops(scout_core, sink):
@@ -99,7 +99,7 @@ def test_a_collector_that_is_gone_is_where_it_stops(scout_core):
         ({"SCOUT_MONITOR": "false"}, "stops before app: nothing is recorded"),
         (
             {"SCOUT_PLUGINS_DISABLE": "collector"},
-            "app → inbox → report, and stops before collector → store: the plugin collector is not in use",
+            "app → inbox → report, and stops before collector → store: the plugin collector is not active",
         ),
     ],
 )
@@ -198,7 +198,7 @@ def test_problems_of_settings_and_plugins_are_found(scout_core):
     assert 1 == ran.code
     assert ["problem", "problem"] == [state for state, _ in found(ran, "settings")]
     ((state, text),) = [one for one in found(ran, "plugins") if "broken" in one[1]]
-    assert ("problem", True) == (state, text.startswith("broken is failed: acme_broken cannot be imported: "))
+    assert ("problem", True) == (state, text.startswith("broken has failed: acme_broken cannot be imported: "))
 
 
 def test_two_plugins_with_one_target_are_found(scout_core):
@@ -209,7 +209,7 @@ def test_two_plugins_with_one_target_are_found(scout_core):
     scout_core.install("two", source)
     ran = scout_core("doctor", "--json")
 
-    assert ("note", "one and two both wrap letters_of_acme:send: a call is two spans") in found(ran, "plugins")
+    assert ("note", "one and two both wrap letters_of_acme:send: each call is two spans") in found(ran, "plugins")
 
 
 def test_all_is_well(scout_core, sink):
@@ -220,7 +220,7 @@ def test_all_is_well(scout_core, sink):
     assert (0, "") == (ran.code, ran.err)
     lines = ran.out.splitlines()
     assert f"ok       settings   {path}; scout-core config shows every value and its origin" in lines
-    assert f"ok       files      {scout_core.state}: yours alone" in lines
+    assert f"ok       files      {scout_core.state}: private" in lines
     assert {"ok", "note"} == {line.split()[0] for line in lines if not line.startswith(" ")}
 
 
@@ -234,8 +234,8 @@ def test_files_that_others_can_change_or_read_are_found(scout_core):
 
     assert [
         ("problem", f"others can write to {scout_core.state}, so no collector uses it"),
-        ("problem", f"{scout_core.state / 'collector.json'} can be read by others or is not yours, so agents do not trust it"),
-        ("problem", f"everybody can change {settings}, and so name code to run"),
+        ("problem", f"{scout_core.state / 'collector.json'} is readable by others or belongs to another user, so agents do not trust it"),
+        ("problem", f"anyone can change {settings}, and so make applications run other code"),
     ] == found(ran, "files")  # fmt: skip
 
 
@@ -243,7 +243,7 @@ def test_a_state_directory_that_is_none_is_found(scout_core):
     place = scout_core.write("state", "")
     ran = scout_core("doctor", "--json", SCOUT_STATE_DIR=str(place), **ONLY_OURS)
 
-    assert [("problem", f"{place} is not a directory of its own")] == found(ran, "files")
+    assert [("problem", f"{place} is not a directory, or is a link")] == found(ran, "files")
 
 
 # servers
@@ -265,18 +265,18 @@ def test_a_state_directory_that_is_none_is_found(scout_core):
         ("\xff", []),
     ],
 )
-def test_what_a_file_of_uwsgi_says(tmp_path, text, states):
+def test_what_a_file_check_uwsgi_says(tmp_path, text, states):
     path = tmp_path / "app.ini"
     path.write_text(text, encoding="latin-1")
 
-    assert states == [finding.state for finding in of_uwsgi(path)]
+    assert states == [finding.state for finding in check_uwsgi(path)]
 
 
-def test_a_file_of_uwsgi_is_found_where_the_command_is_run(scout_core):
+def test_a_file_check_uwsgi_is_found_where_the_command_is_run(scout_core):
     path = scout_core.write("app.ini", "[uwsgi]\nmodule = shop\n")
     ran = scout_core("doctor", "--json", **ONLY_OURS)
 
-    expected = f"{path} has no enable-threads: the agent's thread never runs, and nothing is reported"
+    expected = f"{path} does not set enable-threads, so the agent's thread never runs and nothing is reported"
     assert [("problem", expected)] == found(ran, "uwsgi")
 
 
@@ -294,7 +294,7 @@ def test_that_gunicorn_forks_from_a_loaded_application_is_told(tmp_path, file, g
     if file is not None:
         (tmp_path / "gunicorn.conf.py").write_text(file)
 
-    findings = list(of_gunicorn(tmp_path, {"GUNICORN_CMD_ARGS": given}))
+    findings = list(check_gunicorn(tmp_path, {"GUNICORN_CMD_ARGS": given}))
 
     assert ["ok"] * count == [finding.state for finding in findings]
 
@@ -307,10 +307,10 @@ def test_that_gunicorn_forks_from_a_loaded_application_is_told(tmp_path, file, g
         ({"gevent": "1.4", "greenlet": "0.4.15"}, ["problem", "ok"]),
     ],
 )
-def test_what_the_versions_of_gevent_mean(installed, states):
+def test_what_the_versions_check_gevent_mean(installed, states):
     assert "gevent.monkey" not in sys.modules
 
-    assert states == [finding.state for finding in of_gevent(installed)]
+    assert states == [finding.state for finding in check_gevent(installed)]
 
 
 # what could be installed
@@ -360,7 +360,7 @@ def test_the_line_for_a_shell_is_exact(tmp_path):
         0,
         "# flask 3.1.3 (>=2.2,<4): scout-flask\n"
         "# jinja2 3.1.6 (>=3.0,<4): scout-jinja2\n"
-        "# urllib3 0.5 is outside >=1.26,<3: scout-urllib3 does not know it\n"
+        "# urllib3 0.5 is outside >=1.26,<3: scout-urllib3 does not support it\n"
         "pip install scout-flask scout-jinja2\n",
         "",
     ) == doctor("--suggest")

@@ -1,4 +1,4 @@
-"""What the command tells of processes that run: asked of the dashboard that they report to."""
+"""What the command shows of running processes: it asks the dashboard that they report to."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import sys
 
 import pytest
 
-from scout_core.cli.live import Living, microseconds, seconds
+from scout_core.cli.live import Summary, microseconds, seconds
+from scout_core.states import State
 from tests.commandline import Commandline, Ran
 
-pytest.importorskip("scout_dashboard", reason="not with the core alone: only a dashboard knows of processes")
+pytest.importorskip("scout_dashboard", reason="needs a dashboard, which is not part of the core")
 
 POLICY = """
 from scout_core import hookimpl
@@ -81,15 +82,15 @@ def fact(ran: Ran, name: str) -> str:
 
 
 def test_the_detail_has_the_times_targets_and_functions_of_each_process(scout_core):
-    told, as_json = after_processes(
+    text, as_json = after_processes(
         scout_core, [GOES_WELL], "scout-core plugins my_policy", "scout-core plugins my_policy --json"
     )
 
-    lines = fact(told, "process").splitlines()
-    assert (0, "active") == (told.code, fact(told, "state").splitlines()[0])
+    lines = fact(text, "process").splitlines()
+    assert (0, "active") == (text.code, fact(text, "state").splitlines()[0])
     assert re.fullmatch(r"\d+ \(Shop on .+\) active; 30 calls, 0 errors; reported \d+ s ago", lines[0])
     assert ["wrapped: json:dumps", "waiting: a_library_that_is_not_there:work", "not found: json:nothing: json has no nothing"] == lines[1:4]  # fmt: skip
-    assert re.fullmatch(r"score_transaction: 30 calls, half within [\d.]+ µs, 95 of 100 within [\d.]+ µs", lines[4])
+    assert re.fullmatch(r"score_transaction: 30 calls, p50 [\d.]+ µs, p95 [\d.]+ µs", lines[4])
     (process,) = as_json.json["processes"]
     (function,) = [one for one in process["functions"] if one["calls"]]
     assert 0 < function["p50_ms"] <= function["p95_ms"]
@@ -99,20 +100,22 @@ def test_the_detail_has_the_times_targets_and_functions_of_each_process(scout_co
 
 
 def test_the_detail_of_a_quarantined_plugin_begins_with_that_and_has_the_traceback(scout_core):
-    told, as_json = after_processes(
+    text, as_json = after_processes(
         scout_core, [GOES_WELL, FAILS], "scout-core plugins my_policy", "scout-core plugins my_policy --json"
     )
 
     file = scout_core.here / "my_policy.py"
-    state, here = fact(told, "state").splitlines()
-    assert (1, 1, "active in one that starts here") == (told.code, as_json.code, here)
+    state, here = fact(text, "state").splitlines()
+    assert (1, 1, "active in a new process") == (text.code, as_json.code, here)
     assert "quarantined in 1 of 2 processes: score_transaction is switched off: 10 errors in a row" == state
-    assert "mend it, and restart the processes where it is quarantined" == fact(told, "next")
-    traceback = [f"{file}:18 in plan_of", f"{file}:15 in score_transaction"]
-    assert "\n".join(f"                  {frame}" for frame in traceback) in told.out
-    assert ">   18      return" in told.out
+    assert "fix my_policy and restart the process" == fact(text, "next")
+    traceback = [(str(file), 18, "plan_of"), (str(file), 15, "score_transaction")]
+    places = [f"{file}:{line} in {function}" for file, line, function in traceback]
+    assert "\n".join(f"                  {place}" for place in places) in text.out
+    assert ">   18      return" in text.out
     (process,) = [one for one in as_json.json["processes"] if one["state"] == "quarantined"]
-    assert (traceback, "quarantined") == (process["traceback"], as_json.json["running"]["state"])
+    frames = [tuple(frame.values()) for frame in process["traceback"]]
+    assert (traceback, "quarantined") == (frames, as_json.json["running"]["state"])
 
 
 def test_the_table_has_the_worst_state_and_the_cost_in_processes_that_run(scout_core):
@@ -125,21 +128,25 @@ def test_the_table_has_the_worst_state_and_the_cost_in_processes_that_run(scout_
     assert re.match(r"my_policy +active +quarantined \(1/2\) +[\d.]+ µs ", row)
     assert any(re.match(r"speed +\S+ +active +active \(2/2\) +[\d.]+ µs ", line) for line in lines)
     assert any(line.startswith("my_policy is quarantined in 1 of 2 processes: score_tr") for line in lines)
-    assert "RUNNING and COST P95: from the dashboard, of 2 processes" == lines[-1]
+    assert "RUNNING and COST P95: from the dashboard, for 2 processes" == lines[-1]
     running = as_json.named("my_policy")["running"]
-    assert ("quarantined", 1, 2) == (running["state"], running["worst"], running["processes"])
+    assert ("quarantined", 1, 2) == (running["state"], running["count"], running["processes"])
 
 
-def test_the_doctor_takes_a_quarantined_plugin_for_a_problem(scout_core):
+def test_a_quarantined_plugin_is_a_problem_for_the_doctor(scout_core):
     (ran,) = after_processes(scout_core, [FAILS], "scout-core doctor --json")
 
     found = [(one["state"], one["text"], one["advice"]) for one in ran.json["findings"] if one["area"] == "plugins"]
     ((state, text, advice),) = [one for one in found if one[0] in ("ok", "problem")]
-    assert (1, "problem", "scout-core plugins my_policy") == (ran.code, state, advice)
+    assert (1, "problem", "fix my_policy and restart the process; details: scout-core plugins my_policy") == (
+        ran.code,
+        state,
+        advice,
+    )
     assert text.startswith("my_policy is quarantined in 1 process: score_transaction is switched off: ")
 
 
-def test_processes_that_have_ended_are_shown_with_their_age_and_count_for_nothing(scout_core):
+def test_processes_that_have_ended_are_shown_with_their_age_and_do_not_count(scout_core):
     """With the shortest period each process has ended when the command asks: three periods are over."""
     detail, table, doctor = after_processes(
         scout_core,
@@ -152,27 +159,28 @@ def test_processes_that_have_ended_are_shown_with_their_age_and_count_for_nothin
 
     assert (0, 0, "active") == (detail.code, table.code, fact(detail, "state"))
     assert re.match(
-        r"\d+ \(Shop on .+\) has not reported for \d+ s; it was quarantined: ", fact(detail, "process").splitlines()[0]
+        r"\d+ \(Shop on .+\) has not reported for \d+ s; last state: quarantined: ",
+        fact(detail, "process").splitlines()[0],
     )
     assert "RUNNING" not in table.out
     assert "quarantined" not in table.out
     assert "quarantined" not in json.dumps(doctor.json)
 
 
-def test_figures_are_told_shortly():
+def test_times_are_short():
     assert ["0.4 µs", "9.8 µs", "12 µs", "2500 µs"] == [microseconds(value) for value in (0.0004, 0.0098, 0.012, 2.5)]
     assert ["0 s", "119 s", "2 min", "3 h"] == [seconds(value) for value in (0.2, 119, 130, 10_000)]
 
 
 @pytest.mark.parametrize(
-    ("state", "worst", "processes", "told", "is_bad"),
+    ("state", "count", "processes", "text", "is_bad"),
     [
-        ("active", 1, 1, "active in 1 process", False),
-        ("failed", 2, 2, "failed in 2 processes", True),
-        ("quarantined", 1, 3, "quarantined in 1 of 3 processes", True),
+        ("active", 1, 1, "in 1 process", False),
+        ("failed", 2, 2, "in 2 processes", True),
+        ("quarantined", 1, 3, "in 1 of 3 processes", True),
     ],
 )
-def test_a_state_in_many_processes_is_one_phrase(state, worst, processes, told, is_bad):
-    living = Living(state, worst, processes, "", None)
+def test_a_state_in_many_processes_is_one_phrase(state, count, processes, text, is_bad):
+    summary = Summary(State(state), count, processes, "", None, None)
 
-    assert (told, is_bad) == (living.told(), living.is_bad)
+    assert (text, is_bad) == (summary.share, summary.is_bad)

@@ -38,7 +38,7 @@ def test_without_a_file_one_is_made_here(scout_core):
 
     assert (0, "") == (ran.code, ran.err)
     assert '[plugins]\ndisable = ["speed"]\n' == path.read_text()
-    assert ran.out.startswith(f"made {path}\n--- /dev/null\n+++ {path}\n")
+    assert ran.out.startswith(f"created {path}\n--- /dev/null\n+++ {path}\n")
     assert 0o644 == stat.S_IMODE(path.stat().st_mode) | 0o044
     assert "disabled" == scout_core("plugins", "--json").named("speed")["state"]
 
@@ -69,7 +69,7 @@ def test_a_file_keeps_its_comments_and_shows_the_difference(scout_core):
     assert (0, "") == (ran.code, ran.err)
     assert PYPROJECT.replace("# it is young\n", '# it is young\n    "speed",\n') == path.read_text()
     assert [f"changed {path}", '+    "speed",'] == [
-        line for line in ran.out.splitlines() if line.startswith(("changed", "made", "+ "))
+        line for line in ran.out.splitlines() if line.startswith(("changed", "created", "+ "))
     ]
 
 
@@ -191,7 +191,7 @@ def test_an_environment_that_wins_over_the_file_is_told(scout_core):
 
     assert 0 == ran.code
     assert (
-        "warning: SCOUT_DISABLED_INSTRUMENTS is set in the environment and wins over the file: unset it, or change it as well\n"
+        "warning: SCOUT_DISABLED_INSTRUMENTS is set in the environment and overrides the file; unset or change it\n"
         == ran.err
     )
 
@@ -201,9 +201,7 @@ def test_what_stays_disabled_for_another_reason_is_told(scout_core):
     path = scout_core.write("scout-core.toml", '[plugins]\nallow = ["scout-*"]\ndisable = ["letters"]\n')
     ran = scout_core("plugins", "enable", "letters")
 
-    expected = (
-        f"letters is disabled all the same: its distribution acme-letters is not among plugins.allow (file {path})"
-    )
+    expected = f"letters is still disabled: plugins.allow (file {path}) does not contain its distribution acme-letters; add acme-letters to plugins.allow (file {path})"
     assert 0 == ran.code
     assert ran.err.startswith(f"warning: {expected}")
 
@@ -212,10 +210,7 @@ def test_to_disable_what_is_required_is_told(scout_core):
     path = scout_core.write("scout-core.toml", '[plugins]\nrequire = ["speed"]\n')
     ran = scout_core("plugins", "disable", "speed")
 
-    assert (
-        f"warning: plugins.require (file {path}) names speed: an application does not start the agent without it\n"
-        == ran.err
-    )
+    assert f"warning: plugins.require (file {path}) contains speed; applications will not start the agent\n" == ran.err
 
 
 def test_as_json(scout_core):
@@ -223,7 +218,7 @@ def test_as_json(scout_core):
     ran = scout_core("plugins", "disable", "speed", "--json")
     facts = ran.json
 
-    assert {"file": str(path), "changed": True, "made": False, "dry_run": False, "warnings": []} == {
+    assert {"file": str(path), "changed": True, "created": False, "dry_run": False, "warnings": []} == {
         key: value for key, value in facts.items() if key != "diff"
     }
     assert '+disable = ["speed"]' in facts["diff"]
@@ -236,7 +231,7 @@ def test_a_file_that_is_no_toml_stays_as_it_is(scout_core, text):
 
     assert (1, "", text) == (ran.code, ran.out, path.read_text())
     assert ran.err.startswith(f"scout-core: file {path} is not valid TOML (")
-    assert ran.err.endswith("mend it first\n")
+    assert ran.err.endswith("fix it first\n")
 
 
 def test_a_folder_that_cannot_be_written_is_told(scout_core):
@@ -280,7 +275,7 @@ def test_what_another_wrote_meanwhile_is_not_lost(tmp_path):
     change = edited(path, {"disable": lambda former: ["speed"]})
     path.write_text("name = 'other'\n")
 
-    with pytest.raises(ConfigError, match="somebody else"):
+    with pytest.raises(ConfigError, match="someone else"):
         change.write()
 
     assert (["scout-core.toml"], "name = 'other'\n") == ([one.name for one in tmp_path.iterdir()], path.read_text())

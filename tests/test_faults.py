@@ -209,7 +209,7 @@ def test_the_same_plugin_of_two_with_equal_names_loads_in_either_order_of_instal
         install(wheel, trial.folder / folder)
     trial.path = [trial.site, trial.folder / "site2"]
     command, application = trial.command(), trial.application()
-    problem = "plugin 'faulty' of scout-second is not loaded: scout-first has the name already"
+    problem = "plugin 'faulty' of scout-second is not loaded: scout-first already uses the name"
 
     assert expected == (application.code, application.out)
     assert (["active"] * 4, [60, 60]) == (neighbours(application), calls(application))
@@ -320,7 +320,9 @@ def test_an_unusable_home_has_no_effect(trial, expected, home):
     assert expected == (application.code, application.out)
     assert (["active"] * 4, [60, 60]) == (neighbours(application), calls(application))
     assert "failed" == command.statuses["faulty"]["state"] == application.statuses["faulty"]["state"]
-    assert ["plugin 'faulty' is failed"] == [line.partition(":")[0] for line in application.err.splitlines()]
+    assert ["plugin 'faulty' has failed; the application is not affected"] == [
+        line.partition(":")[0] for line in application.err.splitlines()
+    ]
     assert "" == command.err
 
 
@@ -352,4 +354,4 @@ def test_all_faults_at_once(trial, expected):
                 [word for word in fault.words if word.replace("scout_faulty", f"scout_faulty{number}") not in words],
             )
     assert (1, "") == (code, err)
-    assert [] == [number for number in range(len(faults)) if f"\nfaulty{number} is failed: " not in table]
+    assert [] == [number for number in range(len(faults)) if f"\nfaulty{number} has failed: " not in table]

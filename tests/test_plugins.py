@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 import sys
 from types import ModuleType
 
@@ -19,6 +18,7 @@ from scout_core.boundary.status import status_of
 from scout_core.config.config import read_config
 from scout_core.config.files import Settings
 from scout_core.errors import PluginError
+from scout_core.problems import Problem
 from scout_core.recording import context
 from scout_core.testing import recording
 
@@ -64,15 +64,15 @@ def loaded(*plugins, named=(), installed=None, environment=None, settings=None, 
     return made
 
 
-NEXT_STEP = re.compile(
-    r"(?:;|(?<=\?)) ([tT]ry: (pip install -U \S+, or |scout-core)|[mM]end |take that out|add it there).*"
-)
-
-
 def states(plugins):
-    """State and reason, without the next step that the reason ends with."""
-    found = {name: plugin.state_now() for name, plugin in plugins.all.items()}
-    return {name: (state, NEXT_STEP.sub("", reason)) for name, (state, reason) in found.items()}
+    """State and reason of each plugin."""
+    statuses = {name: status_of(plugin) for name, plugin in plugins.all.items()}
+    return {name: (status.state, status.reason) for name, status in statuses.items()}
+
+
+def texts(plugins):
+    """The problems of the plugins as a whole."""
+    return [str(problem) for problem in plugins.problems]
 
 
 def module(name="shop.policies", **functions):
@@ -140,7 +140,9 @@ def test_whatever_else_an_import_raises_ends_that_plugin_only(site, leaves):
 def test_one_that_discovery_found_broken_has_failed_with_its_reason(site):
     write(site, scout_redis=GOOD)
 
-    assert {"redis": ("failed", "METADATA is missing")} == states(loaded(found(problem="METADATA is missing")))
+    assert {"redis": ("failed", "METADATA is missing")} == states(
+        loaded(found(problem=Problem("broken-metadata", "dist-scout_redis", "METADATA is missing")))
+    )
 
 
 # Switched on and off
@@ -149,14 +151,14 @@ def test_one_that_discovery_found_broken_has_failed_with_its_reason(site):
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"plugins_disable": "redis"}, "by plugins.disable (code)"),
-        ({"disabled_instruments": ["redis"]}, "by plugins.disable (code)"),
-        ({"plugins_disable": "*"}, "by * in plugins.disable (code)"),
-        ({"environment": {"SCOUT_PLUGINS_DISABLE": "a, redis"}}, "by plugins.disable (environment SCOUT_PLUGINS_DISABLE)"),
-        ({"environment": {"SCOUT_DISABLED_INSTRUMENTS": "redis"}}, "by plugins.disable (environment SCOUT_DISABLED_INSTRUMENTS)"),
-        ({"plugins_autoload": False}, "plugins.autoload is false (code) and plugins.enable does not name it"),
-        ({"plugins_autoload": False, "plugins_enable": "flask"}, "plugins.autoload is false (code) and plugins.enable does not name it"),
-        ({"plugins_enable": "redis", "plugins_disable": "redis"}, "by plugins.disable (code)"),
+        ({"plugins_disable": "redis"}, "plugins.disable (code) contains it"),
+        ({"disabled_instruments": ["redis"]}, "plugins.disable (code) contains it"),
+        ({"plugins_disable": "*"}, "plugins.disable (code) contains *"),
+        ({"environment": {"SCOUT_PLUGINS_DISABLE": "a, redis"}}, "plugins.disable (environment SCOUT_PLUGINS_DISABLE) contains it"),
+        ({"environment": {"SCOUT_DISABLED_INSTRUMENTS": "redis"}}, "plugins.disable (environment SCOUT_DISABLED_INSTRUMENTS) contains it"),
+        ({"plugins_autoload": False}, "plugins.autoload is false (code) and plugins.enable does not contain it"),
+        ({"plugins_autoload": False, "plugins_enable": "flask"}, "plugins.autoload is false (code) and plugins.enable does not contain it"),
+        ({"plugins_enable": "redis", "plugins_disable": "redis"}, "plugins.disable (code) contains it"),
     ],
 )  # fmt: skip
 def test_one_that_is_switched_off_is_not_even_imported(site, settings, expected):
@@ -195,24 +197,24 @@ def test_what_disables_a_plugin_disables_it_whoever_names_its_module(site, named
     [
         (
             {"plugins_disable": "reddis"},
-            "plugins.disable names 'reddis' (code), and there is no such plugin; did you mean redis?",
+            "plugins.disable (code) names 'reddis', which is not a plugin here; did you mean redis?",
         ),
-        ({"plugins_enable": "zzz"}, "plugins.enable names 'zzz' (code), and there is no such plugin"),
-        ({"policies": {"redi": 2}}, "policies names 'redi' (code), and there is no such plugin; did you mean redis?"),
+        ({"plugins_enable": "zzz"}, "plugins.enable (code) names 'zzz', which is not a plugin here"),
+        ({"policies": {"redi": 2}}, "policies (code) names 'redi', which is not a plugin here; did you mean redis?"),
         (
             {"environment": {"SCOUT_PLUGINS_DISABLE": "flask"}},
-            "plugins.disable names 'flask' (environment SCOUT_PLUGINS_DISABLE), and there is no such plugin",
+            "plugins.disable (environment SCOUT_PLUGINS_DISABLE) names 'flask', which is not a plugin here",
         ),
         (
             {"settings": Settings("/srv/pyproject.toml", plugins={"rediss": {"level": 1}, "empty": {}})},
-            "plugins.rediss names 'rediss' (file /srv/pyproject.toml), and there is no such plugin; did you mean redis?",
+            "plugins.rediss (file /srv/pyproject.toml) names 'rediss', which is not a plugin here; did you mean redis?",
         ),
     ],
 )
 def test_a_name_that_no_plugin_has_is_a_problem(site, settings, expected):
     write(site, scout_redis=GOOD)
 
-    (problem,) = loaded(found(), **settings).problems
+    (problem,) = texts(loaded(found(), **settings))
     assert problem.startswith(expected)
 
 
@@ -231,18 +233,18 @@ def test_names_that_plugins_have_are_no_problem(site):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"instruments": ("redis>=4.5",)}, "redis 4.1.0 is outside >=4.5; try: pip install -U dist-scout_redis"),
+        ({"instruments": ("redis>=4.5",)}, "redis 4.1.0 is outside >=4.5"),
         (
             {"core": ("scout-core<1,>=0.5",)},
-            "scout-core 0.1.0 is outside >=0.5,<1; try: pip install -U dist-scout_redis",
+            "scout-core 0.1.0 is outside >=0.5,<1",
         ),
         (
             {"core": ("scout-core>=1",), "instruments": ("redis>=4.5",)},
-            "scout-core 0.1.0 is outside >=1; try: pip install -U dist-scout_redis",
+            "scout-core 0.1.0 is outside >=1",
         ),
         (
             {"instruments": ("redis >> 4",)},
-            "its metadata has an invalid requirement: 'redis >> 4'; try: pip install -U dist-scout_redis",
+            "its metadata has an invalid requirement: 'redis >> 4'",
         ),
     ],
 )
@@ -268,7 +270,7 @@ def test_of_two_plugins_of_one_name_the_first_is_loaded(site):
     plugins = loaded(found("same", "scout_one"), found("same", "scout_two"))
 
     assert {"same": ("active", "")} == states(plugins)
-    assert ["plugin 'same' of dist-scout_two is not loaded: dist-scout_one has the name already"] == plugins.problems
+    assert ["plugin 'same' of dist-scout_two is not loaded: dist-scout_one already uses the name"] == texts(plugins)
 
 
 def test_of_two_names_of_one_module_the_first_stays(site):
@@ -330,8 +332,8 @@ def test_a_named_module_cannot_take_the_name_of_an_installed_plugin(site):
 
     assert {"redis": ("active", "")} == states(plugins)
     assert "scout_redis" == plugins.all["redis"].module
-    assert ["plugin 'redis' (environment SCOUT_PLUGINS): an installed plugin has the name already"] == plugins.problems
-    with pytest.raises(PluginError, match="an installed plugin has the name already"):
+    assert ["plugin 'redis' (environment SCOUT_PLUGINS): an installed plugin already uses the name"] == texts(plugins)
+    with pytest.raises(PluginError, match="an installed plugin already uses the name"):
         loaded(found(), named=["redis"])
 
 
@@ -339,7 +341,7 @@ def test_a_named_module_can_be_switched_off(site):
     write(site, my_policies="raise AssertionError('it was imported')")
     plugins = loaded(named=["my_policies"], environment={"SCOUT_PLUGINS_DISABLE": "my_policies"})
 
-    expected = "by plugins.disable (environment SCOUT_PLUGINS_DISABLE)"
+    expected = "plugins.disable (environment SCOUT_PLUGINS_DISABLE) contains it"
     assert {"my_policies": ("disabled", expected)} == states(plugins)
 
 
@@ -365,11 +367,14 @@ def test_a_named_module_may_lie_in_the_working_directory_and_leaves_the_path_as_
     ("settings", "expected"),
     [
         ({"plugins_require": "celery"}, "celery is not installed"),
-        ({"plugins_require": "redis", "plugins_disable": "redis"}, "redis is disabled: by plugins.disable (code)"),
-        ({"plugins_require": "broken"}, "broken is failed: broken cannot be imported: RuntimeError: not today"),
+        (
+            {"plugins_require": "redis", "plugins_disable": "redis"},
+            "redis is disabled: plugins.disable (code) contains it",
+        ),
+        ({"plugins_require": "broken"}, "broken has failed: broken cannot be imported: RuntimeError: not today"),
         (
             {"plugins_require": "celery, flask, broken"},
-            "celery is not installed; flask is not installed; broken is failed: ",
+            "celery is not installed; flask is not installed; broken has failed: ",
         ),
     ],
 )
@@ -383,9 +388,9 @@ def test_what_is_required_and_cannot_be_used_raises(site, settings, expected):
 
 def test_problems_of_the_environment_are_handed_on():
     plugins = Plugins(read_config(environment={}), Hooks())
-    plugins.load(Environment((), {}, ("metadata in /x cannot be read",)), ())
+    plugins.load(Environment((), {}, (Problem("broken-metadata", "", "metadata in /x cannot be read"),)), ())
 
-    assert ["metadata in /x cannot be read"] == plugins.problems
+    assert ["metadata in /x cannot be read"] == texts(plugins)
 
 
 def test_it_looks_where_python_looks():
@@ -475,10 +480,7 @@ def test_of_half_a_library_nothing_is_wrapped(site):
         del sys.modules["shop.policies"]
     assert ("failed", ()) == (found.state, found.wrapped)
     assert ("some_library:Client.get: some_library has no Client",) == found.not_found
-    assert found.reason == (
-        "some_library:Client.get: some_library has no Client; nothing of it is wrapped; "
-        "mend shop.policies, 'scout-core plugins shop.policies' shows where"
-    )
+    assert found.reason == ("some_library:Client.get: some_library has no Client; none of its targets is wrapped")
     assert function is some_library.function
     with pytest.raises(PluginError, match=r"plugin 'shop.policies' \(named in code\): some_library:Client.get"):
         scout_core.start(plugins=[shop])
@@ -566,9 +568,7 @@ def test_one_that_keeps_failing_is_quarantined_and_the_others_are_not(site):
                 assert (1, 2) == (some_library.function(), some_library.other())
         bad, fine = status(scout), status(scout, "shop.good")
         assert "quarantined" == bad.state
-        assert bad.reason.startswith(
-            "some_library:function is switched off: 10 errors in a row; see 'scout-core plugins"
-        )
+        assert "some_library:function is switched off: 10 errors in a row" == bad.reason
         assert (10, "active", 0) == (bad.errors, fine.state, fine.errors)
         names = [one.operation for one in scout.spans]
         assert (20, 20) == (names.count("Library/other"), names.count("Library/good"))
@@ -592,15 +592,75 @@ def test_one_that_is_relied_on_and_fails_while_it_instruments_keeps_the_agent_fr
 
 
 @pytest.mark.parametrize(
-    ("plugin", "expected"),
+    ("plugin", "settings", "expected"),
     [
-        ({"problem": "METADATA is missing"}, "METADATA is missing; try: pip install -U dist-scout_redis, or scout-core plugins disable redis"),
-        ({"problem": "it is old; try: pip install it"}, "it is old; try: pip install it"),
-        ({"problem": "it is broken", "distribution": "scout-core"}, "it is broken; 'scout-core plugins redis' shows where"),
+        ({"problem": Problem("broken-metadata", "", "METADATA is missing")}, {}, "reinstall the plugin: pip install --force-reinstall dist-scout_redis"),
+        ({"problem": Problem("invalid-entry-point", "", "")}, {}, "upgrade or disable the plugin: pip install -U dist-scout_redis, or: scout-core plugins disable redis"),
+        ({"core": ("scout-core>=1",)}, {}, "upgrade the plugin: pip install -U dist-scout_redis"),
+        ({}, {"environment": {"SCOUT_PLUGINS_DISABLE": "*,redis"}}, "remove * and redis from SCOUT_PLUGINS_DISABLE"),
+        ({}, {"plugins_disable": "redis"}, "remove redis from plugins.disable (code)"),
+        ({}, {"settings": Settings("/srv/a.toml", {"plugins.disable": ["*"]})}, "enable it: scout-core plugins enable '*'"),
+        ({}, {"plugins_allow": "acme-*"}, "add dist-scout_redis to plugins.allow (code)"),
+        ({}, {"environment": {"SCOUT_PLUGINS_ALLOW": "a"}}, "add dist-scout_redis to SCOUT_PLUGINS_ALLOW"),
+        ({}, {"plugins_autoload": False}, "enable it: scout-core plugins enable redis"),
+        ({}, {"plugins_autoload": False, "environment": {"SCOUT_PLUGINS_ENABLE": "a"}}, "add redis to SCOUT_PLUGINS_ENABLE"),
     ],
 )  # fmt: skip
-def test_the_reason_of_one_that_failed_names_the_next_step(site, plugin, expected):
-    assert ("failed", expected) == loaded(found(**plugin)).all["redis"].state_now()
+def test_a_plugin_that_is_not_used_has_a_next_step(site, plugin, settings, expected):
+    write(site, scout_redis=GOOD)
+
+    assert expected == str(status_of(loaded(found(**plugin), **settings).all["redis"]).next_step)
+
+
+def test_a_named_module_that_failed_is_to_be_fixed_and_one_without_problems_has_no_next_step(site):
+    write(site, shop_scout="1 / 0", redis=GOOD, scout_redis=GOOD)
+    plugins = loaded(found(), environment={"SCOUT_PLUGINS": "shop_scout"})
+
+    assert "fix shop_scout" == str(status_of(plugins.all["shop_scout"]).next_step)
+    assert status_of(plugins.all["redis"]).next_step is None
+
+
+def test_targets_that_cannot_be_wrapped_errors_and_quarantine_have_a_next_step(site):
+    write(site, some_library=LIBRARY)
+    import some_library
+
+    def instrument(wrap):
+        wrap("some_library:function", lambda: 1 / 0)
+
+    def instrument_newer(wrap):
+        wrap("some_library:other", lambda: span("Library/other"))
+        wrap("some_library:newer", lambda: span("Library/newer"), optional=True)
+
+    newer = module("shop.newer", instrument=instrument_newer)
+    with recording(plugins=[module(instrument=instrument), newer], plugins_reraise=False) as scout:
+        with transaction("Job/mail.send"):
+            some_library.function()
+        assert "fix-error" == status(scout).next_step.kind
+        with transaction("Job/mail.send"):
+            for _ in range(20):
+                some_library.function()
+        assert "fix shop.policies and restart the process" == str(status(scout).next_step)
+        assert "correct the targets in shop.newer that cannot be wrapped" == str(status(scout, "shop.newer").next_step)
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "frame"),
+    [
+        ("import os\n\nraise KeyError('x')\n", "import-error", ("{file}", 3, "<module>")),
+        ("x = 1\ndef broken(:\n", "import-error", ("{file}", 2, "<module>")),
+        ("import sys\ndef leave():\n    sys.exit(1)\nleave()\n", "exit-on-import", ("{file}", 3, "leave")),
+        (GOOD.replace("on_span", "on_spam"), "invalid-hook", ("{file}", 2, "on_spam")),
+        (GOOD.replace("(span)", "(spam)"), "invalid-hook", ("{file}", 2, "on_span")),
+        ("import nowhere_at_all", "import-error", ("{file}", 1, "<module>")),
+    ],
+)
+def test_a_plugin_that_cannot_be_loaded_records_where_it_failed(site, source, kind, frame):
+    write(site, scout_redis=source)
+    failed = status_of(loaded(found()).all["redis"])
+
+    assert [kind] == [problem.kind for problem in failed.problems]
+    assert (str(site / "scout_redis.py"), *frame[1:]) == failed.traceback[0]
+    assert not [file for file, _, _ in failed.traceback if "scout_core" in file or "importlib" in file]
 
 
 def test_one_whose_library_is_not_installed_waits_for_it(site):

@@ -220,10 +220,10 @@ def test_weights_decide_who_is_kept(policies, kept):
 @pytest.mark.scout(policies={"sped": 5.0})
 def test_a_weight_for_a_policy_that_does_not_exist_is_told_and_changes_nothing(scout):
     ended("Controller/home", 10.0)
-    problem = "policies names 'sped' (code), and there is no such plugin; did you mean speed?"
+    problem = "policies (code) names 'sped', which is not a plugin here; did you mean speed?"
     speed = pytest.approx(math.log(11) * 0.25)
 
-    assert [problem] == scout.agent.plugins.problems
+    assert [problem] == [str(found) for found in scout.agent.plugins.problems]
     assert {"age": 0.0, "percent": 2.5, "percentile": 0.4, "speed": speed} == policies_of(scout)["Controller/home"]
 
 

@@ -57,6 +57,7 @@ def test_an_answer_is_structured_and_fields_of_a_newer_dashboard_are_ignored():
         ({"processes": [PROCESS]}, "plugins"),
         ({"processes": [{**PROCESS, "plugins": [], "pid": "12"}]}, "pid"),
         ({"processes": [{**PROCESS, "plugins": [{**PLUGIN, "calls": -1}]}]}, "calls"),
+        ({"processes": [{**PROCESS, "plugins": [{**PLUGIN, "state": "retired"}]}]}, "state"),
     ],
 )
 def test_an_answer_of_another_shape_is_an_error_that_names_the_field(facts, reason):

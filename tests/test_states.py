@@ -15,6 +15,10 @@ def test_a_state_is_its_word_wherever_it_is_written():
     assert '["active"]' == json.dumps([State.ACTIVE])
 
 
+def test_a_state_can_be_the_verb_of_a_sentence():
+    assert ("is waiting", "has failed") == (State.WAITING.predicate, State.FAILED.predicate)
+
+
 def test_the_order_is_from_best_to_worst():
     assert ["active", "waiting", "disabled", "skipped", "quarantined", "failed"] == [state.value for state in State]
     assert State.FAILED == max(State, key=lambda state: state.severity)

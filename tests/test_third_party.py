@@ -192,7 +192,7 @@ def test_the_policy_is_turned_off_by_its_name(plain, paying, use):
 
     assert set(kept(use(plain))) == set(kept(report))
     assert "paying" not in kept(report)["report"].policies
-    assert ("disabled", "by plugins.disable (environment SCOUT_PLUGINS_DISABLE); take that out to load it", 0) == (
+    assert ("disabled", "plugins.disable (environment SCOUT_PLUGINS_DISABLE) contains it", 0) == (
         status(report, "paying").state,
         status(report, "paying").reason,
         status(report, "paying").calls,

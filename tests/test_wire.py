@@ -25,6 +25,7 @@ from scout_core.measuring.report import (
     Trace,
     TransactionMetrics,
 )
+from scout_core.problems import NextStep, Problem
 from scout_core.sending.wire import decode, encode
 
 FULL = Report(
@@ -61,6 +62,8 @@ FULL = Report(
             not_found=("flask:gone: why",), calls=9, errors=1, last_error="KeyError", seconds_per_call=1e-6,
             functions=(FunctionStatus(place="instrument", calls=9, errors=1, p50=1e-6, p95=None, slow="s", off="o"),),
             traceback=(("/srv/scout.py", 12, "instrument"),),
+            problems=(Problem("slow", "instrument", "instrument is slow", "make it faster"),),
+            next_step=NextStep("speed-up", "make it faster", ("a", "b")),
         ),
     ),
     counters={
@@ -105,6 +108,10 @@ WIRE = {
             {"place": "instrument", "calls": 9, "errors": 1, "p50": 1e-6, "p95": None, "slow": "s", "off": "o"},
         ],
         "traceback": [["/srv/scout.py", 12, "instrument"]],
+        "problems": [
+            {"kind": "slow", "subject": "instrument", "detail": "instrument is slow", "advice": "make it faster"},
+        ],
+        "next_step": {"kind": "speed-up", "text": "make it faster", "commands": ["a", "b"]},
     }],
     "counters": {"collector": {
         "finished": 10, "exported": 5, "queued": 3, "dropped": {"ignored": 2}, "spans": 20, "spans_merged": 12,
@@ -116,7 +123,7 @@ MAY_BE_MISSING = {
     "transactions.queue_time", "transactions.queued", "traces.merged", "traces.spans.error", "counters.collector.spans",
     "counters.collector.spans_merged", "counters.collector.late_spans", "counters.collector.in_collection", "counters.collector.names_merged",
     "counters.collector.tags_dropped", "counters.collector.traces_lost", "traces.seen", "plugins.functions", "plugins.traceback", "plugins.functions.slow",
-    "plugins.functions.off",
+    "plugins.functions.off", "plugins.problems", "plugins.problems.advice", "plugins.next_step", "plugins.next_step.commands",
 }  # fmt: skip
 NAMES = (
     "transactions.kinds",
@@ -257,9 +264,13 @@ def cases() -> Iterator[Any]:
             "seconds_per_call",
             "p50",
             "p95",
+            "next_step",
         )
         for wrong in WRONG[type(value)]:
-            is_texts = path[-1] in ("hooks", "wrapped", "waiting", "not_found") and wrong in ("text", {"a": 1})
+            is_texts = path[-1] in ("hooks", "wrapped", "waiting", "not_found", "commands") and wrong in (
+                "text",
+                {"a": 1},
+            )
             is_number = path[-1] == "p95" and wrong == 5
             if (
                 not (wrong is None and may_be_none)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from scout_core.boundary.metadata import Found, read_plugins, unreadable
 from scout_core.boundary.path_entries import metadata_in
 from scout_core.boundary.versions import canonicalize_name
 from scout_core.hookspecs import PROJECT
+from scout_core.problems import Problem
 
 _CORE = canonicalize_name(PROJECT)
 
@@ -22,8 +23,8 @@ class Environment:
     """By name. Where several share a name, the core's own comes first, then in the order of their distributions."""
     installed: dict[str, str]
     """Canonical distribution name to version."""
-    problems: tuple[str, ...]
-    """One sentence for each distribution whose metadata cannot be used."""
+    problems: tuple[Problem, ...]
+    """One for each distribution whose metadata cannot be read at all."""
 
 
 def find_plugins(path: Iterable[str]) -> Environment:
@@ -35,7 +36,7 @@ def find_plugins(path: Iterable[str]) -> Environment:
     """
     installed: dict[str, str] = {}
     plugins: list[Found] = []
-    problems: list[str] = []
+    problems: list[Problem] = []
     for entry in dict.fromkeys(entry or "." for entry in path if isinstance(entry, str)):
         for metadata in metadata_in(entry):
             key = canonicalize_name(metadata.name)
@@ -45,6 +46,9 @@ def find_plugins(path: Iterable[str]) -> Environment:
             try:
                 plugins.extend(read_plugins(metadata))
             except (OSError, ValueError) as error:  # ValueError: a damaged archive
-                problems.append(unreadable(metadata.location, error))
+                problem = unreadable(metadata.location, error)
+                problems.append(
+                    evolve(problem, advice=f"reinstall it: pip install --force-reinstall {problem.subject}")
+                )
     plugins.sort(key=lambda found: (found.name, canonicalize_name(found.distribution) != _CORE, found.distribution))
     return Environment(tuple(plugins), installed, tuple(problems))

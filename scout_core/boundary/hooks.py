@@ -83,9 +83,10 @@ class Hooks:
         """
         implemented = implemented_hooks(plugin)
         if self.manager.has_plugin(name):
-            raise PluginError(f"there is already a plugin {name}")
+            raise PluginError(f"there is already a plugin {name}", kind="duplicate-name")
         if self.manager.is_registered(plugin):
-            raise PluginError(f"it is already loaded as the plugin {self.manager.get_name(plugin)}")
+            other = self.manager.get_name(plugin)
+            raise PluginError(f"it is already loaded as the plugin {other}", kind="duplicate-plugin")
         self.manager.register(plugin, name)
         return tuple(sorted(implemented))
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from scout_core import hookspecs
 from scout_core.errors import PluginError
+from scout_core.problems import join_clauses
 from scout_core.suggest import did_you_mean
 
 OPTIONS: Final = "options"
@@ -36,16 +37,16 @@ def implemented_hooks(plugin: object) -> set[str]:
         PluginError: it implements none, one that does not exist, one with an argument that the hook does not have,
             or one that wraps the others.
     """
-    known = hook_names()
     marked = _marked(plugin)
     if not marked:
-        raise PluginError("it has no function marked with @hookimpl")
+        raise PluginError("it has no function marked with @hookimpl", kind="no-hooks")
     for attribute, hook, settings in marked:
-        if settings.get("wrapper") or settings.get("hookwrapper"):
-            raise PluginError(f"{hook} must not wrap the implementations of other plugins")
-        if hook not in known:
-            raise PluginError("; ".join(filter(None, (f"there is no hook {hook}", did_you_mean(hook, known)))))
-        _check(hook, getattr(plugin, attribute))
+        function = getattr(plugin, attribute)
+        problem = _problem(hook, function, settings)
+        if problem:
+            code = function.__code__
+            frames = ((code.co_filename, code.co_firstlineno, code.co_name),)
+            raise PluginError(problem, kind="invalid-hook", frames=frames)
     return {hook for _, hook, _ in marked}
 
 
@@ -80,17 +81,24 @@ def adapted(function: Callable[..., Any], hook: str, wanted: tuple[str, ...], op
     return call
 
 
-def _check(hook: str, function: Callable[..., Any]) -> None:
+def _problem(hook: str, function: Callable[..., Any], settings: Mapping[str, Any]) -> str:
+    """Return what is wrong with an implementation; empty when it is valid."""
+    if settings.get("wrapper") or settings.get("hookwrapper"):
+        return f"{hook} must not wrap the implementations of other plugins"
+    hooks = hook_names()
+    if hook not in hooks:
+        return join_clauses(f"there is no hook {hook}", did_you_mean(hook, hooks))
     if inspect.iscoroutinefunction(function):
-        raise PluginError(f"{hook} must not be an async function: nothing awaits it; use def")
+        return f"{hook} must not be an async function: nothing awaits it; use def"
     if hook not in MAY_YIELD and (inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)):
-        raise PluginError(f"{hook} must not be a generator function: it would never run; use return instead of yield")
+        return f"{hook} must not be a generator function: it would never run; use return instead of yield"
     known = arguments_of(hook)
     for name, parameter in inspect.signature(function).parameters.items():
         is_wanted = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL
         if is_wanted and parameter.kind is not parameter.VAR_KEYWORD and name not in known:
             hint = did_you_mean(name, known) or f"it has {', '.join(known) or 'none'}"
-            raise PluginError(f"the hook {hook} has no argument {name}; {hint}")
+            return f"the hook {hook} has no argument {name}; {hint}"
+    return ""
 
 
 def _marked(plugin: object) -> list[tuple[str, str, Mapping[str, Any]]]:

@@ -15,6 +15,7 @@ from attrs import frozen
 from scout_core.boundary.path_entries import Metadata
 from scout_core.boundary.versions import canonicalize_name
 from scout_core.hookspecs import PROJECT
+from scout_core.problems import Problem
 
 _SECTION = f"[{PROJECT}]"
 _ON_CORE = re.compile(r"scout[-_.]+core(?![\w.-])", re.IGNORECASE)
@@ -35,7 +36,7 @@ class Found:
     """Requirements on scout-core, such as ``scout-core>=0.1,<0.2``."""
     where: str
     """Folder of the metadata."""
-    problem: str = ""
+    problem: Problem | None = None
     """Why it must not be loaded; empty when its metadata is valid."""
 
 
@@ -69,13 +70,13 @@ def read_plugins(metadata: Metadata) -> Iterator[Found]:
         yield found(name=distribution, module="", problem=unreadable(metadata.location, error))
 
 
-def unreadable(location: str, error: Exception) -> str:
-    """Describe what is wrong with the metadata in this folder, and what to do."""
+def unreadable(location: str, error: Exception) -> Problem:
+    """Return the problem with the metadata in this folder; the subject is the name of the distribution."""
     name = canonicalize_name(Metadata(location, lambda _: None).name)
-    return f"cannot read the metadata in {location}: {error}; try: pip install --force-reinstall {name}"
+    return Problem("broken-metadata", name, f"cannot read the metadata in {location}: {error}")
 
 
-def _fields(metadata: Metadata) -> tuple[list[tuple[str, str]], str]:
+def _fields(metadata: Metadata) -> tuple[list[tuple[str, str]], Problem | None]:
     """The fields of the metadata in lower case, and the problem with them."""
     try:
         content = metadata.read("METADATA")
@@ -88,17 +89,18 @@ def _fields(metadata: Metadata) -> tuple[list[tuple[str, str]], str]:
             fields
         ):  # a crash may leave zeros: without a range of versions the plugin would load anywhere
             raise ValueError("METADATA has no Name")
-        return fields, ""
+        return fields, None
     except (OSError, ValueError) as error:
         return [], unreadable(metadata.location, error)
 
 
-def _invalid_module(name: str, module: str) -> str:
+def _invalid_module(name: str, module: str) -> Problem | None:
     if _is_module(module):
-        return ""
+        return None
     package = module.partition(":")[0]
     correct = package if _is_module(package) else "package.module"
-    return f"its entry point {module!r} is not a module; write: {name} = {correct}"
+    detail = f"its entry point {module!r} is not a module"
+    return Problem("invalid-entry-point", module, detail, f"write: {name} = {correct}")
 
 
 def _is_module(name: str) -> bool:

@@ -1,7 +1,8 @@
-"""One plugin in this process, and which state it is in."""
+"""One plugin in this process, and the state it is in."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from attrs import define, field
@@ -10,6 +11,9 @@ from scout_core.boundary.guard import Guard
 from scout_core.boundary.metadata import Found
 from scout_core.boundary.patches import Patch
 from scout_core.boundary.versions import Support
+from scout_core.problems import NextStep, Problem, join_problems
+from scout_core.states import State
+from scout_core.tracebacks import Frame
 
 OWN: Final = "scout-core"
 """The distribution whose plugins come with the core."""
@@ -17,65 +21,65 @@ OWN: Final = "scout-core"
 
 @define(eq=False)
 class Plugin:
-    """Found or named, loaded or not."""
+    """A plugin that was found in an installed distribution or named by the user, loaded or not."""
 
     name: str
     module: str
     found: Found | None = None
-    """None for a module that was named by the user."""
+    """None for a module that the user named."""
     is_relied_on: bool = False
     """The user named it in code, so ``start`` raises when it cannot be used."""
-    state: str = "active"
-    """Before its targets are looked at; ``state_now`` is what to show."""
-    reason: str = ""
+    state: State = State.ACTIVE
+    """As decided at start; ``current_state`` also considers its targets and functions."""
+    problems: tuple[Problem, ...] = ()
+    """Why it is disabled, skipped or failed."""
+    step: NextStep | None = None
+    """How to enable it, if it is disabled."""
+    frames: tuple[Frame, ...] = ()
+    """Where it failed while it was loaded, innermost first."""
     support: Support = field(factory=lambda: Support(target=""))
     hooks: tuple[str, ...] = ()
     patches: list[Patch] = field(factory=list)
     guards: list[Guard] = field(factory=list)
 
-    def state_now(self) -> tuple[str, str]:
-        """State and reason, as of this moment."""
-        if self.state == "failed":
-            knows_next = "; try: " in self.reason
-            return self.state, self.reason if knows_next else _and(self.reason, self._next_step())
-        if self.state != "active":
-            return self.state, self.reason
-        off = [guard for guard in self.guards if guard.reason is not None]
-        if off:
-            return "quarantined", (
-                "; ".join(f"{guard.place} is switched off: {guard.reason}" for guard in off)
-                + f"; see 'scout-core plugins {self.name}', mend it and restart"
-            )
-        wrapped = [patch for patch in self.patches if patch.state == "wrapped"]
-        waiting = [patch for patch in self.patches if patch.state == "waiting"]
-        if waiting and not wrapped:
-            if self.support.absent:
-                return "waiting", f"{self.support.target} is not installed"
-            packages = sorted({patch.module.partition(".")[0] for patch in waiting})
-            return "waiting", f"{', '.join(packages)} is not imported"
-        absent = [patch.reason for patch in self.patches if patch.state == "not found"]
-        if absent and not wrapped:
-            return "failed", _and("; ".join(absent), self._next_step())
-        slow = [
-            f"{guard.place} is slow: {guard.pace.slowness}" for guard in self.guards if guard.pace.slowness is not None
-        ]
-        return "active", "; ".join(slow)
+    @property
+    def reason(self) -> str:
+        """Why it is disabled, skipped or failed, as text."""
+        return join_problems(self.problems)
 
-    def _next_step(self) -> str:
-        if self.found is None:
-            return f"mend {self.module}, 'scout-core plugins {self.name}' shows where"
-        update = f"try: pip install -U {self.found.distribution}, or scout-core plugins disable {self.name}"
-        return update if self.found.distribution != OWN else f"'scout-core plugins {self.name}' shows where"
+    def leave_out(self, state: State, problem: Problem, step: NextStep | None = None) -> None:
+        """Do not load it."""
+        self.state, self.problems, self.step = state, (problem,), step
 
-    def fail(self, reason: str) -> None:
-        """It cannot be used: put back what it had wrapped, and call nothing of it any more."""
-        self.state, self.reason = "failed", reason
+    def fail(self, problem: Problem, frames: Iterable[Frame] = ()) -> None:
+        """Put back what it had wrapped, and do not call any of its functions again."""
+        self.state, self.problems, self.frames = State.FAILED, (problem,), tuple(frames)
         for patch in reversed(self.patches):
             patch.undo()
         for guard in self.guards:
             guard.close()
 
+    def current_state(self) -> tuple[State, tuple[Problem, ...]]:
+        """Return its state at this moment, and why it is in it."""
+        if self.state is not State.ACTIVE:
+            return self.state, self.problems
+        off = [guard for guard in self.guards if guard.reason is not None]
+        if off:
+            return State.QUARANTINED, tuple(
+                Problem("switched-off", guard.place, f"{guard.place} is switched off: {guard.reason}") for guard in off
+            )
+        wrapped = [patch for patch in self.patches if patch.state == "wrapped"]
+        waiting = [patch for patch in self.patches if patch.state == "waiting"]
+        if waiting and not wrapped:
+            return State.WAITING, (self._waits_for(waiting),)
+        missing = [patch for patch in self.patches if patch.state == "not found"]
+        if missing and not wrapped:
+            return State.FAILED, tuple(Problem("missing-target", patch.target, patch.reason) for patch in missing)
+        slow = [(guard.place, guard.pace.slowness) for guard in self.guards if guard.pace.slowness is not None]
+        return State.ACTIVE, tuple(Problem("slow", place, f"{place} is slow: {slowness}") for place, slowness in slow)
 
-def _and(reason: str, step: str) -> str:
-    """The reason and the next step; a reason may end in ``did you mean on_span?``."""
-    return f"{reason} {step[0].upper()}{step[1:]}" if reason.endswith("?") else f"{reason}; {step}"
+    def _waits_for(self, waiting: list[Patch]) -> Problem:
+        if self.support.absent:
+            return Problem("not-installed", self.support.target, f"{self.support.target} is not installed")
+        packages = ", ".join(sorted({patch.module.partition(".")[0] for patch in waiting}))
+        return Problem("not-imported", packages, f"{packages} is not imported")

@@ -1,4 +1,4 @@
-"""All plugins of one agent: found, let in or not, loaded, and what they wrap."""
+"""All plugins of one agent: finds out which to load, loads them, and wraps what they name."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from scout_core.boundary.guard import Guard
 from scout_core.boundary.hooks import Hooks
 from scout_core.boundary.imports import ImportWatch
 from scout_core.boundary.metadata import Found
+from scout_core.boundary.next_step import how_to_enable
 from scout_core.boundary.patches import Patch
 from scout_core.boundary.plugin import Plugin
 from scout_core.boundary.switches import missing, unknown_names, why_disabled
@@ -25,56 +26,60 @@ from scout_core.boundary.wrap import Wrap
 from scout_core.config.config import Config
 from scout_core.config.origin import Layer
 from scout_core.errors import PluginError, TargetError
+from scout_core.problems import Problem
+from scout_core.states import State
 from scout_core.text.message import error_message
+from scout_core.tracebacks import frames_of_load
 
 
 @define(eq=False)
 class Plugins:
-    """What is found, loaded, wrapped. One for each agent."""
+    """The plugins of one agent, by name, loaded or not."""
 
     config: Config
     hooks: Hooks
     all: dict[str, Plugin] = field(factory=dict)
     watch: ImportWatch = field(factory=ImportWatch)
-    problems: list[str] = field(factory=list)
+    problems: list[Problem] = field(factory=list)
+    """Of the plugins as a whole; each plugin has its own."""
     _applied: list[Patch] = field(factory=list)
-    """In the order in which they were put in place."""
+    """In the order in which they were applied."""
 
     def load(self, environment: Environment, named: Sequence[str | ModuleType]) -> None:
         """
         Load what the configuration allows, and register its hooks.
 
         Raises:
-            PluginError: a plugin that the user named, in code or as required, cannot be used; with ``plugins.strict`` any.
+            PluginError: a plugin that the user named in code or required cannot be used; with ``plugins.strict``, any plugin.
         """
-        self.problems.extend(environment.problems)
+        self.problems += environment.problems
         modules = {_name_of(module) for module in named}
         for found in environment.plugins:
             self._add_found(found, environment, is_named=found.module in modules)
         for module in named:
             self._add_named(module)
-        self._check_needed()
+        self._check_required()
         self.check_names()
 
-    def check_names(self) -> list[str]:
-        """Return a problem for each name in the configuration that no plugin has, and that was not there before."""
+    def check_names(self) -> list[Problem]:
+        """Find names in the configuration that no plugin has; return those that were not known before."""
         found = [problem for problem in unknown_names(self.config, self.all) if problem not in self.problems]
         self.problems += found
         return found
 
     def add_object(self, plugin: object, name: str) -> None:
         """
-        Register an object that is a plugin; whoever froze hooks freezes them again.
+        Register an object as a plugin; hooks that were frozen before must be frozen again.
 
         Raises:
-            PluginError: it implements no hook, or one that does not exist.
+            PluginError: it implements no hook, or a hook that does not exist.
         """
         self.all[name] = Plugin(name, type(plugin).__module__, hooks=self.hooks.register(plugin, name))
 
     def read_options(self) -> None:
-        """Ask each plugin for its own options, and read them into the configuration."""
+        """Read the options that each plugin registers into the configuration."""
         for plugin in self.all.values():
-            if plugin.state == "active" and "register_options" not in plugin.hooks:
+            if plugin.state is State.ACTIVE and "register_options" not in plugin.hooks:
                 self.config.add_plugin_options(plugin.name, None)
         for guard in self.freeze("register_options"):
             options = guard.run()
@@ -83,46 +88,48 @@ class Plugins:
 
     def instrument(self) -> None:
         """
-        Ask each plugin what to wrap, and wrap it now or when it is imported. Of one plugin all targets are wrapped, or none.
+        Wrap the targets that each plugin names, now or when they are imported: all targets of a plugin, or none.
 
         Raises:
-            PluginError: one has failed that the user named, in code or as required; with ``plugins.strict`` any.
+            PluginError: a plugin failed that the user named in code or required; with ``plugins.strict``, any plugin.
         """
         for guard in self.hooks.frozen("instrument"):
             plugin = self.all[guard.plugin]
-            if plugin.state != "active":
+            if plugin.state is not State.ACTIVE:
                 continue
             wrap = Wrap(plugin.name, reraise=self.hooks.reraise, limit=self.hooks.limits.application)
             guard.run(wrap)
-            if guard.failures.last is not None:  # what it had asked for until then would be half an instrument
-                plugin.state, plugin.reason = "failed", f"instrument raised {guard.failures.last}"
+            failure = guard.failures.last
+            if failure is not None:  # half of its targets would be worse than none
+                plugin.leave_out(State.FAILED, Problem("instrument-error", plugin.name, f"instrument raised {failure}"))
+                plugin.frames = failure.frames
                 continue
             plugin.patches, plugin.guards = wrap.patches, [*plugin.guards, *wrap.guards]
             for patch in plugin.patches:
                 self.watch.when_imported(patch.module, partial(self._apply, plugin, patch))
-        self._check_needed()
+        self._check_required()
 
-    def _check_needed(self) -> None:
+    def _check_required(self) -> None:
         for plugin in self.all.values():
             self._check_relied_on(plugin)
-        lacking = missing(self.config, self.all)
-        if lacking:
-            raise PluginError(f"required plugins ({self.config.origin('plugins.require')}): {'; '.join(lacking)}")
+        unmet = missing(self.config, self.all)
+        if unmet:
+            raise PluginError(f"required plugins ({self.config.origin('plugins.require')}): {'; '.join(unmet)}")
         if self.config.get("plugins.strict"):
-            failed = [f"{name}: {plugin.reason}" for name, plugin in self.all.items() if plugin.state == "failed"]
+            failed = [f"{name}: {plugin.reason}" for name, plugin in self.all.items() if plugin.state is State.FAILED]
             if failed:
                 raise PluginError(f"plugins.strict ({self.config.origin('plugins.strict')}): {'; '.join(failed)}")
 
     def _check_relied_on(self, plugin: Plugin) -> None:
-        if plugin.is_relied_on and plugin.state in ("failed", "skipped"):
+        if plugin.is_relied_on and plugin.state in (State.FAILED, State.SKIPPED):
             raise PluginError(f"plugin {plugin.name!r} (named in {self.config.origin('plugins')}): {plugin.reason}")
 
     def freeze(self, hook: str) -> tuple[Guard, ...]:
-        """The guards of one hook, noted with the plugins that they belong to."""
+        """Return the guards of one hook, and add each to the plugin that it belongs to."""
         guards = tuple(
             guard
             for guard in self.hooks.frozen(hook, is_changed=self.config.is_changed)
-            if guard.plugin in self.all  # one may have taken itself out
+            if guard.plugin in self.all  # a plugin may have removed itself
         )
         for guard in guards:
             plugin = self.all[guard.plugin]
@@ -131,9 +138,9 @@ class Plugins:
         return guards
 
     def undo(self) -> None:
-        """Put back every object that was wrapped, and wait for no import."""
+        """Put back every object that was wrapped, and stop waiting for imports."""
         self.watch.forget()
-        for patch in reversed(self._applied):  # the last one first: two plugins may have wrapped the same target
+        for patch in reversed(self._applied):  # in reverse: two plugins may have wrapped the same target
             patch.undo()
         self._applied.clear()
         for plugin in self.all.values():
@@ -147,21 +154,25 @@ class Plugins:
             other = self.all[found.name].found
             owner = other.distribution if other else "another"
             self.problems.append(
-                f"plugin {found.name!r} of {found.distribution} is not loaded: {owner} has the name already"
+                Problem(
+                    "duplicate-name",
+                    found.name,
+                    f"plugin {found.name!r} of {found.distribution} is not loaded: {owner} already uses the name",
+                )
             )
             return
         plugin = self.all[found.name] = Plugin(found.name, found.module, found)
         disabled = why_disabled(self.config, found.name, distribution=found.distribution, is_named=is_named)
         if disabled:
-            plugin.state, plugin.reason = "disabled", disabled
+            self._disable(plugin, disabled)
             return
         if found.problem:
-            plugin.state, plugin.reason = "failed", found.problem
+            plugin.fail(found.problem)
             return
         plugin.support = check_support(found.instruments, environment.installed)
         problem = check_support(found.core, environment.installed).problem or plugin.support.problem
         if problem:
-            plugin.state, plugin.reason = "skipped", f"{problem}; try: pip install -U {found.distribution}"
+            plugin.leave_out(State.SKIPPED, Problem("unsupported-version", plugin.support.target, problem))
             return
         self._load(plugin, found.module)
 
@@ -172,53 +183,56 @@ class Plugins:
             plugin = Plugin(name, name)
             disabled = why_disabled(self.config, name, distribution=None, is_named=True)
             if name in self.all:
-                plugin.state, plugin.reason = "failed", "an installed plugin has the name already"
-                self.problems.append(f"plugin {name!r} ({self.config.origin('plugins')}): {plugin.reason}")
+                plugin.fail(Problem("duplicate-name", name, "an installed plugin already uses the name"))
+                detail = f"plugin {name!r} ({self.config.origin('plugins')}): {plugin.reason}"
+                self.problems.append(Problem("duplicate-name", name, detail))
             elif disabled:
-                plugin.state, plugin.reason = "disabled", disabled
+                self._disable(plugin, disabled)
             else:
                 self._load(plugin, named)
             self.all.setdefault(name, plugin)
         plugin.is_relied_on = self.config.origin("plugins").layer in (Layer.CODE, Layer.FRAMEWORK)
         self._check_relied_on(plugin)
 
+    def _disable(self, plugin: Plugin, problem: Problem) -> None:
+        distribution = plugin.found.distribution if plugin.found else None
+        step = how_to_enable(self.config, plugin.name, problem.subject, distribution)
+        plugin.leave_out(State.DISABLED, problem, step)
+
     def _load(self, plugin: Plugin, module: str | Any) -> None:
         try:
             loaded = _imported(module, is_named=plugin.found is None) if isinstance(module, str) else module
             plugin.hooks = self.hooks.register(loaded, plugin.name)
         except PluginError as error:
-            plugin.state, plugin.reason = "failed", str(error)
+            plugin.fail(Problem(error.kind, plugin.module, str(error)), error.frames)
         except SystemExit as error:
-            plugin.state, plugin.reason = (
-                "failed",
-                f"{plugin.module} called sys.exit({error.code!r}) when it was imported",
-            )
-        except KeyboardInterrupt:  # of the person who started the application
+            detail = f"{plugin.module} called sys.exit({error.code!r}) when it was imported"
+            plugin.fail(Problem("exit-on-import", plugin.module, detail), frames_of_load(error))
+        except KeyboardInterrupt:  # by the person who started the application
             raise
-        except BaseException as error:  # noqa: BLE001  # a plugin's own code runs here; nothing that it raises may stop the others
-            plugin.state, plugin.reason = (
-                "failed",
-                f"{plugin.module} cannot be imported: {type(error).__name__}: {error_message(error)}",
-            )
+        except BaseException as error:  # noqa: BLE001  # a plugin's own code runs here; nothing that it raises may keep the others from loading
+            detail = f"{plugin.module} cannot be imported: {type(error).__name__}: {error_message(error)}"
+            plugin.fail(Problem("import-error", plugin.module, detail), frames_of_load(error))
 
     def _apply(self, plugin: Plugin, patch: Patch, module: ModuleType) -> None:
-        if plugin.state != "active":  # another target of it is missing: all or none
+        if plugin.state is not State.ACTIVE:  # another target of the plugin is missing: all or none
             return
         try:
             patch.apply(module)
         except TargetError as error:
             patch.state, patch.reason = "not found", f"{patch.target}: {error}"
-        except Exception as error:  # noqa: BLE001  # inside the application's import: nothing may leave
+        except Exception as error:  # noqa: BLE001  # inside the application's import: nothing may be raised
             patch.state, patch.reason = "not found", f"{patch.target}: {type(error).__name__}: {error}"
         if patch.state == "wrapped":
             self._applied.append(patch)
         elif patch.state == "not found" and not patch.is_optional:
-            plugin.fail(f"{patch.reason}; nothing of it is wrapped")
+            detail = f"{patch.reason}; none of its targets is wrapped"
+            plugin.fail(Problem("missing-target", patch.target, detail))
 
 
 def _imported(name: str, *, is_named: bool) -> ModuleType:
     """
-    The module. One that the user named may lie beside the program or in the working directory.
+    Import a module. One that the user named may also be next to the program or in the working directory.
 
     Under ``scout-core run`` the agent starts before Python puts the program's folder on ``sys.path``.
     """
@@ -240,5 +254,5 @@ def _name_of(named: str | ModuleType) -> str:
 
 
 def search_path() -> list[str]:
-    """Where plugins are looked for."""
+    """Return the folders that are searched for plugins."""
     return list(sys.path)

@@ -1,15 +1,17 @@
-"""A plugin as plain data, for reports and for the command."""
+"""The status of a plugin as plain data, for reports and for the command line."""
 
 from __future__ import annotations
 
 from scout_core.boundary.guard import Guard
+from scout_core.boundary.next_step import next_step
 from scout_core.boundary.plugin import Plugin
 from scout_core.measuring.report import FunctionStatus, PluginStatus
+from scout_core.problems import join_problems
 
 
 def status_of(plugin: Plugin) -> PluginStatus:
-    """A plugin as it is at this moment, as plain data."""
-    state, reason = plugin.state_now()
+    """Return the status of a plugin at this moment."""
+    state, problems = plugin.current_state()
     failures = [guard.failures.last for guard in plugin.guards if guard.failures.last is not None]
     timed = sum(guard.pace.count for guard in plugin.guards)
     return PluginStatus(
@@ -17,7 +19,9 @@ def status_of(plugin: Plugin) -> PluginStatus:
         distribution=plugin.found.distribution if plugin.found else None,
         version=plugin.found.version if plugin.found else None,
         state=state,
-        reason=reason,
+        reason=join_problems(problems),
+        problems=problems,
+        next_step=next_step(plugin, state),
         target=plugin.support.target,
         hooks=plugin.hooks,
         wrapped=tuple(patch.target for patch in plugin.patches if patch.state == "wrapped"),
@@ -29,7 +33,7 @@ def status_of(plugin: Plugin) -> PluginStatus:
         last_error=str(failures[-1]) if failures else None,
         seconds_per_call=sum(guard.pace.total_ns for guard in plugin.guards) / timed / 1e9 if timed else None,
         functions=tuple(map(_function, plugin.guards)),
-        traceback=failures[-1].frames if failures else (),
+        traceback=plugin.frames or (failures[-1].frames if failures else ()),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The command ``scout-core``. Its commands are added by modules here and by plugins, through the same hook."""
+"""The command line ``scout-core``."""
 
 from scout_core.cli.commands import build, main
 

@@ -1,4 +1,4 @@
-"""``scout-core plugins check``: the conformance rules that need no call of the library, on a plugin that may not be installed yet."""
+"""``scout-core plugins check``: the conformance rules that need no calls, for a plugin that need not be installed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from attrs import asdict, frozen
 
 from scout_core.boundary.discovery import find_plugins
 from scout_core.boundary.plugins import search_path
-from scout_core.cli.output import COLOURS, as_json_option, say_json
+from scout_core.cli.output import COLOURS, as_json_option, print_json
 from scout_core.cli.suggesting import no_such
 from scout_core.hookspecs import PROJECT
 
@@ -28,9 +28,9 @@ else:
     import tomli as tomllib
 
 PACKAGED = "metadata"
-"""The rule that only a distribution can keep."""
+"""The rule that applies to distributions only."""
 NOT_REACHED = "not reached"
-"""The state of a rule that was not asked, because one before it ended everything."""
+"""The state of a rule that was not checked, because an earlier problem ended the check."""
 
 
 @frozen
@@ -40,36 +40,37 @@ class Subject:
     module: str
     where: str
     path: tuple[str, ...] = ()
-    """Folders in front of ``sys.path``."""
+    """Folders to put in front of ``sys.path``."""
     is_packaged: bool = False
 
 
 @click.command("check")
 @click.argument("path")
-@click.option("--timeout", default=60.0, show_default=True, help="Seconds that the plugin may take.")
+@click.option("--timeout", default=60.0, show_default=True, help="Seconds before the check is aborted.")
 @as_json_option
 @click.pass_context
 def check_plugin(ctx: click.Context, path: str, timeout: float, as_json: bool) -> None:
     """
-    Check a plugin against the rules that every plugin keeps.
+    Check a plugin against the rules for all plugins.
 
     \b
     scout-core plugins check my_plugin.py      a module
     scout-core plugins check ./scout-redis     a package with its pyproject.toml
     scout-core plugins check redis             an installed plugin
 
-    It runs in a process of its own, so one that exits or hangs is told. Rules that need calls of the library are for its tests:
-    test_conformance = scout_core.testing.conformance("scout_redis", ...). Exit code 1 when a rule is broken.
+    The plugin runs in a separate process, so the check also reports plugins that exit or hang. The rules that need calls of
+    the library belong in the plugin's tests: test_conformance = scout_core.testing.conformance("scout_redis", ...).
+    Exits with 1 if a rule is broken.
     """
     for variable in [name for name in os.environ if name.startswith("SCOUT_")]:
-        del os.environ[variable]  # the rules are about the plugin, not about these settings
+        del os.environ[variable]  # the check is about the plugin, not about these settings
     with _subjects(ctx, path) as subjects:
         results = [_result(subject, timeout) for subject in subjects]
     if as_json:
-        say_json(results[0] if len(results) == 1 else results)
+        print_json(results[0] if len(results) == 1 else results)
     else:
         for result in results:
-            _say(result)
+            _print(result)
     if any(result["problems"] for result in results):
         raise SystemExit(1)
 
@@ -81,7 +82,7 @@ def _result(subject: Subject, timeout: float) -> dict[str, Any]:  # Any: several
         subject.module, packaged=subject.is_packaged, path=[*subject.path, *search_path()], timeout=timeout
     )
     broken = {problem.rule for problem in problems}
-    last = _last_asked(subject.module, problems, STATIC_RULES)
+    last = _last_checked(subject.module, problems, STATIC_RULES)
 
     def state(rule: str) -> str:
         if rule == PACKAGED and not subject.is_packaged:
@@ -99,27 +100,27 @@ def _result(subject: Subject, timeout: float) -> dict[str, Any]:  # Any: several
     }
 
 
-def _last_asked(module: str, problems: Sequence[Problem], rules: Sequence[str]) -> str:
+def _last_checked(module: str, problems: Sequence[Problem], rules: Sequence[str]) -> str:
     """
-    The rule that was asked last.
+    Return the last rule that was checked.
 
-    What is fatal ends them, but for a target that is missing; that the process ended is told with the module's name in front.
+    A fatal problem ends the check, except for a missing target. A process that ended has the module's name before its text.
     """
     ends = [
-        one.rule
-        for one in problems
-        if one.is_fatal and (one.rule in ("import", "hooks") or one.seen.startswith(f"{module}: "))
+        problem.rule
+        for problem in problems
+        if problem.is_fatal and (problem.rule in ("import", "hooks") or problem.seen.startswith(f"{module}: "))
     ]
     return min(ends, key=rules.index, default=rules[-1])
 
 
-def _say(result: Mapping[str, Any]) -> None:  # Any: as above
+def _print(result: Mapping[str, Any]) -> None:  # Any: several types
     click.echo(f"{click.style(result['module'], bold=True)} ({result['where']})")
     width = max(8, *(len(rule["state"]) for rule in result["rules"]))
     for rule in result["rules"]:
         state = rule["state"]
-        told = "a plain module has none" if state == "skipped" else rule["meaning"]
-        click.echo(f"{click.style(state.ljust(width), fg=COLOURS[state])} {rule['rule'].ljust(9)} {told}")
+        meaning = "not applicable to a plain module" if state == "skipped" else rule["meaning"]
+        click.echo(f"{click.style(state.ljust(width), fg=COLOURS[state])} {rule['rule'].ljust(9)} {meaning}")
         for problem in result["problems"]:
             if problem["rule"] == rule["rule"]:
                 margin = " " * (width + 11)
@@ -128,33 +129,33 @@ def _say(result: Mapping[str, Any]) -> None:  # Any: as above
 
 @contextmanager
 def _subjects(ctx: click.Context, given: str) -> Iterator[list[Subject]]:
-    """The modules that are meant, importable for the length of a ``with``."""
+    """Yield the modules to check, which can be imported until the ``with`` block ends."""
     path = Path(given)
-    found = [one for one in find_plugins(search_path()).plugins if one.name == given]
+    found = [plugin for plugin in find_plugins(search_path()).plugins if plugin.name == given]
     if path.suffix == ".py" and path.is_file():
         yield [Subject(path.stem, str(path), (str(path.resolve().parent),))]
     elif (path / "pyproject.toml").is_file():
         with tempfile.TemporaryDirectory(prefix="scout-core-") as site:
-            yield _of_project(ctx, path.resolve(), Path(site))
+            yield _subjects_of_project(ctx, path.resolve(), Path(site))
     elif (path / "__init__.py").is_file():
         yield [Subject(path.resolve().name, str(path), (str(path.resolve().parent),))]
     elif found:
         yield [Subject(found[0].module, f"{found[0].distribution} {found[0].version}", is_packaged=True)]
     else:
-        names = [one.name for one in find_plugins(search_path()).plugins]
+        names = [plugin.name for plugin in find_plugins(search_path()).plugins]
         otherwise = "Give a Python file, a folder with a pyproject.toml, or the name of an installed plugin."
         raise click.UsageError(no_such("plugin", given, names, otherwise=otherwise), ctx)
 
 
-def _of_project(ctx: click.Context, folder: Path, site: Path) -> list[Subject]:
-    """What an installer would make of a project file: metadata, and the code in the folder or in its ``src``."""
+def _subjects_of_project(ctx: click.Context, folder: Path, site: Path) -> list[Subject]:
+    """Return the plugins of a project as if it were installed: with metadata, and the code in the folder or in its ``src``."""
     try:
         project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8-sig")).get("project", {})
     except ValueError as error:
         raise click.UsageError(f"{folder / 'pyproject.toml'} is not valid TOML ({error})", ctx) from None
     entries = project.get("entry-points", {}).get(PROJECT, {})
     if not project.get("name") or not entries:
-        text = f"{folder / 'pyproject.toml'} names no plugin: it needs a name and [project.entry-points.{PROJECT}]"
+        text = f"{folder / 'pyproject.toml'} defines no plugin; it needs a name and [project.entry-points.{PROJECT}]"
         raise click.UsageError(text, ctx)
     _write_metadata(site, project, entries)
     path = (str(site), *(str(place) for place in (folder / "src", folder) if place.is_dir()))
@@ -166,7 +167,7 @@ def _write_metadata(site: Path, project: Mapping[str, Any], entries: Mapping[str
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     lines += [f"Requires-Dist: {requirement}" for requirement in project.get("dependencies", [])]
     for extra, requirements in project.get("optional-dependencies", {}).items():
-        lines += [f"Provides-Extra: {extra}", *(f"Requires-Dist: {_of_extra(one, extra)}" for one in requirements)]
+        lines += [f"Provides-Extra: {extra}", *(f"Requires-Dist: {_with_extra(text, extra)}" for text in requirements)]
     metadata = site / f"{name.replace('-', '_')}-{version}.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("\n".join([*lines, "", ""]), encoding="utf-8")
@@ -174,7 +175,7 @@ def _write_metadata(site: Path, project: Mapping[str, Any], entries: Mapping[str
     (metadata / "entry_points.txt").write_text(f"[{PROJECT}]\n{rows}\n", encoding="utf-8")
 
 
-def _of_extra(requirement: str, extra: str) -> str:
+def _with_extra(requirement: str, extra: str) -> str:
     text, _, marker = requirement.partition(";")
     wanted = f'extra == "{extra}"'
     return f"{text.strip()}; ({marker.strip()}) and {wanted}" if marker else f"{text.strip()}; {wanted}"

@@ -1,4 +1,4 @@
-"""All commands in one group: the core's at once, those of plugins when one of them is asked for."""
+"""The group of all commands: the core's, and those of plugins, which are loaded only when needed."""
 
 from __future__ import annotations
 
@@ -10,63 +10,63 @@ import click
 from scout_core.cli.suggesting import SuggestingGroup, suggestion
 
 ORDER: Final = ("demo", "up", "run", "plugins", "hooks", "policy", "config", "doctor")
-"""In the help: what one begins with first; whatever else plugins add follows, by name."""
-BROUGHT_BY: Final = {"demo": "scout-demo", "up": "scout-dashboard", "policy": "scout-dashboard"}
-"""Commands that the documentation names, to the distribution that has them."""
+"""The order of commands in the help; further commands of plugins follow by name."""
+PROVIDED_BY: Final = {"demo": "scout-demo", "up": "scout-dashboard", "policy": "scout-dashboard"}
+"""Commands that the documentation mentions, and the distributions that provide them."""
 
 HELP: Final = """
-Application performance monitoring: an agent that is a framework of plugins.
+Application performance monitoring with an agent built from plugins.
 
 \b
-scout-core demo                    a small shop under load, and its dashboard
-scout-core up -- python app.py     your application, and the dashboard
-scout-core run -- gunicorn a:app   your application alone
-scout-core plugins                 what is installed, and how it is
-scout-core doctor                  why nothing arrives
+scout-core demo                    run a small shop under load, with a dashboard
+scout-core up -- python app.py     run your application and the dashboard
+scout-core run -- gunicorn a:app   run only your application
+scout-core plugins                 list the installed plugins and their states
+scout-core doctor                  find out why no data arrives
 """
 
 
 class Commands(SuggestingGroup):
     """
-    The outermost group.
+    The top-level group.
 
-    Plugins are imported only when a command is asked for that the core does not have, or all are listed: what repairs an
-    environment must work in one where a plugin hangs. They cannot replace a command of the core.
+    Plugins are imported only for a command that the core does not have, or to list all: commands that repair an
+    environment must work even if a plugin hangs. Plugins cannot replace commands of the core.
     """
 
     has_plugins = False
 
     def get_command(self, ctx: click.Context | None, name: str) -> click.Command | None:
-        """The core's, else a plugin's."""
+        """Return the core's command of this name, or else a plugin's."""
         if name not in self.commands and not name.startswith("-"):
             self.load_plugins()
         return self.commands.get(name)
 
     def list_commands(self, ctx: click.Context | None) -> list[str]:
-        """All, in the order of the help."""
+        """Return all commands, in the order of the help."""
         self.load_plugins()
         places = {name: place for place, name in enumerate(ORDER)}
         return sorted(self.commands, key=lambda name: (places.get(name, len(ORDER)), name))
 
     def next_step(self, ctx: click.Context, name: str) -> str:
-        """What to do when there is no such command."""
-        if name in BROUGHT_BY:
-            return f"It comes with a plugin; try: pip install {BROUGHT_BY[name]}"
-        hint = "Commands come from plugins, too; 'scout-core plugins' shows which are installed."
-        return " ".join(filter(None, (suggestion(name, [*self.list_commands(ctx), *BROUGHT_BY]), hint)))
+        """Return the sentence that follows "No such command"."""
+        if name in PROVIDED_BY:
+            return f"A plugin provides it: pip install {PROVIDED_BY[name]}"
+        hint = "A plugin may provide it; 'scout-core plugins' lists the installed ones."
+        return " ".join(filter(None, (suggestion(name, [*self.list_commands(ctx), *PROVIDED_BY]), hint)))
 
     def load_plugins(self) -> None:
-        """Let every plugin add its commands, once."""
+        """Let every plugin add its commands; does nothing the second time."""
         if self.has_plugins:
             return
         self.has_plugins = True
-        from scout_core.cli.here import look
+        from scout_core.cli.environment import inspect_environment
 
         own = dict(self.commands)
-        for guard in look().hooks.frozen("register_commands"):
+        for guard in inspect_environment().hooks.frozen("register_commands"):
             try:
                 guard.run(self)
-            except SystemExit as error:  # as when it is imported: the other commands must stay
+            except SystemExit as error:  # the other commands must keep working
                 guard.fail(error)
             if guard.failures.last is not None:
                 click.echo(
@@ -81,7 +81,7 @@ class Commands(SuggestingGroup):
 
 
 def build(*, with_plugins: bool = True) -> Commands:
-    """The group with the core's commands; those of plugins, too, or when they are asked for."""
+    """Return the group with the core's commands; those of plugins are added now or when they are needed."""
     from scout_core.cli.config import show_config
     from scout_core.cli.doctor import doctor
     from scout_core.cli.hooks import show_hooks
@@ -102,9 +102,11 @@ def build(*, with_plugins: bool = True) -> Commands:
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal that has no “…” shows a question mark, not a traceback
+        if hasattr(
+            stream, "reconfigure"
+        ):  # a terminal whose encoding lacks “…” shows a question mark instead of failing
             stream.reconfigure(errors="replace")
     build(with_plugins=False).main(prog_name="scout-core")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from scout_core.cli.here import look
+from scout_core.cli.environment import inspect_environment
 from scout_core.cli.option_rows import format_option, option_rows
-from scout_core.cli.output import as_json_option, say_json, say_problems
+from scout_core.cli.output import as_json_option, print_json, print_problems
 from scout_core.cli.suggesting import no_such
 from scout_core.config.options import ALIASES
 
@@ -29,7 +29,7 @@ def show_config(ctx: click.Context, keys: tuple[str, ...], check: bool, as_json:
     does not run your application, so it cannot show what its code or its framework sets.
     The exit code is 1 when something cannot be used.
     """
-    here = look(instrument=True)
+    here = inspect_environment(instrument=True)
     rows = list(option_rows(here.config))
     known = [str(row["key"]) for row in rows]
     wanted = {ALIASES.get(key, key) for key in keys}
@@ -37,13 +37,13 @@ def show_config(ctx: click.Context, keys: tuple[str, ...], check: bool, as_json:
         raise click.UsageError(no_such("option", key, known, otherwise="'scout-core config' lists all options."), ctx)
     rows = [row for row in rows if not wanted or row["key"] in wanted]
     if as_json:
-        say_json(
+        print_json(
             {"file": str(here.settings.path) if here.settings else None, "options": rows, "problems": here.problems}
         )
     elif not check:
         for row in rows:
             click.echo(format_option(row, is_bold=True))
-    say_problems(here.problems)
+    print_problems(here.problems)
     if check and not here.problems:
         click.echo("no problems", err=True)
     if here.problems:

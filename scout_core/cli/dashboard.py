@@ -1,4 +1,4 @@
-"""What a dashboard on this machine answers: asked with the token that it keeps in the state directory."""
+"""Requests to a dashboard on this machine, with the token that it keeps in the state directory."""
 
 from __future__ import annotations
 
@@ -9,62 +9,62 @@ from scout_core.config.config import Config
 from scout_core.sending.protocol import LOGIN_FILE, error_text
 from scout_core.sending.rendezvous import CollectorAddress, locate, read_private
 
-PATIENCE: Final = 3.0
-MOST_BYTES: Final = 16 * 1024 * 1024
+TIMEOUT_SECONDS: Final = 3.0
+MAX_BYTES: Final = 16 * 1024 * 1024
 
 
-class NoDashboard(Exception):
-    """There is none to ask, or it does not answer; says which."""
+class DashboardError(Exception):
+    """There is no dashboard, or it did not answer; the message says which."""
 
     def __init__(self, message: str, *, is_not_found: bool = False) -> None:
         super().__init__(message)
         self.is_not_found = is_not_found
-        """It answered, and has not what was asked for."""
+        """It answered that it does not have what was requested."""
 
 
 def ask(config: Config, path: str) -> Mapping[str, Any]:  # Any: JSON
     """
-    What the dashboard answers.
+    Return the dashboard's answer to a GET request.
 
     Raises:
-        NoDashboard: nobody announced one, it does not answer, or not with what was asked for.
+        DashboardError: no dashboard is announced, or it did not answer the request.
     """
     import json
     from http.client import HTTPConnection, HTTPException
     from urllib.parse import urlsplit
 
-    address = dashboard(config)
+    address = locate_dashboard(config)
     token = (read_private(config.state_dir / LOGIN_FILE) or "").strip()
     if not token:
-        raise NoDashboard(f"{address.url} has no login token in {config.state_dir}")
+        raise DashboardError(f"{address.url} has no login token in {config.state_dir}")
     parts = urlsplit(address.url)
-    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
     try:
         connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
         with connection.getresponse() as response:
-            facts = json.loads(response.read(MOST_BYTES))
+            facts = json.loads(response.read(MAX_BYTES))
             if response.status != 200:
-                told = f"{address.url} answered {response.status}: {error_text(facts)}"
-                raise NoDashboard(told, is_not_found=response.status == 404)
+                message = f"{address.url} answered {response.status}: {error_text(facts)}"
+                raise DashboardError(message, is_not_found=response.status == 404)
     except (OSError, HTTPException, ValueError, RecursionError) as error:
-        raise NoDashboard(f"{address.url} does not answer: {error}") from error
+        raise DashboardError(f"{address.url} does not answer: {error}") from error
     finally:
         connection.close()
     if not isinstance(facts, dict):
-        raise NoDashboard(f"{address.url} answered with something else")
+        raise DashboardError(f"{address.url} answered with JSON of an unexpected shape")
     return facts
 
 
-def dashboard(config: Config) -> CollectorAddress:
+def locate_dashboard(config: Config) -> CollectorAddress:
     """
-    Where it listens.
+    Return the address of the dashboard.
 
     Raises:
-        NoDashboard: none has announced itself, or what is announced is not on this machine.
+        DashboardError: no dashboard is announced, or the announced one is not on this machine.
     """
     address = locate(config.state_dir)
     if address is None:
-        raise NoDashboard(f"no collector has announced itself in {config.state_dir}; start one with: scout-core up")
-    if not address.url.startswith(("http://127.0.0.1:", "http://[::1]:")):  # the token is for this machine alone
-        raise NoDashboard(f"{address.url} is not on this machine")
+        raise DashboardError(f"no collector is announced in {config.state_dir}; start one: scout-core up")
+    if not address.url.startswith(("http://127.0.0.1:", "http://[::1]:")):  # the token must not leave this machine
+        raise DashboardError(f"{address.url} is not on this machine")
     return address

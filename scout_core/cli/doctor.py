@@ -1,86 +1,94 @@
-"""``scout-core doctor``: everything that can be looked at from here, and whether what is recorded arrives."""
+"""``scout-core doctor``: checks everything that can be checked from here, and whether a recorded transaction arrives."""
 
 from __future__ import annotations
 
 import click
 from attrs import asdict
 
-from scout_core.cli import findings as look_at
+from scout_core.cli import findings as check
+from scout_core.cli.environment import Environment, inspect_environment
 from scout_core.cli.findings import Finding
-from scout_core.cli.here import Here, look
 from scout_core.cli.known import Suggestion, suggestions
-from scout_core.cli.output import COLOURS, as_json_option, say_json
-from scout_core.cli.surroundings import of_surroundings
+from scout_core.cli.output import COLOURS, as_json_option, print_json
+from scout_core.cli.servers import check_servers
+from scout_core.states import State
 
 
 @click.command()
-@click.option("--suggest", is_flag=True, help="Only say which plugins this environment lacks, as a line for a shell.")
+@click.option("--suggest", is_flag=True, help="Print only the pip command that installs the missing plugins.")
 @as_json_option
 def doctor(suggest: bool, as_json: bool) -> None:
     """
-    Find out what is wrong: settings, plugins, servers that fork, files, and whether what is recorded arrives.
+    Find out what is wrong: settings, plugins, servers that fork, files, and whether recorded data arrives.
 
     \b
     scout-core doctor
     scout-core doctor --suggest        pip install ...
 
-    A transaction of its own is followed from the application to the store, under an application name of its own.
-    Exit code 1 when there is a problem; a note is none.
+    Sends a test transaction through the agent to the dashboard's store, under an application name of its own.
+    Exits with 1 if there is a problem; notes do not count.
     """
-    here = look(instrument=True, commands=True)
-    lacking = list(suggestions(here.installed.installed))
+    environment = inspect_environment(instrument=True, commands=True)
+    missing = list(suggestions(environment.installed.installed))
     if suggest:
-        _say_suggestions(lacking, as_json=as_json)
+        _print_suggestions(missing, as_json=as_json)
         return
-    found = [*look_at.of_settings(here), *look_at.of_plugins(here), *of_surroundings(here), *look_at.of_files(here)]
-    found += [_lacks(one) for one in lacking]
-    probe = _probe(here)
-    found += probe
+    findings = [
+        *check.check_settings(environment),
+        *check.check_plugins(environment),
+        *check_servers(environment.installed.installed),
+        *check.check_files(environment),
+        *map(_missing_plugin, missing),
+        *_probe(environment),
+    ]
     if as_json:
-        say_json({"findings": [asdict(one) for one in found], "suggestions": [asdict(one) for one in lacking]})
+        print_json({"findings": findings, "suggestions": missing})
     else:
-        for one in found:
-            _say(one)
-    if any(one.state == "problem" for one in found):
+        for finding in findings:
+            _print(finding)
+    if any(finding.state == "problem" for finding in findings):
         raise SystemExit(1)
 
 
-def _probe(here: Here) -> list[Finding]:
+def _probe(environment: Environment) -> list[Finding]:
     from scout_core.cli.probe import STEPS, follow
 
-    if not here.config.get("monitor"):
+    if not environment.config.get("monitor"):
         return [Finding("problem", "probe", "stops before app: nothing is recorded")]
-    collector = here.plugins.all.get("collector")
-    steps = list(follow(here.config, is_collector_active=collector is not None and collector.state == "active"))
+    collector = environment.plugins.all.get("collector")
+    is_active = collector is not None and collector.state is State.ACTIVE
+    steps = list(follow(environment.config, is_collector_active=is_active))
     last = steps[-1]
-    way = " → ".join(step.name for step in steps if step.is_ok)
+    reached = " → ".join(step.name for step in steps if step.is_ok)
     if last.is_ok:
-        return [Finding("ok", "probe", f"{way}: {last.detail}")]
+        return [Finding("ok", "probe", f"{reached}: {last.detail}")]
     if last.is_ok is None:
-        return [Finding("note", "probe", f"{way}; {last.name} could not be asked: {last.detail}")]
-    left = " → ".join(STEPS[STEPS.index(last.name) :])
-    advice = "" if last.detail.endswith(last.advice) else last.advice
-    return [Finding("problem", "probe", f"{way}, and stops before {left}: {last.detail}", advice)]
+        return [Finding("note", "probe", f"{reached}; {last.name} could not be checked: {last.detail}")]
+    remaining = " → ".join(STEPS[STEPS.index(last.name) :])
+    return [Finding("problem", "probe", f"{reached}, and stops before {remaining}: {last.detail}", last.advice)]
 
 
-def _lacks(one: Suggestion) -> Finding:
-    if one.problem:
-        return Finding("note", "libraries", f"{one.problem}, which {one.distribution} does not know")
-    return Finding("note", "libraries", f"{one.library} has no plugin", f"pip install {one.distribution}")
+def _missing_plugin(suggestion: Suggestion) -> Finding:
+    if suggestion.problem:
+        return Finding("note", "libraries", f"{suggestion.problem}, so {suggestion.distribution} does not support it")
+    return Finding("note", "libraries", f"{suggestion.library} has no plugin", f"pip install {suggestion.distribution}")
 
 
-def _say_suggestions(lacking: list[Suggestion], *, as_json: bool) -> None:
-    wanted = [one.distribution for one in lacking if not one.problem]
-    line = f"pip install {' '.join(wanted)}" if wanted else ""
+def _print_suggestions(missing: list[Suggestion], *, as_json: bool) -> None:
+    usable = [suggestion.distribution for suggestion in missing if not suggestion.problem]
+    command = f"pip install {' '.join(usable)}" if usable else ""
     if as_json:
-        say_json({"suggestions": [asdict(one) for one in lacking], "command": line})
+        print_json({"suggestions": [asdict(suggestion) for suggestion in missing], "command": command})
         return
-    for one in lacking:
-        click.echo(f"# {one.problem or one.library}: {one.distribution}{' does not know it' if one.problem else ''}")
-    click.echo(line or "# nothing: every library here that we know has its plugin")
+    for suggestion in missing:
+        unsupported = " does not support it" if suggestion.problem else ""
+        click.echo(f"# {suggestion.problem or suggestion.library}: {suggestion.distribution}{unsupported}")
+    click.echo(command or "# nothing to install: every library here that we support has its plugin")
 
 
-def _say(one: Finding) -> None:
-    click.echo(f"{click.style(one.state.ljust(8), fg=COLOURS[one.state])} {one.area.ljust(10)} {one.text}")
-    if one.advice:
-        click.echo(f"{'':20}{one.advice}")
+def _print(finding: Finding) -> None:
+    click.echo(
+        f"{click.style(finding.state.ljust(8), fg=COLOURS[finding.state])} {finding.area.ljust(10)} {finding.text}"
+    )
+    if finding.advice:
+        click.echo(f"{'':20}{finding.advice}")

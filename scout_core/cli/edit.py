@@ -1,4 +1,4 @@
-"""Change the lists of plugins in a configuration file, and nothing else in it: comments and order stay."""
+"""Change the lists of plugins in a configuration file and nothing else: comments and order are kept."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ else:
     import tomli as tomllib
 
 Names = Callable[[list[str]], Iterable[str]]
-"""From the names in a list to those that shall be in it."""
+"""Maps the names in a list to those that should be in it."""
 _INDENT: Final = re.compile(r"""\n([ \t]*)["']""")
 ALIASES: Final = {"disable": ("disabled_instruments", "disabled-instruments")}
-"""Other spellings, in our outermost table, of a key in ``plugins``."""
+"""Other spellings of a key in ``plugins``, in our top-level table."""
 _Table = MutableMapping[str, Any]  # Any: TOML values
 
 
@@ -37,21 +37,21 @@ class Edited:
 
     path: Path
     before: str
-    """Empty for a file that there was not."""
+    """Empty for a new file."""
     after: str
     is_new: bool = False
 
     def write(self) -> None:
         """
-        Put the new text in place at once, with the mode that the file had.
+        Replace the file atomically; its mode is kept.
 
         Raises:
-            ConfigError: it cannot be written, or somebody changed the file meanwhile.
+            ConfigError: it cannot be written, or was changed since it was read.
         """
-        real = Path(os.path.realpath(self.path))  # a link stays a link
+        real = Path(os.path.realpath(self.path))  # keep a symbolic link
         try:
             if not self.is_new and _read(real) != self.before:
-                raise ConfigError(f"{self.path} was changed by somebody else meanwhile; try again")
+                raise ConfigError(f"{self.path} was changed at the same time by someone else; try again")
             handle, draft = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name}.")
             try:
                 with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
@@ -69,13 +69,13 @@ class Edited:
 
 def edited(path: Path, changes: Mapping[str, Names], *, is_new: bool = False) -> Edited:
     """
-    The file with other lists in ``plugins``.
+    Return the file with changed lists in ``plugins``.
 
     Args:
-        changes: ``enable`` or ``disable``, to what becomes of its names.
+        changes: for ``enable`` and ``disable``, the function that changes its names.
 
     Raises:
-        ConfigError: it cannot be read, is no TOML, or is written in a way that we cannot change without harm.
+        ConfigError: it cannot be read, is not TOML, or cannot be changed safely.
     """
     try:
         before = "" if is_new else _read(path)
@@ -87,7 +87,7 @@ def edited(path: Path, changes: Mapping[str, Names], *, is_new: bool = False) ->
         expected = tomllib.loads(text)
         document = tomlkit.parse(text)
     except (ValueError, RecursionError, TOMLKitError) as error:
-        raise ConfigError(f"file {path} is not valid TOML ({error}); mend it first") from error
+        raise ConfigError(f"file {path} is not valid TOML ({error}); fix it first") from error
     in_project = path.name == "pyproject.toml"
     for key, change in changes.items():
         _change(_ours(expected, in_project=in_project), key, change)
@@ -97,7 +97,7 @@ def edited(path: Path, changes: Mapping[str, Names], *, is_new: bool = False) ->
         after = after.replace("\r\n", "\n").replace("\n", "\r\n")
     if _loads(after) != expected:
         wanted = "; ".join(f"{key} = {list(_found(_ours(expected, in_project=in_project), key))}" for key in changes)
-        raise ConfigError(f"{path} is written in a way that cannot be changed safely; write it by hand: {wanted}")
+        raise ConfigError(f"{path} cannot be changed automatically; edit it by hand: {wanted}")
     return Edited(path, before, mark + after, is_new=is_new)
 
 
@@ -116,7 +116,7 @@ def _ours(document: _Table, *, in_project: bool) -> _Table:
 
 
 def _change(ours: _Table, key: str, change: Names) -> None:
-    """In every spelling that the file uses; where it has none yet, in ``plugins``."""
+    """Change each spelling of the key that the file uses; without one, add it to ``plugins``."""
     spelled = [(ours, alias) for alias in ALIASES.get(key, ()) if alias in ours]
     plugins = ours.get("plugins")
     if isinstance(plugins, MutableMapping) and key in plugins:
@@ -130,7 +130,7 @@ def _change(ours: _Table, key: str, change: Names) -> None:
 
 
 def _plugins_of(ours: _Table) -> _Table:
-    """The table ``plugins``; a list of modules under that name becomes its key ``modules``."""
+    """Return the table ``plugins``; a list of modules under that name becomes its key ``modules``."""
     plugins = ours.get("plugins")
     if isinstance(plugins, MutableMapping):
         return plugins
@@ -139,7 +139,7 @@ def _plugins_of(ours: _Table) -> _Table:
         del ours["plugins"]
         table["modules"] = plugins
     ours["plugins"] = table
-    return ours["plugins"]  # type: ignore[no-any-return]  # Any: what was put there
+    return ours["plugins"]  # type: ignore[no-any-return]  # Any: TOML values
 
 
 def _names(value: object) -> list[str]:
@@ -149,7 +149,7 @@ def _names(value: object) -> list[str]:
 
 
 def _write(table: _Table, key: str, wanted: list[str]) -> None:
-    """Change a list in place, so that comments between its names stay; anything else is replaced."""
+    """Change a list in place, so that comments between its names are kept; replace any other value."""
     value = table.get(key)
     if not isinstance(value, list):
         table[key] = wanted
@@ -165,7 +165,7 @@ def _write(table: _Table, key: str, wanted: list[str]) -> None:
 
 def _append(value: list[Any], name: str) -> None:  # Any: TOML values
     text = value.as_string() if isinstance(value, Array) else ""
-    if isinstance(value, Array) and "\n" in text:  # append() forgets the comma in front of a comment
+    if isinstance(value, Array) and "\n" in text:  # append() loses the comma before a comment
         indent = _INDENT.search(text)
         value.add_line(name, indent=indent[1] if indent else "    ")
     else:

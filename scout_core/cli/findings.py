@@ -1,4 +1,4 @@
-"""What the doctor looks at: settings, plugins, files and the collector. Each look gives findings."""
+"""What the doctor checks here: settings, plugins and files. Each check yields findings."""
 
 from __future__ import annotations
 
@@ -11,57 +11,66 @@ from typing import Literal
 
 from attrs import frozen
 
-from scout_core.cli.here import FINE, Here
-from scout_core.cli.live import live_plugins, living
+from scout_core.cli.environment import Environment
+from scout_core.cli.live import live_plugins, summarise
 from scout_core.measuring.report import PluginStatus
+from scout_core.problems import NextStep
 from scout_core.sending.rendezvous import FILE_NAME, read_private
+from scout_core.states import State
 
 
 @frozen
 class Finding:
-    """One sentence on one thing."""
+    """One result of a check."""
 
     state: Literal["ok", "note", "problem"]
-    """Only a problem makes the doctor end with 1; a note is worth knowing."""
+    """Only a problem makes the doctor exit with 1; a note is worth knowing."""
     area: str
     text: str
     advice: str = ""
     """What to do about it."""
 
 
-def of_settings(here: Here) -> Iterator[Finding]:
-    """Where they come from, and what cannot be used."""
-    for problem in here.problems:
-        yield Finding("problem", "settings", str(problem))
-    if not here.config.get("monitor"):
-        origin = here.config.origin("monitor")
-        yield Finding("problem", "settings", f"monitor is false ({origin}): nothing is recorded", "set it to true")
-    if here.config.get("sample_rate") == 0:
-        origin = here.config.origin("sample_rate")
-        yield Finding("problem", "settings", f"sample_rate is 0 ({origin}): nothing is kept", "set it above 0")
-    if not here.problems:
-        yield Finding("ok", "settings", f"{here.file}; scout-core config shows every value and its origin")
+def check_settings(environment: Environment) -> Iterator[Finding]:
+    """Yield settings that are invalid or switch recording off."""
+    config = environment.config
+    for problem in environment.problems:
+        yield Finding("problem", "settings", problem.detail, problem.advice)
+    if not config.get("monitor"):
+        text = f"monitor is false ({config.origin('monitor')}), so nothing is recorded"
+        yield Finding("problem", "settings", text, "set it to true")
+    if config.get("sample_rate") == 0:
+        text = f"sample_rate is 0 ({config.origin('sample_rate')}), so no transaction is recorded"
+        yield Finding("problem", "settings", text, "set it above 0")
+    if not environment.problems:
+        yield Finding("ok", "settings", f"{environment.file}; scout-core config shows every value and its origin")
 
 
-def of_plugins(here: Here) -> Iterator[Finding]:
-    """Their states, versions that do not fit, and targets that two of them wrap."""
-    count = Counter(status.state for status in here.statuses)
-    bad = [status for status in here.statuses if status.state not in FINE]
+def check_plugins(environment: Environment) -> Iterator[Finding]:
+    """Yield plugins with a problem here or in running processes, and targets that two plugins wrap."""
+    statuses = environment.statuses
+    bad = [status for status in statuses if not status.state.is_fine]
     for status in bad:
-        detail = f"scout-core plugins {status.name}"
-        yield Finding("problem", "plugins", f"{status.name} is {status.state}: {status.reason}", detail)
-    for status in here.statuses:
-        if status.state in FINE and status.not_found:
-            missing = "; ".join(status.not_found)
-            yield Finding("note", "plugins", f"{status.name} cannot wrap all that it names: {missing}")
-    yield from _wrapped_twice(here.statuses)
-    running = living(live_plugins(here.config))
-    worse = {name: one for name, one in running.items() if one.is_bad}
-    for name, one in worse.items():
-        yield Finding("problem", "plugins", f"{name} is {one.told()}: {one.reason}", f"scout-core plugins {name}")
-    if not bad and not worse:
-        states = ", ".join(f"{number} {state}" for state, number in sorted(count.items()))
-        yield Finding("ok", "plugins", f"{len(here.statuses)}: {states}")
+        text = f"{status.name} {status.state.predicate}: {status.reason}"
+        yield Finding("problem", "plugins", text, _advice(status.name, status.next_step))
+    for status in statuses:
+        if status.state.is_fine and status.not_found:
+            targets = "; ".join(status.not_found)
+            yield Finding("note", "plugins", f"{status.name} cannot wrap all of its targets: {targets}")
+    yield from _wrapped_twice(statuses)
+    running = {name: summary for name, summary in summarise(live_plugins(environment.config)).items() if summary.is_bad}
+    for name, summary in running.items():
+        text = f"{name} {summary.state.predicate} {summary.share}: {summary.reason}"
+        yield Finding("problem", "plugins", text, _advice(name, summary.next_step))
+    if not bad and not running:
+        count = Counter(status.state for status in statuses)
+        states = ", ".join(f"{count[state]} {state}" for state in State if count[state])
+        yield Finding("ok", "plugins", f"{len(statuses)}: {states}")
+
+
+def _advice(name: str, step: NextStep | None) -> str:
+    details = f"details: scout-core plugins {name}"
+    return f"{step}; {details}" if step else details
 
 
 def _wrapped_twice(statuses: list[PluginStatus]) -> Iterator[Finding]:
@@ -71,50 +80,51 @@ def _wrapped_twice(statuses: list[PluginStatus]) -> Iterator[Finding]:
             owners[target].append(status.name)
     for target, names in owners.items():
         if len(names) > 1:
-            advice = f"if one is enough: scout-core plugins disable {names[-1]}"
-            yield Finding("note", "plugins", f"{' and '.join(names)} both wrap {target}: a call is two spans", advice)
+            advice = f"to keep only one: scout-core plugins disable {names[-1]}"
+            yield Finding(
+                "note", "plugins", f"{' and '.join(names)} both wrap {target}: each call is two spans", advice
+            )
 
 
-def of_files(here: Here) -> Iterator[Finding]:
-    """Who may read and change what agents and collector trust."""
-    folder = here.config.state_dir
-    bad = list(_of_state_dir(folder))
-    if here.settings is not None:
-        bad += _of_settings_file(here.settings.path)
+def check_files(environment: Environment) -> Iterator[Finding]:
+    """Yield files that others can read or change although agents and collectors trust them."""
+    folder = environment.config.state_dir
+    bad = list(_check_state_dir(folder))
+    if environment.settings is not None:
+        bad += _check_settings_file(environment.settings.path)
     yield from bad
     if not bad:
-        there = "yours alone" if folder.exists() else "made when a collector starts"
-        yield Finding("ok", "files", f"{folder}: {there}")
+        state = "private" if folder.exists() else "does not exist yet; a collector creates it"
+        yield Finding("ok", "files", f"{folder}: {state}")
 
 
-def _of_state_dir(folder: Path) -> Iterator[Finding]:
+def _check_state_dir(folder: Path) -> Iterator[Finding]:
+    other = "use another directory: SCOUT_STATE_DIR"
     try:
         facts = folder.lstat()
     except FileNotFoundError:
         return
     except OSError as error:
-        yield Finding(
-            "problem", "files", f"{folder} cannot be used: {error.strerror}", "choose another: SCOUT_STATE_DIR"
-        )
+        yield Finding("problem", "files", f"cannot use {folder}: {error.strerror}", other)
         return
     if not stat.S_ISDIR(facts.st_mode):
-        yield Finding("problem", "files", f"{folder} is not a directory of its own", "choose another: SCOUT_STATE_DIR")
+        yield Finding("problem", "files", f"{folder} is not a directory, or is a link", other)
     elif facts.st_uid != os.geteuid():
-        yield Finding("problem", "files", f"{folder} belongs to another user", "choose another: SCOUT_STATE_DIR")
+        yield Finding("problem", "files", f"{folder} belongs to another user", other)
     elif stat.S_IMODE(facts.st_mode) & 0o022:
-        yield Finding(
-            "problem", "files", f"others can write to {folder}, so no collector uses it", f"chmod 700 {folder}"
-        )
+        text = f"others can write to {folder}, so no collector uses it"
+        yield Finding("problem", "files", text, f"chmod 700 {folder}")
     for path in sorted(folder.glob(FILE_NAME)):
         if read_private(path) is None:
-            text = f"{path} can be read by others or is not yours, so agents do not trust it"
-            yield Finding("problem", "files", text, f"rm {path}, and start the collector again")
+            text = f"{path} is readable by others or belongs to another user, so agents do not trust it"
+            yield Finding("problem", "files", text, f"rm {path}, then restart the collector")
 
 
-def _of_settings_file(path: Path) -> Iterator[Finding]:
+def _check_settings_file(path: Path) -> Iterator[Finding]:
     try:
         mode = path.stat().st_mode
     except OSError:
-        return  # told with the settings
+        return  # reported with the settings
     if stat.S_IMODE(mode) & 0o002:
-        yield Finding("problem", "files", f"everybody can change {path}, and so name code to run", f"chmod o-w {path}")
+        text = f"anyone can change {path}, and so make applications run other code"
+        yield Finding("problem", "files", text, f"chmod o-w {path}")

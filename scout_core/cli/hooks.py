@@ -1,4 +1,4 @@
-"""``scout-core hooks``: every hook, what it is for, and who implements it, in the order of the calls."""
+"""``scout-core hooks``: every hook, its purpose, and the plugins that implement it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import click
 from scout_core import hookspecs
 from scout_core.boundary.hooks import AT_RUN_TIME, ON_APP_THREAD
 from scout_core.boundary.implementations import hook_names
-from scout_core.cli.here import Here, look
-from scout_core.cli.output import as_json_option, say_json, say_problems
+from scout_core.cli.environment import Environment, inspect_environment
+from scout_core.cli.output import as_json_option, print_json, print_problems
 from scout_core.cli.suggesting import no_such
 
 
@@ -22,37 +22,37 @@ from scout_core.cli.suggesting import no_such
 @click.pass_context
 def show_hooks(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> None:
     """
-    Show every hook that a plugin can implement, and who does, in the order of the calls.
+    List the hooks that plugins can implement, and the plugins that do, in the order in which they are called.
 
     \b
     scout-core hooks
     scout-core hooks score_transaction
 
-    To change the order, see plugins.order in 'scout-core config'.
+    The option plugins.order changes the order.
     """
-    here = look()
+    environment = inspect_environment()
     known = hook_names()
     for name in names:
         if name not in known:
             raise click.UsageError(no_such("hook", name, known, otherwise="'scout-core hooks' lists all hooks."), ctx)
-    rows = [_row(here, name) for name in known if not names or name in names]
+    rows = [_row(environment, name) for name in known if not names or name in names]
     if as_json:
-        say_json(rows)
+        print_json(rows)
     else:
-        click.echo("\n\n".join(_told(row) for row in rows))
-    say_problems(here.problems)
-    if here.problems:
+        click.echo("\n\n".join(_describe(row) for row in rows))
+    print_problems(environment.problems)
+    if environment.problems:
         raise SystemExit(1)
 
 
-def _row(here: Here, name: str) -> dict[str, Any]:  # Any: several types
+def _row(environment: Environment, name: str) -> dict[str, Any]:  # Any: several types
     specified = getattr(hookspecs, name)
     return {
         "name": name,
         "signature": f"{name}{inspect.signature(specified)}".replace("'", ""),
         "meaning": (inspect.getdoc(specified) or "").partition("\n")[0],
         "thread": _thread(name),
-        "plugins": list(_implementations(here, name)),
+        "plugins": list(_implementations(environment, name)),
     }
 
 
@@ -62,10 +62,10 @@ def _thread(name: str) -> str:
     return "agent" if name in AT_RUN_TIME else "start"
 
 
-def _implementations(here: Here, name: str) -> Iterator[dict[str, Any]]:  # Any: as above
-    wanted = here.hooks.frozen(name, is_changed=here.config.is_changed)
-    for guard in here.hooks.frozen(name):
-        found = here.plugins.all[guard.plugin].found
+def _implementations(environment: Environment, name: str) -> Iterator[dict[str, Any]]:  # Any: several types
+    wanted = environment.hooks.frozen(name, is_changed=environment.config.is_changed)
+    for guard in environment.hooks.frozen(name):
+        found = environment.plugins.all[guard.plugin].found
         yield {
             "plugin": guard.plugin,
             "distribution": found.distribution if found else None,
@@ -73,9 +73,9 @@ def _implementations(here: Here, name: str) -> Iterator[dict[str, Any]]:  # Any:
         }
 
 
-def _told(row: dict[str, Any]) -> str:  # Any: as above
+def _describe(row: dict[str, Any]) -> str:  # Any: as above
     lines = [click.style(row["signature"], bold=True), f"    {row['meaning']}"]
-    for place, one in enumerate(row["plugins"], 1):
-        idle = "" if one["is_called"] else ": not called while its options are at their defaults"
-        lines.append(f"    {place}. {one['plugin']} ({one['distribution'] or 'named module'}){idle}")
+    for number, plugin in enumerate(row["plugins"], 1):
+        idle = "" if plugin["is_called"] else ": not called while its options have their default values"
+        lines.append(f"    {number}. {plugin['plugin']} ({plugin['distribution'] or 'named module'}){idle}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""How plugins are in the processes that run now, as a dashboard on this machine tells it."""
+"""The plugins of running processes, as reported by a dashboard on this machine."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Final
 
 from attrs import frozen
 
-from scout_core.cli.dashboard import NoDashboard, ask
+from scout_core.cli.dashboard import DashboardError, ask
+from scout_core.cli.source import place_of
 from scout_core.config.config import Config
+from scout_core.problems import NextStep
 from scout_core.sending.protocol import (
     PLUGINS,
     PluginsAnswer,
@@ -18,154 +20,126 @@ from scout_core.sending.protocol import (
     RunningProcess,
     read_answer,
 )
+from scout_core.states import State
 
-LIVES: Final = 3
-"""Report periods after which a process that told nothing has ended."""
-BAD: Final = ("failed", "quarantined")
+SILENT_PERIODS: Final = 3
+"""A process that has not reported for so many periods has ended."""
 
 
-@frozen(kw_only=True)
+@frozen
 class LivePlugin:
     """One plugin in one process that reports."""
 
-    name: str
-    app: str
-    host: str
-    pid: int
-    seen: float
-    """When it reported last, in Unix seconds."""
+    plugin: RunningPlugin
+    process: RunningProcess
     age: float
-    """Seconds since then."""
-    is_living: bool
-    """It has reported in the last periods."""
-    state: str
-    reason: str
-    calls: int
-    errors: int
-    last_error: str | None
-    traceback: tuple[str, ...]
-    """``file:line in function`` of the last error, innermost first."""
-    functions: tuple[RunningFunction, ...]
-    wrapped: tuple[str, ...]
-    waiting: tuple[str, ...]
-    not_found: tuple[str, ...]
+    """Seconds since the process reported."""
+    is_running: bool
+    """The process has reported in the last periods."""
 
     @property
     def p95_ms(self) -> float | None:
         """Of its slowest function; None before the first sample."""
-        return max((one.p95_ms for one in self.functions if one.p95_ms is not None), default=None)
+        return max((function.p95_ms for function in self.plugin.functions if function.p95_ms is not None), default=None)
 
-    def told(self) -> str:
-        """One line on the whole, one for each function and each kind of targets, and those on what went wrong."""
-        why = f": {self.reason}" if self.reason else ""
-        process = f"{self.pid} ({self.app} on {self.host})"
-        if not self.is_living:
-            return f"{process} has not reported for {seconds(self.age)}; it was {self.state}{why}"
-        head = (
-            f"{process} {self.state}{why}; {self.calls} calls, {self.errors} errors; reported {seconds(self.age)} ago"
-        )
-        targets = [
-            f"{what}: {', '.join(targets)}"
-            for what, targets in (("wrapped", self.wrapped), ("waiting", self.waiting), ("not found", self.not_found))
-            if targets
-        ]
-        functions = [_function_line(one) for one in self.functions if one.calls]
-        error = [f"last error: {self.last_error}"] if self.last_error else []
-        return "\n".join([head, *targets, *functions, *error, *(f"    {frame}" for frame in self.traceback)])
+    def describe(self) -> str:
+        """Return one line about the process, one for each function and each kind of targets, and the last error."""
+        plugin = self.plugin
+        reason = f": {plugin.reason}" if plugin.reason else ""
+        process = f"{self.process.pid} ({self.process.app} on {self.process.host})"
+        if not self.is_running:
+            return f"{process} has not reported for {seconds(self.age)}; last state: {plugin.state}{reason}"
+        calls = f"{plugin.calls} calls, {plugin.errors} errors"
+        lines = [f"{process} {plugin.state}{reason}; {calls}; reported {seconds(self.age)} ago"]
+        for name, targets in (
+            ("wrapped", plugin.wrapped),
+            ("waiting", plugin.waiting),
+            ("not found", plugin.not_found),
+        ):
+            if targets:
+                lines.append(f"{name}: {', '.join(targets)}")
+        lines += [_describe_function(function) for function in plugin.functions if function.calls]
+        if plugin.last_error:
+            lines.append(f"last error: {plugin.last_error}")
+        places = [place_of(frame.file, frame.line, frame.function) for frame in plugin.traceback]
+        lines += [f"    {place}" for place in places]
+        lines += [place.source() for place in places[:1]]
+        return "\n".join(filter(None, lines))
 
 
 @frozen
-class Living:
-    """One plugin in all processes that run."""
+class Summary:
+    """One plugin in all running processes."""
 
-    state: str
-    """The worst there is."""
-    worst: int
-    """Processes where it is in that state."""
+    state: State
+    """The worst state."""
+    count: int
+    """Processes in which it has that state."""
     processes: int
     reason: str
-    """Of one of those."""
+    """Of one process with that state, like ``next_step``."""
+    next_step: NextStep | None
     p95_ms: float | None
-    """Of its slowest function anywhere."""
+    """Of its slowest function in any process."""
 
     @property
     def is_bad(self) -> bool:
-        """Somebody should look at it."""
-        return self.state in BAD
+        """Whether it needs attention."""
+        return self.state in (State.FAILED, State.QUARANTINED)
 
-    def told(self) -> str:
-        """``quarantined in 1 of 3 processes``."""
-        share = f"{self.worst} of {self.processes}" if self.worst < self.processes else f"{self.processes}"
-        return f"{self.state} in {share} process{'es' if self.processes > 1 else ''}"
+    @property
+    def share(self) -> str:
+        """``in 1 of 3 processes``."""
+        share = f"{self.count} of {self.processes}" if self.count < self.processes else f"{self.processes}"
+        return f"in {share} process{'es' if self.processes > 1 else ''}"
 
 
 def live_plugins(config: Config) -> list[LivePlugin]:
-    """Every plugin of every process that reported in the last day, newest process first; empty without a dashboard."""
+    """Return every plugin of every process that reported in the last day, newest process first; none without a dashboard."""
     try:
         answer = read_answer(ask(config, PLUGINS), PluginsAnswer)
-        now, patience = time(), LIVES * config.get("report_period")
-        return [
-            _plugin(plugin, process, age=max(0.0, now - process.seen), patience=patience)
-            for process in answer.processes
-            for plugin in process.plugins
-        ]
-    except (NoDashboard, ValueError):  # none, or one of another version
+    except (DashboardError, ValueError):  # no dashboard, or one of another version
         return []
+    now, patience = time(), SILENT_PERIODS * config.get("report_period")
+    return [
+        LivePlugin(plugin, process, age, is_running=age <= patience)
+        for process in answer.processes
+        for age in [max(0.0, now - process.seen)]
+        for plugin in process.plugins
+    ]
 
 
-def living(plugins: Iterable[LivePlugin]) -> dict[str, Living]:
-    """By name, how each plugin is in the processes that run."""
+def summarise(plugins: Iterable[LivePlugin]) -> dict[str, Summary]:
+    """Return a summary of each plugin by its name, over the processes that are running."""
     by_name: dict[str, list[LivePlugin]] = {}
-    for plugin in plugins:
-        if plugin.is_living:
-            by_name.setdefault(plugin.name, []).append(plugin)
-    return {name: _together(each) for name, each in by_name.items()}
+    for live in plugins:
+        if live.is_running:
+            by_name.setdefault(live.plugin.name, []).append(live)
+    return {name: _summary(group) for name, group in by_name.items()}
 
 
-def _together(plugins: list[LivePlugin]) -> Living:
-    order = ("active", "disabled", "waiting", "skipped", "quarantined", "failed")
-    worst = max(plugins, key=lambda one: order.index(one.state) if one.state in order else len(order))
-    return Living(
+def _summary(group: list[LivePlugin]) -> Summary:
+    worst = max((live.plugin for live in group), key=lambda plugin: plugin.state.severity)
+    return Summary(
         state=worst.state,
-        worst=sum(one.state == worst.state for one in plugins),
-        processes=len(plugins),
+        count=sum(live.plugin.state is worst.state for live in group),
+        processes=len(group),
         reason=worst.reason,
-        p95_ms=max((one.p95_ms for one in plugins if one.p95_ms is not None), default=None),
+        next_step=worst.next_step,
+        p95_ms=max((live.p95_ms for live in group if live.p95_ms is not None), default=None),
     )
 
 
-def _plugin(plugin: RunningPlugin, process: RunningProcess, *, age: float, patience: float) -> LivePlugin:
-    return LivePlugin(
-        name=plugin.name,
-        app=process.app,
-        host=process.host,
-        pid=process.pid,
-        seen=process.seen,
-        age=age,
-        is_living=age <= patience,
-        state=plugin.state,
-        reason=plugin.reason,
-        calls=plugin.calls,
-        errors=plugin.errors,
-        last_error=plugin.last_error,
-        traceback=tuple(f"{frame.file}:{frame.line} in {frame.function}" for frame in plugin.traceback),
-        functions=plugin.functions,
-        wrapped=plugin.wrapped,
-        waiting=plugin.waiting,
-        not_found=plugin.not_found,
-    )
-
-
-def _function_line(function: RunningFunction) -> str:
-    took = ""
+def _describe_function(function: RunningFunction) -> str:
+    times = ""
     if function.p50_ms is not None and function.p95_ms is not None:
-        took = f", half within {microseconds(function.p50_ms)}, 95 of 100 within {microseconds(function.p95_ms)}"
+        times = f", p50 {microseconds(function.p50_ms)}, p95 {microseconds(function.p95_ms)}"
     limits = "".join(f"; {text}" for text in (function.slow, function.off and f"switched off: {function.off}") if text)
-    return f"{function.place}: {function.calls} calls{took}{limits}"
+    return f"{function.place}: {function.calls} calls{times}{limits}"
 
 
 def microseconds(milliseconds: float) -> str:
-    """``12 µs``; below ten with one digit more."""
+    """``12 µs``; with one decimal below ten."""
     value = milliseconds * 1e3
     return f"{value:.0f} µs" if value >= 10 else f"{value:.1f} µs"
 

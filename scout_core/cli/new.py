@@ -1,4 +1,4 @@
-"""``scout-core plugins new``: a package for a plugin, ready to be tested and published."""
+"""``scout-core plugins new``: creates the package of a plugin, ready to be tested and published."""
 
 from __future__ import annotations
 
@@ -7,23 +7,27 @@ from typing import Final
 
 import click
 
-from scout_core.cli.output import as_json_option, say_json
+from scout_core.cli.output import as_json_option, print_json
 
 KINDS: Final = ("library", "framework", "policy", "exporter")
-"""As ``scout_core.scaffold`` has them, which is loaded when one is made."""
+"""As in ``scout_core.scaffold``, which is imported only when a package is created."""
 
 
 @click.command("new")
 @click.argument("name")
-@click.option("--kind", type=click.Choice(KINDS), default="library", show_default=True, help="What it does.")
-@click.option("--target", metavar="MODULE:NAME", help="What to wrap.  [default: something that every Python has]")
-@click.option("--library", metavar="DISTRIBUTION", help="Where the target is from.  [default: which has it here]")
-@click.option("--oldest", metavar="VERSION", help="Of the library that is supported.  [default: the one here]")
+@click.option("--kind", type=click.Choice(KINDS), default="library", show_default=True, help="What the plugin does.")
+@click.option("--target", metavar="MODULE:NAME", help="What to wrap.  [default: a standard-library function]")
+@click.option(
+    "--library", metavar="DISTRIBUTION", help="The distribution that contains the target.  [default: the installed one]"
+)
+@click.option(
+    "--oldest", metavar="VERSION", help="Oldest supported version of the library.  [default: the installed one]"
+)
 @click.option(
     "--into",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     default=".",
-    help="Folder to make it in.  [default: this one]",
+    help="Folder to create the package in.  [default: the current one]",
 )
 @as_json_option
 def new_plugin(
@@ -36,7 +40,7 @@ def new_plugin(
     as_json: bool,
 ) -> None:
     """
-    Make a package for a plugin, with tests that pass.
+    Create a package for a plugin, with passing tests.
 
     \b
     scout-core plugins new mailqueue --target mailqueue:Client.send
@@ -45,10 +49,10 @@ def new_plugin(
     scout-core plugins new to-file --kind exporter
 
     \b
-    library    calls of a library as spans
-    framework  requests or jobs of a framework as transactions
-    policy     which traces are kept
-    exporter   where reports go
+    library    records calls of a library as spans
+    framework  records requests or jobs of a framework as transactions
+    policy     decides which traces are kept
+    exporter   sends reports somewhere
     """
     from scout_core.scaffold import make_plan, render
 
@@ -56,13 +60,13 @@ def new_plugin(
         plan = make_plan(name, kind, target=target, library=library, oldest=oldest)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    made = render(plan, into)
+    created = render(plan, into)
     if as_json:
-        say_json({"folder": str(made.folder), "files": made.files, "next": made.next})
+        print_json({"folder": str(created.folder), "files": created.files, "next": created.next})
         return
-    click.echo(f"{made.folder}")
-    for file in made.files:
+    click.echo(f"{created.folder}")
+    for file in created.files:
         click.echo(f"  {file}")
     click.echo("\nNext:")
-    for command in made.next:
+    for command in created.next:
         click.echo(f"  {command}")

@@ -1,4 +1,4 @@
-"""How commands print: tables, problems and JSON. Results go to standard output, problems to standard error."""
+"""How commands print tables, problems and JSON. Results go to standard output, problems to standard error."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from typing import Any, Final
 import click
 from attrs import asdict, has
 
-from scout_core.problems import Problem
+from scout_core.states import State
 
-COLOURS: Final = {
-    "active": "green", "ok": "green", "waiting": "yellow", "skipped": "yellow", "not reached": "yellow", "note": "yellow",
-    "failed": "red", "quarantined": "red", "problem": "red",
+COLOURS: Final[dict[str, str]] = {
+    State.ACTIVE: "green", State.WAITING: "yellow", State.SKIPPED: "yellow", State.QUARANTINED: "red", State.FAILED: "red",
+    "ok": "green", "note": "yellow", "not reached": "yellow", "problem": "red",
 }  # fmt: skip
-"""Of the words that say how something is."""
+"""Of states of plugins, findings and rules."""
 
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def say_json(facts: Any) -> None:  # Any: whatever JSON can hold
-    """One document on standard output, in ASCII, so that any terminal or pipe takes it."""
+def print_json(facts: Any) -> None:  # Any: whatever JSON can hold
+    """Print one JSON document in ASCII, so that any terminal or pipe can take it."""
     click.echo(json.dumps(facts, default=_plain))
 
 
-def say_problems(problems: Iterable[str | Problem]) -> None:
-    """One line each, on standard error."""
+def print_problems(problems: Iterable[object]) -> None:
+    """Print one line for each to standard error."""
     for problem in problems:
         click.echo(f"problem: {problem}", err=True)
 
 
-def say_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as their widest cell, the last one as long as it is; words that say how something is are coloured."""
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print columns as wide as their widest cells, with states in colour."""
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
     for row in (head, *rows):
         cells = [_coloured(cell, cell.ljust(width)) for cell, width in zip(row, widths, strict=True)]
         click.echo("  ".join(cells).rstrip())
 
 
-def say_facts(facts: Iterable[tuple[str, str]], *, width: int = 12) -> None:
-    """A name in front of each value; further lines of a value stand below its first."""
+def print_facts(facts: Iterable[tuple[str, str]], *, width: int = 12) -> None:
+    """Print names and values; further lines of a value are aligned with its first."""
     for name, value in facts:
         first, *rest = value.splitlines() or [""]
         click.echo(f"  {name.ljust(width)}{_coloured(first.split(' ')[0], first)}".rstrip())

@@ -1,7 +1,7 @@
-"""A transaction of our own, followed from the application to the store; it says where it stops.
+"""A test transaction, followed from the application to the store to find where it stops.
 
-It has an application name of its own, so that it is in nobody's figures, and meets no plugin but the collector's: exporters and hooks
-of others must not hear of a transaction that nobody made.
+It is recorded under its own application name, so that no figures include it, and by an agent with only the collector's plugin:
+other plugins must not receive a transaction that no application made.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from time import perf_counter
 from attrs import evolve, frozen
 
 from scout_core.agent import Agent
-from scout_core.cli.dashboard import NoDashboard, ask
+from scout_core.cli.dashboard import DashboardError, ask
 from scout_core.config.config import Config
 from scout_core.config.options import OPTIONS
 from scout_core.config.origin import CODE, DEFAULT
@@ -28,22 +28,22 @@ from scout_core.sending.protocol import PROBE_APP, PROBE_NAME, TRACE, TraceAnswe
 
 STEPS = ("app", "inbox", "report", "collector", "store")
 _OURS = ("plugins", "policies", "sample_", "endpoint_sample", "job_sample", "ignore", "traces_per_period", "max_")
-"""Keys, by their beginnings, that could keep the probe from arriving, or let others see it."""
+"""Prefixes of options that could keep the probe from arriving, or pass it to other plugins."""
 
 
 @frozen
 class Step:
-    """How far it came."""
+    """One step on the way to the store."""
 
     name: str
     is_ok: bool | None
-    """None: nobody could be asked."""
+    """None when it could not be checked."""
     detail: str
     advice: str = ""
 
 
-class _Notes:
-    """The plugin that notes the report."""
+class _ReportKeeper:
+    """A plugin that keeps the report."""
 
     def __init__(self) -> None:
         self.report: Report | None = None
@@ -56,15 +56,15 @@ class _Notes:
 
 def follow(config: Config, *, is_collector_active: bool) -> Iterator[Step]:
     """
-    The steps, the last one being where it stops.
+    Yield the steps; the last one is where the probe stops.
 
     Args:
-        config: that of the user; the probe goes where reports of applications go.
-        is_collector_active: whether the plugin that sends to the collector is in use.
+        config: the user's; the probe is sent where reports of applications are sent.
+        is_collector_active: whether the plugin that sends reports to the collector is active.
     """
     with _agent(config) as agent:
-        notes = _Notes()
-        agent.plugins.add_object(notes, "doctor")
+        keeper = _ReportKeeper()
+        agent.plugins.add_object(keeper, "doctor")
         agent.freeze()
         with Transaction(PROBE_NAME) as probe, Span("Probe/step"):
             pass
@@ -72,50 +72,51 @@ def follow(config: Config, *, is_collector_active: bool) -> Iterator[Step]:
         if not agent.tracer.inbox:
             yield Step("inbox", False, "it did not arrive in the inbox")
             return
-        yield Step("inbox", True, "it waits for the agent's thread")
+        yield Step("inbox", True, "waiting for the agent's thread")
         agent.recorder.work()
         agent.recorder.close_period()
-        if notes.report is None or not notes.report.traces:
-            yield Step("report", False, "it is in no report")
+        if keeper.report is None or not keeper.report.traces:
+            yield Step("report", False, "no report contains it")
             return
-        yield Step("report", True, f"report {notes.report.id} with its figures and its trace")
+        yield Step("report", True, f"report {keeper.report.id} with its figures and its trace")
         if not is_collector_active:
-            yield Step("collector", False, "the plugin collector is not in use", "scout-core plugins collector")
+            yield Step("collector", False, "the plugin collector is not active", "scout-core plugins collector")
             return
-        sent = _send(agent, notes.report)
+        sent = _send(agent, keeper.report)
         yield sent
         if sent.is_ok:
             yield _stored(config, f"{probe.id:016x}")
 
 
 def _send(agent: Agent, report: Report) -> Step:
-    (exporter,) = (one for one in agent.exporters if one.name == "collector")
+    (exporter,) = (exporter for exporter in agent.exporters if exporter.name == "collector")
     begin = perf_counter()
     try:
-        exporter.export(evolve(report, plugins=()))  # a process that is gone at once has no plugins to show
+        exporter.export(evolve(report, plugins=()))  # the process ends at once, so its plugins are of no interest
     except RejectedReport as error:
-        advice = "scout-core up" if error.reason == "no collector" else "see collector_url and collector_token"
+        is_unannounced = error.reason == "no collector"  # then its message names the next step
+        advice = "" if is_unannounced else "check collector_url and collector_token"
         return Step("collector", False, str(error), advice)
-    except Exception as error:  # noqa: BLE001  # whatever an exporter may raise is a delivery that failed
-        return Step("collector", False, f"{error}", "start it again: scout-core up")
+    except Exception as error:  # noqa: BLE001  # any exception of an exporter means that the delivery failed
+        return Step("collector", False, f"{error}", "restart it: scout-core up")
     return Step("collector", True, f"accepted after {(perf_counter() - begin) * 1e3:.0f} ms")
 
 
 def _stored(config: Config, trace: str) -> Step:
     try:
         answer = read_answer(ask(config, f"{TRACE}{trace}"), TraceAnswer)
-    except NoDashboard as error:
+    except DashboardError as error:
         return Step("store", False if error.is_not_found else None, str(error))
     except ValueError as error:
-        return Step("store", None, f"the dashboard's answer has another format: {error}")
+        return Step("store", None, f"the dashboard's answer has an unexpected format: {error}")
     if answer.trace.name != PROBE_NAME:
-        return Step("store", False, "another trace has its place")
+        return Step("store", False, "the store has another trace under its id")
     return Step("store", True, f"trace {trace} is in the store")
 
 
 @contextmanager
 def _agent(config: Config) -> Iterator[Agent]:
-    """One that starts no thread, sends nothing by itself, and leaves one that runs already as it is."""
+    """Start an agent without a thread that sends nothing by itself; an agent that is running already is not affected."""
     values = dict(config.values)
     for option in OPTIONS:
         if option.key.startswith(_OURS):
@@ -123,7 +124,7 @@ def _agent(config: Config) -> Iterator[Agent]:
     given = {"name": PROBE_APP, "plugins.autoload": False, "plugins.enable": ("collector",), "revision_sha": ""}
     values |= {key: Value(key, value, CODE) for key, value in given.items()}
     agent = Agent(Config(values))
-    agent.recorder.outboxes = []  # the report goes by hand
+    agent.recorder.outboxes = []  # the report is sent explicitly
     before = context.tracer
     outer = context.current.set(None)
     try:

@@ -1,4 +1,4 @@
-"""``scout-core run -- command``: start any Python program under the agent, without changing its code."""
+"""``scout-core run -- COMMAND``: run any Python program under the agent without changing its code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MARKER = "SCOUT_CORE_RUN"
 
 
 def environment(outer: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a program whose Python interpreters, and their children, start the agent."""
+    """Return an environment in which every Python interpreter starts the agent, child processes included."""
     folder = str(Path(launch.__file__).parent)
     path = [part for part in outer.get("PYTHONPATH", "").split(os.pathsep) if part and part != folder]
     return {**outer, "PYTHONPATH": os.pathsep.join([folder, *path]), MARKER: "1"}

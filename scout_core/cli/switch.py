@@ -1,4 +1,4 @@
-"""``scout-core plugins enable`` and ``disable``: change the configuration file, and show what changed."""
+"""``scout-core plugins enable`` and ``disable``: change the configuration file and show the difference."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING
 import click
 
 from scout_core.boundary.discovery import find_plugins
+from scout_core.boundary.next_step import how_to_enable
 from scout_core.boundary.plugins import search_path
 from scout_core.boundary.switches import why_disabled
-from scout_core.cli.output import as_json_option, say_json
+from scout_core.cli.output import as_json_option, print_json
 from scout_core.cli.suggesting import no_such
 from scout_core.config.config import Config, read_config
 from scout_core.config.files import Settings, settings_here
 from scout_core.config.options import BY_KEY, variable_of
+from scout_core.config.origin import Layer
 from scout_core.errors import ConfigError
+from scout_core.problems import join_clauses
 
 if TYPE_CHECKING:
     from scout_core.cli.edit import Names
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 FILE = "scout-core.toml"
 
 names_argument = click.argument("names", nargs=-1, required=True, metavar="NAME...")
-dry_option = click.option("--dry-run", is_flag=True, help="Show the change, and leave the file as it is.")
+dry_option = click.option("--dry-run", is_flag=True, help="Show the change without writing the file.")
 
 
 @click.command()
@@ -36,14 +39,14 @@ dry_option = click.option("--dry-run", is_flag=True, help="Show the change, and 
 @click.pass_context
 def disable(ctx: click.Context, names: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """
-    Do not load these plugins any more: edit the configuration file.
+    Disable plugins in the configuration file.
 
     \b
     scout-core plugins disable redis
     scout-core plugins disable redis jinja2 --dry-run
 
-    The file is the nearest scout-core.toml, or pyproject.toml with [tool.scout-core], here or in a folder above; without one,
-    scout-core.toml is made here. Running applications read it when they start.
+    The file is the nearest scout-core.toml, or pyproject.toml with [tool.scout-core], in this folder or above. If there is
+    none, scout-core.toml is created here. Applications read the file when they start.
     """
     _switch(ctx, names, is_on=False, dry_run=dry_run, as_json=as_json)
 
@@ -55,13 +58,13 @@ def disable(ctx: click.Context, names: tuple[str, ...], dry_run: bool, as_json: 
 @click.pass_context
 def enable(ctx: click.Context, names: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """
-    Load these plugins again: edit the configuration file.
+    Enable plugins in the configuration file.
 
     \b
     scout-core plugins enable redis
     scout-core plugins enable redis jinja2 --dry-run
 
-    Takes the names out of plugins.disable; where plugins.autoload is false, also puts them into plugins.enable.
+    Removes the names from plugins.disable. If plugins.autoload is false, also adds them to plugins.enable.
     """
     _switch(ctx, names, is_on=True, dry_run=dry_run, as_json=as_json)
 
@@ -89,19 +92,19 @@ def _switch(ctx: click.Context, names: tuple[str, ...], *, is_on: bool, dry_run:
     )
     warnings = list(_warnings(names, config, is_on=is_on))
     if not dry_run:
-        warnings += _without_effect(names, is_on=is_on)
+        warnings += _still_disabled(names, is_on=is_on)
     if as_json:
-        facts = {"file": str(path), "changed": is_changed, "made": is_changed and is_new, "dry_run": dry_run}
-        say_json(facts | {"diff": diff, "warnings": warnings})
+        facts = {"file": str(path), "changed": is_changed, "created": is_changed and is_new, "dry_run": dry_run}
+        print_json(facts | {"diff": diff, "warnings": warnings})
     else:
-        click.echo(_told(path, is_changed=is_changed, is_new=is_new, dry_run=dry_run))
+        click.echo(_summary(path, is_changed=is_changed, is_new=is_new, dry_run=dry_run))
         click.echo(diff, nl=False)
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
 
 
 def _check_names(ctx: click.Context, names: tuple[str, ...], config: Config) -> None:
-    """Only by metadata: a plugin that hangs when it is imported can be disabled."""
+    """Check them by metadata only, so that a plugin that hangs when it is imported can be disabled."""
     known = {found.name for found in find_plugins(search_path()).plugins}
     known |= {str(module) for module in config.get("plugins")} | {"*"}
     for name in names:
@@ -113,12 +116,12 @@ def _check_names(ctx: click.Context, names: tuple[str, ...], config: Config) -> 
 def _file(settings: Settings | None) -> tuple[Path, bool]:
     if settings is not None:
         if settings.problems:
-            raise ConfigError(f"{settings.problems[0]}; mend it first")
+            raise ConfigError(f"{settings.problems[0]}; fix it first")
         return settings.path, False
     try:
         return Path.cwd() / FILE, True
     except FileNotFoundError as error:
-        raise ConfigError("the working directory is gone, and with it the configuration file; go to another") from error
+        raise ConfigError("the working directory no longer exists; change to another directory") from error
 
 
 def _changes(names: tuple[str, ...], config: Config, settings: Settings | None, *, is_on: bool) -> dict[str, Names]:
@@ -127,7 +130,7 @@ def _changes(names: tuple[str, ...], config: Config, settings: Settings | None, 
     disabled = settings.values.get("plugins.disable", ()) if settings else ()
     if "*" in disabled and "*" not in names:
         raise ConfigError(
-            f"plugins.disable is * in {settings.path if settings else FILE}, which is all; first: scout-core plugins enable '*'"
+            f"plugins.disable is * in {settings.path if settings else FILE}; run first: scout-core plugins enable '*'"
         )
     changes: dict[str, Names] = {"disable": lambda former: [name for name in former if name not in names]}
     if not config.get("plugins.autoload"):
@@ -135,10 +138,10 @@ def _changes(names: tuple[str, ...], config: Config, settings: Settings | None, 
     return changes
 
 
-def _told(path: Path, *, is_changed: bool, is_new: bool, dry_run: bool) -> str:
+def _summary(path: Path, *, is_changed: bool, is_new: bool, dry_run: bool) -> str:
     if not is_changed:
         return f"nothing to change in {path}"
-    verb = "made" if is_new else "changed"
+    verb = "created" if is_new else "changed"
     return f"would be {verb}: {path}" if dry_run else f"{verb} {path}"
 
 
@@ -146,19 +149,20 @@ def _warnings(names: tuple[str, ...], config: Config, *, is_on: bool) -> Iterato
     for key in ("plugins.disable", "plugins.enable") if is_on else ("plugins.disable",):
         for variable in map(variable_of, (key, *BY_KEY[key].aliases)):
             if variable in os.environ:
-                yield f"{variable} is set in the environment and wins over the file: unset it, or change it as well"
+                yield f"{variable} is set in the environment and overrides the file; unset or change it"
     required = [name for name in names if name in config.get("plugins.require")]
     if required and not is_on:
         origin = config.origin("plugins.require")
-        yield f"plugins.require ({origin}) names {', '.join(required)}: an application does not start the agent without it"
+        yield f"plugins.require ({origin}) contains {', '.join(required)}; applications will not start the agent"
 
 
-def _without_effect(names: tuple[str, ...], *, is_on: bool) -> Iterator[str]:
-    """What is not as it was wanted, though the file says so now, unless the environment explains it."""
+def _still_disabled(names: tuple[str, ...], *, is_on: bool) -> Iterator[str]:
+    """Warn of plugins that something else disables, except for the environment, which has a warning of its own."""
     config = read_config(settings=settings_here())
     distributions = {found.name: found.distribution for found in find_plugins(search_path()).plugins}
     modules = {str(module) for module in config.get("plugins")}
     for name in names if is_on else ():
-        reason = why_disabled(config, name, distribution=distributions.get(name), is_named=name in modules)
-        if reason and "environment" not in reason and name != "*":
-            yield f"{name} is disabled all the same: {reason}"
+        problem = why_disabled(config, name, distribution=distributions.get(name), is_named=name in modules)
+        if problem is not None and name != "*" and config.origin(problem.subject).layer is not Layer.ENVIRONMENT:
+            step = how_to_enable(config, name, problem.subject, distributions.get(name))
+            yield f"{name} is still disabled: {join_clauses(str(problem), str(step))}"

@@ -1,1 +1,1 @@
-"""The folder that ``scout-core run`` puts on ``PYTHONPATH``; it holds a ``sitecustomize`` and nothing else."""
+"""The folder that ``scout-core run`` puts on ``PYTHONPATH``; it contains only a ``sitecustomize``."""

@@ -1,7 +1,7 @@
-"""Run by every Python interpreter below ``scout-core run``, before the application: starts the agent.
+"""Starts the agent in every Python interpreter that runs under ``scout-core run``, before the application.
 
-It stands in front of a ``sitecustomize`` that the environment may have, and runs that one first. Whatever goes wrong here is one
-line on stderr; the application starts all the same.
+It hides a ``sitecustomize`` that the environment may have, so it runs that one first. An error here is one line on stderr;
+the application starts in any case.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 
 
 def run_other_sitecustomize(own_folder: str) -> None:
-    """Run the ``sitecustomize`` that this file hides, as Python would have."""
+    """Run the ``sitecustomize`` that this file hides, as Python would have done."""
     from importlib.machinery import PathFinder
     from importlib.util import module_from_spec
 
@@ -25,7 +25,7 @@ def run_other_sitecustomize(own_folder: str) -> None:
 
 
 def start_agent() -> None:
-    """Start it; an environment without scout-core is left as it is."""
+    """Start the agent; does nothing in an environment without scout-core."""
     try:
         import scout_core
     except ModuleNotFoundError as error:
@@ -37,11 +37,11 @@ def start_agent() -> None:
 
 try:
     run_other_sitecustomize(os.path.dirname(os.path.realpath(__file__)))
-finally:  # what the other one raises is told by Python, which then goes on; so do we
+finally:  # Python reports an exception of the other one and goes on; so do we
     if os.environ.get("SCOUT_CORE_RUN"):
         try:
             start_agent()
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # a required plugin is missing, or we are broken: never the application's problem
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever went wrong, the application must start
             reason = f"a plugin called sys.exit({error.code!r})" if isinstance(error, SystemExit) else error
             if sys.stderr is not None:
                 sys.stderr.write(f"scout-core: not recording: {reason}\n")

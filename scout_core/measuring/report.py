@@ -10,6 +10,8 @@ from typing import Final, Union
 from attrs import field, frozen
 
 from scout_core.measuring.histogram import Histogram
+from scout_core.problems import NextStep, Problem
+from scout_core.states import State
 
 SCHEMA: Final = 1
 """Raised when a reader of the former number could misread a report; a new optional field does not raise it."""
@@ -124,10 +126,9 @@ class PluginStatus:
     distribution: str | None
     """None for a plain module that was named by the user."""
     version: str | None
-    state: str
-    """``active``, ``waiting``, ``disabled``, ``skipped``, ``failed`` or ``quarantined``."""
+    state: State = field(converter=State)
     reason: str
-    """One sentence that names the next step; empty while all is well."""
+    """The text of ``problems``, for readers that only show it; empty while all is well."""
     target: str
     """The library that it instruments and the supported range, ``flask 3.1.3 (>=2.2,<4)``; empty for a plugin without a library."""
     hooks: tuple[str, ...]
@@ -142,7 +143,11 @@ class PluginStatus:
     """Mean of the sampled calls; None before the first sample."""
     functions: tuple[FunctionStatus, ...] = ()
     traceback: tuple[tuple[str, int, str], ...] = ()
-    """Traceback of the last error, ``(file, line, function)``, innermost first, at most 50."""
+    """Traceback of the failed load or the last error, ``(file, line, function)``, innermost first, at most 50."""
+    problems: tuple[Problem, ...] = ()
+    """Why it is in its state."""
+    next_step: NextStep | None = None
+    """The first thing to do; None when there is nothing to do."""
 
 
 @frozen(kw_only=True)

@@ -11,6 +11,9 @@ from typing import Final, TypeVar
 
 from attrs import frozen
 
+from scout_core.problems import NextStep, Problem
+from scout_core.states import State
+
 API: Final = "/api/v1"
 REPORTS: Final = f"{API}/reports"
 """Agents post here, with the token of ``CollectorAddress``."""
@@ -78,8 +81,13 @@ class RunningPlugin:
     """One plugin in one process."""
 
     name: str
-    state: str
+    state: State
     reason: str
+    """The text of ``problems``."""
+    problems: tuple[Problem, ...] = ()
+    """Why it is in its state."""
+    next_step: NextStep | None = None
+    """What a person can do; None when there is nothing to do."""
     calls: int
     errors: int
     last_error: str | None

@@ -11,6 +11,7 @@ from cattrs import Converter, transform_error
 from scout_core.errors import RejectedReport
 from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.report import SCHEMA, Report, TagValue
+from scout_core.states import State
 
 CONTENT_TYPE: Final = "application/json"
 ANOTHER_SCHEMA: Final = "another schema"
@@ -28,6 +29,7 @@ def _converter() -> Converter:
     converter.register_structure_hook(int, lambda value, _: _count(value))
     converter.register_structure_hook(bool, lambda value, _: _boolean(value))  # not an int here, though Python says so
     converter.register_structure_hook(str, lambda value, _: _text(value))
+    converter.register_structure_hook(State, lambda value, _: State(_text(value)))  # else it would be taken for a str
     return converter
 
 

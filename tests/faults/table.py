@@ -197,7 +197,7 @@ UNREGISTERING = [
 
 VERSIONS = [
     Fault(name="needs a later core", requires=("scout-core>=99",), state="skipped",
-          words=("scout-core", "is outside >=99", "pip install -U scout-faulty")),
+          words=("scout-core", "is outside >=99")),
     Fault(name="needs an earlier core", requires=("scout-core<0.1",), state="skipped", words=("is outside <0.1",)),
     Fault(name="needs a core that cannot be read", requires=("scout-core>=banana",), state="skipped",
           words=("invalid requirement", "scout-core>=banana")),

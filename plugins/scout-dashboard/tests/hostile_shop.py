@@ -19,10 +19,11 @@ from scout_core.measuring.report import (
     SpanRecord,
     Trace,
 )
+from scout_core.problems import NextStep, Problem
 
 APP = "<script>hit('app')</script>"
 TRACE_ID = "00000000000000ff"
-STATES = ("active", "failed", '"><img src=x onerror=hit(0)>')
+STATES = ("active", "failed", "quarantined")
 
 
 def report() -> Report:
@@ -83,6 +84,8 @@ def plugin(number: int) -> PluginStatus:
         version=payload,
         state=STATES[number % len(STATES)],
         reason=payload,
+        problems=(Problem(kind=payload, subject=payload, detail=payload, advice=payload),),
+        next_step=NextStep(kind=payload, text=payload, commands=(payload,)),
         target=payload,
         hooks=(payload,),
         wrapped=(payload,),

@@ -29,7 +29,14 @@ from scout_core.measuring.report import (
     Trace,
     TransactionMetrics,
 )
+from scout_core.problems import NextStep, Problem
 from scout_core.sending import wire
+
+MISSING = NextStep(
+    "upgrade-plugin",
+    "some targets cannot be wrapped; a newer version of the plugin may support them",
+    ("pip install -U scout-flask",),
+)
 
 MENU: tuple[tuple[str, float, float, float], ...] = (
     ("Controller/shop.home", 0.030, 90.0, 0.0),
@@ -117,19 +124,29 @@ def counters(finished: int) -> Counters:
 def plugins() -> tuple[PluginStatus, ...]:
     """Return one plugin in each state, and a slow one."""
     return (
-        _plugin("flask", "active", "", "flask 3.1.3 (>=2.2,<4)", wrapped=("flask:Flask.full_dispatch_request",),
+        _plugin("flask", "active", None, "flask 3.1.3 (>=2.2,<4)", MISSING, wrapped=("flask:Flask.full_dispatch_request",),
                 functions=(_function("flask:Flask.full_dispatch_request", 18_000, p50=2.4e-6, p95=3.1e-6),)),
-        _plugin("jinja2", "active", "", "jinja2 3.1.6 (>=3,<4)", wrapped=("jinja2:Template.render",),
+        _plugin("jinja2", "active", None, "jinja2 3.1.6 (>=3,<4)", wrapped=("jinja2:Template.render",),
                 functions=(_function("jinja2:Template.render", 9_000, p50=1.2e-6, p95=1.9e-6),)),
-        _plugin("zones", "active", "", "", hooks=("on_request_start",), functions=(
+        _plugin("zones", "active", None, "", hooks=("on_request_start",), functions=(
             _function("on_request_start", 18_000, p50=0.00011, p95=0.00035,
                       slow="takes 350 µs (95th percentile), hook_budget_seconds allows 200 µs"),)),
-        _plugin("celery", "waiting", "celery is not imported", "celery (>=5,<6)", waiting=("celery.app.task:Task.apply",)),
-        _plugin("redis", "disabled", "by plugins.disable (environment SCOUT_PLUGINS_DISABLE)", ""),
-        _plugin("elasticsearch", "skipped", "elasticsearch 10.0 is outside >=7,<10; try: pip install -U scout-elasticsearch",
-                "elasticsearch 10.0 (>=7,<10)"),
-        _plugin("broken", "failed", "scout_broken cannot be imported: ImportError: No module named 'nothing'", ""),
-        _plugin("team-policy", "quarantined", "score_transaction is switched off: 10 errors in a row", "",
+        _plugin("celery", "waiting", Problem("not-imported", "celery", "celery is not imported"), "celery (>=5,<6)",
+                NextStep("none", "nothing; the plugin starts when the application imports its library"),
+                waiting=("celery.app.task:Task.apply",)),
+        _plugin("redis", "disabled", Problem("disabled", "plugins.disable",
+                "plugins.disable (environment SCOUT_PLUGINS_DISABLE) contains it"), "",
+                NextStep("change-setting", "remove redis from SCOUT_PLUGINS_DISABLE")),
+        _plugin("elasticsearch", "skipped", Problem("unsupported-version", "elasticsearch",
+                "elasticsearch 10.0 is outside >=7,<10"), "elasticsearch 10.0 (>=7,<10)",
+                NextStep("upgrade-plugin", "upgrade the plugin", ("pip install -U scout-elasticsearch",))),
+        _plugin("broken", "failed", Problem("import-error", "scout_broken",
+                "scout_broken cannot be imported: ImportError: No module named 'nothing'"), "",
+                NextStep("upgrade-plugin", "upgrade or disable the plugin",
+                         ("pip install -U scout-broken", "scout-core plugins disable broken"))),
+        _plugin("team-policy", "quarantined", Problem("switched-off", "score_transaction",
+                "score_transaction is switched off: 10 errors in a row"), "",
+                NextStep("fix-and-restart", "fix team_policy and restart the process"),
                 hooks=("on_keep", "score_transaction"),
                 functions=(_function("on_keep", 12, p50=4e-6, p95=9e-6),
                            _function("score_transaction", 100, 10, p50=6e-6, p95=8e-6, off="10 errors in a row")),
@@ -147,8 +164,9 @@ def _function(
 def _plugin(
     name: str,
     state: str,
-    reason: str,
+    problem: Problem | None,
     target: str,
+    next_step: NextStep | None = None,
     *,
     hooks: tuple[str, ...] = ("instrument",),
     functions: tuple[FunctionStatus, ...] = (),
@@ -163,7 +181,9 @@ def _plugin(
         distribution=None if is_module else f"scout-{name}",
         version=None if is_module else "0.1.0",
         state=state,
-        reason=reason,
+        reason=str(problem or ""),
+        problems=(problem,) if problem else (),
+        next_step=next_step,
         target=target,
         hooks=hooks,
         wrapped=wrapped,

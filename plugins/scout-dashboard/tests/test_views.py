@@ -175,4 +175,4 @@ def test_the_difference_of_an_equation_that_does_not_add_up_is_shown() -> None:
 
 
 def test_plugins_that_need_attention_are_counted() -> None:
-    assert 2 == count_problems([{"needs_look": True}, {"needs_look": False}, {"needs_look": True}])
+    assert 2 == count_problems([{"needs_attention": True}, {"needs_attention": False}, {"needs_attention": True}])

@@ -14,6 +14,8 @@ from scout_core import Agent, Transaction
 from scout_core.config.config import read_config
 from scout_core.config.files import settings_here
 from scout_core.measuring.scoring import score
+from scout_core.problems import join_problems
+from scout_core.states import State
 from scout_core.suggest import did_you_mean
 from scout_dashboard.errors import PolicyError
 from scout_dashboard.policy.evidence import Evidence
@@ -97,11 +99,10 @@ def load_policies(modules: Sequence[str], weights: Mapping[str, float]) -> Polic
 def _check(agent: Agent, module: str) -> None:
     plugin = next((plugin for plugin in agent.plugins.all.values() if plugin.module == module), None)
     if plugin is None:
-        raise PolicyError(
-            f"the policies in {module!r} cannot be tried: {'; '.join(agent.plugins.problems) or 'not loaded'}"
-        )
-    if plugin.state != "active":
-        raise PolicyError(f"the policies in {module!r} cannot be tried, it is {plugin.state}: {plugin.reason}")
+        problems = join_problems(agent.plugins.problems) or "not loaded"
+        raise PolicyError(f"the policies in {module!r} cannot be tried: {problems}")
+    if plugin.state is not State.ACTIVE:
+        raise PolicyError(f"the policies in {module!r} cannot be tried: it {plugin.state.predicate}: {plugin.reason}")
     if "score_transaction" not in plugin.hooks:
         raise PolicyError(
             f"{module!r} scores nothing: it has the hooks {', '.join(plugin.hooks)}, not score_transaction"

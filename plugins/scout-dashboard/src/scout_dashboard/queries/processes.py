@@ -67,7 +67,9 @@ def _processes(reader: Reader, *, app: str | None, now: float) -> list[tuple[Fac
 
 def _plugins(facts: Facts) -> list[Facts]:
     plugins = [plugin_facts(status) for status in facts["plugins"]]
-    return sorted(plugins, key=lambda plugin: (not plugin["needs_look"], plugin["state"] != "active", plugin["name"]))
+    return sorted(
+        plugins, key=lambda plugin: (not plugin["needs_attention"], plugin["state"] != "active", plugin["name"])
+    )
 
 
 def _head(process: Facts, seen: float) -> Facts:

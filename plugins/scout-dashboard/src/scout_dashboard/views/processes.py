@@ -70,4 +70,4 @@ def balance(counters: Mapping[str, Any]) -> Balance:
 
 def count_problems(plugins: list[Mapping[str, Any]]) -> int:
     """Return how many plugins of a process need attention."""
-    return sum(1 for plugin in plugins if plugin["needs_look"])
+    return sum(1 for plugin in plugins if plugin["needs_attention"])

@@ -1,4 +1,4 @@
-"""What can be seen from here of servers that fork and of gevent: only what a file, the environment or a version says."""
+"""Checks of servers that fork and of gevent, as far as files, the environment and versions show."""
 
 from __future__ import annotations
 
@@ -12,43 +12,47 @@ from pathlib import Path
 from typing import Final
 
 from scout_core.cli.findings import Finding
-from scout_core.cli.here import Here
 
 _TRUE: Final = frozenset({"", "1", "true", "yes", "on"})
-"""As uWSGI reads a switch; alone on its line it is on."""
+"""Values that switch an option of uWSGI on; a name without a value does, too."""
 
 
-def of_surroundings(here: Here) -> Iterator[Finding]:
-    """gevent, gunicorn and uWSGI, each where it is installed or its configuration lies here."""
+def check_servers(installed: Mapping[str, str]) -> Iterator[Finding]:
+    """
+    Check gevent, gunicorn and uWSGI, if they are installed or configured in the working directory.
+
+    Args:
+        installed: normalised distribution name to version.
+    """
     try:
         folder = Path.cwd()
     except FileNotFoundError:
         return
-    yield from of_gevent(here.installed.installed)
-    yield from of_gunicorn(folder, os.environ)
+    yield from check_gevent(installed)
+    yield from check_gunicorn(folder, os.environ)
     for path in sorted(folder.glob("*.ini")):
-        yield from of_uwsgi(path)
+        yield from check_uwsgi(path)
 
 
-def of_gevent(installed: Mapping[str, str]) -> Iterator[Finding]:
-    """Whether spans of greenlets can be told apart, and whether this process is patched."""
+def check_gevent(installed: Mapping[str, str]) -> Iterator[Finding]:
+    """Check whether each greenlet has a context of its own, and whether this process is patched."""
     if "gevent" not in installed:
         return
     greenlet = installed.get("greenlet", "0")
     major = greenlet.partition(".")[0]
     if major.isdecimal() and int(major) < 1:
-        text = f"greenlet {greenlet} has one context for all greenlets: spans get wrong parents"
+        text = f"greenlet {greenlet} shares one context between all greenlets, so spans get the wrong parents"
         yield Finding("problem", "gevent", text, "pip install -U greenlet")
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None and monkey.is_module_patched("threading"):
-        yield Finding("note", "gevent", "threads are patched in this process: the agent's thread is a greenlet")
+        yield Finding("note", "gevent", "threads are patched in this process, so the agent runs in a greenlet")
     else:
-        text = f"gevent {installed['gevent']} is installed; nothing is patched in this process"
+        text = f"gevent {installed['gevent']} is installed; this process is not patched"
         yield Finding("ok", "gevent", text)
 
 
-def of_gunicorn(folder: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Whether workers are forked from a loaded application: the agent stands that, and it should be known."""
+def check_gunicorn(folder: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Check whether workers are forked from a loaded application, which the agent supports."""
     try:
         given = shlex.split(environment.get("GUNICORN_CMD_ARGS", ""))
     except ValueError:
@@ -58,35 +62,35 @@ def of_gunicorn(folder: Path, environment: Mapping[str, str]) -> Iterator[Findin
     if _constants(file).get("preload_app") is True:
         origins.append(str(file))
     for origin in origins:
-        text = f"workers are forked from the loaded application ({origin}): the agent begins anew in each of them"
+        text = f"workers are forked from the loaded application ({origin}): the agent restarts in each worker"
         yield Finding("ok", "gunicorn", text)
 
 
-def of_uwsgi(path: Path) -> Iterator[Finding]:
-    """Whether threads run, and whether Python hears of a fork."""
+def check_uwsgi(path: Path) -> Iterator[Finding]:
+    """Check whether threads run, and whether Python notices forks."""
     parser = configparser.ConfigParser(allow_no_value=True, strict=False, interpolation=None, delimiters=("=",))
     try:
         parser.read(path, encoding="utf-8")
         settings = {key: (value or "").strip().lower() for key, value in parser["uwsgi"].items()}
     except (configparser.Error, OSError, UnicodeDecodeError, KeyError):
-        return  # not one of uWSGI
+        return  # not a configuration of uWSGI
     bad = []
-    # Without it uWSGI never hands the interpreter to another thread (its documentation, "ThingsToKnow").
+    # Without it uWSGI never releases the GIL (its documentation, "ThingsToKnow").
     if not _is_on(settings, "enable-threads") and settings.get("threads", "0") in ("0", "1"):
-        text = f"{path} has no enable-threads: the agent's thread never runs, and nothing is reported"
+        text = f"{path} does not set enable-threads, so the agent's thread never runs and nothing is reported"
         bad.append(Finding("problem", "uwsgi", text, "add: enable-threads = true"))
     several = max(_number(settings, key) for key in ("processes", "workers", "p")) > 1 or "cheaper" in settings
-    # It forks in C, past the interpreter, which then calls nobody that asked to be told.
+    # uWSGI forks in C, so Python does not call the functions registered with os.register_at_fork.
     if several and not any(
         _is_on(settings, key) for key in ("lazy-apps", "lazy", "py-call-uwsgi-fork-hooks", "py-call-osafterfork")
     ):
-        text = f"{path} forks workers from a loaded application without telling Python: they report as one process"
+        text = f"{path} forks workers from a loaded application without notifying Python, so they report as one process"
         bad.append(Finding("problem", "uwsgi", text, "add: lazy-apps = true"))
-    yield from bad or [Finding("ok", "uwsgi", f"{path} lets the agent's thread run")]
+    yield from bad or [Finding("ok", "uwsgi", f"{path} is fine: the agent's thread can run")]
 
 
 def _constants(path: Path) -> dict[str, object]:
-    """Plain values that a module assigns, without running it."""
+    """Return the constants that a module assigns, without running it."""
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
