@@ -75,7 +75,6 @@ PENDING = (
     "scout_core/boundary",
     "scout_core/builtin",
     "scout_core/cli",
-    "scout_core/launch",
     "scout_core/recording",
     "scout_core/scaffold",
     "scout_core/sending",
