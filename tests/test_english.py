@@ -69,8 +69,6 @@ PENDING = (
     "docs/command.md",
     "docs/testing-a-plugin.md",
     "docs/tutorial.md",
-    "plugins/scout-dashboard/src/scout_dashboard/queries/plugins.py",
-    "plugins/scout-dashboard/tests/test_plugins.py",
     "scout_core",
     "scout_core/boundary",
     "scout_core/builtin",
