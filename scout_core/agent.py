@@ -58,7 +58,7 @@ class Agent:
         self.exporters = self._exporters()
         self.process = self._describe_process()
         self.is_running = False
-        self._must_tell_start = False
+        self._must_call_on_start = False
         self._begin()
 
     def _begin(self) -> None:
@@ -99,7 +99,7 @@ class Agent:
         collecting.watch()
         context.tracer = self.tracer
         self._call("on_start")
-        self._tell_problems()
+        self._log_problems()
 
     def stop(self, timeout: float | None = None) -> None:
         """
@@ -145,7 +145,7 @@ class Agent:
         return self.plugins.freeze(hook)
 
     def counters(self, exporter: str = "") -> Counters:
-        """What became of every transaction so far, as this exporter sees it."""
+        """Return how many transactions went where so far, for one exporter."""
         return self.ledger.counters(exporter)
 
     def plugin_statuses(self) -> tuple[PluginStatus, ...]:
@@ -158,7 +158,7 @@ class Agent:
         collecting.forget_other_threads()
         self.tracer.retire()
         context.current.set(None)
-        self._must_tell_start = True
+        self._must_call_on_start = True
         for guard in self._guards():
             guard.forget_calls()
         self.process = evolve(self.process, pid=os.getpid(), instance=_instance(), started=time())
@@ -168,8 +168,8 @@ class Agent:
 
     def _first(self) -> None:
         """The first transaction of this process has ended; until then a process has no thread of ours."""
-        if self._must_tell_start:
-            self._must_tell_start = False
+        if self._must_call_on_start:
+            self._must_call_on_start = False
             self._call("on_start")
         if not self.recorder.begin():
             self.tracer.has_started = False  # the next one tries again
@@ -205,7 +205,7 @@ class Agent:
         for guard in self.implementations(hook):
             guard.run(self)
 
-    def _tell_problems(self) -> None:
+    def _log_problems(self) -> None:
         for problem in (*self.config.problems, *self.plugins.problems):
             log.warning("%s", problem)
         for plugin in self.plugins.all.values():

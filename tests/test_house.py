@@ -19,7 +19,7 @@ else:
 
 # A module imports from its own group and from those above it. `__init__` stands for `scout_core` itself.
 GROUPS = {
-    "words": ("errors", "hookspecs", "operations", "problems", "states", "suggest", "tracebacks"),
+    "words": ("errors", "hookspecs", "private_files", "operations", "problems", "states", "suggest", "tracebacks"),
     "config": ("config",),
     "text": ("text",),
     "measuring": ("measuring",),
@@ -43,6 +43,7 @@ PUBLIC_MODULES = (
     "scout_core.measuring.scoring",
     "scout_core.operations",
     "scout_core.problems",
+    "scout_core.private_files",
     "scout_core.recording.web",
     "scout_core.sending.exporter",
     "scout_core.sending.protocol",

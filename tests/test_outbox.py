@@ -172,7 +172,7 @@ class WithoutReason(RejectedReport):
     [
         (RejectedReport("no", ["a", "list"]), "['a', 'list']"),
         (RejectedReport("no", "x" * 1_000), "x" * 100),
-        (RejectedReport("no", Unspeakable()), "it cannot be said why"),
+        (RejectedReport("no", Unspeakable()), "<unprintable exception>"),
         (WithoutReason(), "rejected"),
     ],
     ids=["no text", "long", "unspeakable", "missing"],

@@ -8,15 +8,13 @@ import threading
 import pytest
 
 from scout_core.errors import ScoutError
+from scout_core.private_files import private_directory, read_private, write_private
 from scout_core.sending.rendezvous import (
     FILE_NAME,
     CollectorAddress,
     announce,
     locate,
-    private_directory,
-    read_private,
     withdraw,
-    write_private,
 )
 
 ADDRESS = CollectorAddress(url="http://127.0.0.1:7600", token="secret of the collector", pid=4711)

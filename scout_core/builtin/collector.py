@@ -51,7 +51,7 @@ class CollectorExporter:
             answer = None
         if status >= 500 or status == 429:
             raise ConnectionError(f"{address.url} answered {status}: {error_text(answer)}")
-        if status != 202:  # also 200: whoever says that is no collector, and the report is nowhere
+        if status != 202:  # also 200: a server that answers so is not a collector, and the report is lost
             raise RejectedReport(
                 f"{address.url} answered {status}: {error_text(answer)}", f"collector answered {status}"
             )

@@ -23,7 +23,7 @@ def on_request_start(transaction: Transaction, config: Config) -> None:
 @hookimpl
 @when_changed("ignore", "ignore_endpoints", "ignore_jobs")
 def ignore_transaction(transaction: Transaction, config: Config) -> bool:
-    """Ignore by name once it is final, and by path when the framework told it late."""
+    """Ignore by name once it is final, and by path when the framework set it late."""
     if (
         transaction.path is not None
         and config.get("ignore")

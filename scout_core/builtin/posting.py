@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TIMEOUT: Final = 5.0
 """Seconds to connect, and again to send."""
 LONGEST_EXCHANGE: Final = 10.0
-"""Seconds for all of it. The socket's own timeout begins anew with each byte."""
+"""Seconds for all of it. The socket's own timeout starts again with each byte."""
 MAX_ANSWER: Final = 65_536
 
 
@@ -55,7 +55,12 @@ def _response(deadline: float, connected: socket, *args: Any, **options: Any) ->
 
 
 class _Incoming(RawIOBase):
-    """What a socket gives until the deadline (monotonic seconds)."""
+    """
+    The bytes that a socket receives until the deadline (monotonic seconds).
+
+    A loop over ``response.read1()`` is not enough: ``http.client`` reads the status line and the headers itself, and a
+    server that sends them byte by byte would never time out.
+    """
 
     def __init__(self, connected: socket, deadline: float) -> None:
         self._socket = connected

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from scout_core.config.config import Config
+from scout_core.private_files import read_private
 from scout_core.sending.protocol import LOGIN_FILE, error_text
-from scout_core.sending.rendezvous import CollectorAddress, locate, read_private
+from scout_core.sending.rendezvous import CollectorAddress, locate
 
 TIMEOUT_SECONDS: Final = 3.0
 MAX_BYTES: Final = 16 * 1024 * 1024

@@ -6,7 +6,6 @@ import os
 import re
 import stat
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +16,7 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Array
 
 from scout_core.errors import ConfigError
+from scout_core.private_files import replace_file
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -52,17 +52,8 @@ class Edited:
         try:
             if not self.is_new and _read(real) != self.before:
                 raise ConfigError(f"{self.path} was changed at the same time by someone else; try again")
-            handle, draft = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name}.")
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                    os.fchmod(handle, 0o644 & ~_umask() if self.is_new else stat.S_IMODE(real.stat().st_mode))
-                    file.write(self.after)
-                    file.flush()
-                    os.fsync(handle)
-                os.replace(draft, real)
-            except BaseException:
-                os.unlink(draft)
-                raise
+            mode = 0o644 & ~_umask() if self.is_new else stat.S_IMODE(real.stat().st_mode)
+            replace_file(real, self.after, mode=mode)
         except OSError as error:
             raise ConfigError(f"cannot write {self.path}: {error.strerror}") from error
 

@@ -14,8 +14,9 @@ from attrs import frozen
 from scout_core.cli.environment import Environment
 from scout_core.cli.live import live_plugins, summarise
 from scout_core.measuring.report import PluginStatus
+from scout_core.private_files import read_private
 from scout_core.problems import NextStep
-from scout_core.sending.rendezvous import FILE_NAME, read_private
+from scout_core.sending.rendezvous import FILE_NAME
 from scout_core.states import State
 
 

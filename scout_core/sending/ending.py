@@ -15,7 +15,7 @@ _LAST: Final = -100
 
 
 def at_exit(function: Callable[[], object]) -> None:
-    """Call the function, perhaps twice, when this process ends. Say so again in a child that was just forked."""
+    """Call the function, perhaps twice, when this process ends. Call this again in a child that was just forked."""
     atexit.unregister(function)
     atexit.register(function)
     util = sys.modules.get("multiprocessing.util")

@@ -13,7 +13,7 @@ importing: Final = RLock()
 """
 Hold it while an exporter imports what it needs: ``with importing: from http.client import HTTPConnection``.
 
-The process does not fork meanwhile. A child that is forked amid an import of another thread has half a module, and waits for ever
+The process does not fork meanwhile. A child that is forked during an import of another thread has half a module, and waits for ever
 for the other half when it imports it too.
 """
 os.register_at_fork(before=importing.acquire, after_in_parent=importing.release, after_in_child=importing.release)
@@ -40,7 +40,7 @@ class Exporter(Protocol):
 
 
 def named(given: Iterable[Any] | None) -> list[tuple[str, Any]]:  # Any: whatever a plugin gave
-    """Each exporter with its name; what is no exporter has an empty one."""
+    """Each exporter with its name; an object that is not an exporter has an empty one."""
     return [(exporter.name if _is_exporter(exporter) else "", exporter) for exporter in given or ()]
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 INBOX_FULL: Final = "inbox full"
 NOT_SENT: Final = "not sent before the process ended"
 MAX_REASONS: Final = 50
-"""Reasons told apart for one exporter; further ones are counted as ``other``."""
+"""Reasons counted separately for one exporter; further ones are counted as ``other``."""
 
 
 class Tally:
@@ -119,7 +119,7 @@ class Ledger:
             reasons[reason] += count
 
     def abandon(self) -> None:
-        """What still lies in the inbox will not be looked at any more."""
+        """Drop everything in the inbox: nothing is evaluated any more."""
         while batch := self.take(1_000):
             with self.lock:
                 self.in_hand -= len(batch)
@@ -136,7 +136,7 @@ class Ledger:
         return bool(self.taken or self._dropped_at_once())
 
     def counters(self, exporter: str = "") -> Counters:
-        """The books as this exporter sees them; without a name, as if there were none."""
+        """Return how many transactions went where, for one exporter; without a name, as without exporters."""
         with self.lock:
             dropped = self.dropped + self.dropped_by.get(exporter, Counter())
             # The inbox grows while we look; taken once, so both sides of the equation see the same.

@@ -52,7 +52,7 @@ class Outbox:
         self._deadline: float | None = None
         """Set once it shall stop: monotonic seconds."""
         self._failures = 0
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
         self._thread: Thread | None = None
 
     def begin(self) -> None:
@@ -64,7 +64,7 @@ class Outbox:
             try:
                 thread.start()
             except RuntimeError as error:  # there are too many, or the interpreter ends; reports wait
-                self._say("thread", f"{error}; reports wait")
+                self._log_once("thread", f"{error}; reports wait")
             else:
                 self._thread = thread
 
@@ -121,17 +121,19 @@ class Outbox:
         try:
             interval = self.exporter.export(waiting.report)
         except RejectedReport as error:
-            reason = _told(getattr(error, "reason", "rejected"))[:LONGEST_REASON]
+            reason = _format_error(getattr(error, "reason", "rejected"))[:LONGEST_REASON]
             self._failures = 0
-            self._say(reason, f"{_told(error)}; reports are dropped and counted")
+            self._log_once(reason, f"{_format_error(error)}; reports are dropped and counted")
             self._done(waiting, reason)
             return True
         except BaseException as error:  # noqa: BLE001  # sys.exit() in an exporter, too, must not end this thread of ours
             self._failures += 1
-            self._say("unreachable", f"{type(error).__name__}: {_told(error)}; reports wait and are sent again")
+            self._log_once(
+                "unreachable", f"{type(error).__name__}: {_format_error(error)}; reports wait and are sent again"
+            )
             return False
         self._failures = 0
-        self._said.clear()
+        self._logged.clear()
         self._done(waiting, None)
         if isinstance(interval, (int, float)) and 0 < interval < LONGEST_INTERVAL:
             self.requested_interval = float(interval)
@@ -155,9 +157,9 @@ class Outbox:
     def _is_too_full(self) -> bool:
         return len(self._queue) > MAX_REPORTS or self._size > MAX_BYTES
 
-    def _say(self, cause: str, message: str) -> None:
-        if cause not in self._said and len(self._said) < MAX_REASONS:
-            self._said.add(cause)
+    def _log_once(self, cause: str, message: str) -> None:
+        if cause not in self._logged and len(self._logged) < MAX_REASONS:
+            self._logged.add(cause)
             log.info("exporter %s: %s", self.name, message)
 
 
@@ -166,11 +168,11 @@ def pause_after(failures: int) -> float:
     return min(LONGEST_PAUSE, 2.0 ** min(failures - 1, 16)) * random.uniform(0.75, 1.25)  # noqa: S311  # no secret
 
 
-def _told(anything: object) -> str:
+def _format_error(anything: object) -> str:
     try:
         return str(anything)
     except Exception:  # noqa: BLE001  # a plugin's exception can fail even at that
-        return "it cannot be said why"
+        return "<unprintable exception>"
 
 
 def _weight(report: Report) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scout_core.recording.transaction import Raised, Transaction
 
 _WRAPPERS: Final = os.path.join(os.path.dirname(boundary.__file__), "")
-"""Our frames around the application's calls say nothing about its error."""
+"""Directory of our frames around the application's calls, which do not explain its error."""
 LONGEST_OPERATION: Final = 300
 """Characters of it that leave the process."""
 

@@ -27,7 +27,7 @@ def _converter() -> Converter:
     converter.register_structure_hook(TagValue, lambda value, _: _tag_value(value))
     converter.register_structure_hook(float, lambda value, _: _number(value))
     converter.register_structure_hook(int, lambda value, _: _count(value))
-    converter.register_structure_hook(bool, lambda value, _: _boolean(value))  # not an int here, though Python says so
+    converter.register_structure_hook(bool, lambda value, _: _boolean(value))  # not an int here, unlike in Python
     converter.register_structure_hook(str, lambda value, _: _text(value))
     converter.register_structure_hook(State, lambda value, _: State(_text(value)))  # else it would be taken for a str
     return converter
@@ -94,7 +94,7 @@ def decode(body: bytes) -> Report:
     The report that ``encode`` made.
 
     Raises:
-        RejectedReport: it is no JSON, has another schema, or a field is missing or wrong; the message names each field.
+        RejectedReport: it is not JSON, has another schema, or a field is missing or wrong; the message names each field.
     """
     try:
         facts = json.loads(body)

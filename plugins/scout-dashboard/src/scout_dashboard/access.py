@@ -17,8 +17,8 @@ from typing import Final
 
 from attrs import Factory, field, frozen
 
+from scout_core.private_files import private_directory, read_private, write_private
 from scout_core.sending.protocol import LOGIN_FILE
-from scout_core.sending.rendezvous import private_directory, read_private, write_private
 
 INGEST_FILE: Final = "dashboard-ingest-token"
 _MIN_TOKEN_LENGTH: Final = 40

@@ -14,7 +14,8 @@ from typing import Final, ParamSpec, TypeVar
 
 import uvicorn
 
-from scout_core.sending.rendezvous import CollectorAddress, announce, private_directory, withdraw
+from scout_core.private_files import private_directory
+from scout_core.sending.rendezvous import CollectorAddress, announce, withdraw
 from scout_dashboard.access import Access, read_access
 from scout_dashboard.errors import CollectorError, PortInUse
 from scout_dashboard.intake import READ_SECONDS
