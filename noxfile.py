@@ -39,6 +39,7 @@ nox.options.error_on_missing_interpreters = False
 OF_THE_REPOSITORY = {
     session: [ROOT / "tests" / f"test_{name}.py" for name in names]
     for session, names in {
+        "cost": ("cost",),
         "docs": ("docs", "cookbook"),
         "lint": ("english", "house"),
         "monorepo": ("monorepo",),
@@ -65,7 +66,7 @@ PLAN = plan(PROJECTS, PYTHONS)
 nox.options.sessions = [
     "core", "once", "processes", "plugins", "core_with_plugins", "packaging", "monorepo", "oldest", "skew", "docs",
     *(f"plugin({row})" for row in PLAN.by_default()),
-    "types", "lint",
+    "types", "lint", "cost",
 ]  # fmt: skip
 """What `nox` runs, in the order of the functions below: slow ones first, for the sake of `nox -j`."""
 
@@ -355,6 +356,18 @@ def release(session: nox.Session) -> None:
     """Commit, tag and build one distribution, without uploading it: `nox -s release -- scout-flask 1.2.0 --dry-run`."""
     session.install(*tools("release"))
     session.run("python", str(ROOT / ".ci" / "release.py"), *session.posargs)
+
+
+@nox.session(python=sorted(file.stem for file in (ROOT / "benchmarks" / "baselines").glob("*.json")))
+def cost(session: nox.Session) -> None:
+    """Count what the agent costs in instructions; fails when that has grown. `nox -s cost -- --help` lists the options."""
+    environments = nox.project.load_toml(ROOT / "benchmarks" / "environments.toml")
+    app, pins = environments["app"], [*environments["app"]["requirements"], *environments["core"]["requirements"]]
+    install(session, [PROJECTS[name] for name in app["plugins"]], *pins, *tools("test"))
+    options = without_base(session.posargs)[1]
+    session.run("python", str(ROOT / "benchmarks" / "cost.py"), *options)
+    if not options:
+        run_tests(session, *OF_THE_REPOSITORY["cost"])
 
 
 @nox.session(allow_parallel=False)

@@ -24,6 +24,7 @@ RULES: tuple[tuple[str, set[str]], ...] = (
     (".github/*", {"monorepo"}),
     ("template/*", {"core", "monorepo", "packaging"}),
     ("tests/test_cookbook.py", {"docs"}),
+    ("tests/test_cost.py", {"cost"}),
     ("tests/test_docs.py", {"docs"}),
     ("tests/test_english.py", ALWAYS),
     ("tests/test_english.py", ALWAYS),
@@ -33,7 +34,7 @@ RULES: tuple[tuple[str, set[str]], ...] = (
     ("tests/test_template.py", {"packaging"}),
     ("tests/test_tutorial.py", {"packaging"}),
     ("tests/*", OF_THE_CORE),
-    ("benchmarks/*", {"once"}),
+    ("benchmarks/*", {"cost", "once"}),
 )
 """
 Files outside the plugins to the sessions that use them; the first match counts, and of the core's sessions only those that

@@ -1,4 +1,4 @@
-"""``python benchmarks`` is ``python benchmarks/run.py``."""
+"""Run ``benchmarks/run.py`` as ``python benchmarks``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measure what scout-core costs: ``python benchmarks/run.py --help``."""
+"""Measure the time and memory that scout-core adds: ``python benchmarks/run.py --help``."""
 
 from __future__ import annotations
 

@@ -64,7 +64,6 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
 PENDING = (
     "CHANGELOG.md",
     "README.md",
-    "benchmarks",
     "changelog.d",
     "docs/command.md",
     "docs/testing-a-plugin.md",
@@ -78,7 +77,6 @@ PENDING = (
     "template",
     "tests/conformance",
     "tests/test_agent.py",
-    "tests/test_benchmarks.py",
     "tests/test_cli.py",
     "tests/test_cli_check.py",
     "tests/test_cli_docs.py",

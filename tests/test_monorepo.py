@@ -241,7 +241,7 @@ def test_a_change_of_the_core_or_of_a_file_without_a_rule_tests_everything(repos
         ("tests/test_exit.py", PROCESSES | {"core_with_plugins"}),
         ("tests/test_memory.py", {"once"}),
         ("tests/workbench.py", CORE | PROCESSES | {"core_with_plugins", "once"}),
-        ("benchmarks/README.md", {"once"}),
+        ("benchmarks/README.md", {"cost", "once"}),
         ("tests/test_docs.py", {"docs"}),
         ("tests/test_packaging.py", {"packaging"}),
         (WORKFLOW, {"monorepo"}),

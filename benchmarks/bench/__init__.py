@@ -1,1 +1,1 @@
-"""What scout-core costs: the same work in processes of its own, with and without an agent, in turns."""
+"""Measurements of what scout-core costs, against the same application without it."""

@@ -1,4 +1,4 @@
-"""A process that is spoken to in lines of JSON over pipes."""
+"""Processes that answer with lines of JSON over pipes."""
 
 from __future__ import annotations
 
@@ -9,38 +9,39 @@ from pathlib import Path
 from typing import Any
 
 BENCHMARKS = Path(__file__).resolve().parent.parent
-"""Where the package ``bench`` lies."""
+"""The folder with the package ``bench``."""
 
 
 class ChildFailed(Exception):
-    """A process ended instead of answering; its own words are on stderr."""
+    """A process ended instead of answering; it printed the reason on stderr."""
 
 
 def clean_environment(directory: Path) -> dict[str, str]:
     """
-    That of this process, without settings that would reach an agent.
+    Return the environment variables of this process, without the settings of any agent.
 
     Args:
-        directory: no state from elsewhere is found, and every module is compiled once, whatever this process is told.
-            Texts have the same hashes in all, so that the same dicts are equally fast.
+        directory: for the agent's state and for compiled modules. Modules are compiled once even where this process does
+            not write bytecode. Strings have the same hashes in all processes, so that the same dicts are equally fast.
     """
-    own = {key: value for key, value in os.environ.items() if not key.startswith(("SCOUT_", "OTEL_"))}
-    own.pop("PYTHONDONTWRITEBYTECODE", None)
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("SCOUT_", "OTEL_"))}
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)
     return {
-        **own,
+        **inherited,
         "XDG_STATE_HOME": str(directory),
         "PYTHONPYCACHEPREFIX": str(directory / "compiled"),
         "PYTHONHASHSEED": "0",
+        "PYTHONPATH": _path(),
     }
 
 
 class Child:
     """
-    One module of ``bench`` as a process, until ``close``.
+    A module of ``bench`` that runs as a process until ``close``.
 
     Args:
-        python: the interpreter of the environment that it runs in.
-        directory: its working directory, where no configuration lies.
+        python: interpreter of the environment that it runs in.
+        directory: its working directory, without configuration files.
     """
 
     def __init__(self, python: Path, module: str, *arguments: str, directory: Path) -> None:
@@ -51,21 +52,21 @@ class Child:
             stdout=subprocess.PIPE,
             text=True,
             cwd=directory,
-            env={**clean_environment(directory), "PYTHONPATH": _path()},
+            env=clean_environment(directory),
         )
         try:
             self.first = self.read()
-            """What it said when it was ready."""
+            """Its first answer, when it is ready."""
         except ChildFailed:
             self.close()
             raise
 
-    def read(self) -> dict[str, Any]:  # Any: each child answers in its own way
+    def read(self) -> dict[str, Any]:  # Any: the keys depend on the module
         """
-        Its next line.
+        Return its next answer.
 
         Raises:
-            ChildFailed: there is none.
+            ChildFailed: it ended.
         """
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -74,29 +75,29 @@ class Child:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def ask(self, **order: object) -> dict[str, Any]:  # Any: each child answers in its own way
+    def ask(self, **command: object) -> dict[str, Any]:  # Any: the keys depend on the module
         """
-        What it answers to an order.
+        Send a command, and return the answer.
 
         Raises:
-            ChildFailed: it has ended.
+            ChildFailed: it ended.
         """
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.write(json.dumps(command) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             raise ChildFailed(f"{self._name} ended with status {self._process.wait()}") from None
         return self.read()
 
     def close(self) -> None:
-        """End it: gently, by ending its input, then not."""
+        """End the process by closing its input; kill it when that takes longer than ten seconds."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         for pipe in (self._process.stdin, self._process.stdout):
             try:
                 pipe.close()
-            except BrokenPipeError:  # it is gone already
+            except BrokenPipeError:  # it has ended
                 continue
         try:
             self._process.wait(10)
@@ -107,10 +108,10 @@ class Child:
 
 def run_once(command: list[str], *, directory: Path) -> dict[str, Any]:  # Any: JSON
     """
-    The one line of JSON that a short process says.
+    Run a process to its end, and return the line of JSON that it prints.
 
     Raises:
-        ChildFailed: it failed.
+        ChildFailed: its exit code is not 0.
     """
     done = subprocess.run(
         command, cwd=directory, env=clean_environment(directory), stdout=subprocess.PIPE, text=True, check=False

@@ -1,4 +1,4 @@
-"""The command: options, what is to be run, and the two tables at the end."""
+"""The command that measures time and memory: options, measurements and the two tables."""
 
 from __future__ import annotations
 
@@ -19,25 +19,24 @@ from bench.figures import Figure, figures_of, patches_of
 from bench.finding import measure_finding
 from bench.measured import Measured
 from bench.memory import measure_memory
-from bench.plan import ALONE, CONTROL, OURS, SHOP, WORKLOADS, Variant, Workload
+from bench.plan import BARE, CONTROL, OURS, SHOP, WORKLOADS, Variant, Workload
 from bench.rounds import run_rounds
 from bench.start import measure_first_response, measure_import
 from bench.table import arrivals_table, as_json, figures_table, machine
 
-BESIDE = ("import", "find", "first-response", "memory")
-"""What is measured in other ways than by rounds of a workload."""
+OTHERS = ("import", "find", "first-response", "memory")
+"""Measurements that are not rounds of a workload."""
 FULL = {"processes": 4, "rounds": 5, "scale": 1.0, "requests": 50_000}
 QUICK = {"processes": 1, "rounds": 3, "scale": 0.25, "requests": 4_000}
-CHOICES = (*(workload.key for workload in WORKLOADS), *BESIDE)
+CHOICES = (*(workload.key for workload in WORKLOADS), *OTHERS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """
-    Measure and print.
+    Measure and print the result.
 
     Returns:
-        0; 1 when something did not arrive, so that its figures mean nothing; 2 when it cannot run at all. A missed budget
-        is no failure of the command.
+        0, even when a budget is missed; 1 when data is missing, so that the figures mean nothing; 2 when it cannot run.
     """
     options = read_options(arguments)
     chosen = options.only or list(CHOICES)
@@ -51,24 +50,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="scout-bench-") as folder:
         directory = Path(folder)
         try:
-            peers = peer_variants(tell) if options.peers else []
+            peers = peer_variants(show_progress) if options.peers else []
             by_workload = measure_rounds(chosen, options, peers, directory)
-            beside = measure_beside(chosen, options, peers, directory)
+            others = measure_others(chosen, options, peers, directory)
         except (ChildFailed, CalledProcessError) as error:
-            tell("")
-            print(f"cannot go on: {error}", file=sys.stderr)
+            show_progress("")
+            print(f"measurement failed: {error}", file=sys.stderr)
             return 2
-    tell("")
+    show_progress("")
     figures = [figure for measured in by_workload for figure in (*figures_of(measured), *patches_of(measured))]
-    flat = [one for measured in by_workload for one in measured]
-    report([*figures, *beside], flat, options)
-    return 0 if all(one.arrived.is_complete for one in flat) else 1
+    all_measured = [measured for workload in by_workload for measured in workload]
+    print_report([*figures, *others], all_measured, options)
+    return 0 if all(measured.arrived.is_complete for measured in all_measured) else 1
 
 
 def measure_rounds(
     chosen: Sequence[str], options: argparse.Namespace, peers: Sequence[Variant], directory: Path
 ) -> list[list[Measured]]:
-    """All rounds of each workload that was chosen."""
+    """Run all rounds of each chosen workload."""
     return [
         run_rounds(
             workload,
@@ -77,46 +76,52 @@ def measure_rounds(
             rounds=options.rounds,
             units=max(1, round(workload.units * options.scale)),
             directory=directory,
-            tell=tell,
+            progress=show_progress,
         )
         for workload in WORKLOADS
         if workload.key in chosen
     ]
 
 
-def measure_beside(
+def measure_others(
     chosen: Sequence[str], options: argparse.Namespace, peers: Sequence[Variant], directory: Path
 ) -> list[Figure]:
-    """Import, first response and memory, as far as they were chosen."""
+    """Measure import, finding plugins, first response and memory, if chosen."""
     figures = []
     ours, request = OURS[0], WORKLOADS[0]
     if "import" in chosen:
-        tell("import")
+        show_progress("import")
         figures.append(measure_import(options.processes * options.rounds, directory))
     if "find" in chosen:
-        figures += measure_finding(options.processes * options.rounds, directory, tell)
+        figures += measure_finding(options.processes * options.rounds, directory, show_progress)
     if "first-response" in chosen:
-        tell("first response: an environment with twenty more plugins")
+        show_progress("first response: creating an environment with twenty more plugins")
         python = with_twenty_plugins(directory / "twenty")
-        alone = evolve(ALONE, name="alone, for 20 plugins", python=python)
-        twenty = evolve(ours, name="ours, 20 more plugins", python=python, baseline=alone.name)
-        variants = [ALONE, ours, alone, twenty, *peers]
+        bare = evolve(BARE, name="bare, for 20 plugins", python=python)
+        twenty = evolve(ours, name="ours, 20 more plugins", python=python, baseline=bare.name)
+        variants = [BARE, ours, bare, twenty, *peers]
         figures += measure_first_response(
-            request, variants, rounds=options.processes * options.rounds // 2 + 1, directory=directory, tell=tell
+            request,
+            variants,
+            rounds=options.processes * options.rounds // 2 + 1,
+            directory=directory,
+            progress=show_progress,
         )
     if "memory" in chosen:
-        figures += measure_memory([ALONE, ours, *peers], requests=options.requests, directory=directory, tell=tell)
+        figures += measure_memory(
+            [BARE, ours, *peers], requests=options.requests, directory=directory, progress=show_progress
+        )
     return figures
 
 
 def variants_of(workload: Workload, peers: Sequence[Variant]) -> list[Variant]:
-    """Who takes part: alone twice, ours as the workload asks for, the peers."""
+    """Return the variants to measure: the bare application twice, the workload's variants of scout-core, and the peers."""
     ours = [variant for variant in OURS if variant.name in workload.variants]
-    return [ALONE, CONTROL, *ours, *(peers if workload.has_peers else ())]
+    return [BARE, CONTROL, *ours, *(peers if workload.has_peers else ())]
 
 
 def missing_modules(chosen: Sequence[str]) -> list[str]:
-    """What would have to be installed first."""
+    """Return the modules that must be installed first."""
     needed = {"scout_core"}
     for workload in WORKLOADS:
         if workload.key in chosen:
@@ -126,8 +131,8 @@ def missing_modules(chosen: Sequence[str]) -> list[str]:
     return sorted(name for name in needed if find_spec(name) is None)
 
 
-def report(figures: Sequence[Figure], all_measured: Sequence[Measured], options: argparse.Namespace) -> None:
-    """Both tables, and the file if one is wanted."""
+def print_report(figures: Sequence[Figure], all_measured: Sequence[Measured], options: argparse.Namespace) -> None:
+    """Print both tables, and write the file if requested."""
     print(" · ".join(f"{name} {value}" for name, value in machine().items()), "\n")
     print(figures_table(figures), "\n")
     if all_measured:
@@ -139,35 +144,37 @@ def report(figures: Sequence[Figure], all_measured: Sequence[Measured], options:
 
 
 def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """What was asked for; the small numbers of ``--quick`` where no others were given."""
-    made = argparse.ArgumentParser(
-        prog="benchmarks/run.py", description="What scout-core costs, measured against the same application without it."
+    """Return the parsed options, with the defaults of ``--quick`` if requested."""
+    parser = argparse.ArgumentParser(
+        prog="benchmarks/run.py", description="Measure what scout-core costs, against the same application without it."
     )
-    made.add_argument(
+    parser.add_argument(
         "--only", nargs="+", choices=CHOICES, metavar="WHAT", help=f"measure only these: {', '.join(CHOICES)}"
     )
-    made.add_argument(
-        "--peers", action="store_true", help="also other agents, each in an environment of its own (peers.toml)"
+    parser.add_argument(
+        "--peers",
+        action="store_true",
+        help="also measure other agents, each in an environment of its own (environments.toml)",
     )
-    made.add_argument(
-        "--processes", type=int, help=f"how many each variant has, one after another ({FULL['processes']})"
+    parser.add_argument(
+        "--processes", type=int, help=f"processes of each variant, one after another (default: {FULL['processes']})"
     )
-    made.add_argument("--rounds", type=int, help=f"how often each of them has its turn ({FULL['rounds']})")
-    made.add_argument("--scale", type=float, help=f"size of a chunk, as a multiple ({FULL['scale']})")
-    made.add_argument(
-        "--requests", type=int, help=f"how many requests the memory is watched over ({FULL['requests']:,})"
+    parser.add_argument("--rounds", type=int, help=f"rounds of each process (default: {FULL['rounds']})")
+    parser.add_argument("--scale", type=float, help=f"factor for the size of a chunk (default: {FULL['scale']})")
+    parser.add_argument(
+        "--requests", type=int, help=f"requests of the memory measurement (default: {FULL['requests']:,})"
     )
-    made.add_argument("--quick", action="store_true", help=f"about a minute: {QUICK}")
-    made.add_argument("--json", metavar="FILE", help="also write everything there")
-    options = made.parse_args(arguments)
+    parser.add_argument("--quick", action="store_true", help=f"about a minute: {QUICK}")
+    parser.add_argument("--json", metavar="FILE", help="also write all figures to this file")
+    options = parser.parse_args(arguments)
     for name, value in (QUICK if options.quick else FULL).items():
         if getattr(options, name) is None:
             setattr(options, name, value)
     return options
 
 
-def tell(progress: str) -> None:
-    """How far it is, on a terminal only."""
+def show_progress(text: str) -> None:
+    """Show the progress, only on a terminal."""
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r\033[K{progress}")
+        sys.stderr.write(f"\r\033[K{text}")
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Environments that the command makes: one for each peer, and one with twenty more plugins."""
+"""Environments that the command creates: one for each peer, and one with twenty more plugins."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, Final
 from attrs import evolve
 
 from bench.child import BENCHMARKS
-from bench.plan import ALONE, Variant
+from bench.plan import BARE, Variant
 from bench.wheels import write_plugin_wheel
 
 if sys.version_info >= (3, 11):
@@ -24,33 +24,33 @@ else:
     import tomli as tomllib
 
 KEPT: Final = BENCHMARKS.parent / "build" / "benchmarks"
-"""Environments with the same requirements are made once."""
+"""Environments with the same requirements are created only once."""
 
 
-def peer_variants(tell: Callable[[str], None]) -> list[Variant]:
-    """For each peer of ``peers.toml`` the application alone in the peer's environment, then with the peer."""
-    facts: dict[str, Any] = tomllib.loads((BENCHMARKS / "peers.toml").read_text(encoding="utf-8"))  # Any: it is TOML
+def peer_variants(progress: Callable[[str], None]) -> list[Variant]:
+    """Return two variants for each peer of ``environments.toml``: the bare application in the peer's environment, and the peer."""
+    facts: dict[str, Any] = tomllib.loads((BENCHMARKS / "environments.toml").read_text(encoding="utf-8"))  # Any: TOML
     found = []
     for name, peer in facts["peers"].items():
-        tell(f"{name}: its environment")
+        progress(f"{name}: creating its environment")
         python = environment(name, [*facts["app"]["requirements"], *peer["requirements"]])
-        alone = evolve(ALONE, name=f"alone, for {name}", python=python)
+        bare = evolve(BARE, name=f"bare, for {name}", python=python)
         found += [
-            alone,
-            Variant(name=name, agent=peer["agent"], python=python, baseline=alone.name, spans=peer["spans"]),
+            bare,
+            Variant(name=name, agent=peer["agent"], python=python, baseline=bare.name, spans=peer["spans"]),
         ]
     return found
 
 
 def environment(name: str, requirements: Sequence[str]) -> Path:
-    """The interpreter of an environment in which these are installed; made if need be."""
+    """Return the interpreter of an environment with these requirements; create it if necessary."""
     marks = "\n".join((sys.version, *requirements))
     folder = KEPT / f"{name}-{hashlib.sha256(marks.encode()).hexdigest()[:12]}"
     python = folder / "bin" / "python"
     done = folder / "complete"
     if not done.exists():
         shutil.rmtree(folder, ignore_errors=True)
-        make(folder)
+        create(folder)
         install(python, requirements)
         done.touch()
     return python
@@ -58,21 +58,21 @@ def environment(name: str, requirements: Sequence[str]) -> Path:
 
 def with_twenty_plugins(folder: Path) -> Path:
     """
-    The interpreter of an environment with twenty more plugins than this one's.
+    Return the interpreter of a new environment with twenty more plugins than this one.
 
-    What is installed here is found there as well, through a path file.
+    A path file makes everything that is installed here importable there.
     """
-    make(folder)
+    create(folder)
     python = folder / "bin" / "python"
     wheels = [write_plugin_wheel(number, folder / "wheels") for number in range(20)]
     install(python, ["--no-index", "--no-deps", *map(str, wheels)])
     lines = [f"import site; site.addsitedir({place!r})" for place in site.getsitepackages()]
-    (next(folder.glob("lib/python*/site-packages")) / "here.pth").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (next(folder.glob("lib/python*/site-packages")) / "outer.pth").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return python
 
 
-def make(folder: Path) -> None:
-    """An empty environment of the running interpreter's version."""
+def create(folder: Path) -> None:
+    """Create an empty environment with the version of the running interpreter."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     uv = shutil.which("uv")
     if uv:
@@ -82,7 +82,7 @@ def make(folder: Path) -> None:
 
 
 def install(python: Path, requirements: Sequence[str]) -> None:
-    """Install with uv where it is found, else with the environment's own pip."""
+    """Install with uv if it is installed, otherwise with the environment's pip."""
     uv = shutil.which("uv")
     command = (
         [uv, "pip", "install", "--quiet", "--python", str(python)]

@@ -1,4 +1,4 @@
-"""One line of the result: what was measured, what the agent added, and what it may add."""
+"""Lines of the result: what was measured, what the agent added, and its budget."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from bench.plan import ALL, BUDGETS, CALLER, CONTROL, PATCHED, Variant
 
 @frozen(kw_only=True)
 class Figure:
-    """One measured thing of one variant."""
+    """One line of the result, about one variant."""
 
     what: str
     variant: str
     measure: str
-    """What was read, as ``caller``, ``all threads``, ``CPU``, ``RSS``."""
+    """``caller``, ``all threads``, ``CPU``, ``RSS`` …"""
     unit: str
-    alone: float | None = None
-    """The smallest without an agent; None where there is nothing to compare with."""
+    bare: float | None = None
+    """Minimum without an agent; None when there is nothing to compare with."""
     value: float
-    """The smallest with the agent."""
+    """Minimum with the agent."""
     added: float
-    """Smallest minus smallest: what to go by, since other programs only ever add."""
+    """Difference of the minima: the figure to use, because other programs only ever add time."""
     added_median: float | None = None
     """Median of the differences within each round."""
     budget: float | None = None
     noise: float = 0.0
-    """What a second process without agent seemed to add in the same rounds, as a distance from nothing."""
+    """Absolute difference between two processes without an agent in the same rounds."""
     note: str = ""
 
     @property
     def ratio(self) -> float | None:
-        """With the agent to without."""
-        return self.value / self.alone if self.alone else None
+        """With the agent, divided by without."""
+        return self.value / self.bare if self.bare else None
 
     @property
     def verdict(self) -> str:
-        """``ok``, ``missed``, or ``in noise`` where the run cannot tell; empty without a budget."""
+        """``ok``, ``missed``, or ``in noise`` when the noise is too large to decide; empty without a budget."""
         if self.budget is None:
             return ""
         if self.added + self.noise <= self.budget:
@@ -51,38 +51,38 @@ class Figure:
 
 @frozen
 class Series:
-    """A number for each round."""
+    """Measurements of all rounds."""
 
-    every: Sequence[float]
+    rounds: Sequence[float]
     best: Sequence[float]
-    """What the smallest is taken from."""
+    """Those that the minimum is taken from."""
 
 
-def compare(alone: Series, with_agent: Series, **facts: Any) -> Figure:  # Any: the other fields of a figure
-    """A figure from two series, where the same place is the same round."""
+def compare(bare: Series, with_agent: Series, **facts: Any) -> Figure:  # Any: the other fields of a figure
+    """Return a figure from two series of the same rounds."""
     return Figure(
-        alone=min(alone.best),
+        bare=min(bare.best),
         value=min(with_agent.best),
-        added=min(with_agent.best) - min(alone.best),
-        added_median=median(value - without for without, value in zip(alone.every, with_agent.every, strict=True)),
+        added=min(with_agent.best) - min(bare.best),
+        added_median=median(value - without for without, value in zip(bare.rounds, with_agent.rounds, strict=True)),
         **facts,
     )
 
 
 def figures_of(all_measured: Sequence[Measured]) -> list[Figure]:
-    """Two figures, one for each clock, for every variant of one workload that has something to compare with."""
+    """Return two figures for every variant of a workload that has a baseline: one for the caller, one for all threads."""
     by_name = {measured.variant.name: measured for measured in all_measured}
-    found = []
+    figures = []
     for measure, series_of in ((CALLER, caller), (ALL, all_threads)):
         noise = 0.0
         if CONTROL.name in by_name:
-            again, alone = series_of(by_name[CONTROL.name]), series_of(by_name[CONTROL.baseline])
-            noise = abs(min(again.best) - min(alone.best))
+            again, bare = series_of(by_name[CONTROL.name]), series_of(by_name[CONTROL.baseline])
+            noise = abs(min(again.best) - min(bare.best))
         for measured in all_measured:
             if is_baseline(measured.variant, all_measured):
                 continue
             key = (measured.workload.key, measured.variant.name, measure)
-            found.append(
+            figures.append(
                 compare(
                     series_of(by_name[measured.variant.baseline]),
                     series_of(measured),
@@ -94,21 +94,21 @@ def figures_of(all_measured: Sequence[Measured]) -> list[Figure]:
                     noise=noise,
                 )
             )
-    return found
+    return figures
 
 
 def caller(measured: Measured) -> Series:
-    """CPU of the calling thread."""
+    """Return the CPU time of the calling thread."""
     return Series(measured.caller_us, measured.fastest_us)
 
 
 def all_threads(measured: Measured) -> Series:
-    """CPU of the process."""
+    """Return the CPU time of the process."""
     return Series(measured.all_us, measured.all_us)
 
 
 def patches_of(all_measured: Sequence[Measured]) -> list[Figure]:
-    """How many functions are wrapped by each variant of scout-core; none may be where it records nothing."""
+    """Return the number of wrapped functions of each variant of scout-core; it must be 0 where nothing is recorded."""
     return [
         Figure(
             what=measured.workload.title,
@@ -125,5 +125,5 @@ def patches_of(all_measured: Sequence[Measured]) -> list[Figure]:
 
 
 def is_baseline(variant: Variant, all_measured: Sequence[Measured]) -> bool:
-    """Whether it is what another one is compared with."""
+    """Whether another variant is compared with this one."""
     return variant.name in {measured.variant.baseline for measured in all_measured}

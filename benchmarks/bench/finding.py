@@ -9,7 +9,7 @@ from zipfile import ZipFile
 
 from bench.child import run_once
 from bench.figures import Figure
-from bench.plan import HERE
+from bench.plan import PYTHON
 from bench.wheels import write_plugin_wheel
 
 INSTALLED: Final = {30: 6, 300: 20}
@@ -30,14 +30,14 @@ plugins = made.plugins if work_name == "find" else made.plugin_statuses()
 print(json.dumps({"ns": took_ns, "plugins": len(plugins), "modules": sorted(set(sys.modules) - before)}))
 """
 METADATA: Final = (
-    "Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nRequires-Dist: attrs>=23\n\n" + "It does much.\n" * 400
+    "Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nRequires-Dist: attrs>=23\n\n" + "A long description.\n" * 400
 )
 WORK: Final = {"find": "find plugins", "start": "scout_core.start()"}
-HEAVY: Final = frozenset({"importlib.metadata", "packaging", "zipfile"})
+EXPENSIVE: Final = frozenset({"importlib.metadata", "packaging", "zipfile"})
 
 
-def measure_finding(rounds: int, directory: Path, tell: Callable[[str], None]) -> list[Figure]:
-    """CPU of looking for plugins, the smallest of so many processes; with one more plugin in an archive it is compared with that."""
+def measure_finding(rounds: int, directory: Path, progress: Callable[[str], None]) -> list[Figure]:
+    """Measure the CPU time of finding plugins, the minimum of all rounds: in folders only, and with one more plugin in an archive."""
     figures = []
     archive = write_plugin_wheel(max(INSTALLED.values()), directory / "wheels")
     for count, plugins in INSTALLED.items():
@@ -46,26 +46,26 @@ def measure_finding(rounds: int, directory: Path, tell: Callable[[str], None]) -
         for work, what in WORK.items():
             answers: dict[str, list[dict[str, Any]]] = {name: [] for name in paths}  # Any: JSON
             for number in range(rounds + 1):
-                tell(f"{what} among {count} distributions: round {number} of {rounds}")
+                progress(f"{what} among {count} distributions: round {number} of {rounds}")
                 for name, path in paths.items():
-                    answer = run_once([str(HERE), "-c", CHILD, work, *map(str, path)], directory=directory)
-                    if number:  # the first one compiles
+                    answer = run_once([str(PYTHON), "-c", CHILD, work, *map(str, path)], directory=directory)
+                    if number:  # the first round compiles modules
                         answers[name].append(answer)
             figures += [figure(f"{what}, {count} more installed", name, answers) for name in answers]
     return figures
 
 
 def figure(what: str, name: str, answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:  # Any: JSON
-    """The cost of one search path, compared with folders only."""
+    """Return the cost of a search path, compared with folders only."""
     value, folders = (min(answer["ns"] for answer in answers[key]) / 1e6 for key in (name, "in folders"))
     last = answers[name][-1]
-    loaded = ", ".join(sorted(HEAVY.intersection(last["modules"])))
+    loaded = ", ".join(sorted(EXPENSIVE.intersection(last["modules"])))
     return Figure(
         what=what,
         variant=name,
         measure="CPU",
         unit="ms",
-        alone=folders,
+        bare=folders,
         value=value,
         added=value - folders,
         note=f"{last['plugins']} plugins, {'imports ' + loaded if loaded else 'no importlib.metadata, no packaging'}",
@@ -73,7 +73,7 @@ def figure(what: str, name: str, answers: Mapping[str, Sequence[Mapping[str, Any
 
 
 def installed(count: int, plugins: int, folder: Path) -> Path:
-    """A folder with so many distributions, of which the first are plugins."""
+    """Create a folder with distributions, the first of which are plugins."""
     for number in range(plugins):
         with ZipFile(write_plugin_wheel(number, folder.parent / "wheels")) as wheel:
             wheel.extractall(folder)

@@ -1,11 +1,11 @@
-"""A library for ``library_plugin`` to wrap: the workloads of wrapped calls."""
+"""A library that ``library_plugin`` instruments, for the workloads of wrapped calls."""
 
 from __future__ import annotations
 
 
 class Store:
-    """A client whose call costs nearly nothing."""
+    """A client whose calls cost almost nothing."""
 
     def fetch(self, key: str) -> str:
-        """The key."""
+        """Return the key."""
         return key

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @hookimpl
 def instrument(wrap: Wrap) -> None:
-    """The one method that there is."""
+    """Wrap its only method."""
     wrap("bench.library:Store.fetch", fetch)
 
 
 def fetch(store: Store, key: str) -> Span:
-    """What one call is."""
+    """Describe one call."""
     return span("Store/fetch", key=key)

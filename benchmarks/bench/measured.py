@@ -1,4 +1,4 @@
-"""What came out of one variant of one workload: a number for each round, and what its sink received."""
+"""Results of one variant of one workload: the figures of each round, and the data that its sink received."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.plan import Variant, Workload
 
 @frozen(kw_only=True)
 class Arrived:
-    """What a sink has decoded, beside what it should have."""
+    """Counts of the data that a sink decoded, and of the data that it should have received."""
 
     expected: int = 0
     """Transactions."""
@@ -17,23 +17,23 @@ class Arrived:
     spans_expected: int = 0
     spans: int = 0
     dropped_expected: int = 0
-    """Transactions that were to be left out."""
+    """Transactions that the agent should drop."""
     dropped: int = 0
-    """Those that the agent says it left out."""
+    """Transactions that the agent reports as dropped."""
     payloads: int = 0
     bytes: int = 0
     errors: int = 0
     """Payloads that could not be decoded."""
 
     @property
-    def has_ended(self) -> bool:
-        """Whether every transaction arrived, or was counted as left out."""
+    def has_all_transactions(self) -> bool:
+        """Whether every transaction arrived or was reported as dropped."""
         return (self.expected, self.dropped_expected) == (self.transactions, self.dropped)
 
     @property
     def is_complete(self) -> bool:
-        """Whether everything arrived, once, and nothing else."""
-        return self.has_ended and (self.spans_expected, 0) == (self.spans, self.errors)
+        """Whether all expected data arrived exactly once, and nothing else."""
+        return self.has_all_transactions and (self.spans_expected, 0) == (self.spans, self.errors)
 
     def __add__(self, other: Arrived) -> Arrived:
         more = asdict(other)
@@ -42,18 +42,18 @@ class Arrived:
 
 @define(kw_only=True)
 class Measured:
-    """One variant of one workload, over all its processes."""
+    """Results of one variant of one workload, of all its processes."""
 
     workload: Workload
     variant: Variant
     caller_us: list[float] = field(factory=list)
-    """CPU of the calling thread for each item."""
+    """CPU of the calling thread per item, in each round."""
     fastest_us: list[float] = field(factory=list)
-    """The same in the fastest slice of each chunk."""
+    """The same for the fastest slice of each chunk."""
     all_us: list[float] = field(factory=list)
-    """CPU of the process for each item, until everything had arrived."""
+    """CPU of the process per item, until all data had arrived."""
     arrived: Arrived = Arrived()
     patched: int = 0
-    """Functions that scout-core had wrapped."""
+    """Functions wrapped by scout-core."""
     last_error: str = ""
-    """What the sink could not decode, and why."""
+    """Why the sink could not decode a payload."""

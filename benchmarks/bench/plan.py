@@ -1,4 +1,4 @@
-"""What is measured: workloads, variants and budgets, as data."""
+"""Workloads, variants and budgets, as data."""
 
 from __future__ import annotations
 
@@ -8,55 +8,55 @@ from typing import Final
 
 from attrs import field, frozen
 
-HERE: Final = Path(sys.executable)
-"""The interpreter of the environment that the command was started in."""
+PYTHON: Final = Path(sys.executable)
+"""Interpreter of the environment that the command runs in."""
 
 
 @frozen(kw_only=True)
 class Variant:
-    """The application with one agent and its settings, or alone."""
+    """The application with an agent and its settings, or without one."""
 
     name: str
     agent: str
-    """Module below ``bench.agents``."""
+    """Module in ``bench.agents``."""
     settings: dict[str, str] = field(factory=dict)
-    python: Path = HERE
-    baseline: str = "alone"
-    """The variant, of the same environment, that it is compared with."""
+    python: Path = PYTHON
+    baseline: str = "bare"
+    """The variant in the same environment that it is compared with."""
     sampled: bool = True
-    """Whether its transactions arrive; else the agent only counts that it left them out."""
+    """Whether its transactions arrive; otherwise the agent only reports how many it dropped."""
     silent: bool = False
-    """Nothing arrives at all."""
+    """Nothing arrives."""
     spans: dict[str, int] = field(factory=dict)
-    """Workload to the spans that arrive for one unit; the workload's own where it is not in here."""
+    """Workload to the spans that arrive for one unit, where they are not those of scout-core."""
 
 
 @frozen(kw_only=True)
 class Workload:
-    """One kind of work; a unit is one transaction."""
+    """A kind of work. A unit of it is one transaction."""
 
     key: str
-    """Of ``bench.work.WORK``."""
+    """A key of ``bench.work.WORK``."""
     title: str
     item: str
-    """What the figures are for: ``request``, ``span``."""
+    """The figures are per item: ``request``, ``span``, ``call``."""
     items: int = 1
-    """How many of them are in a unit."""
+    """Items in a unit."""
     units: int
-    """Run in one chunk: about half a second of work at the most."""
+    """Units in a chunk: at most about half a second of work."""
     spans: int
-    """What scout-core makes of one unit."""
+    """Spans that scout-core records for one unit, the transaction included."""
     needs: tuple[str, ...] = ()
-    """Modules without which it cannot run."""
+    """Modules that must be installed."""
     settings: dict[str, str] = field(factory=dict)
-    """Added to those of scout-core's variants."""
+    """Options of scout-core for this workload."""
     variants: tuple[str, ...] = ("ours",)
     has_peers: bool = True
 
 
-ALONE: Final = Variant(name="alone", agent="alone", silent=True)
-CONTROL: Final = Variant(name="alone, again", agent="alone", silent=True)
-"""The same in a second process: what it seems to add is what the run cannot tell apart."""
+BARE: Final = Variant(name="bare", agent="bare", silent=True)
+CONTROL: Final = Variant(name="bare, again", agent="bare", silent=True)
+"""The same in a second process: the difference is the noise of the run."""
 
 OURS: Final = (
     Variant(name="ours", agent="scout_core"),
@@ -66,11 +66,11 @@ OURS: Final = (
 )
 
 SHOP: Final = ("flask", "sqlalchemy", "jinja2", "scout_flask", "scout_sqlalchemy", "scout_jinja2")
-EVERY: Final = tuple(variant.name for variant in OURS)
+ALL_OURS: Final = tuple(variant.name for variant in OURS)
 
 WORKLOADS: Final = (
-    Workload(key="request", title="W1 ten selects, a template", item="request", units=200, spans=12, needs=SHOP, variants=EVERY),
-    Workload(key="hello", title="W2 a constant", item="request", units=2000, spans=1, needs=SHOP, variants=EVERY),
+    Workload(key="request", title="W1 ten selects, a template", item="request", units=200, spans=12, needs=SHOP, variants=ALL_OURS),
+    Workload(key="hello", title="W2 a constant", item="request", units=2000, spans=1, needs=SHOP, variants=ALL_OURS),
     Workload(key="flat", title="W3 1000 spans by hand", item="span", items=1000, units=20, spans=1001),
     Workload(key="nested", title="W3 100 spans, nested", item="span", items=100, units=100, spans=101),
     Workload(key="call", title="a wrapped call", item="call", items=1000, units=20, spans=1001, has_peers=False,
@@ -82,7 +82,7 @@ WORKLOADS: Final = (
 CALLER: Final = "caller"
 """CPU of the calling thread."""
 ALL: Final = "all threads"
-"""CPU of the process, until everything has arrived."""
+"""CPU of the process, until all data has arrived."""
 
 BUDGETS: Final = {
     ("request", "ours", CALLER): 130.0,
@@ -98,11 +98,11 @@ BUDGETS: Final = {
     ("nested", "ours", CALLER): 1.5,
     ("call", "ours", CALLER): 4.0,
 }
-"""Microseconds that may be added for each item, by workload, variant and clock."""
+"""Microseconds that may be added per item, by workload, variant and measure."""
 PATCHED: Final = 0
-"""Functions that may be wrapped where ``monitor`` is false."""
+"""Functions that may be wrapped when ``monitor`` is false."""
 IMPORT_MS: Final = 60.0
 FIRST_RESPONSE_MS: Final = 60.0
 MEMORY_MB: Final = 4.0
 MEMORY_BYTES_PER_REQUEST: Final = 1.0
-"""What still counts as flat: a megabyte in a million requests."""
+"""A megabyte in a million requests still counts as flat."""

@@ -1,7 +1,7 @@
-"""Interleaved rounds: each variant does a chunk in turn, so that the machine's moods hit all alike.
+"""Interleaved rounds: the variants take turns, so that other work on the machine affects all of them equally.
 
-Several times over with new processes: where the code and data of a process come to lie in memory makes it some per cent
-faster or slower for all its life.
+The rounds are repeated with new processes, because the memory layout of a process makes it a few percent faster or slower for
+as long as it runs.
 """
 
 from __future__ import annotations
@@ -23,41 +23,41 @@ def run_rounds(
     rounds: int,
     units: int,
     directory: Path,
-    tell: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> list[Measured]:
     """
-    Measure the variants of one workload against each other.
+    Measure all variants of a workload.
 
     Args:
-        processes: how many each variant has, one after another.
-        rounds: with each of them.
-        units: in a chunk; twice as many warm a process up.
-        tell: is told how far it is.
+        processes: number for each variant, one after another.
+        rounds: number for each process.
+        units: in a chunk; twice as many warm up a process.
+        progress: called with a description of the current step.
 
     Returns:
-        In the order of the variants.
+        The results, in the order of the variants.
     """
-    found = [Measured(workload=workload, variant=variant) for variant in variants]
+    results = [Measured(workload=workload, variant=variant) for variant in variants]
     for process in range(processes):
         with ExitStack() as stack:
             runners = []
-            for measured in found:
-                tell(f"{workload.title}: process {process + 1} of {processes}, {measured.variant.name}")
+            for measured in results:
+                progress(f"{workload.title}: process {process + 1} of {processes}, {measured.variant.name}")
                 runner = Runner(measured, directory)
                 stack.callback(runner.close)
                 runners.append(runner)
             for runner in runners:
                 runner.chunk(2 * units)
             for number in range(rounds):
-                tell(f"{workload.title}: process {process + 1} of {processes}, round {number + 1} of {rounds}")
-                for runner in turned(runners, number):
+                progress(f"{workload.title}: process {process + 1} of {processes}, round {number + 1} of {rounds}")
+                for runner in rotated(runners, number):
                     runner.measure(units)
             for runner in runners:
                 runner.finish()
-    return found
+    return results
 
 
-def turned(runners: Sequence[Runner], number: int) -> tuple[Runner, ...]:
-    """Each round begins with another one, so that none always follows the same neighbour."""
+def rotated(runners: Sequence[Runner], number: int) -> tuple[Runner, ...]:
+    """Return them starting with a different one in each round, so that none always follows the same neighbour."""
     first = number % len(runners)
     return (*runners[first:], *runners[:first])

@@ -1,4 +1,4 @@
-"""One process that runs a variant of a workload, and its sink, which is another."""
+"""The process that runs a variant of a workload, and the process that is its sink."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from bench.child import Child
 from bench.measured import Arrived, Measured
 from bench.plan import Variant, Workload
 
-PATIENCE: Final = 30.0
-"""Seconds until what has not arrived counts as lost."""
-GLANCE: Final = 0.02
-"""Seconds between two questions to the sink."""
+TIMEOUT: Final = 30.0
+"""Seconds to wait for missing data."""
+POLL: Final = 0.02
+"""Seconds between two queries of the sink."""
 COUNTS: Final = ("transactions", "spans", "dropped", "payloads", "bytes", "errors")
-"""What a sink counts."""
+"""The counts of a sink."""
 
 
 class Runner:
     """
-    Runs chunks and notes what they cost, until ``close``.
+    Runs chunks and records what they cost, until ``close``.
 
     Args:
-        measured: is added to.
-        directory: where both processes work.
+        measured: the results are added to it.
+        directory: working directory of both processes.
     """
 
     def __init__(self, measured: Measured, directory: Path) -> None:
@@ -33,38 +33,38 @@ class Runner:
         self.workload, self.variant = measured.workload, measured.variant
         self._sink = start_sink(self.variant, directory)
         self._before = dict.fromkeys(COUNTS, 0)
-        """What the sink had counted before the units whose arrival is of interest."""
+        """Counts of the sink before the units that are checked."""
         self._units = 1
-        """So many of those: the worker does one by itself at its start."""
+        """Units to check; a worker runs the first one when it starts."""
         try:
             self.worker = start_worker(self.workload, self.variant, self._sink, directory)
-            measured.patched = self.worker.ask(do="patched")["functions"]
-        except BaseException:  # whatever happened, the other half must not stay behind
+            measured.patched = self.worker.ask(method="patched")["functions"]
+        except BaseException:  # also on Ctrl-C: end the sink too
             if self._sink is not None:
                 self._sink.close()
             raise
-        # The first unit loads templates, which one of the peers tells as a span: it is no example of the others.
+        # The first unit is not checked: it loads templates, which one of the peers records as a span.
         self._await_arrival()
         self._before, self._units = self._counts(), 0
 
     def chunk(self, units: int) -> tuple[float, float, float]:
-        """Run so many units: CPU of the caller, the same in the fastest slice, and of all threads; microseconds an item."""
-        answer = self.worker.ask(do="run", units=units)
+        """Run units; return microseconds per item of the caller, of the caller in the fastest slice, and of all threads."""
+        answer = self.worker.ask(method="run", units=units)
         self._units += units
         self._await_arrival()
-        settled = self.worker.ask(do="settle")
+        settled = self.worker.ask(method="settle")
         items = units * self.workload.items * 1e3
         return answer["thread_ns"] / items, answer["fastest_ns"] / items, settled["process_ns"] / items
 
     def measure(self, units: int) -> None:
-        """Run a chunk and note what it cost."""
+        """Run a chunk and record what it cost."""
         caller_us, fastest_us, all_us = self.chunk(units)
         self.measured.caller_us.append(caller_us)
         self.measured.fastest_us.append(fastest_us)
         self.measured.all_us.append(all_us)
 
     def finish(self) -> None:
-        """Note what has arrived."""
+        """Record what has arrived."""
         self.measured.arrived += self._arrived()
 
     def close(self) -> None:
@@ -74,11 +74,11 @@ class Runner:
             self._sink.close()
 
     def _await_arrival(self) -> None:
-        """Ask the sink, not the worker: waiting costs the worker nothing."""
-        deadline = time.monotonic() + PATIENCE
+        """Poll the sink, not the worker, so that waiting costs the worker nothing."""
+        deadline = time.monotonic() + TIMEOUT
         arrived = self._arrived()
-        while not arrived.has_ended and not arrived.errors and time.monotonic() < deadline:
-            time.sleep(GLANCE)
+        while not arrived.has_all_transactions and not arrived.errors and time.monotonic() < deadline:
+            time.sleep(POLL)
             arrived = self._arrived()
 
     def _arrived(self) -> Arrived:
@@ -93,7 +93,7 @@ class Runner:
         )
 
     def _counts(self) -> dict[str, int]:
-        """All that the sink has by now; zero for a variant without one."""
+        """Return the current counts of the sink; zeros for a variant without one."""
         if self._sink is None:
             return dict.fromkeys(COUNTS, 0)
         answer = self._sink.ask()
@@ -102,15 +102,15 @@ class Runner:
 
 
 def start_sink(variant: Variant, directory: Path) -> Child | None:
-    """Where the variant's agent sends to; None where there is none."""
-    if variant.agent == "alone":
+    """Start the server that the variant's agent sends to; None for a variant without an agent."""
+    if variant.agent == "bare":
         return None
     return Child(variant.python, "bench.sink", variant.agent, directory=directory)
 
 
 def start_worker(workload: Workload, variant: Variant, sink: Child | None, directory: Path) -> Child:
-    """The process that does the work; it has done one unit when this returns."""
+    """Start the process that does the work, and wait until it has done one unit."""
     url = f"127.0.0.1:{0 if sink is None else sink.first['port']}"
-    more = workload.settings if variant.agent == "scout_core" else {}
-    settings = json.dumps({**more, **variant.settings})
+    options = workload.settings if variant.agent == "scout_core" else {}
+    settings = json.dumps({**options, **variant.settings})
     return Child(variant.python, "bench.worker", workload.key, variant.agent, url, settings, directory=directory)

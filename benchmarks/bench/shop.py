@@ -1,18 +1,16 @@
-"""The application of the request workloads: Flask, SQLAlchemy on SQLite in memory, one Jinja2 template."""
+"""The application of the request workloads: Flask, one Jinja2 template, and the database for those that query it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, render_template
 from jinja2 import DictLoader
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, create_engine, select
-from sqlalchemy.pool import StaticPool
 
-SELECTS = 10
-ITEMS = 50
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 TEMPLATE = """<!doctype html>
 <title>{{ title }}</title>
@@ -21,43 +19,33 @@ TEMPLATE = """<!doctype html>
 {% endfor %}</ul>
 """
 
-items = Table(
-    "items", MetaData(), Column("id", Integer, primary_key=True), Column("name", String), Column("price", Integer)
-)
 
+def make_app(engine: Engine | None) -> Flask:
+    """
+    Create the application: ``/hello`` returns a constant, ``/orders`` runs ten queries and renders a template.
 
-def make_engine() -> Engine:
-    """One connection to a database in memory, with its rows."""
-    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
-    with engine.begin() as connection:
-        items.metadata.create_all(connection)
-        rows = [{"id": number, "name": f"Item <{number}>", "price": number * 7} for number in range(1, ITEMS + 1)]
-        connection.execute(items.insert(), rows)
-    return engine
-
-
-def make_app(engine: Engine) -> Flask:
-    """``/orders``: ten selects and a template; ``/hello``: a constant."""
+    Args:
+        engine: None: there is no ``/orders``, and SQLAlchemy is not imported.
+    """
     app = Flask("shop")
     app.jinja_loader = DictLoader({"orders.html": TEMPLATE})
-
-    @app.get("/orders")
-    def orders() -> str:
-        with engine.connect() as connection:
-            found = [
-                connection.execute(select(items).where(items.c.id == number)).one() for number in range(1, SELECTS + 1)
-            ]
-        return render_template("orders.html", title="Orders", items=found)
 
     @app.get("/hello")
     def hello() -> str:
         return "hello"
 
+    if engine is not None:
+        from bench.database import read_items
+
+        @app.get("/orders")
+        def orders() -> str:
+            return render_template("orders.html", title="Orders", items=read_items(engine))
+
     return app
 
 
 class Client:
-    """Calls the application as a WSGI server does, without the sockets, which cost more than what is measured."""
+    """Calls the application as a WSGI server does, but without sockets: they would cost more than what is measured."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
         self.app = app
@@ -83,19 +71,19 @@ class Client:
 
     def get(self, path: str) -> bytes:
         """
-        The body of the response.
+        Return the body of the response.
 
         Raises:
             RuntimeError: the status is not 200.
         """
         environ = {**self.environ, "PATH_INFO": path}
-        told: list[str] = []
+        statuses: list[str] = []
 
         def start_response(
             status: str, headers: list[tuple[str, str]], error: object = None
         ) -> Callable[[bytes], object]:
-            told.append(status)
-            return told.append  # type: ignore[return-value]  # nobody writes through it
+            statuses.append(status)
+            return statuses.append  # type: ignore[return-value]  # nobody writes through it
 
         response = self.app(environ, start_response)
         try:
@@ -104,6 +92,6 @@ class Client:
             close = getattr(response, "close", None)
             if close is not None:
                 close()
-        if not told[0].startswith("200"):
-            raise RuntimeError(f"{path} answered {told[0]}: {body[:200]!r}")
+        if not statuses[0].startswith("200"):
+            raise RuntimeError(f"{path} answered {statuses[0]}: {body[:200]!r}")
         return body

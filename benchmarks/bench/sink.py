@@ -1,7 +1,7 @@
-"""Where an agent's data goes: a server on loopback in a process of its own, which decodes all of it and counts.
+"""The server that an agent sends to: a process on loopback that decodes all data and counts it.
 
-Started as ``python -m bench.sink <decoder>``. Its first line on stdout is the port; for each line on stdin it answers what it
-has counted, as JSON.
+Started as ``python -m bench.sink <decoder>``. The first line on stdout has the port; for each line on stdin it prints its
+counts, as JSON.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import Any, NamedTuple
 
 
 class Counted(NamedTuple):
-    """What one payload held."""
+    """Contents of one payload."""
 
     transactions: int
     spans: int
-    """The transactions themselves included."""
+    """Including the transactions."""
     dropped: int = 0
-    """Transactions that the agent says to have left out, since it started."""
+    """Transactions that the agent has dropped since it started, as it reports."""
 
 
 class Sink:
-    """Counts payloads. Several threads feed it."""
+    """Counts payloads. Thread-safe."""
 
     def __init__(self, decode: Callable[[bytes], Counted]) -> None:
         self._decode = decode
@@ -35,10 +35,10 @@ class Sink:
         self.last_error = ""
 
     def take(self, body: bytes) -> None:
-        """Decode and count one payload; one that cannot be decoded is an error."""
+        """Decode and count a payload, or count an error."""
         try:
             counted = self._decode(body)
-        except Exception as error:  # noqa: BLE001  # whatever somebody's decoder raises: it is told, and fails the run
+        except Exception as error:  # noqa: BLE001  # whatever a decoder raises makes the run fail
             with self._lock:
                 self.counts["errors"] += 1
                 self.last_error = f"{type(error).__name__}: {error}"
@@ -51,13 +51,13 @@ class Sink:
             self.counts["dropped"] = max(self.counts["dropped"], counted.dropped)
 
     def answer(self) -> dict[str, Any]:  # Any: numbers and one text
-        """All counts so far."""
+        """Return all counts so far."""
         with self._lock:
             return {**self.counts, "last_error": self.last_error}
 
 
 def decode_scout_core(body: bytes) -> Counted:
-    """A report: each name's own transaction is among its kinds, so the kinds add up to all spans."""
+    """Count a report. A transaction is counted among the kinds of its name, so their sum is the number of all spans."""
     from scout_core.sending.wire import decode
 
     report = decode(body)
@@ -69,7 +69,7 @@ def decode_scout_core(body: bytes) -> Counted:
 
 
 def decode_scout_apm(body: bytes) -> Counted:
-    """One message to the core agent: a batch is one request."""
+    """Count a message to the core agent: a batch is a request."""
     message = json.loads(body)
     commands = message.get("BatchCommand", {}).get("commands", [])
     return Counted(
@@ -79,7 +79,7 @@ def decode_scout_apm(body: bytes) -> Counted:
 
 
 def decode_opentelemetry(body: bytes) -> Counted:
-    """An OTLP request: a span without parent is the root of a transaction."""
+    """Count an OTLP request. A span without a parent is a transaction."""
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (  # type: ignore[import-not-found]
         ExportTraceServiceRequest,
     )
@@ -90,7 +90,7 @@ def decode_opentelemetry(body: bytes) -> Counted:
 
 
 def http_server(sink: Sink) -> ThreadingHTTPServer:
-    """Takes POSTs, answers as a collector of scout-core does; others do not look."""
+    """Create a server that accepts POST and answers as a collector of scout-core does, which suits all agents."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -98,7 +98,7 @@ def http_server(sink: Sink) -> ThreadingHTTPServer:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             answer = b'{"accepted": true}'
-            self.send_response(202)  # as the collector of scout-core; the others take any 2xx
+            self.send_response(202)  # as the collector of scout-core; the others accept any 2xx
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
@@ -106,13 +106,13 @@ def http_server(sink: Sink) -> ThreadingHTTPServer:
             sink.take(body)
 
         def log_message(self, *args: object) -> None:
-            """Nothing: stderr is for errors."""
+            """Do nothing: stderr is for errors."""
 
     return ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
 
 def framed_server(sink: Sink) -> ThreadingTCPServer:
-    """Takes messages as the core agent does: four bytes of length, then JSON, and answers each."""
+    """Create a server that reads messages as the core agent does, four bytes of length and then JSON, and answers each."""
 
     class Handler(StreamRequestHandler):
         def handle(self) -> None:
@@ -137,7 +137,7 @@ DECODERS = {
 
 
 def main(decoder: str) -> None:
-    """Serve until stdin ends."""
+    """Serve until stdin is closed."""
     make_server, decode = DECODERS[decoder]
     sink = Sink(decode)
     server = make_server(sink)

@@ -1,4 +1,4 @@
-"""What starting costs: importing the core, and the first response of the application, each in fresh processes."""
+"""The cost of starting, in new processes: importing the core, and the first response of the application."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from bench.child import run_once
 from bench.figures import Figure, Series, compare
-from bench.plan import FIRST_RESPONSE_MS, HERE, IMPORT_MS, Variant, Workload
+from bench.plan import FIRST_RESPONSE_MS, IMPORT_MS, PYTHON, Variant, Workload
 from bench.runner import start_sink, start_worker
 
 IMPORT: Final = """
@@ -20,14 +20,14 @@ took_ns = time.process_time_ns() - start_ns
 import json
 print(json.dumps({"ns": took_ns, "modules": sorted(set(sys.modules) - before)}))
 """
-HEAVY: Final = frozenset({"asyncio", "cattrs", "importlib.metadata", "psutil", "ssl", "wrapt"})
-"""What importing the core must not load: each alone takes tens of milliseconds."""
+EXPENSIVE: Final = frozenset({"asyncio", "cattrs", "importlib.metadata", "psutil", "ssl", "wrapt"})
+"""Modules that importing the core must not load, because each takes tens of milliseconds."""
 
 
 def measure_import(rounds: int, directory: Path) -> Figure:
-    """CPU of ``import scout_core`` in an interpreter that has imported nothing else; the smallest of so many."""
-    answers = [run_once([str(HERE), "-c", IMPORT], directory=directory) for _ in range(rounds)]
-    loaded = sorted(HEAVY.intersection(answers[-1]["modules"]))
+    """Measure the CPU time of ``import scout_core`` in a new interpreter: the minimum of all rounds."""
+    answers = [run_once([str(PYTHON), "-c", IMPORT], directory=directory) for _ in range(rounds)]
+    loaded = sorted(EXPENSIVE.intersection(answers[-1]["modules"]))
     smallest = min(answer["ns"] for answer in answers) / 1e6
     return Figure(
         what="import scout_core",
@@ -37,7 +37,7 @@ def measure_import(rounds: int, directory: Path) -> Figure:
         value=smallest,
         added=smallest,
         budget=IMPORT_MS,
-        note=f"{len(answers[-1]['modules'])} modules, {'among them ' + ', '.join(loaded) if loaded else 'none of the heavy ones'}",
+        note=f"{len(answers[-1]['modules'])} modules, {'including ' + ', '.join(loaded) if loaded else 'none of the expensive ones'}",
     )
 
 
@@ -47,15 +47,15 @@ def measure_first_response(
     *,
     rounds: int,
     directory: Path,
-    tell: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> list[Figure]:
-    """CPU of the whole process from its start to the first response, in turns."""
+    """Measure the CPU time of a process from its start to its first response; the variants take turns."""
     took: dict[str, list[float]] = {variant.name: [] for variant in variants}
     for number in range(rounds + 1):
-        tell(f"first response: round {number} of {rounds}")
+        progress(f"first response: round {number} of {rounds}")
         for variant in variants:
             answer = first_response_ms(workload, variant, directory)
-            if number:  # the first one compiles and fills the file cache
+            if number:  # the first round compiles modules and fills the file cache
                 took[variant.name].append(answer)
     baselines = {variant.baseline for variant in variants}
     return [
@@ -74,7 +74,7 @@ def measure_first_response(
 
 
 def first_response_ms(workload: Workload, variant: Variant, directory: Path) -> float:
-    """One process, from its start to its first response."""
+    """Run one process to its first response, and return its CPU time."""
     with ExitStack() as stack:
         sink = start_sink(variant, directory)
         if sink is not None:

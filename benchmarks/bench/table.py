@@ -1,4 +1,4 @@
-"""The result for people, and as JSON."""
+"""The results as text tables and as JSON."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from attrs import asdict
 from bench.figures import Figure
 from bench.measured import Measured
 
-HEAD = ("what", "variant", "measure", "unit", "alone", "with", "added", "median", "×", "budget", "", "note")
+HEAD = ("what", "variant", "measure", "unit", "bare", "with", "added", "median", "×", "budget", "", "note")
 PACKAGES = ("scout-core", "flask", "werkzeug", "sqlalchemy", "jinja2")
 
 
 def machine() -> dict[str, str | int]:
-    """Where the figures were taken, and of what."""
+    """Return the machine and the versions that the figures depend on."""
     found: dict[str, str | int] = {
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
@@ -34,23 +34,23 @@ def machine() -> dict[str, str | int]:
 
 
 def figures_table(figures: Iterable[Figure]) -> str:
-    """A line for each figure; what comes again is left blank."""
+    """Return a table with one line for each figure; repeated titles are left blank."""
     rows: list[tuple[str, ...]] = [HEAD]
     before = ""
     for figure in figures:
         rows.append((figure.what if figure.what != before else "", *_cells(figure)))
         before = figure.what
-    return _aligned(rows, left=(0, 1, 2, 3, 10, 11))
+    return aligned(rows, left=(0, 1, 2, 3, 10, 11))
 
 
 def arrivals_table(all_measured: Iterable[Measured]) -> str:
-    """What each sink decoded: proof that every variant did its work."""
+    """Return the table of what each sink decoded: the proof that every variant did its work."""
     rows: list[tuple[str, ...]] = [
-        ("what", "variant", "transactions", "of", "spans", "of", "left out", "of", "payloads", "bytes each", "")
+        ("what", "variant", "transactions", "of", "spans", "of", "dropped", "of", "payloads", "bytes each", "")
     ]
     for measured in all_measured:
         arrived = measured.arrived
-        each = f"{arrived.bytes / arrived.transactions:.0f}" if arrived.transactions else ""
+        mean_size = f"{arrived.bytes / arrived.transactions:.0f}" if arrived.transactions else ""
         pairs = (
             (arrived.transactions, arrived.expected),
             (arrived.spans, arrived.spans_expected),
@@ -58,14 +58,16 @@ def arrivals_table(all_measured: Iterable[Measured]) -> str:
         )
         numbers = [f"{number:,}" for pair in pairs for number in pair]
         state = "complete" if arrived.is_complete else f"INCOMPLETE {measured.last_error}".strip()
-        rows.append((measured.workload.title, measured.variant.name, *numbers, f"{arrived.payloads:,}", each, state))
-    return _aligned(rows, left=(0, 1, 10))
+        rows.append(
+            (measured.workload.title, measured.variant.name, *numbers, f"{arrived.payloads:,}", mean_size, state)
+        )
+    return aligned(rows, left=(0, 1, 10))
 
 
 def as_json(
     figures: Sequence[Figure], all_measured: Sequence[Measured], options: dict[str, Any]
-) -> dict[str, Any]:  # Any: it is JSON
-    """Everything that the tables show, and the number of every round."""
+) -> dict[str, Any]:  # Any: JSON
+    """Return everything that the tables show, and the figures of every round."""
     return {
         "machine": machine(),
         "options": options,
@@ -93,7 +95,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
         figure.variant,
         figure.measure,
         figure.unit,
-        _number(figure.alone),
+        _number(figure.bare),
         _number(figure.value),
         _number(figure.added, signed=True),
         _number(figure.added_median, signed=True),
@@ -111,7 +113,13 @@ def _number(value: float | None, *, signed: bool = False) -> str:
     return f"{value:{'+' if signed else ''}.{digits}f}"
 
 
-def _aligned(rows: Sequence[Sequence[str]], left: Sequence[int]) -> str:
+def aligned(rows: Sequence[Sequence[str]], left: Sequence[int]) -> str:
+    """
+    Align the columns of a table, whose first row is its head.
+
+    Args:
+        left: columns that are aligned to the left; the others hold numbers.
+    """
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:

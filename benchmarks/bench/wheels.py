@@ -1,4 +1,4 @@
-"""Tiny plugin distributions, as wheels: what starting costs where many plugins are installed."""
+"""Wheels of small plugins, to measure the cost of starting with many plugins installed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Tag: py3-none-any
 
 
 def write_plugin_wheel(number: int, folder: Path) -> Path:
-    """A wheel with one plugin for a library that is not installed; it wraps three functions once that is imported."""
+    """Write a wheel with a plugin that would wrap three functions of a library; the library is not installed."""
     folder.mkdir(parents=True, exist_ok=True)
     metadata = f"scout_library_{number}-1.0.dist-info"
     files = {

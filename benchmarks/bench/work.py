@@ -1,4 +1,4 @@
-"""What is run, unit by unit; each function of ``WORK`` prepares one workload and returns what runs so many units."""
+"""The workloads: each function in ``WORK`` prepares one, and returns a function that runs a number of units."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Run = Callable[[int], None]
 
 
 def request(agent: Agent) -> Run:
-    """W1: ten selects and a template."""
-    return _get(agent, "/orders")
+    """W1: a request with ten selects and a template."""
+    return _get(agent, "/orders", has_database=True)
 
 
 def hello(agent: Agent) -> Run:
-    """W2: a constant."""
-    return _get(agent, "/hello")
+    """W2: a request that returns a constant."""
+    return _get(agent, "/hello", has_database=False)
 
 
 def mixed(agent: Agent) -> Run:
-    """For memory: nine constants, then one of the others."""
-    get = _client(agent).get
+    """For memory: nine requests of W2, then one of W1."""
+    get = _client(agent, has_database=True).get
 
     def run(units: int) -> None:
         for number in range(units):
@@ -38,7 +38,7 @@ def mixed(agent: Agent) -> Run:
 
 
 def flat(agent: Agent) -> Run:
-    """W3: a transaction with 1000 spans, one after another."""
+    """W3: a transaction with 1000 consecutive spans."""
     transaction, span = agent.transaction, agent.span
 
     def run(units: int) -> None:
@@ -52,18 +52,18 @@ def flat(agent: Agent) -> Run:
 
 
 def nested(agent: Agent) -> Run:
-    """W3: a transaction with 100 spans, each inside the one before."""
+    """W3: a transaction with 100 spans, each inside the previous one."""
     transaction, span = agent.transaction, agent.span
 
-    def deeper(depth: int) -> None:
+    def nest(depth: int) -> None:
         with span("Custom/step"):
             if depth > 1:
-                deeper(depth - 1)
+                nest(depth - 1)
 
     def run(units: int) -> None:
         for _ in range(units):
             with transaction("Job/nested"):
-                deeper(DEEP)
+                nest(DEEP)
 
     return run
 
@@ -81,7 +81,7 @@ def call(agent: Agent) -> Run:
 
 
 def call_outside(agent: Agent) -> Run:
-    """1000 calls of a wrapped method where no transaction is open."""
+    """1000 calls of a wrapped method outside a transaction."""
     from bench.library import Store
 
     store = Store()
@@ -94,17 +94,21 @@ def call_outside(agent: Agent) -> Run:
     return run
 
 
-def _client(agent: Agent) -> Client:
-    from bench.shop import Client, make_app, make_engine  # Flask is imported when the agent has started, if at all
+def _client(agent: Agent, *, has_database: bool) -> Client:
+    from bench.shop import Client, make_app  # after the agent has started; workloads without requests have no Flask
 
-    engine = make_engine()
+    engine = None
+    if has_database:
+        from bench.database import make_engine
+
+        engine = make_engine()
     app = make_app(engine)
     agent.attach(app, engine)
     return Client(app)
 
 
-def _get(agent: Agent, path: str) -> Run:
-    get = _client(agent).get
+def _get(agent: Agent, path: str, *, has_database: bool) -> Run:
+    get = _client(agent, has_database=has_database).get
 
     def run(units: int) -> None:
         for _ in range(units):

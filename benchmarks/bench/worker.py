@@ -1,7 +1,7 @@
-"""One process with one variant of the application. It does as told on stdin and answers on stdout, a line of JSON each.
+"""A process with one variant of the application. Commands arrive on stdin and are answered on stdout, as lines of JSON.
 
-Started as ``python -m bench.worker <workload> <agent> <url of the sink> <settings as JSON>``. The standard library and what
-is measured is all that it imports.
+Started as ``python -m bench.worker <workload> <agent> <url of the sink> <settings as JSON>``. It imports only the standard
+library and the measured code.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from bench.work import WORK, Run
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 SLICES = 10
-"""Of a chunk whose units can be shared out so."""
+"""Slices of a chunk whose units can be divided by this number."""
 
 
 def rss_bytes() -> int:
-    """Resident memory of this process."""
+    """Return the resident memory of this process."""
     with open("/proc/self/statm", "rb") as file:
         return int(file.read().split()[1]) * PAGE
 
 
 def patched_functions() -> int:
-    """How many functions and methods of loaded modules are scout-core's own code, found by looking at all of them."""
+    """Return how many functions and methods of other modules have been replaced by scout-core's wrappers."""
     core = sys.modules.get("scout_core")
     if core is None:
         return 0
@@ -40,7 +40,7 @@ def patched_functions() -> int:
             continue
         for value in list(vars(module).values()):
             for attribute in (value, *vars(value).values()) if isinstance(value, type) else (value,):
-                # By type: to look into anything else, as a proxy of Flask's, may run its code.
+                # Compare types: attribute access on anything else, such as Flask's proxies, may run code.
                 function = attribute.__func__ if type(attribute) in (classmethod, staticmethod) else attribute
                 if type(function) is FunctionType and function.__code__.co_filename.startswith(wrappers):
                     found.add(id(function))
@@ -57,12 +57,12 @@ class Worker:
 
     def run(self, units: int) -> dict[str, int]:
         """
-        The units, from a collected heap.
+        Collect garbage, then run units.
 
         Returns:
             ``thread_ns``: CPU of the calling thread.
-            ``fastest_ns``: the same, had every slice of the chunk been as fast as the fastest: other programs spoil a whole
-            chunk more often than one of its slices.
+            ``fastest_ns``: the same if every slice of the chunk were as fast as the fastest one, because other programs disturb a
+            whole chunk more often than a slice of it.
         """
         gc.collect()
         self._process_ns = process_time_ns()
@@ -77,42 +77,42 @@ class Worker:
 
     def settle(self) -> dict[str, int]:
         """
-        To be asked when the sink has everything.
+        Call this when the sink has received all data.
 
         Returns:
-            ``process_ns``: CPU of all threads since ``run`` began.
+            ``process_ns``: CPU of all threads since the start of ``run``.
         """
         return {"process_ns": process_time_ns() - self._process_ns}
 
     def rss(self) -> dict[str, int]:
-        """Resident memory."""
+        """Return the resident memory."""
         return {"bytes": rss_bytes()}
 
     def patched(self) -> dict[str, int]:
-        """How many functions are wrapped."""
+        """Return the number of wrapped functions."""
         return {"functions": patched_functions()}
 
     def serve(self) -> None:
-        """Answer until stdin ends."""
+        """Answer commands until stdin is closed."""
         for line in sys.stdin:
-            order = json.loads(line)
-            do = order.pop("do")
-            say(getattr(self, do)(**order))
+            command = json.loads(line)
+            method = command.pop("method")
+            answer(getattr(self, method)(**command))
 
 
-def say(answer: dict[str, int]) -> None:
-    """One line on stdout."""
-    sys.stdout.write(json.dumps(answer) + "\n")
+def answer(facts: dict[str, int]) -> None:
+    """Print a line of JSON."""
+    sys.stdout.write(json.dumps(facts) + "\n")
     sys.stdout.flush()
 
 
 def main(workload: str, agent_name: str, url: str, settings: str) -> None:
-    """Start the agent, then the application; the first answer is the CPU of this process until it has done one unit."""
+    """Start the agent, then the application. The first answer is the CPU time of this process until its first unit is done."""
     agent = agent_named(agent_name)
     agent.start(url, json.loads(settings))
     run = WORK[workload](agent)
     run(1)
-    say({"process_ns": process_time_ns()})
+    answer({"process_ns": process_time_ns()})
     agent.flush()
     Worker(agent, run).serve()
 

@@ -1,1 +1,1 @@
-"""One module for each agent that is measured, all with the functions of ``protocol.Agent``."""
+"""The measured agents: one module each, with the functions of ``protocol.Agent``."""

@@ -1,4 +1,4 @@
-"""OpenTelemetry's SDK with its batch processor and OTLP over HTTP, as its documentation sets it up."""
+"""OpenTelemetry's SDK with the batch processor and OTLP over HTTP, set up as its documentation describes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _tracer = trace.get_tracer("benchmark", tracer_provider=_provider)
 
 
 def start(url: str, settings: dict[str, str]) -> None:
-    """Set the provider, and instrument Jinja2."""
+    """Set the tracer provider, and instrument Jinja2."""
     from opentelemetry.instrumentation.jinja2 import Jinja2Instrumentor  # type: ignore[import-not-found]
 
     # The queue holds a whole chunk, so that nothing is dropped before the flush.
@@ -30,24 +30,26 @@ def start(url: str, settings: dict[str, str]) -> None:
     Jinja2Instrumentor().instrument(raise_exception_on_conflict=True)
 
 
-def attach(app: Flask, engine: Engine) -> None:
-    """Its instrumentors for one application and one engine."""
+def attach(app: Flask, engine: Engine | None) -> None:
+    """Instrument the application and the engine."""
     from opentelemetry.instrumentation.flask import FlaskInstrumentor  # type: ignore[import-not-found]
-    from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor  # type: ignore[import-not-found]
 
     FlaskInstrumentor.instrument_app(app)
-    SQLAlchemyInstrumentor().instrument(engine=engine, raise_exception_on_conflict=True)
+    if engine is not None:
+        from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor  # type: ignore[import-not-found]
+
+        SQLAlchemyInstrumentor().instrument(engine=engine, raise_exception_on_conflict=True)
 
 
 def transaction(operation: str) -> AbstractContextManager[object]:
-    """A span: what the first one is, a root, is up to where it is opened."""
-    opened: AbstractContextManager[object] = _tracer.start_as_current_span(operation)
-    return opened
+    """Open a span; outside any other it is a root, as a transaction."""
+    span: AbstractContextManager[object] = _tracer.start_as_current_span(operation)
+    return span
 
 
 span = transaction
 
 
 def flush() -> None:
-    """Send what the queue holds, and wait for it."""
+    """Send the queue, and wait until it is sent."""
     _provider.force_flush()

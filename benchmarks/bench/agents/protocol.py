@@ -1,4 +1,4 @@
-"""What a worker asks of the agent that it measures."""
+"""The functions that a worker needs of the agent that it measures."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ if TYPE_CHECKING:
 
 
 class Agent(Protocol):
-    """A module of this folder."""
+    """A module in this folder."""
 
     def start(self, url: str, settings: dict[str, str]) -> None:
         """
-        Begin to record, before the application is imported, as its documentation tells a user to.
+        Start to record, as the agent's documentation describes, before the application is imported.
 
         Args:
-            url: of the sink; the path and the scheme are the agent's.
-            settings: of the variant, in the agent's own words.
+            url: host and port of the sink; the agent adds scheme and path.
+            settings: options of the agent.
         """
 
-    def attach(self, app: Flask, engine: Engine) -> None:
-        """Do what the agent asks its users to do with their application and engine."""
+    def attach(self, app: Flask, engine: Engine | None) -> None:
+        """Instrument the application and its engine, where the agent needs that; the engine is None when there is no database."""
 
     def transaction(self, operation: str) -> AbstractContextManager[object]:
-        """A background job, begun by hand."""
+        """Start a background job."""
 
     def span(self, operation: str) -> AbstractContextManager[object]:
-        """A span, begun by hand."""
+        """Start a span."""
 
     def flush(self) -> None:
-        """Start to send what is left; returns at once or when it is sent."""
+        """Send what is waiting; may return before it has arrived."""
 
 
 def agent_named(name: str) -> Agent:
-    """The agent's module, which imports the agent."""
+    """Import the module of an agent, which imports the agent."""
     return cast(Agent, import_module(f"bench.agents.{name}"))

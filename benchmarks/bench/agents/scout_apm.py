@@ -1,4 +1,4 @@
-"""scout-apm: no core agent is downloaded or launched, its socket is the sink's."""
+"""scout-apm, sending to the sink; no core agent is downloaded or launched."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ span = instrument
 
 
 def start(url: str, settings: dict[str, str]) -> None:
-    """Install it."""
+    """Configure and install it."""
     Config.set(
         name="Benchmark",
         key="0" * 20,
@@ -30,14 +30,16 @@ def start(url: str, settings: dict[str, str]) -> None:
     install()
 
 
-def attach(app: Flask, engine: Engine) -> None:
-    """The Flask extension and the listeners of the engine; Jinja2 needs nothing."""
+def attach(app: Flask, engine: Engine | None) -> None:
+    """Install the Flask extension and the engine's listeners; Jinja2 needs nothing."""
     from scout_apm.flask import ScoutApm  # type: ignore[import-not-found]
-    from scout_apm.sqlalchemy import instrument_sqlalchemy  # type: ignore[import-not-found]
 
     ScoutApm(app)
-    instrument_sqlalchemy(engine)
+    if engine is not None:
+        from scout_apm.sqlalchemy import instrument_sqlalchemy  # type: ignore[import-not-found]
+
+        instrument_sqlalchemy(engine)
 
 
 def flush() -> None:
-    """Nothing: its thread sends each transaction as soon as it can."""
+    """Do nothing: its thread sends each transaction as soon as possible."""

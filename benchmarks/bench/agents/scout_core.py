@@ -1,4 +1,4 @@
-"""scout-core with its plugins, as an application uses it."""
+"""scout-core with its plugins, as applications use it."""
 
 from __future__ import annotations
 
@@ -15,22 +15,26 @@ span = scout_core.span
 transaction = scout_core.transaction
 
 PERIOD = "1"
-"""Seconds. Shorter than anybody's, so that a round need not wait for a minute; each report costs, so this is not flattering."""
+"""Seconds between reports. Shorter than in any application, so that a round need not wait for a minute; this adds to the cost."""
 
 
 def start(url: str, settings: dict[str, str]) -> None:
-    """Start it with the sink as its collector; by the environment, which the Flask extension reads as well."""
+    """
+    Start the agent with the sink as its collector.
+
+    Settings are environment variables, because the Flask extension reads them too.
+    """
     own = {"name": "Benchmark", "collector_url": f"http://{url}", "collector_token": "none", "report_period": PERIOD}
     os.environ.update({f"SCOUT_{key.upper()}": value for key, value in {**own, **settings}.items()})
     scout_core.start()
 
 
-def attach(app: Flask, engine: Engine) -> None:
-    """The Flask extension; SQLAlchemy and Jinja2 need nothing."""
+def attach(app: Flask, engine: Engine | None) -> None:
+    """Install the Flask extension; SQLAlchemy and Jinja2 need nothing."""
     from scout_flask import ScoutApm
 
     ScoutApm(app)
 
 
 def flush() -> None:
-    """Nothing: reports go by themselves when their period is over."""
+    """Do nothing: reports are sent at the end of each period."""

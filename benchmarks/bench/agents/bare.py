@@ -1,4 +1,4 @@
-"""No agent: what all others are compared with. A span by hand is a context manager that does nothing."""
+"""No agent, for comparison. A span by hand is a context manager that does nothing."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
-class Nothing:
-    """The least that a context manager can be."""
+class EmptyContext:
+    """The smallest possible context manager."""
 
     __slots__ = ("operation",)
 
     def __init__(self, operation: str) -> None:
         self.operation = operation
 
-    def __enter__(self) -> Nothing:
+    def __enter__(self) -> EmptyContext:
         return self
 
     def __exit__(
@@ -27,15 +27,15 @@ class Nothing:
         return None
 
 
-transaction = Nothing
-span = Nothing
+transaction = EmptyContext
+span = EmptyContext
 
 
 def start(url: str, settings: dict[str, str]) -> None:
     """Nothing to start."""
 
 
-def attach(app: Flask, engine: Engine) -> None:
+def attach(app: Flask, engine: Engine | None) -> None:
     """Nothing to attach."""
 
 

@@ -1,0 +1,92 @@
+"""The instructions that scout-core adds, compared with a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from bench.callgrind import Count, count
+from bench.cost_plan import Case, Comparison
+
+CALLER: Final = "caller"
+AGENT: Final = "agent's thread"
+
+
+TOLERANCE: Final = 0.03
+"""Share by which a ratio may exceed the stored one."""
+NEGLIGIBLE: Final = 0.0001
+"""Growth of a ratio that is always allowed, for ratios that are nearly zero."""
+
+
+@frozen(kw_only=True)
+class Cost:
+    """Instructions that one thread executes for one item of a workload."""
+
+    workload: str
+    thread: str
+    item: str
+    request: int
+    """Instructions of the request without an agent."""
+    added: int
+    ratio: float
+    """``added`` divided by ``request``."""
+
+    @property
+    def key(self) -> str:
+        """Its name in a baseline."""
+        return f"{self.workload}, {self.thread}"
+
+    def change(self, stored: Cost) -> float:
+        """Return how much the ratio grew, as a share of the stored one."""
+        return self.ratio / stored.ratio - 1 if stored.ratio else 0.0
+
+    def has_grown(self, stored: Cost) -> bool:
+        """Whether the ratio exceeds the stored one by more than is tolerated."""
+        return self.ratio > stored.ratio * (1 + TOLERANCE) + NEGLIGIBLE
+
+    def has_shrunk(self, stored: Cost) -> bool:
+        """Whether the ratio is so much smaller that the baseline should be stored again."""
+        return stored.has_grown(self)
+
+
+def count_costs(comparisons: Sequence[Comparison], directory: Path, *, jobs: int) -> list[Cost]:
+    """
+    Count every case once.
+
+    Args:
+        directory: an empty folder.
+        jobs: how many processes run at the same time; the counts do not depend on it.
+
+    Raises:
+        ChildFailed: a case could not be counted.
+    """
+    cases = {case.name: case for comparison in comparisons for case in comparison.cases}
+    longest_first = sorted(cases.values(), key=lambda case: case.workload.items)
+
+    def run(case: Case) -> tuple[str, Count]:
+        return case.name, count(case, directory / case.name)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        counts = dict(pool.map(run, longest_first))
+    return [cost for comparison in comparisons for cost in costs_of(comparison, counts)]
+
+
+def costs_of(comparison: Comparison, counts: Mapping[str, Count]) -> list[Cost]:
+    """Return the cost of one item on both threads."""
+    ours, bare, request = (counts[case.name] for case in comparison.cases)
+    added = {CALLER: ours.caller - bare.caller, AGENT: ours.agent}
+    return [
+        Cost(
+            workload=comparison.key,
+            thread=thread,
+            item=comparison.ours.workload.item,
+            request=round(request.caller),
+            added=round(instructions),
+            ratio=round(instructions / request.caller, 5),
+        )
+        for thread, instructions in added.items()
+    ]

@@ -1,0 +1,126 @@
+"""The command that counts instructions fails when a plugin does more on every span, and when it cannot compare."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+LOOP = """
+from scout_core import hookimpl
+
+@hookimpl
+def on_span(span):
+    for _ in range(10):
+        pass
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("cost")
+
+
+@pytest.fixture(scope="module")
+def count(folder):
+    """Run the command on the smallest workload, with a baseline in a folder of its own."""
+
+    def count(*options):
+        command = [
+            sys.executable,
+            str(BENCHMARKS / "cost.py"),
+            "--only",
+            "flat",
+            "--baseline",
+            "baseline.json",
+            *options,
+        ]
+        environment = {**os.environ, "PYTHONPATH": str(folder)}
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+
+    return count
+
+
+@pytest.fixture(scope="module")
+def baseline(folder, count):
+    """The file with the counts of this environment."""
+    result = count("--accept")
+    assert 0 == result.returncode, result.stderr
+    return folder / "baseline.json"
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """The module with the command, to call without counting."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from bench import cost_command
+
+    return cost_command
+
+
+def test_a_baseline_holds_both_threads_and_what_the_counts_depend_on(baseline):
+    stored = json.loads(baseline.read_text(encoding="utf-8"))
+
+    assert ["flat, agent's thread", "flat, caller"] == list(stored["costs"])
+    assert all(cost["added"] > 1_000 and cost["request"] > 100_000 for cost in stored["costs"].values())
+    assert {"attrs", "flask", "pluggy", "werkzeug"} < set(stored["libraries"])
+
+
+def test_a_loop_in_a_hook_makes_it_fail_and_the_baseline_stays(folder, count, baseline):
+    (folder / "plugin_that_loops.py").write_text(LOOP, encoding="utf-8")
+    before = baseline.read_text(encoding="utf-8")
+    result = count("--plugins", "plugin_that_loops")
+
+    assert 1 == result.returncode
+    assert "The cost has grown by more than 3%:\n  flat, caller: " in result.stderr
+    assert "flat, agent's thread" not in result.stderr  # the hook runs on the caller only
+    assert "nox -s cost -- --accept" in result.stderr
+    assert before == baseline.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("factor", "code"), [(1.0, 0), (1.02, 0), (1.04, 1), (0.9, 0)])
+def test_a_ratio_may_grow_by_three_per_cent(command, baseline, factor, code):
+    stored = command.baseline.read(baseline)
+    costs = [evolve(cost, ratio=cost.ratio * factor) for cost in stored.costs.values()]
+
+    assert code == command.compare(costs, stored, baseline)
+
+
+def test_a_smaller_cost_asks_for_a_new_baseline(command, baseline, capsys):
+    stored = command.baseline.read(baseline)
+    command.compare([evolve(cost, ratio=cost.ratio * 0.9) for cost in stored.costs.values()], stored, baseline)
+
+    assert "The cost has shrunk by more than 3%" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"libraries": {"flask": "1.0"}}, "the baseline is of flask 1.0, "),
+        ({"machine": "pdp11"}, "the baseline is of pdp11, this is "),
+    ],
+)
+def test_counts_of_another_environment_are_not_compared(command, baseline, capsys, change, message):
+    stored = evolve(command.baseline.read(baseline), **change)
+
+    assert 2 == command.compare(list(stored.costs.values()), stored, baseline)
+    assert message in capsys.readouterr().err
+
+
+def test_another_build_of_python_is_noticed_by_the_request_without_an_agent(command, baseline, capsys):
+    stored = command.baseline.read(baseline)
+    costs = [evolve(cost, request=round(cost.request * 1.1)) for cost in stored.costs.values()]
+
+    assert 2 == command.compare(costs, stored, baseline)
+    assert "another build of Python" in capsys.readouterr().err
+
+
+def test_without_a_baseline_it_prints_how_to_store_it(command, tmp_path, capsys):
+    assert 2 == command.compare([], None, tmp_path / "none.json")
+    assert "none.json does not exist; store these counts there with --accept" in capsys.readouterr().err
