@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scout_core.config.plugin_options import Declared
 
 
-@define
+@define(eq=False)
 class Config:
     """The configuration of this process. Read with ``get``; it changes only when settings are added while the agent runs."""
 

@@ -18,7 +18,7 @@ _OUR_TABLE: Final = re.compile(r"""scout-core["']?\s*[\].=]""")
 """Matches in every file that has our table, and in few others: `scout-core>=1` is a dependency."""
 
 
-@define
+@define(eq=False)
 class Settings:
     """The content of one file, with tables flattened to dotted keys."""
 

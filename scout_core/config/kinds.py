@@ -18,7 +18,7 @@ _UNIT: Final = re.compile(
 )
 
 
-@frozen
+@frozen(eq=False)
 class Kind:
     """One kind of value."""
 
@@ -47,7 +47,6 @@ class Kind:
             raise ValueError(f"expected {self.expected}") from None
 
 
-@frozen
 class Unsupported(Kind):
     """The kind of an option whose type is not supported; ``form`` is the reason."""
 

@@ -19,7 +19,7 @@ PREFIX = "SCOUT_"
 _SPELLED_IN_CODE = {key.replace(".", "_"): key for key in BY_KEY}
 
 
-@define
+@define(eq=False)
 class Layers:
     """Every layer of one configuration."""
 

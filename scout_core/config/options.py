@@ -28,7 +28,7 @@ from scout_core.config.kinds import (
 from scout_core.config.values import is_secret
 
 
-@frozen
+@frozen(eq=False)
 class Option:
     """An option, of the core or of a plugin."""
 

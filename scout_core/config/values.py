@@ -18,7 +18,7 @@ _SECRET: Final = re.compile(
 _LONGEST: Final = 100
 
 
-@frozen
+@frozen(eq=False)
 class Value:
     """A value and where it was set."""
 
