@@ -1,6 +1,6 @@
-"""Make the folder of a new plugin of this repository: ``python template/render.py mailqueue --target mailqueue:Client.send``.
+"""Create a plugin in this repository: ``python template/render.py mailqueue --target mailqueue:Client.send``.
 
-It is ``scout-core plugins new --into plugins``.
+The same as ``scout-core plugins new --into plugins``.
 """
 
 from __future__ import annotations
@@ -14,5 +14,5 @@ from scout_core.cli.suggesting import SuggestingGroup
 PLUGINS = Path(__file__).resolve().parent.parent / "plugins"
 
 if __name__ == "__main__":
-    group = SuggestingGroup(commands={"new": new_plugin})  # it says in one line what went wrong
+    group = SuggestingGroup(commands={"new": new_plugin})  # prints an error as one line
     group(["new", "--into", str(PLUGINS), *sys.argv[1:]], prog_name="template/render.py")

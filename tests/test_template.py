@@ -151,7 +151,7 @@ def test_a_plugin_of_this_repository_follows_its_rules(tmp_path, name, options):
 def test_the_script_of_the_template_is_the_same_command():
     output = run(sys.executable, ROOT / "template" / "render.py", "--help", cwd=ROOT)
 
-    assert "Make a package for a plugin" in output
+    assert "Create a package for a plugin" in output
 
 
 def test_the_installed_template_is_that_of_the_checkout(author):

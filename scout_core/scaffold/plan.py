@@ -1,4 +1,4 @@
-"""What a new plugin is called, what it wraps, and the versions that it goes with."""
+"""Decide the name of a new plugin, its target, and the versions that it supports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KINDS: Final = {
     "policy": "",
     "exporter": "",
 }
-"""Kind of plugin to what it wraps unless it is told: what every Python has, so that its tests are real from the first minute."""
+"""Kind of plugin to its default target: a standard-library function, so that the generated tests make real calls."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _DISTRIBUTION: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -27,30 +27,30 @@ _DISTRIBUTION: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 @frozen(kw_only=True)
 class Plan:
-    """A plugin that is to be."""
+    """The decisions from which a plugin is generated."""
 
     name: str
     """As in ``scout-<name>``."""
     kind: str
     target: str
-    """As ``wrap`` takes it; empty where nothing is wrapped."""
+    """As ``wrap`` takes it; empty for a kind that wraps nothing."""
     library: str | None
-    """Distribution that the target is in; None for the standard library's."""
+    """Distribution that contains the target; None for the standard library."""
     oldest: str | None
-    """Version of the library."""
+    """Oldest supported version of the library."""
     requirement: str | None
-    """On the library, as ``mailqueue>=2.1,<4``."""
+    """Requirement on the library, such as ``mailqueue>=2.1,<4``."""
     core: str
-    """Requirement on the core."""
+    """Requirement on the core, such as ``scout-core>=0.1,<0.2``."""
 
     @property
     def is_sample(self) -> bool:
-        """Whether it wraps what the sample of its kind does, so that the sample's tests are its own."""
+        """Whether it wraps the default target of its kind, for which the template has tests."""
         return self.target == KINDS[self.kind]
 
     @property
     def module(self) -> str:
-        """Name of its package, without ``scout_``."""
+        """Name of the import package without ``scout_``."""
         return self.name.replace("-", "_")
 
 
@@ -58,36 +58,42 @@ def make_plan(
     name: str, kind: str, *, target: str | None = None, library: str | None = None, oldest: str | None = None
 ) -> Plan:
     """
-    Decide what was left open.
+    Fill in what the author did not specify.
 
     Args:
-        name: of the plugin; ``scout-`` before it is understood.
+        name: name of the plugin, with or without ``scout-``.
         kind: one of ``KINDS``.
         target: ``module:Class.method``.
-        library: distribution that has the target; found where it is installed.
-        oldest: version of it that is supported; that which is installed unless it is told.
+        library: distribution that contains the target. None searches the installed distributions.
+        oldest: oldest supported version of the library. None means the installed version.
 
     Raises:
-        ValueError: something does not go together; the message says what to give instead.
+        ValueError: an argument is invalid, or does not fit the others.
     """
     name = _checked_name(name)
     if not KINDS[kind]:
         given = [option for option, value in _options(target, library, oldest) if value]
         if given:
-            raise ValueError(f"{', '.join(given)}: a plugin of the kind {kind} wraps no library")
+            raise ValueError(
+                f"{', '.join(given)}: not supported for a plugin of kind {kind!r}, which does not wrap a library"
+            )
         return Plan(name=name, kind=kind, target="", library=None, oldest=None, requirement=None, core=core_range())
     if target is None:
         if library or oldest:
-            raise ValueError(f"tell what to wrap: --target, such as {library or 'mailqueue'}.client:Client.send")
+            raise ValueError(
+                f"--target is missing: the function to wrap, such as {library or 'mailqueue'}.client:Client.send"
+            )
         target = KINDS[kind]
     module = _checked_target(target).partition(":")[0].partition(".")[0]
     library = library or _provider(module)
     if library is None:
         if oldest:
-            raise ValueError(f"--oldest: {module!r} comes with Python and has no version of its own")
+            raise ValueError(
+                f"--oldest: not supported for {module!r}, which is part of Python and has no version of its own"
+            )
         return Plan(name=name, kind=kind, target=target, library=None, oldest=None, requirement=None, core=core_range())
     if not _DISTRIBUTION.fullmatch(library):
-        raise ValueError(f"--library: {library!r} is no name of a distribution")
+        raise ValueError(f"--library: {library!r} is not the name of a distribution")
     lowest, limit = _versions(library, oldest)
     return Plan(
         name=name,
@@ -101,13 +107,14 @@ def make_plan(
 
 
 def core_range(version: str = VERSION) -> str:
-    """The releases that a plugin which works with this one can expect to work with: ``scout-core>=0.1,<0.2``."""
+    """Return the requirement for releases compatible with a version: ``scout-core>=0.1,<0.2``."""
     running = Version(version)
-    lowest = running if running.is_prerelease else f"{running.major}.{running.minor}"  # >=0.2 leaves out 0.2rc1
-    return f"scout-core>={lowest},<{_limit(running)}"
+    lowest = running if running.is_prerelease else f"{running.major}.{running.minor}"  # >=0.2 excludes 0.2rc1
+    return f"scout-core>={lowest},<{_next_breaking(running)}"
 
 
-def _limit(version: Version) -> str:
+def _next_breaking(version: Version) -> str:
+    """Return the first later version that may break users: ``0.2`` after 0.1, ``2`` after 1.4."""
     return f"0.{version.minor + 1}" if version.major == 0 else str(version.major + 1)
 
 
@@ -118,15 +125,15 @@ def _options(target: str | None, library: str | None, oldest: str | None) -> lis
 def _checked_name(given: str) -> str:
     name = given.removeprefix("scout-")
     if not _NAME.fullmatch(name):
-        near = canonicalize_name(re.sub(r"[^A-Za-z0-9._-]", "", given)).strip("-").removeprefix("scout-")
-        hint = f"; write {near!r}" if _NAME.fullmatch(near) else ""
-        raise ValueError(f"{given!r} is no name for a plugin: lower-case letters, digits and single hyphens{hint}")
-    if name == "core" or any(entry.name == name for entry in _own_plugins()):
-        raise ValueError(f"{name!r} is taken: scout-core itself brings a plugin of that name")
+        corrected = canonicalize_name(re.sub(r"[^A-Za-z0-9._-]", "", given)).strip("-").removeprefix("scout-")
+        hint = f"; try {corrected!r}" if _NAME.fullmatch(corrected) else ""
+        raise ValueError(f"invalid plugin name {given!r}; expected lower-case letters, digits and single hyphens{hint}")
+    if name == "core" or any(entry.name == name for entry in _core_plugins()):
+        raise ValueError(f"the name {name!r} is taken by scout-core itself; choose another name")
     return name
 
 
-def _own_plugins() -> metadata.EntryPoints | tuple[()]:
+def _core_plugins() -> metadata.EntryPoints | tuple[()]:
     try:
         return metadata.distribution("scout-core").entry_points.select(group="scout_core")
     except metadata.PackageNotFoundError:  # run from an unpacked archive
@@ -142,47 +149,45 @@ def _checked_target(target: str) -> str:
 
 
 def _provider(module: str) -> str | None:
-    """The distribution that has a module."""
+    """Return the installed distribution that contains a module; None for the standard library."""
     if module in sys.stdlib_module_names:
         return None
-    named = ((canonicalize_name(_told(one, "Name")), one) for one in metadata.distributions())
-    names = [name for name, distribution in named if name and _holds(name, distribution, module)]
+    installed = ((canonicalize_name(_metadata_value(found, "Name")), found) for found in metadata.distributions())
+    names = [name for name, distribution in installed if name and _contains(name, distribution, module)]
     if not names:
         raise ValueError(
-            f"no distribution that is installed here has the module {module!r}: install it first, "
-            "or name it with --library, and with --oldest its oldest version that is supported"
+            f"--target: no installed distribution contains the module {module!r}; install it, "
+            "or name it with --library and its oldest supported version with --oldest"
         )
     return canonicalize_name(module) if canonicalize_name(module) in names else names[0]
 
 
-def _holds(name: str, distribution: metadata.Distribution, module: str) -> bool:
-    """By its list of files, or, where that tells of none, as for one that is being developed, by its name."""
-    # Not packages_distributions: in Python 3.10 that knows only what has a top_level.txt.
+def _contains(name: str, distribution: metadata.Distribution, module: str) -> bool:
+    """Whether a distribution contains a module: by its name (an editable installation lists no files) or its files."""
+    # packages_distributions() of Python 3.10 finds only distributions with a top_level.txt.
     if name == canonicalize_name(module):
         return True
     return any(path.parts[0].partition(".")[0] == module for path in distribution.files or ())
 
 
-def _told(distribution: metadata.Distribution, key: str) -> str:
-    """A line of its metadata; empty for one that is half removed."""
-    facts = distribution.metadata
-    return facts[key] if key in facts else ""  # noqa: SIM401  # its type has no get() before Python 3.12
+def _metadata_value(distribution: metadata.Distribution, key: str) -> str:
+    """Return a field of the metadata; empty when it is missing, as after an incomplete removal."""
+    fields = distribution.metadata
+    return fields[key] if key in fields else ""  # noqa: SIM401  # its type has no get() before Python 3.12
 
 
 def _versions(library: str, oldest: str | None) -> tuple[str, str]:
-    """The lowest version that is supported, and the first that is not."""
+    """Return the oldest supported version, and the first unsupported one after it."""
     try:
-        installed = Version(Version(_told(metadata.distribution(library), "Version")).base_version)
+        installed = Version(Version(_metadata_value(metadata.distribution(library), "Version")).base_version)
     except (metadata.PackageNotFoundError, InvalidVersion):
         installed = None
     try:
         lowest = Version(oldest) if oldest else installed
     except InvalidVersion:
-        raise ValueError(f"--oldest: {oldest!r} is no version") from None
+        raise ValueError(f"--oldest: invalid version {oldest!r}; expected a version such as 2.1") from None
     if lowest is None:
-        raise ValueError(
-            f"{library} is not installed here: install it first, or tell with --oldest the oldest version that is supported"
-        )
+        raise ValueError(f"{library} is not installed; install it, or give its oldest supported version with --oldest")
     if installed and installed < lowest:
-        raise ValueError(f"--oldest: {lowest} is newer than the {library} {installed} that is installed here")
-    return str(lowest), _limit(installed or lowest)
+        raise ValueError(f"--oldest: {lowest} is newer than the installed {library} {installed}")
+    return str(lowest), _next_breaking(installed or lowest)

@@ -1,9 +1,9 @@
 """
-The template, filled in.
+Generate a plugin from the template.
 
-The template is a stack of layers: a kind of plugin, whether it has a library, and where it will live each add files. What
-stands in several layers under one name is one file, its parts in the order of the layers. Each name ends in ``.in``, so that
-no tool takes for Python what is not Python yet; ``@name@`` is a value.
+The template is a stack of layers. The kind of the plugin, its target, its library, and its place (this repository or one of
+its own) each select a layer. Files of the same name in several layers are concatenated in the order of the layers. File names
+end in ``.in``, so that tools do not read them as Python; ``@name@`` is replaced by a value.
 """
 
 from __future__ import annotations
@@ -32,24 +32,26 @@ _MODULE_FOLDER: Final = Path(__file__).resolve().parent
 
 @frozen
 class Rendered:
-    """A plugin that is there."""
+    """A plugin that was generated."""
 
     folder: Path
     files: tuple[str, ...]
-    """Below the folder, sorted."""
+    """Paths relative to the folder, sorted."""
     next: tuple[str, ...]
-    """Commands: to install it, to test it, to see it."""
+    """Commands to install, test and list it."""
 
 
 def render(plan: Plan, into: Path) -> Rendered:
     """
-    Make the folder ``scout-<name>``; all of it, or nothing.
+    Create the folder ``scout-<name>``, completely or not at all.
 
     Args:
-        into: an existing folder. In that of this repository's plugins the plugin is one of them; elsewhere it stands alone.
+        into:
+            an existing folder. In ``plugins`` of this repository, the plugin uses the repository's configuration;
+            elsewhere it has its own.
 
     Raises:
-        ScoutError: the folder is there already, or cannot be written.
+        ScoutError: the folder exists, or cannot be written.
     """
     is_ours = _is_ours(into)
     values = _values(plan)
@@ -64,8 +66,8 @@ def render(plan: Plan, into: Path) -> Rendered:
 
 
 def _layers(plan: Plan, *, is_ours: bool) -> list[str]:
-    """Folders of the template, the later ones further down in a file."""
-    place = "inside" if is_ours else "alone"
+    """Return the folders of the template, in the order in which their files are concatenated."""
+    place = "monorepo" if is_ours else "standalone"
     layers = ["package", plan.kind]
     if plan.target:
         layers.append(f"{plan.kind}-sample" if plan.is_sample else f"{plan.kind}-target")
@@ -81,10 +83,10 @@ def _values(plan: Plan) -> dict[str, str]:
     owner, _, attribute = plan.target.rpartition("." if "." in plan.target.rpartition(":")[2] else ":")
     library = plan.library or plan.target.partition(":")[0]
     descriptions = {
-        "library": f"Calls of {library} as spans of scout-core.",
-        "framework": f"{'Requests to servers' if plan.is_sample else 'Jobs'} of {library} as transactions of scout-core.",
-        "policy": "A policy of scout-core: the traces of paying customers first.",
-        "exporter": "Reports of scout-core as lines of JSON in a file.",
+        "library": f"Calls to {library} as spans of scout-core.",
+        "framework": f"{'Requests to socketserver servers' if plan.is_sample else f'Jobs of {library}'} as transactions of scout-core.",
+        "policy": "A policy for scout-core that keeps the traces of paying customers first.",
+        "exporter": "An exporter for scout-core that writes reports to a file, as lines of JSON.",
     }
     dependencies = [plan.core, *(["attrs>=23.2"] if plan.kind == "exporter" else [])]
     return {
@@ -100,7 +102,7 @@ def _values(plan: Plan) -> dict[str, str]:
         "library": library,
         "requirement": plan.requirement or "",
         "oldest": plan.oldest or "",
-        "here": _here(plan),
+        "install": _install_arguments(plan),
         "year": str(datetime.now(timezone.utc).year),
     }
 
@@ -109,24 +111,24 @@ def _next(plan: Plan, folder: Path, *, is_ours: bool) -> tuple[str, ...]:
     if is_ours:
         return "uv sync --all-packages", f"nox -t {plan.name}", "python docs/generate.py"
     return (
-        f"cd {quote(str(folder))} && python -m pip install {_here(plan)} pytest",
+        f"cd {quote(str(folder))} && python -m pip install {_install_arguments(plan)} pytest",
         "python -m pytest",
         f"scout-core plugins {plan.name}",
     )
 
 
-def _here(plan: Plan) -> str:
+def _install_arguments(plan: Plan) -> str:
     return '-e ".[instruments]"' if plan.library else "-e ."
 
 
 def _template() -> Path:
-    """Beside this module where scout-core is installed; in a checkout at its top."""
+    """Return the folder of layers: next to this module when scout-core is installed, else at the top of the checkout."""
     installed = _MODULE_FOLDER / "template"
     return installed if installed.is_dir() else _MODULE_FOLDER.parent.parent / "template" / "layers"
 
 
 def _read(layer: Path) -> list[tuple[str, str]]:
-    """The files of a layer, by their names in the plugin; a layer may add nothing."""
+    """Return name in the plugin and content of each file of a layer; a layer may have no files."""
     return [
         (path.relative_to(layer).as_posix().removesuffix(".in"), path.read_text(encoding="utf-8"))
         for path in sorted(layer.rglob("*.in"))
@@ -134,26 +136,26 @@ def _read(layer: Path) -> list[tuple[str, str]]:
 
 
 def _fill(text: str, values: dict[str, str]) -> str:
-    return _VALUE.sub(lambda found: values[found[1]], text)
+    return _VALUE.sub(lambda match: values[match[1]], text)
 
 
 def _is_ours(into: Path) -> bool:
-    """Whether this is the folder ``plugins`` of a checkout of scout-core."""
-    place = into.resolve()
+    """Whether a folder is ``plugins`` of a checkout of scout-core."""
+    folder = into.resolve()
     try:
-        facts = tomllib.loads((place.parent / "pyproject.toml").read_text(encoding="utf-8"))
+        project = tomllib.loads((folder.parent / "pyproject.toml").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return place.name == "plugins" and facts.get("project", {}).get("name") == "scout-core"
+    return folder.name == "plugins" and project.get("project", {}).get("name") == "scout-core"
 
 
 def _write(folder: Path, parts: dict[str, str]) -> None:
     try:
         folder.mkdir()
     except FileExistsError:
-        raise ScoutError(f"{folder} exists already; move it away, or choose another name") from None
+        raise ScoutError(f"{folder} already exists; move it, or choose another name") from None
     except OSError as error:
-        raise ScoutError(f"cannot make {folder}: {error.strerror}") from error
+        raise ScoutError(f"cannot create {folder}: {error.strerror}") from error
     try:
         for name, text in parts.items():
             path = folder / name
