@@ -48,23 +48,45 @@ def test_a_wsgi_environ_gives_texts_only():
         "198.51.100.7",
         "198.51.100.8",
         "192.0.2.1",
+        None,
         "t=1700000000",
     ) == tuple(request)
 
 
 def test_an_empty_environ_gives_an_empty_request():
-    assert ("", "", None, None, None, None) == tuple(WebRequest.from_environ({}))
+    assert ("", "", None, None, None, None, None) == tuple(WebRequest.from_environ({}))
 
 
 @pytest.mark.parametrize(
     ("queue", "arrival", "expected"),
-    [("1", "2", "1"), ("", "2", "2"), (None, "2", "2"), ("1", None, "1"), (None, None, None), ("", "", "")],
+    [
+        ("t=1699999999", "t=1699999998", 1.0),
+        ("", "t=1699999998", 2.0),
+        (None, "t=1699999998", 2.0),
+        ("t=1699999999", None, 1.0),
+        ("(null)", "t=1699999998", 2.0),
+        ("t=", "1699999998000", 2.0),
+        ("t=1700000009", "t=1699999998", 2.0),
+        ("1", "t=1699999998", 2.0),
+        ("t=1700000000", "t=1699999998", 0.0),
+        ("-, t=1699999999, t=1699999997", "t=1699999990", 3.0),
+        (None, None, None),
+        ("", "", None),
+        ("-", "soon", None),
+    ],
 )
-def test_the_header_of_the_queue_counts_before_that_of_the_request(queue, arrival, expected):
+def test_the_header_of_the_queue_counts_before_that_of_the_request_if_it_is_readable(queue, arrival, expected):
     environ = {"HTTP_X_QUEUE_START": queue, "HTTP_X_REQUEST_START": arrival}
     environ = {key: value for key, value in environ.items() if value is not None}
 
-    assert expected == WebRequest.from_environ(environ).queue_start
+    assert expected == completed(WebRequest.from_environ(environ)).queue_time
+
+
+def test_a_query_in_another_script_is_readable():
+    """A server hands out the bytes of the query as if they were latin-1, when the client has not percent-encoded them."""
+    environ = {"PATH_INFO": "/find", "QUERY_STRING": "q=caf\u00c3\u00a9&r=%C3%A9&token=\u00c3\u00a9"}
+
+    assert "/find?q=caf%C3%A9&r=%C3%A9&token=[FILTERED]" == completed(WebRequest.from_environ(environ)).tags["path"]
 
 
 def test_a_path_in_another_script_is_readable():
@@ -110,6 +132,28 @@ def test_the_path_is_tagged_alone_when_the_option_says_so():
         ("", "", "192.0.2.1", "192.0.2.1"),
         (" , ", None, "192.0.2.1", "192.0.2.1"),
         (None, None, "::1", "::1"),
+        # with ports, brackets and zones
+        ("203.0.113.7:51234", None, "192.0.2.1", "203.0.113.7"),
+        ("[2001:db8::1]:4711", None, "192.0.2.1", "2001:db8::1"),
+        ("[2001:DB8:0::1]", None, "192.0.2.1", "2001:db8::1"),
+        ('"[2001:db8::1]:4711", 203.0.113.9', None, "192.0.2.1", "2001:db8::1"),
+        ("2001:db8::1", None, "192.0.2.1", "2001:db8::1"),
+        ("fe80::1%eth0", None, "192.0.2.1", "fe80::1"),
+        ("[fe80::1%25eth0]:80", None, "192.0.2.1", "fe80::1"),
+        ("::ffff:203.0.113.7", None, "192.0.2.1", "203.0.113.7"),
+        (None, None, "::ffff:192.0.2.1", "192.0.2.1"),
+        (None, "203.0.113.7:80", "192.0.2.1", "203.0.113.7"),
+        # what is not an address
+        ("unknown, 203.0.113.7", None, "192.0.2.1", "203.0.113.7"),
+        ("_hidden, 10.0.0.300, 203.0.113.7:1", None, "192.0.2.1", "203.0.113.7"),
+        ("unknown", "198.51.100.8", "192.0.2.1", "198.51.100.8"),
+        ("unknown", "-", "192.0.2.1", "192.0.2.1"),
+        ("<script>", None, "192.0.2.1", "192.0.2.1"),
+        ("203.0.113.7:port", None, "192.0.2.1", "192.0.2.1"),
+        ("203.0.113.07", None, "192.0.2.1", "192.0.2.1"),
+        ("٢٠٣.0.113.7", None, "192.0.2.1", "192.0.2.1"),
+        ("1.2.3.4" * 5_000, None, "192.0.2.1", "192.0.2.1"),
+        ("-," * 20 + "203.0.113.7", None, "192.0.2.1", "192.0.2.1"),
     ],
 )
 def test_the_address_is_the_first_that_is_known(forwarded, client, remote, expected):
@@ -120,6 +164,7 @@ def test_the_address_is_the_first_that_is_known(forwarded, client, remote, expec
 
 def test_no_address_is_tagged_where_none_is_known_or_none_is_wanted():
     assert {"path": "/"} == completed(EMPTY).tags
+    assert {"path": "/"} == completed(EMPTY._replace(forwarded_for="unknown", remote_address="unix:")).tags
     assert {"path": "/"} == completed(EMPTY._replace(remote_address="192.0.2.1"), collect_remote_ip=False).tags
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from scout_core.text.address import first_address
 from scout_core.text.params import filtered_path
 from scout_core.text.queue_time import OLDEST, seconds_in_queue
 
@@ -36,8 +37,9 @@ class RequestFacts:
         request = transaction.request
         if request is not None:
             transaction.add_request_tags = self._add_tags_later
-            if request.queue_start:
-                transaction.queue_time = seconds_in_queue(request.queue_start, transaction.started)
+            for header in (request.queue_start, request.request_start):
+                if header and transaction.queue_time is None:
+                    transaction.queue_time = seconds_in_queue(header, transaction.started)
         if transaction.queued_at is not None:
             waited = transaction.started - transaction.queued_at
             if waited < OLDEST:
@@ -61,7 +63,7 @@ class RequestFacts:
 def _client_address(request: WebRequest) -> str | None:
     """Return the address of the client as the outermost proxy reports it; anybody can make one up."""
     for addresses in (request.forwarded_for, request.client_ip, request.remote_address):
-        first = addresses.partition(",")[0].strip() if addresses else ""
-        if first:
-            return first
+        address = first_address(addresses) if addresses else None
+        if address is not None:
+            return address
     return None

@@ -12,6 +12,14 @@ FILTERED: Final = "[FILTERED]"
 
 _LONGEST_KEY: Final = 1_000
 
+OAUTH: Final = frozenset(
+    {"state", "iss", "scope", "session_state", "grant_type", "redirect_uri", "client_id", "code_verifier"}
+)
+"""
+Parameters of OAuth 2.0 (RFC 6749, RFC 7636, RFC 9207) and OpenID Connect. Beside one of them, ``code`` is secret: it can be
+exchanged for a token.
+"""
+
 # From scout_apm_python core/web_requests.py. Sensitive as a whole name, not within a longer one (`access_log`, `crypt_version`).
 _WHOLE: Final = frozenset({"access", "certificate", "crypt", "key", "protected"})
 
@@ -21,6 +29,7 @@ _STEMS: Final = (
     r"passw|pass_?word|pass_?phrase|pass_?code|pwd|secret(?!ar)|token(?!i[sz])|credential|social_?security"
     r"|(?<!ob)(?<!pos)session|sess_?id|cookie(?!_?cutter)|[cx]srf|jwt|(?:credit|debit|bank)_?card|card_?(?:no|num|holder)"
     r"|(?:api|access|auth|secret|private|encryption|signing|ssh|master|license)_?keys?(?![a-z])"
+    r"|code_?verifier|device_?code|client_?assertion|saml_?response"  # RFC 7636, RFC 8628, RFC 7523, SAML 2.0 bindings
 )
 
 # Only as a separate word, because `author`, `wildcard`, `spinner` and `assign` contain them.

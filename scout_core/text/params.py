@@ -6,7 +6,7 @@ import re
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
-from scout_core.text.keys import FILTERED, is_sensitive
+from scout_core.text.keys import FILTERED, OAUTH, is_sensitive
 from scout_core.text.patterns import pattern
 from scout_core.text.plain import CUT_MARK, beginning, cut, plain
 from scout_core.text.secrets import scrub, scrub_word
@@ -29,7 +29,7 @@ def filtered_path(path: str, query: str, *, with_query: bool = True) -> str:
 
     Args:
         path: percent-encoded or not. A server, a user and a fragment are removed.
-        query: as received, without the question mark.
+        query: as received, without the question mark. Its bytes may be characters, as in WSGI.
         with_query: False returns only the path.
 
     Returns:
@@ -50,6 +50,21 @@ def filtered_path(path: str, query: str, *, with_query: bool = True) -> str:
 def _filtered_query(query: str) -> str:
     # In a shortened query the last value may be half a secret, which would not be recognised.
     shown = query if len(query) <= _LONGEST_QUERY else query[:_LONGEST_QUERY].rpartition("&")[0]
-    pairs = parse_qsl(shown.partition("#")[0], keep_blank_values=True)
-    filtered = ((scrub_word(key), FILTERED if is_sensitive(key) else scrub_word(value)) for key, value in pairs)
+    pairs = parse_qsl(_decoded(shown.partition("#")[0]), keep_blank_values=True)
+    keys = {key.lower() for key, _ in pairs}
+    codes = ("code",) if "code" in keys and not keys.isdisjoint(OAUTH) else ()
+    filtered = (
+        (scrub_word(key), FILTERED if key.lower() in codes or is_sensitive(key) else scrub_word(value))
+        for key, value in pairs
+    )
     return urlencode(sorted(filtered), safe="[]/") + (CUT_MARK if shown is not query else "")
+
+
+def _decoded(query: str) -> str:
+    """Return the characters of a query whose characters are bytes of UTF-8 (PEP 3333); any other stays as it is."""
+    if query.isascii():
+        return query
+    try:
+        return query.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return query

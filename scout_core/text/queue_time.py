@@ -12,6 +12,8 @@ OLDEST: Final = 10 * 365.25 * 86_400
 # The forms that scout_apm_python accepts (core/queue_time.py); digits are bounded, so that float() takes constant time.
 _TIME: Final = pattern(r"\s*(?:t=)?\s*([0-9]{1,25}(?:\.[0-9]{0,25})?)\s*", re.ASCII)
 _UNITS_PER_SECOND: Final = (1e9, 1e6, 1e3, 1.0)
+_MOST_READ: Final = 20
+"""Repetitions of a header that are read."""
 
 
 def seconds_in_queue(header: str, now: float) -> float | None:
@@ -21,15 +23,20 @@ def seconds_in_queue(header: str, now: float) -> float | None:
     Args:
         header:
             ``X-Queue-Start`` or ``X-Request-Start`` as proxies send it: ``t=`` optional, then a Unix time in s, ms, µs or ns,
-            distinguished by magnitude.
+            distinguished by magnitude. Of a repeated header, whose values servers join with commas, the earliest time counts.
         now: Unix time of arrival, in seconds.
 
     Returns:
-        Never negative. None when the header is absent, unreadable, later than ``now``, or more than ten years before it.
+        Never negative. None when no value of the header is readable, not later than ``now``, and within ten years before it.
 
     Source: scout_apm_python ``core/queue_time.py``.
     """
-    found = _TIME.fullmatch(header or "")
+    times = (header or "").split(",", _MOST_READ)[:_MOST_READ]
+    return max((waited for waited in (_seconds_since(time, now) for time in times) if waited is not None), default=None)
+
+
+def _seconds_since(time: str, now: float) -> float | None:
+    found = _TIME.fullmatch(time)
     if found is None:
         return None
     value = float(found[1])

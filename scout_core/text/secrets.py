@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
-from scout_core.text.keys import FILTERED, is_sensitive
+from scout_core.text.keys import FILTERED, OAUTH, is_sensitive
 from scout_core.text.patterns import pattern
 from scout_core.text.plain import plain
 
@@ -82,6 +82,9 @@ _ASSIGNED: Final = pattern(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+# `code=…&state=…`: a code of OAuth among parameters; elsewhere a code is a status, or a country's.
+_OAUTH: Final = pattern(rf"(?<![\w-])(?:{'|'.join(sorted(OAUTH))})=", re.IGNORECASE)
+_CODE: Final = pattern(r"((?<=[?&])code=|(?<![\w-])code=(?=[^&\s]{1,500}&))[^&\s\"'<>]+", re.IGNORECASE)
 # `('password', '…')`, `[b'Authorization', b'…']`: headers and parameters as Python prints them.
 _PAIRED: Final = pattern(r"(?:(?<=[(\[][\"'])|(?<=[(\[]b[\"']))(?P<name>[\w.\[\]-]+)[\"'],\s{0,4}(?=[bu]?[\"'])")
 # `--password …`: options of commands.
@@ -184,6 +187,8 @@ def _scrub(text: str) -> str:
         text = _USER_INFO.sub(f"{FILTERED}@", text)
     if "=" in text or ":" in text:
         text = _without_values(text, _ASSIGNED, _VALUE)
+    if "&" in text and _OAUTH.search(text):
+        text = _CODE.sub(rf"\1{FILTERED}", text)
     if "<" in text:
         text = _without_values(text, _ELEMENT, _CONTENT)
     if "-" in text:

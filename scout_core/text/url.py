@@ -25,7 +25,7 @@ _URL: Final = pattern(
     (?P<scheme> (?:[A-Za-z][A-Za-z0-9+.-]*:)? // )              # RFC 3986, 3.1
     (?P<user> [^/\\\s]* @ )?
     (?P<host> (?:
-          \[ [0-9A-Fa-f:.]+ \]                                  # IPv6
+          \[ [0-9A-Fa-f:.]+ (?: % [\w.~%-]{1,32} )? \]           # IPv6, perhaps with a zone (RFC 6874)
         | (?:[\w.-] | %2[Ff])+                                  # a name; the path of a Unix socket, as requests-unixsocket writes it
       )
       (?: : [0-9]{1,5} )?
