@@ -16,9 +16,9 @@ class Problem:
     subject: str
     """The name of the thing: a target, an option, a module."""
     detail: str
-    """What is wrong, complete without the other fields, lower case and without a full stop."""
+    """A clause that is complete without the other fields, in lower case and without a full stop."""
     advice: str = ""
-    """What to do about it; empty when that follows from the kind, or is not known."""
+    """The remedy, a clause like ``detail``; empty when it follows from the kind, or is not known."""
 
     def __str__(self) -> str:
         return join_clauses(self.detail, self.advice)
@@ -26,12 +26,12 @@ class Problem:
 
 @frozen
 class NextStep:
-    """What a person can do about the state of a plugin."""
+    """The first thing that a person can do about the state of a plugin."""
 
     kind: str
     """A stable identifier: ``upgrade-plugin``, ``change-setting``."""
     text: str
-    """What to do, an imperative without a full stop: ``upgrade the plugin``."""
+    """An imperative without a full stop: ``upgrade the plugin``."""
     commands: tuple[str, ...] = ()
     """Shell commands that do it, the best first; empty when no command does."""
 
@@ -40,7 +40,7 @@ class NextStep:
 
 
 def join_problems(problems: Iterable[Problem]) -> str:
-    """All of them on one line; empty when there are none."""
+    """Return all of them on one line; empty without problems."""
     return join_clauses(*map(str, problems))
 
 

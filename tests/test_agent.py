@@ -224,11 +224,11 @@ def test_unknown_plugins_and_options_are_reported_whenever_they_are_set(caplog):
 
     assert [
         "unknown option plugins.team.prefx (code) is ignored; did you mean plugins.team.prefix?",
-        "plugins.taem names 'taem' (code), and there is no such plugin; did you mean team?",
+        "plugins.taem (code) names 'taem', which is not a plugin here; did you mean team?",
     ] == first
     assert [
         "unknown option plugins.team.lvel (code) is ignored; did you mean plugins.team.level?",
-        "plugins.teem names 'teem' (code), and there is no such plugin; did you mean team?",
+        "plugins.teem (code) names 'teem', which is not a plugin here; did you mean team?",
         "unknown option SCOUT_TEAM_LEVELS (Django settings) is ignored; did you mean SCOUT_TEAM_LEVEL?",
     ] == caplog.messages
 

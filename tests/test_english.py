@@ -110,7 +110,6 @@ PENDING = (
     "tests/test_sampling.py",
     "tests/test_span.py",
     "tests/test_stats.py",
-    "tests/test_suggest.py",
     "tests/test_switches.py",
     "tests/test_testing.py",
     "tests/test_tracebacks.py",

@@ -281,3 +281,65 @@ def test_the_continuous_check_runs_what_the_readme_tells():
     commands = [line.strip() for line in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()]
 
     assert [line for line in readme if "bin/nox" in line and line in commands]
+
+
+TEXTS = {"reason", "detail", "advice", "message", "last_error", "problem", "sentence", "seen", "slow", "error", "text"}
+"""Names of values that are written for people."""
+SEARCHES = {"startswith", "endswith", "partition", "rpartition", "split", "rsplit", "find", "rfind", "index", "removeprefix", "removesuffix"}  # fmt: skip
+PARSED_ELSEWHERE = {
+    "plugins/scout-dashboard/src/scout_dashboard/views/processes.py: reason": "a counter's key, which is an identifier",
+    "plugins/scout-dashboard/src/scout_dashboard/store/store.py: error": "SQLite's own message; Python 3.10 has no error code",
+}
+"""Text of another program, or not a text."""
+
+
+def searched_texts(path: Path) -> Iterator[str]:
+    """The names of texts that a module searches for a phrase."""
+    for node in ast.walk(tree(path)):
+        holders = []
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in SEARCHES:
+            holders = [node.func.value]
+        elif isinstance(node, ast.Compare) and any(isinstance(operator, (ast.In, ast.NotIn)) for operator in node.ops):
+            holders = [*node.comparators]
+        for holder in holders:
+            if isinstance(holder, ast.Call) and ast.unparse(holder.func) == "str" and holder.args:
+                holder = holder.args[0]
+            name = getattr(holder, "attr", getattr(holder, "id", ""))
+            if isinstance(holder, ast.Subscript) and isinstance(holder.slice, ast.Constant):
+                name = holder.slice.value
+            if name in TEXTS - {"text"} or (name == "text" and isinstance(holder, ast.Attribute)):
+                yield name
+
+
+@pytest.mark.parametrize("path", CORE_MODULES + PLUGIN_MODULES, ids=relative)
+def test_no_module_searches_a_text_that_is_written_for_people(path):
+    """Kinds and states are compared; a text may be reworded at any time."""
+    searched = {f"{relative(path)}: {name}" for name in searched_texts(path)}
+
+    assert set() == searched - set(PARSED_ELSEWHERE)
+
+
+STATE_WORDS = {"waiting", "disabled", "skipped", "quarantined"}
+"""Words that only states of plugins are; ``active`` and ``failed`` have other uses."""
+OWN_STATES = {
+    "scout_core/states.py": "the states",
+    "scout_core/boundary/patches.py": "a target waits for its module, too",
+    "scout_core/boundary/status.py": "compares the state of targets",
+    "scout_core/boundary/plugin.py": "compares the state of targets",
+    "scout_core/cli/check.py": "a rule is skipped",
+}
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in CORE_MODULES + PLUGIN_MODULES if relative(path) not in OWN_STATES], ids=relative
+)
+def test_states_of_plugins_are_compared_as_members_of_state(path):
+    compared = {
+        constant.value
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Compare)
+        for constant in ast.walk(node)
+        if isinstance(constant, ast.Constant) and constant.value in STATE_WORDS
+    }
+
+    assert set() == compared

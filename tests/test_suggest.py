@@ -1,4 +1,4 @@
-"""What is suggested for a name that somebody mistyped."""
+"""Suggestions for a mistyped name."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def test_a_name_like_no_other_has_no_suggestion():
     assert ([], "") == (similar("enable", []), did_you_mean("enable", []))
 
 
-def test_the_cutoff_says_how_similar_it_must_be():
+def test_the_cutoff_is_the_similarity_that_is_needed():
     assert "did you mean check?" == did_you_mean("chuck", KNOWN)
     assert "" == did_you_mean("chuck", KNOWN, cutoff=0.9)

@@ -1,4 +1,4 @@
-"""What a person can do about the state of a plugin. Computed here only; logs, commands and pages show it."""
+"""The next step for a person, by the state of a plugin. Only this module computes it; logs, commands and pages show it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def next_step(plugin: Plugin, state: State) -> NextStep | None:
         state: its current one.
 
     Returns:
-        None when there is nothing to do. A step of kind ``none`` says why nothing needs to be done.
+        None when there is nothing to do. A step of kind ``none`` explains why nothing needs to be done.
     """
     if state is State.ACTIVE:
         return _improvement(plugin)

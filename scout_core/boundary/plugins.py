@@ -41,7 +41,7 @@ class Plugins:
     all: dict[str, Plugin] = field(factory=dict)
     watch: ImportWatch = field(factory=ImportWatch)
     problems: list[Problem] = field(factory=list)
-    """Of the plugins as a whole; each plugin has its own."""
+    """Problems that no single plugin has; each plugin has its own list."""
     _applied: list[Patch] = field(factory=list)
     """In the order in which they were applied."""
 

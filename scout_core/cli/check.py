@@ -82,7 +82,7 @@ def _result(subject: Subject, timeout: float) -> dict[str, Any]:  # Any: several
         subject.module, packaged=subject.is_packaged, path=[*subject.path, *search_path()], timeout=timeout
     )
     broken = {problem.rule for problem in problems}
-    last = _last_checked(subject.module, problems, STATIC_RULES)
+    last = _last_checked(problems, STATIC_RULES)
 
     def state(rule: str) -> str:
         if rule == PACKAGED and not subject.is_packaged:
@@ -100,16 +100,16 @@ def _result(subject: Subject, timeout: float) -> dict[str, Any]:  # Any: several
     }
 
 
-def _last_checked(module: str, problems: Sequence[Problem], rules: Sequence[str]) -> str:
+def _last_checked(problems: Sequence[Problem], rules: Sequence[str]) -> str:
     """
     Return the last rule that was checked.
 
-    A fatal problem ends the check, except for a missing target. A process that ended has the module's name before its text.
+    The check ends with the process of the plugin, and with any fatal problem except for a missing target.
     """
     ends = [
         problem.rule
         for problem in problems
-        if problem.is_fatal and (problem.rule in ("import", "hooks") or problem.seen.startswith(f"{module}: "))
+        if problem.ends_process or (problem.is_fatal and problem.rule in ("import", "hooks"))
     ]
     return min(ends, key=rules.index, default=rules[-1])
 

@@ -15,7 +15,7 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 
 
 class DashboardError(Exception):
-    """There is no dashboard, or it did not answer; the message says which."""
+    """There is no dashboard, or it did not answer; the message names the reason."""
 
     def __init__(self, message: str, *, is_not_found: bool = False) -> None:
         super().__init__(message)

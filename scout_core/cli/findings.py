@@ -1,4 +1,4 @@
-"""What the doctor checks here: settings, plugins and files. Each check yields findings."""
+"""The doctor's checks of settings, plugins and files. Each check yields findings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Finding:
     area: str
     text: str
     advice: str = ""
-    """What to do about it."""
+    """The next step."""
 
 
 def check_settings(environment: Environment) -> Iterator[Finding]:

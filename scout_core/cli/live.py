@@ -39,7 +39,7 @@ class LivePlugin:
 
     @property
     def p95_ms(self) -> float | None:
-        """Of its slowest function; None before the first sample."""
+        """95th percentile of its slowest function; None before the first sample."""
         return max((function.p95_ms for function in self.plugin.functions if function.p95_ms is not None), default=None)
 
     def describe(self) -> str:
@@ -77,10 +77,10 @@ class Summary:
     """Processes in which it has that state."""
     processes: int
     reason: str
-    """Of one process with that state, like ``next_step``."""
+    """The reason in one process with that state; ``next_step`` is from the same one."""
     next_step: NextStep | None
     p95_ms: float | None
-    """Of its slowest function in any process."""
+    """95th percentile of its slowest function in any process."""
 
     @property
     def is_bad(self) -> bool:

@@ -15,8 +15,10 @@ KINDS: Final = ("library", "framework", "policy", "exporter")
 
 @click.command("new")
 @click.argument("name")
-@click.option("--kind", type=click.Choice(KINDS), default="library", show_default=True, help="What the plugin does.")
-@click.option("--target", metavar="MODULE:NAME", help="What to wrap.  [default: a standard-library function]")
+@click.option(
+    "--kind", type=click.Choice(KINDS), default="library", show_default=True, help="Kind of plugin, see below."
+)
+@click.option("--target", metavar="MODULE:NAME", help="Function to wrap.  [default: a standard-library function]")
 @click.option(
     "--library", metavar="DISTRIBUTION", help="The distribution that contains the target.  [default: the installed one]"
 )

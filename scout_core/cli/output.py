@@ -16,7 +16,7 @@ COLOURS: Final[dict[str, str]] = {
     State.ACTIVE: "green", State.WAITING: "yellow", State.SKIPPED: "yellow", State.QUARANTINED: "red", State.FAILED: "red",
     "ok": "green", "note": "yellow", "not reached": "yellow", "problem": "red",
 }  # fmt: skip
-"""Of states of plugins, findings and rules."""
+"""Colour by state of a plugin, a finding or a rule."""
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -56,4 +56,4 @@ def _coloured(word: str, text: str) -> str:
 def _plain(value: object) -> object:
     if isinstance(value, Enum):
         return value.value
-    return asdict(value) if has(type(value)) and not isinstance(value, type) else str(value)  # type: ignore[arg-type]  # has() is no type guard for both
+    return asdict(value) if has(type(value)) and not isinstance(value, type) else str(value)  # type: ignore[arg-type]  # has() does not narrow the type

@@ -47,7 +47,7 @@ def place_of(file: str, line: int, function: str = "") -> Place:
 
 
 def file_of(plugin: Plugin) -> str:
-    """Return the module's file, found without importing it; empty when there is none."""
+    """Return the module's file, found without importing it; empty when it has no file."""
     from importlib.util import find_spec
 
     loaded = getattr(sys.modules.get(plugin.module), "__file__", None)

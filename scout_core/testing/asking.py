@@ -28,8 +28,8 @@ class Asking(Meter):
 
     def __init__(self) -> None:
         super().__init__()
-        self.done: list[str] = []
-        """Sentences that end with "of a" and the name of a class."""
+        self.done: list[tuple[str, str]] = []
+        """``changes`` or ``calls``, and an attribute or method with the class of its object."""
         self._objects: Sequence[object] = ()
         self._held: list[tuple[object, dict[str, object]]] = []
 
@@ -47,7 +47,7 @@ class Asking(Meter):
             now = _held(one)
             for name in {**before, **now}:
                 if not _same(before.get(name, self), now.get(name, self)) and not _is_kept(type(one), name):
-                    self.done.append(f"changes {name} of a {type(one).__name__}")
+                    self.done.append(("changes", f"{name} of a {type(one).__name__}"))
         self._held = []
 
     def _profile(self, frame: FrameType, event: str, argument: object) -> None:
@@ -66,7 +66,7 @@ class Asking(Meter):
         if name.startswith(("_", *_ANSWERS)) or issubclass(type(one), _PLAIN):
             return
         if any(one is given for given in self._objects):
-            self.done.append(f"calls {name} of a {type(one).__name__}")
+            self.done.append(("calls", f"{name} of a {type(one).__name__}"))
 
 
 def _held(one: object) -> dict[str, object]:
@@ -113,13 +113,13 @@ def _top(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
-def told(done: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Each thing once, with what to do about it."""
-    for sentence in dict.fromkeys(done):
-        if sentence.startswith("calls"):
-            yield (
-                sentence,
-                "read attributes: what a method does, as asking a server, is done for each call of the application",
+def with_advice(done: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield each action once, with the advice on it."""
+    for verb, thing in dict.fromkeys(done):
+        if verb == "calls":
+            advice = (
+                "read attributes only: a method, which may ask a server, would run for each call of the application"
             )
         else:
-            yield sentence, "describe the call and leave what it is given as it is: facts are tags of the span"
+            advice = "do not change what the call is given: put facts into tags of the span"
+        yield f"{verb} {thing}", advice

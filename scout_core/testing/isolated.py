@@ -58,7 +58,7 @@ def static_problems(
             problems.append(Problem(**line["problem"]))
     if rule != "end":
         advice = "a plugin neither ends nor blocks the process that it is in"
-        problems.append(Problem(rule, f"{module}: {ended}", advice, is_fatal=True))
+        problems.append(Problem(rule, f"{module}: {ended}", advice, is_fatal=True, ends_process=True))
     return problems
 
 

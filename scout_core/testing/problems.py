@@ -58,6 +58,8 @@ class Problem:
     """Name of the author's call; empty where no call is needed to see it."""
     is_fatal: bool = False
     """No other rule can be asked before."""
+    ends_process: bool = False
+    """The plugin ended or blocked the process in which the rule was checked."""
 
     def __str__(self) -> str:
         return f"{self.rule}: {f'{self.call}: ' if self.call else ''}{self.seen}; {self.advice}"

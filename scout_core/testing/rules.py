@@ -84,7 +84,7 @@ def results(bench: Bench, bound: Bound) -> Iterator[Problem]:
             advice = "describe the call from its arguments, without another call"
             yield _problem("results", bound, f"the plugin itself calls {name}", advice)
         if isinstance(passage.meter, Asking) and not passage.target.is_around:  # to change a call is what that is for
-            for done, advice in asking.told(passage.meter.done):
+            for done, advice in asking.with_advice(passage.meter.done):
                 yield _problem("results", bound, f"its part of {name} {done}", advice)
         if len(below) != 1:
             yield _problem(
