@@ -71,7 +71,6 @@ PENDING = (
     "docs/tutorial.md",
     "scout_core",
     "scout_core/boundary",
-    "scout_core/cli",
     "scout_core/recording",
     "scout_core/testing",
     "tests/conformance",
