@@ -1,4 +1,4 @@
-"""What the application records while the garbage collector runs: a crash on no Python, and nothing lost unseen."""
+"""Recording while the garbage collector runs: it crashes on no Python, and what is not recorded is counted."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from scout_core.recording.collecting import collecting
 from tests.workbench import running
 
 IS_RECORDED = sys.version_info >= (3, 12)
-"""Whether a collection is a place like any other."""
+"""Whether transactions and spans are recorded during a collection."""
 
 
 class Cycle:
-    """Garbage that only the collector finds, and that runs some code when it does."""
+    """A reference cycle that only the collector frees, and that calls a function when it is freed."""
 
-    def __init__(self, last_words: Callable[[], Any]) -> None:
+    def __init__(self, on_delete: Callable[[], Any]) -> None:
         self.itself = self
-        self.last_words = last_words
+        self.on_delete = on_delete
 
     def __del__(self) -> None:
-        self.last_words()
+        self.on_delete()
 
 
 @pytest.fixture(autouse=True)
 def no_other_collection() -> Iterator[None]:
-    """Collections happen where the tests say."""
+    """Disable automatic collections, so that a test decides when one happens."""
     gc.collect()
     gc.disable()
     yield
@@ -47,9 +47,9 @@ def trace() -> None:
 
 
 def names(agent: Agent) -> dict[str, int]:
-    """Names of all transactions so far, with their counts."""
+    """Return name to count of all transactions since the last call."""
     agent.recorder.work()
-    return {metrics.name: metrics.count for metrics in agent.recorder.choice.take_metrics()}
+    return {metrics.name: metrics.count for metrics in agent.recorder.evaluation.choice.take_metrics()}
 
 
 def test_a_transaction_in_a_destructor_is_recorded_or_counted():
@@ -69,11 +69,11 @@ def test_a_span_in_a_destructor_is_recorded_or_counted():
         recorded = [span.operation for span in outer.spans]
 
         assert (["Custom/goodbye", "Job/destructor"] if IS_RECORDED else []) == recorded
-        # Not recorded are the transaction, a span of the outer one here, and the span in it.
+        # The transaction, which is a span of the outer one here, and the span in it are not recorded.
         assert (0 if IS_RECORDED else 2) == agent.counters().in_collection
 
 
-def test_what_comes_after_a_collection_is_recorded():
+def test_transactions_and_spans_after_a_collection_are_recorded():
     with running(threaded=False) as agent:
         Cycle(trace)
         with transaction("Job/outer"):
@@ -102,8 +102,8 @@ def test_other_threads_record_during_a_collection():
 
 
 @pytest.mark.parametrize("place", [0, 99], ids=["before ours", "after ours"])
-def test_a_callback_of_the_collector_that_traces(place):
-    """Our mark is set before any other callback runs, and taken away after them."""
+def test_a_collector_callback_that_traces_is_recorded_or_counted(place):
+    """A collection is marked before any other callback runs, and the mark is removed after them."""
     phases = []
 
     def callback(phase: str, _: object) -> None:
@@ -122,9 +122,8 @@ def test_a_callback_of_the_collector_that_traces(place):
 
 
 @pytest.mark.parametrize("operation", ["Job/abandoned", "Custom/abandoned"])
-def test_a_generator_that_the_collector_closes(operation):
-    """Whatever was open in it has ended then, and the next transaction does not nest in it."""
-
+def test_a_transaction_or_span_in_a_generator_ends_when_the_collector_closes_it(operation):
+    """The next transaction is not nested in it."""
     closed = []
 
     def steps(holder: list[object]) -> Iterator[int]:
@@ -149,7 +148,7 @@ def test_a_generator_that_the_collector_closes(operation):
         assert {"Job/outer": 1, "Job/later": 1} == names(agent)
 
 
-def test_a_signal_handler_that_interrupts_a_collection():
+def test_a_transaction_in_a_signal_handler_during_a_collection_is_recorded_or_counted():
     def interrupted() -> None:
         os.kill(os.getpid(), signal.SIGUSR1)
         for _ in range(1000):
@@ -166,7 +165,7 @@ def test_a_signal_handler_that_interrupts_a_collection():
         signal.signal(signal.SIGUSR1, before)
 
 
-def test_a_child_forked_during_a_collection_records_when_that_is_over():
+def test_a_child_forked_during_a_collection_records_after_the_collection():
     result, child_end = os.pipe()
 
     def fork() -> None:
@@ -188,8 +187,8 @@ def test_a_child_forked_during_a_collection_records_when_that_is_over():
     os.close(child_end)
 
 
-def test_a_child_forked_while_another_thread_collects_records():
-    """That thread is not in the child, so its collection never ends there."""
+def test_a_child_forked_by_another_thread_during_a_collection_records():
+    """The collecting thread does not exist in the child, so its collection never ends there."""
     result, child_end = os.pipe()
     is_child: list[bool] = []
 
@@ -216,7 +215,7 @@ def test_a_child_forked_while_another_thread_collects_records():
     os.close(child_end)
 
 
-def test_nothing_is_left_behind():
+def test_collector_callbacks_are_removed_when_the_agent_stops():
     before = list(gc.callbacks)
     with running(threaded=False):
         during = list(gc.callbacks)
@@ -225,7 +224,7 @@ def test_nothing_is_left_behind():
     assert IS_RECORDED == (before == during)
 
 
-def test_an_agent_that_stops_during_a_collection_leaves_a_mark_that_goes_with_it():
+def test_the_mark_of_a_collection_is_removed_when_the_agent_stops_during_it():
     with running(threaded=False) as agent:
         Cycle(lambda: agent.stop(1))
         gc.collect()

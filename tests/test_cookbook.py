@@ -1,4 +1,4 @@
-"""Every recipe of ``docs/cookbook.md`` decides which trace wins, and what callbacks are told; the page's own files are what runs."""
+"""Every recipe of ``docs/cookbook.md`` runs as the page shows it, and keeps the expected traces or logs the expected lines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOUR = 1_800_000_000.0 // 3_600 * 3_600
 
 @pytest.fixture
 def recipe(tmp_path, monkeypatch):
-    """Write the recipes where they can be imported for the length of a test; gives the settings that name one."""
+    """Make the recipes importable during a test, and return a function from a recipe's name to settings that load it."""
     for name, text in RECIPES.items():
         (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -34,26 +34,26 @@ def recipe(tmp_path, monkeypatch):
 
 
 def run(operation: str, seconds: float = 0.1, *, failing: type[Exception] | None = None, **tags) -> Transaction:
-    """A transaction that ended and took so long."""
-    made = transaction(operation, **tags)
+    """Record a transaction with a given duration, and return it."""
+    recorded = transaction(operation, **tags)
     try:
-        with made:
+        with recorded:
             if failing is not None:
                 raise failing
     except Exception as error:
         if type(error) is not failing:
             raise
-    made.stop_ns = made.start_ns + round(seconds * 1e9)
-    return made
+    recorded.stop_ns = recorded.start_ns + round(seconds * 1e9)
+    return recorded
 
 
 def winner(scout: Scout) -> str:
-    """The name of the one trace that was kept."""
+    """Return the name of the only trace that was kept."""
     (trace,) = scout.traces()
     return trace.name
 
 
-def test_an_endpoint_by_its_name(recipe):
+def test_the_trace_of_the_endpoint_with_the_highest_score_is_kept(recipe):
     with recording(**recipe("by_endpoint")) as scout:
         for name in ("Controller/users.show", "Controller/users.index", "Controller/Users.index"):
             run(name)
@@ -66,7 +66,7 @@ def test_an_endpoint_by_its_name(recipe):
         assert "Job/mailers.digest" == winner(scout)
 
 
-def test_a_customer_by_plan_and_by_name(recipe):
+def test_customers_are_preferred_by_plan_and_by_name(recipe):
     with recording(**recipe("by_customer")) as scout:
         run("Controller/a")
         run("Controller/b", plan="team")
@@ -80,7 +80,7 @@ def test_a_customer_by_plan_and_by_name(recipe):
         assert "Controller/d" == winner(scout)
 
 
-def test_the_application_of_the_recipe_tags_its_customer(recipe):
+def test_the_application_in_the_recipe_tags_the_customer(recipe):
     with recording(**recipe("by_customer")) as scout:
         import views
 
@@ -92,10 +92,10 @@ def test_the_application_of_the_recipe_tags_its_customer(recipe):
 
 
 class PermissionDenied(Exception):
-    """One that the recipe expects."""
+    """An error that the recipe expects."""
 
 
-def test_errors_that_nobody_expects_first(recipe):
+def test_unexpected_errors_are_preferred(recipe):
     with recording(**recipe("by_error")) as scout:
         run("Controller/fine")
         run("Controller/denied", failing=PermissionDenied)
@@ -106,12 +106,12 @@ def test_errors_that_nobody_expects_first(recipe):
         assert "Controller/broken" == winner(scout)
 
         run("Controller/denied", failing=PermissionDenied)
-        run("Controller/status", error=True)  # as for a response of 500 with no exception
+        run("Controller/status", error=True)  # as for a response with status 500 and no exception
 
         assert "Controller/status" == winner(scout)
 
 
-def test_the_first_of_each_name_after_a_deploy(recipe):
+def test_the_first_traces_of_a_name_after_a_deploy_are_preferred(recipe):
     with recording(**recipe("after_deploy")) as scout:
         for _ in range(21):
             run("Controller/old")
@@ -128,27 +128,27 @@ def test_the_first_of_each_name_after_a_deploy(recipe):
     assert ("Controller/old", {"after_deploy": 3.0}) == (trace.name, trace.policies)
 
 
-def test_one_of_a_hundred_by_lot(recipe):
+def test_a_transaction_in_the_random_sample_is_preferred(recipe):
     with recording(**recipe("random_sample")) as scout:
-        for name, lot in (("a", 1_101), ("b", 7_300), ("c", 99)):
-            run(f"Controller/{name}").id = lot
+        for name, number in (("a", 1_101), ("b", 7_300), ("c", 99)):
+            run(f"Controller/{name}").id = number
 
         assert "Controller/b" == winner(scout)
 
 
-def test_the_lots_of_many_transactions_are_about_one_in_a_hundred(recipe):
+def test_the_random_sample_is_about_a_hundredth_of_all_transactions(recipe):
     with recording(**recipe("random_sample", plugins_autoload=True)) as scout:
         import random_sample
 
-        seen = [random_sample.score_transaction(run("Controller/home")) for _ in range(20_000)]
+        scores = [random_sample.score_transaction(run("Controller/home")) for _ in range(20_000)]
         scout.report()
 
-    assert {0.0, 5.0} == set(seen)
-    assert 100 < seen.count(5.0) < 320  # 200 expected; ten in a hundred thousand million runs lie outside
+    assert {0.0, 5.0} == set(scores)
+    assert 100 < scores.count(5.0) < 320  # 200 expected; 1 run in 10 thousand million is outside
 
 
-def test_the_slowest_of_each_hour(recipe):
-    """``usual`` comes first, so it wins every tie."""
+def test_the_slowest_trace_of_an_hour_is_kept(recipe):
+    """``usual`` is recorded first, so it wins every tie."""
 
     def period(scout: Scout, seconds: float, at: float) -> str:
         run("Controller/usual", 0.1).started = HOUR + at
@@ -158,8 +158,8 @@ def test_the_slowest_of_each_hour(recipe):
     with recording(**recipe("slowest_of_hour")) as scout:
         kept = [
             period(scout, 2.0, at=0),  # slower than usual
-            period(scout, 1.0, at=60),  # not the slowest, and usual was not kept in this hour
-            period(scout, 1.9, at=120),  # neither is slower than what was kept: the first
+            period(scout, 1.0, at=60),  # not the slowest of the hour; usual has not been kept in this hour
+            period(scout, 1.9, at=120),  # neither is slower than a kept trace: the first wins
             period(scout, 2.1, at=180),
             period(scout, 0.5, at=3_600),  # another hour
         ]
@@ -168,7 +168,7 @@ def test_the_slowest_of_each_hour(recipe):
     assert [report, usual, usual, report, report] == kept
 
 
-def test_of_two_that_are_slower_the_slower_one_wins(recipe):
+def test_the_slowest_of_several_slower_traces_is_kept(recipe):
     with recording(**recipe("slowest_of_hour")) as scout:
         for seconds in (1.0, 3.0, 2.0):
             run("Controller/report", seconds).started = HOUR
@@ -177,7 +177,7 @@ def test_of_two_that_are_slower_the_slower_one_wins(recipe):
     assert 3.0 == pytest.approx(trace.duration)
 
 
-def test_a_policy_is_told_what_was_stored(recipe):
+def test_a_policy_learns_which_traces_were_stored(recipe):
     with recording(**recipe("stored")) as scout:
         kept = []
         for _ in range(3):
@@ -188,14 +188,14 @@ def test_a_policy_is_told_what_was_stored(recipe):
     assert ["Controller/home", "Controller/cart", "Controller/home"] == kept
 
 
-def test_each_web_request_s_queue_time_is_logged(recipe, caplog):
+def test_the_queue_time_of_web_requests_is_logged(recipe, caplog):
     caplog.set_level(logging.INFO, "shop.transactions")
 
     with recording(**recipe("log_queue_time")) as scout:
         with transaction("Controller/home") as home:
             home.queued_at = home.started - 0.25
         home.stop_ns = home.start_ns + 80_000_000
-        run("Controller/cart")  # nobody told when it was queued
+        run("Controller/cart")  # has no queue time
         with transaction("Job/mail.send") as job:
             job.queued_at = job.started - 1.0
         scout.report()
@@ -203,7 +203,7 @@ def test_each_web_request_s_queue_time_is_logged(recipe, caplog):
     assert ["Controller/home waited 250.0 ms and took 80.0 ms"] == caplog.messages
 
 
-def test_each_period_is_logged(recipe, caplog):
+def test_every_period_is_logged(recipe, caplog):
     caplog.set_level(logging.INFO, "shop.periods")
 
     with recording(**recipe("log_periods", name="Shop", traces_per_period=10)) as scout:
@@ -219,6 +219,6 @@ def test_each_period_is_logged(recipe, caplog):
 
 
 @pytest.mark.parametrize("name", sorted(set(RECIPES) - {"views", "test_by_endpoint"}))
-def test_each_recipe_says_what_it_does_and_is_on_the_page_once(name):
+def test_every_recipe_has_a_docstring_and_is_on_the_page_once(name):
     assert RECIPES[name].startswith('"""')
     assert 1 == PAGE.read_text("utf-8").count(f"# {name}.py\n")

@@ -11,10 +11,10 @@ import pytest
 from scout_core import current_transaction, span, transaction
 
 
-def test_each_call_is_a_span_of_its_own(scout):
+def test_every_call_is_a_separate_span(scout):
     @span("Cart/Checkout", items=3)
     def checkout(number, *, plan="free"):
-        """Its text."""
+        """The docstring."""
         return number, plan
 
     with transaction("Controller/home"):
@@ -22,12 +22,12 @@ def test_each_call_is_a_span_of_its_own(scout):
         assert (2, "free") == checkout(2)
 
     assert ["Cart/Checkout", "Cart/Checkout", "Controller/home"] == scout.operations
-    assert [{"items": 3}, {"items": 3}] == [seen.tags for seen in scout.spans]
-    assert ("checkout", "Its text.") == (checkout.__name__, checkout.__doc__)
+    assert [{"items": 3}, {"items": 3}] == [recorded.tags for recorded in scout.spans]
+    assert ("checkout", "The docstring.") == (checkout.__name__, checkout.__doc__)
     assert "(number, *, plan='free')" == str(inspect.signature(checkout))
 
 
-def test_tags_of_one_call_are_not_those_of_the_next(scout):
+def test_calls_do_not_share_tags(scout):
     @transaction("Job/mail.send", queue="low")
     def send(number):
         current_transaction().tag("number", number)
@@ -35,10 +35,12 @@ def test_tags_of_one_call_are_not_those_of_the_next(scout):
     send(1)
     send(2)
 
-    assert [{"queue": "low", "number": 1}, {"queue": "low", "number": 2}] == [seen.tags for seen in scout.transactions]
+    assert [{"queue": "low", "number": 1}, {"queue": "low", "number": 2}] == [
+        recorded.tags for recorded in scout.transactions
+    ]
 
 
-def test_a_transaction_begins_with_the_call(scout):
+def test_a_transaction_starts_with_the_call(scout):
     @transaction("Job/mail.send")
     def send():
         with span("Mail/Connect"):
@@ -49,7 +51,7 @@ def test_a_transaction_begins_with_the_call(scout):
     assert ["Mail/Connect", "Job/mail.send"] == scout.operations
 
 
-def test_calls_within_calls_nest(scout):
+def test_recursive_calls_are_nested_spans(scout):
     @span("Tree/Visit")
     def visit(depth):
         return 1 + (visit(depth - 1) if depth else 0)
@@ -57,10 +59,12 @@ def test_calls_within_calls_nest(scout):
     with transaction("Controller/home"):
         assert 4 == visit(3)
 
-    assert ["Tree/Visit", "Tree/Visit", "Tree/Visit", "Controller/home"] == [seen.parent for seen in scout.spans]
+    assert ["Tree/Visit", "Tree/Visit", "Tree/Visit", "Controller/home"] == [
+        recorded.parent for recorded in scout.spans
+    ]
 
 
-def test_the_span_of_an_async_function_lasts_until_it_has_been_awaited(scout):
+def test_the_span_of_an_async_function_ends_when_the_function_ends(scout):
     @span("Cart/Checkout")
     async def checkout():
         with span("SQL/Query"):
@@ -74,12 +78,14 @@ def test_the_span_of_an_async_function_lasts_until_it_has_been_awaited(scout):
     assert inspect.iscoroutinefunction(checkout)
     assert [9, 9] == asyncio.run(main())
     assert [("SQL/Query", "Cart/Checkout")] * 2 == [
-        (seen.operation, seen.parent) for seen in scout.spans if seen.operation == "SQL/Query"
+        (recorded.operation, recorded.parent) for recorded in scout.spans if recorded.operation == "SQL/Query"
     ]
-    assert ["Controller/home"] * 2 == [seen.parent for seen in scout.spans if seen.operation == "Cart/Checkout"]
+    assert ["Controller/home"] * 2 == [
+        recorded.parent for recorded in scout.spans if recorded.operation == "Cart/Checkout"
+    ]
 
 
-def test_methods_are_bound_as_ever(scout):
+def test_decorated_methods_are_bound_as_usual(scout):
     class Cart:
         @span("Cart/Total")
         def total(self):
@@ -102,7 +108,7 @@ def test_methods_are_bound_as_ever(scout):
     assert 6 == len(scout.operations)
 
 
-def test_an_exception_goes_through_untouched(scout):
+def test_an_exception_passes_unchanged(scout):
     raised = ValueError("text")
 
     @span("Cart/Checkout")
@@ -114,7 +120,7 @@ def test_an_exception_goes_through_untouched(scout):
 
     assert caught.value is raised
     assert (None, None) == (raised.__context__, raised.__cause__)
-    assert ["ValueError"] == [seen.error for seen in scout.spans]
+    assert ["ValueError"] == [recorded.error for recorded in scout.spans]
 
 
 def generate():
@@ -126,12 +132,12 @@ async def generate_async():
 
 
 @pytest.mark.parametrize("function", [generate, generate_async, functools.partial(generate)])
-def test_a_generator_function_is_refused_with_the_way_out(function):
+def test_a_generator_function_is_rejected_with_advice(function):
     with pytest.raises(TypeError, match="generate.* is a generator function: open a span inside it instead"):
         span("Cart/Items")(function)
 
 
-def test_without_an_agent_it_calls_and_nothing_else():
+def test_a_decorated_function_works_without_an_agent():
     @transaction("Job/mail.send")
     def send(number):
         return number, current_transaction()

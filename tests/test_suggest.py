@@ -13,7 +13,7 @@ def test_the_most_similar_name_is_suggested():
     assert "did you mean check?" == did_you_mean("chek", iter(KNOWN))
 
 
-def test_a_name_like_no_other_has_no_suggestion():
+def test_an_unfamiliar_name_has_no_suggestion():
     assert ([], "") == (similar("zzz", KNOWN), did_you_mean("zzz", KNOWN))
     assert ([], "") == (similar("enable", []), did_you_mean("enable", []))
 

@@ -1,4 +1,4 @@
-"""Which plugins are loaded: every combination of the switches, compared with the table in ``docs/configuration.md``."""
+"""Which plugins are disabled: every combination of the switches, compared with the table in ``docs/configuration.md``."""
 
 from __future__ import annotations
 
@@ -14,32 +14,34 @@ from scout_core.config.config import read_config
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 SWITCHES = {
-    "plugins.disable": ("", "names it", "*"),
-    "plugins.allow": ("", "fits", "does not fit"),
+    "plugins.disable": ("", "contains it", "*"),
+    "plugins.allow": ("", "matches", "does not match"),
     "named": ("no", "yes"),
-    "plugins.enable": ("", "names it"),
-    "plugins.require": ("", "names it"),
+    "plugins.enable": ("", "contains it"),
+    "plugins.require": ("", "contains it"),
     "plugins.autoload": ("true", "false"),
 }
-WRITTEN = {"names it": "other, redis", "*": "*", "fits": "acme-*, Scout_*", "does not fit": "acme-*"}
+WRITTEN = {"contains it": "other, redis", "*": "*", "matches": "acme-*, Scout_*", "does not match": "acme-*"}
 
 
 def documented() -> list[list[str]]:
-    """The rows of the table, the first that fits counts: one cell for each switch, then the outcome."""
+    """Return the rows of the table, of which the first match applies: a cell for each switch, then the outcome."""
     table = PAGE.read_text(encoding="utf-8").partition("<!-- switches -->")[2].partition("<!-- end -->")[0]
     lines = [line.strip().strip("|").split("|") for line in table.strip().splitlines()]
     return [[cell.strip() for cell in line] for line in lines[2:]]
 
 
-def fits(cell: str, value: str) -> bool:
+def matches(cell: str, value: str) -> bool:
     return (
-        cell == "any" or value in [one.strip().strip("`") for one in cell.split(" or ")] or (cell == "–" and not value)
+        cell == "any"
+        or value in [part.strip().strip("`") for part in cell.split(" or ")]
+        or (cell == "–" and not value)
     )
 
 
 @pytest.mark.parametrize("values", list(product(*SWITCHES.values())), ids=" ".join)
-def test_each_combination_is_as_the_table_says(values):
-    row = next(row for row in documented() if all(map(fits, row, values)))
+def test_every_combination_has_the_outcome_in_the_table(values):
+    row = next(row for row in documented() if all(map(matches, row, values)))
     switches = dict(zip(SWITCHES, values))
     variables = {
         f"SCOUT_{key.replace('.', '_').upper()}": WRITTEN.get(value, value)
@@ -48,37 +50,37 @@ def test_each_combination_is_as_the_table_says(values):
     }
     config = read_config(environment=variables)
 
-    why = why_disabled(config, "redis", distribution="scout-redis", is_named=switches["named"] == "yes")
+    problem = why_disabled(config, "redis", distribution="scout-redis", is_named=switches["named"] == "yes")
     outcome, _, key = row[-1].partition(": ")
 
     assert [] == config.problems
-    assert (outcome == "disabled") == (why is not None)
-    assert why is None or key.strip("`") == why.subject
+    assert (outcome == "disabled") == (problem is not None)
+    assert problem is None or key.strip("`") == problem.subject
 
 
 def test_every_row_is_needed():
     rows = documented()
     used = {
-        next(number for number, row in enumerate(rows) if all(map(fits, row, values)))
+        next(number for number, row in enumerate(rows) if all(map(matches, row, values)))
         for values in product(*SWITCHES.values())
     }
 
     assert set(range(len(rows))) == used
 
 
-def test_our_own_plugins_are_always_allowed_and_modules_without_a_distribution_are_not_asked():
+def test_the_allow_list_does_not_apply_to_built_in_plugins_and_plain_modules():
     config = read_config({"plugins_allow": ["acme-*"]}, environment={})
 
     assert why_disabled(config, "speed", distribution="scout-core", is_named=False) is None
     assert why_disabled(config, "shop.scout", distribution=None, is_named=True) is None
 
 
-def test_the_former_spelling_disables_too():
+def test_the_variable_of_the_former_agent_disables_plugins():
     config = read_config(environment={"SCOUT_DISABLED_INSTRUMENTS": "redis"})
 
-    why = why_disabled(config, "redis", distribution="scout-redis", is_named=False)
+    problem = why_disabled(config, "redis", distribution="scout-redis", is_named=False)
 
-    assert "plugins.disable (environment SCOUT_DISABLED_INSTRUMENTS) contains it" == str(why)
+    assert "plugins.disable (environment SCOUT_DISABLED_INSTRUMENTS) contains it" == str(problem)
 
 
 def plugin(name: str, distribution: str) -> Plugin:
@@ -106,7 +108,7 @@ def test_a_name_that_matches_nothing_is_a_problem_with_a_suggestion(settings, ex
     assert [expected] == [str(problem) for problem in unknown_names(read_config(settings, environment={}), plugins)]
 
 
-def test_names_that_match_are_no_problem():
+def test_names_that_match_are_not_reported():
     plugins = {"redis": plugin("redis", "scout-redis"), "speed": plugin("speed", "scout-core")}
     settings = {
         "plugins_disable": "*",

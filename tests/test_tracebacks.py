@@ -1,4 +1,4 @@
-"""A traceback as data: every frame with the line that was being executed, and nothing that it held on to."""
+"""Tracebacks as data: code and current line of every frame, without references to local variables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ def fail():
     raise KeyError("plan")
 
 
-def test_each_frame_is_its_code_and_the_line_in_it_the_innermost_last():
+def test_frames_are_code_and_line_innermost_last():
     def call():
         fail()
 
@@ -21,10 +21,10 @@ def test_each_frame_is_its_code_and_the_line_in_it_the_innermost_last():
     first = call.__code__.co_firstlineno
     expected = [(call.__code__, first + 1), (fail.__code__, fail.__code__.co_firstlineno + 1)]
     assert [
-        (test_each_frame_is_its_code_and_the_line_in_it_the_innermost_last.__code__, first + 4),
+        (test_frames_are_code_and_line_innermost_last.__code__, first + 4),
         *expected,
     ] == frames
 
 
-def test_without_a_traceback_there_are_no_frames():
+def test_no_traceback_has_no_frames():
     assert [] == frames_of(None)

@@ -1,4 +1,4 @@
-"""What the recording side shares: the inbox and its limits, frozen hooks, counters."""
+"""The state that all recording shares: the inbox and its limits, frozen hooks, counters."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from scout_core.recording.transaction import Transaction
 
 
 @pytest.fixture
-def begun():
-    """How often the first transaction has ended."""
+def starts():
+    """A list with an item for each call that starts the agent."""
     return []
 
 
 @pytest.fixture
-def tracer(begun):
-    """One that records, without an agent around it."""
-    made = Tracer(read_config({"max_queue": 5, "max_spans": 3}, environment={}), lambda: begun.append(1))
-    context.tracer = made
-    yield made
+def tracer(starts):
+    """A tracer that records without an agent."""
+    tracer = Tracer(read_config({"max_queue": 5, "max_spans": 3}, environment={}), lambda: starts.append(1))
+    context.tracer = tracer
+    yield tracer
     context.tracer = None
     assert context.current.get() is None
 
@@ -36,13 +36,13 @@ def record(count: int) -> None:
             pass
 
 
-def test_finished_ones_lie_in_the_inbox_in_the_order_of_their_end(tracer):
+def test_finished_transactions_are_in_the_inbox_in_the_order_of_their_end(tracer):
     with transaction("Job/outer"):
         thread = Thread(target=record, args=(2,))
         thread.start()
         thread.join()
 
-    assert ["Job/0", "Job/1", "Job/outer"] == [one.operation for one in tracer.inbox]
+    assert ["Job/0", "Job/1", "Job/outer"] == [finished.operation for finished in tracer.inbox]
 
 
 def test_limits_come_from_the_configuration(tracer):
@@ -56,20 +56,22 @@ def test_limits_come_from_the_configuration(tracer):
     assert (5, 5) == (len(tracer.inbox), tracer.refused)
 
 
-def test_the_first_end_of_a_transaction_starts_the_agent_once(tracer, begun):
+def test_the_agent_starts_once_when_the_first_transaction_ends(tracer, starts):
     with transaction("Job/a"):
-        assert [] == begun
+        assert [] == starts
     record(3)
 
-    assert [1] == begun
+    assert [1] == starts
 
 
-def test_hooks_are_called_at_the_start_and_at_each_span_but_not_at_the_transaction_itself(tracer):
+def test_hooks_are_called_at_the_start_and_for_every_span_except_the_transaction(tracer):
     calls = []
-    tracer.on_request_start = (lambda one, config: calls.append(("start", one.operation, config is tracer.config)),)
+    tracer.on_request_start = (
+        lambda started, config: calls.append(("start", started.operation, config is tracer.config)),
+    )
     tracer.on_span = (
-        lambda one: calls.append(("span", one.operation)),
-        lambda one: calls.append(("again", one.operation)),
+        lambda ended: calls.append(("span", ended.operation)),
+        lambda ended: calls.append(("again", ended.operation)),
     )
     with transaction("Controller/home"), transaction("Job/inline"):
         for number in range(4):
@@ -81,12 +83,12 @@ def test_hooks_are_called_at_the_start_and_at_each_span_but_not_at_the_transacti
     assert [("start", "Controller/home", True), *expected] == calls
 
 
-def test_a_hook_at_the_start_sees_it_as_the_current_one(tracer):
-    seen = []
-    tracer.on_request_start = (lambda one, config: seen.append(context.current_transaction() is one),)
+def test_a_transaction_is_current_when_its_start_hook_is_called(tracer):
+    is_current = []
+    tracer.on_request_start = (lambda started, config: is_current.append(context.current_transaction() is started),)
     record(1)
 
-    assert [True] == seen
+    assert [True] == is_current
 
 
 def test_late_spans_are_counted_except_those_of_ignored_transactions(tracer):
@@ -95,20 +97,20 @@ def test_late_spans_are_counted_except_those_of_ignored_transactions(tracer):
             pass
 
     with transaction("Controller/counted"):
-        counted = contextvars.copy_context()
+        of_counted = contextvars.copy_context()
     with transaction("Controller/ignored") as ignored:
-        unwanted = contextvars.copy_context()
+        of_ignored = contextvars.copy_context()
         ignored.ignore()
-    counted.run(work)
-    unwanted.run(work)
+    of_counted.run(work)
+    of_ignored.run(work)
 
     assert 1 == tracer.late_spans
 
 
-def test_a_retired_one_takes_nothing_more_and_starts_nothing(tracer, begun):
+def test_a_retired_tracer_records_nothing_and_calls_nothing(tracer, starts):
     calls = []
     tracer.on_span = (calls.append,)
-    tracer.on_request_start = (lambda one, config: calls.append(one),)
+    tracer.on_request_start = (lambda started, config: calls.append(started),)
     with transaction("Job/open") as job:
         tracer.retire()
         calls.clear()
@@ -116,16 +118,16 @@ def test_a_retired_one_takes_nothing_more_and_starts_nothing(tracer, begun):
             pass
     record(2)
 
-    assert (0, 3, [], []) == (len(tracer.inbox), tracer.refused, calls, begun)
+    assert (0, 3, [], []) == (len(tracer.inbox), tracer.refused, calls, starts)
     assert ([], 1) == (job.spans, job.merged["SQL/Query"][0])
 
 
-def test_a_transaction_belongs_to_the_one_that_it_began_under(tracer):
+def test_a_transaction_belongs_to_the_tracer_that_it_started_with(tracer):
     with Transaction("Job/open"):
         context.tracer = other = Tracer(tracer.config, lambda: None)
     record(1)
 
     assert (["Job/open"], ["Job/0"]) == (
-        [one.operation for one in tracer.inbox],
-        [one.operation for one in other.inbox],
+        [finished.operation for finished in tracer.inbox],
+        [finished.operation for finished in other.inbox],
     )
