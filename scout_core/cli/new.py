@@ -15,9 +15,7 @@ KINDS: Final = ("library", "framework", "policy", "exporter")
 
 @click.command("new")
 @click.argument("name")
-@click.option(
-    "--kind", type=click.Choice(KINDS), default="library", show_default=True, help="Kind of plugin, see below."
-)
+@click.option("--kind", type=click.Choice(KINDS), default="library", show_default=True, help="Kind of plugin.")
 @click.option("--target", metavar="MODULE:NAME", help="Function to wrap.  [default: a standard-library function]")
 @click.option(
     "--library", metavar="DISTRIBUTION", help="The distribution that contains the target.  [default: the installed one]"
