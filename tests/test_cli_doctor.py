@@ -77,7 +77,7 @@ def test_the_probe_arrives_at_the_collector_once_under_its_own_name(scout_core, 
 def test_a_token_that_is_wrong_is_where_it_stops(scout_core, sink):
     ran = scout_core("doctor", "--json", SCOUT_COLLECTOR_URL=sink.url, SCOUT_COLLECTOR_TOKEN="other", **ONLY_OURS)
 
-    expected = f"app → inbox → report, and stops before collector → store: {sink.url} answered 401: who are you?"
+    expected = f"app → inbox → report, and stops before collector → store: {sink.url} answered 401: invalid token"
     assert (1, [("problem", expected)]) == (ran.code, found(ran, "probe"))
 
 

@@ -1,6 +1,6 @@
-"""What the documentation says is so: its examples run, its hooks, options and commands exist.
+"""The documentation is correct: its examples run, and its hooks, options and commands exist.
 
-A Python block whose first line is a comment with a file's name is that file; later blocks of the page can import it.
+A Python block whose first line is a comment with the name of a file is that file; later blocks of the page can import it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE_NAME = re.compile(r"# (\w+\.py)\n")
 
 HOOK_RUNS = '''
-"""One of everything that a hook can be called for; then how the functions of one plugin did."""
+"""Cause a call of every hook; then print the calls and the last failure of each function of a plugin."""
 import subprocess, sys
 import scout_core
 
@@ -39,7 +39,7 @@ with scout_core.transaction("Controller/shop.checkout", plan="enterprise", user_
     with scout_core.span("SQL/Query"):
         subprocess.run([sys.executable, "-c", ""], check=True)
 with scout_core.transaction("Job/heartbeat") as heartbeat:
-    heartbeat.ignore("not of interest")
+    heartbeat.ignore("not interesting")
 try:
     with scout_core.transaction("Controller/shop.broken"):
         raise KeyError("plan")
@@ -56,7 +56,7 @@ for outbox in agent.recorder.outboxes:
 
 @frozen
 class Example:
-    """One Python block."""
+    """A Python block of a page."""
 
     page: Path
     line: int
@@ -68,7 +68,7 @@ class Example:
 
 
 def blocks(page: Path, language: str) -> list[tuple[int, str]]:
-    """Line number and text of each block in that language."""
+    """Return line number and text of each block in a language."""
     text = page.read_text(encoding="utf-8")
     return [
         (text.count("\n", 0, found.start()) + 1, found[2]) for found in FENCE.finditer(text) if found[1] == language
@@ -90,7 +90,7 @@ def write_files(page: Path, folder: Path) -> None:
 
 
 def run(*command: str, cwd: Path, **environment: str) -> str:
-    """Standard output of a Python process that warns of nothing and does not fail."""
+    """Return the standard output of a Python process, which must succeed without warnings."""
     plain = {key: value for key, value in os.environ.items() if not key.startswith("SCOUT_")}
     environment = {**plain, "PYTHONPATH": str(cwd), "XDG_STATE_HOME": str(cwd / "state"), **environment}
     arguments = [sys.executable, "-W", "error", *command]
@@ -115,7 +115,7 @@ def test_an_example_runs(example, tmp_path):
 
 
 def hook_signatures() -> dict[str, str]:
-    """Hook name to its signature as the source has it."""
+    """Return hook name to its signature in the source."""
     tree = ast.parse((ROOT / "scout_core" / "hookspecs.py").read_text(encoding="utf-8"))
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list]
     return {node.name: f"{node.name}({ast.unparse(node.args)}) -> {ast.unparse(node.returns)}" for node in functions}
@@ -125,7 +125,7 @@ HOOKS_PAGE = (ROOT / "docs" / "hooks.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## `(\w+)(.*?)(?=^## |\Z)", HOOKS_PAGE, re.MULTILINE | re.DOTALL))
 
 
-def test_each_hook_has_a_heading_that_is_its_signature_in_the_same_order():
+def test_the_headings_are_the_signatures_of_the_hooks_in_the_same_order():
     headings = re.findall(r"^## `(.+)`$", HOOKS_PAGE, re.MULTILINE)
 
     assert list(hook_signatures().values()) == headings
@@ -133,7 +133,7 @@ def test_each_hook_has_a_heading_that_is_its_signature_in_the_same_order():
 
 @pytest.mark.parametrize("hook", hook_signatures())
 def test_the_example_of_a_hook_is_called_and_does_not_fail(hook, tmp_path):
-    """Under a real agent, once with all that can happen."""
+    """Under a real agent, in a program that causes a call of every hook."""
     (example,) = [
         example for example in ALL_EXAMPLES if example.page.name == "hooks.md" and example.text in SECTIONS[hook]
     ]
@@ -144,24 +144,24 @@ def test_the_example_of_a_hook_is_called_and_does_not_fail(hook, tmp_path):
         assert "last\n" == run("-m", "scout_core", "last-report", "lines.txt", cwd=tmp_path, SCOUT_PLUGINS=module)
         return
 
-    told = [line.split(" ", 2) for line in run("-c", HOOK_RUNS, module, hook, cwd=tmp_path).splitlines()]
+    printed = [line.split(" ", 2) for line in run("-c", HOOK_RUNS, module, hook, cwd=tmp_path).splitlines()]
 
-    calls = {place: int(count) for place, count, *_ in told}
-    assert [] == [(place, error[0]) for place, _, *error in told if error not in ([], ["None"])]
+    calls = {place: int(count) for place, count, *_ in printed}
+    assert [] == [(place, error[0]) for place, _, *error in printed if error not in ([], ["None"])]
     assert 0 < calls[hook]
     assert [] == [place for place, count in calls.items() if not count]
 
 
 @pytest.fixture
 def write(monkeypatch, tmp_path):
-    """Write the files of a page where they can be imported for the length of a test."""
+    """Return a function that makes the files of a page importable during a test."""
     monkeypatch.syspath_prepend(str(tmp_path))
     before = set(sys.modules)
 
-    def written(name):
+    def write_page(name):
         write_files(ROOT / name, tmp_path)
 
-    yield written
+    yield write_page
     for name in set(sys.modules) - before:
         if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
@@ -185,12 +185,12 @@ def test_the_job_examples_record_jobs(write, plugin, to, tags, is_error):
         import mailqueue
 
         mailqueue.Worker().perform({**JOB, "to": to})
-        seen = scout.transaction
+        job = scout.transaction
 
-    assert ("Job/mail.welcome", tags, is_error) == (seen.operation, seen.tags, seen.is_error)
+    assert ("Job/mail.welcome", tags, is_error) == (job.operation, job.tags, job.is_error)
 
 
-def test_the_header_example_changes_the_call_and_nothing_else(write):
+def test_the_header_example_only_adds_a_header(write):
     write("docs/writing-a-plugin.md")
 
     with recording(plugins=["mail_headers"]):
@@ -236,13 +236,13 @@ TOML = [(page, line, text) for page in PAGES for line, text in blocks(page, "tom
 
 
 @pytest.mark.parametrize(("page", "line", "text"), TOML, ids=[f"{page.name}:{line}" for page, line, _ in TOML])
-def test_a_configuration_file_of_the_documentation_has_no_problem(page, line, text, tmp_path):
+def test_a_configuration_file_in_the_documentation_has_no_problems(page, line, text, tmp_path):
     (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
 
     assert [] == read_config(environment={}, settings=find_settings(tmp_path)).problems
 
 
-def test_generated_parts_are_what_the_code_says(tmp_path):
+def test_generated_parts_are_up_to_date(tmp_path):
     run(str(ROOT / "docs" / "generate.py"), "--check", cwd=tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""The rules of the house that no other tool knows: who imports whom, how long a module is, what each hook must have."""
+"""House rules that no other tool checks: which module imports which, the length of modules, docstrings, tests of hooks."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ GROUPS = {
     "beside": ("builtin", "cli", "launch", "scaffold", "testing", "pytest_plugin", "__main__"),
 }
 
-# All that a plugin may import when it runs, ours like everybody's: `scout_core` itself, and what commands and receivers
-# of reports need. If one needs more, this list lacks something.
+# Modules that a plugin may import at run time: `scout_core` itself, and the modules for commands and for receivers of
+# reports. The plugins of this repository follow the same rule; if one needs another module, add it here.
 PUBLIC_MODULES = (
     "scout_core",
     "scout_core.cli.run",
@@ -89,7 +89,7 @@ def is_module(name: str) -> bool:
 
 
 def run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """Every node but those that only a type checker sees."""
+    """Yield every node except those only for a type checker."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             for other in child.orelse:
@@ -101,7 +101,7 @@ def run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def imports(path: Path) -> set[str]:
-    """The modules that a file imports when it runs, at any depth of it."""
+    """Return the modules that a file imports at run time, also within functions."""
     found = set()
     for node in run_time_nodes(tree(path)):
         if isinstance(node, ast.Import):
@@ -118,7 +118,7 @@ def group_of(module: str) -> int:
     for number, members in enumerate(GROUPS.values()):
         if first in members:
             return number
-    raise AssertionError(f"{module} is in no group: add it to the table at the head of this file")
+    raise AssertionError(f"{module} is in no group: add it to GROUPS in this file")
 
 
 def core_imports(path: Path) -> set[str]:
@@ -126,7 +126,7 @@ def core_imports(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("path", CORE_MODULES, ids=relative)
-def test_a_module_imports_only_from_its_own_group_and_those_above(path):
+def test_a_module_imports_only_from_its_own_group_and_the_groups_above(path):
     own = group_of(module_name(path))
     names = list(GROUPS)
 
@@ -136,7 +136,7 @@ def test_a_module_imports_only_from_its_own_group_and_those_above(path):
 
 
 @pytest.mark.parametrize("path", sorted((CORE / "builtin").rglob("*.py")) + PLUGIN_MODULES, ids=relative)
-def test_a_plugin_uses_only_what_is_public(path):
+def test_a_plugin_imports_only_public_modules(path):
     own_package = "scout_core.builtin." if CORE in path.parents else "\0"
 
     private = {name for name in core_imports(path) if name not in PUBLIC_MODULES and not name.startswith(own_package)}
@@ -152,7 +152,7 @@ def test_a_plugin_does_not_reach_into_the_agent(path):
 
 
 @pytest.mark.parametrize("path", PLUGIN_MODULES, ids=relative)
-def test_plugins_never_import_each_other(path):
+def test_plugins_do_not_import_other_plugins(path):
     own = path.relative_to(ROOT / "plugins").parts[2]
 
     others = {
@@ -162,7 +162,7 @@ def test_plugins_never_import_each_other(path):
     assert set() == others
 
 
-def test_only_one_module_knows_how_to_suggest_a_name():
+def test_suggestions_are_computed_in_a_single_module():
     users = [
         relative(path)
         for path in CORE_MODULES + PLUGIN_MODULES
@@ -179,7 +179,7 @@ def test_only_one_module_knows_how_to_suggest_a_name():
 
 
 @pytest.mark.parametrize("path", CORE_MODULES + PLUGIN_MODULES, ids=relative)
-def test_a_module_is_short_enough_to_hold_one_idea(path):
+def test_a_module_is_not_too_long(path):
     lines = path.read_text(encoding="utf-8").count("\n")
 
     assert lines <= LONGEST_MODULE
@@ -188,7 +188,7 @@ def test_a_module_is_short_enough_to_hold_one_idea(path):
 def public_definitions(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.AST]]:
     for node in body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
-            # A hook is documented where it is specified; what only sets or deletes a property, with the property.
+            # A hook is documented in hookspecs.py, and a setter or deleter with its property.
             decorators = {
                 ast.unparse(decorator).partition("(")[0].rpartition(".")[2] for decorator in node.decorator_list
             }
@@ -199,13 +199,13 @@ def public_definitions(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple
 
 
 @pytest.mark.parametrize("path", CORE_MODULES + PLUGIN_MODULES, ids=relative)
-def test_everything_public_says_what_it_is(path):
+def test_everything_public_has_a_docstring(path):
     module = tree(path)
-    silent = {name for name, node in public_definitions(module.body) if not ast.get_docstring(node)}
+    undocumented = {name for name, node in public_definitions(module.body) if not ast.get_docstring(node)}
     if module.body and not ast.get_docstring(module):
-        silent.add("the module itself")
+        undocumented.add("the module itself")
 
-    assert set() == silent
+    assert set() == undocumented
 
 
 def hook_names() -> list[str]:
@@ -225,12 +225,12 @@ def test_every_hook_has_a_test():
 
 
 @pytest.mark.parametrize("folder", [ROOT, *PLUGINS], ids=relative)
-def test_a_distribution_says_which_versions_it_is_tested_with(folder):
+def test_a_distribution_declares_the_versions_it_is_tested_with(folder):
     """Each library of the extra ``instruments`` has its lower bound pinned in the oldest set."""
-    facts = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
-    needs = facts["tool"].get("scout-test", {})
+    project_file = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    needs = project_file["tool"].get("scout-test", {})
     oldest = {pin.name.lower(): pin for pin in map(Requirement, needs.get("oldest", []))}
-    libraries = map(Requirement, facts["project"].get("optional-dependencies", {}).get("instruments", []))
+    libraries = map(Requirement, project_file["project"].get("optional-dependencies", {}).get("instruments", []))
 
     keys = {"once", "isolated", "processes", "skew", "unaffected"}
     named = [name for key in keys for name in needs.get(key, [])]
@@ -238,34 +238,34 @@ def test_a_distribution_says_which_versions_it_is_tested_with(folder):
     assert set(needs) <= keys | {"oldest", "latest", "sets", "apart", "requires", "extra"}
     assert set(needs.get("apart", [])) <= {"latest", "oldest"}
     for library in libraries:
-        pins = [one.version for one in oldest[library.name.lower()].specifier if one.operator == "=="]
-        lowest = [one.version for one in library.specifier if one.operator in (">=", "~=", "==")]
+        pins = [clause.version for clause in oldest[library.name.lower()].specifier if clause.operator == "=="]
+        lowest = [clause.version for clause in library.specifier if clause.operator in (">=", "~=", "==")]
         assert [True] == [library.specifier.contains(pin, prereleases=True) for pin in pins]
         assert [True] == [f"{pins[0]}.".startswith(f"{bound}.") for bound in lowest]
 
 
 @pytest.mark.parametrize("folder", PLUGINS, ids=relative)
-def test_a_plugin_is_an_entry_point_and_a_range_on_the_core(folder):
+def test_a_plugin_declares_its_entry_point_and_a_range_of_core_versions(folder):
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    needs = {one.name: one.specifier for one in map(Requirement, project["dependencies"])}
+    needs = {need.name: need.specifier for need in map(Requirement, project["dependencies"])}
     short = project["name"].removeprefix("scout-")
 
     assert folder.name == project["name"]
     assert project["entry-points"]["scout_core"][short].split(".")[0] == f"scout_{short.replace('-', '_')}"
-    assert {">=", "<"} == {one.operator for one in needs["scout-core"]}
+    assert {">=", "<"} == {clause.operator for clause in needs["scout-core"]}
 
 
 def kept_files() -> list[Path]:
-    """What is under version control or would come under it."""
+    """Return the files that are tracked by git, or would be added."""
     if not (ROOT / ".git").exists():
-        pytest.skip("not on an unpacked archive: nothing tells which files are kept")
+        pytest.skip("not on an unpacked archive: without git the tracked files are unknown")
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
 def test_no_file_names_the_host_of_a_package_registry():
-    """Where packages come from differs from place to place; a lock file would write it down too."""
+    """The package index differs between environments; a lock file would contain its host, too."""
     found = [
         f"{relative(path)}: {match.group()}"
         for path in kept_files()
@@ -276,7 +276,7 @@ def test_no_file_names_the_host_of_a_package_registry():
     assert [] == [relative(path) for path in kept_files() if path.name in LOCK_FILES]
 
 
-def test_the_continuous_check_runs_what_the_readme_tells():
+def test_ci_runs_the_command_of_the_readme():
     readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     commands = [line.strip() for line in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()]
 

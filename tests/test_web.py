@@ -1,4 +1,4 @@
-"""What is taken of a web request on the application's thread, and what is made of it on the agent's."""
+"""Facts of a web request: copied on the application's thread, worked out as tags on the agent's thread."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ EMPTY = WebRequest("/", "", None, None, None, None)
 
 def completed(request: WebRequest | None, started: float = 1_700_000_000.0, queued_at: object = None, **options):
     """Return a transaction with this request, completed as on the agent's thread."""
-    made = transaction("Controller/shop.home")
-    made.request, made.started, made.queued_at = request, started, queued_at
-    RequestFacts(read_config(options, environment={}), pytest.fail).complete(made)
-    return made
+    ended = transaction("Controller/shop.home")
+    ended.request, ended.started, ended.queued_at = request, started, queued_at
+    RequestFacts(read_config(options, environment={}), pytest.fail).complete(ended)
+    return ended
 
 
-def test_a_wsgi_environ_gives_texts_only():
+def test_a_request_copies_only_texts_from_a_wsgi_environ():
     environ = {**ENVIRON, "HTTP_X_FORWARDED_FOR": "198.51.100.7", "HTTP_CLIENT_IP": "198.51.100.8"}
     environ["HTTP_X_REQUEST_START"] = "t=1700000000"
 
@@ -75,7 +75,9 @@ def test_an_empty_environ_gives_an_empty_request():
         ("-", "soon", None),
     ],
 )
-def test_the_header_of_the_queue_counts_before_that_of_the_request_if_it_is_readable(queue, arrival, expected):
+def test_the_queue_start_header_takes_precedence_over_the_request_start_header_if_it_is_readable(
+    queue, arrival, expected
+):
     environ = {"HTTP_X_QUEUE_START": queue, "HTTP_X_REQUEST_START": arrival}
     environ = {key: value for key, value in environ.items() if value is not None}
 
@@ -89,8 +91,8 @@ def test_a_query_in_another_script_is_readable():
     assert "/find?q=caf%C3%A9&r=%C3%A9&token=[FILTERED]" == completed(WebRequest.from_environ(environ)).tags["path"]
 
 
-def test_a_path_in_another_script_is_readable():
-    """A server hands out the bytes of the path as if they were latin-1."""
+def test_a_path_with_other_letters_is_decoded():
+    """WSGI servers pass the bytes of the path decoded as latin-1."""
     environ = {"SCRIPT_NAME": "/caf\u00c3\u00a9", "PATH_INFO": "/\u00e2\u0082\u00ac"}
 
     assert "/café/€" == WebRequest.from_environ(environ).path
@@ -98,26 +100,26 @@ def test_a_path_in_another_script_is_readable():
 
 @unhurried
 @given(st.text(), st.text())
-def test_no_path_is_unreadable(script, path):
-    made = WebRequest.from_environ({"SCRIPT_NAME": script, "PATH_INFO": path}).path
+def test_every_path_can_be_read(script, path):
+    recorded = WebRequest.from_environ({"SCRIPT_NAME": script, "PATH_INFO": path}).path
 
-    assert str is type(made)
+    assert str is type(recorded)
     if (script + path).isascii():
-        assert script + path == made
+        assert script + path == recorded
 
 
-def test_its_path_is_that_of_the_transaction():
-    made = transaction("Controller/shop.home")
-    made.request = WebRequest.from_environ(ENVIRON)
+def test_a_transaction_has_the_path_of_its_request():
+    recorded = transaction("Controller/shop.home")
+    recorded.request = WebRequest.from_environ(ENVIRON)
 
-    assert "/shop/cart" == made.path
+    assert "/shop/cart" == recorded.path
 
 
 def test_the_path_is_tagged_with_its_query_secrets_filtered():
     assert "/shop/cart?page=2&password=[FILTERED]" == completed(WebRequest.from_environ(ENVIRON)).tags["path"]
 
 
-def test_the_path_is_tagged_alone_when_the_option_says_so():
+def test_the_path_is_tagged_without_its_query_when_the_option_is_path():
     request = WebRequest.from_environ(ENVIRON)
 
     assert "/shop/cart" == completed(request, uri_reporting="path").tags["path"]
@@ -156,19 +158,19 @@ def test_the_path_is_tagged_alone_when_the_option_says_so():
         ("-," * 20 + "203.0.113.7", None, "192.0.2.1", "192.0.2.1"),
     ],
 )
-def test_the_address_is_the_first_that_is_known(forwarded, client, remote, expected):
+def test_the_first_known_address_is_tagged(forwarded, client, remote, expected):
     request = WebRequest("/", "", forwarded, client, remote, None)
 
     assert expected == completed(request).tags["user_ip"]
 
 
-def test_no_address_is_tagged_where_none_is_known_or_none_is_wanted():
+def test_no_address_is_tagged_when_it_is_unknown_or_disabled():
     assert {"path": "/"} == completed(EMPTY).tags
     assert {"path": "/"} == completed(EMPTY._replace(forwarded_for="unknown", remote_address="unix:")).tags
     assert {"path": "/"} == completed(EMPTY._replace(remote_address="192.0.2.1"), collect_remote_ip=False).tags
 
 
-def test_the_time_in_the_queue_comes_from_the_header():
+def test_the_queue_time_of_a_request_comes_from_its_header():
     assert 1.5 == completed(EMPTY._replace(queue_start="t=1699999998.5")).queue_time
     assert completed(EMPTY._replace(queue_start="yesterday")).queue_time is None
     assert completed(EMPTY).queue_time is None
@@ -189,7 +191,7 @@ def test_the_time_in_the_queue_comes_from_the_header():
         (None, None),
     ],
 )
-def test_the_time_in_the_queue_of_a_job_is_never_negative_nor_decades(queued_at, expected):
+def test_the_queue_time_of_a_job_is_never_negative_and_never_decades(queued_at, expected):
     assert expected == completed(None, queued_at=queued_at).queue_time
 
 
@@ -198,87 +200,87 @@ def test_a_job_has_neither_path_nor_address():
 
 
 def test_a_recorded_request_has_its_facts(scout):
-    made = transaction("Controller/shop.home")
-    made.request = WebRequest.from_environ(ENVIRON)
-    with made:
-        assert {} == made.tags  # nothing is worked out on the application's thread
+    recorded = transaction("Controller/shop.home")
+    recorded.request = WebRequest.from_environ(ENVIRON)
+    with recorded:
+        assert {} == recorded.tags  # the tags are not worked out on the application's thread
 
     assert {"path": "/shop/cart?page=2&password=[FILTERED]", "user_ip": "192.0.2.1"} == scout.transaction.tags
     assert "hunter2" not in str(scout.traces())
 
 
-def test_tags_are_worked_out_when_they_are_first_read_and_only_then(monkeypatch):
+def test_tags_are_worked_out_once_when_they_are_first_read(monkeypatch):
     calls = []
     monkeypatch.setattr(
         "scout_core.sending.request_facts.filtered_path", lambda path, *rest, **options: calls.append(path) or path
     )
-    made = completed(EMPTY)
-    made_of_counting = [made.is_error, made.duration, made.own_tags]
+    recorded = completed(EMPTY)
+    used_for_metrics = [recorded.is_error, recorded.duration, recorded.own_tags]
 
-    assert [False, 0.0, {}] == made_of_counting
+    assert [False, 0.0, {}] == used_for_metrics
     assert [] == calls
-    assert ({"path": "/"}, {"path": "/"}) == (made.tags, made.tags)
+    assert ({"path": "/"}, {"path": "/"}) == (recorded.tags, recorded.tags)
     assert ["/"] == calls
 
 
 @pytest.mark.parametrize(
     "read",
     [
-        lambda made: made.tags["path"],
-        lambda made: made.tags.get("path"),
-        lambda made: "path" in made.tags and "/",
-        lambda made: len(made.tags) == 2 and "/",
-        lambda made: dict(made.tags)["path"],
-        lambda made: {**made.tags}["path"],
-        lambda made: made.tags == {"plan": "free", "path": "/"} and "/",
-        lambda made: list(made.tags) == ["plan", "path"] and "/",
-        lambda made: made.tags.copy().pop("path"),
-        lambda made: copy.copy(made).tags["path"],
-        lambda made: getattr(made, "tags").pop("path"),  # noqa: B009
+        lambda recorded: recorded.tags["path"],
+        lambda recorded: recorded.tags.get("path"),
+        lambda recorded: "path" in recorded.tags and "/",
+        lambda recorded: len(recorded.tags) == 2 and "/",
+        lambda recorded: dict(recorded.tags)["path"],
+        lambda recorded: {**recorded.tags}["path"],
+        lambda recorded: recorded.tags == {"plan": "free", "path": "/"} and "/",
+        lambda recorded: list(recorded.tags) == ["plan", "path"] and "/",
+        lambda recorded: recorded.tags.copy().pop("path"),
+        lambda recorded: copy.copy(recorded).tags["path"],
+        lambda recorded: getattr(recorded, "tags").pop("path"),  # noqa: B009
     ],
 )
-def test_whoever_reads_tags_in_whatever_way_sees_all_of_them(read):
-    made = completed(EMPTY)
-    made.own_tags["plan"] = "free"
+def test_every_way_of_reading_tags_gives_all_of_them(read):
+    recorded = completed(EMPTY)
+    recorded.own_tags["plan"] = "free"
 
-    assert "/" == read(made)
-
-
-def test_a_tag_that_a_plugin_sets_afterwards_stays():
-    made = completed(EMPTY)
-    made.tag("path", "/elsewhere")
-
-    assert {"path": "/elsewhere"} == made.tags
+    assert "/" == read(recorded)
 
 
-def test_what_the_application_called_path_is_replaced():
-    made = completed(EMPTY)
-    made.own_tags["path"] = "of the application"
+def test_a_tag_set_later_by_a_plugin_replaces_the_tag_of_the_request():
+    recorded = completed(EMPTY)
+    recorded.tag("path", "/elsewhere")
 
-    assert {"path": "/"} == made.tags
+    assert {"path": "/elsewhere"} == recorded.tags
+
+
+def test_a_tag_path_of_the_application_is_replaced():
+    recorded = completed(EMPTY)
+    recorded.own_tags["path"] = "set by the application"
+
+    assert {"path": "/"} == recorded.tags
 
 
 def test_tags_can_be_replaced_as_a_whole():
-    made = transaction("Job/mail.send")
-    made.tags = {"queue": "low"}
+    recorded = transaction("Job/mail.send")
+    recorded.tags = {"queue": "low"}
 
-    assert {"queue": "low"} == made.tags == made.own_tags
+    assert {"queue": "low"} == recorded.tags == recorded.own_tags
 
 
-def test_a_request_that_cannot_be_read_is_reported_and_leaves_the_tags_as_they_are():
+def test_an_unreadable_request_is_reported_and_adds_no_tags():
     failures = []
-    made = transaction("Controller/shop.home", plan="free")
-    made.request = EMPTY._replace(path=None)
-    RequestFacts(read_config(environment={}), lambda: failures.append(sys.exc_info()[0])).complete(made)
+    recorded = transaction("Controller/shop.home", plan="free")
+    recorded.request = EMPTY._replace(path=None)
+    RequestFacts(read_config(environment={}), lambda: failures.append(sys.exc_info()[0])).complete(recorded)
 
-    assert ({"plan": "free"}, {"plan": "free"}) == (made.tags, made.tags)
+    assert ({"plan": "free"}, {"plan": "free"}) == (recorded.tags, recorded.tags)
     assert 1 == len(failures)
 
 
-def test_what_cannot_be_worked_out_costs_only_itself(scout):
-    made = transaction("Job/mail.send")
-    made.request, made.queued_at = EMPTY, "yesterday"
-    with made:
+def test_an_invalid_queue_time_does_not_affect_the_tags(scout):
+    recorded = transaction("Job/mail.send")
+    recorded.request, recorded.queued_at = EMPTY, "yesterday"
+    with recorded:
         pass
 
     assert {"path": "/"} == scout.transaction.tags

@@ -1,4 +1,4 @@
-"""What the tests of measuring and sending share: reports, exporters, sinks on real sockets, and applications as processes of their own."""
+"""Helpers for tests of measuring and sending: reports, exporters, servers on real sockets, and applications in their own processes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TOKEN = "token-of-the-sink"
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """What the condition gives once it is true; AssertionError when it does not become true in time."""
+    """Wait for a condition, and return its result; AssertionError when it is not true in time."""
     never = threading.Event()
     deadline = monotonic() + seconds
     while not (result := condition()):
@@ -43,7 +43,7 @@ def eventually(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
 
 
 def sample_report(number: int = 1, *, transactions: int = 1, **changes: Any) -> Report:
-    """A small report with so many transactions of one name."""
+    """Return a small report with a number of transactions of a single name."""
     durations = Histogram()
     for _ in range(transactions):
         durations.add(0.1)
@@ -72,12 +72,12 @@ def sample_report(number: int = 1, *, transactions: int = 1, **changes: Any) -> 
 
 
 def counted(reports: list[Report]) -> int:
-    """How many transactions are in the aggregates of these reports."""
+    """Return the number of transactions in the aggregates of these reports."""
     return sum(metrics.count for report in reports for metrics in report.transactions)
 
 
 class Keeper:
-    """An exporter that keeps what it is given."""
+    """An exporter that keeps every report."""
 
     def __init__(self, name: str = "keeper") -> None:
         self.name = name
@@ -93,7 +93,7 @@ class Keeper:
 
 
 class Behaving(Keeper):
-    """An exporter that does what it is told before it keeps a report."""
+    """An exporter that calls a function with each report before it keeps the report."""
 
     def __init__(self, name: str, behave: Callable[[Report], Any]) -> None:
         super().__init__(name)
@@ -106,7 +106,7 @@ class Behaving(Keeper):
 
 
 def plugin(name: str = "test_plugin", **hooks: Callable[..., Any]) -> ModuleType:
-    """A module that is a plugin with these hooks."""
+    """Return a module that is a plugin with these hooks."""
     module = ModuleType(name)
     for hook, function in hooks.items():
         setattr(module, hook, hookimpl(function))
@@ -114,13 +114,13 @@ def plugin(name: str = "test_plugin", **hooks: Callable[..., Any]) -> ModuleType
 
 
 def exporting(*exporters: Any) -> ModuleType:
-    """A plugin that gives these exporters."""
+    """Return a plugin that registers these exporters."""
     return plugin("test_exporters", register_exporters=lambda: list(exporters))
 
 
 @contextmanager
 def running(*plugins: ModuleType, threaded: bool = True, **settings: Any) -> Iterator[Agent]:
-    """The agent of this process, with the four policies and these plugins; of what is installed nothing else."""
+    """Run the agent of this process with the four policies and these plugins, but no other installed plugins."""
     defaults: dict[str, Any] = {
         "plugins_autoload": False, "plugins_enable": POLICIES, "slow_hook_seconds": 60.0, "hostname": "test",
     }  # fmt: skip
@@ -135,13 +135,13 @@ def running(*plugins: ModuleType, threaded: bool = True, **settings: Any) -> Ite
 
 
 def is_balanced(agent: Agent, exporter: str) -> bool:
-    """Whether ``finished = exported + queued + dropped`` at this moment."""
+    """Whether ``finished = exported + queued + dropped`` now."""
     counters = agent.counters(exporter)
     return counters.finished == counters.exported + counters.queued + sum(counters.dropped.values())
 
 
 class CollectorSink:
-    """Takes reports as a collector does: over HTTP, with a token, each report once."""
+    """A server that receives reports as a collector does: over HTTP, with a token."""
 
     def __init__(self, next_report: float | None = None) -> None:
         self.reports: list[Report] = []
@@ -153,7 +153,7 @@ class CollectorSink:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 accepted = self.headers["Authorization"] == f"Bearer {TOKEN}" and self.path == "/api/v1/reports"
-                answer = b'{"accepted": true}' if accepted else b'{"error": "who are you?"}'
+                answer = b'{"accepted": true}' if accepted else b'{"error": "invalid token"}'
                 if accepted:
                     sink.reports.append(decode(body))
                     if sink._next_report is not None:
@@ -166,7 +166,7 @@ class CollectorSink:
                 self.wfile.write(answer)
 
             def log_message(self, *args: Any) -> None:
-                pass  # pytest need not see each request
+                pass  # requests would clutter the output of a failing test
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
@@ -184,10 +184,10 @@ class CollectorSink:
 
 
 class Sink:
-    """Listens and does with each connection what it is told, on a thread; whatever that raises ends that connection."""
+    """A server that calls a function with each connection, on its own thread. An OSError closes that connection."""
 
     def __init__(self, behave: Callable[[socket.socket], None] | None) -> None:
-        """``None``: accept by the operating system alone, never read."""
+        """Listen; with ``None``, only the operating system accepts connections, and nothing is read."""
         self._behave = behave
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
@@ -231,7 +231,7 @@ class Sink:
 
 
 def read_request(connection: socket.socket) -> bytes:
-    """All of a request with a ``Content-Length``."""
+    """Read and return a complete request with a ``Content-Length``."""
     with connection.makefile("rb") as file:
         head = b""
         while not head.endswith(b"\r\n\r\n"):
@@ -244,7 +244,7 @@ def read_request(connection: socket.socket) -> bytes:
 
 
 def answering(answer: bytes) -> Callable[[socket.socket], None]:
-    """What a sink does that reads the request, answers so and closes."""
+    """Return a function for a sink: read the request, send an answer, and close."""
 
     def behave(connection: socket.socket) -> None:
         read_request(connection)
@@ -255,7 +255,7 @@ def answering(answer: bytes) -> Callable[[socket.socket], None]:
 
 @frozen
 class Ended:
-    """An application that ran as a process of its own."""
+    """The result of an application that ran in its own process."""
 
     code: int
     out: str
@@ -268,7 +268,7 @@ def run_app(source: str, state_dir: Path, *, seconds: float = 40.0, **environmen
     Run a script to its end, with warnings as errors.
 
     Raises:
-        AssertionError: it takes longer than this; then tells where each thread of it and of its children is.
+        AssertionError: it takes longer than ``seconds``; the message has the stack of every thread in it and its children.
     """
     script = state_dir.parent / f"app_{len(list(state_dir.parent.iterdir()))}.py"
     script.write_text(textwrap.dedent(source), encoding="utf-8")
@@ -280,7 +280,7 @@ def run_app(source: str, state_dir: Path, *, seconds: float = 40.0, **environmen
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # so that what it forked can be ended with it
+        start_new_session=True,  # so that its forked children can be ended with it
     )
     try:
         out, err = process.communicate(timeout=seconds)
@@ -292,7 +292,7 @@ def run_app(source: str, state_dir: Path, *, seconds: float = 40.0, **environmen
 
 
 def environment_for(state_dir: Path, **more: str) -> dict[str, str]:
-    """Of the tests' environment what an application needs, and the agent's own plugins only."""
+    """Return the environment of the tests without their settings, and with only the built-in plugins."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("SCOUT_", "PYTEST_", "COV_"))}
     enabled = ",".join((*POLICIES, "collector"))
     ours = {
@@ -303,5 +303,5 @@ def environment_for(state_dir: Path, **more: str) -> dict[str, str]:
 
 
 def announced(state_dir: Path, url: str) -> None:
-    """Let agents with this state directory find a sink."""
+    """Announce a sink to the agents with this state directory."""
     announce(state_dir, CollectorAddress(url=url, token=TOKEN, pid=os.getpid()))
