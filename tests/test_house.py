@@ -19,7 +19,17 @@ else:
 
 # A module imports from its own group and from those above it. `__init__` stands for `scout_core` itself.
 GROUPS = {
-    "words": ("errors", "hookspecs", "private_files", "operations", "problems", "states", "suggest", "tracebacks"),
+    "words": (
+        "endpoints",
+        "errors",
+        "hookspecs",
+        "private_files",
+        "operations",
+        "problems",
+        "states",
+        "suggest",
+        "tracebacks",
+    ),
     "config": ("config",),
     "text": ("text",),
     "measuring": ("measuring",),
@@ -37,6 +47,7 @@ PUBLIC_MODULES = (
     "scout_core.cli.run",
     "scout_core.config.config",
     "scout_core.config.files",
+    "scout_core.endpoints",
     "scout_core.errors",
     "scout_core.measuring.histogram",
     "scout_core.measuring.report",

@@ -170,6 +170,119 @@ def test_lambdas_of_the_same_module_have_different_names(scout, app):
     ]
 
 
+class Section:
+    """Bound methods as views, as Flask-Admin has them."""
+
+    def __init__(self, name: str) -> None:
+        self.blueprint = flask.Blueprint(name, HERE, url_prefix=f"/{name}")
+        self.blueprint.add_url_rule("/", "index", self.index)
+        self.blueprint.add_url_rule("/all", "index", self.index)
+        self.blueprint.add_url_rule("/own", f"own_{name}", getattr(self, f"own_{name}", self.index))
+
+    def index(self) -> str:
+        return self.blueprint.name
+
+
+def unwrapped(function):
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+def page(word: str):
+    def show() -> str:
+        return word
+
+    return show
+
+
+def test_different_views_of_the_same_name_are_named_after_their_endpoints(scout, app):
+    """Views from a factory, bound methods, wrappers without ``functools.wraps``; each of them, once, keeps its own name."""
+    app.add_url_rule("/terms", "terms", page("terms"))
+    app.add_url_rule("/help", "help", page("help"))
+    app.add_url_rule("/in", "sign_in", unwrapped(greet), defaults={"word": "in"})
+    app.add_url_rule("/out", "sign_out", unwrapped(greet), defaults={"word": "out"})
+    for name in ("users", "posts"):
+        app.register_blueprint(Section(name).blueprint)
+    client = app.test_client()
+    paths = ("terms", "help", "in", "out", "users/", "users/all", "posts/", "users/own", "")
+
+    assert ["terms", "help", "in", "out", "users", "users", "posts", "users", "home"] == [
+        client.get(f"/{path}").text for path in paths
+    ]
+    assert [
+        *("Controller/terms", "Controller/help", "Controller/sign_in", "Controller/sign_out"),
+        *(
+            "Controller/users.index",
+            "Controller/users.index",
+            "Controller/posts.index",
+            "Controller/users.index",
+            "home",
+        ),
+    ] == names(scout)
+
+
+def test_a_view_keeps_its_name_at_several_endpoints(scout, app):
+    shop = flask.Blueprint("shop", HERE)
+    shop.add_url_rule("/cart", "cart", divide)
+    show = page("shown")
+    app.register_blueprint(shop, url_prefix="/a")
+    app.register_blueprint(shop, url_prefix="/b", name="other")
+    app.add_url_rule("/show", "show", show)
+    app.add_url_rule("/again", "again", show)
+    client = app.test_client()
+
+    for path in ("/a/cart", "/b/cart", "/show", "/again"):
+        client.get(path)
+    assert ["divide", "divide", "show", "show"] == names(scout)
+
+
+def test_a_view_whose_name_cannot_be_read_costs_only_its_name(scout, app):
+    class Broken:
+        @property
+        def __name__(self):
+            raise RuntimeError("no name")
+
+        def __call__(self):
+            return "broken"
+
+    app.view_functions["broken"] = Broken()
+    app.add_url_rule("/broken", "broken")
+    client = app.test_client()
+
+    for _ in range(12):
+        client.get("/broken")  # before Python 3.12, Flask itself cannot call such a view
+    client.get("/")
+    assert ["Controller/broken"] * 12 + ["home"] == names(scout)
+
+
+def test_applications_do_not_share_endpoints(scout):
+    for word in ("one", "two"):
+        other = flask.Flask(word)
+        other.add_url_rule("/", "index", page(word))
+        if word == "two":
+            other.add_url_rule("/more", "more", page("more"))
+        other.test_client().get("/")
+
+    assert ["show", "Controller/index"] == names(scout)
+
+
+def test_an_application_is_recorded_whose_class_another_agent_has_replaced_since(monkeypatch):
+    """OpenTelemetry puts a subclass of its own under ``flask.Flask``."""
+
+    class Instrumented(flask.Flask):
+        pass
+
+    app = new_app()
+    monkeypatch.setattr(flask, "Flask", Instrumented)
+    with recording() as scout:
+        app.test_client().get("/")
+        new_app().test_client().get("/")
+
+        assert ["home", "home"] == names(scout)
+
+
 def test_a_route_whose_view_is_missing_is_recorded_under_its_endpoint(scout, app):
     app.add_url_rule("/later", "later")
 

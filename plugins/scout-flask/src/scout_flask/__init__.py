@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from scout_core import Span, Transaction, WebRequest, hookimpl, span, transaction
-from scout_core.operations import CONTROLLER
+from scout_core.endpoints import EndpointOperations
 from scout_flask.extension import ScoutApm as ScoutApm
 
 if TYPE_CHECKING:
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 @hookimpl
 def instrument(wrap: Wrap) -> None:
     """Time every request of every application, and the functions registered to run before its view."""
-    wrap("flask:Flask.full_dispatch_request", dispatch, root=True)
-    wrap("flask:Flask.preprocess_request", preprocess)
+    # The module that defines the class: `flask.Flask` may be a subclass that another agent has put there.
+    wrap("flask.app:Flask.full_dispatch_request", dispatch, root=True)
+    wrap("flask.app:Flask.preprocess_request", preprocess)
 
 
 # Flask 3.2 passes the request's context to both methods, earlier versions pass nothing; the request is found the same way in all.
@@ -30,7 +31,7 @@ def dispatch(app: Flask, *context: object) -> Generator[Transaction, Response, N
     rule = request.url_rule
     if rule is None or request.routing_exception is not None:
         return
-    web = transaction(f"{CONTROLLER}/{view_name(app, rule.endpoint)}")
+    web = transaction(operation(app, rule.endpoint))
     web.request = WebRequest.from_environ(request.environ)
     response = yield web
     if response.status_code >= 500:
@@ -45,15 +46,8 @@ def preprocess(app: Flask, *context: object) -> Span | None:
     return None
 
 
-def view_name(app: Flask, endpoint: str) -> str:
-    """Return module and name of a view function; the endpoint replaces the name of a lambda or a partial, which have none."""
-    view = app.view_functions.get(endpoint)
-    name = getattr(view, "__name__", None)
-    if (
-        name == "<lambda>"
-    ):  # otherwise all lambdas of a module share one name; Flask's view for static files is a lambda
-        name = endpoint
-    return f"{view.__module__}.{name}" if name else endpoint
+operation: Final[EndpointOperations[Flask]] = EndpointOperations(lambda app: app.view_functions)
+"""Returns ``Controller/<module>.<view>``, or the endpoint where different views would share that name."""
 
 
 @cache  # saves an import for each request, and a lookup by Flask's proxy for each attribute
