@@ -95,18 +95,15 @@ PENDING = (
     "tests/test_memory.py",
     "tests/test_metrics.py",
     "tests/test_outbox.py",
-    "tests/test_plugins.py",
     "tests/test_policies.py",
     "tests/test_recorder.py",
     "tests/test_rendezvous.py",
     "tests/test_report.py",
     "tests/test_reservoir.py",
     "tests/test_sampling.py",
-    "tests/test_span.py",
     "tests/test_stats.py",
     "tests/test_testing.py",
     "tests/test_traces.py",
-    "tests/test_transaction.py",
     "tests/test_wire.py",
 )  # fmt: skip
 """Files and folders that nobody has gone through yet. Each must have something left to do; the list only becomes shorter."""

@@ -1,4 +1,4 @@
-"""All plugins of one agent: which are loaded, which are not, and why; what waits, is wrapped, or failed."""
+"""The plugins of an agent: which are loaded, disabled, skipped, waiting or failed, and why; and their targets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GOOD = "from scout_core import hookimpl\n@hookimpl\ndef on_span(span): pass\n"
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    """A folder to import from; what is imported from it is forgotten after the test."""
+    """Return a folder on ``sys.path``; modules that a test imports are removed after it."""
     before = set(sys.modules)
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
@@ -43,7 +43,7 @@ def write(site, **sources):
 
 
 def found(name="redis", module="scout_redis", **changes):
-    facts = {
+    fields = {
         "distribution": f"dist-{module}",
         "version": "1.0",
         "instruments": (),
@@ -51,35 +51,35 @@ def found(name="redis", module="scout_redis", **changes):
         "where": "/site",
         **changes,
     }
-    return Found(name=name, module=module, **facts)
+    return Found(name=name, module=module, **fields)
 
 
 def loaded(*plugins, named=(), installed=None, environment=None, settings=None, **code):
-    """What becomes of these plugins under this configuration."""
+    """Return the plugins after loading them with this configuration."""
     if named:
         code["plugins"] = named
     config = read_config(code, environment=environment or {}, settings=settings)
-    made = Plugins(config, Hooks())
-    made.load(Environment(plugins, {"scout-core": "0.1.0", **(installed or {})}, ()), config.get("plugins"))
-    return made
+    plugins_of_agent = Plugins(config, Hooks())
+    plugins_of_agent.load(Environment(plugins, {"scout-core": "0.1.0", **(installed or {})}, ()), config.get("plugins"))
+    return plugins_of_agent
 
 
 def states(plugins):
-    """State and reason of each plugin."""
+    """Return name to state and reason of every plugin."""
     statuses = {name: status_of(plugin) for name, plugin in plugins.all.items()}
     return {name: (status.state, status.reason) for name, status in statuses.items()}
 
 
 def texts(plugins):
-    """The problems of the plugins as a whole."""
+    """Return the problems that do not belong to a plugin, as text."""
     return [str(problem) for problem in plugins.problems]
 
 
 def module(name="shop.policies", **functions):
-    made = ModuleType(name)
+    plugin = ModuleType(name)
     for hook, function in functions.items() or {"on_span": lambda span: None}.items():
-        setattr(made, hook, hookimpl(function))
-    return made
+        setattr(plugin, hook, hookimpl(function))
+    return plugin
 
 
 def test_an_installed_plugin_is_loaded_and_its_hooks_are_known(site):
@@ -97,8 +97,8 @@ def test_an_installed_plugin_is_loaded_and_its_hooks_are_known(site):
     [
         (None, "scout_redis cannot be imported: ModuleNotFoundError: No module named 'scout_redis'"),
         (
-            "import nowhere_at_all",
-            "scout_redis cannot be imported: ModuleNotFoundError: No module named 'nowhere_at_all'",
+            "import no_such_module",
+            "scout_redis cannot be imported: ModuleNotFoundError: No module named 'no_such_module'",
         ),
         ("raise RuntimeError('not today')", "scout_redis cannot be imported: RuntimeError: not today"),
         ("def broken(:", "scout_redis cannot be imported: SyntaxError: invalid syntax (scout_redis.py, line 1)"),
@@ -114,7 +114,7 @@ def test_an_installed_plugin_is_loaded_and_its_hooks_are_known(site):
         (GOOD.replace("(span)", "(spam)"), "the hook on_span has no argument spam; did you mean span?"),
     ],
 )
-def test_one_that_cannot_be_used_has_failed_with_the_reason_and_the_others_are_loaded(site, source, reason):
+def test_a_plugin_that_cannot_be_loaded_has_failed_and_the_others_are_loaded(site, source, reason):
     write(site, scout_marble=GOOD, **({} if source is None else {"scout_redis": source}))
     plugins = loaded(found("flask", "scout_marble"), found())
 
@@ -122,30 +122,27 @@ def test_one_that_cannot_be_used_has_failed_with_the_reason_and_the_others_are_l
     assert ["flask"] == [guard.plugin for guard in plugins.freeze("on_span")]
 
 
-def test_ctrl_c_passes_through_an_import(site):
+def test_a_keyboard_interrupt_during_an_import_is_raised(site):
     write(site, scout_redis="raise KeyboardInterrupt")
 
     with pytest.raises(KeyboardInterrupt):
         loaded(found())
 
 
-@pytest.mark.parametrize("leaves", ["GeneratorExit", "type('Stop', (BaseException,), {})"])
-def test_whatever_else_an_import_raises_ends_that_plugin_only(site, leaves):
-    write(site, scout_redis=f"raise {leaves}")
+@pytest.mark.parametrize("exception", ["GeneratorExit", "type('Stop', (BaseException,), {})"])
+def test_any_other_exception_during_an_import_fails_only_that_plugin(site, exception):
+    write(site, scout_redis=f"raise {exception}")
 
     state, reason = states(loaded(found()))["redis"]
     assert ("failed", True) == (state, reason.startswith("scout_redis cannot be imported: "))
 
 
-def test_one_that_discovery_found_broken_has_failed_with_its_reason(site):
+def test_a_plugin_with_broken_metadata_has_failed(site):
     write(site, scout_redis=GOOD)
 
     assert {"redis": ("failed", "METADATA is missing")} == states(
         loaded(found(problem=Problem("broken-metadata", "dist-scout_redis", "METADATA is missing")))
     )
-
-
-# Switched on and off
 
 
 @pytest.mark.parametrize(
@@ -161,7 +158,7 @@ def test_one_that_discovery_found_broken_has_failed_with_its_reason(site):
         ({"plugins_enable": "redis", "plugins_disable": "redis"}, "plugins.disable (code) contains it"),
     ],
 )  # fmt: skip
-def test_one_that_is_switched_off_is_not_even_imported(site, settings, expected):
+def test_a_disabled_plugin_is_not_imported(site, settings, expected):
     write(site, scout_redis="raise AssertionError('it was imported')")
 
     assert ("disabled", expected) == states(loaded(found(), **settings))["redis"]
@@ -177,14 +174,14 @@ def test_one_that_is_switched_off_is_not_even_imported(site, settings, expected)
         {"plugins_disable": "flask"},
     ],
 )
-def test_one_that_is_wanted_is_loaded(site, settings):
+def test_a_plugin_that_is_enabled_required_or_named_is_loaded(site, settings):
     write(site, scout_redis=GOOD)
 
     assert {"redis": ("active", "")} == states(loaded(found(), **settings))
 
 
 @pytest.mark.parametrize("named", [["scout_redis"], []])
-def test_what_disables_a_plugin_disables_it_whoever_names_its_module(site, named):
+def test_a_disabled_plugin_stays_disabled_when_its_module_is_named(site, named):
     write(site, scout_redis="raise AssertionError('it was imported')")
 
     plugins = loaded(found(), named=named, environment={"SCOUT_PLUGINS_DISABLE": "redis"})
@@ -211,23 +208,20 @@ def test_what_disables_a_plugin_disables_it_whoever_names_its_module(site, named
         ),
     ],
 )
-def test_a_name_that_no_plugin_has_is_a_problem(site, settings, expected):
+def test_an_unknown_plugin_name_in_the_configuration_is_a_problem(site, settings, expected):
     write(site, scout_redis=GOOD)
 
     (problem,) = texts(loaded(found(), **settings))
     assert problem.startswith(expected)
 
 
-def test_names_that_plugins_have_are_no_problem(site):
+def test_known_plugin_names_in_the_configuration_are_not_a_problem(site):
     write(site, scout_redis=GOOD)
     settings = Settings("/srv/pyproject.toml", plugins={"redis": {"level": 1}})
 
     plugins = loaded(found(), plugins_disable="*", plugins_enable="redis", policies={"redis": 2}, settings=settings)
 
     assert [] == plugins.problems
-
-
-# Versions
 
 
 @pytest.mark.parametrize(
@@ -248,13 +242,13 @@ def test_names_that_plugins_have_are_no_problem(site):
         ),
     ],
 )
-def test_one_for_another_version_is_skipped_and_not_even_imported(site, changes, reason):
+def test_a_plugin_for_unsupported_versions_is_skipped_and_not_imported(site, changes, reason):
     write(site, scout_redis="raise AssertionError('it was imported')")
 
     assert {"redis": ("skipped", reason)} == states(loaded(found(**changes), installed={"redis": "4.1.0"}))
 
 
-def test_one_whose_library_is_supported_says_so(site):
+def test_a_plugin_has_the_version_and_range_of_its_library(site):
     write(site, scout_redis=GOOD)
 
     plugins = loaded(found(instruments=("redis<8,>=4",)), installed={"redis": "4.1.0"})
@@ -262,32 +256,28 @@ def test_one_whose_library_is_supported_says_so(site):
     assert "redis 4.1.0 (>=4,<8)" == plugins.all["redis"].support.target
 
 
-# Names
-
-
-def test_of_two_plugins_of_one_name_the_first_is_loaded(site):
-    write(site, scout_one=GOOD, scout_two="raise AssertionError('it was imported')")
-    plugins = loaded(found("same", "scout_one"), found("same", "scout_two"))
+def test_the_first_of_two_plugins_with_the_same_name_is_loaded(site):
+    write(site, scout_first=GOOD, scout_second="raise AssertionError('it was imported')")
+    plugins = loaded(found("same", "scout_first"), found("same", "scout_second"))
 
     assert {"same": ("active", "")} == states(plugins)
-    assert ["plugin 'same' of dist-scout_two is not loaded: dist-scout_one already uses the name"] == texts(plugins)
+    assert ["plugin 'same' of dist-scout_second is not loaded: dist-scout_first already uses the name"] == texts(
+        plugins
+    )
 
 
-def test_of_two_names_of_one_module_the_first_stays(site):
+def test_a_module_with_two_names_is_loaded_under_the_first(site):
     write(site, scout_redis=GOOD)
-    plugins = loaded(found("one"), found("two"))
+    plugins = loaded(found("first"), found("second"))
 
     assert {
-        "one": ("active", ""),
-        "two": ("failed", "it is already loaded as the plugin one"),
+        "first": ("active", ""),
+        "second": ("failed", "it is already loaded as the plugin first"),
     } == states(plugins)
-    assert ["one"] == [guard.plugin for guard in plugins.freeze("on_span")]
+    assert ["first"] == [guard.plugin for guard in plugins.freeze("on_span")]
 
 
-# Named by the user
-
-
-def test_a_module_that_is_named_is_a_plugin_under_its_own_name(site):
+def test_a_named_module_is_a_plugin_with_the_name_of_the_module(site):
     write(site, my_policies=GOOD)
     plugins = loaded(named=["my_policies", module("shop.more")])
 
@@ -295,7 +285,7 @@ def test_a_module_that_is_named_is_a_plugin_under_its_own_name(site):
     assert plugins.all["my_policies"].found is None
 
 
-def test_one_that_is_installed_and_named_is_loaded_once(site):
+def test_a_plugin_that_is_installed_and_named_is_loaded_once(site):
     write(site, scout_redis=GOOD)
     plugins = loaded(found(), named=["scout_redis", "scout_redis"])
 
@@ -303,7 +293,7 @@ def test_one_that_is_installed_and_named_is_loaded_once(site):
     assert 1 == len(plugins.freeze("on_span"))
 
 
-def test_what_code_names_and_cannot_be_used_raises(site):
+def test_start_raises_when_a_plugin_named_in_code_cannot_be_used(site):
     write(site, broken="raise RuntimeError('not today')", scout_redis=GOOD)
 
     for named, expected in (
@@ -318,7 +308,7 @@ def test_what_code_names_and_cannot_be_used_raises(site):
         loaded(found(instruments=("redis>=4",)), named=["scout_redis"], installed={"redis": "1"})
 
 
-def test_what_the_environment_names_and_cannot_be_used_is_shown(site):
+def test_a_plugin_named_in_the_environment_that_cannot_be_used_has_failed(site):
     plugins = loaded(environment={"SCOUT_PLUGINS": "nowhere"})
 
     state, reason = states(plugins)["nowhere"]
@@ -337,7 +327,7 @@ def test_a_named_module_cannot_take_the_name_of_an_installed_plugin(site):
         loaded(found(), named=["redis"])
 
 
-def test_a_named_module_can_be_switched_off(site):
+def test_a_named_module_can_be_disabled(site):
     write(site, my_policies="raise AssertionError('it was imported')")
     plugins = loaded(named=["my_policies"], environment={"SCOUT_PLUGINS_DISABLE": "my_policies"})
 
@@ -345,22 +335,22 @@ def test_a_named_module_can_be_switched_off(site):
     assert {"my_policies": ("disabled", expected)} == states(plugins)
 
 
-def test_a_named_module_is_loaded_although_autoload_is_false(site):
+def test_a_named_module_is_loaded_when_autoload_is_false(site):
     write(site, my_policies=GOOD)
 
     assert {"my_policies": ("active", "")} == states(loaded(named=["my_policies"], plugins_autoload=False))
 
 
-def test_a_named_module_may_lie_in_the_working_directory_and_leaves_the_path_as_it_was(tmp_path, monkeypatch):
-    (tmp_path / "beside_the_program.py").write_text(GOOD)
+def test_a_named_module_can_be_in_the_working_directory_and_sys_path_does_not_change(tmp_path, monkeypatch):
+    (tmp_path / "in_working_directory.py").write_text(GOOD)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder not in ("", str(tmp_path))])
     before = list(sys.path)
     try:
-        assert {"beside_the_program": ("active", "")} == states(loaded(named=["beside_the_program"]))
+        assert {"in_working_directory": ("active", "")} == states(loaded(named=["in_working_directory"]))
         assert before == sys.path
     finally:
-        sys.modules.pop("beside_the_program", None)
+        sys.modules.pop("in_working_directory", None)
 
 
 @pytest.mark.parametrize(
@@ -378,7 +368,7 @@ def test_a_named_module_may_lie_in_the_working_directory_and_leaves_the_path_as_
         ),
     ],
 )
-def test_what_is_required_and_cannot_be_used_raises(site, settings, expected):
+def test_start_raises_when_a_required_plugin_cannot_be_used(site, settings, expected):
     write(site, scout_redis=GOOD, broken="raise RuntimeError('not today')")
 
     with pytest.raises(PluginError) as caught:
@@ -386,19 +376,16 @@ def test_what_is_required_and_cannot_be_used_raises(site, settings, expected):
     assert str(caught.value).startswith(f"required plugins (code): {expected}")
 
 
-def test_problems_of_the_environment_are_handed_on():
+def test_problems_found_in_the_environment_are_kept():
     plugins = Plugins(read_config(environment={}), Hooks())
     plugins.load(Environment((), {}, (Problem("broken-metadata", "", "metadata in /x cannot be read"),)), ())
 
     assert ["metadata in /x cannot be read"] == texts(plugins)
 
 
-def test_it_looks_where_python_looks():
+def test_the_search_path_is_a_copy_of_sys_path():
     assert sys.path == search_path()
     assert sys.path is not search_path()
-
-
-# Wrapping
 
 
 LIBRARY = (
@@ -412,8 +399,7 @@ def instrument_library(wrap):
 
 
 def status(scout, name="shop.policies"):
-    (one,) = [one for one in scout.agent.plugin_statuses() if one.name == name]
-    return one
+    return next(status for status in scout.agent.plugin_statuses() if status.name == name)
 
 
 def test_a_plugin_waits_until_its_library_is_imported(site):
@@ -437,7 +423,7 @@ def test_a_plugin_waits_until_its_library_is_imported(site):
     assert not hasattr(some_library.function, "__wrapped__")
 
 
-def test_what_was_not_imported_while_it_ran_is_never_wrapped(site):
+def test_a_library_imported_after_the_agent_stopped_is_not_wrapped(site):
     write(site, some_library=LIBRARY)
     finders = list(sys.meta_path)
     with recording(plugins=[module(instrument=instrument_library)]):
@@ -448,7 +434,7 @@ def test_what_was_not_imported_while_it_ran_is_never_wrapped(site):
     assert not hasattr(some_library.function, "__wrapped__")
 
 
-def test_a_library_that_is_reloaded_is_wrapped_again_and_undone(site):
+def test_a_reloaded_library_is_wrapped_again_and_undone(site):
     write(site, some_library=LIBRARY)
     import some_library
 
@@ -459,13 +445,13 @@ def test_a_library_that_is_reloaded_is_wrapped_again_and_undone(site):
             some_library.function()
             some_library.Client().get()
             old().get()
-        assert ["Library/function", "Library/get", "Library/get"] == [one.operation for one in scout.spans]
+        assert ["Library/function", "Library/get", "Library/get"] == [recorded.operation for recorded in scout.spans]
 
     for function in (some_library.function, some_library.Client.get, old.get):
         assert not hasattr(function, "__wrapped__")
 
 
-def test_of_half_a_library_nothing_is_wrapped(site):
+def test_nothing_is_wrapped_when_a_target_is_missing(site):
     write(site, some_library=LIBRARY.replace("Client", "Redis"))
     import some_library
 
@@ -487,7 +473,7 @@ def test_of_half_a_library_nothing_is_wrapped(site):
     assert (function, None) == (some_library.function, context.tracer)
 
 
-def test_what_may_be_missing_is_told_and_the_rest_is_wrapped(site):
+def test_a_missing_optional_target_is_listed_and_the_others_are_wrapped(site):
     write(site, some_library=LIBRARY)
     import some_library
 
@@ -502,7 +488,7 @@ def test_what_may_be_missing_is_told_and_the_rest_is_wrapped(site):
         assert hasattr(some_library.function, "__wrapped__")
 
 
-def test_a_target_that_is_found_missing_later_takes_the_earlier_ones_back(site):
+def test_targets_are_unwrapped_when_another_is_found_missing_later(site):
     write(site, some_library=LIBRARY, later_library="")
     import some_library
 
@@ -519,7 +505,7 @@ def test_a_target_that_is_found_missing_later_takes_the_earlier_ones_back(site):
         assert ("failed", function) == (status(scout).state, some_library.function)
 
 
-def test_with_strict_one_that_failed_keeps_the_agent_from_starting_and_nothing_stays_wrapped(site, monkeypatch):
+def test_with_strict_the_agent_does_not_start_when_a_plugin_has_failed_and_nothing_stays_wrapped(site, monkeypatch):
     write(site, some_library=LIBRARY, scout_redis="1 / 0")
     import some_library
 
@@ -542,8 +528,8 @@ def test_with_strict_one_that_failed_keeps_the_agent_from_starting_and_nothing_s
     assert not hasattr(some_library.function, "__wrapped__")
 
 
-def test_an_import_of_the_application_never_sees_what_goes_wrong(site):
-    """Even when the library itself makes replacing fail in a way of its own."""
+def test_an_error_in_wrapping_does_not_reach_the_import_of_the_application(site):
+    """Not even when the library raises its own exception on assignment."""
     write(site, some_library=LIBRARY + "class Meta(type):\n def __setattr__(cls, *args): raise OSError('no')\n"
           "class Client(metaclass=Meta):\n def get(self): return 3\n")  # fmt: skip
     with recording(plugins=[module(instrument=instrument_library)]) as scout:
@@ -553,7 +539,7 @@ def test_an_import_of_the_application_never_sees_what_goes_wrong(site):
         assert ("some_library:Client.get: OSError: no",) == status(scout).not_found
 
 
-def test_one_that_keeps_failing_is_quarantined_and_the_others_are_not(site):
+def test_a_plugin_that_keeps_failing_is_quarantined_and_the_others_are_not(site):
     write(site, some_library=LIBRARY)
     import some_library
 
@@ -566,16 +552,16 @@ def test_one_that_keeps_failing_is_quarantined_and_the_others_are_not(site):
         with transaction("Job/mail.send"):
             for _ in range(20):
                 assert (1, 2) == (some_library.function(), some_library.other())
-        bad, fine = status(scout), status(scout, "shop.good")
-        assert "quarantined" == bad.state
-        assert "some_library:function is switched off: 10 errors in a row" == bad.reason
-        assert (10, "active", 0) == (bad.errors, fine.state, fine.errors)
-        names = [one.operation for one in scout.spans]
+        failing, working = status(scout), status(scout, "shop.good")
+        assert "quarantined" == failing.state
+        assert "some_library:function is switched off: 10 errors in a row" == failing.reason
+        assert (10, "active", 0) == (failing.errors, working.state, working.errors)
+        names = [recorded.operation for recorded in scout.spans]
         assert (20, 20) == (names.count("Library/other"), names.count("Library/good"))
 
 
 @pytest.mark.parametrize("key", ["plugins", "plugins_require"])
-def test_one_that_is_relied_on_and_fails_while_it_instruments_keeps_the_agent_from_starting(site, monkeypatch, key):
+def test_the_agent_does_not_start_when_a_named_or_required_plugin_fails_to_instrument(site, monkeypatch, key):
     write(
         site,
         some_library=LIBRARY,
@@ -606,13 +592,13 @@ def test_one_that_is_relied_on_and_fails_while_it_instruments_keeps_the_agent_fr
         ({}, {"plugins_autoload": False, "environment": {"SCOUT_PLUGINS_ENABLE": "a"}}, "add redis to SCOUT_PLUGINS_ENABLE"),
     ],
 )  # fmt: skip
-def test_a_plugin_that_is_not_used_has_a_next_step(site, plugin, settings, expected):
+def test_an_unused_plugin_has_a_next_step(site, plugin, settings, expected):
     write(site, scout_redis=GOOD)
 
     assert expected == str(status_of(loaded(found(**plugin), **settings).all["redis"]).next_step)
 
 
-def test_a_named_module_that_failed_is_to_be_fixed_and_one_without_problems_has_no_next_step(site):
+def test_a_failed_module_has_a_next_step_and_a_plugin_without_problems_has_none(site):
     write(site, shop_scout="1 / 0", redis=GOOD, scout_redis=GOOD)
     plugins = loaded(found(), environment={"SCOUT_PLUGINS": "shop_scout"})
 
@@ -651,10 +637,10 @@ def test_targets_that_cannot_be_wrapped_errors_and_quarantine_have_a_next_step(s
         ("import sys\ndef leave():\n    sys.exit(1)\nleave()\n", "exit-on-import", ("{file}", 3, "leave")),
         (GOOD.replace("on_span", "on_spam"), "invalid-hook", ("{file}", 2, "on_spam")),
         (GOOD.replace("(span)", "(spam)"), "invalid-hook", ("{file}", 2, "on_span")),
-        ("import nowhere_at_all", "import-error", ("{file}", 1, "<module>")),
+        ("import no_such_module", "import-error", ("{file}", 1, "<module>")),
     ],
 )
-def test_a_plugin_that_cannot_be_loaded_records_where_it_failed(site, source, kind, frame):
+def test_a_plugin_that_cannot_be_loaded_has_a_traceback(site, source, kind, frame):
     write(site, scout_redis=source)
     failed = status_of(loaded(found()).all["redis"])
 
@@ -663,17 +649,17 @@ def test_a_plugin_that_cannot_be_loaded_records_where_it_failed(site, source, ki
     assert not [file for file, _, _ in failed.traceback if "scout_core" in file or "importlib" in file]
 
 
-def test_one_whose_library_is_not_installed_waits_for_it(site):
-    write(site, scout_redis=GOOD + "@hookimpl\ndef instrument(wrap): wrap('redis_that_is_not_there:get', print)\n")
-    plugins = loaded(found(instruments=("redis-that-is-not-there>=4",)))
+def test_a_plugin_without_its_library_is_waiting(site):
+    write(site, scout_redis=GOOD + "@hookimpl\ndef instrument(wrap): wrap('missing_redis:get', print)\n")
+    plugins = loaded(found(instruments=("missing-redis>=4",)))
     plugins.instrument()
     try:
-        assert {"redis": ("waiting", "redis-that-is-not-there (>=4) is not installed")} == states(plugins)
+        assert {"redis": ("waiting", "missing-redis (>=4) is not installed")} == states(plugins)
     finally:
         plugins.undo()
 
 
-def test_stopping_is_no_quarantine(site):
+def test_a_plugin_is_not_quarantined_when_the_agent_stops(site):
     plugins = loaded(named=[module(on_span=lambda span: None)])
     plugins.freeze("on_span")
     plugins.undo()
@@ -682,19 +668,19 @@ def test_stopping_is_no_quarantine(site):
     assert [None] == [guard.run(1) for guard in plugins.freeze("on_span")]
 
 
-def test_an_object_is_a_plugin_too_unless_its_name_is_taken():
+def test_an_object_can_be_a_plugin_unless_its_name_is_taken():
     plugins = loaded()
-    plugins.add_object(module("first", on_span=lambda span: 1), "one")
-    with pytest.raises(PluginError, match="there is already a plugin one"):
-        plugins.add_object(module("second", on_span=lambda span: 2), "one")
+    plugins.add_object(module("first", on_span=lambda span: 1), "first")
+    with pytest.raises(PluginError, match="there is already a plugin first"):
+        plugins.add_object(module("second", on_span=lambda span: 2), "first")
     with pytest.raises(PluginError, match="it has no function"):
-        plugins.add_object(object(), "two")
+        plugins.add_object(object(), "second")
 
-    assert ["one"] == list(plugins.all)
+    assert ["first"] == list(plugins.all)
     assert [1] == [guard.run(None) for guard in plugins.freeze("on_span")]
 
 
-def test_the_guards_of_a_hook_are_noted_with_their_plugin_once():
+def test_a_plugin_has_the_guards_of_its_hooks_once():
     plugins = loaded(named=[module(on_span=lambda span: None)])
     first = plugins.freeze("on_span")
     again = plugins.freeze("on_span")

@@ -1,4 +1,4 @@
-"""Spans: what they record, under which parent, whatever threads, tasks and generators do."""
+"""Spans: what they record, and their parents across threads, tasks and generators."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from scout_core.recording import context
 
 
 class Hostile:
-    """Whatever is asked of it, it raises."""
+    """An object whose methods and attributes all raise."""
 
     def _refuse(self, *args: object) -> object:
-        raise RuntimeError("nobody may ask this object anything")
+        raise RuntimeError("this object must not be used")
 
     __repr__ = __str__ = __eq__ = __ne__ = __bool__ = __hash__ = __len__ = __iter__ = __format__ = _refuse  # type: ignore[assignment]
     __class__ = property(_refuse)  # type: ignore[assignment]
 
     def __getattr__(self, name: str) -> object:
-        raise RuntimeError(f"nobody may ask this object for {name}")
+        raise RuntimeError(f"the attribute {name} must not be read")
 
 
 def parents(scout) -> dict[str, str | None]:
-    """Operation of each span to that of its parent."""
-    return {seen.operation: seen.parent for seen in scout.transaction.spans}
+    """Return the operation of each span to the operation of its parent."""
+    return {recorded.operation: recorded.parent for recorded in scout.transaction.spans}
 
 
 def in_thread(function, *args):
@@ -52,7 +52,7 @@ def test_a_span_has_its_operation_tags_parent_and_duration(scout):
     assert 0 < query.duration < checkout.duration < scout.transaction.duration < 60
 
 
-def test_outside_a_transaction_a_span_does_nothing(scout):
+def test_a_span_outside_a_transaction_is_not_recorded(scout):
     with span("Cart/Checkout", items=3) as checkout:
         checkout.tag("total", 9)
         assert context.current.get() is None
@@ -61,14 +61,14 @@ def test_outside_a_transaction_a_span_does_nothing(scout):
     assert (0.0, None, None) == (checkout.duration, checkout.transaction, checkout.parent)
 
 
-def test_without_an_agent_a_span_does_nothing():
+def test_a_span_without_an_agent_is_not_recorded():
     with transaction("Controller/home"), span("Cart/Checkout") as checkout:
         assert current_transaction() is None
 
     assert 0.0 == checkout.duration
 
 
-def test_the_duration_of_an_open_span_is_the_time_so_far(scout):
+def test_the_duration_of_an_open_span_is_the_elapsed_time(scout):
     with transaction("Controller/home"), span("Cart/Checkout") as checkout:
         earlier = checkout.duration
         later = checkout.duration
@@ -76,7 +76,7 @@ def test_the_duration_of_an_open_span_is_the_time_so_far(scout):
     assert 0 < earlier < later < checkout.duration
 
 
-def test_kind_and_name_can_change_while_it_runs(scout):
+def test_a_running_span_can_be_renamed(scout):
     with transaction("Controller/home"), span("Cart/Checkout") as checkout:
         assert "Cart" == checkout.kind
         checkout.rename("Basket/Checkout")
@@ -87,17 +87,17 @@ def test_kind_and_name_can_change_while_it_runs(scout):
 
 
 @pytest.mark.parametrize("tagged", [True, "true", 1])
-def test_the_tag_error_makes_it_an_error(tagged):
+def test_a_true_error_tag_marks_a_span_as_an_error(tagged):
     assert span("Cart/Checkout", error=tagged).is_error
 
 
 @pytest.mark.parametrize("tagged", [False, "false", "", None, 0, 2.0, "no"])
-def test_any_other_tag_error_does_not(tagged):
+def test_any_other_error_tag_does_not_mark_a_span_as_an_error(tagged):
     assert not span("Cart/Checkout", error=tagged).is_error
     assert not span("Cart/Checkout", error=Hostile()).is_error
 
 
-def test_an_exception_that_leaves_it_makes_it_an_error_and_goes_on_untouched(scout):
+def test_an_exception_marks_the_span_as_an_error_and_passes_unchanged(scout):
     raised = KeyError("plan")
     raised.__context__, raised.__cause__ = before = ValueError("first"), TypeError("second")
 
@@ -107,25 +107,25 @@ def test_an_exception_that_leaves_it_makes_it_an_error_and_goes_on_untouched(sco
     assert caught.value is raised
     assert before == (raised.__context__, raised.__cause__)
     assert checkout.is_error
-    assert ["KeyError"] == [seen.error for seen in scout.transaction.spans]
+    assert ["KeyError"] == [recorded.error for recorded in scout.transaction.spans]
 
 
-@pytest.mark.parametrize("leaves", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
-def test_what_ends_a_program_or_a_task_is_no_error(scout, leaves):
-    raised = leaves()
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
+def test_exceptions_that_end_a_program_or_a_task_are_not_errors(scout, kind):
+    raised = kind()
 
     with transaction("Controller/home") as outer:
-        with pytest.raises(leaves) as caught, span("Cart/Checkout") as checkout:
+        with pytest.raises(kind) as caught, span("Cart/Checkout") as checkout:
             raise raised
         assert context.current.get() is outer
 
     assert caught.value is raised
     assert not checkout.is_error
-    assert [None] == [seen.error for seen in scout.transaction.spans]
+    assert [None] == [recorded.error for recorded in scout.transaction.spans]
     assert not scout.transaction.is_error
 
 
-def test_a_thousand_tasks_at_once_keep_their_own_parents(scout):
+def test_spans_of_a_thousand_concurrent_tasks_have_the_right_parents(scout):
     async def work(number):
         with span(f"Task/{number}"):
             await asyncio.sleep(0)
@@ -167,10 +167,10 @@ def test_tasks_of_several_transactions_do_not_mix(scout):
     asyncio.run(main())
 
     expected = {f"Controller/{n}": {f"Part/{n}a", f"Part/{n}b"} for n in range(50)}
-    assert expected == {seen.operation: {one.operation for one in seen.spans} for seen in scout.transactions}
+    assert expected == {request.operation: {part.operation for part in request.spans} for request in scout.transactions}
 
 
-def test_a_cancelled_task_closes_its_spans_and_is_no_error(scout):
+def test_a_cancelled_task_closes_its_spans_and_is_not_an_error(scout):
     async def work(started):
         with span("Task/Outer"), span("Task/Inner"):
             started.set()
@@ -189,14 +189,13 @@ def test_a_cancelled_task_closes_its_spans_and_is_no_error(scout):
 
     asyncio.run(main())
 
-    seen = scout.transaction.spans
     assert {"Task/Inner": "Task/Outer", "Task/Outer": "Controller/home", "After/Cancel": "Controller/home"} == parents(
         scout
     )
-    assert [None, None, None] == [one.error for one in seen]
+    assert [None, None, None] == [recorded.error for recorded in scout.transaction.spans]
 
 
-def test_a_timeout_that_is_caught_inside_leaves_the_right_span_current(scout):
+def test_the_enclosing_span_is_current_after_a_caught_timeout(scout):
     async def main():
         with transaction("Controller/home"), span("Shop/Try"):
             with pytest.raises(asyncio.TimeoutError):
@@ -217,7 +216,7 @@ def test_a_timeout_that_is_caught_inside_leaves_the_right_span_current(scout):
     } == parents(scout)
 
 
-def test_a_plain_thread_is_outside_the_transaction(scout):
+def test_a_new_thread_is_not_in_the_transaction(scout):
     def work():
         with span("Thread/Work"):
             return context.current.get()
@@ -229,7 +228,7 @@ def test_a_plain_thread_is_outside_the_transaction(scout):
     assert ["Shop/Spawn", "Controller/home"] == scout.operations
 
 
-def test_a_thread_with_a_copied_context_is_inside(scout):
+def test_a_thread_with_a_copied_context_is_in_the_transaction(scout):
     def work():
         with span("Thread/Work"):
             pass
@@ -242,7 +241,7 @@ def test_a_thread_with_a_copied_context_is_inside(scout):
     assert {"Thread/Work": "Shop/Spawn", "Shop/Spawn": "Controller/home"} == parents(scout)
 
 
-def test_an_executor_is_outside_and_to_thread_inside(scout):
+def test_to_thread_is_in_the_transaction_and_an_executor_is_not(scout):
     def work(name):
         with span(f"Thread/{name}"):
             pass
@@ -263,7 +262,7 @@ def test_an_executor_is_outside_and_to_thread_inside(scout):
     } == parents(scout)
 
 
-def test_a_child_that_is_never_closed_does_not_stay_current(scout):
+def test_an_unclosed_child_does_not_remain_current(scout):
     with transaction("Controller/home") as outer:
         with span("SQL/Query") as query:
             span("SQL/Lost").__enter__()
@@ -276,7 +275,7 @@ def test_a_child_that_is_never_closed_does_not_stay_current(scout):
     assert {"SQL/Query": "Controller/home", "Template/Render": "Controller/home"} == parents(scout)
 
 
-def test_a_child_that_is_never_closed_does_not_reach_into_the_next_transaction(scout):
+def test_an_unclosed_child_does_not_affect_the_next_transaction(scout):
     for number in (1, 2):
         with transaction(f"Controller/{number}"):
             span("SQL/Lost").__enter__()
@@ -285,7 +284,7 @@ def test_a_child_that_is_never_closed_does_not_reach_into_the_next_transaction(s
     assert ["Controller/1", "Controller/2"] == scout.operations
 
 
-def test_spans_closed_out_of_order_keep_their_parents_and_leave_the_right_one_current(scout):
+def test_spans_closed_out_of_order_have_the_right_parents(scout):
     with transaction("Controller/home") as outer:
         first = span("Order/First").__enter__()
         second = span("Order/Second").__enter__()
@@ -308,7 +307,7 @@ def test_spans_closed_out_of_order_keep_their_parents_and_leave_the_right_one_cu
     } == parents(scout)
 
 
-def test_closing_the_middle_one_makes_its_parent_current(scout):
+def test_the_parent_of_a_span_closed_out_of_order_is_current(scout):
     with transaction("Controller/home"):
         outer, middle, inner = (span(f"Order/{name}").__enter__() for name in ("Outer", "Middle", "Inner"))
         middle.__exit__(None, None, None)
@@ -320,14 +319,14 @@ def test_closing_the_middle_one_makes_its_parent_current(scout):
     assert ["Order/Middle", "Order/Inner", "Order/Outer", "Controller/home"] == scout.operations
 
 
-def test_interleaved_generators_end_without_a_trace_in_the_context(scout):
+def test_interleaved_generators_do_not_leave_a_span_current(scout):
     def numbers(name):
         with span(f"Generator/{name}"):
             yield 1
             yield 2
 
     with transaction("Controller/home") as outer:
-        assert [(1, 1), (2, 2)] == list(zip(numbers("a"), numbers("b")))  # zip leaves the second one open
+        assert [(1, 1), (2, 2)] == list(zip(numbers("a"), numbers("b")))  # zip does not finish the second generator
         gc.collect()
         assert context.current.get() is outer
         with span("After/Loop"):
@@ -338,7 +337,7 @@ def test_interleaved_generators_end_without_a_trace_in_the_context(scout):
     assert {"Generator/a", "Generator/b", "After/Loop"} == set(found)
 
 
-def test_a_generator_that_is_dropped_in_the_next_transaction_disturbs_it_not(scout):
+def test_a_generator_closed_in_the_next_transaction_does_not_affect_it(scout):
     def numbers():
         with span("Generator/Numbers"):
             yield 1
@@ -354,7 +353,7 @@ def test_a_generator_that_is_dropped_in_the_next_transaction_disturbs_it_not(sco
     assert 1 == scout.agent.counters().late_spans
 
 
-def test_an_async_generator_that_another_task_closes_disturbs_neither(scout):
+def test_an_async_generator_closed_by_another_task_affects_neither_task(scout):
     async def numbers():
         with span("Generator/Numbers"):
             yield 1
@@ -370,7 +369,7 @@ def test_an_async_generator_that_another_task_closes_disturbs_neither(scout):
     async def main():
         with transaction("Controller/home"):
             generator = numbers()
-            closing = asyncio.create_task(close(generator))  # its context is that of before the first step
+            closing = asyncio.create_task(close(generator))  # its context was copied before the first step
             with span("Shop/Consume"):
                 assert 1 == await generator.__anext__()
                 await closing
@@ -386,7 +385,7 @@ def test_an_async_generator_that_another_task_closes_disturbs_neither(scout):
     assert context.current.get() is None
 
 
-def test_an_async_generator_that_the_loop_closes_at_its_end_is_late(scout):
+def test_the_span_of_an_async_generator_closed_at_the_end_of_the_loop_is_late(scout):
     async def numbers():
         with span("Generator/Numbers"):
             yield 1
@@ -405,10 +404,10 @@ def test_an_async_generator_that_the_loop_closes_at_its_end_is_late(scout):
     assert 1 == scout.agent.counters().late_spans
 
 
-@pytest.mark.parametrize("released", [False, True], ids=["at once", "after the agent has let go of it"])
-def test_spans_after_the_end_of_the_transaction_are_counted_and_harmless(scout, released):
+@pytest.mark.parametrize("released", [False, True], ids=["at once", "after the agent has released it"])
+def test_spans_after_the_end_of_the_transaction_are_only_counted(scout, released):
     async def background(ready, go):
-        with span("Task/Begun"):
+        with span("Task/Open"):
             ready.set()
             await go.wait()
             with span("Task/Late"):
@@ -432,7 +431,7 @@ def test_spans_after_the_end_of_the_transaction_are_counted_and_harmless(scout, 
     assert 3 == scout.agent.counters().late_spans
 
 
-def test_a_task_that_outlives_its_transaction_can_begin_one_of_its_own(scout):
+def test_a_task_that_outlives_its_transaction_can_start_another(scout):
     async def background(go):
         await go.wait()
         with transaction("Job/cleanup"), span("Job/Step"):
@@ -452,7 +451,7 @@ def test_a_task_that_outlives_its_transaction_can_begin_one_of_its_own(scout):
     assert ["Controller/home", "Job/Step", "Job/cleanup"] == scout.operations
 
 
-def test_an_object_is_one_span_however_often_it_is_used(scout):
+def test_a_span_object_that_is_entered_again_is_recorded_once(scout):
     timer = span("Cart/Checkout")
     with transaction("Controller/first") as outer:
         with timer, timer:
@@ -471,7 +470,7 @@ def test_an_object_is_one_span_however_often_it_is_used(scout):
     assert "Controller/first" == scout.transactions[0].spans[1].parent
 
 
-def test_an_object_used_again_takes_nothing_from_a_task_that_still_runs_in_it(scout):
+def test_a_span_object_that_is_entered_again_stays_the_parent_of_a_running_task(scout):
     async def background(go):
         await go.wait()
         with span("Task/Work"):
@@ -485,7 +484,7 @@ def test_an_object_used_again_takes_nothing_from_a_task_that_still_runs_in_it(sc
             with timer:
                 task = asyncio.create_task(background(go))
                 await asyncio.sleep(0)
-            in_thread(timer.__enter__)  # elsewhere, outside of any transaction
+            in_thread(timer.__enter__)  # outside any transaction
             go.set()
             await task
 
@@ -494,7 +493,7 @@ def test_an_object_used_again_takes_nothing_from_a_task_that_still_runs_in_it(sc
     assert {"Cart/Checkout": "Controller/home", "Task/Work": "Cart/Checkout"} == parents(scout)
 
 
-def test_a_span_first_used_outside_is_recorded_inside(scout):
+def test_a_span_object_first_entered_outside_a_transaction_is_recorded_inside(scout):
     timer = span("Cart/Checkout")
     with timer:
         pass
@@ -504,7 +503,7 @@ def test_a_span_first_used_outside_is_recorded_inside(scout):
     assert ["Cart/Checkout", "Controller/home"] == scout.operations
 
 
-def test_tags_are_kept_and_never_evaluated(scout):
+def test_values_of_tags_are_kept_and_never_evaluated(scout):
     hostile = Hostile()
     with transaction("Controller/home", first=hostile) as outer, span("Cart/Checkout", second=hostile) as checkout:
         checkout.tag("third", hostile)
@@ -517,24 +516,26 @@ def test_tags_are_kept_and_never_evaluated(scout):
     assert not trace.is_error
 
 
-def test_a_name_that_is_no_text_is_recorded_and_never_evaluated(scout):
+def test_an_operation_that_is_not_a_plain_str_is_recorded_and_never_evaluated(scout):
     class Name(str):
         __hash__ = __eq__ = __str__ = __getitem__ = Hostile._refuse  # type: ignore[assignment]
 
     with transaction("Controller/home"):
         for operation in (Name("Cart/Checkout"), Hostile(), ["SQL/Query"], b"SQL/Query", None):
-            with span(operation) as made:
-                made.tag(Hostile(), 1)
-                made.tag(Name("items"), 2)
-        made.rename(Hostile())
+            with span(operation) as recorded:
+                recorded.tag(Hostile(), 1)
+                recorded.tag(Name("items"), 2)
+        recorded.rename(Hostile())
 
-    seen = scout.transaction.spans
-    assert ["Cart/Checkout", "<Hostile>", "<list>", "<bytes>", "<Hostile>"] == [one.operation for one in seen]
-    assert {"<Hostile>": 1, "items": 2} == seen[0].tags
-    assert [str] == list({type(one.operation) for one in seen})
+    spans = scout.transaction.spans
+    assert ["Cart/Checkout", "<Hostile>", "<list>", "<bytes>", "<Hostile>"] == [
+        recorded.operation for recorded in spans
+    ]
+    assert {"<Hostile>": 1, "items": 2} == spans[0].tags
+    assert [str] == list({type(recorded.operation) for recorded in spans})
 
 
-def test_beyond_the_limit_names_that_are_no_text_are_harmless_too(scout):
+def test_an_operation_that_is_not_a_str_is_recorded_beyond_the_limit_of_spans(scout):
     scout.agent.tracer.max_spans = 0
     with transaction("Controller/home") as outer, span(["unhashable"]):
         pass
@@ -542,15 +543,15 @@ def test_beyond_the_limit_names_that_are_no_text_are_harmless_too(scout):
     assert ["<list>"] == list(outer.merged)
 
 
-def test_a_collection_of_garbage_that_records_does_no_harm(scout):
+def test_spans_recorded_by_destructors_during_collections_do_not_affect_others(scout):
     class Recording:
         def __del__(self):
             with transaction("Job/finalise"), span("Job/Step"):
                 pass
 
     def garbage():
-        one = Recording()
-        one.itself = one
+        cycle = Recording()
+        cycle.itself = cycle
 
     gc.collect()
     threshold = gc.get_threshold()
@@ -564,12 +565,11 @@ def test_a_collection_of_garbage_that_records_does_no_harm(scout):
         gc.set_threshold(*threshold)
     gc.collect()
 
-    names = [seen.operation for seen in scout.transactions]
-    inside = sum(one.operation == "Job/finalise" for seen in scout.transactions for one in seen.spans)
+    names = [recorded.operation for recorded in scout.transactions]
+    inside = sum(recorded.operation == "Job/finalise" for request in scout.transactions for recorded in request.spans)
     assert 50 == names.count("Controller/home")
-    lost = (
-        scout.agent.counters().in_collection
-    )  # before Python 3.12; inside a transaction both spans of a destructor count
+    # Before Python 3.12 they are only counted; within a transaction, both spans of a destructor are.
+    lost = scout.agent.counters().in_collection
     assert 100 <= names.count("Job/finalise") + inside + lost <= 200
     assert 100 == names.count("Job/finalise") + inside or lost
     assert context.current.get() is None

@@ -1,4 +1,4 @@
-"""Transactions: begin, nest, ignore, fail, overflow, end."""
+"""Transactions: start, nesting, errors, ignoring, limits, end."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from scout_core.recording.transaction import MAX_MERGED
 from scout_core.tracebacks import MAX_FRAMES
 
 
-class Refuses(Exception):
-    """Cannot be shown."""
+class Unprintable(Exception):
+    """An exception whose text cannot be read."""
 
     def __str__(self) -> str:
         raise RuntimeError("no text")
@@ -32,7 +32,7 @@ class Refuses(Exception):
 
 
 def add(scout, hook, function):
-    """Make the function the implementation of a hook, as a plugin's."""
+    """Add a plugin whose implementation of a hook is this function."""
     plugin = SimpleNamespace(**{hook: hookimpl(function)})
     scout.agent.plugins.add_object(plugin, f"test-{hook}")
     scout.agent.freeze()
@@ -47,25 +47,26 @@ def test_a_transaction_has_its_operation_tags_and_times(scout):
 
     assert current_transaction() is None
     assert before <= home.started <= after
-    seen = scout.transaction
-    assert ("Controller/shop.home", {"plan": "gold", "items": 3}, None) == (seen.operation, seen.tags, seen.parent)
-    assert 0 < seen.duration <= after - before + 0.001
-    assert (False, None, None) == (seen.is_error, seen.error, seen.message)
+    recorded = scout.transaction
+    tags = {"plan": "gold", "items": 3}
+    assert ("Controller/shop.home", tags, None) == (recorded.operation, recorded.tags, recorded.parent)
+    assert 0 < recorded.duration <= after - before + 0.001
+    assert (False, None, None) == (recorded.is_error, recorded.error, recorded.message)
 
 
-def test_ids_are_random_and_a_nested_one_has_none(scout):
-    made = []
+def test_ids_are_random_and_a_nested_transaction_has_none(scout):
+    ids = []
     for _ in range(100):
         with transaction("Job/a") as outer, transaction("Job/b") as inner:
-            made.append(outer.id)
+            ids.append(outer.id)
             assert 0 == inner.id
 
-    assert 100 == len({*made, 0}) - 1
-    assert max(made).bit_length() > 50
-    assert all(0 < one < 1 << 64 for one in made)
+    assert 100 == len({*ids, 0}) - 1
+    assert max(ids).bit_length() > 50
+    assert all(0 < number < 1 << 64 for number in ids)
 
 
-def test_without_an_agent_it_does_nothing():
+def test_a_transaction_without_an_agent_is_not_recorded():
     with transaction("Controller/home") as home:
         assert current_transaction() is None
         home.tag("plan", "gold")
@@ -74,7 +75,7 @@ def test_without_an_agent_it_does_nothing():
     assert (0, 0.0, 0.0) == (home.id, home.started, home.duration)
 
 
-def test_a_transaction_inside_another_is_a_span_of_it(scout):
+def test_a_nested_transaction_is_a_span_of_the_outer_transaction(scout):
     with transaction("Controller/home") as outer:
         with transaction("Job/inline", queue="low") as inner, span("Job/Step"):
             assert current_transaction() is outer
@@ -87,7 +88,7 @@ def test_a_transaction_inside_another_is_a_span_of_it(scout):
     assert inner.transaction is not inner
 
 
-def test_in_a_thread_of_its_own_it_is_a_transaction_of_its_own(scout):
+def test_a_transaction_in_another_thread_is_not_nested(scout):
     def work():
         with transaction("Job/thread"):
             pass
@@ -99,10 +100,10 @@ def test_in_a_thread_of_its_own_it_is_a_transaction_of_its_own(scout):
             thread.join()
 
     assert ["Job/thread", "Job/thread", "Controller/home"] == scout.operations
-    assert [None, None, None] == [seen.parent for seen in scout.transactions]
+    assert [None, None, None] == [recorded.parent for recorded in scout.transactions]
 
 
-def test_a_failing_one_tells_what_left_it_and_where(scout):
+def test_a_failing_transaction_records_the_exception_and_its_frames(scout):
     def fail():
         raise ValueError("no such plan: 'gold'")
 
@@ -117,14 +118,14 @@ def test_a_failing_one_tells_what_left_it_and_where(scout):
     assert home.is_error
     assert ValueError is home.raised.kind
     assert "no such plan: ?" == home.raised.message
-    here = test_a_failing_one_tells_what_left_it_and_where.__code__
+    here = test_a_failing_transaction_records_the_exception_and_its_frames.__code__
     assert [fail.__code__, here] == [code for code, _ in home.raised.frames]
     assert fail.__code__.co_firstlineno + 1 == home.raised.frames[0][1]
-    seen = scout.transaction
-    assert (True, "ValueError", "no such plan: ?") == (seen.is_error, seen.error, seen.message)
+    recorded = scout.transaction
+    assert (True, "ValueError", "no such plan: ?") == (recorded.is_error, recorded.error, recorded.message)
 
 
-def test_what_is_known_of_an_exception_holds_on_to_no_object(scout):
+def test_a_recorded_exception_keeps_no_object_alive(scout):
     class Held:
         pass
 
@@ -144,7 +145,7 @@ def test_what_is_known_of_an_exception_holds_on_to_no_object(scout):
     assert [None] == [reference() for reference in references]
 
 
-def test_of_a_deep_traceback_the_innermost_frames_are_kept(scout):
+def test_the_innermost_frames_of_a_deep_traceback_are_kept(scout):
     def descend(depth):
         if depth == 0:
             raise RecursionError
@@ -160,48 +161,48 @@ def test_of_a_deep_traceback_the_innermost_frames_are_kept(scout):
     ]
 
 
-def test_an_exception_that_cannot_be_shown_is_an_error_all_the_same(scout):
-    raised = Refuses()
-    with pytest.raises(Refuses) as caught, transaction("Controller/home"):
+def test_an_unprintable_exception_is_an_error(scout):
+    raised = Unprintable()
+    with pytest.raises(Unprintable) as caught, transaction("Controller/home"):
         raise raised
 
     assert caught.value is raised
     assert scout.transaction.is_error
-    assert scout.transaction.error.endswith("Refuses")
+    assert scout.transaction.error.endswith("Unprintable")
     assert "no text" not in scout.transaction.message
 
 
-def test_of_an_exception_nothing_is_asked_but_its_text_and_that_once(scout):
-    asked = []
+def test_an_exception_is_only_converted_to_text_once(scout):
+    calls = []
 
-    class Asked(Exception):
+    class Recording(Exception):
         def __str__(self):
-            asked.append("text")
+            calls.append("text")
             return "text"
 
-        def refuse(self, *args):
-            asked.append("something else")
+        def fail(self, *args):
+            calls.append("something else")
             raise RuntimeError
 
-        __repr__ = __eq__ = __ne__ = __bool__ = __hash__ = __len__ = refuse
-        args = property(refuse)
+        __repr__ = __eq__ = __ne__ = __bool__ = __hash__ = __len__ = fail
+        args = property(fail)
 
-    raised = Asked()
+    raised = Recording()
     try:
         with transaction("Controller/home"), span("SQL/Query"):
             raise raised
-    except Asked as error:
+    except Recording as error:
         assert error is raised
     scout.report()
 
-    assert ["text"] == asked
+    assert ["text"] == calls
     assert "text" == scout.transaction.message
 
 
-@pytest.mark.parametrize("leaves", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
-def test_what_ends_a_program_or_a_task_is_no_error(scout, leaves):
-    raised = leaves()
-    with pytest.raises(leaves) as caught, transaction("Controller/home") as home:
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
+def test_exceptions_that_end_a_program_or_a_task_are_not_errors(scout, kind):
+    raised = kind()
+    with pytest.raises(kind) as caught, transaction("Controller/home") as home:
         raise raised
 
     assert caught.value is raised
@@ -210,23 +211,23 @@ def test_what_ends_a_program_or_a_task_is_no_error(scout, leaves):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="not on python 3.10: it has no exception groups")
-def test_a_group_of_exceptions_is_an_error_and_a_group_of_interrupts_is_none(scout):
+def test_a_group_of_exceptions_is_an_error_and_a_group_of_interrupts_is_not(scout):
     for group in (ExceptionGroup("several", [ValueError()]), BaseExceptionGroup("several", [KeyboardInterrupt()])):  # noqa: F821
         with pytest.raises(type(group)) as caught, transaction("Controller/home"):
             raise group
         assert caught.value is group
 
-    assert [True, False] == [seen.is_error for seen in scout.transactions]
+    assert [True, False] == [recorded.is_error for recorded in scout.transactions]
 
 
-def test_the_tag_error_makes_it_an_error_without_an_exception(scout):
+def test_a_true_error_tag_marks_a_transaction_as_an_error(scout):
     with transaction("Controller/home", error=True):
         pass
 
     assert (True, None) == (scout.transaction.is_error, scout.transaction.error)
 
 
-def test_an_ignored_one_records_nothing_more_and_is_in_no_figure(scout):
+def test_an_ignored_transaction_is_in_no_report_and_its_later_spans_are_not_recorded(scout):
     with transaction("Controller/health") as health:
         with span("SQL/Before"):
             pass
@@ -245,7 +246,7 @@ def test_an_ignored_one_records_nothing_more_and_is_in_no_figure(scout):
     assert (1, {"ignored": 1}, 0) == (counters.finished, counters.dropped, counters.late_spans)
 
 
-def test_the_first_reason_to_ignore_counts(scout):
+def test_the_first_reason_to_ignore_is_kept(scout):
     with transaction("Controller/health") as health:
         health.ignore("by path")
         health.ignore("sampled")
@@ -254,14 +255,14 @@ def test_the_first_reason_to_ignore_counts(scout):
     assert {"ignored": 1} == scout.agent.counters().dropped
 
 
-def test_ignoring_a_nested_one_ignores_the_whole(scout):
+def test_ignoring_a_nested_transaction_ignores_the_outer_transaction(scout):
     with transaction("Controller/home"), transaction("Job/inline") as inner:
         inner.ignore()
 
     assert [("Controller/home", "by the application")] == scout.ignored
 
 
-def test_ignoring_works_before_it_begins_and_does_nothing_after_it_ended(scout):
+def test_a_transaction_can_be_ignored_before_its_start_but_not_after_its_end(scout):
     early = transaction("Controller/early")
     early.ignore("early")
     with early:
@@ -277,7 +278,7 @@ def test_ignoring_works_before_it_begins_and_does_nothing_after_it_ended(scout):
     assert [("Controller/early", "early")] == scout.ignored
 
 
-def test_an_ignored_one_that_fails_keeps_nothing_of_the_exception(scout):
+def test_an_ignored_transaction_that_fails_does_not_keep_the_exception(scout):
     with pytest.raises(ValueError, match="text"), transaction("Controller/health") as health:
         health.ignore()
         raise ValueError("text")
@@ -287,18 +288,18 @@ def test_an_ignored_one_that_fails_keeps_nothing_of_the_exception(scout):
 
 
 @pytest.mark.scout(max_spans=10)
-def test_beyond_the_limit_spans_are_counted_and_summed(scout):
-    made = []
+def test_spans_beyond_the_limit_are_counted_and_summed(scout):
+    spans = []
     with transaction("Controller/report") as report:
         for number in range(25):
-            with span("SQL/Query" if number % 2 else "Template/Render") as one:
-                made.append(one)
+            with span("SQL/Query" if number % 2 else "Template/Render") as recorded:
+                spans.append(recorded)
 
-    late = [one for one in made if one not in report.spans]
+    merged = [recorded for recorded in spans if recorded not in report.spans]
     expected = {
-        name: [len(of_name), sum(one.stop_ns - one.start_ns for one in of_name)]
+        name: [len(of_name), sum(recorded.stop_ns - recorded.start_ns for recorded in of_name)]
         for name in ("SQL/Query", "Template/Render")
-        for of_name in [[one for one in late if one.operation == name]]
+        for of_name in [[recorded for recorded in merged if recorded.operation == name]]
     }
     assert expected == {name: figures[:2] for name, figures in report.merged.items()}
     assert 10 == len(report.spans)
@@ -309,7 +310,7 @@ def test_beyond_the_limit_spans_are_counted_and_summed(scout):
 
 
 @pytest.mark.scout(max_spans=0)
-def test_names_beyond_the_limit_are_bounded_too(scout):
+def test_the_number_of_names_beyond_the_limit_of_spans_is_limited(scout):
     with transaction("Controller/report") as report:
         for number in range(5 * MAX_MERGED):
             with span(f"SQL/{number}"):
@@ -363,7 +364,7 @@ def test_transactions_of_many_threads_are_counted_exactly(scout):
 
 
 @pytest.mark.scout(max_queue=3)
-def test_an_inbox_that_is_full_refuses_and_counts(scout):
+def test_transactions_for_a_full_inbox_are_dropped_and_counted(scout):
     for _ in range(5):
         with transaction("Job/mail.send"):
             pass
@@ -373,7 +374,7 @@ def test_an_inbox_that_is_full_refuses_and_counts(scout):
     assert 3 == len(scout.transactions)
 
 
-def test_an_object_is_one_transaction_however_often_it_is_used(scout):
+def test_a_transaction_object_that_is_entered_again_is_recorded_once(scout):
     job = transaction("Job/mail.send")
     with job, job:
         pass
@@ -390,7 +391,7 @@ def test_an_object_is_one_transaction_however_often_it_is_used(scout):
     assert 0 == scout.agent.counters().late_spans
 
 
-def test_after_the_end_of_the_agent_an_open_one_ends_without_harm(scout):
+def test_a_transaction_that_is_open_when_the_agent_stops_is_not_recorded(scout):
     with transaction("Controller/home"):
         scout.agent.stop(0)
         with span("SQL/Query"):
@@ -401,8 +402,8 @@ def test_after_the_end_of_the_agent_an_open_one_ends_without_harm(scout):
     assert [] == scout.operations
 
 
-def test_what_interrupts_its_beginning_leaves_nothing_open(scout):
-    """A signal's handler may raise in a plugin's function, as those of Celery and gunicorn do to end what takes too long."""
+def test_an_exception_raised_at_the_start_of_a_transaction_leaves_nothing_open(scout):
+    """A signal handler may raise in a plugin's function, as those of Celery and gunicorn do to enforce a timeout."""
 
     def interrupt(transaction):
         if transaction.operation == "Job/interrupted":
@@ -410,7 +411,7 @@ def test_what_interrupts_its_beginning_leaves_nothing_open(scout):
 
     add(scout, "on_request_start", interrupt)
     with pytest.raises(KeyboardInterrupt), transaction("Job/interrupted"):
-        pytest.fail("it began")
+        pytest.fail("the transaction started")
     assert context.current.get() is None
     with transaction("Job/next"):
         pass
@@ -420,7 +421,7 @@ def test_what_interrupts_its_beginning_leaves_nothing_open(scout):
 
 @pytest.mark.parametrize("clock", ["time", "perf_counter_ns"])
 @pytest.mark.parametrize("calls", [1, 2])
-def test_what_interrupts_it_while_a_clock_is_read_leaves_nothing_open(scout, monkeypatch, clock, calls):
+def test_an_exception_raised_while_a_clock_is_read_leaves_nothing_open(scout, monkeypatch, clock, calls):
     readings = iter(range(1, 10))
 
     def interrupt():
@@ -439,13 +440,13 @@ def test_what_interrupts_it_while_a_clock_is_read_leaves_nothing_open(scout, mon
     assert "Job/next" == scout.operations[-1]
 
 
-def test_what_interrupts_its_end_leaves_nothing_open(scout):
-    class Interrupts(Exception):
+def test_an_exception_raised_at_the_end_of_a_transaction_leaves_nothing_open(scout):
+    class Interrupting(Exception):
         def __str__(self):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), transaction("Job/interrupted"):
-        raise Interrupts
+        raise Interrupting
     assert context.current.get() is None
     with transaction("Job/next"):
         pass
@@ -453,11 +454,11 @@ def test_what_interrupts_its_end_leaves_nothing_open(scout):
     assert ["Job/next"] == scout.operations
 
 
-def test_a_signal_s_handler_that_records_does_no_harm_wherever_it_arrives(scout):
+def test_a_signal_handler_that_records_can_interrupt_every_line_of_ours(scout):
     folder = str(Path(transaction_module.__file__).parent)
 
     def run_with_a_handler_at(number):
-        """Call the handler at one line of ours; whether there are so many."""
+        """Record from a handler at a line of ours; return whether there are so many lines."""
         lines = iter(range(1, 1000))
 
         def trace(frame, event, argument):
@@ -484,14 +485,15 @@ def test_a_signal_s_handler_that_records_does_no_harm_wherever_it_arrives(scout)
         runs += 1
 
     assert runs > 40
-    everything = [one.operation for seen in scout.transactions for one in (seen, *seen.spans)]
-    assert (runs, runs) == (everything.count("Controller/home"), everything.count("SQL/Query"))
-    at_the_end = everything.count("Job/handler")  # between the end of the transaction and that of its record it is late
-    assert runs - 10 < at_the_end < runs
+    operations = [recorded.operation for entry in scout.transactions for recorded in (entry, *entry.spans)]
+    assert (runs, runs) == (operations.count("Controller/home"), operations.count("SQL/Query"))
+    recorded_handlers = operations.count("Job/handler")
+    # A handler after the end of the transaction, but before the end of its record, is late and only counted.
+    assert runs - 10 < recorded_handlers < runs
 
 
 @pytest.mark.scout(traces_per_period=0)
-def test_memory_is_freed_at_once_when_the_agent_is_done_with_it(scout):
+def test_a_transaction_is_freed_without_a_collection_when_the_agent_has_processed_it(scout):
     gc.disable()
     try:
         with transaction("Controller/home") as home, span("SQL/Query") as query:
@@ -507,7 +509,7 @@ def test_memory_is_freed_at_once_when_the_agent_is_done_with_it(scout):
 
 
 @pytest.mark.scout(traces_per_period=0)
-def test_an_object_that_the_application_keeps_holds_on_to_no_span(scout):
+def test_a_transaction_that_the_application_keeps_does_not_keep_its_spans(scout):
     with transaction("Controller/home", plan="gold") as home, span("SQL/Query"):
         pass
     scout.agent.recorder.work()
@@ -517,7 +519,7 @@ def test_an_object_that_the_application_keeps_holds_on_to_no_span(scout):
     assert home.duration > 0
 
 
-def test_a_task_that_goes_on_holds_on_to_no_span_of_its_transaction(scout):
+def test_a_task_that_outlives_its_transaction_does_not_keep_its_spans(scout):
     async def background(go):
         await go.wait()
         return context.current.get()
@@ -538,16 +540,16 @@ def test_a_task_that_goes_on_holds_on_to_no_span_of_its_transaction(scout):
     assert ("Task/Outer", None, []) == (held.operation, held.parent, held.transaction.spans)
 
 
-def test_its_kind_tells_web_requests_from_jobs():
+def test_a_transaction_of_the_kind_controller_is_a_web_request():
     assert transaction("Controller/shop.home").is_web
     assert not transaction("Job/mail.send").is_web
     assert not transaction("Controllers/home").is_web
     assert transaction("Job/mail.send").path is None
 
 
-def test_a_fault_of_ours_in_masking_the_message_leaves_the_applications_exception_alone(scout, monkeypatch):
+def test_an_error_in_masking_the_message_does_not_affect_the_exception_of_the_application(scout, monkeypatch):
     def broken(error):
-        raise RuntimeError("a fault of ours")
+        raise RuntimeError("an error of ours")
 
     monkeypatch.setattr("scout_core.text.message.error_message", broken)
     error = ValueError("of the application")
