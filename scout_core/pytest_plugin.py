@@ -1,4 +1,4 @@
-"""The fixtures ``scout`` and ``scout_clock`` for tests of plugins and applications; found by pytest when scout-core is installed."""
+"""The fixtures ``scout`` and ``scout_clock`` for tests of plugins and applications, which pytest finds when scout-core is installed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-# The kit is imported where a test asks for it: this module is loaded in every run of pytest.
+# The test kit is imported when a test needs it: pytest loads this module in every run.
 if TYPE_CHECKING:
     from scout_core.testing import Clock, Scout
     from scout_core.testing.leaks import Surroundings
@@ -16,14 +16,14 @@ _SURROUNDINGS: pytest.StashKey[Surroundings] = pytest.StashKey()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line("markers", "scout(**settings): options of the agent behind the fixture scout")
 
 
 @pytest.fixture
 def scout(request: pytest.FixtureRequest) -> Iterator[Scout]:
     """
-    An agent that records this test: a ``scout_core.testing.Scout``. Options by ``@pytest.mark.scout(ignore=["/health"])``.
+    An agent that records this test, a ``scout_core.testing.Scout``. ``@pytest.mark.scout(ignore=["/health"])`` sets options.
 
     The test fails when it leaves an open span, a wrapped target, a thread of ours or a changed environment variable behind.
     """
@@ -38,7 +38,7 @@ def scout(request: pytest.FixtureRequest) -> Iterator[Scout]:
 
 @pytest.fixture
 def scout_clock() -> Iterator[Clock]:
-    """Clocks of scout_core that stand still until ``scout_clock.advance(1.5)``: a ``scout_core.testing.Clock``."""
+    """Stopped clocks for scout_core, a ``scout_core.testing.Clock``: ``scout_clock.advance(1.5)`` moves them."""
     from scout_core.testing import stopped_clock
 
     with stopped_clock() as clock:
@@ -47,7 +47,7 @@ def scout_clock() -> Iterator[Clock]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    """Note the environment before the test's fixtures, and with them."""
+    """Take snapshots of the environment before and after the set-up of fixtures."""
     if "scout" not in getattr(item, "fixturenames", ()):
         return (yield)
     from scout_core.testing.leaks import Surroundings
@@ -60,7 +60,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Note the environment after the test's own code."""
+    """Take a snapshot of the environment after the test's own code."""
     try:
         return (yield)
     finally:
@@ -70,7 +70,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail a test that left the environment changed, once its fixtures are gone."""
+    """Fail a test that left the environment changed, once its fixtures have been torn down."""
     result = yield
     found = item.stash[_SURROUNDINGS].found() if _SURROUNDINGS in item.stash else []
     if found:

@@ -57,8 +57,8 @@ def test_a_broken_rule_is_told_with_what_to_do(scout_core):
 
     (problem,) = [one for one in as_json.json["problems"] if one["rule"] == "hooks"]
     assert (1, "", 1, "problem") == (ran.code, ran.err, as_json.code, states(as_json)["hooks"])
-    assert "score_transaction" in problem["seen"]
-    assert [problem["seen"], f"→ {problem['advice']}"] == [
+    assert "score_transaction" in problem["evidence"]
+    assert [problem["evidence"], f"→ {problem['advice']}"] == [
         line.strip() for line in ran.out.splitlines() if line.startswith(" " * 19)
     ][:2]
 
@@ -124,7 +124,7 @@ def test_a_thread_that_a_plugin_leaves_is_told_and_not_waited_for(scout_core):
 
     (problem,) = ran.json["problems"]
     assert (1, "process", "ok") == (ran.code, problem["rule"], states(ran)["undo"])
-    assert problem["seen"].startswith("importing letters starts the thread ")
+    assert problem["evidence"].startswith("importing letters starts the thread ")
 
 
 def test_what_is_replaced_by_hand_is_told(scout_core):
@@ -136,7 +136,7 @@ def test_what_is_replaced_by_hand_is_told(scout_core):
 
     (problem,) = ran.json["problems"]
     assert (1, "undo") == (ran.code, problem["rule"])
-    assert problem["seen"].startswith("json:dumps is ")
+    assert problem["evidence"].startswith("json:dumps is ")
 
 
 def test_a_plugin_that_hangs_is_told_and_ended(scout_core):

@@ -1,4 +1,4 @@
-"""The conformance suite, proven: a good plugin keeps every rule, and spoilt in one place it fails that rule and no other."""
+"""Proof of the conformance suite: a good plugin passes every rule, and with one fault it fails that rule only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENTRY_POINTS = "[scout_core]\nshelf = scout_shelf\n"
 
 
 def installed(folder: Path) -> Path:
-    """The library, the plugin and its tests as they lie in an environment."""
+    """Install the library, the plugin and its tests as in an environment."""
     folder.mkdir(exist_ok=True)
     shutil.copy(HERE / "shelf.py", folder)
     shutil.copy(HERE / "scout_shelf.py", folder / PLUGIN)
@@ -32,43 +32,43 @@ def installed(folder: Path) -> Path:
 
 
 def run_suite(folder: Path) -> dict[str, str | None]:
-    """Test to what it said; None for one that passed."""
+    """Map each test to its message; None if it passed."""
     plain = {key: value for key, value in os.environ.items() if not key.startswith(("SCOUT_", "PYTEST_"))}
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "--junit-xml=results.xml"]
     done = subprocess.run(
         [*command, SUITE], cwd=folder, env={**plain, "PYTHONPATH": str(folder)}, capture_output=True, text=True
     )
     assert done.returncode in (0, 1), done.stdout + done.stderr
-    said: dict[str, str | None] = {}
+    messages: dict[str, str | None] = {}
     for case in ElementTree.parse(folder / "results.xml").iter("testcase"):
         failure = [child for child in case if child.tag in ("failure", "error")]
-        said[case.get("name", "")] = failure[0].text if failure else None
-    return said
+        messages[case.get("name", "")] = failure[0].text if failure else None
+    return messages
 
 
 def rule_of(test: str) -> str:
     return test.partition("[")[2].rstrip("]").partition("-")[0]
 
 
-def test_a_good_plugin_keeps_every_rule(tmp_path):
-    said = run_suite(installed(tmp_path / "good"))
+def test_a_good_plugin_passes_every_rule(tmp_path):
+    messages = run_suite(installed(tmp_path / "good"))
 
-    assert {} == {test: message for test, message in said.items() if message is not None}
-    assert set(RULES) == {rule_of(test) for test in said}
+    assert {} == {test: message for test, message in messages.items() if message is not None}
+    assert set(RULES) == {rule_of(test) for test in messages}
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: f"{mutation.rule}-{mutation.name}")
-def test_a_plugin_that_breaks_one_rule_fails_that_rule_alone(tmp_path, mutation: Mutation):
-    folder = installed(tmp_path / "spoilt")
-    (spoilt,) = folder.rglob(mutation.file)
-    before = spoilt.read_text(encoding="utf-8")
+def test_a_plugin_that_violates_one_rule_fails_only_that_rule(tmp_path, mutation: Mutation):
+    folder = installed(tmp_path / "faulty")
+    (faulty,) = folder.rglob(mutation.file)
+    before = faulty.read_text(encoding="utf-8")
     assert 1 == before.count(mutation.old)
-    spoilt.write_text(before.replace(mutation.old, mutation.new), encoding="utf-8")
-    said = run_suite(folder)
-    failed = {test: message for test, message in said.items() if message is not None}
+    faulty.write_text(before.replace(mutation.old, mutation.new), encoding="utf-8")
+    messages = run_suite(folder)
+    failed = {test: message for test, message in messages.items() if message is not None}
 
     assert {mutation.rule} == {rule_of(test) for test in failed}, failed
-    assert mutation.seen in "\n".join(failed.values())
+    assert mutation.evidence in "\n".join(failed.values())
 
 
 def test_every_rule_has_a_mutation():

@@ -21,15 +21,15 @@ from scout_core.testing import (
     Call,
     Problem,
     Scout,
-    SeenSpan,
-    SeenTransaction,
+    RecordedSpan,
+    RecordedTransaction,
     conformance,
     hostile,
     recording,
     static_problems,
     stopped_clock,
 )
-from scout_core.testing.hostility import in_plugin, noting
+from scout_core.testing.hostility import collecting_evaluations, in_plugin
 
 
 def plugin(**functions):
@@ -43,19 +43,19 @@ def test_everything_recorded_compares_as_plain_data(scout):
     with pytest.raises(ValueError, match="text"), transaction("Controller/home", plan="gold"), span("SQL/Query", n=1):
         raise ValueError("text")
 
-    expected = SeenTransaction(
+    expected = RecordedTransaction(
         operation="Controller/home",
         tags={"plan": "gold"},
         error="ValueError",
         is_error=True,
         message="text",
-        spans=(SeenSpan("SQL/Query", {"n": 1}, parent="Controller/home", error="ValueError"),),
+        spans=(RecordedSpan("SQL/Query", {"n": 1}, parent="Controller/home", error="ValueError"),),
     )
     assert expected == scout.transaction
     assert [expected] == scout.transactions
     assert list(expected.spans) == scout.spans
     assert ["SQL/Query", "Controller/home"] == scout.operations
-    assert expected != SeenTransaction(operation="Controller/other")
+    assert expected != RecordedTransaction(operation="Controller/other")
     assert scout.transaction.duration > scout.spans[0].duration > 0
 
 
@@ -248,7 +248,7 @@ def test_a_thread_of_ours_that_still_runs_fails_the_test():
     late = threading.Thread(target=end.wait, name="scout-core-late", daemon=True)
     other = threading.Thread(target=end.wait, name="of the application", daemon=True)
     try:
-        with pytest.raises(AssertionError, match="^the thread scout-core-late still runs at the end"), recording():
+        with pytest.raises(AssertionError, match="^the thread scout-core-late is still running at the end"), recording():
             late.start()
             other.start()
     finally:
@@ -378,7 +378,7 @@ def test_a_stopped_clock_is_that_of_scout_core_alone_and_goes_on_afterwards():
         clock.advance(0)
         assert stands == [clock.perf_counter_ns(), clock.time(), clock.monotonic()]
         assert time.perf_counter_ns() < time.perf_counter_ns() + 1
-        with pytest.raises(ValueError, match="time does not go back: -1"):
+        with pytest.raises(ValueError, match="cannot advance by -1 s"):
             clock.advance(-1)
     from scout_core.recording import span as spans
     from scout_core.recording import transaction as transactions
@@ -423,25 +423,25 @@ def test_a_hostile_object_is_what_it_stands_for():
     ids=str,
 )
 def test_a_hostile_object_notes_its_evaluation_by_a_plugin_alone(evaluate, noted):
-    with noting() as notes:
+    with collecting_evaluations() as evaluations:
         text = hostile("tea")
         evaluate(text)
-        assert ([], 1) == (notes.evaluated, notes.made)
+        assert ([], 1) == (evaluations.found, evaluations.created)
         before = in_plugin.set(True)
         try:
             evaluate(text)
         finally:
             in_plugin.reset(before)
 
-    assert noted in notes.evaluated
+    assert noted in evaluations.found
 
 
 def test_static_rules_are_asked_without_raising_anything():
     hanging = static_problems("this", packaged=False, timeout=0.001)
 
-    assert [("import", "this: it had not ended after 0 s")] == [(one.rule, one.seen) for one in hanging]
+    assert [("import", "this: it did not end within 0 s")] == [(problem.rule, problem.evidence) for problem in hanging]
     assert [("import", True)] == [(one.rule, one.is_fatal) for one in static_problems("no_such_plugin")]
-    assert ["hooks: string: it has no function marked with @hookimpl; compare with the page about hooks"] == [
+    assert ["hooks: string: it has no function marked with @hookimpl; compare it with the documentation of the hooks"] == [
         str(one) for one in static_problems("string", packaged=False)
     ]
     assert [] == static_problems("scout_core.builtin.policies.speed")
@@ -474,7 +474,7 @@ def test_a_thread_that_is_ended_and_joined_is_no_problem(tmp_path, after, told):
     (tmp_path / "works_on.py").write_text(WORKS_ON.format(after=after), encoding="utf-8")
     problems = static_problems("works_on", packaged=False, path=[str(tmp_path), *sys.path])
 
-    assert told * ["starting the agent with works_on starts the thread works on"] == [one.seen for one in problems]
+    assert told * ["starting the agent with works_on starts the thread works on"] == [problem.evidence for problem in problems]
 
 
 def test_the_path_of_the_static_rules_is_the_callers(tmp_path):
@@ -497,7 +497,7 @@ def test_a_suite_that_could_not_do_what_was_said_is_refused():
     def call(scout):
         """Would meet two agents."""
 
-    with pytest.raises(ValueError, match="there is no rule forks; there are import, "):
+    with pytest.raises(ValueError, match="unknown rule forks; expected import, "):
         conformance("scout_shelf", skip={"forks": "on Windows"})
     with pytest.raises(TypeError, match="cannot have the fixture scout"):
         conformance("scout_shelf", call)

@@ -1,6 +1,6 @@
-"""For tests of plugins and applications: what was recorded as plain data, clocks that stand still, and the conformance suite.
+"""The test kit for plugins and applications: recorded spans as plain data, stopped clocks, and the conformance suite.
 
-Installed with the core; ``scout_core.pytest_plugin`` makes the fixtures ``scout`` and ``scout_clock`` of it.
+Installed with the core; ``scout_core.pytest_plugin`` turns it into the fixtures ``scout`` and ``scout_clock``.
 """
 
 from scout_core.testing.calls import Call
@@ -8,8 +8,8 @@ from scout_core.testing.clocks import Clock, stopped_clock
 from scout_core.testing.hostility import hostile
 from scout_core.testing.isolated import static_problems
 from scout_core.testing.problems import RULES, STATIC_RULES, Problem
+from scout_core.testing.recorded import RecordedSpan, RecordedTransaction
 from scout_core.testing.scout import Scout, recording
-from scout_core.testing.seen import SeenSpan, SeenTransaction
 from scout_core.testing.suite import conformance
 
 __all__ = [
@@ -18,9 +18,9 @@ __all__ = [
     "Call",
     "Clock",
     "Problem",
+    "RecordedSpan",
+    "RecordedTransaction",
     "Scout",
-    "SeenSpan",
-    "SeenTransaction",
     "conformance",
     "hostile",
     "recording",

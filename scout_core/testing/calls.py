@@ -1,4 +1,4 @@
-"""The calls that a plugin's author gives, and the bench on which rules are tried with them."""
+"""The calls that a plugin's author provides, and the bench on which the rules are checked with them."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from scout_core.testing.scout import Scout, recording
 from scout_core.testing.targets import Target, import_targets, targets_of
 
 Outline = tuple[tuple[str, str | None, str | None], ...]
-"""Operation, operation of the parent and class of the error, of everything recorded, in order of the end."""
+"""Operation, operation of the parent and class of the error, of each recorded span, in order of the end."""
 
 
 @frozen
 class Call:
     """
-    One way to call the library, to try the rules on.
+    One way to call the library, for checking the rules.
 
-    It is made many times over, with and without the agent, in a forked child, and an ``async`` one several times at once.
+    It is repeated many times, with and without the agent, in a forked child, and concurrently if it is ``async``.
     """
 
     function: Callable[..., object]
-    """Calls the real library. Its arguments are fixtures of pytest, by their names; an ``async def`` runs in a loop of its own."""
+    """Calls the real library. Its arguments are names of pytest fixtures; an ``async def`` runs in its own event loop."""
     raises: type[Exception] | None = None
-    """The library's own exception that leaves it."""
+    """The exception of the library that it raises."""
     attach: Callable[..., object] | None = None
-    """What a user may do besides installing the plugin, as adding an extension; its arguments are fixtures, too."""
+    """Attaches the plugin in the library's own way, such as an extension; its arguments are fixtures, too."""
 
     @property
     def name(self) -> str:
-        """Of its function."""
+        """Name of its function."""
         return getattr(self.function, "__name__", type(self.function).__name__)
 
     @property
@@ -49,34 +49,34 @@ class Call:
 
     @property
     def fixtures(self) -> tuple[str, ...]:
-        """Names of all fixtures that it needs."""
+        """Names of all fixtures that it takes."""
         functions = [self.function, *([self.attach] if self.attach else [])]
         return tuple(dict.fromkeys(name for function in functions for name in inspect.signature(function).parameters))
 
 
 @frozen
 class Bound:
-    """A call with its fixtures."""
+    """A call with the values of its fixtures."""
 
     call: Call
     given: Mapping[str, object]
 
     def start(self) -> Any:  # Any: the coroutine of an async call, whatever a plain one returns
-        """Call the function itself."""
+        """Call the function."""
         return self.call.function(**self._of(self.call.function))
 
     def run(self) -> Exception | None:
-        """Make the call once; the exception that left it."""
+        """Make the call to its end; return the exception that it raised, or None."""
         try:
             result = self.start()
             if self.call.is_async:
                 asyncio.run(result)
-        except Exception as error:  # noqa: BLE001  # which one is what the rules are about
+        except Exception as error:  # noqa: BLE001  # the rules examine it
             return error
         return None
 
     def attach(self) -> None:
-        """Do what a user may do besides."""
+        """Attach the plugin in the library's own way, if the call has one."""
         if self.call.attach is not None:
             self.call.attach(**self._of(self.call.attach))
 
@@ -86,25 +86,25 @@ class Bound:
 
 @define
 class Bench:
-    """One plugin, ready to be tried."""
+    """One plugin, ready to be checked."""
 
     module: str
     targets: tuple[Target, ...]
     steps: int = STEPS
     settings: dict[str, Any] = field(factory=dict)  # Any: of options
     left_behind: list[str] = field(factory=list)
-    """Sentences; the rule `undo` tells of them, and the others do not fail for it."""
+    """Messages for the rule `undo`; other rules do not fail because of them."""
 
     @classmethod
     def of(cls, module: str, steps: int, settings: dict[str, Any]) -> Bench:
-        """Import the plugin and the library, so that nothing is first imported while it is watched."""
+        """Import the plugin and the library first, so that no import happens during a check."""
         targets = targets_of(importlib.import_module(module))
         import_targets(targets)
         return cls(module, targets, steps, settings)
 
     @contextmanager
     def recording(self) -> Iterator[Scout]:
-        """An agent with this plugin alone."""
+        """Run an agent with this plugin only."""
         try:
             with recording(plugins_autoload=False, plugins=[self.module], **self.settings) as scout:
                 yield scout
@@ -113,7 +113,7 @@ class Bench:
 
     @contextmanager
     def probed(self, *, meter: type[Meter] | None = None) -> Iterator[tuple[Scout, list[Passage]]]:
-        """The same with probes around its targets."""
+        """Run an agent with this plugin only, and probes around its targets."""
         probes = Probes(self.targets, meter=meter)
         with ExitStack() as stack:
             stack.enter_context(probes.beneath())
@@ -123,20 +123,20 @@ class Bench:
 
 
 def run_within(bound: Bound) -> Exception | None:
-    """Make the call within a transaction; the exception that left it."""
+    """Make the call inside a transaction; return the exception that it raised, or None."""
     with Transaction("Job/conformance"):
         return bound.run()
 
 
 def outline(scout: Scout) -> Outline:
-    """What was recorded, without what may differ from one call to the next."""
+    """Return the records without anything that may differ between two calls."""
     return tuple(
-        (seen.operation, seen.parent, seen.error)
+        (span.operation, span.parent, span.error)
         for transaction in scout.transactions
-        for seen in (*transaction.spans, transaction)
+        for span in (*transaction.spans, transaction)
     )
 
 
-def told(recorded: Outline) -> str:
-    """For a message."""
+def describe(recorded: Outline) -> str:
+    """Return the operations for a message."""
     return ", ".join(operation for operation, _, _ in recorded) or "nothing"

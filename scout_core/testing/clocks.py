@@ -1,4 +1,4 @@
-"""Clocks that stand still until a test moves them, so that it can say how long a span took."""
+"""Clocks that a test stops and advances, so that durations are exact."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from types import ModuleType
 from typing import Final
 
 _READ: Final = ("perf_counter_ns", "time", "monotonic")
-"""Functions of ``time`` that scout_core reads; each module has them under these names."""
+"""The clock functions that scout_core uses; each module imports them under these names."""
 
 
 class Clock:
-    """Stands at the moment at which it was made; in whole seconds, where it tells seconds."""
+    """Starts at the moment of its creation, rounded up to whole seconds for clocks in seconds."""
 
     def __init__(self) -> None:
         self._moved_ns = 0
         self._perf_counter_ns = time.perf_counter_ns()
-        # Whole seconds, so that what a test adds up is exact; the next one, since time does not go back.
+        # Whole seconds keep sums in tests exact; rounded up, because time must not go back.
         self._time, self._monotonic = math.ceil(time.time()), math.ceil(time.monotonic())
 
     def advance(self, seconds: float) -> None:
         """
-        Let time pass, for all clocks.
+        Advance all clocks.
 
         Raises:
-            ValueError: it would go back.
+            ValueError: the number of seconds is negative.
         """
         if seconds < 0:
-            raise ValueError(f"time does not go back: {seconds}")
+            raise ValueError(f"cannot advance by {seconds} s; expected 0 or more")
         self._moved_ns += round(seconds * 1e9)
 
     def perf_counter_ns(self) -> int:
-        """What spans are timed with."""
+        """Clock of spans."""
         return self._perf_counter_ns + self._moved_ns
 
     def time(self) -> float:
@@ -43,16 +43,16 @@ class Clock:
         return self._time + self._moved_ns / 1e9
 
     def monotonic(self) -> float:
-        """What periods and pauses are timed with."""
+        """Clock of periods and pauses."""
         return self._monotonic + self._moved_ns / 1e9
 
 
 @contextmanager
 def stopped_clock() -> Iterator[Clock]:
     """
-    Replace the clocks that scout_core reads, and those alone: a library still has the real ones.
+    Replace the clocks that scout_core reads; libraries keep the real ones.
 
-    For agents without threads, as that of ``recording``: a thread that waits for a moment would wait for ever.
+    For agents without threads, such as that of ``recording``: a waiting thread would wait forever.
     """
     clock = Clock()
     replaced: list[tuple[ModuleType, str, object]] = []

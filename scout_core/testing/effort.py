@@ -1,8 +1,8 @@
 """
-What the plugin's part of a call takes: steps, which are the same on every machine, and time.
+The cost of the plugin's part of a call: in steps, which are the same on every machine, and in time.
 
-A step is one line of Python that runs or one function written in C that is called. Time shows what steps do not: waiting, or a C
-function that works for long. It is taken in calls of its own, since counting takes longer than what is counted.
+A step is one executed line of Python or one call of a function written in C. Time reveals what steps do not: waiting, and slow C
+functions. It is measured in separate calls, because counting steps is slow.
 """
 
 from __future__ import annotations
@@ -15,45 +15,45 @@ from types import FrameType
 from typing import Any, Final
 
 STEPS: Final = 200
-"""What a call may cost unless its author says otherwise. Some 0.1 µs each, so it stays below 25 µs."""
+"""Default limit of a call. A step takes about 0.1 µs, so a call stays below 25 µs."""
 LONGEST_NS: Final = 200_000
-"""What no call may take: the budget of a hook in an application, and eight times what its steps may take."""
+"""Limit of a call in time: the budget of a hook in an application, and eight times the limit in steps."""
 LONGEST_WAIT_NS: Final = 20_000
 """
-For so long no call may do nothing. On Linux the shortest ``time.sleep`` is of 50 µs, and an uncontended lock waits not at all.
+Limit of waiting in a call. On Linux the shortest ``time.sleep`` takes 50 µs, and an uncontended lock does not wait.
 """
 
 
 class Meter:
-    """Runs between ``resume`` and ``pause``, on one thread; coverage and debuggers rest meanwhile."""
+    """Measures between ``resume`` and ``pause``, on one thread; coverage and debuggers are suspended meanwhile."""
 
     def __init__(self) -> None:
-        self._before: tuple[Any, Any] = (None, None)  # Any: of coverage, a debugger or nobody
+        self._before: tuple[Any, Any] = (None, None)  # Any: trace functions of coverage or a debugger, or None
 
     def resume(self, objects: Sequence[object]) -> None:
         """
-        The plugin's part begins.
+        Start of the plugin's part.
 
         Args:
-            objects: what it is given: the arguments, and the result once there is one.
+            objects: the arguments of the call, and its result once there is one.
         """
         self._before = (sys.gettrace(), sys.getprofile())
 
     def pause(self) -> None:
-        """The library's part begins, or the call is over."""
+        """Start of the library's part, or end of the call."""
         sys.setprofile(self._before[1])
         sys.settrace(self._before[0])
 
 
 class Steps(Meter):
-    """Counts."""
+    """Counts steps."""
 
     def __init__(self) -> None:
         super().__init__()
         self.steps = 0
 
     def resume(self, objects: Sequence[object]) -> None:
-        """Watch every line."""
+        """Count from now on."""
         super().resume(objects)
         sys.settrace(self._trace)
         sys.setprofile(self._profile)
@@ -71,26 +71,26 @@ class Steps(Meter):
 
 
 class Times(Meter):
-    """Takes the time."""
+    """Measures time."""
 
     def __init__(self) -> None:
         super().__init__()
         self.took_ns = 0
         self.waited_ns = 0
-        """The part of it in which this thread did not work: it waited, or the machine was busy with something else."""
+        """The part in which this thread did not run: it waited, or the machine was busy."""
         self._resumed = (0, 0, 0)
 
     def resume(self, objects: Sequence[object]) -> None:
-        """Look at the clocks."""
+        """Read the clocks."""
         super().resume(objects)
         sys.settrace(None)
         sys.setprofile(None)
         self._resumed = (get_ident(), thread_time_ns(), perf_counter_ns())
 
     def pause(self) -> None:
-        """Look once more."""
+        """Read the clocks again."""
         took, thread = perf_counter_ns() - self._resumed[2], self._resumed[0]
         self.took_ns += took
-        if get_ident() == thread:  # the time of another thread says nothing
+        if get_ident() == thread:  # times of different threads cannot be compared
             self.waited_ns += max(0, took - (thread_time_ns() - self._resumed[1]))
         super().pause()

@@ -1,4 +1,4 @@
-"""The rule about processes that fork."""
+"""The rule about forked processes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from collections.abc import Iterator
 from typing import Final
 
 from scout_core.recording.transaction import Transaction
-from scout_core.testing.calls import Bench, Bound, Outline, outline, run_within, told
+from scout_core.testing.calls import Bench, Bound, Outline, describe, outline, run_within
 from scout_core.testing.problems import Problem
 from scout_core.testing.scout import Scout
 
 PATIENCE: Final = 20.0
-"""Seconds that a child has for one call."""
-_encode: Final = json.JSONEncoder().encode  # of before the plugin, which may replace json.dumps
+"""Seconds that a child may take for a call."""
+_encode: Final = json.JSONEncoder().encode  # created before the plugin, which may replace json.dumps
 
 
 def fork(bench: Bench, bound: Bound) -> Iterator[Problem]:
-    """A fork amid a transaction, with calls before and after it on both sides."""
+    """Fork inside a transaction, with calls before and after the fork on both sides."""
     if not hasattr(os, "fork"):
         return
     with bench.recording() as scout:
@@ -33,45 +33,45 @@ def fork(bench: Bench, bound: Bound) -> Iterator[Problem]:
             child = _in_child(scout, bound)
             bound.run()
         parent = outline(scout)
-    advice = "keep no state of the process in the module; what must exist once for each process is made in on_start"
+    advice = "keep no per-process state in the module; create it in on_start"
     if child is None:
-        seen = f"the call did not end within {PATIENCE:.0f} s in a forked child, or ended it"
-        yield Problem("fork", seen, advice, bound.call.name)
+        evidence = f"the call did not end within {PATIENCE:.0f} s in a forked child, or ended the child"
+        yield Problem("fork", evidence, advice, bound.call.name)
     elif child != once:
-        seen = f"a forked child recorded {told(child)} in place of {told(once)}"
-        yield Problem("fork", seen, advice, bound.call.name)
+        evidence = f"a forked child recorded {describe(child)} instead of {describe(once)}"
+        yield Problem("fork", evidence, advice, bound.call.name)
     expected = (*once[:-1], *once)
     if parent != expected:
-        seen = f"the parent recorded {told(parent)} around the fork in place of {told(expected)}"
-        yield Problem("fork", seen, advice, bound.call.name)
+        evidence = f"the parent recorded {describe(parent)} around the fork instead of {describe(expected)}"
+        yield Problem("fork", evidence, advice, bound.call.name)
 
 
 def _in_child(scout: Scout, bound: Bound) -> Outline | None:
-    """What a forked child records of one call; None when it tells nothing."""
+    """Return the records of one call in a forked child; None if it sends none."""
     read, write = os.pipe()
     with warnings.catch_warnings():
-        # Python 3.12 and later warn where threads run, as those of a test's server; the child runs the call and no more.
+        # Python 3.12 and later warn about forking while threads run, such as a test server's; the child only makes the call.
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if pid == 0:
         try:
             os.close(read)
-            scout.agent.tracer.has_started = True  # no thread: what was recorded is read here
+            scout.agent.tracer.has_started = True  # start no thread: the records are read here
             scout.forget()
             run_within(bound)
             os.write(write, _encode(outline(scout)).encode()[:60_000])
         finally:
-            os._exit(0)  # nothing of the test may go on in the child
+            os._exit(0)  # the child must not continue with the test
     os.close(write)
-    told_of: list[bytes] = []
+    received: list[bytes] = []
     try:
         while select.select([read], [], [], PATIENCE)[0] and (part := os.read(read, 65_536)):
-            told_of.append(part)
+            received.append(part)
     finally:
         os.close(read)
-        os.kill(pid, signal.SIGKILL)  # it has ended, or never will
+        os.kill(pid, signal.SIGKILL)  # it has ended, or hangs
         os.waitpid(pid, 0)
     try:
-        return tuple((name, parent, error) for name, parent, error in json.loads(b"".join(told_of)))
+        return tuple((name, parent, error) for name, parent, error in json.loads(b"".join(received)))
     except ValueError:
         return None

@@ -1,4 +1,4 @@
-"""User objects that notice being evaluated, and where we are while a call is probed."""
+"""User objects that report being evaluated, and whether the plugin's part of a call is running."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ _EVALUATIONS: Final = (
 _PLAIN: Final = (str, bytes, bytearray, int, float, complex, list, tuple, dict, set, frozenset)
 
 in_plugin: ContextVar[bool] = ContextVar("scout_core_in_plugin", default=False)
-"""Whether what runs here is the plugin's part of a call, or what the core makes of it."""
+"""Whether the code that runs is the plugin's part of a call, or the core processing its records."""
 
 
-class Notes:
-    """How many hostile objects there were, and what the plugin evaluated."""
+class Evaluations:
+    """The number of hostile objects created, and the evaluations by the plugin."""
 
     def __init__(self) -> None:
-        self.made = 0
-        self.evaluated: list[str] = []
+        self.created = 0
+        self.found: list[str] = []
 
 
-_notes: Notes | None = None
+_evaluations: Evaluations | None = None
 
 
 @contextmanager
-def noting() -> Iterator[Notes]:
-    """Collect from all hostile objects."""
-    global _notes
-    before, _notes = _notes, Notes()
+def collecting_evaluations() -> Iterator[Evaluations]:
+    """Collect evaluations of all hostile objects."""
+    global _evaluations
+    before, _evaluations = _evaluations, Evaluations()
     try:
-        yield _notes
+        yield _evaluations
     finally:
-        _notes = before
+        _evaluations = before
 
 
 class _Thing:
-    """A user's object with nothing in it."""
+    """An empty user object."""
 
     def __bool__(self) -> bool:
         return True
@@ -56,25 +56,25 @@ class _Thing:
         return "hostile"
 
 
-def hostile(value: Any = None) -> Any:  # Any: it stands for whatever was given
+def hostile(value: Any = None) -> Any:  # Any: an instance of a subclass of the value's class
     """
-    A user's object that notes each time that a plugin evaluates it: its repr, text, truth, length, items, equality, hash.
+    Return an object that reports when a plugin evaluates it: its repr, text, truth, length, items, equality or hash.
 
-    The library may evaluate it as it likes; in the plugin's describers, and where the core works on what they recorded, it
-    must not be. A user's ``__repr__`` may ask a database, and a ``__bool__`` may raise.
+    The library may evaluate it. The plugin's describers must not, nor the core when it processes their records: a user's
+    ``__repr__`` may query a database, and a ``__bool__`` may raise.
 
     Args:
-        value: what it is otherwise equal to; an instance of a subclass of its class is made. None: of a class of our own.
+        value: the object to imitate; the result is an instance of a subclass of its class. None: an empty object.
 
     Raises:
-        TypeError: the class cannot have subclasses, as bool, or objects of it cannot be copied.
+        TypeError: the class cannot be subclassed, like bool, or its objects cannot be copied.
     """
-    if _notes is not None:
-        _notes.made += 1
+    if _evaluations is not None:
+        _evaluations.created += 1
     value = _Thing() if value is None else value
     kind = type(value)
-    noted = {name: _noted(name, kind) for name in _EVALUATIONS if callable(getattr(kind, name, None))}
-    watched: Any = type(f"Hostile{kind.__name__.strip('_').capitalize()}", (kind,), noted)
+    methods = {name: _reporting(name, kind) for name in _EVALUATIONS if callable(getattr(kind, name, None))}
+    watched: Any = type(f"Hostile{kind.__name__.strip('_').capitalize()}", (kind,), methods)
     if kind in _PLAIN:
         return watched(value)
     twin = copy.copy(value)
@@ -82,10 +82,10 @@ def hostile(value: Any = None) -> Any:  # Any: it stands for whatever was given
     return twin
 
 
-def _noted(name: str, kind: type) -> Callable[..., Any]:
+def _reporting(name: str, kind: type) -> Callable[..., Any]:
     def evaluate(self: object, *args: object) -> object:
-        if in_plugin.get() and _notes is not None:
-            _notes.evaluated.append(f"{name} of a {kind.__name__.strip('_').lower()}")
+        if in_plugin.get() and _evaluations is not None:
+            _evaluations.found.append(f"{name} of a {kind.__name__.strip('_').lower()}")
         return getattr(kind, name)(self, *args)
 
     return evaluate

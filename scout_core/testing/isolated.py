@@ -1,4 +1,4 @@
-"""The static rules in a fresh process, so that what a plugin does when it is imported happens there."""
+"""Runs the static rules in a fresh process, so that a plugin's import affects only that process."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def static_problems(
     module: str, *, packaged: bool = True, path: Sequence[str] | None = None, timeout: float = 60.0
 ) -> list[Problem]:
     """
-    What is wrong with a plugin that can be seen without calling its library: the rules of ``STATIC_RULES``.
+    Check the rules of ``STATIC_RULES``, which need no calls of the library.
 
-    It runs in a fresh process of this interpreter. Nothing that the plugin does reaches this one, and nothing is raised.
+    Runs in a fresh process of this interpreter. Nothing that the plugin does reaches the current process, and nothing is raised.
 
     Args:
         module: the plugin's module.
-        packaged: False: it is no distribution, so its metadata is not asked for.
-        path: what ``sys.path`` is there; None: as it is here.
-        timeout: seconds after which it is said to hang.
+        packaged: False: it is not a distribution, so its metadata is not checked.
+        path: ``sys.path`` of that process; None: as in this one.
+        timeout: seconds after which the process is stopped and reported as hanging.
     """
     with tempfile.TemporaryDirectory(prefix="scout-core-") as folder:
         answer = Path(folder, "answer")
@@ -47,9 +47,11 @@ def static_problems(
             done = subprocess.run(  # noqa: S603  # our own program
                 command, input=question, env=environment, capture_output=True, text=True, timeout=timeout, check=False
             )
-            ended = f"the process ended with {done.returncode}: {(done.stderr.strip().splitlines() or ['no word'])[-1]}"
+            ended = (
+                f"the process ended with {done.returncode}: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
+            )
         except subprocess.TimeoutExpired:
-            ended = f"it had not ended after {timeout:.0f} s"
+            ended = f"it did not end within {timeout:.0f} s"
         lines = answer.read_text(encoding="utf-8").splitlines() if answer.exists() else []
     rule, problems = "import", []
     for line in map(json.loads, lines):
@@ -57,13 +59,13 @@ def static_problems(
         if "problem" in line:
             problems.append(Problem(**line["problem"]))
     if rule != "end":
-        advice = "a plugin neither ends nor blocks the process that it is in"
+        advice = "a plugin must neither end nor block its process"
         problems.append(Problem(rule, f"{module}: {ended}", advice, is_fatal=True, ends_process=True))
     return problems
 
 
 def main() -> None:
-    """The program of that process: reads what is asked from standard input, and writes a file line by line."""
+    """Program of that process: reads the question from standard input, and writes the answer to a file line by line."""
     question, encode = json.load(sys.stdin), json.JSONEncoder().encode  # a plugin may replace json.dumps
     from scout_core.testing.static import static_rules
 
@@ -78,4 +80,4 @@ def main() -> None:
         for problem in rules:
             write(problem=asdict(problem))
         write(rule="end")
-    os._exit(0)  # a thread that the plugin left must not keep this process
+    os._exit(0)  # even if a thread of the plugin is still running

@@ -1,4 +1,4 @@
-"""What a test must not leave behind, besides an open span."""
+"""Leaks of a test other than open spans: threads, wrapped targets, environment variables."""
 
 from __future__ import annotations
 
@@ -16,34 +16,37 @@ _OF_PYTEST: Final = "PYTEST_CURRENT_TEST"
 
 
 PATIENCE: Final = 2.0
-"""Seconds that a thread has to end once it is told to."""
+"""Seconds to wait for a thread to end."""
 
 
 class LeftBehind(AssertionError):
-    """What a test left behind, one sentence after the other."""
+    """A test left something behind; the message lists everything."""
 
 
 class Leaks:
-    """Made before an agent; tells afterwards what was left behind."""
+    """Compares threads and targets before and after an agent. Create it before the agent."""
 
     def __init__(self) -> None:
         self._threads = set(_own_threads())
 
     def found(self, targets: Iterable[str]) -> list[str]:
         """
-        Sentences for an error.
+        Return a message for each leak.
 
         Args:
-            targets: what the agent's plugins wrapped, as ``module:Class.method``.
+            targets: targets of the agent's plugins, as ``module:Class.method``.
         """
         for thread in set(_own_threads()) - self._threads:
             thread.join(PATIENCE)
         threads = sorted(thread.name for thread in set(_own_threads()) - self._threads)
         wrapped = [target for target in dict.fromkeys(targets) if _is_wrapped(raw_target(target))]
         return [
-            *(f"the thread {name} still runs at the end of the test: stop what started it" for name in threads),
             *(
-                f"{target} is still wrapped at the end of the test: it was replaced while the agent ran and not put back"
+                f"the thread {name} is still running at the end of the test: stop whatever started it"
+                for name in threads
+            ),
+            *(
+                f"{target} is still wrapped at the end of the test: it was replaced while the agent ran and not restored"
                 " before the agent stopped"
                 for target in wrapped
             ),
@@ -52,10 +55,10 @@ class Leaks:
 
 class Surroundings:
     """
-    The environment variables around one test, at four moments.
+    The environment variables around a test, at four moments.
 
-    A variable is left behind when the test changed it and nobody has put it back: neither to what it was before the test's
-    fixtures nor to what they had made of it.
+    A variable leaks when the test changed it and it was not restored: neither to its value before the test's fixtures nor to
+    the value that they set.
     """
 
     def __init__(self) -> None:
@@ -63,15 +66,15 @@ class Surroundings:
         self._before_test = self._after_test = self._before_fixtures
 
     def begin(self) -> None:
-        """The fixtures are there."""
+        """Take a snapshot after the fixtures were set up."""
         self._before_test = self._after_test = dict(os.environ)
 
     def end(self) -> None:
-        """The test's own code has run."""
+        """Take a snapshot after the test's own code."""
         self._after_test = dict(os.environ)
 
     def found(self) -> list[str]:
-        """The fixtures are gone: sentences for an error."""
+        """Return a message for each leak, after the fixtures were torn down."""
         names = sorted({*self._before_test, *self._after_test} - {_OF_PYTEST})
         changed = [name for name in names if self._before_test.get(name) != self._after_test.get(name)]
         return [
@@ -81,13 +84,13 @@ class Surroundings:
         ]
 
 
-def raw_target(target: str) -> Any:  # Any: whatever stands there
-    """What a target is, not bound; None where it or its module is not there."""
+def raw_target(target: str) -> Any:  # Any: whatever is there
+    """Return the raw attribute of a target, not bound; None if it or its module is missing."""
     module, _, path = target.partition(":")
     owner: Any = sys.modules.get(module)
     for name in path.split("."):
         classes = owner.__mro__ if isinstance(owner, type) else (owner,)
-        owner = next((vars(one)[name] for one in classes if name in getattr(one, "__dict__", ())), None)
+        owner = next((vars(kind)[name] for kind in classes if name in getattr(kind, "__dict__", ())), None)
     return owner
 
 
@@ -96,10 +99,10 @@ def _own_threads() -> list[threading.Thread]:
 
 
 def _is_wrapped(raw: object) -> bool:
-    """Whether one of our wrappers stands anywhere under that name."""
-    seen: list[object] = []
-    while raw is not None and not any(raw is one for one in seen):
-        seen.append(raw)
+    """Whether one of our wrappers is anywhere in the chain below that name."""
+    visited: list[object] = []
+    while raw is not None and not any(raw is other for other in visited):
+        visited.append(raw)
         function = raw.func if isinstance(raw, functools.partial) else getattr(raw, "__func__", raw)
         if isinstance(function, FunctionType) and function.__globals__ is vars(wrappers):
             return True

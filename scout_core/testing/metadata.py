@@ -1,4 +1,4 @@
-"""The rule about what a plugin's distribution says of it."""
+"""The rule about the metadata of a plugin's distribution."""
 
 from __future__ import annotations
 
@@ -17,21 +17,27 @@ _CORE = "scout-core"
 
 
 def check_metadata(module: str, targets: tuple[Target, ...]) -> Iterator[Problem]:
-    """An entry point, a range of the core, and the extra ``instruments``."""
-    distribution = next((one for one in distributions() if _is_of(one, module)), None)
+    """Check the entry point, the range of the core, and the extra ``instruments``."""
+    distribution = next((candidate for candidate in distributions() if _is_of(candidate, module)), None)
     if distribution is None:
         yield _problem(
             f"no installed distribution has an entry point of the group {PROJECT} with the value {module}",
-            f"write [project.entry-points.{PROJECT}] into its pyproject.toml and install it, as with pip install -e",
+            f"add [project.entry-points.{PROJECT}] to its pyproject.toml and install it, for example with pip install -e",
         )
         return
     try:
         requirements = [Requirement(text) for text in distribution.requires or ()]
     except InvalidRequirement as error:
-        yield _problem(f"a requirement cannot be read: {error}", "write it as PEP 508 has it")
+        yield _problem(f"invalid requirement: {error}", "use the syntax of PEP 508")
         return
-    plain = {canonicalize_name(one.name): one for one in requirements if not _extra(one)}
-    instruments = {canonicalize_name(one.name): one for one in requirements if _extra(one) == "instruments"}
+    plain, instruments = (
+        {
+            canonicalize_name(requirement.name): requirement
+            for requirement in requirements
+            if _extra(requirement) == extra
+        }
+        for extra in ("", "instruments")
+    )
     if canonicalize_name(str(distribution.metadata["Name"])) != _CORE:
         yield from _range_of_core(plain.get(_CORE))
     yield from _supported(plain, instruments, _libraries(targets))
@@ -45,7 +51,7 @@ def _is_of(distribution: Distribution, module: str) -> bool:
 
 
 def _extra(requirement: Requirement) -> str:
-    """The extra that a requirement belongs to; empty for one that always holds."""
+    """Return the extra that a requirement belongs to; empty for an unconditional one."""
     if requirement.marker is None or "extra" not in str(requirement.marker):
         return ""
     return "instruments" if requirement.marker.evaluate({"extra": "instruments"}) else "another"
@@ -53,14 +59,14 @@ def _extra(requirement: Requirement) -> str:
 
 def _range_of_core(requirement: Requirement | None) -> Iterator[Problem]:
     bounds = list(requirement.specifier) if requirement else []
-    operators = {one.operator for one in bounds}
-    if any(one.operator in ("==", "===") and not one.version.endswith(".*") for one in bounds):
-        seen = f"it pins the core: {requirement}"
+    operators = {bound.operator for bound in bounds}
+    if any(bound.operator in ("==", "===") and not bound.version.endswith(".*") for bound in bounds):
+        evidence = f"it pins the core: {requirement}"
     elif not ({">=", ">", "~=", "=="} & operators and {"<", "<=", "~=", "=="} & operators):
-        seen = f"it gives no range of the core: {requirement or 'no requirement at all'}"
+        evidence = f"it has no range of the core: {requirement or 'no requirement'}"
     else:
         return
-    yield _problem(seen, f"require a range with both ends, as {_CORE}>=0.1,<0.2")
+    yield _problem(evidence, f"require a range with both ends, such as {_CORE}>=0.1,<0.2")
 
 
 def _supported(
@@ -70,26 +76,26 @@ def _supported(
         if (names and not names & instruments.keys()) or not instruments:
             yield _problem(
                 f"the extra instruments does not name {' or '.join(sorted(names)) or package}",
-                f'write [project.optional-dependencies] instruments = ["{min(names, default=package)}>=…"]',
+                f'add [project.optional-dependencies] instruments = ["{min(names, default=package)}>=…"]',
             )
     for name, requirement in instruments.items():
-        if not {one.operator for one in requirement.specifier} & {">=", ">", "~=", "=="}:
+        if not {bound.operator for bound in requirement.specifier} & {">=", ">", "~=", "=="}:
             yield _problem(
-                f"the extra instruments has no lower bound: {requirement.name}", "name the oldest that is tested"
+                f"the extra instruments has no lower bound: {requirement.name}", "add the oldest version that is tested"
             )
         if name in plain:
             yield _problem(
                 f"{requirement.name} is a dependency, so installing the plugin may change the user's version of it",
-                "name it in the extra instruments alone",
+                "list it in the extra instruments only",
             )
 
 
 def _libraries(targets: tuple[Target, ...]) -> dict[str, set[str]]:
-    """Top-level package of the targets to the distributions that have it; none of the standard library."""
+    """Map each top-level package of the targets, except the standard library, to the distributions that have it."""
     packages = {target.package for target in targets} - set(sys.stdlib_module_names)
     owners = packages_distributions() if packages else {}
     return {package: {canonicalize_name(name) for name in owners.get(package, ())} for package in sorted(packages)}
 
 
-def _problem(seen: str, advice: str) -> Problem:
-    return Problem("metadata", seen, advice)
+def _problem(evidence: str, advice: str) -> Problem:
+    return Problem("metadata", evidence, advice)

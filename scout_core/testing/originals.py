@@ -1,4 +1,4 @@
-"""The very objects that modules consist of, before and after."""
+"""Snapshots of the callables in modules and classes, to find what was not restored."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Final
 
 Originals = dict[str, tuple[Any, str, Any]]
-"""``module:Class.attribute`` to owner, attribute and object, of all that can be called."""
+"""``module:Class.attribute`` to owner, attribute and object, for everything callable."""
 
 _KINDS: Final = (classmethod, staticmethod, property)
 _ROUTINES: Final = (FunctionType, BuiltinFunctionType, MethodType, functools.partial, type(functools.cache(str)))
 
 
 def originals(packages: Iterable[str]) -> Originals:
-    """What all modules of these packages, and the classes in them, hold now."""
+    """Take a snapshot of all modules of these packages, and of the classes in them."""
     found: Originals = {}
     tops = set(packages)
-    # Asked of the type: a proxy, as flask.request, would answer for what it stands for, or raise.
+    # Look at the type only: a proxy like flask.request would answer for its target, or raise.
     for name, module in tuple(sys.modules.items()):
         if name.partition(".")[0] not in tops or not inspect.ismodule(module):
             continue
@@ -37,31 +37,33 @@ def originals(packages: Iterable[str]) -> Originals:
 
 def all_originals(ours: Iterable[str], packages: Iterable[str]) -> Originals:
     """
-    The same of everything that is imported.
+    Take a snapshot of everything that is imported.
 
     Args:
-        ours: top-level packages of the plugin and of the core, which have state of their own.
-        packages: those of the library, which may be the plugin's as well.
+        ours: top-level packages of the plugin and of the core, which have state of their own and are left out.
+        packages: packages of the library; included even if they are the plugin's own.
     """
     return originals({name.partition(".")[0] for name in tuple(sys.modules)} - set(ours) | set(packages))
 
 
 def changed(before: Originals, after: Originals, ours: Iterable[str]) -> Iterator[str]:
     """
-    Sentences about what is not as it was.
+    Return a message for each difference.
 
     Args:
-        ours: top-level packages of the plugin and of the core: what they have added is told, what the library adds is not.
+        ours: top-level packages of the plugin and of the core. Additions count only if they come from these.
     """
     for name, (owner, attribute, value) in before.items():
         now = vars(owner).get(attribute, None)
         if now is not value:
-            yield f"{name} is {_described(now)} and not the {type(value).__name__} from before"
+            yield f"{name} is {_described(now)}, not the original {type(value).__name__}"
     for name in after.keys() - before.keys():
         member: Any = after[name][2]
-        function = inspect.unwrap(getattr(member, "__func__", None) or member, stop=lambda one: _is_of(one, ours))
+        function = inspect.unwrap(
+            getattr(member, "__func__", None) or member, stop=lambda wrapped: _is_of(wrapped, ours)
+        )
         if _is_of(function, ours):
-            yield f"{name} is {_described(member)} that was not there before"
+            yield f"{name} is {_described(member)} that did not exist before"
 
 
 def _is_of(function: object, packages: Iterable[str]) -> bool:

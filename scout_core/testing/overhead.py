@@ -1,4 +1,4 @@
-"""The rule about what the plugin's part of a call costs."""
+"""The rule about the cost of the plugin's part of a call."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from scout_core.testing.effort import LONGEST_NS, LONGEST_WAIT_NS, Steps, Times
 from scout_core.testing.problems import Problem
 
 ROUNDS: Final = 10
-"""So often is a call repeated to count its fewest steps."""
+"""Repetitions of a call to find its fewest steps."""
 TIMED: Final = 60
-"""So often to take its shortest time. On a machine that is busy, one of so many is not interrupted; mostly the first."""
+"""Repetitions of a call to find its shortest time: even on a busy machine some call is not interrupted."""
 
 
 def overhead(bench: Bench, bound: Bound) -> Iterator[Problem]:
-    """What the plugin's part of a call costs."""
+    """Check the steps and the time of the plugin's part of a call."""
     steps = _fewest_steps(bench, bound)
-    dear = {name for name, count in steps.items() if count > bench.steps}
-    for name in dear:
-        seen = f"its part of {name} takes {steps[name]} steps, {bench.steps} are allowed"
-        advice = "leave to the agent's thread what can be worked out from tags"
-        yield Problem("overhead", seen, advice, bound.call.name)
+    expensive = {name for name, count in steps.items() if count > bench.steps}
+    for name in expensive:
+        evidence = f"its part of {name} takes {steps[name]} steps, more than the {bench.steps} allowed"
+        advice = "leave work that needs only the tags to hooks on the agent's thread"
+        yield Problem("overhead", evidence, advice, bound.call.name)
     for name, (took, waited) in _shortest_times(bench, bound).items():
-        if name in dear:
+        if name in expensive:
             continue
         if waited > LONGEST_WAIT_NS:
-            seen = f"its part of {name} waits for {waited / 1e6:.2f} ms in the fastest of {TIMED} calls"
-            advice = "do not block in a describer: no sleep, no lock that others hold, no network"
-            yield Problem("overhead", seen, advice, bound.call.name)
+            evidence = f"its part of {name} waits for {waited / 1e6:.2f} ms in the fastest of {TIMED} calls"
+            advice = "do not block in a describer: no sleep, no contended lock, no network"
+            yield Problem("overhead", evidence, advice, bound.call.name)
         elif took > LONGEST_NS:
-            seen = f"its part of {name} takes {took / 1e6:.2f} ms in the fastest of {TIMED} calls"
+            evidence = f"its part of {name} takes {took / 1e6:.2f} ms in the fastest of {TIMED} calls"
             advice = (
-                f"{LONGEST_NS / 1e6:.1f} ms is the budget of a hook: do no work in describers that grows with the data"
+                f"the budget of a hook is {LONGEST_NS / 1e6:.1f} ms: do no work in describers that grows with the data"
             )
-            yield Problem("overhead", seen, advice, bound.call.name)
+            yield Problem("overhead", evidence, advice, bound.call.name)
 
 
 def _fewest_steps(bench: Bench, bound: Bound) -> dict[str, int]:
-    """Target to steps."""
+    """Map each target to its fewest steps."""
     fewest: dict[str, int] = {}
     for _ in range(ROUNDS):
         with bench.probed(meter=Steps) as (_, passages):
-            for _ in range(2):  # what is cached for later calls is not what a call costs
+            for _ in range(2):  # the second call uses what the first one has cached
                 del passages[:]
                 run_within(bound)
         for passage in passages:
@@ -56,7 +56,7 @@ def _fewest_steps(bench: Bench, bound: Bound) -> dict[str, int]:
 
 
 def _shortest_times(bench: Bench, bound: Bound) -> dict[str, tuple[int, int]]:
-    """Target to nanoseconds that it took and that it waited, each the least of all calls; as soon as all are short."""
+    """Map each target to its shortest time and wait in nanoseconds; stops as soon as both are below the limits."""
     best: dict[str, tuple[int, int]] = {}
     with bench.probed(meter=Times) as (_, passages):
         run_within(bound)

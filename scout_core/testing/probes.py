@@ -1,8 +1,8 @@
 """
-Probes beneath and above what a plugin wraps: what goes in and comes out on either side of the plugin's part of a call.
+Probes below and above a plugin's wrapper: the arguments and results on both sides of the plugin's part of a call.
 
-The lower probe takes the place of the library's function before the agent starts, the upper one stands around the
-plugin's wrapper. What differs between the two is the plugin's doing, whatever the library does.
+The lower probe replaces the library's function before the agent starts; the upper probe is put around the plugin's wrapper. Any
+difference between the two comes from the plugin, whatever the library does.
 """
 
 from __future__ import annotations
@@ -32,34 +32,34 @@ Function = Callable[..., Any]
 
 @frozen(eq=False)
 class Raised:
-    """An exception at one side, as it was there."""
+    """An exception as it was at one side."""
 
     error: BaseException
     context: BaseException | None
     cause: BaseException | None
     suppress: bool
-    facts: dict[str, Any]
+    attributes: dict[str, Any]
     notes: tuple[str, ...]
     frames: list[tuple[CodeType, int]]
     """Outermost first, from the probe down."""
 
     @classmethod
     def now(cls, error: BaseException) -> Raised:
-        """As it is at this moment."""
+        """Take a snapshot of an exception."""
         frames = frames_of(error.__traceback__)
-        facts = dict(vars(error))
-        notes = tuple(facts.pop("__notes__", ()))
-        return cls(error, error.__context__, error.__cause__, error.__suppress_context__, facts, notes, frames)
+        attributes = dict(vars(error))
+        notes = tuple(attributes.pop("__notes__", ()))
+        return cls(error, error.__context__, error.__cause__, error.__suppress_context__, attributes, notes, frames)
 
 
 @define(eq=False)
 class Side:
-    """One call as one probe saw it."""
+    """A call as one probe recorded it."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     span: Span | None
-    """The innermost one when it began."""
+    """The innermost span at the start of the call."""
     span_at_end: Span | None = None
     result: object = None
     raised: Raised | None = None
@@ -67,33 +67,33 @@ class Side:
 
 @define(eq=False)
 class Passage:
-    """One call of a target from above, and how often it reached the library."""
+    """A call of a target from above, and each time that it reached the library."""
 
     target: Target
     above: Side
     below: list[Side] = field(factory=list)
-    built: list[Span] = field(factory=list)
-    """Spans that the plugin's part made."""
+    created: list[Span] = field(factory=list)
+    """Spans that the plugin's part created."""
     meter: Meter | None = None
     was_in_plugin: bool = False
-    """A plugin's part called the library."""
+    """The call was made by the plugin's part of another call."""
 
     @property
     def objects(self) -> list[object]:
-        """What the plugin's part is given."""
+        """Objects that the plugin's part receives."""
         return [*self.above.args, *self.above.kwargs.values(), *(side.result for side in self.below)]
 
 
 _passages: Final[ContextVar[tuple[Passage, ...]]] = ContextVar("scout_core_passages", default=())
-"""Those that we are in, the outermost first."""
+"""The open passages, the outermost first."""
 
 
 class Probes:
-    """Around all targets of one plugin."""
+    """Probes around all targets of one plugin."""
 
     def __init__(self, targets: Iterable[Target], *, meter: type[Meter] | None = None) -> None:
         self.passages: list[Passage] = []
-        """In order of their begin."""
+        """In order of their start."""
         self._targets = [target for target in targets if target.module in sys.modules]
         self._meter = meter
 
@@ -114,7 +114,7 @@ class Probes:
         made: list[Function] = []
 
         def once(target: Target, function: Function, has_self: bool) -> Function:
-            if any(function is one for one in made):  # inherited from a target: it is probed there
+            if any(function is probed for probed in made):  # inherited from a target that is probed itself
                 raise LeftAlone("it is probed already")
             made.append(probe(function, target))
             return made[-1]
@@ -124,7 +124,7 @@ class Probes:
                 patch = Patch(target.name, functools.partial(once, target))
                 try:
                     patch.apply(sys.modules[target.module])
-                except TargetError:  # the rule `targets` tells of it
+                except TargetError:  # the rule `targets` reports it
                     continue
                 stack.callback(patch.undo)
             yield
@@ -179,7 +179,7 @@ class Probes:
         @functools.wraps(function)
         async def awaited(*args: Any, **kwargs: Any) -> Any:
             passage = _innermost(target)
-            if passage is None:  # called past the plugin, by a name that it does not wrap
+            if passage is None:  # called by a name that the plugin does not wrap
                 return await function(*args, **kwargs)
             side = self._reach(passage, args, kwargs)
             try:
@@ -229,21 +229,21 @@ class Probes:
 
 
 @contextmanager
-def building() -> Iterator[list[tuple[Span, bool]]]:
-    """Every span that is made meanwhile, and whether it was outside of a transaction; passages get theirs."""
-    built: list[tuple[Span, bool]] = []
+def watching_spans() -> Iterator[list[tuple[Span, bool]]]:
+    """Collect every span that is created meanwhile, and whether that was outside a transaction; passages get theirs."""
+    created: list[tuple[Span, bool]] = []
     init = Span.__init__
 
     @functools.wraps(init)
-    def noting(self: Span, operation: str, /, **tags: Any) -> None:
+    def collecting(self: Span, operation: str, /, **tags: Any) -> None:
         init(self, operation, **tags)
-        built.append((self, current.get() is None))
+        created.append((self, current.get() is None))
         if in_plugin.get() and _passages.get():
-            _passages.get()[-1].built.append(self)
+            _passages.get()[-1].created.append(self)
 
-    Span.__init__ = noting  # type: ignore[method-assign]  # put back below
+    Span.__init__ = collecting  # type: ignore[method-assign]  # restored below
     try:
-        yield built
+        yield created
     finally:
         Span.__init__ = init  # type: ignore[method-assign]
 

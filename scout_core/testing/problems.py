@@ -1,4 +1,4 @@
-"""The rules that every plugin keeps, and what is told of one that does not."""
+"""The rules that every plugin must follow, and violations of them as data."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from attrs import frozen
 RULES: Final = {
     "import": "importing the plugin, and starting the agent with it, imports no library",
     "hooks": "every hook that it implements exists and has those arguments",
-    "targets": "what it wraps is there",
-    "undo": "after the agent has stopped every attribute, of the library and of others, is the very object from before",
-    "process": "the environment, the handlers of signals and the threads of the process are the application's",
-    "metadata": "its metadata names it, a range of scout-core, and the versions of the library that it supports",
-    "calls": "the calls of this suite reach every describer, raise the library's own exception, and pass a user's object",
-    "spans": "a call within a transaction is recorded, and goes as it goes without the plugin",
-    "exceptions": "the library's own exceptions pass untouched",
-    "results": "the library is called once, with the very arguments as they were, and its very result is returned",
-    "outside": "outside a transaction nothing is built",
-    "twice": "starting twice, starting again, or attaching as well, is one set of spans",
-    "async": "a span lasts as long as what is awaited, and calls at once have their own parents",
-    "fork": "a forked child records its own calls, and the parent's count is unharmed",
-    "overhead": "the plugin's part of a call is short",
-    "hostile": "reprs, bools, equalities of user objects are never evaluated",
+    "targets": "its targets exist",
+    "undo": "after the agent has stopped, every attribute is the original object again",
+    "process": "it changes no environment variables or signal handlers, and starts no threads",
+    "metadata": "its metadata has an entry point, a range of scout-core, and the supported versions of the library",
+    "calls": "the calls of this suite reach every describer, raise an exception of the library, and pass a user's object",
+    "spans": "a call inside a transaction is recorded, and otherwise behaves as without the plugin",
+    "exceptions": "exceptions of the library pass untouched",
+    "results": "the library is called once, with the same unchanged arguments, and its own result is returned",
+    "outside": "outside a transaction no span is created",
+    "twice": "starting twice, restarting, or attaching by hand as well gives one set of spans",
+    "async": "a span lasts until its call has been awaited, and concurrent calls have their own parents",
+    "fork": "a forked child records its own calls, and the parent records only its own",
+    "overhead": "the plugin's part of a call is short and does not wait",
+    "hostile": "the repr, truth, equality and the like of user objects are never evaluated",
 }
-"""Name of a rule to its sentence."""
+"""Name of a rule to its text."""
 
 STATIC_RULES: Final = ("import", "hooks", "targets", "undo", "process", "metadata")
-"""Those that need no calls from the plugin's author."""
+"""Rules that need no calls from the plugin's author."""
 
 CALL_RULES: Final = (
     "spans",
@@ -41,25 +41,25 @@ CALL_RULES: Final = (
     "hostile",
     "undo",
 )
-"""Those that are asked of each call."""
+"""Rules that are checked for each call."""
 
 
 @frozen
 class Problem:
-    """One rule that a plugin breaks."""
+    """A violation of a rule."""
 
     rule: str
     """Key of ``RULES``."""
-    seen: str
-    """What was seen, where."""
+    evidence: str
+    """The observation, and where it was made."""
     advice: str
-    """What to do."""
+    """The fix."""
     call: str = ""
-    """Name of the author's call; empty where no call is needed to see it."""
+    """Name of the author's call; empty for rules without calls."""
     is_fatal: bool = False
-    """No other rule can be asked before."""
+    """No other rule can be checked until it is fixed."""
     ends_process: bool = False
-    """The plugin ended or blocked the process in which the rule was checked."""
+    """The process in which the rule was checked ended, or hung: later rules were not reached."""
 
     def __str__(self) -> str:
-        return f"{self.rule}: {f'{self.call}: ' if self.call else ''}{self.seen}; {self.advice}"
+        return f"{self.rule}: {f'{self.call}: ' if self.call else ''}{self.evidence}; {self.advice}"

@@ -1,4 +1,4 @@
-"""The rules about one call: what the library and its caller must not notice, and what must be recorded."""
+"""The rules about a single call: what must be recorded, and what the library and its caller must not notice."""
 
 from __future__ import annotations
 
@@ -8,34 +8,33 @@ from collections.abc import Iterator
 
 import scout_core
 from scout_core.recording.transaction import Transaction
-from scout_core.testing import asking
-from scout_core.testing.asking import Asking
-from scout_core.testing.calls import Bench, Bound, Outline, outline, run_within, told
-from scout_core.testing.hostility import in_plugin, noting
-from scout_core.testing.probes import Passage, Raised, building
+from scout_core.testing.calls import Bench, Bound, Outline, describe, outline, run_within
+from scout_core.testing.effects import EffectMeter
+from scout_core.testing.hostility import collecting_evaluations, in_plugin
+from scout_core.testing.probes import Passage, Raised, watching_spans
 from scout_core.testing.problems import Problem
 
 
 def spans(bench: Bench, bound: Bound) -> Iterator[Problem]:
-    """What a call records."""
+    """Check that a call is recorded, and raises nothing new."""
     with bench.recording() as scout:
         error = run_within(bound)
         recorded = outline(scout)
     if len(recorded) < 2:
         yield _problem(
-            "spans", bound, "nothing was recorded", "return a span from the describer, or call what is wrapped"
+            "spans", bound, "nothing was recorded", "return a span from the describer, or call a wrapped function"
         )
     if bound.call.raises is None and error is not None:
         yield _problem(
             "spans",
             bound,
             f"with the plugin it raises {error!r}",
-            "let the describer work for these arguments; the traceback is in the plugin's own tests",
+            "make the describer accept these arguments; the plugin's own tests show the traceback",
         )
 
 
 def exceptions(bench: Bench, bound: Bound) -> Iterator[Problem]:
-    """What leaves the library and what arrives at the caller."""
+    """Compare the exception that the library raises with the one that its caller gets."""
     if bound.call.raises is None:
         return
     with bench.probed() as (_, passages):
@@ -45,28 +44,32 @@ def exceptions(bench: Bench, bound: Bound) -> Iterator[Problem]:
         below = passage.below[-1].raised if passage.below else None
         above, name = passage.above.raised, passage.target.name
         if below is not None and above is None:
-            yield _problem("exceptions", bound, f"{name} raised {below.error!r}, and the caller saw none", _UNTOUCHED)
+            yield _problem("exceptions", bound, f"{name} raised {below.error!r}, and the caller got none", _UNTOUCHED)
         elif above is not None and below is None and passage.below:
             yield _problem(
-                "exceptions", bound, f"{name} raised nothing, and the caller saw {above.error!r}", _UNTOUCHED
+                "exceptions", bound, f"{name} raised nothing, and the caller got {above.error!r}", _UNTOUCHED
             )
         elif above is not None and below is not None:
             for difference in _differences(below, above):
                 yield _problem("exceptions", bound, f"{name} raised {below.error!r}, and {difference}", _UNTOUCHED)
 
 
-_UNTOUCHED = "let it pass: a describer never sees it, and a function of wrap.around must not catch it"
+_UNTOUCHED = "let it pass: a describer never gets it, and a function given to wrap.around must not catch it"
 
 
 def _differences(below: Raised, above: Raised) -> Iterator[str]:
     if above.error is not below.error:
-        yield f"the caller saw another object, {above.error!r}"
+        yield f"the caller got a different object, {above.error!r}"
         return
     if above.context is not below.context:
         yield f"its __context__ became {above.context!r}"
     if above.cause is not below.cause or above.suppress is not below.suppress:
         yield f"its __cause__ became {above.cause!r}"
-    changed = [key for key in {*above.facts, *below.facts} if above.facts.get(key) is not below.facts.get(key)]
+    changed = [
+        key
+        for key in {*above.attributes, *below.attributes}
+        if above.attributes.get(key) is not below.attributes.get(key)
+    ]
     if changed or above.notes != below.notes:
         changed = sorted([*changed, *(["a note"] if above.notes != below.notes else [])])
         yield f"something was added to it: {', '.join(changed)}"
@@ -75,17 +78,17 @@ def _differences(below: Raised, above: Raised) -> Iterator[str]:
 
 
 def results(bench: Bench, bound: Bound) -> Iterator[Problem]:
-    """What the library is given, and what its caller gets."""
-    with bench.probed(meter=Asking) as (_, passages):
+    """Compare arguments and results on both sides of the plugin, and look for side effects."""
+    with bench.probed(meter=EffectMeter) as (_, passages):
         run_within(bound)
     for passage in passages:
         name, below = passage.target.name, passage.below
         if passage.was_in_plugin:
             advice = "describe the call from its arguments, without another call"
             yield _problem("results", bound, f"the plugin itself calls {name}", advice)
-        if isinstance(passage.meter, Asking) and not passage.target.is_around:  # to change a call is what that is for
-            for done, advice in asking.with_advice(passage.meter.done):
-                yield _problem("results", bound, f"its part of {name} {done}", advice)
+        if isinstance(passage.meter, EffectMeter) and not passage.target.is_around:  # wrap.around is for changing calls
+            for effect in dict.fromkeys(passage.meter.effects):
+                yield _problem("results", bound, f"its part of {name} {effect}", effect.advice)
         if len(below) != 1:
             yield _problem(
                 "results",
@@ -95,40 +98,43 @@ def results(bench: Bench, bound: Bound) -> Iterator[Problem]:
             )
             continue
         if passage.target.is_around:
-            same_arguments = True  # to change them is what it is for
+            same_arguments = True  # wrap.around is for changing them
         else:
             given, got = passage.above, below[0]
             same_arguments = len(given.args) == len(got.args) and given.kwargs.keys() == got.kwargs.keys()
             same_arguments = same_arguments and all(map(_is, given.args, got.args))
             same_arguments = same_arguments and all(_is(value, got.kwargs[key]) for key, value in given.kwargs.items())
         if not same_arguments:
-            yield _problem("results", bound, f"{name} was given other arguments", "describe the call, do not change it")
+            yield _problem("results", bound, f"{name} got different arguments", "describe the call, do not change it")
         if passage.above.raised is None and below[0].raised is None and passage.above.result is not below[0].result:
             yield _problem(
-                "results", bound, f"{name} returned another object than the caller got", "return what wrapped returns"
+                "results",
+                bound,
+                f"{name} returned one object, and the caller got another",
+                "return what wrapped returns",
             )
 
 
-def _is(one: object, other: object) -> bool:
-    return one is other
+def _is(first: object, second: object) -> bool:
+    return first is second
 
 
 def outside(bench: Bench, bound: Bound) -> Iterator[Problem]:
-    """What is built where no transaction is open."""
-    with bench.recording(), building() as built:
+    """Check that no span is created outside a transaction."""
+    with bench.recording(), watching_spans() as created:
         bound.run()
-    idle = [span.operation for span, is_outside in built if is_outside and not isinstance(span, Transaction)]
+    idle = [span.operation for span, is_outside in created if is_outside and not isinstance(span, Transaction)]
     if idle:
         yield _problem(
             "outside",
             bound,
-            f"outside a transaction it built {len(idle)} spans that nobody records, the first is {idle[0]}",
-            "say root=True only for a describer that returns a transaction, and ask current_transaction() before a span by hand",
+            f"it created {len(idle)} spans outside a transaction, where nothing is recorded; the first is {idle[0]}",
+            "use root=True only for describers that return a transaction, and check current_transaction() before creating a span yourself",
         )
 
 
 def twice(bench: Bench, bound: Bound) -> Iterator[Problem]:
-    """One set of spans, however often the plugin is asked to work."""
+    """Check that starting, restarting and attaching give one set of spans."""
 
     def recorded(*, again: bool = False) -> Outline:
         with bench.recording() as scout:
@@ -141,18 +147,18 @@ def twice(bench: Bench, bound: Bound) -> Iterator[Problem]:
 
     once = recorded()
     restarted, attached = recorded(), recorded(again=True)
-    advice = "take back in on_stop whatever on_start did, and attach nothing that is attached already"
+    advice = "undo in on_stop whatever on_start did, and do not attach twice"
     if restarted != once:
-        seen = f"after the agent had stopped and started, it recorded {told(restarted)} in place of {told(once)}"
-        yield _problem("twice", bound, seen, advice)
+        evidence = f"after a restart of the agent it recorded {describe(restarted)} instead of {describe(once)}"
+        yield _problem("twice", bound, evidence, advice)
     if attached != once:
-        seen = f"started and attached once more, it recorded {told(attached)} in place of {told(once)}"
-        yield _problem("twice", bound, seen, advice)
+        evidence = f"started and attached again, it recorded {describe(attached)} instead of {describe(once)}"
+        yield _problem("twice", bound, evidence, advice)
 
 
 def asynchronous(bench: Bench, bound: Bound) -> Iterator[Problem]:
-    """Spans around what is awaited."""
-    with bench.probed() as (_, passages), building():
+    """Check that spans last as long as what is awaited, and that concurrent calls are kept apart."""
+    with bench.probed() as (_, passages), watching_spans():
         run_within(bound)
     for passage in passages:
         if _has_ended_early(passage):
@@ -160,14 +166,14 @@ def asynchronous(bench: Bench, bound: Bound) -> Iterator[Problem]:
                 "async",
                 bound,
                 f"the span of {passage.target.name} ended before the call did",
-                "in wrap.around write an async function, and await what wrapped returns within the span",
+                "give wrap.around an async function, and await the result of wrapped inside the span",
             )
         if not passage.target.is_async and hasattr(type(passage.above.result), "__await__"):
             yield _problem(
                 "async",
                 bound,
-                f"{passage.target.name} returns something to be awaited, so its span ended when that was made",
-                "wrap what does the work, an async function",
+                f"{passage.target.name} returns an awaitable, so its span ended before that was awaited",
+                "wrap the async function that does the work",
             )
     if not bound.call.is_async:
         return
@@ -185,17 +191,17 @@ def asynchronous(bench: Bench, bound: Bound) -> Iterator[Problem]:
     for counted in (single, both):
         counted.pop(("Job/conformance", None, None), None)
     if both != single + single:
-        seen = ", ".join(f"{name} in {parent}" for name, parent, _ in both.elements())
+        recorded = ", ".join(f"{name} in {parent}" for name, parent, _ in both.elements())
         yield _problem(
             "async",
             bound,
-            f"two calls at once were recorded as {seen or 'nothing'}, and not as one call twice",
-            "keep no state between calls outside of the span, above all not in a global or a thread-local",
+            f"two concurrent calls were recorded as {recorded or 'nothing'}, not as one call twice",
+            "keep no state between calls outside the span, above all not in a global or a thread-local variable",
         )
 
 
 def _has_ended_early(passage: Passage) -> bool:
-    opened = [span for span in passage.built if span.start_ns]
+    opened = [span for span in passage.created if span.start_ns]
     return any(
         span.stop_ns and (side.span is passage.above.span or side.span_at_end is passage.above.span)
         for span in opened
@@ -204,23 +210,23 @@ def _has_ended_early(passage: Passage) -> bool:
 
 
 def hostile(bench: Bench, bound: Bound) -> Iterator[Problem]:
-    """What is asked of user objects by anybody but the library."""
-    with noting() as notes, bench.probed() as (scout, _):
+    """Check that only the library evaluates user objects."""
+    with collecting_evaluations() as evaluations, bench.probed() as (scout, _):
         run_within(bound)
         bound.run()
-        is_in_plugin = in_plugin.set(True)  # what the core does with the tags is the plugin's doing as well
+        is_in_plugin = in_plugin.set(True)  # the core evaluating a tag counts as the plugin doing it
         try:
             scout.report()
         finally:
             in_plugin.reset(is_in_plugin)
-    if notes.evaluated:
+    if evaluations.found:
         yield _problem(
             "hostile",
             bound,
-            f"it evaluates {', '.join(sorted(set(notes.evaluated)))}",
-            "compare with `is`, ask type() rather than truth, and record the name of a class rather than an object's text",
+            f"it evaluates {', '.join(sorted(set(evaluations.found)))}",
+            "compare with `is`, check type() instead of truth, and record the name of a class instead of the text of an object",
         )
 
 
-def _problem(rule: str, bound: Bound, seen: str, advice: str) -> Problem:
-    return Problem(rule, seen, advice, bound.call.name)
+def _problem(rule: str, bound: Bound, evidence: str, advice: str) -> Problem:
+    return Problem(rule, evidence, advice, bound.call.name)

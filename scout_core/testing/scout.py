@@ -1,4 +1,4 @@
-"""The agent of one test, and what it recorded."""
+"""The agent of one test, and everything that it recorded."""
 
 from __future__ import annotations
 
@@ -13,79 +13,79 @@ from scout_core.errors import ScoutError
 from scout_core.measuring.report import Report, Trace
 from scout_core.recording import context
 from scout_core.testing.leaks import Leaks, LeftBehind
-from scout_core.testing.seen import Notes, SeenSpan, SeenTransaction
+from scout_core.testing.recorded import RecordedSpan, RecordedTransaction, RecordingPlugin
 
 
 class Scout:
-    """The agent of one test. Nothing runs by itself; reading what was recorded makes the agent do its work."""
+    """The agent of one test. It runs no thread: reading its records makes it process what has ended."""
 
     def __init__(self, agent: Agent) -> None:
         self.agent = agent
-        self._notes = Notes()
-        agent.plugins.add_object(self._notes, "scout-fixture")
+        self._plugin = RecordingPlugin()
+        agent.plugins.add_object(self._plugin, "scout-fixture")
         agent.freeze()
 
     @property
-    def transactions(self) -> list[SeenTransaction]:
-        """All that ended and count, in order of their end."""
+    def transactions(self) -> list[RecordedTransaction]:
+        """All finished transactions that count, in order of their end."""
         self.agent.recorder.work()
-        return list(self._notes.seen)
+        return list(self._plugin.transactions)
 
     @property
-    def transaction(self) -> SeenTransaction:
-        """The only one; AssertionError when there is none, or another."""
+    def transaction(self) -> RecordedTransaction:
+        """The only transaction; AssertionError unless there is exactly one."""
         transactions = self.transactions
         if len(transactions) != 1:
             raise AssertionError(
-                f"expected one transaction, found {len(transactions)}: {[seen.operation for seen in transactions]}"
+                f"expected one transaction, found {len(transactions)}: {[recorded.operation for recorded in transactions]}"
             )
         return transactions[0]
 
     @property
-    def spans(self) -> list[SeenSpan]:
+    def spans(self) -> list[RecordedSpan]:
         """All finished spans of all transactions, without the transactions themselves."""
         return [span for transaction in self.transactions for span in transaction.spans]
 
     @property
     def operations(self) -> list[str]:
-        """Of everything recorded, in order of the end: spans, then their transaction."""
+        """Operations of everything recorded, in order of the end: spans, then their transaction."""
         return [span.operation for transaction in self.transactions for span in (*transaction.spans, transaction)]
 
     @property
     def ignored(self) -> list[tuple[str, str]]:
-        """Ignored transactions: operation and reason."""
+        """Operation and reason of each ignored transaction."""
         self.agent.recorder.work()
-        return list(self._notes.ignored)
+        return list(self._plugin.ignored)
 
     def forget(self) -> None:
-        """Begin anew: what was recorded until now is not told any more."""
+        """Discard everything recorded so far."""
         self.agent.recorder.work()
-        self._notes.seen.clear()
-        self._notes.ignored.clear()
+        self._plugin.transactions.clear()
+        self._plugin.ignored.clear()
 
     def report(self) -> Report:
-        """End the period now; the report as every exporter gets it: aggregates, and traces that are sanitised."""
+        """End the period now, and return the report as exporters get it: aggregates and masked traces."""
         self.agent.recorder.work()
         self.agent.recorder.close_period()
-        return self._notes.reports[-1]
+        return self._plugin.reports[-1]
 
     def traces(self) -> list[Trace]:
-        """The kept traces of the period, which ends now, best first."""
+        """End the period now, and return its kept traces, best first."""
         return list(self.report().traces)
 
 
 @contextmanager
 def recording(**settings: Any) -> Iterator[Scout]:
     """
-    An agent for one test: installed plugins are loaded, exceptions of plugins are raised, nothing is sent.
+    Run an agent for one test: installed plugins are loaded, exceptions of plugins are raised, nothing is sent.
 
-    An exporter is there when its plugin is named in ``plugins`` or ``plugins_enable``, or when ``plugins_disable`` is given.
+    Exporters are used only if their plugin is named in ``plugins`` or ``plugins_enable``, or when ``plugins_disable`` is given.
 
     Args:
-        settings: any option; ``plugins=[module]`` loads further plugins.
+        settings: any options; ``plugins=[module]`` loads further plugins.
 
     Raises:
-        LeftBehind: an AssertionError, at the end, when a span is still open here, a target is still wrapped, or a thread of ours runs.
+        LeftBehind: at the end, when a span is still open, a target is still wrapped, or a thread of ours still runs.
         ScoutError: an agent is recording already.
     """
     if context.tracer is not None:
@@ -98,7 +98,7 @@ def recording(**settings: Any) -> Iterator[Scout]:
     }
     leaks = Leaks()
     agent = Agent(read_config({**defaults, **settings}, environment={}))
-    if "plugins_disable" not in settings:  # else the test has said itself who shall not send
+    if "plugins_disable" not in settings:  # otherwise the test chooses its exporters
         _send_nothing(agent)
     scout = Scout(agent)
     before = running.use(agent)
@@ -111,7 +111,7 @@ def recording(**settings: Any) -> Iterator[Scout]:
         try:
             agent.stop(0)
         finally:
-            agent.plugins.undo()  # also when a plugin raised while the agent started or stopped
+            agent.plugins.undo()  # even if a plugin raised while the agent started or stopped
             running.use(before)
     found = leaks.found(patch.target for plugin in agent.plugins.all.values() for patch in plugin.patches)
     if left_open is not None:
@@ -121,8 +121,8 @@ def recording(**settings: Any) -> Iterator[Scout]:
 
 
 def _send_nothing(agent: Agent) -> None:
-    """Let go of the exporters of installed plugins. Those of plugins that the test names are what it is about."""
-    named = {getattr(one, "__name__", one) for one in agent.config.get("plugins")}
+    """Drop the exporters of installed plugins, but not those of plugins that the test names."""
+    named = {getattr(module, "__name__", module) for module in agent.config.get("plugins")}
     enabled = (*agent.config.get("plugins.enable"), *agent.config.get("plugins.require"))
     installed = {
         plugin.module.partition(".")[0]
@@ -130,8 +130,8 @@ def _send_nothing(agent: Agent) -> None:
         if plugin.found is not None and plugin.module not in named and plugin.name not in enabled
         if "register_exporters" in plugin.hooks
     }
-    left = [one for one in agent.exporters if type(one).__module__.partition(".")[0] not in installed]
+    kept = [exporter for exporter in agent.exporters if type(exporter).__module__.partition(".")[0] not in installed]
     agent.recorder.outboxes = [
-        outbox for outbox in agent.recorder.outboxes if any(outbox.exporter is one for one in left)
+        outbox for outbox in agent.recorder.outboxes if any(outbox.exporter is exporter for exporter in kept)
     ]
-    agent.exporters[:] = left
+    agent.exporters[:] = kept

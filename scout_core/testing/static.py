@@ -1,4 +1,4 @@
-"""The rules that need no calls. They import the plugin and its library, so they run in a process of their own."""
+"""The rules that need no calls. They import the plugin and its library, so they run in a fresh process."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from scout_core.testing.scout import recording
 from scout_core.testing.targets import Target, import_targets, targets_of
 
 _NEAR = 0.85
-"""How alike two names are when one is taken for a misspelling of the other."""
+"""Similarity from which a name counts as a misspelling of another."""
 
 
 def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -> Iterator[Problem]:
     """
-    Ask one rule after the other, as far as that makes sense.
+    Check one rule after the other; stop at a problem that prevents later rules.
 
     Args:
-        begin: told the name of each rule before it is asked, so that it is known which one ended the process.
+        begin: called with the name of each rule before it is checked, so that the caller knows which one ended the process.
     """
     begin("import")
-    with recording(plugins_autoload=False):  # so that what the core itself loads is there
+    with recording(plugins_autoload=False):  # load what the core itself needs
         loaded = _tops()
     before = _Before(module)
     try:
         plugin = importlib.import_module(module)
-    except Exception as error:  # noqa: BLE001  # whatever its code raises is what is told
+    except Exception as error:  # noqa: BLE001  # any error is reported
         yield Problem(
             "import",
             f"{module} cannot be imported: {type(error).__name__}: {error}",
-            "repair that first",
+            "fix this first",
             is_fatal=True,
         )
         return
     except SystemExit as error:
-        seen = f"{module} calls sys.exit({error.code!r}) when it is imported"
-        yield Problem("import", seen, "leave that to programs", is_fatal=True)
+        evidence = f"{module} calls sys.exit({error.code!r}) when it is imported"
+        yield Problem("import", evidence, "remove the call", is_fatal=True)
         return
     yield from _imported(loaded, module, f"importing {module}")
     before.is_imported()
@@ -58,13 +58,13 @@ def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -
         targets = targets_of(plugin)
         before.start()
     except PluginError as error:
-        yield Problem("hooks", f"{module}: {error}", "compare with the page about hooks", is_fatal=True)
+        yield Problem("hooks", f"{module}: {error}", "compare it with the documentation of the hooks", is_fatal=True)
         return
     except LeftBehind:
-        pass  # told by the rule `undo`, when the library is there
-    except Exception as error:  # noqa: BLE001  # of its instrument, on_start or on_stop
-        seen = f"starting the agent with it raises {type(error).__name__}: {error}"
-        yield Problem("hooks", seen, "repair that first", is_fatal=True)
+        pass  # the rule `undo` reports it, once the library is imported
+    except Exception as error:  # noqa: BLE001  # from instrument, on_start or on_stop
+        evidence = f"starting the agent with it raises {type(error).__name__}: {error}"
+        yield Problem("hooks", evidence, "fix this first", is_fatal=True)
         return
     if not any(target.package in loaded for target in targets):
         yield from _imported(loaded, module, f"starting the agent with {module}")
@@ -73,18 +73,18 @@ def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -
     yield from _missing(targets, import_targets(targets))
 
     begin("undo")
-    before.look({target.package for target in targets})
+    before.reset({target.package for target in targets})
     try:
         before.start()
     except LeftBehind as left:
         before.replaced.append(str(left))
     except PluginError:
-        pass  # of a target that is missing: told by the rule before
-    for sentence in dict.fromkeys(before.replaced):
-        yield Problem("undo", sentence, "leave replacing to wrap, which puts the original back")
+        pass  # a missing target: the rule `targets` has reported it
+    for evidence in dict.fromkeys(before.replaced):
+        yield Problem("undo", evidence, "replace only by wrap, which restores the original")
 
     begin("process")
-    yield from before.taken
+    yield from before.process_problems
 
     if packaged:
         begin("metadata")
@@ -92,47 +92,46 @@ def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -
 
 
 class _Before:
-    """What there was before the plugin did something, and what it has changed: with its library and without."""
+    """State before the plugin did something, and everything that it has changed since, with and without its library."""
 
     def __init__(self, module: str) -> None:
         self.replaced: list[str] = []
-        """Sentences about attributes of modules."""
-        self.taken: list[Problem] = []
-        """About the process."""
+        """Messages about attributes of modules."""
+        self.process_problems: list[Problem] = []
         self.can_end = False
-        """It has ``on_stop``, where threads are ended."""
+        """It implements ``on_stop``, which may end its threads."""
         self._module = module
         self._ours = ("scout_core", module.partition(".")[0])
         self._process = Process()
-        self.look()
+        self.reset()
 
-    def look(self, packages: Iterable[str] = ()) -> None:
-        """What has changed until now is not the plugin's doing."""
+    def reset(self, packages: Iterable[str] = ()) -> None:
+        """Take a new snapshot: earlier changes do not count."""
         self._packages = set(packages)
-        self._process.look()
+        self._process.reset()
         self._originals = all_originals(self._ours, self._packages)
 
     def is_imported(self) -> None:
-        """Nothing but that has happened."""
+        """Compare after the import."""
         doing = f"importing {self._module}"
-        self.taken += [*self._process.changed(doing), *self._process.threads(doing)]
+        self.process_problems += [*self._process.changed(doing), *self._process.threads(doing)]
         self._compare()
-        self.look()
+        self.reset()
 
     def start(self) -> None:
         """
         Start an agent with the plugin, and stop it.
 
         Raises:
-            LeftBehind: and whatever the plugin raises.
+            LeftBehind: something is still open, wrapped or running. Exceptions of the plugin pass, too.
         """
         doing = f"starting the agent with {self._module}"
         try:
             with recording(plugins_autoload=False, plugins=[self._module]):
-                self.taken += self._process.changed(doing)
+                self.process_problems += self._process.changed(doing)
         finally:
-            self.taken += [*self._process.changed(f"stopping the agent with {self._module}")]
-            self.taken += self._process.threads(doing, can_end=self.can_end)
+            self.process_problems += [*self._process.changed(f"stopping the agent with {self._module}")]
+            self.process_problems += self._process.threads(doing, can_end=self.can_end)
             self._compare()
 
     def _compare(self) -> None:
@@ -146,18 +145,18 @@ def _tops() -> set[str]:
 def _imported(loaded: set[str], module: str, doing: str) -> Iterator[Problem]:
     own = {module.partition(".")[0], "scout_core", *sys.stdlib_module_names}
     others = sorted(_tops() - loaded - own)
-    loaded.update(others)  # told once
+    loaded.update(others)  # reported once
     if others:
-        advice = "import it inside the describer, where it is loaded anyway, or under TYPE_CHECKING"
+        advice = "import it inside the describer, where it is already loaded, or under TYPE_CHECKING"
         yield Problem("import", f"{doing} imports {', '.join(others)}", advice)
 
 
 def _missing(targets: tuple[Target, ...], failed: dict[str, str]) -> Iterator[Problem]:
     """
-    Targets that are not there. A name that is nearly one of the library's is misspelt; another may be of another version.
+    Report missing targets. A name similar to one of the library's is misspelled; others may belong to another version.
 
     Args:
-        failed: modules that cannot be imported, and why.
+        failed: modules that cannot be imported, each with its error.
     """
     named = {target.name for target in targets}
     packages = {target.package for target in targets if target.is_there}
@@ -165,18 +164,18 @@ def _missing(targets: tuple[Target, ...], failed: dict[str, str]) -> Iterator[Pr
         if target.is_there:
             continue
         is_module = target.module in failed
-        is_fatal = not is_module and not target.is_optional  # then the agent wraps nothing of the plugin
+        is_fatal = not is_module and not target.is_optional  # the agent then wraps none of the plugin's targets
         near = [name for name in _near(target, is_module=is_module) if name not in named]
         if near:
             advice = f"did you mean {near[0]}?"
         elif is_fatal:
-            advice = "say optional=True if only some of the supported versions have it"
+            advice = "use optional=True if only some of the supported versions have it"
         elif target.package not in packages:
-            advice = "install a version of the library that the plugin supports, and name what that has"
+            advice = "install a supported version of the library, and name a target that it has"
         else:
             continue
         why = f" ({failed[target.module]})" if is_module else ""
-        yield Problem("targets", f"there is no {target.name}{why}", advice, is_fatal=is_fatal)
+        yield Problem("targets", f"{target.name} does not exist{why}", advice, is_fatal=is_fatal)
 
 
 def _near(target: Target, *, is_module: bool) -> list[str]:

@@ -1,4 +1,4 @@
-"""The conformance suite as one line of a plugin's tests."""
+"""The conformance suite, as one line in a plugin's tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scout_core.testing import rules
 from scout_core.testing.calls import Bench, Bound, Call, run_within
 from scout_core.testing.effort import STEPS
 from scout_core.testing.forking import fork
-from scout_core.testing.hostility import noting
+from scout_core.testing.hostility import collecting_evaluations
 from scout_core.testing.isolated import static_problems
 from scout_core.testing.originals import changed, originals
 from scout_core.testing.overhead import overhead
@@ -27,19 +27,19 @@ Rule = Callable[[Bench, Bound], Iterator[Problem]]
 
 
 def left_behind(bench: Bench, bound: Bound) -> Iterator[Problem]:
-    """What a call with the agent has changed in the library for good."""
+    """Check that a call with the agent leaves the library unchanged."""
     packages = {target.package for target in bench.targets}
     before = originals(packages)
     bound.run()
-    usual = originals(packages)
-    own = {name for name, (_, _, value) in before.items() if name not in usual or usual[name][2] is not value}
+    after = originals(packages)
+    own = {name for name, (_, _, value) in before.items() if name not in after or after[name][2] is not value}
     with bench.recording():
         run_within(bound)
         bound.run()
-    before = {name: place for name, place in usual.items() if name not in own}
+    before = {name: place for name, place in after.items() if name not in own}
     ours = ("scout_core", bench.module.partition(".")[0])
-    for sentence in (*changed(before, originals(packages), ours), *bench.left_behind):
-        yield Problem("undo", sentence, "leave replacing to wrap, which puts the original back", bound.call.name)
+    for evidence in (*changed(before, originals(packages), ours), *bench.left_behind):
+        yield Problem("undo", evidence, "replace only by wrap, which restores the original", bound.call.name)
 
 
 _OF_CALLS: Final[dict[str, Rule]] = {
@@ -58,7 +58,7 @@ _OF_CALLS: Final[dict[str, Rule]] = {
 
 @frozen
 class _Case:
-    """One test."""
+    """One test: a rule, and the calls that it is checked with."""
 
     rule: str
     calls: tuple[Call, ...] = ()
@@ -78,31 +78,31 @@ def conformance(
     **settings: Any,
 ) -> Callable[..., None]:
     """
-    The suite of one plugin, as a test function of pytest.
+    Return the suite of one plugin, as a test function for pytest.
 
-    ``test_conformance = conformance("scout_jinja2", renders, Call(fails, raises=ZeroDivisionError))``. The name must begin with
-    ``test_``. Each rule of ``RULES`` is a test of its own, most of them once for each call.
+    ``test_conformance = conformance("scout_jinja2", renders, Call(fails, raises=ZeroDivisionError))``. The name must start with
+    ``test_``. Each rule of ``RULES`` is a separate test, most of them once for each call.
 
     Args:
         module: the plugin's module.
-        calls: functions that call the library, or a ``Call`` to say more. None for a plugin that wraps nothing.
-        steps: lines of Python and functions written in C that the plugin's part of one call may take.
-        packaged: False: it is a module that is no distribution, so its metadata is not asked for.
-        skip: rule to the reason why it is not asked.
+        calls: functions that call the library, or ``Call`` objects with more detail; none for a plugin that wraps nothing.
+        steps: limit of executed lines of Python and called C functions in the plugin's part of a call.
+        packaged: False: the module is not a distribution, so its metadata is not checked.
+        skip: rule to the reason for skipping it.
         settings: options of the agent.
 
     Raises:
-        ValueError: ``skip`` names no rule.
-        TypeError: a call asks for the fixture ``scout``: each rule has an agent of its own.
+        ValueError: ``skip`` has an unknown rule.
+        TypeError: a call takes the fixture ``scout``: each rule has its own agent.
     """
     import pytest
 
     reasons = dict(skip or {})
     given = tuple(call if isinstance(call, Call) else Call(call) for call in calls)
     if unknown := sorted(reasons.keys() - RULES.keys()):
-        raise ValueError(f"there is no rule {', '.join(unknown)}; there are {', '.join(RULES)}")
+        raise ValueError(f"unknown rule {', '.join(unknown)}; expected {', '.join(RULES)}")
     if any("scout" in call.fixtures for call in given):
-        raise TypeError("a call of the conformance suite cannot have the fixture scout: each rule has its own agent")
+        raise TypeError("a call of the conformance suite cannot take the fixture scout: each rule has its own agent")
     cases = [_Case(rule) for rule in STATIC_RULES]
     cases += [_Case("calls", given)] if given else []
     cases += [_Case(rule, (call,)) for rule in CALL_RULES for call in given if rule != "exceptions" or call.raises]
@@ -113,42 +113,42 @@ def conformance(
             pytest.skip(reasons[case.rule])
         values = {name: request.getfixturevalue(name) for call in case.calls for name in call.fixtures}
         if not case.calls:
-            problems = [one for one in _static_problems(module, packaged) if one.rule == case.rule]
+            problems = [problem for problem in _static_problems(module, packaged) if problem.rule == case.rule]
         else:
-            if any(one.is_fatal for one in _static_problems(module, packaged)):
-                pytest.skip(f"not before {module} works: the tests of the rules import, hooks and targets say why")
+            if any(problem.is_fatal for problem in _static_problems(module, packaged)):
+                pytest.skip(f"not before {module} works: see the tests of the rules import, hooks and targets")
             bound = [Bound(call, values) for call in case.calls]
             bench = Bench.of(module, steps, settings)
             if case.rule == "calls":
                 problems = list(covered(bench, bound, reasons))
             else:
-                bound[0].run()  # what the library does the first time only is not the plugin's
+                bound[0].run()  # some libraries do more in their first call
                 problems = list(_OF_CALLS[case.rule](bench, bound[0]))
         if problems:
-            told = "\n".join(f"  {problem}" for problem in dict.fromkeys(problems))
-            pytest.fail(f"{module} breaks the rule that {RULES[case.rule]}:\n{told}", pytrace=False)
+            lines = "\n".join(f"  {problem}" for problem in dict.fromkeys(problems))
+            pytest.fail(f"{module} violates the rule {case.rule} ({RULES[case.rule]}):\n{lines}", pytrace=False)
 
     return test_conformance
 
 
 def covered(bench: Bench, calls: list[Bound], skipped: Mapping[str, str]) -> Iterator[Problem]:
-    """Whether the calls would show what the rules ask for."""
+    """Check that the calls cover everything that the rules need."""
     errors, passages = {}, list[Passage]()
-    with noting() as notes:
+    with collecting_evaluations() as evaluations:
         for bound in calls:
             errors[bound.call.name] = bound.run()
-            with bench.probed() as (_, seen):
+            with bench.probed() as (_, probed):
                 bound.run()
-            passages += seen
+            passages += probed
     for bound in calls:
         error, expected = errors[bound.call.name], bound.call.raises
         if expected is None and error is not None:
             raise error
         if expected is not None and not isinstance(error, expected):
-            seen_instead = "it raised nothing" if error is None else f"it raised {error!r}"
-            yield Problem("calls", seen_instead, f"make it raise {expected.__name__}", bound.call.name)
+            evidence = "it raised nothing" if error is None else f"it raised {error!r}"
+            yield Problem("calls", evidence, f"make it raise {expected.__name__}", bound.call.name)
     reached = {_kind(passage.target) for passage in passages}
-    for target in {_kind(one): one for one in reversed(bench.targets) if one.is_there}.values():
+    for target in {_kind(target): target for target in reversed(bench.targets) if target.is_there}.values():
         if _kind(target) not in reached:
             form = "an async" if target.is_async else "a"
             advice = f"add {form} call that runs {target.name}"
@@ -157,8 +157,10 @@ def covered(bench: Bench, calls: list[Bound], skipped: Mapping[str, str]) -> Ite
         passage.below and passage.below[0].raised and isinstance(passage.below[0].raised.error, Exception)
         for passage in passages
     ):
-        yield Problem("calls", "in no call the library raises", "add Call(…, raises=…) with an exception of its own")
-    if "hostile" not in skipped and not notes.made:
+        yield Problem(
+            "calls", "the library raises in none of the calls", "add Call(…, raises=…) with an exception of the library"
+        )
+    if "hostile" not in skipped and not evaluations.created:
         yield Problem("calls", "no call passes a hostile() object", "pass one where the library takes a user's object")
 
 

@@ -1,4 +1,4 @@
-"""What a plugin wants to wrap, asked without wrapping it."""
+"""The targets of a plugin, found without wrapping them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scout_core.testing.leaks import raw_target
 
 @frozen
 class Target:
-    """One target of one plugin."""
+    """A target of a plugin."""
 
     name: str
     """``module:Class.method``."""
@@ -28,16 +28,16 @@ class Target:
     root: bool = False
     is_around: bool = False
     is_optional: bool = False
-    """It is of some supported versions only."""
+    """Only some supported versions have it."""
 
     @property
     def module(self) -> str:
-        """The module that it is in."""
+        """Name of its module."""
         return self.name.partition(":")[0]
 
     @property
     def package(self) -> str:
-        """The top of that module's name."""
+        """Top-level package of that module."""
         return self.module.partition(".")[0]
 
     @property
@@ -47,16 +47,16 @@ class Target:
 
     @property
     def is_async(self) -> bool:
-        """Whether it is an ``async def``; False as long as its module is not imported."""
+        """Whether it is an ``async def``; False while its module is not imported."""
         raw = raw_target(self.name)
         return inspect.iscoroutinefunction(getattr(raw, "__func__", raw))
 
 
-class _Asking(Wrap):
-    """Notes what it is given."""
+class _Collector(Wrap):
+    """Collects targets."""
 
     def __init__(self) -> None:
-        super().__init__("asked")
+        super().__init__("collector")
         self.targets: list[Target] = []
 
     def __call__(self, target: str, describer: Describer, *, root: bool = False, optional: bool = False) -> None:
@@ -70,28 +70,28 @@ class _Asking(Wrap):
 
 def targets_of(plugin: ModuleType) -> tuple[Target, ...]:
     """
-    What its ``instrument`` names.
+    Call ``instrument`` and return the targets that it names.
 
     Raises:
-        PluginError: it is no plugin. Whatever ``instrument`` raises is raised, too.
+        PluginError: it is not a plugin. Exceptions of ``instrument`` pass, too.
     """
     config = read_config({"plugins.reraise": True})
     plugins = Plugins(config, Hooks.from_config(config))
     plugins.add_object(plugin, plugin.__name__)
     plugins.read_options()
-    asking = _Asking()
+    collector = _Collector()
     for guard in plugins.freeze("instrument"):
-        guard.run(asking)
-    return tuple(asking.targets)
+        guard.run(collector)
+    return tuple(collector.targets)
 
 
 def import_targets(targets: Iterable[Target]) -> dict[str, str]:
-    """Import the modules of all; those that cannot be imported, and why."""
+    """Import the modules of all targets; return those that failed, each with its error."""
     failed = {}
     for module in dict.fromkeys(target.module for target in targets):
         try:
             importlib.import_module(module)
-        except Exception as error:  # noqa: BLE001  # of another version, or for a driver that is not installed
+        except Exception as error:  # noqa: BLE001  # it may belong to another version, or need a driver that is missing
             failed[module] = f"{type(error).__name__}: {error}"
     return failed
 

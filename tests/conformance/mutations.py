@@ -1,4 +1,4 @@
-"""A good plugin spoilt in one place: each mutation breaks one rule, and the suite must say which and why."""
+"""A good plugin with one fault: each mutation violates one rule, and the suite must report which and why."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ EXTENSION = "        self.shelf = shelf\n"
 
 
 class Mutation(NamedTuple):
-    """One spoilt place."""
+    """One fault."""
 
     name: str
     rule: str
-    seen: str
-    """Part of what the suite must say."""
+    evidence: str
+    """Part of the expected message."""
     old: str
     new: str
     file: str = PLUGIN
@@ -52,19 +52,19 @@ MUTATIONS = [
         "def made(", "@hookimpl\ndef on_start(agent):\n    {}['shelf']\n\n\ndef made(",
     ),
     Mutation(
-        "misspelt method", "targets", "there is no shelf:Branch.fetsch; did you mean shelf:Branch.fetch?",
+        "misspelt method", "targets", "shelf:Branch.fetsch does not exist; did you mean shelf:Branch.fetch?",
         '"shelf:Branch.fetch"', '"shelf:Branch.fetsch"',
     ),
     Mutation(
-        "misspelt class", "targets", "there is no shelf:Brannch.fetch; did you mean shelf:Branch?",
+        "misspelt class", "targets", "shelf:Brannch.fetch does not exist; did you mean shelf:Branch?",
         '"shelf:Branch.fetch"', '"shelf:Brannch.fetch"',
     ),
     Mutation(
-        "a method of another version", "targets", "there is no shelf:Branch.burn; say optional=True if only some",
+        "a method of another version", "targets", "shelf:Branch.burn does not exist; use optional=True if only some",
         '"shelf:Branch.fetch"', '"shelf:Branch.burn"',
     ),
     Mutation(
-        "misspelt and optional", "targets", "there is no shelf:Branch.fetsch; did you mean shelf:Branch.fetch?",
+        "misspelt and optional", "targets", "shelf:Branch.fetsch does not exist; did you mean shelf:Branch.fetch?",
         '"shelf:Branch.fetch", fetch', '"shelf:Branch.fetsch", fetch, optional=True',
     ),
     Mutation(
@@ -72,11 +72,11 @@ MUTATIONS = [
         '"shelf:Branch.fetch"', '"concurrent.futures.threads:ThreadPoolExecutor.submit"',
     ),
     Mutation(
-        "no such library", "targets", "there is no bookcase:Case.fetch (ModuleNotFoundError",
+        "no such library", "targets", "bookcase:Case.fetch does not exist (ModuleNotFoundError",
         '"shelf:Branch.fetch"', '"bookcase:Case.fetch"',
     ),
     Mutation(
-        "patch by hand", "undo", "shelf:Shelf._find is a function made in shelf and not the function from before",
+        "patch by hand", "undo", "shelf:Shelf._find is a function made in shelf, not the original function",
         "def made(",
         "@hookimpl\ndef on_start(agent):\n    import sys, types\n\n    if 'shelf' in sys.modules:\n        shelf = sys.modules['shelf'].Shelf\n"
         "        shelf._find = types.FunctionType(shelf._find.__code__, shelf._find.__globals__)\n\n\ndef made(",
@@ -86,7 +86,7 @@ MUTATIONS = [
         FETCH, f"type(shelf).lend_more = lambda self: None\n    {FETCH}",
     ),
     Mutation(
-        "another module", "undo", "json:dumps is a function made in scout_shelf and not the function from before",
+        "another module", "undo", "json:dumps is a function made in scout_shelf, not the original function",
         '    wrap("shelf:Shelf.of", made)\n', '    import json\n\n    json.dumps = lambda value, **options: str(value)\n    wrap("shelf:Shelf.of", made)\n',
     ),
     Mutation(
@@ -94,7 +94,7 @@ MUTATIONS = [
         "def made(", "@hookimpl\ndef on_start(agent):\n    from http.cookies import Morsel\n\n    Morsel.OutputString = lambda self: None\n\n\ndef made(",
     ),
     Mutation(
-        "patch at import", "undo", "json:JSONEncoder is a type and not the type from before",
+        "patch at import", "undo", "json:JSONEncoder is a type, not the original type",
         HEAD, f"{HEAD}import json\n\njson.JSONEncoder = type('Encoder', (json.JSONEncoder,), {{}})\n",
     ),
     Mutation(
@@ -124,8 +124,8 @@ MUTATIONS = [
         "def made(", f"{START}    import sys, _thread\n\n    if 'shelf' in sys.modules:\n        _thread.start_new_thread(print, ())\n\n\ndef made(",
     ),
     Mutation("pin", "metadata", "it pins the core: scout-core==0.1", "<0.2,>=0.1", "==0.1", METADATA),
-    Mutation("no upper bound", "metadata", "it gives no range of the core: scout-core>=0.1", "<0.2,>=0.1", ">=0.1", METADATA),
-    Mutation("no core", "metadata", "no requirement at all", "Requires-Dist: scout-core<0.2,>=0.1\n", "", METADATA),
+    Mutation("no upper bound", "metadata", "it has no range of the core: scout-core>=0.1", "<0.2,>=0.1", ">=0.1", METADATA),
+    Mutation("no core", "metadata", "no range of the core: no requirement", "Requires-Dist: scout-core<0.2,>=0.1\n", "", METADATA),
     Mutation(
         "no extra", "metadata", "the extra instruments does not name shelf",
         'Requires-Dist: shelf<4,>=3; extra == "instruments"\n', "", METADATA,
@@ -142,11 +142,11 @@ MUTATIONS = [
     Mutation("no hostile object", "calls", "no call passes a hostile() object", "import Call, conformance, hostile", "import Call, conformance\n\nhostile = str", SUITE),
     Mutation("no span", "spans", "fetches: nothing was recorded", FETCH, "return None"),
     Mutation(
-        "another exception", "exceptions", "misses_to_lend: shelf:Shelf.lend raised MissingError('ulysses'), and the caller saw another object, LookupError('ulysses')",
+        "another exception", "exceptions", "misses_to_lend: shelf:Shelf.lend raised MissingError('ulysses'), and the caller got a different object, LookupError('ulysses')",
         LEND, lend("try:\n    with span('Shelf/Lend'):\n        return wrapped(*args)\nexcept Exception as error:\n    raise LookupError(*error.args)"),
     ),
     Mutation(
-        "no exception", "exceptions", "and the caller saw none",
+        "no exception", "exceptions", "and the caller got none",
         LEND, lend("with span('Shelf/Lend'):\n    try:\n        return wrapped(*args)\n    except Exception:\n        return None"),
     ),
     Mutation(
@@ -170,7 +170,7 @@ MUTATIONS = [
         LEND, lend("with span('Shelf/Lend'):\n    wrapped(*args)\n    return wrapped(*args)"),
     ),
     Mutation(
-        "a copy", "results", "shelf:Shelf.lend returned another object than the caller got",
+        "a copy", "results", "shelf:Shelf.lend returned one object, and the caller got another",
         LEND, LEND.replace('wrapped(*args, reader="Ada")', "list(wrapped(*args))"),
     ),
     Mutation(
@@ -194,22 +194,22 @@ MUTATIONS = [
         FETCH, f"shelf.tidy('emma')\n    {FETCH}",
     ),
     Mutation(
-        "root for a span", "outside", "fetches: outside a transaction it built 1 spans that nobody records, the first is Shelf/Fetch",
+        "root for a span", "outside", "fetches: it created 1 spans outside a transaction, where nothing is recorded; the first is Shelf/Fetch",
         'wrap("shelf:Shelf.fetch", fetch)', 'wrap("shelf:Shelf.fetch", fetch, root=True)',
     ),
     Mutation(
-        "a span by hand", "outside", "lends: outside a transaction it built 1 spans that nobody records, the first is Shelf/Lend",
+        "a span by hand", "outside", "lends: it created 1 spans outside a transaction, where nothing is recorded; the first is Shelf/Lend",
         f'    if current_transaction() is None:\n        return wrapped(*args, reader="Ada")\n{LEND}', LEND,
     ),
     Mutation(
-        "listeners that stay", "twice", "after the agent had stopped and started, it recorded",
+        "listeners that stay", "twice", "after a restart of the agent it recorded",
         "def made(",
         "@hookimpl\ndef on_start(agent):\n    import sys\n\n    if 'shelf' in sys.modules:\n"
         "        sys.modules['shelf'].GREETERS.append(greet)\n\n\n"
         "def greet(title):\n    if current_transaction() is not None:\n        with span('Shelf/Greet'):\n            pass\n\n\ndef made(",
     ),
     Mutation(
-        "extension and plugin", "twice", "fetches: started and attached once more, it recorded",
+        "extension and plugin", "twice", "fetches: started and attached again, it recorded",
         EXTENSION,
         f"{EXTENSION}        fetch = shelf.fetch\n\n        def fetched(title):\n            with span('Shelf/Fetch'):\n                return fetch(title)\n\n        shelf.fetch = fetched\n",
     ),
@@ -218,7 +218,7 @@ MUTATIONS = [
         'lend_async", lend_async)', 'lend_async", lend)',
     ),
     Mutation(
-        "one at a time", "async", "two calls at once were recorded as Shelf/Lend in Job/conformance, and not",
+        "one at a time", "async", "two concurrent calls were recorded as Shelf/Lend in Job/conformance, not",
         LEND_ASYNC,
         lend(
             "busy = globals().setdefault('BUSY', [])\nif busy:\n    return await wrapped(*args)\nbusy.append(1)\n"
@@ -226,18 +226,18 @@ MUTATIONS = [
         ),
     ),
     Mutation(
-        "one process only", "fork", "fetches: a forked child recorded Job/conformance in place of Shelf/Fetch, Job/conformance",
+        "one process only", "fork", "fetches: a forked child recorded Job/conformance instead of Shelf/Fetch, Job/conformance",
         "def fetch(shelf, title):\n", "import os\n\nPID = os.getpid()\n\n\ndef fetch(shelf, title):\n    if os.getpid() != PID:\n        return None\n",
     ),
     Mutation(
-        "a child that dies", "fork", "in a forked child, or ended it",
+        "a child that dies", "fork", "in a forked child, or ended the child",
         "def fetch(shelf, title):\n", "import os\n\nPID = os.getpid()\n\n\ndef fetch(shelf, title):\n    if os.getpid() != PID:\n        os._exit(1)\n",
     ),
     Mutation(
         "the whole stack", "overhead", "fetches: its part of shelf:Shelf.fetch takes",
         FETCH, f"import inspect\n\n    inspect.stack()\n    {FETCH}",
     ),
-    Mutation("a loop", "overhead", "steps, 200 are allowed", FETCH, f"for _ in range(500):\n        pass\n    {FETCH}"),
+    Mutation("a loop", "overhead", "steps, more than the 200 allowed", FETCH, f"for _ in range(500):\n        pass\n    {FETCH}"),
     Mutation(
         "a pause", "overhead", "fetches: its part of shelf:Shelf.fetch waits for ",
         FETCH, f"import time\n\n    time.sleep(0.0008)\n    {FETCH}",
@@ -247,7 +247,7 @@ MUTATIONS = [
         FETCH, f"import time\n\n    time.sleep(0.00005)\n    {FETCH}",
     ),
     Mutation(
-        "a long function", "overhead", "ms is the budget of a hook",
+        "a long function", "overhead", "the budget of a hook is 0.2 ms",
         FETCH, f"sum(range(200_000))\n    {FETCH}",
     ),
     Mutation("a text", "hostile", "fetches: it evaluates __format__ of a str", FETCH, FETCH.replace("title=title", "title=f'{title}'")),

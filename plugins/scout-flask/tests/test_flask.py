@@ -17,17 +17,17 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 import scout_core
 from scout_core import current_transaction, span, transaction
-from scout_core.testing import SeenSpan, SeenTransaction, recording
+from scout_core.testing import RecordedSpan, RecordedTransaction, recording
 
 HERE = __name__
 LOCAL = "127.0.0.1"
 
 
-def web(view: str, path: str, *, spans: tuple[SeenSpan, ...] = (), is_error: bool = False) -> SeenTransaction:
+def web(view: str, path: str, *, spans: tuple[RecordedSpan, ...] = (), is_error: bool = False) -> RecordedTransaction:
     tags = {"path": path, "user_ip": LOCAL}
     if is_error:
         tags = {"error": True, **tags}
-    return SeenTransaction(f"Controller/{HERE}.{view}", tags, spans=spans, is_error=is_error)
+    return RecordedTransaction(f"Controller/{HERE}.{view}", tags, spans=spans, is_error=is_error)
 
 
 def names(scout) -> list[str]:
@@ -57,7 +57,7 @@ def test_a_request_is_a_transaction_named_after_its_view(scout, app, serve):
 
     assert b"home" == ask("GET", "/").body
     assert b"home" == ask("GET", "/?token=secret&page=2").body
-    load = SeenSpan("Cart/Load", parent=f"Controller/{HERE}.home")
+    load = RecordedSpan("Cart/Load", parent=f"Controller/{HERE}.home")
     assert [
         web("home", "/", spans=(load,)),
         web("home", "/?page=2&token=[FILTERED]", spans=(load,)),
@@ -336,7 +336,7 @@ def test_functions_before_the_request_are_a_span_if_they_apply(scout, app):
 
     def before(view):
         parent = f"Controller/{HERE}.{view}"
-        return SeenSpan("Auth/Check", parent="PreprocessRequest"), SeenSpan("PreprocessRequest", parent=parent)
+        return RecordedSpan("Auth/Check", parent="PreprocessRequest"), RecordedSpan("PreprocessRequest", parent=parent)
 
     inside = [before("outer.view"), before("outer.inner.view"), ()]
     assert inside == [seen.spans for seen in scout.transactions[1:]]
@@ -348,7 +348,7 @@ def test_a_function_before_the_request_that_returns_a_response(scout, app):
     assert 503 == app.test_client().get("/").status_code
     parent = f"Controller/{HERE}.home"
     assert [
-        web("home", "/", spans=(SeenSpan("PreprocessRequest", parent=parent),), is_error=True)
+        web("home", "/", spans=(RecordedSpan("PreprocessRequest", parent=parent),), is_error=True)
     ] == scout.transactions
 
 
@@ -452,7 +452,7 @@ def test_an_asynchronous_view(scout, app, serve):
 
     assert (b"async", 500) == (ask("GET", "/async").body, ask("GET", "/async-error").status)
     good, bad = scout.transactions
-    assert web("asynchronous", "/async", spans=(SeenSpan("Part/One", parent=good.operation),)) == good
+    assert web("asynchronous", "/async", spans=(RecordedSpan("Part/One", parent=good.operation),)) == good
     assert ("LookupError", True) == (bad.error, bad.is_error)
 
 
@@ -528,7 +528,7 @@ def test_threads_have_transactions_of_their_own(scout, app, serve):
 
     assert [b"0", b"1", b"2", b"3"] == bodies
     assert [
-        web("cart", f"/cart/{number}", spans=(SeenSpan(f"Cart/{number}", parent=f"Controller/{HERE}.cart"),))
+        web("cart", f"/cart/{number}", spans=(RecordedSpan(f"Cart/{number}", parent=f"Controller/{HERE}.cart"),))
         for number in range(4)
     ] == sorted(scout.transactions, key=lambda seen: seen.tags["path"])
 
@@ -545,7 +545,7 @@ def test_an_application_that_another_application_calls_is_a_span(scout, app):
         return inner.test_client().get("/").text
 
     assert "inside" == app.test_client().get("/outside").text
-    inside_span = SeenSpan(f"Controller/{HERE}.inside", {"error": True}, parent=f"Controller/{HERE}.outside")
+    inside_span = RecordedSpan(f"Controller/{HERE}.inside", {"error": True}, parent=f"Controller/{HERE}.outside")
     assert [web("outside", "/outside", spans=(inside_span,))] == scout.transactions
 
 
@@ -633,7 +633,7 @@ def test_a_second_start_and_naming_the_plugin_do_not_wrap_twice(app):
         app.test_client().get("/")
 
         assert [
-            web("home", "/", spans=(SeenSpan("Cart/Load", parent=f"Controller/{HERE}.home"),))
+            web("home", "/", spans=(RecordedSpan("Cart/Load", parent=f"Controller/{HERE}.home"),))
         ] == scout.transactions
 
 

@@ -15,7 +15,7 @@ from jinja2.nativetypes import NativeEnvironment, NativeTemplate
 
 import scout_core
 from scout_core import span, transaction
-from scout_core.testing import SeenSpan, recording
+from scout_core.testing import RecordedSpan, recording
 
 PAGES = {
     "base.html": "<h1>{% block title %}{% endblock %}</h1>",
@@ -39,8 +39,8 @@ def async_pages() -> jinja2.Environment:
     return jinja2.Environment(loader=jinja2.DictLoader(PAGES), autoescape=True, enable_async=True)
 
 
-def render(name: str | None, parent: str = "Controller/home", error: str | None = None) -> SeenSpan:
-    return SeenSpan("Template/Render", {"name": name}, parent=parent, error=error)
+def render(name: str | None, parent: str = "Controller/home", error: str | None = None) -> RecordedSpan:
+    return RecordedSpan("Template/Render", {"name": name}, parent=parent, error=error)
 
 
 def describer_calls(scout) -> int:

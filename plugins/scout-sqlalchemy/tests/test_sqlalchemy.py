@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session, declarative_base
 
 import scout_core
 from scout_core import span, transaction
-from scout_core.testing import SeenSpan, recording
+from scout_core.testing import RecordedSpan, recording
 
 HAS_INSERTMANYVALUES = hasattr(DefaultDialect, "use_insertmanyvalues")
 METHODS = ("do_execute", "do_execute_no_params", "do_executemany")
@@ -64,12 +64,12 @@ def address(tmp_path) -> str:
     return f"sqlite+aiosqlite:///{tmp_path / 'shop.sqlite3'}"
 
 
-def query(statement: str, parent: str = "Controller/home", error: str | None = None) -> SeenSpan:
-    return SeenSpan("SQL/Query", {"statement": statement, "dialect": "sqlite"}, parent=parent, error=error)
+def query(statement: str, parent: str = "Controller/home", error: str | None = None) -> RecordedSpan:
+    return RecordedSpan("SQL/Query", {"statement": statement, "dialect": "sqlite"}, parent=parent, error=error)
 
 
-def many(statement: str, error: str | None = None) -> SeenSpan:
-    return SeenSpan("SQL/Many", {"statement": statement, "dialect": "sqlite"}, parent="Controller/home", error=error)
+def many(statement: str, error: str | None = None) -> RecordedSpan:
+    return RecordedSpan("SQL/Many", {"statement": statement, "dialect": "sqlite"}, parent="Controller/home", error=error)
 
 
 def describer_calls(scout) -> int:

@@ -22,7 +22,7 @@ from urllib3.exceptions import HTTPError, MaxRetryError
 
 import scout_core
 from scout_core import span, transaction
-from scout_core.testing import SeenSpan, recording
+from scout_core.testing import RecordedSpan, recording
 from scout_urllib3 import full_url
 
 
@@ -103,9 +103,9 @@ def call(
     method: str = "GET",
     parent: str = "Controller/home",
     error: str | None = None,
-) -> SeenSpan:
+) -> RecordedSpan:
     tags = {"url": url} if status is None else {"url": url, "status": status}
-    return SeenSpan(f"HTTP/{method}", tags, parent=parent, error=error)
+    return RecordedSpan(f"HTTP/{method}", tags, parent=parent, error=error)
 
 
 def describer_calls(scout) -> int:

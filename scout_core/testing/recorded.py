@@ -1,4 +1,4 @@
-"""What was recorded, as plain data that compares."""
+"""Recorded spans and transactions as plain data, which tests can compare."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from scout_core.sending.traces import class_path
 
 
 @frozen
-class SeenSpan:
-    """One finished span. Tags are as they were recorded, before anything is masked."""
+class RecordedSpan:
+    """A finished span. Tags are as recorded, before masking."""
 
     operation: str
     tags: dict[str, Any] = field(factory=dict)
     parent: str | None = None
     """Operation of its parent; None for the transaction itself."""
     error: str | None = None
-    """Class of the exception that left it."""
+    """Class of the exception that propagated out of it."""
     duration: float = field(default=0.0, eq=False)
 
 
 @frozen
-class SeenTransaction(SeenSpan):
-    """One finished transaction."""
+class RecordedTransaction(RecordedSpan):
+    """A finished transaction."""
 
-    spans: tuple[SeenSpan, ...] = ()
+    spans: tuple[RecordedSpan, ...] = ()
     """In order of their end."""
     is_error: bool = False
     queue_time: float | None = field(default=None, eq=False)
     message: str | None = None
-    """Of the exception that left it, masked."""
+    """Message of that exception, masked."""
 
 
-class Notes:
-    """The plugin that notes what happens."""
+class RecordingPlugin:
+    """The plugin behind ``Scout``: keeps everything that its hooks are called with."""
 
     def __init__(self) -> None:
-        self.seen: list[SeenTransaction] = []
+        self.transactions: list[RecordedTransaction] = []
         self.ignored: list[tuple[str, str]] = []
         self.reports: list[Report] = []
 
     @hookimpl
     def on_request_end(self, transaction: Transaction) -> None:
-        """Note a transaction."""
+        """Keep a transaction."""
         spans = tuple(
-            SeenSpan(
+            RecordedSpan(
                 operation=span.operation,
                 tags=dict(span.tags),
                 parent=None if span.parent is None else span.parent.operation,
@@ -58,8 +58,8 @@ class Notes:
             )
             for span in transaction.spans
         )
-        self.seen.append(
-            SeenTransaction(
+        self.transactions.append(
+            RecordedTransaction(
                 operation=transaction.operation,
                 tags=dict(transaction.tags),
                 error=None if transaction.error is None else class_path(transaction.error),
@@ -73,10 +73,10 @@ class Notes:
 
     @hookimpl
     def on_ignore(self, transaction: Transaction, reason: str) -> None:
-        """Note an ignored one."""
+        """Keep an ignored transaction."""
         self.ignored.append((transaction.operation, reason))
 
     @hookimpl
     def on_report(self, report: Report) -> None:
-        """Note a report."""
+        """Keep a report."""
         self.reports.append(report)
