@@ -248,7 +248,10 @@ def test_a_thread_of_ours_that_still_runs_fails_the_test():
     late = threading.Thread(target=end.wait, name="scout-core-late", daemon=True)
     other = threading.Thread(target=end.wait, name="of the application", daemon=True)
     try:
-        with pytest.raises(AssertionError, match="^the thread scout-core-late is still running at the end"), recording():
+        with (
+            pytest.raises(AssertionError, match="^the thread scout-core-late is still running at the end"),
+            recording(),
+        ):
             late.start()
             other.start()
     finally:
@@ -441,9 +444,9 @@ def test_static_rules_are_asked_without_raising_anything():
 
     assert [("import", "this: it did not end within 0 s")] == [(problem.rule, problem.evidence) for problem in hanging]
     assert [("import", True)] == [(one.rule, one.is_fatal) for one in static_problems("no_such_plugin")]
-    assert ["hooks: string: it has no function marked with @hookimpl; compare it with the documentation of the hooks"] == [
-        str(one) for one in static_problems("string", packaged=False)
-    ]
+    assert [
+        "hooks: string: it has no function marked with @hookimpl; compare it with the documentation of the hooks"
+    ] == [str(one) for one in static_problems("string", packaged=False)]
     assert [] == static_problems("scout_core.builtin.policies.speed")
 
 
@@ -474,7 +477,9 @@ def test_a_thread_that_is_ended_and_joined_is_no_problem(tmp_path, after, told):
     (tmp_path / "works_on.py").write_text(WORKS_ON.format(after=after), encoding="utf-8")
     problems = static_problems("works_on", packaged=False, path=[str(tmp_path), *sys.path])
 
-    assert told * ["starting the agent with works_on starts the thread works on"] == [problem.evidence for problem in problems]
+    assert told * ["starting the agent with works_on starts the thread works on"] == [
+        problem.evidence for problem in problems
+    ]
 
 
 def test_the_path_of_the_static_rules_is_the_callers(tmp_path):

@@ -69,7 +69,9 @@ def query(statement: str, parent: str = "Controller/home", error: str | None = N
 
 
 def many(statement: str, error: str | None = None) -> RecordedSpan:
-    return RecordedSpan("SQL/Many", {"statement": statement, "dialect": "sqlite"}, parent="Controller/home", error=error)
+    return RecordedSpan(
+        "SQL/Many", {"statement": statement, "dialect": "sqlite"}, parent="Controller/home", error=error
+    )
 
 
 def describer_calls(scout) -> int:
