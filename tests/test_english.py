@@ -64,7 +64,6 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
 
 PENDING = (
     "CHANGELOG.md",
-    "README.md",
     "changelog.d",
     "docs/command.md",
     "scout_core",

@@ -20,9 +20,9 @@ from scout_core.recording import context
 from scout_core.testing import (
     Call,
     Problem,
-    Scout,
     RecordedSpan,
     RecordedTransaction,
+    Scout,
     conformance,
     hostile,
     recording,
@@ -504,9 +504,9 @@ def test_a_suite_that_could_not_do_what_was_said_is_refused():
 
     with pytest.raises(ValueError, match="unknown rule forks; expected import, "):
         conformance("scout_shelf", skip={"forks": "on Windows"})
-    with pytest.raises(TypeError, match="cannot have the fixture scout"):
+    with pytest.raises(TypeError, match="cannot take the fixture scout"):
         conformance("scout_shelf", call)
-    with pytest.raises(TypeError, match="cannot have the fixture scout"):
+    with pytest.raises(TypeError, match="cannot take the fixture scout"):
         conformance("scout_shelf", Call(lambda: None, attach=call))
 
 
