@@ -124,7 +124,7 @@ def _print(result: Mapping[str, Any]) -> None:  # Any: several types
         for problem in result["problems"]:
             if problem["rule"] == rule["rule"]:
                 margin = " " * (width + 11)
-                click.echo(f"{margin}{problem['seen']}\n{margin}→ {problem['advice']}")
+                click.echo(f"{margin}{problem['evidence']}\n{margin}→ {problem['advice']}")
 
 
 @contextmanager
