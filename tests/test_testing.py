@@ -69,7 +69,7 @@ def test_reading_twice_gives_the_same(scout):
     assert ["Controller/home", "Controller/next"] == scout.operations
 
 
-def test_one_is_expected_and_another_number_is_told(scout):
+def test_reading_the_only_transaction_fails_unless_there_is_exactly_one(scout):
     with pytest.raises(AssertionError, match=r"expected one transaction, found 0: \[\]"):
         scout.transaction  # noqa: B018
     for name in ("a", "b"):
@@ -97,10 +97,10 @@ def test_nothing_is_sent_and_no_thread_runs(scout):
     scout.report()
 
     assert [] == scout.agent.exporters
-    assert [] == [one.name for one in threading.enumerate() if one.name.startswith("scout-core")]
+    assert [] == [thread.name for thread in threading.enumerate() if thread.name.startswith("scout-core")]
 
 
-def test_the_environment_of_whoever_runs_the_tests_does_not_matter(monkeypatch):
+def test_the_environment_of_the_test_run_does_not_matter(monkeypatch):
     monkeypatch.setenv("SCOUT_NAME", "of the environment")
     monkeypatch.setenv("SCOUT_MAX_SPANS", "1")
     with recording() as scout:
@@ -322,7 +322,7 @@ def test_does_not_record():
 
 def test_a_changed_environment_fails_the_test_that_left_it(tmp_path):
     (tmp_path / "test_environments.py").write_text(ENVIRONMENTS, encoding="utf-8")
-    # Where CI is set pytest tells each error once more, in full.
+    # Where CI is set, pytest prints each error again, in full.
     plain = {key: value for key, value in os.environ.items() if not key.startswith(("SCOUT_", "PYTEST_", "CI"))}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "--tb=short"],
@@ -443,10 +443,10 @@ def test_static_rules_are_asked_without_raising_anything():
     hanging = static_problems("this", packaged=False, timeout=0.001)
 
     assert [("import", "this: it did not end within 0 s")] == [(problem.rule, problem.evidence) for problem in hanging]
-    assert [("import", True)] == [(one.rule, one.is_fatal) for one in static_problems("no_such_plugin")]
+    assert [("import", True)] == [(problem.rule, problem.is_fatal) for problem in static_problems("no_such_plugin")]
     assert [
         "hooks: string: it has no function marked with @hookimpl; compare it with the documentation of the hooks"
-    ] == [str(one) for one in static_problems("string", packaged=False)]
+    ] == [str(problem) for problem in static_problems("string", packaged=False)]
     assert [] == static_problems("scout_core.builtin.policies.speed")
 
 
@@ -471,13 +471,13 @@ def on_stop(agent):
 
 
 @pytest.mark.parametrize(
-    "after, told", [("END.set(), THREAD.pop().join(), END.clear()", 0), ("pass", 1)], ids=["joined", "left"]
+    "after, count", [("END.set(), THREAD.pop().join(), END.clear()", 0), ("pass", 1)], ids=["joined", "left"]
 )
-def test_a_thread_that_is_ended_and_joined_is_no_problem(tmp_path, after, told):
+def test_a_thread_that_is_ended_and_joined_is_no_problem(tmp_path, after, count):
     (tmp_path / "works_on.py").write_text(WORKS_ON.format(after=after), encoding="utf-8")
     problems = static_problems("works_on", packaged=False, path=[str(tmp_path), *sys.path])
 
-    assert told * ["starting the agent with works_on starts the thread works on"] == [
+    assert count * ["starting the agent with works_on starts the thread works on"] == [
         problem.evidence for problem in problems
     ]
 
@@ -490,7 +490,7 @@ def test_the_path_of_the_static_rules_is_the_callers(tmp_path):
     assert [] == static_problems("team_policy", packaged=False, path=[str(tmp_path), *sys.path])
     (problem,) = static_problems("team_policy", path=[str(tmp_path), *sys.path])
     assert ("metadata", False) == (problem.rule, problem.is_fatal)
-    assert ["import"] == [one.rule for one in static_problems("team_policy")]
+    assert ["import"] == [problem.rule for problem in static_problems("team_policy")]
 
 
 def test_a_problem_is_one_sentence_and_its_advice():
@@ -498,7 +498,7 @@ def test_a_problem_is_one_sentence_and_its_advice():
     assert "fork: asks: nothing; wait" == str(Problem("fork", "nothing", "wait", "asks"))
 
 
-def test_a_suite_that_could_not_do_what_was_said_is_refused():
+def test_a_suite_with_an_unknown_rule_or_its_own_fixture_is_refused():
     def call(scout):
         """Would meet two agents."""
 
@@ -557,7 +557,7 @@ def test_what_is_installed_sends_nothing_of_a_test(exporter):
 )
 def test_an_exporter_that_the_test_is_about_is_there(exporter, settings):
     with recording(**settings) as scout:
-        assert ["to_list"] == [one.name for one in scout.agent.exporters]
+        assert ["to_list"] == [exporter.name for exporter in scout.agent.exporters]
         assert 1 == len(scout.agent.recorder.outboxes)
 
 

@@ -41,7 +41,7 @@ class ImportWatch:
     """
     The modules that callbacks wait for. Callbacks must not raise: they run inside the application's import.
 
-    Threads may import and begin to wait at the same time. A lock could be held while the process forks, so there is none:
+    Threads may import and begin to wait at the same time. A lock could be held while the process forks, so no lock is used:
     a callback is registered before the module is looked for, and claimed by one thread.
     """
 
@@ -94,8 +94,8 @@ class ImportWatch:
         """
         Call back for awaited modules that are imported although no watched loader has reported them.
 
-        That is every module that was imported before somebody waited for it. And it is the ones for which there is no other
-        moment to find out: modules that were half imported at that time, that a loader without ``exec_module`` loaded, that
+        This covers every module that was imported before it was awaited, and modules whose import cannot be observed in any
+        other way: modules that were half imported at that time, that a loader without ``exec_module`` loaded, that
         were put into ``sys.modules`` by hand, or that load lazily. Hence it runs at every import while one is pending; it
         costs a look into ``sys.modules`` for each.
         """
