@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from scout_core.text.links import clean_paths, clean_urls
 from scout_core.text.patterns import pattern
 from scout_core.text.plain import beginning, cut, exact
 from scout_core.text.secrets import looks_random, scrub
@@ -42,6 +43,8 @@ def error_message(error: BaseException) -> str:
     """
     Return the first line of ``str(error)``, each quoted literal replaced by ``?``, secrets replaced by ``[FILTERED]``.
 
+    URLs and paths are shown without query, fragment and user.
+
     A lookup error, and an error about an attribute, a name or a module, keeps a quoted text that looks like a name:
     ``KeyError('plan')`` is ``'plan'``, ``KeyError('ann@example.com')`` is ``?``.
 
@@ -55,7 +58,7 @@ def error_message(error: BaseException) -> str:
     found = _FIRST_LINE.match(text)
     line = beginning(found[1], LONGEST) if found else ""
     masked = _IN_PARENTHESES.sub("?", _without_literals(line, keep_names=issubclass(type(error), _NAMING)))
-    return cut(scrub(masked), LONGEST)
+    return cut(clean_paths(clean_urls(scrub(masked))), LONGEST)
 
 
 def _without_literals(line: str, *, keep_names: bool) -> str:

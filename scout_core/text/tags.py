@@ -17,6 +17,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Final, cast
 
 from scout_core.text.keys import FILTERED, is_sensitive
+from scout_core.text.links import clean_urls
 from scout_core.text.plain import beginning, cut, exact, plain
 from scout_core.text.secrets import is_card_number, scrub
 from scout_core.text.sql import mask_sql
@@ -58,7 +59,7 @@ def clean_tags(tags: Mapping[str, object]) -> tuple[dict[str, TagValue], int]:
     Returns:
         At most 64 tags; keys of at most 100 characters to text of at most 2,000 characters (``…`` ends what was longer),
         int of at most 64 bits, finite float, bool or None. Under ``statement``: SQL without literals, in the dialect of the
-        tag ``dialect``. Under ``url``: without query and user. Under sensitive keys: ``[FILTERED]``. Other objects: ``<TypeName>``.
+        tag ``dialect``. URLs are without query, fragment and user. Under sensitive keys: ``[FILTERED]``. Other objects: ``<TypeName>``.
     """
     items, dropped = _first_items(tags)
     dialect = next(
@@ -118,7 +119,10 @@ def _clean_text(name: str, text: str, dialect: str | None) -> str:
         return cut(plain(mask_sql(text, dialect=dialect)), LONGEST_VALUE)
     if name == "url":
         return public_url(text)
-    return cut(scrub(beginning(text, LONGEST_VALUE)), LONGEST_VALUE)
+    scrubbed = scrub(beginning(text, LONGEST_VALUE))
+    return cut(
+        scrubbed if name == "path" else clean_urls(scrubbed), LONGEST_VALUE
+    )  # filtered_path() has cleaned a path
 
 
 def _clean_other(value: object) -> TagValue:

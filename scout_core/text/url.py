@@ -35,7 +35,7 @@ _URL: Final = pattern(
     re.VERBOSE,
 )
 # `user:password@` in a path, where a password contained a raw slash.
-_USER_IN_SEGMENT: Final = pattern(r"[^@]*:[^@]*@")
+_USER_IN_SEGMENT: Final = pattern(r"[^@:]*:[^@]*@")
 
 
 def public_url(url: str) -> str:
