@@ -1,5 +1,5 @@
 """
-A faulty plugin affects only itself: the application runs as without the agent, the others load, and the reason is shown.
+A faulty plugin affects only itself: the application runs as it does without the agent, other plugins load, and the reason is shown.
 
 Real distributions in a separate, real environment; the faulty one is in an additional folder of ``sys.path``.
 """
@@ -92,16 +92,16 @@ class Outcome:
 def environment(tmp_path_factory):
     """The core, a small library, and two plugins for it; their names sort before and after the faulty plugin's."""
     folder = tmp_path_factory.mktemp("somebody")
-    made = Environment(folder / "environment")
-    venv.create(made.folder, with_pip=True)
+    created = Environment(folder / "environment")
+    venv.create(created.folder, with_pip=True)
     wheels = [build_wheel(folder, "wares", modules={"wares": WARES}, requires=())]
     wheels += [
         build_wheel(folder, f"scout-{name}", modules={f"scout_{name}": NEIGHBOUR}, entries=f"{name} = scout_{name}", extra=("wares>=1",))
         for name in ("anne", "zoe")
     ]  # fmt: skip
-    made.pip("install", core_wheel(folder, made), *wheels, cwd=folder)
+    created.pip("install", core_wheel(folder, created), *wheels, cwd=folder)
     (folder / "app.py").write_text(APP, encoding="utf-8")
-    return made
+    return created
 
 
 class Trial:
@@ -114,8 +114,8 @@ class Trial:
         self.home = folder / "home"
         self.path = [self.site]
         self.settings = {"HOME": str(self.home)}
-        for made in (self.site, self.home):
-            made.mkdir()
+        for directory in (self.site, self.home):
+            directory.mkdir()
 
     def run(self, *command: object, **more: str) -> tuple[int, str, str]:
         """Return exit code, output and errors. The home is only known from the settings."""
@@ -156,7 +156,7 @@ def trial(environment, tmp_path):
     return Trial(environment, tmp_path)
 
 
-def put(trial: Trial, fault: Fault) -> None:
+def install_fault(trial: Trial, fault: Fault) -> None:
     wheel = build_wheel(
         trial.folder / "wheels", "scout-faulty", modules={"scout_faulty": fault.source}, entries=fault.entries,
         requires=fault.requires, extra=fault.extra,
@@ -183,7 +183,7 @@ def reason(outcome: Outcome, name: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
 def test_a_fault_only_affects_its_own_plugin(trial, expected, fault):
-    put(trial, fault)
+    install_fault(trial, fault)
     command, application = trial.command(), trial.application()
     shown, running = reason(command, fault.row), reason(application, fault.row)
     state, words = fault.in_application
@@ -202,8 +202,8 @@ TWO = {"scout-first": "scout_first", "scout-second": "scout_second"}
 
 
 @pytest.mark.parametrize("order", [("scout-first", "scout-second"), ("scout-second", "scout-first")], ids=str)
-def test_the_same_plugin_of_two_with_equal_names_loads_in_either_order_of_installation(trial, expected, order):
-    """They are in two folders of ``sys.path``, in either order."""
+def test_the_same_of_two_plugins_with_equal_names_loads_in_both_orders_of_installation(trial, expected, order):
+    """They are in two folders of ``sys.path``, in both orders."""
     for folder, name in zip(("site", "site2"), order, strict=True):
         wheel = build_wheel(trial.folder, name, modules={TWO[name]: GOOD}, entries=f"faulty = {TWO[name]}")
         install(wheel, trial.folder / folder)
@@ -221,7 +221,7 @@ def test_the_same_plugin_of_two_with_equal_names_loads_in_either_order_of_instal
     assert problem in application.err
 
 
-WRAPS_THE_SAME = """
+WRAPPED_TWICE = """
 import sys
 import wares
 original = wares.add
@@ -256,9 +256,9 @@ print(steps, wares.add is original)
 
 
 @pytest.mark.parametrize("names", [("first", "second"), ("second", "first")], ids=" ".join)
-@pytest.mark.parametrize("how", ["together", "in turns"])
-def test_two_plugins_that_wrap_the_same(trial, how, names):
-    """Both record their spans; undone together, or by hand in both orders, the original object is back."""
+@pytest.mark.parametrize("how", ["together", "separately"])
+def test_two_plugins_can_wrap_the_same_function(trial, how, names):
+    """Both record their spans. Undone together, or separately in both orders, the function is the original object again."""
     for name in ("first", "second"):
         source = NEIGHBOUR.replace("Wares/Add", f"Wares/{name}")
         install(
@@ -267,7 +267,7 @@ def test_two_plugins_that_wrap_the_same(trial, how, names):
             ),
             trial.site,
         )
-    (trial.folder / "same.py").write_text(WRAPS_THE_SAME)
+    (trial.folder / "same.py").write_text(WRAPPED_TWICE)
     outcome = trial.run(
         trial.environment.program("python"), "-W", "error", "same.py", how, *names, SCOUT_PLUGINS_DISABLE="anne,zoe"
     )
@@ -277,43 +277,43 @@ def test_two_plugins_that_wrap_the_same(trial, how, names):
     assert (0, f"{[both, False, *steps]} True\n", "") == outcome
 
 
-def linked_to_itself(trial: Trial) -> dict[str, str]:
+def home_linked_to_itself(trial: Trial) -> dict[str, str]:
     (trial.folder / "loop").symlink_to("loop")
     return {"HOME": str(trial.folder / "loop")}
 
 
-def a_file(trial: Trial) -> dict[str, str]:
+def home_file(trial: Trial) -> dict[str, str]:
     (trial.folder / "file").write_text("")
     return {"HOME": str(trial.folder / "file")}
 
 
-def files_in_place_of_folders(trial: Trial) -> dict[str, str]:
+def files_instead_of_folders(trial: Trial) -> dict[str, str]:
     (trial.folder / "file").write_text("")
     return {"HOME": str(trial.home), **dict.fromkeys(XDG, str(trial.folder / "file"))}
 
 
-def without_permission(trial: Trial) -> dict[str, str]:
+def read_only_home(trial: Trial) -> dict[str, str]:
     trial.home.chmod(0o500)
     return {"HOME": str(trial.home)}
 
 
 XDG = ("XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME")
 HOMES = {
-    "is a file": a_file,
-    "is a link to itself": linked_to_itself,
-    "is not there and cannot be made": lambda trial: {"HOME": "/proc/nobody"},
+    "is a file": home_file,
+    "is a link to itself": home_linked_to_itself,
+    "does not exist and cannot be created": lambda trial: {"HOME": "/proc/nobody"},
     "is on a device": lambda trial: {"HOME": os.devnull},
     "is not set": lambda trial: {},
     "is empty": lambda trial: {"HOME": ""},
     "is relative": lambda trial: {"HOME": "not/here"},
-    "has files for folders": files_in_place_of_folders,
-    "is read-only": without_permission,  # has no effect for root
+    "has files instead of folders": files_instead_of_folders,
+    "is read-only": read_only_home,  # has no effect for root
 }
 
 
 @pytest.mark.parametrize("home", HOMES)
 def test_an_unusable_home_has_no_effect(trial, expected, home):
-    put(trial, Fault(name="fails", source="import nothing_here\n"))
+    install_fault(trial, Fault(name="fails", source="import no_such_module\n"))
     trial.settings = HOMES[home](trial)
     command, application = trial.command(), trial.application()
 

@@ -1,4 +1,4 @@
-"""Plugins made from the template: built, installed, tested, checked, and listed by the command."""
+"""Plugins generated from the template: built, installed, tested, checked, and listed by the command."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ import pytest
 from scout_core.scaffold import KINDS, make_plan, render
 
 ROOT = Path(__file__).resolve().parent.parent
-MADE = {
+GENERATED = {
     **{f"my-{kind}": ["--kind", kind] for kind in KINDS},
     "clicks": ["--target", "click:Command.invoke"],
     "click-jobs": ["--kind", "framework", "--target", "click.core:Group.invoke", "--library", "click"],
     "digests": ["--target", "hashlib:pbkdf2_hmac"],
 }
-"""Name of a plugin to the options that make it: every kind, and targets of the author's own."""
+"""Name of a plugin to the options that create it: every kind, and other targets than the default."""
 
-
-APART = "my-exporter"
-"""Installed apart: an exporter receives the reports of every agent in its environment, so those of other plugins' tests."""
+SEPARATE = "my-exporter"
+"""Installed separately: it would receive the reports of the agents in the tests of other plugins, too."""
 
 
 def run(*command: object, cwd: Path, path: str = "") -> str:
@@ -47,7 +46,7 @@ def build(project: Path, out: Path, target: str = "wheel") -> Path:
 
 @pytest.fixture(scope="module")
 def author(tmp_path_factory):
-    """The environment of somebody who has installed scout-core and pytest: its folder of programs."""
+    """Return the folder of programs of an environment with scout-core and pytest."""
     folder = tmp_path_factory.mktemp("author")
     venv.create(folder / "venv", with_pip=True)
     core = build(ROOT, folder / "core")
@@ -58,52 +57,56 @@ def author(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def packages(author, tmp_path_factory):
-    """Each plugin's folder, by name, made by the installed command; they are installed where that is, one beside it."""
+    """Create and install all plugins with the installed command; return name to folder."""
     folder = tmp_path_factory.mktemp("packages")
-    for name, options in MADE.items():
+    for name, options in GENERATED.items():
         run(author / "scout-core", "plugins", "new", name, *options, cwd=folder)
-    wheels = {name: build(folder / f"scout-{name}", folder / "dist" / name) for name in MADE}
+    wheels = {name: build(folder / f"scout-{name}", folder / "dist" / name) for name in GENERATED}
     pip = [author / "python", "-m", "pip", "install", "-q", "--no-index"]
-    run(*pip, "--no-deps", "--target", folder / "apart", wheels.pop(APART), cwd=folder)
+    run(*pip, "--no-deps", "--target", folder / "separate", wheels.pop(SEPARATE), cwd=folder)
     run(*pip, *wheels.values(), cwd=folder)
-    return {name: folder / f"scout-{name}" for name in MADE}
+    return {name: folder / f"scout-{name}" for name in GENERATED}
 
 
 @pytest.fixture
-def apart(packages):
+def separate(packages):
     """Directory of the exporter, for ``PYTHONPATH``."""
-    return str(packages[APART].parent / "apart")
+    return str(packages[SEPARATE].parent / "separate")
 
 
-@pytest.mark.parametrize("name", MADE)
-def test_an_installed_plugin_passes_its_tests(author, packages, apart, name):
-    path = apart if name == APART else ""
+@pytest.mark.parametrize("name", GENERATED)
+def test_an_installed_plugin_passes_its_tests(author, packages, separate, name):
+    path = separate if name == SEPARATE else ""
     output = run(author / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=packages[name], path=path)
 
     assert " passed" in output
     assert [] == [line for line in output.splitlines() if line.startswith("SKIPPED") and "not with" not in line]
 
 
-def test_the_command_shows_every_plugin_as_active(author, packages, apart, tmp_path):
-    output = run(author / "scout-core", "plugins", "--json", cwd=tmp_path, path=apart)
+def test_the_command_shows_every_plugin_as_active(author, packages, separate, tmp_path):
+    output = run(author / "scout-core", "plugins", "--json", cwd=tmp_path, path=separate)
     listed = {plugin["name"]: plugin for plugin in json.loads(output)}
 
-    assert dict.fromkeys(MADE, "active") == {name: listed[name]["state"].replace("waiting", "active") for name in MADE}
-    assert {f"scout-{name}" for name in MADE} == {listed[name]["distribution"] for name in MADE}
+    assert dict.fromkeys(GENERATED, "active") == {
+        name: listed[name]["state"].replace("waiting", "active") for name in GENERATED
+    }
+    assert {f"scout-{name}" for name in GENERATED} == {listed[name]["distribution"] for name in GENERATED}
 
 
-def test_an_exporter_writes_the_reports_of_an_application(author, apart, tmp_path):
+def test_an_exporter_writes_the_reports_of_an_application(author, separate, tmp_path):
     """Installing it is enough."""
     app = "import scout_core\nscout_core.start(name='Shop')\nwith scout_core.transaction('Job/a'): pass\nscout_core.stop(10)\n"
-    run(author / "python", "-W", "error", "-c", app, cwd=tmp_path, path=apart)
+    run(author / "python", "-W", "error", "-c", app, cwd=tmp_path, path=separate)
     (line,) = (tmp_path / "reports.jsonl").read_text(encoding="utf-8").splitlines()
 
     assert ["Job/a"] == [figures["name"] for figures in json.loads(line)["transactions"]]
 
 
-@pytest.mark.parametrize("rules", [["--config", str(ROOT / "pyproject.toml")], []], ids=["ours", "its own"])
+@pytest.mark.parametrize(
+    "rules", [["--config", str(ROOT / "pyproject.toml")], []], ids=["rules of this repository", "generated rules"]
+)
 @pytest.mark.parametrize("arguments", [["check"], ["format", "--check"]], ids=" ".join)
-def test_the_code_follows_the_rules(packages, arguments, rules):
+def test_the_code_passes_ruff(packages, arguments, rules):
     folders = packages.values()
 
     assert folders
@@ -111,7 +114,7 @@ def test_the_code_follows_the_rules(packages, arguments, rules):
         run(sys.executable, "-m", "ruff", *arguments, "--no-cache", *rules, ".", cwd=folder)
 
 
-def test_the_types_are_correct(packages, tmp_path):
+def test_the_code_passes_mypy(packages, tmp_path):
     sources = [folder / "src" / folder.name.replace("-", "_") for folder in packages.values()]
 
     output = run(sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", *sources, cwd=tmp_path)
@@ -119,7 +122,7 @@ def test_the_types_are_correct(packages, tmp_path):
     assert "no issues found" in output
 
 
-def test_a_wheel_has_the_package_and_a_source_archive_also_the_tests(packages, tmp_path):
+def test_a_wheel_contains_the_package_and_a_source_archive_also_the_tests(packages, tmp_path):
     folder = packages["my-library"]
     with zipfile.ZipFile(build(folder, tmp_path / "wheel")) as wheel:
         code = {name for name in wheel.namelist() if ".dist-info/" not in name}
@@ -139,7 +142,7 @@ def test_a_wheel_has_the_package_and_a_source_archive_also_the_tests(packages, t
 
 
 @pytest.mark.parametrize(("name", "options"), [("mailqueue", {"kind": kind}) for kind in KINDS])
-def test_a_plugin_of_this_repository_follows_its_rules(tmp_path, name, options):
+def test_a_plugin_in_this_repository_passes_ruff(tmp_path, name, options):
     (tmp_path / "plugins").mkdir()
     (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text(encoding="utf-8"), encoding="utf-8")
     render(make_plan(name, **options), tmp_path / "plugins")
@@ -148,13 +151,13 @@ def test_a_plugin_of_this_repository_follows_its_rules(tmp_path, name, options):
         run(sys.executable, "-m", "ruff", *arguments, "--no-cache", ".", cwd=tmp_path)
 
 
-def test_the_script_of_the_template_is_the_same_command():
+def test_the_script_of_the_template_runs_the_command():
     output = run(sys.executable, ROOT / "template" / "render.py", "--help", cwd=ROOT)
 
     assert "Create a package for a plugin" in output
 
 
-def test_the_installed_template_is_that_of_the_checkout(author):
+def test_the_installed_template_is_the_same_as_in_the_checkout(author):
     layers = ROOT / "template" / "layers"
     code = "from pathlib import Path; import scout_core.scaffold as s; print(Path(s.__file__).parent / 'template')"
     installed = Path(run(author / "python", "-c", code, cwd=author).strip())

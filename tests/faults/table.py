@@ -43,7 +43,7 @@ class Fault:
 
 
 def hook(signature: str, *lines: str, before: str = "") -> str:
-    """Return a module with a single hook."""
+    """Return the source of a module with a single hook."""
     body = "\n    ".join(lines or ("pass",))
     return f"{HEAD}{before}\n\n@hookimpl\ndef {signature}:\n    {body}\n"
 
@@ -64,7 +64,7 @@ IMPORTING = [
     Fault(name="has undecodable bytes", source="name = '\\udc80\n", words=("cannot be imported", "SyntaxError")),
     Fault(name="raises at import", source="raise ValueError('bad luck')\n", words=("ValueError", "bad luck")),
     Fault(name="fails an assertion at import", source="assert not 'ready'\n", words=("AssertionError",)),
-    Fault(name="calls itself without end", source="def f():\n    f()\nf()\n", words=("RecursionError",)),
+    Fault(name="recurses infinitely", source="def f():\n    f()\nf()\n", words=("RecursionError",)),
     Fault(
         name="raises an unprintable exception",
         source="class Bad(Exception):\n    def __str__(self):\n        raise RuntimeError\nraise Bad\n",
@@ -86,12 +86,12 @@ IMPORTING = [
         words=("CancelledError",),
     ),
     Fault(
-        name="raises at length",
+        name="raises a very long message",
         source="E = type('a\\nb', (Exception,), {})\nraise E('x\\ny' * 100_000)\n",
         words=("cannot be imported",),
     ),
     Fault(
-        name="takes itself out of sys.modules",
+        name="removes itself from sys.modules",
         source="import sys\ndel sys.modules[__name__]\n" + GOOD,
         words=("scout_faulty",),
     ),
@@ -110,22 +110,22 @@ HOOKS = [
     Fault(name="has a hook of another name", source=hook("before_lunch(transaction)"), words=("there is no hook before_lunch",)),
     Fault(name="misspells an argument", source=hook("on_span(spam)"),
           words=("the hook on_span has no argument spam", "did you mean span?")),
-    Fault(name="has an argument too many", source=hook("on_span(span, more)"), words=("the hook on_span has no argument more", "span")),
-    Fault(name="has an argument too many for a hook without arguments", source=hook("register_options(config)"),
+    Fault(name="has an unknown argument", source=hook("on_span(span, more)"), words=("the hook on_span has no argument more", "span")),
+    Fault(name="has an argument for a hook without arguments", source=hook("register_options(config)"),
           words=("the hook register_options has no argument config", "it has none")),
-    Fault(name="has keyword-only arguments", source=hook("on_span(*, spam)"), words=("on_span has no argument spam",)),
+    Fault(name="has an unknown keyword-only argument", source=hook("on_span(*, spam)"), words=("on_span has no argument spam",)),
     Fault(name="is a coroutine function", source=hook("on_report(report)").replace("def on", "async def on"), words=("async",)),
     Fault(name="is a generator function", source=hook("on_report(report)", "yield"), words=("generator",)),
-    Fault(name="wraps the others", source=HEAD + "@hookimpl(wrapper=True)\ndef on_span(span):\n    yield\n",
+    Fault(name="wraps other implementations", source=HEAD + "@hookimpl(wrapper=True)\ndef on_span(span):\n    yield\n",
           words=("on_span must not wrap the implementations of other plugins",)),
-    Fault(name="wraps the others in the old way", source=HEAD + "@hookimpl(hookwrapper=True)\ndef on_span(span):\n    yield\n",
+    Fault(name="wraps other implementations with hookwrapper", source=HEAD + "@hookimpl(hookwrapper=True)\ndef on_span(span):\n    yield\n",
           words=("on_span must not wrap the implementations of other plugins",)),
     Fault(name="has no hook", source="value = 1\n", words=("no function marked with @hookimpl",)),
-    Fault(name="has hooks of somebody else",
+    Fault(name="has only hooks of pytest",
           source="import pluggy\n\n@pluggy.HookimplMarker('pytest')\ndef on_span(span):\n    pass\n",
           words=("no function marked with @hookimpl",)),
     Fault(name="forgets the marker", source="def on_span(span):\n    pass\n", words=("no function marked with @hookimpl",)),
-    Fault(name="has a module that answers to every name",
+    Fault(name="has a module whose attributes raise",
           source=HEAD + "def __getattr__(name):\n    raise RuntimeError(name)\n\ndef __dir__():\n    return ['nothing', 5]\n",
           words=("cannot be imported: TypeError",)),
 ]  # fmt: skip
@@ -137,14 +137,14 @@ RUNNING = [
     Fault(name="wraps a missing target", source=hook("instrument(wrap)", "wrap('wares:nothing', lambda *a: None)"),
           state="waiting", words=("wares is not imported",),
           running="failed", running_words=("wares:nothing", "has no nothing")),
-    Fault(name="wraps nonsense", source=hook("instrument(wrap)", "wrap('wares.add', lambda *a: None)"), words=("wares.add",)),
+    Fault(name="wraps an invalid target", source=hook("instrument(wrap)", "wrap('wares.add', lambda *a: None)"), words=("wares.add",)),
     Fault(name="wraps without a describer", source=hook("instrument(wrap)", "wrap('wares:add', None)"), words=("wares:add",)),
     Fault(name="options raise", source=hook("register_options()", "raise KeyError('options')"), state="active", printed=("'faulty'", "KeyError: 'options'")),
-    Fault(name="options are nonsense", source=hook("register_options()", "return 5"), state="active",
+    Fault(name="options are not a class", source=hook("register_options()", "return 5"), state="active",
           printed=("register_options must return an attrs class, got int 5",)),
     Fault(name="options exit", source=hook("register_options()", "raise SystemExit(5)"), state="active", printed=("'faulty'", "SystemExit: 5")),
     Fault(name="exporters raise", source=hook("register_exporters(config)", "raise KeyError('exporters')"), state="active"),
-    Fault(name="exporters are nonsense", source=hook("register_exporters(config)", "return 5"), state="active"),
+    Fault(name="exporters are not a list", source=hook("register_exporters(config)", "return 5"), state="active"),
     Fault(name="an exporter raises", state="active", source=hook(
         "register_exporters(config)", "return [Bad()]",
         before="class Bad:\n    name = 'bad'\n    def export(self, report):\n        raise RuntimeError('no')\n")),
@@ -160,7 +160,7 @@ RUNNING = [
           running="quarantined", running_words=("score_transaction is switched off: 10 errors in a row",)),
     Fault(name="a policy exits", source=hook("score_transaction(transaction)", "raise SystemExit(8)"), state="active",
           running="quarantined", running_words=("score_transaction is switched off: 10 errors in a row",)),
-    Fault(name="a policy returns nonsense", source=hook("score_transaction(transaction)", "return 'a lot'"), state="active",
+    Fault(name="a policy returns text", source=hook("score_transaction(transaction)", "return 'a lot'"), state="active",
           running="quarantined", running_words=("score_transaction is switched off",)),
     Fault(name="a describer raises", state="waiting",
           source=hook("instrument(wrap)", "wrap('wares:add', describe)", before="def describe(a, b):\n    raise KeyError('describe')\n"),
@@ -168,7 +168,7 @@ RUNNING = [
     Fault(name="a describer has too few arguments", state="waiting",
           source=hook("instrument(wrap)", "wrap('wares:add', lambda a: span('Wares/Add'))"),
           running="quarantined", running_words=("wares:add", "switched off")),
-    Fault(name="a describer returns nonsense", state="waiting", source=hook("instrument(wrap)", "wrap('wares:add', lambda a, b: 5)"),
+    Fault(name="a describer returns a number", state="waiting", source=hook("instrument(wrap)", "wrap('wares:add', lambda a, b: 5)"),
           running="quarantined", running_words=("wares:add", "switched off")),
 ]  # fmt: skip
 
@@ -182,7 +182,7 @@ WAYS_OUT = {
 }
 UNREGISTERING = [
     Fault(
-        name=f"un-registers itself in {signature.partition('(')[0]} {how}",
+        name=f"unregisters itself in {signature.partition('(')[0]} {how}",
         source=hook("on_start(agent)", "agents.append(agent)", *(lines if signature == "on_start(agent)" else ()), before="import sys\nagents = []")
         + (f"\n\n@hookimpl\ndef {signature}:\n    " + "\n    ".join(lines) + "\n" if signature != "on_start(agent)" else ""),
         state="active",
@@ -196,13 +196,13 @@ UNREGISTERING = [
 ]  # fmt: skip
 
 VERSIONS = [
-    Fault(name="needs a later core", requires=("scout-core>=99",), state="skipped",
+    Fault(name="requires a later core", requires=("scout-core>=99",), state="skipped",
           words=("scout-core", "is outside >=99")),
-    Fault(name="needs an earlier core", requires=("scout-core<0.1",), state="skipped", words=("is outside <0.1",)),
-    Fault(name="needs a core that cannot be read", requires=("scout-core>=banana",), state="skipped",
+    Fault(name="requires an earlier core", requires=("scout-core<0.1",), state="skipped", words=("is outside <0.1",)),
+    Fault(name="has an invalid requirement on the core", requires=("scout-core>=banana",), state="skipped",
           words=("invalid requirement", "scout-core>=banana")),
-    Fault(name="needs another version of its library", extra=("wares>=9",), state="skipped", words=("wares 1.0 is outside >=9",)),
-    Fault(name="has a library that cannot be read", extra=("wares>>9",), state="skipped", words=("invalid requirement", "wares>>9")),
+    Fault(name="requires another version of its library", extra=("wares>=9",), state="skipped", words=("wares 1.0 is outside >=9",)),
+    Fault(name="has an invalid requirement on its library", extra=("wares>>9",), state="skipped", words=("invalid requirement", "wares>>9")),
 ]  # fmt: skip
 
 METADATA = [
@@ -211,8 +211,8 @@ METADATA = [
     Fault(name="METADATA is empty", damage=lambda made: (made / "METADATA").write_bytes(b""), words=("METADATA is missing or empty",)),
     Fault(name="METADATA is missing", damage=lambda made: (made / "METADATA").unlink(), words=("METADATA is missing or empty",)),
     Fault(name="METADATA is a folder", damage=lambda made: ((made / "METADATA").unlink(), (made / "METADATA").mkdir()), words=("cannot read the metadata in ", "directory")),
-    Fault(name="METADATA names nothing", damage=lambda made: (made / "METADATA").write_text("Summary: nothing\n"), words=("METADATA has no Name",)),
-    Fault(name="METADATA is all zeros", damage=lambda made: (made / "METADATA").write_bytes(b"\0" * 500), words=("METADATA has no Name",)),
+    Fault(name="METADATA has no name", damage=lambda made: (made / "METADATA").write_text("Summary: nothing\n"), words=("METADATA has no Name",)),
+    Fault(name="METADATA consists of zeros", damage=lambda made: (made / "METADATA").write_bytes(b"\0" * 500), words=("METADATA has no Name",)),
     Fault(name="RECORD is missing", damage=lambda made: (made / "RECORD").unlink(), state="active"),
     Fault(name="RECORD is undecodable", damage=lambda made: (made / "RECORD").write_bytes(b"\xff\0,"), state="active"),
     Fault(name="everything but the entry points is missing", words=("METADATA is missing or empty",),
@@ -231,10 +231,10 @@ METADATA = [
 ]  # fmt: skip
 
 NAMES = [
-    Fault(name="one name twice", entries="faulty = scout_faulty\nfaulty = scout_missing", state="active"),
-    Fault(name="one module under two names", entries="again = scout_faulty\nfaulty = scout_faulty",
+    Fault(name="defines a name twice", entries="faulty = scout_faulty\nfaulty = scout_missing", state="active"),
+    Fault(name="defines two names for a module", entries="again = scout_faulty\nfaulty = scout_faulty",
           words=("already loaded as the plugin again",)),
-    Fault(name="the name of one of ours", entries="speed = scout_faulty\nfaulty = scout_missing", words=("scout_missing",)),
+    Fault(name="uses the name of a built-in plugin", entries="speed = scout_faulty\nfaulty = scout_missing", words=("scout_missing",)),
 ]  # fmt: skip
 
 FAULTS = [*IMPORTING, *HOOKS, *RUNNING, *UNREGISTERING, *VERSIONS, *METADATA, *NAMES]
