@@ -123,5 +123,5 @@ def run_once(command: list[str], *, directory: Path) -> dict[str, Any]:  # Any: 
 
 
 def _path() -> str:
-    rest = os.environ.get("PYTHONPATH")
-    return f"{BENCHMARKS}{os.pathsep}{rest}" if rest else str(BENCHMARKS)
+    inherited = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    return os.pathsep.join([str(BENCHMARKS), *map(os.path.abspath, inherited)])  # a child has another working directory

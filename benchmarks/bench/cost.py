@@ -41,8 +41,10 @@ class Cost:
         return f"{self.workload}, {self.thread}"
 
     def change(self, stored: Cost) -> float:
-        """Return how much the ratio grew, as a share of the stored one."""
-        return self.ratio / stored.ratio - 1 if stored.ratio else 0.0
+        """Return how much the ratio grew, as a share of the stored one; 0 when both are negligible."""
+        if max(self.ratio, stored.ratio) <= NEGLIGIBLE:
+            return 0.0
+        return self.ratio / max(stored.ratio, NEGLIGIBLE) - 1
 
     def has_grown(self, stored: Cost) -> bool:
         """Whether the ratio exceeds the stored one by more than is tolerated."""
@@ -78,7 +80,10 @@ def count_costs(comparisons: Sequence[Comparison], directory: Path, *, jobs: int
 def costs_of(comparison: Comparison, counts: Mapping[str, Count]) -> list[Cost]:
     """Return the cost of one item on both threads."""
     ours, bare, request = (counts[case.name] for case in comparison.cases)
-    added = {CALLER: ours.caller - bare.caller, AGENT: ours.agent}
+    added = {
+        CALLER: ours.caller - bare.caller,
+        AGENT: max(0.0, ours.agent),
+    }  # the difference of two equal counts may be below 0
     return [
         Cost(
             workload=comparison.key,
