@@ -335,7 +335,7 @@ def test_the_last_step_gets_its_arguments():
     assert [(1, 2)] == got
 
 
-BUDGET = Limit("hook_budget_seconds", 0.0002, quantile=0.95, minimum=20, time_every=64)
+BUDGET = Limit("hook_budget_seconds", 0.0002, quantile=0.95, minimum=20, time_every=64, on_application_thread=True)
 SLOW = Limit("slow_hook_seconds", 0.005, quantile=0.5, minimum=10, switches_off=True)
 
 
@@ -361,8 +361,23 @@ def test_on_the_application_s_thread_the_first_calls_are_timed_and_then_a_sample
     assert (EARLY + 3, 250 * (EARLY + 3)) == (guard.pace.count, guard.pace.total_ns)
 
 
+@pytest.mark.parametrize("limit", [BUDGET, SLOW._replace(time_every=8)])
+def test_after_a_slow_call_the_next_one_is_timed_too(clock, limit):
+    """So a function that becomes slow is found soon, and one that was slow once costs no more than before."""
+    every = limit.time_every
+    quick, slow = 250, 20_000_000
+    quick_calls = (EARLY // every + 2) * every - 1  # the next call is one that is sampled
+    guard = run(working(clock, *[quick] * quick_calls, *[slow] * 3, quick, limit=limit), quick_calls)
+    before = guard.pace.count
+    run(guard, 4)
+
+    assert 4 == guard.pace.count - before  # the sampled one, the two after it, and the quick one that follows
+    run(guard, every - 4)
+    assert 4 == guard.pace.count - before
+
+
 @pytest.mark.parametrize("limit", [None, SLOW])
-def test_elsewhere_every_call_is_timed(clock, limit):
+def test_without_sampling_every_call_is_timed(clock, limit):
     assert 300 == run(working(clock, 250, limit=limit), 300).pace.count
 
 
@@ -477,7 +492,15 @@ def test_a_function_that_is_fast_again_is_no_longer_slow(clock):
 def test_where_a_limit_demands_it_a_slow_function_on_the_application_s_thread_is_switched_off_by_the_agent_s(
     clock, caplog
 ):
-    strict = Limit("hook_budget_seconds", 0.0002, quantile=0.95, minimum=20, time_every=64, switches_off=True)
+    strict = Limit(
+        "hook_budget_seconds",
+        0.0002,
+        quantile=0.95,
+        minimum=20,
+        time_every=64,
+        on_application_thread=True,
+        switches_off=True,
+    )
     guard = run(working(clock, 350_000, limit=strict), 20)
     assert guard.off is None
     for _ in range(2):

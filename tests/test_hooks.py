@@ -882,8 +882,10 @@ def test_a_hook_s_limit_follows_from_where_and_how_often_it_is_called(is_strict)
 
     limits = {hook: hooks.frozen(hook)[0].pace.limit for hook in HOOKS}
 
-    on_app_thread = Limit("hook_budget_seconds", 0.5, 0.95, 20, time_every=64, switches_off=is_strict)
-    per_transaction = Limit("slow_hook_seconds", 0.25, 0.5, 10, switches_off=True)
+    on_app_thread = Limit(
+        "hook_budget_seconds", 0.5, 0.95, 20, time_every=64, on_application_thread=True, switches_off=is_strict
+    )
+    per_transaction = Limit("slow_hook_seconds", 0.25, 0.5, 10, time_every=8, switches_off=True)
     assert {
         **dict.fromkeys(("on_request_start", "on_span"), on_app_thread),
         **dict.fromkeys(

@@ -24,7 +24,7 @@ def test_nothing_in_a_report_changes_once_it_is_made(kind):
     found = {type(one): one for one in (some, some.process, *some.transactions, *some.transactions[0].kinds.values())}
 
     assert kind.__attrs_attrs__
-    assert all(attribute.kw_only for attribute in attrs.fields(kind))
+    assert kind.__module__ != contract.__name__ or all(attribute.kw_only for attribute in attrs.fields(kind))
     assert kind.__setattr__ is not object.__setattr__
     if kind in found:
         with pytest.raises(attrs.exceptions.FrozenInstanceError):

@@ -51,10 +51,11 @@ class Guard:
         """Let its exceptions through: for tests."""
         self.has_steps = has_steps
         """A generator function: called with ``begin``, and a call has succeeded when ``finish`` has."""
-        self.time_every = limit.time_every if limit is not None else 1
         self.calls = 0
         self.failures = Failures()
         self.pace = Pace(limit)
+        self.time_every = self.pace.time_every
+        """One of this many calls is timed; 1 after a call that took too long."""
         self.off: Reason | Closed | None = None
         """Why it is not called any more; None while it works."""
         self.logged: set[str] = set()
@@ -154,9 +155,11 @@ class Guard:
     def _add_time(self, duration_ns: int) -> None:
         pace = self.pace
         pace.add(duration_ns)
-        if (
-            duration_ns > pace.allowed_ns and self.time_every == 1
-        ):  # a call of the application's is not the time to judge
+        if duration_ns <= pace.allowed_ns:
+            self.time_every = pace.time_every
+            return
+        self.time_every = 1
+        if pace.limit is not None and not pace.limit.on_application_thread:
             self.judge()
 
     @property

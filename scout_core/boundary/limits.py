@@ -39,9 +39,10 @@ class Limits(NamedTuple):
                 quantile=0.95,
                 minimum=20,
                 time_every=64,
+                on_application_thread=True,
                 switches_off=config.get("plugins.strict"),
             ),
-            transaction=Limit("slow_hook_seconds", slow, quantile=0.5, minimum=10, switches_off=True),
+            transaction=Limit("slow_hook_seconds", slow, quantile=0.5, minimum=10, time_every=8, switches_off=True),
             period=Limit(
                 "slow_hook_seconds", slow, quantile=0.5, minimum=10, factor=ONCE_A_PERIOD_FACTOR, switches_off=True
             ),

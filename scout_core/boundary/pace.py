@@ -24,7 +24,12 @@ class Limit(NamedTuple):
     factor: int = 1
     """How many times the value of the option is allowed."""
     time_every: int = 1
-    """One of this many calls is timed, after the first ones: two clock readings are a tenth of a short hook."""
+    """One of this many calls is timed, after the first ones: two clock readings are a tenth of a short hook.
+
+    After a call that took longer than allowed, the next one is timed as well, so that a slow function is found soon.
+    """
+    on_application_thread: bool = False
+    """Calls are on the application's thread, which has no time to judge."""
     switches_off: bool = False
     """Whether a function that exceeds it is switched off, and not only reported."""
 
@@ -57,11 +62,12 @@ class Slowness(NamedTuple):
 class Pace:
     """Durations of one function's calls. Added to on any thread."""
 
-    __slots__ = ("limit", "allowed_ns", "count", "total_ns", "_last", "_judged", "_slowness")
+    __slots__ = ("limit", "allowed_ns", "time_every", "count", "total_ns", "_last", "_judged", "_slowness")
 
     def __init__(self, limit: Limit | None = None) -> None:
         self.limit = limit
         self.allowed_ns = inf if limit is None else limit.allowed * 1e9
+        self.time_every = 1 if limit is None else limit.time_every
         self.count = 0
         """Calls timed since the process started, including those outside the window."""
         self.total_ns = 0
