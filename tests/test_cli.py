@@ -1,4 +1,4 @@
-"""The command ``scout-core`` as a whole: its help, what is written wrong, programs under the agent, and commands of plugins."""
+"""The command ``scout-core`` as a whole: help, usage errors, programs under the agent, and commands that plugins add."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def here(scout_core):
 
 
 @pytest.mark.parametrize("command", [MODULE, SCRIPT], ids=["module", "script"])
-def test_help_names_the_commands(scout_core, command):
+def test_help_lists_the_commands(scout_core, command):
     done = scout_core("--help", command=command)
 
     assert (0, "") == (done.code, done.err)
@@ -34,26 +34,26 @@ def test_help_names_the_commands(scout_core, command):
         assert name in done.out
 
 
-def test_the_script_is_the_one_that_is_tested():
+def test_the_script_is_installed_beside_the_interpreter():
     assert Path(SCRIPT[0]).exists(), f"scout-core is not installed in {sys.prefix}"
 
 
 @pytest.mark.parametrize("command", ["run", "plugins", "hooks", "config"])
-def test_every_command_has_a_help(scout_core, command):
+def test_every_command_has_help(scout_core, command):
     done = scout_core(command, "--help")
 
     assert (0, "") == (done.code, done.err)
     assert f"Usage: scout-core {command} " in done.out
 
 
-def test_the_version(scout_core):
+def test_the_version_is_printed(scout_core):
     done = scout_core("--version")
 
     assert (0, f"scout-core {VERSION}\n", "") == (done.code, done.out, done.err)
 
 
 @pytest.mark.parametrize("command", ["upp", "demonstrate"])
-def test_a_command_that_does_not_exist_is_told_with_the_next_step(scout_core, command):
+def test_an_unknown_command_is_reported_with_the_next_step(scout_core, command):
     done = scout_core(command)
 
     assert (2, "") == (done.code, done.out)
@@ -62,7 +62,7 @@ def test_a_command_that_does_not_exist_is_told_with_the_next_step(scout_core, co
 
 
 @pytest.mark.parametrize("arguments", [("config", "--nonsense"), ("plugins", "extra"), ("run",), ("--nonsense",)])
-def test_a_command_that_is_written_wrong_is_exit_code_2(scout_core, arguments):
+def test_a_usage_error_exits_with_code_2(scout_core, arguments):
     done = scout_core(*arguments)
 
     assert (2, "") == (done.code, done.out)
@@ -76,7 +76,7 @@ def test_run_starts_the_program_under_the_agent(scout_core):
     assert (0, "['--flag', 'x'] True\n", "") == (done.code, done.out, done.err)
 
 
-def test_run_needs_no_dashes_and_leaves_options_to_the_program(scout_core):
+def test_run_passes_options_to_the_program_even_without_dashes(scout_core):
     done = scout_core("run", sys.executable, "-c", "import sys; sys.exit(int(sys.argv[2]))", "--help", "7")
 
     assert (7, "", "") == (done.code, done.out, done.err)
@@ -85,14 +85,14 @@ def test_run_needs_no_dashes_and_leaves_options_to_the_program(scout_core):
 @pytest.mark.parametrize(
     ("program", "reason"), [("no-such-program", "No such file or directory"), ("/tmp", "Permission denied")]
 )
-def test_run_without_a_program_that_can_be_run_is_exit_code_2(scout_core, program, reason):
+def test_run_exits_with_code_2_when_the_program_cannot_be_run(scout_core, program, reason):
     done = scout_core("run", "--", program)
 
     assert (2, "") == (done.code, done.out)
     assert f"Error: cannot run '{program}': {reason}" in done.err
 
 
-def test_the_environment_of_a_program():
+def test_run_puts_its_folder_first_on_the_python_path():
     folder = str(Path(run_module.__file__).parent.parent / "launch")
 
     assert {"PYTHONPATH": folder, "SCOUT_CORE_RUN": "1", "X": "1"} == run_module.environment({"X": "1"})
@@ -102,13 +102,13 @@ def test_the_environment_of_a_program():
     )
 
 
-def test_a_required_plugin_that_is_missing_leaves_the_commands_that_need_none(scout_core):
+def test_run_works_although_a_required_plugin_is_missing(scout_core):
     ran = scout_core("run", "--", sys.executable, "-S", "-c", "print('the program')", SCOUT_PLUGINS_REQUIRE="nosuch")
 
     assert Ran(0, "the program\n", "") == ran
 
 
-def test_in_a_folder_that_is_gone(scout_core, here):
+def test_commands_work_in_a_deleted_directory(scout_core, here):
     gone = here / "gone"
     gone.mkdir()
     code = f"import os, shutil, sys; shutil.rmtree({str(gone)!r}); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
@@ -118,7 +118,7 @@ def test_in_a_folder_that_is_gone(scout_core, here):
         assert 0 == done.code, done.err
 
 
-def test_a_plugin_that_breaks_its_command_is_told_and_the_others_work(scout_core, here):
+def test_a_plugin_that_fails_to_add_its_commands_is_reported_and_other_commands_work(scout_core, here):
     (here / "my_plugin.py").write_text(
         "from scout_core import hookimpl\n@hookimpl\ndef register_commands(cli):\n    raise KeyError('plan')\n"
     )
@@ -131,7 +131,7 @@ def test_a_plugin_that_breaks_its_command_is_told_and_the_others_work(scout_core
     assert "" == scout_core("hooks", SCOUT_PLUGINS="my_plugin").err
 
 
-def test_a_scout_error_in_a_command_is_one_line(scout_core, here):
+def test_a_scout_error_in_a_command_is_printed_on_a_single_line(scout_core, here):
     (here / "my_plugin.py").write_text(
         "from scout_core import ScoutError, hookimpl\n@hookimpl\ndef register_commands(cli):\n"
         "    @cli.command()\n    def fail():\n        raise ScoutError('the thing is missing; do this')\n"
@@ -164,7 +164,7 @@ def test_a_plugin_adds_commands_unless_it_is_disabled(scout_core):
 
 
 @pytest.mark.parametrize("source", ["import nowhere_to_be_found", "import sys; sys.exit(3)"])
-def test_a_plugin_whose_commands_cannot_be_added_leaves_the_others(scout_core, source):
+def test_a_plugin_whose_commands_cannot_be_added_does_not_affect_other_commands(scout_core, source):
     scout_core.write_module(
         "failing", f"from scout_core import hookimpl\n@hookimpl\ndef register_commands(cli):\n    {source}\n"
     )
@@ -176,7 +176,7 @@ def test_a_plugin_whose_commands_cannot_be_added_leaves_the_others(scout_core, s
     assert 0 == scout_core("config", "--check", SCOUT_PLUGINS="failing").code
 
 
-def test_a_plugin_cannot_replace_a_command(scout_core):
+def test_a_plugin_cannot_replace_a_built_in_command(scout_core):
     scout_core.write_module(
         "taking",
         """
@@ -194,7 +194,7 @@ def test_a_plugin_cannot_replace_a_command(scout_core):
     assert 0 == scout_core("config", "--check", SCOUT_PLUGINS="taking").code
 
 
-def test_a_command_of_the_core_imports_no_plugin_to_find_itself(scout_core):
+def test_a_built_in_command_is_found_without_importing_plugins(scout_core):
     scout_core.install("stuck", "import time\ntime.sleep(1000)")
     ran = scout_core("run", "--", sys.executable, "-S", "-c", "print('the program')")
 
@@ -202,7 +202,7 @@ def test_a_command_of_the_core_imports_no_plugin_to_find_itself(scout_core):
 
 
 @pytest.mark.parametrize("arguments", [("-h",), ("plugins", "-h"), ("plugins", "disable", "-h"), ("run", "-h")])
-def test_the_help_has_a_short_name_and_examples(scout_core, arguments):
+def test_help_has_a_short_option_and_shows_examples(scout_core, arguments):
     ran = scout_core(*arguments)
 
     assert (0, "") == (ran.code, ran.err)
@@ -210,7 +210,7 @@ def test_the_help_has_a_short_name_and_examples(scout_core, arguments):
 
 
 @pytest.mark.parametrize("command", ["up", "policy"])
-def test_a_command_that_a_known_plugin_brings_is_told_with_it(scout_core, command):
+def test_an_unknown_command_that_a_known_plugin_provides_is_reported_with_the_plugin(scout_core, command):
     ran = scout_core(command, SCOUT_PLUGINS_DISABLE="dashboard")
 
     assert (2, "") == (ran.code, ran.out)
@@ -218,7 +218,7 @@ def test_a_command_that_a_known_plugin_brings_is_told_with_it(scout_core, comman
 
 
 @pytest.mark.parametrize("command", ["config", "plugins --json", "hooks", "--help"])
-def test_a_reader_that_goes_away_early_is_no_error(scout_core, command):
+def test_output_that_is_closed_early_does_not_cause_an_error_message(scout_core, command):
     line = f"{sys.executable} -u -m scout_core {command} | head -c 1 >/dev/null; exit ${{PIPESTATUS[0]}}"
     ran = scout_core("-c", line, command=("bash",))
 
@@ -227,8 +227,8 @@ def test_a_reader_that_goes_away_early_is_no_error(scout_core, command):
 
 
 @pytest.mark.parametrize("encoding, shown", [("ascii", "店 …"), ("latin-1", "? ?")])
-def test_a_terminal_without_our_characters_is_no_error(scout_core, encoding, shown):
-    """Click itself writes UTF-8 where Python says ASCII."""
+def test_a_terminal_without_our_characters_does_not_cause_an_error(scout_core, encoding, shown):
+    """Click itself writes UTF-8 where Python expects ASCII."""
     scout_core.write("scout-core.toml", 'name = "店 …"\n')
     ran = scout_core("config", "name", command=MODULE, PYTHONIOENCODING=encoding)
 
@@ -237,7 +237,7 @@ def test_a_terminal_without_our_characters_is_no_error(scout_core, encoding, sho
 
 
 @pytest.mark.parametrize("command", ["config", "plugins", "hooks"])
-def test_a_broken_project_file_is_told_and_no_traceback(scout_core, command):
+def test_a_broken_project_file_is_reported_without_a_traceback(scout_core, command):
     path = scout_core.write("pyproject.toml", "[tool.scout-core]\nname = \n")
     ran = scout_core(command)
 

@@ -1,4 +1,4 @@
-"""``scout-core plugins check``: what it takes for a plugin, and how it tells what is wrong."""
+"""``scout-core plugins check``: what it accepts as a plugin, and how it reports problems."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def scout_core(tmp_path):
 
 
 def states(ran):
-    """Rule to state."""
+    """Return the state of each rule."""
     return {rule["rule"]: rule["state"] for rule in ran.json["rules"]}
 
 
-def test_a_module_that_keeps_the_rules(scout_core):
+def test_a_module_that_passes_every_rule(scout_core):
     file = scout_core.write_module("letters", GOOD)
     ran = scout_core("plugins", "check", "letters.py")
 
@@ -50,12 +50,12 @@ def test_a_module_that_keeps_the_rules(scout_core):
     assert ran.out.replace("letters.py", str(file)) == scout_core("plugins", "check", str(file)).out
 
 
-def test_a_broken_rule_is_told_with_what_to_do(scout_core):
+def test_a_broken_rule_is_reported_with_advice(scout_core):
     scout_core.write_module("letters", GOOD.replace("score_transaction", "score_transactions"))
     ran = scout_core("plugins", "check", "letters.py")
     as_json = scout_core("plugins", "check", "letters.py", "--json")
 
-    (problem,) = [one for one in as_json.json["problems"] if one["rule"] == "hooks"]
+    (problem,) = [problem for problem in as_json.json["problems"] if problem["rule"] == "hooks"]
     assert (1, "", 1, "problem") == (ran.code, ran.err, as_json.code, states(as_json)["hooks"])
     assert "score_transaction" in problem["evidence"]
     assert [problem["evidence"], f"→ {problem['advice']}"] == [
@@ -73,7 +73,7 @@ def test_a_broken_rule_is_told_with_what_to_do(scout_core):
         "import ctypes\nctypes.string_at(0)",
     ],
 )
-def test_a_plugin_that_ends_its_process_is_told_and_what_comes_after_it_is_not_said_to_be_kept(scout_core, source):
+def test_a_plugin_that_ends_its_process_is_reported_and_later_rules_are_shown_as_not_reached(scout_core, source):
     scout_core.write_module("letters", source)
     ran = scout_core("plugins", "check", "letters.py", "--json")
     shown = scout_core("plugins", "check", "letters.py")
@@ -85,7 +85,7 @@ def test_a_plugin_that_ends_its_process_is_told_and_what_comes_after_it_is_not_s
     assert "\nok " not in shown.out
 
 
-LEAVING = """
+INSTRUMENTATION = """
 from scout_core import hookimpl
 
 @hookimpl
@@ -97,9 +97,9 @@ def send(*args, **kwargs):
 """
 
 
-def test_a_library_that_ends_the_process_stops_the_rules_where_it_is_imported(scout_core):
+def test_rules_after_the_import_of_a_library_that_ends_the_process_are_not_reached(scout_core):
     scout_core.write_module("a_library", "import os\nos._exit(3)\n")
-    scout_core.write_module("letters", LEAVING)
+    scout_core.write_module("letters", INSTRUMENTATION)
     ran = scout_core("plugins", "check", "letters.py", "--json")
 
     (stopped,) = [rule for rule, state in states(ran).items() if state == "problem"]
@@ -107,15 +107,15 @@ def test_a_library_that_ends_the_process_stops_the_rules_where_it_is_imported(sc
     assert (1, "targets", {"not reached", "skipped"}) == (ran.code, stopped, set(after))
 
 
-def test_a_target_that_is_missing_does_not_keep_other_rules_from_being_asked(scout_core):
-    scout_core.write_module("letters", LEAVING.replace("a_library:send", "colorsys:rgb_to_yiqq"))
+def test_a_missing_target_does_not_stop_the_other_rules(scout_core):
+    scout_core.write_module("letters", INSTRUMENTATION.replace("a_library:send", "colorsys:rgb_to_yiqq"))
     ran = scout_core("plugins", "check", "letters.py", "--json")
 
     expected = dict.fromkeys(STATIC_RULES, "ok") | {"targets": "problem", "metadata": "skipped"}
     assert (1, expected) == (ran.code, states(ran))
 
 
-def test_a_thread_that_a_plugin_leaves_is_told_and_not_waited_for(scout_core):
+def test_a_thread_that_a_plugin_leaves_running_is_reported_and_not_waited_for(scout_core):
     """The thread lasts longer than the test may."""
     scout_core.write_module(
         "letters", f"import threading\nthreading.Thread(target=threading.Event().wait).start()\n{GOOD}"
@@ -127,7 +127,7 @@ def test_a_thread_that_a_plugin_leaves_is_told_and_not_waited_for(scout_core):
     assert problem["evidence"].startswith("importing letters starts the thread ")
 
 
-def test_what_is_replaced_by_hand_is_told(scout_core):
+def test_an_attribute_that_a_plugin_replaces_itself_is_reported(scout_core):
     source = (
         "import json\n" + GOOD + "\n@hookimpl\ndef instrument(wrap):\n    json.dumps = lambda *args, **kwargs: ''\n"
     )
@@ -139,7 +139,7 @@ def test_what_is_replaced_by_hand_is_told(scout_core):
     assert problem["evidence"].startswith("json:dumps is ")
 
 
-def test_a_plugin_that_hangs_is_told_and_ended(scout_core):
+def test_a_plugin_that_hangs_is_reported_and_killed(scout_core):
     mark = scout_core.here / "pid"
     scout_core.write_module(
         "letters", f"import os, time\nopen({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(1000)"
@@ -207,14 +207,14 @@ def test_an_installed_plugin_by_its_name(scout_core):
     assert "ok" == states(ran)["metadata"]
 
 
-def test_a_package_of_a_folder(scout_core):
+def test_a_folder_that_is_a_package(scout_core):
     scout_core.write("letters/__init__.py", GOOD)
     ran = scout_core("plugins", "check", "letters", "--json")
 
     assert (0, "letters", "skipped") == (ran.code, ran.json["module"], states(ran)["metadata"])
 
 
-def test_settings_of_the_caller_do_not_matter(scout_core):
+def test_the_settings_of_the_caller_are_ignored(scout_core):
     scout_core.write_module("letters", GOOD)
     ran = scout_core("plugins", "check", "letters.py", SCOUT_MONITOR="false", SCOUT_PLUGINS_DISABLE="*")
 
@@ -230,7 +230,7 @@ def test_settings_of_the_caller_do_not_matter(scout_core):
         ("broken", "is not valid TOML"),
     ],
 )
-def test_what_is_no_plugin_is_a_mistake_of_usage(scout_core, path, hint):
+def test_anything_that_is_not_a_plugin_is_a_usage_error(scout_core, path, hint):
     scout_core.write("empty/pyproject.toml", "[project]\nname = 'x'\n")
     scout_core.write("broken/pyproject.toml", "[project\n")
     ran = scout_core("plugins", "check", path)

@@ -1,4 +1,4 @@
-"""What the page on the command shows is what the command prints; ``python -m tests.test_cli_docs`` writes it anew."""
+"""The examples in ``docs/command.md`` show what the command prints; ``python -m tests.test_cli_docs`` updates them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ FILES = re.compile(r"^```\w+\n# ([\w.]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
-    return prepared(tmp_path_factory.mktemp("shop").resolve())
+    return create_shop(tmp_path_factory.mktemp("shop").resolve())
 
 
-def prepared(root: Path) -> Path:
-    """With the folder of the page in it, beside an environment with scout-core alone."""
+def create_shop(root: Path) -> Path:
+    """Create the application of the page, and an environment with only scout-core beside it; return the folder of both."""
     site = root / "site"
     for folder in (site, root / "home", root / "shop", root / "bin"):
         folder.mkdir()
@@ -49,8 +49,8 @@ def prepared(root: Path) -> Path:
     return root
 
 
-def shown(root: Path, block: str) -> str:
-    """The commands of a block, each with what it prints."""
+def run_block(root: Path, block: str) -> str:
+    """Run the commands of a console block, and return each followed by its output."""
     environment = {"PYTHONPATH": str(root / "site"), "HOME": str(root / "home"), "COLUMNS": "140"}
     environment["PATH"] = os.pathsep.join([str(root / "bin"), os.environ["PATH"]])
     parts = []
@@ -66,15 +66,17 @@ def shown(root: Path, block: str) -> str:
 
 
 def test_every_example_prints_what_the_page_shows(shop):
-    """In the order of the page: one changes the file that the next reads."""
+    """In the order of the page, since some commands change a file that later ones read."""
     blocks = CONSOLE.findall(PAGE.read_text(encoding="utf-8"))
 
     assert len(blocks) > 5
-    assert blocks == [shown(shop, block) for block in blocks]
+    assert blocks == [run_block(shop, block) for block in blocks]
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        root = prepared(Path(folder).resolve())
-        text = CONSOLE.sub(lambda found: f"```console\n{shown(root, found[1])}```", PAGE.read_text(encoding="utf-8"))
+        root = create_shop(Path(folder).resolve())
+        text = CONSOLE.sub(
+            lambda found: f"```console\n{run_block(root, found[1])}```", PAGE.read_text(encoding="utf-8")
+        )
     PAGE.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""``scout-core doctor``: what it finds in which surroundings, and how far its probe comes."""
+"""``scout-core doctor``: what it finds in different environments, and how far its probe gets."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def sink():
 
 
 def found(ran, area):
-    """State and text of what the doctor found in one area."""
-    return [(one["state"], one["text"]) for one in ran.json["findings"] if one["area"] == area]
+    """Return the state and text of each finding in one area."""
+    return [(finding["state"], finding["text"]) for finding in ran.json["findings"] if finding["area"] == area]
 
 
 # the probe
 
 
-def test_without_a_collector_the_probe_stops_before_it(scout_core):
+def test_the_probe_stops_before_the_collector_when_there_is_none(scout_core):
     ran = scout_core("doctor", "--json", **ONLY_OURS)
 
     expected = f"app → inbox → report, and stops before collector → store: no collector has announced itself in {scout_core.state}; start one with: scout-core up"
@@ -58,7 +58,7 @@ def test_without_a_collector_the_probe_stops_before_it(scout_core):
     assert not scout_core.state.exists()
 
 
-def test_the_probe_arrives_at_the_collector_once_under_its_own_name(scout_core, sink):
+def test_the_probe_reaches_the_collector_once_under_its_own_name(scout_core, sink):
     announced(scout_core.state, sink.url)
     ran = scout_core("doctor", "--json", SCOUT_NAME="Shop", **ONLY_OURS)
 
@@ -74,14 +74,14 @@ def test_the_probe_arrives_at_the_collector_once_under_its_own_name(scout_core, 
     assert text.startswith("app → inbox → report → collector; store could not be checked: ")
 
 
-def test_a_token_that_is_wrong_is_where_it_stops(scout_core, sink):
+def test_the_probe_stops_at_an_invalid_token(scout_core, sink):
     ran = scout_core("doctor", "--json", SCOUT_COLLECTOR_URL=sink.url, SCOUT_COLLECTOR_TOKEN="other", **ONLY_OURS)
 
     expected = f"app → inbox → report, and stops before collector → store: {sink.url} answered 401: invalid token"
     assert (1, [("problem", expected)]) == (ran.code, found(ran, "probe"))
 
 
-def test_a_collector_that_is_gone_is_where_it_stops(scout_core):
+def test_the_probe_stops_at_a_collector_that_has_ended(scout_core):
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     announced(scout_core.state, url)
@@ -103,7 +103,7 @@ def test_a_collector_that_is_gone_is_where_it_stops(scout_core):
         ),
     ],
 )
-def test_what_the_settings_forbid_is_where_it_stops(scout_core, sink, environment, expected):
+def test_the_probe_stops_where_settings_disable_the_next_step(scout_core, sink, environment, expected):
     announced(scout_core.state, sink.url)
     ran = scout_core("doctor", "--json", **{**ONLY_OURS, **environment})
 
@@ -119,53 +119,53 @@ def test_what_the_settings_forbid_is_where_it_stops(scout_core, sink, environmen
         {"SCOUT_POLICIES": "speed:0"},
     ],
 )
-def test_what_keeps_transactions_of_the_application_away_does_not_keep_the_probe(scout_core, sink, environment):
+def test_sampling_ignoring_and_limits_do_not_apply_to_the_probe(scout_core, sink, environment):
     announced(scout_core.state, sink.url)
     scout_core("doctor", "--json", **{**ONLY_OURS, **environment})
 
     assert 1 == sink.counted
 
 
-def test_hooks_and_exporters_of_others_do_not_hear_of_the_probe(scout_core, sink):
+def test_hooks_and_exporters_of_other_plugins_are_not_called_for_the_probe(scout_core, sink):
     source = """
         from scout_core import hookimpl
 
-        def tell(*_): raise SystemExit("it was told")
+        def fail(*_): raise SystemExit("a hook was called")
 
         @hookimpl
-        def on_start(agent): tell()
+        def on_start(agent): fail()
 
         @hookimpl
-        def on_request_end(transaction): tell()
+        def on_request_end(transaction): fail()
 
         @hookimpl
-        def on_report(report): tell()
+        def on_report(report): fail()
 
         @hookimpl
-        def register_exporters(config): tell()
+        def register_exporters(config): fail()
     """
-    scout_core.install("telling", source)
+    scout_core.install("failing", source)
     announced(scout_core.state, sink.url)
-    ran = scout_core("doctor", "--json", SCOUT_PLUGINS_ENABLE="collector,telling", SCOUT_PLUGINS_AUTOLOAD="false")
+    ran = scout_core("doctor", "--json", SCOUT_PLUGINS_ENABLE="collector,failing", SCOUT_PLUGINS_AUTOLOAD="false")
 
     assert (0, 1) == (ran.code, sink.counted)
 
 
-def test_an_agent_that_runs_goes_on_as_it_was(sink):
-    seen = []
+def test_the_probe_does_not_change_an_agent_that_is_running(sink):
+    ended = []
     config = read_config({"collector_url": sink.url, "collector_token": "token-of-the-sink"}, environment={})
-    with running(plugin(on_request_end=lambda transaction: seen.append(transaction)), threaded=False) as agent:
+    with running(plugin(on_request_end=lambda transaction: ended.append(transaction)), threaded=False) as agent:
         steps = list(follow(config, is_collector_active=True))
         agent.recorder.work()
 
         assert agent.tracer is context.tracer
     assert ["app", "inbox", "report", "collector", "store"] == [step.name for step in steps]
-    assert ([True, True, True, True, None], []) == ([step.is_ok for step in steps], seen)
+    assert ([True, True, True, True, None], []) == ([step.is_ok for step in steps], ended)
     assert context.current.get() is None
 
 
-def test_a_dashboard_says_whether_it_is_in_the_store(scout_core):
-    pytest.importorskip("scout_dashboard", reason="not with the core alone: the store is the dashboard's")
+def test_the_dashboard_confirms_that_the_probe_is_in_the_store(scout_core):
+    pytest.importorskip("scout_dashboard", reason="needs scout-dashboard: the store belongs to it")
     up = subprocess.Popen(
         [sys.executable, "-m", "scout_core", "up", "--port", "0"],
         cwd=scout_core.here,
@@ -191,28 +191,28 @@ def test_a_dashboard_says_whether_it_is_in_the_store(scout_core):
 # settings, plugins, files
 
 
-def test_problems_of_settings_and_plugins_are_found(scout_core):
+def test_problems_in_settings_and_plugins_are_found(scout_core):
     scout_core.install("broken", "import nowhere_to_be_found")
     ran = scout_core("doctor", "--json", SCOUT_MAX_SPANS="many", SCOUT_PLUGINS_REQUIRE="celery")
 
     assert 1 == ran.code
     assert ["problem", "problem"] == [state for state, _ in found(ran, "settings")]
-    ((state, text),) = [one for one in found(ran, "plugins") if "broken" in one[1]]
+    ((state, text),) = [finding for finding in found(ran, "plugins") if "broken" in finding[1]]
     assert ("problem", True) == (state, text.startswith("broken has failed: acme_broken cannot be imported: "))
 
 
-def test_two_plugins_with_one_target_are_found(scout_core):
+def test_two_plugins_that_wrap_the_same_target_are_found(scout_core):
     source = (
         "from scout_core import hookimpl\n@hookimpl\ndef instrument(wrap): wrap('letters_of_acme:send', lambda: None)\n"
     )
-    scout_core.install("one", source)
-    scout_core.install("two", source)
+    scout_core.install("first", source)
+    scout_core.install("second", source)
     ran = scout_core("doctor", "--json")
 
-    assert ("note", "one and two both wrap letters_of_acme:send: each call is two spans") in found(ran, "plugins")
+    assert ("note", "first and second both wrap letters_of_acme:send: each call is two spans") in found(ran, "plugins")
 
 
-def test_all_is_well(scout_core, sink):
+def test_a_healthy_environment_has_no_problems(scout_core, sink):
     announced(scout_core.state, sink.url)
     path = scout_core.write("scout-core.toml", 'name = "Shop"\n')
     ran = scout_core("doctor", **ONLY_OURS)
@@ -239,7 +239,7 @@ def test_files_that_others_can_change_or_read_are_found(scout_core):
     ] == found(ran, "files")  # fmt: skip
 
 
-def test_a_state_directory_that_is_none_is_found(scout_core):
+def test_a_state_directory_that_is_a_file_is_found(scout_core):
     place = scout_core.write("state", "")
     ran = scout_core("doctor", "--json", SCOUT_STATE_DIR=str(place), **ONLY_OURS)
 
@@ -265,14 +265,14 @@ def test_a_state_directory_that_is_none_is_found(scout_core):
         ("\xff", []),
     ],
 )
-def test_what_a_file_check_uwsgi_says(tmp_path, text, states):
+def test_uwsgi_settings_that_stop_the_agents_thread_are_found(tmp_path, text, states):
     path = tmp_path / "app.ini"
     path.write_text(text, encoding="latin-1")
 
     assert states == [finding.state for finding in check_uwsgi(path)]
 
 
-def test_a_file_check_uwsgi_is_found_where_the_command_is_run(scout_core):
+def test_a_uwsgi_file_in_the_working_directory_is_checked(scout_core):
     path = scout_core.write("app.ini", "[uwsgi]\nmodule = shop\n")
     ran = scout_core("doctor", "--json", **ONLY_OURS)
 
@@ -290,7 +290,7 @@ def test_a_file_check_uwsgi_is_found_where_the_command_is_run(scout_core):
         (None, "", 0),
     ],
 )
-def test_that_gunicorn_forks_from_a_loaded_application_is_told(tmp_path, file, given, count):
+def test_gunicorn_that_preloads_the_application_is_reported(tmp_path, file, given, count):
     if file is not None:
         (tmp_path / "gunicorn.conf.py").write_text(file)
 
@@ -307,13 +307,13 @@ def test_that_gunicorn_forks_from_a_loaded_application_is_told(tmp_path, file, g
         ({"gevent": "1.4", "greenlet": "0.4.15"}, ["problem", "ok"]),
     ],
 )
-def test_what_the_versions_check_gevent_mean(installed, states):
+def test_unsupported_versions_of_gevent_and_greenlet_are_found(installed, states):
     assert "gevent.monkey" not in sys.modules
 
     assert states == [finding.state for finding in check_gevent(installed)]
 
 
-# what could be installed
+# suggestions
 
 
 def test_a_library_without_a_plugin_is_suggested():
@@ -325,18 +325,23 @@ def test_a_library_without_a_plugin_is_suggested():
     ] == list(suggestions(installed))
 
 
-def test_what_is_known_are_plugins_of_this_repository():
-    """Ranges may be behind: the table is written when the core is released, and a plugin of its own has others by then."""
+def test_the_known_plugins_are_those_of_this_repository():
+    """Version ranges are not compared: the table dates from the core's last release, and plugins are released on their own."""
     projects = [tomllib.loads(path.read_text("utf-8"))["project"] for path in ROOT.glob("plugins/*/pyproject.toml")]
-    told = {one["name"]: one.get("optional-dependencies", {}).get("instruments", ()) for one in projects}
+    declared = {
+        project["name"]: project.get("optional-dependencies", {}).get("instruments", ()) for project in projects
+    }
+
+    def names(requirements):
+        return [Requirement(requirement).name for requirement in requirements]
 
     assert len(known()) == KNOWN.count(": ") - KNOWN.count("generated: ") > 3
     for name, libraries in known().items():
-        assert [Requirement(one).name for one in told[name]] == [Requirement(one).name for one in libraries]
+        assert names(declared[name]) == names(libraries)
 
 
-def test_the_line_for_a_shell_is_exact(tmp_path):
-    """In an environment with two libraries and none of our plugins: our own dependencies are there by links."""
+def test_the_suggested_pip_command_is_exact(tmp_path):
+    """In an environment with three libraries and none of our plugins; our dependencies are linked into it."""
     site = tmp_path / "site"
     site.mkdir()
     for name in NEEDS:
@@ -371,8 +376,8 @@ def test_the_line_for_a_shell_is_exact(tmp_path):
     )
 
 
-def test_a_folder_whose_name_holds_404_is_not_an_answer(scout_core, sink):
-    """What the collector says after 404 is that it has not the trace; here it does not answer at all."""
+def test_a_directory_whose_name_contains_404_is_not_taken_for_an_answer(scout_core, sink):
+    """A collector that answers 404 does not have the trace; here only the name of the state directory contains 404."""
     state = scout_core.state.parent / "state-404"
     announced(state, sink.url)
     ran = scout_core("doctor", "--json", SCOUT_STATE_DIR=str(state), **ONLY_OURS)

@@ -1,4 +1,4 @@
-"""What the command shows of running processes: it asks the dashboard that they report to."""
+"""How the command shows running processes, with the data of the dashboard that they report to."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ GOES_WELL, FAILS = "number", "nothing"
 
 @pytest.fixture
 def scout_core(tmp_path):
-    here = Commandline(tmp_path)
-    here.write_module("my_policy", POLICY)
-    here.write("app.py", APP)
-    return here
+    commandline = Commandline(tmp_path)
+    commandline.write_module("my_policy", POLICY)
+    commandline.write("app.py", APP)
+    return commandline
 
 
 def after_processes(scout_core, keys: list[str], *commands: str, **settings: str) -> list[Ran]:
-    """Each command, after a process for each key has ended, while the dashboard runs that they reported to."""
+    """Run each command under a dashboard, after a process for each key has reported to it and ended; return the results."""
     parts = [f'"$python" app.py {key}' for key in keys]
     parts += [
         f'echo "--- output"; {command.replace("scout-core", "$python -m scout_core")} 2>err; echo "--- $?"; cat err'
@@ -76,12 +76,12 @@ def after_processes(scout_core, keys: list[str], *commands: str, **settings: str
 
 
 def fact(ran: Ran, name: str) -> str:
-    """The lines of one fact of a detail, without the margin."""
+    """Return the lines of one fact in the details of a plugin, without the indent."""
     (text,) = re.findall(rf"^  {name} +(.*(?:\n {{14}}.*)*)", ran.out, re.MULTILINE)
     return re.sub(r"\n {14}", "\n", text)
 
 
-def test_the_detail_has_the_times_targets_and_functions_of_each_process(scout_core):
+def test_the_details_of_a_plugin_have_the_times_targets_and_functions_of_every_process(scout_core):
     text, as_json = after_processes(
         scout_core, [GOES_WELL], "scout-core plugins my_policy", "scout-core plugins my_policy --json"
     )
@@ -92,33 +92,33 @@ def test_the_detail_has_the_times_targets_and_functions_of_each_process(scout_co
     assert ["wrapped: json:dumps", "waiting: a_library_that_is_not_there:work", "not found: json:nothing: json has no nothing"] == lines[1:4]  # fmt: skip
     assert re.fullmatch(r"score_transaction: 30 calls, p50 [\d.]+ µs, p95 [\d.]+ µs", lines[4])
     (process,) = as_json.json["processes"]
-    (function,) = [one for one in process["functions"] if one["calls"]]
+    (function,) = [function for function in process["functions"] if function["calls"]]
     assert 0 < function["p50_ms"] <= function["p95_ms"]
     assert (["json:dumps"], ["a_library_that_is_not_there:work"], ["json:nothing: json has no nothing"]) == tuple(
         process[key] for key in ("wrapped", "waiting", "not_found")
     )
 
 
-def test_the_detail_of_a_quarantined_plugin_begins_with_that_and_has_the_traceback(scout_core):
+def test_the_details_of_a_quarantined_plugin_begin_with_the_quarantine_and_have_the_traceback(scout_core):
     text, as_json = after_processes(
         scout_core, [GOES_WELL, FAILS], "scout-core plugins my_policy", "scout-core plugins my_policy --json"
     )
 
     file = scout_core.here / "my_policy.py"
-    state, here = fact(text, "state").splitlines()
-    assert (1, 1, "active in a new process") == (text.code, as_json.code, here)
+    state, new_process = fact(text, "state").splitlines()
+    assert (1, 1, "active in a new process") == (text.code, as_json.code, new_process)
     assert "quarantined in 1 of 2 processes: score_transaction is switched off: 10 errors in a row" == state
     assert "fix my_policy and restart the process" == fact(text, "next")
     traceback = [(str(file), 18, "plan_of"), (str(file), 15, "score_transaction")]
     places = [f"{file}:{line} in {function}" for file, line, function in traceback]
     assert "\n".join(f"                  {place}" for place in places) in text.out
     assert ">   18      return" in text.out
-    (process,) = [one for one in as_json.json["processes"] if one["state"] == "quarantined"]
+    (process,) = [process for process in as_json.json["processes"] if process["state"] == "quarantined"]
     frames = [tuple(frame.values()) for frame in process["traceback"]]
     assert (traceback, "quarantined") == (frames, as_json.json["running"]["state"])
 
 
-def test_the_table_has_the_worst_state_and_the_cost_in_processes_that_run(scout_core):
+def test_the_table_has_the_worst_state_and_the_cost_in_running_processes(scout_core):
     table, as_json = after_processes(scout_core, [FAILS, GOES_WELL], "scout-core plugins", "scout-core plugins --json")
 
     lines = table.out.splitlines()
@@ -133,11 +133,14 @@ def test_the_table_has_the_worst_state_and_the_cost_in_processes_that_run(scout_
     assert ("quarantined", 1, 2) == (running["state"], running["count"], running["processes"])
 
 
-def test_a_quarantined_plugin_is_a_problem_for_the_doctor(scout_core):
+def test_the_doctor_reports_a_quarantined_plugin(scout_core):
     (ran,) = after_processes(scout_core, [FAILS], "scout-core doctor --json")
 
-    found = [(one["state"], one["text"], one["advice"]) for one in ran.json["findings"] if one["area"] == "plugins"]
-    ((state, text, advice),) = [one for one in found if one[0] in ("ok", "problem")]
+    ((state, text, advice),) = [
+        (finding["state"], finding["text"], finding["advice"])
+        for finding in ran.json["findings"]
+        if finding["area"] == "plugins" and finding["state"] in ("ok", "problem")
+    ]
     assert (1, "problem", "fix my_policy and restart the process; details: scout-core plugins my_policy") == (
         ran.code,
         state,
@@ -146,8 +149,8 @@ def test_a_quarantined_plugin_is_a_problem_for_the_doctor(scout_core):
     assert text.startswith("my_policy is quarantined in 1 process: score_transaction is switched off: ")
 
 
-def test_processes_that_have_ended_are_shown_with_their_age_and_do_not_count(scout_core):
-    """With the shortest period each process has ended when the command asks: three periods are over."""
+def test_processes_that_have_ended_are_shown_with_their_age_and_are_not_counted(scout_core):
+    """A process that has not reported for three periods has ended, so the command runs with a tiny period."""
     detail, table, doctor = after_processes(
         scout_core,
         [FAILS],
@@ -167,7 +170,7 @@ def test_processes_that_have_ended_are_shown_with_their_age_and_do_not_count(sco
     assert "quarantined" not in json.dumps(doctor.json)
 
 
-def test_times_are_short():
+def test_times_are_rounded():
     assert ["0.4 µs", "9.8 µs", "12 µs", "2500 µs"] == [microseconds(value) for value in (0.0004, 0.0098, 0.012, 2.5)]
     assert ["0 s", "119 s", "2 min", "3 h"] == [seconds(value) for value in (0.2, 119, 130, 10_000)]
 
@@ -180,7 +183,7 @@ def test_times_are_short():
         ("quarantined", 1, 3, "in 1 of 3 processes", True),
     ],
 )
-def test_a_state_in_many_processes_is_one_phrase(state, count, processes, text, is_bad):
+def test_the_share_of_processes_in_a_state_is_a_phrase(state, count, processes, text, is_bad):
     summary = Summary(State(state), count, processes, "", None, None)
 
     assert (text, is_bad) == (summary.share, summary.is_bad)

@@ -1,4 +1,4 @@
-"""``scout-core plugins``: what it finds here, in which state, and why."""
+"""``scout-core plugins``: which plugins it finds, their states, and the reasons."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ POLICY = """
 
 
 def state(ran, name):
-    """State and reason of one plugin."""
+    """Return the state and reason of a plugin."""
     status = ran.named(name)
     return status["state"], status["reason"]
 
@@ -51,10 +51,10 @@ def test_plugins_are_shown_as_a_table(scout_core):
     assert ["sampling", VERSION, "active", "on_request_start", "scout-core"] == row.split()
 
 
-def test_plugins_as_json(scout_core, here):
+def test_plugins_are_printed_as_json(scout_core, here):
     (here / "my_plugin.py").write_text(PLUGIN)
     done = scout_core("plugins", "--json", SCOUT_PLUGINS="my_plugin", SCOUT_PLUGINS_DISABLE="age")
-    by_name = {one["name"]: one for one in json.loads(done.out)}
+    by_name = {plugin["name"]: plugin for plugin in json.loads(done.out)}
 
     assert (0, "") == (done.code, done.err)
     assert {"age", "collector", "ignoring", "my_plugin", "percent", "percentile", "sampling", "speed"} <= set(by_name)
@@ -84,7 +84,7 @@ def test_plugins_as_json(scout_core, here):
         (PLUGIN.replace('wrap("json:dumps"', 'wrap("json.dumps"'), "instrument raised PluginError: plugin 'my_plugin': invalid target 'json.dumps';"),
     ],
 )  # fmt: skip
-def test_a_plugin_that_has_failed_is_shown_with_the_reason_and_exit_code_1(scout_core, here, source, reason):
+def test_a_failed_plugin_is_shown_with_its_reason_and_exit_code_1(scout_core, here, source, reason):
     (here / "my_plugin.py").write_text(source)
     done = scout_core("plugins", SCOUT_PLUGINS="my_plugin")
 
@@ -93,7 +93,7 @@ def test_a_plugin_that_has_failed_is_shown_with_the_reason_and_exit_code_1(scout
     assert "speed" in done.out
 
 
-def test_a_missing_required_plugin_is_a_problem_next_to_the_table(scout_core):
+def test_a_missing_required_plugin_is_a_problem_beside_the_table(scout_core):
     ran = scout_core("plugins", SCOUT_PLUGINS_REQUIRE="celery")
 
     assert (1, ["required plugins (environment SCOUT_PLUGINS_REQUIRE): celery is not installed"]) == (
@@ -103,7 +103,7 @@ def test_a_missing_required_plugin_is_a_problem_next_to_the_table(scout_core):
     assert "\nspeed " in ran.out
 
 
-def test_problems_are_printed_next_to_the_table(scout_core):
+def test_problems_are_printed_beside_the_table(scout_core):
     done = scout_core("plugins", SCOUT_PLUGINS_ENABLE="nonsense")
 
     assert 1 == done.code
@@ -140,28 +140,28 @@ def test_a_named_module_is_found_in_the_working_directory(scout_core, here, comm
         ),
     ],
 )
-def test_a_plugin_that_fails_leaves_the_others(scout_core, source, reason):
+def test_a_failed_plugin_does_not_affect_the_others(scout_core, source, reason):
     scout_core.write_module("broken", source)
 
     ran = scout_core("plugins", "--json", SCOUT_PLUGINS="broken")
-    failed, told = state(ran, "broken")
+    failed, found = state(ran, "broken")
 
     assert (1, "failed", ("active", "")) == (ran.code, failed, state(ran, "speed"))
-    assert told.startswith(reason)
+    assert found.startswith(reason)
 
 
-def test_a_named_module_that_is_disabled_is_not_even_imported(scout_core):
+def test_a_disabled_module_is_not_imported(scout_core):
     scout_core.write_module("broken", "raise ValueError('it must not be imported')")
 
     ran = scout_core("plugins", "--json", SCOUT_PLUGINS="broken", SCOUT_PLUGINS_DISABLE="broken")
 
     assert (0, "") == (ran.code, ran.err)
-    told, reason = state(ran, "broken")
-    assert "disabled" == told
+    found, reason = state(ran, "broken")
+    assert "disabled" == found
     assert reason == "plugins.disable (environment SCOUT_PLUGINS_DISABLE) contains it"
 
 
-def test_without_autoload_only_what_is_enabled_is_active(scout_core):
+def test_only_enabled_plugins_are_active_without_autoload(scout_core):
     ran = scout_core("plugins", "--json", SCOUT_PLUGINS_AUTOLOAD="false", SCOUT_PLUGINS_ENABLE="speed")
 
     assert ["speed"] == [status["name"] for status in json.loads(ran.out) if status["state"] == "active"]
@@ -182,7 +182,7 @@ def test_the_table_ends_with_a_count_and_the_next_step(scout_core):
     assert last.endswith(" 1 failed. Details: scout-core plugins broken")
 
 
-def test_a_plugin_that_prints_when_it_is_imported_does_not_spoil_the_json(scout_core):
+def test_a_plugin_that_prints_during_import_does_not_corrupt_the_json(scout_core):
     scout_core.install("loud", "print('hello')\n" + textwrap.dedent(POLICY))
     ran = scout_core("plugins", "--json")
 
@@ -203,7 +203,7 @@ def test_a_plugin_that_exits_in_a_hook_is_reported(scout_core, hook):
 
 
 @pytest.mark.parametrize("variable", ["SCOUT_PLUGINS_STRICT", "SCOUT_PLUGINS_RERAISE"])
-def test_settings_for_tests_hide_no_plugin(scout_core, variable):
+def test_settings_meant_for_tests_do_not_hide_plugins(scout_core, variable):
     source = "from scout_core import hookimpl\n@hookimpl\ndef instrument(wrap):\n    raise KeyError('plan')\n"
     scout_core.install("broken", source)
     ran = scout_core("plugins", "--json", **{variable: "true"})
@@ -212,10 +212,10 @@ def test_settings_for_tests_hide_no_plugin(scout_core, variable):
     assert len(ran.problems) == (variable == "SCOUT_PLUGINS_STRICT")
 
 
-# one of them
+# details of a plugin
 
 
-def test_one_plugin_in_detail(scout_core):
+def test_the_details_of_a_plugin_are_shown(scout_core):
     file = scout_core.write_module("my_plugin", PLUGIN)
     ran = scout_core("plugins", "my_plugin", SCOUT_PLUGINS="my_plugin", SCOUT_MY_PLUGIN_LEVEL="7")
 
@@ -262,13 +262,13 @@ def test_the_line_that_failed_is_shown(scout_core, source, line, marked):
     assert "upgrade or disable the plugin: pip install -U acme-broken, or: scout-core plugins disable broken" in ran.out
 
 
-def test_one_plugin_as_json_wherever_the_option_stands(scout_core):
-    one = scout_core("plugins", "speed", "--json")
-    other = scout_core("plugins", "--json", "speed")
+def test_the_details_are_json_wherever_the_option_is(scout_core):
+    after = scout_core("plugins", "speed", "--json")
+    before = scout_core("plugins", "--json", "speed")
 
-    assert (0, one) == (one.code, other)
-    assert ("speed", "active", [], None) == tuple(one.json[key] for key in ("name", "state", "processes", "place"))
-    assert one.json["file"].endswith("speed.py")
+    assert (0, after) == (after.code, before)
+    assert ("speed", "active", [], None) == tuple(after.json[key] for key in ("name", "state", "processes", "place"))
+    assert after.json["file"].endswith("speed.py")
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_one_plugin_as_json_wherever_the_option_stands(scout_core):
         ("zzz", "'scout-core plugins' lists all plugins."),
     ],
 )
-def test_a_plugin_that_is_not_here_is_a_mistake_of_usage(scout_core, name, hint):
+def test_an_unknown_plugin_is_a_usage_error(scout_core, name, hint):
     ran = scout_core("plugins", name)
 
     assert (2, "") == (ran.code, ran.out)
@@ -323,7 +323,7 @@ def test_the_next_step_is_shown(scout_core, requires, state, step):
         ("", {"SCOUT_PLUGINS_AUTOLOAD": "false", "SCOUT_PLUGINS_ENABLE": "age"}, "add speed to SCOUT_PLUGINS_ENABLE"),
     ],
 )  # fmt: skip
-def test_a_disabled_plugin_names_the_way_to_enable_it(scout_core, settings, environment, step):
+def test_a_disabled_plugin_is_shown_with_the_way_to_enable_it(scout_core, settings, environment, step):
     scout_core.write("scout-core.toml", settings)
     ran = scout_core("plugins", "speed", **environment)
     as_json = scout_core("plugins", "speed", "--json", **environment)
@@ -335,7 +335,7 @@ def test_a_disabled_plugin_names_the_way_to_enable_it(scout_core, settings, envi
 
 
 @pytest.mark.parametrize("environment", [{}, {"SCOUT_PLUGINS_ALLOW": "scout-*"}])
-def test_a_plugin_of_a_distribution_that_is_not_allowed_names_the_option_to_change(scout_core, environment):
+def test_a_plugin_whose_distribution_is_not_allowed_is_shown_with_the_option_to_change(scout_core, environment):
     scout_core.install("letters", POLICY)
     file = scout_core.write("scout-core.toml", "plugins = {allow = ['scout-*']}")
     ran = scout_core("plugins", "letters", **environment)
@@ -364,22 +364,22 @@ def test_the_next_step_works(scout_core):
     [("plugins",), ("plugins", "--json"), ("plugins", "speed"), ("plugins", "speed", "--json"), ("hooks",), ("hooks", "--json"), ("config",), ("config", "--json")],
 )  # fmt: skip
 @pytest.mark.parametrize(
-    ("settings", "environment", "told"),
+    ("settings", "environment", "expected"),
     [
         ("plugins = [", {}, "is not valid TOML"),
         ("", {"SCOUT_PLUGINS_DISABLE": "falsk"}, "names 'falsk'"),
     ],
 )
-def test_a_printed_problem_is_exit_code_1(scout_core, arguments, settings, environment, told):
+def test_a_printed_problem_sets_exit_code_1(scout_core, arguments, settings, environment, expected):
     scout_core.write("scout-core.toml", settings)
     ran = scout_core(*arguments, **environment)
 
-    (problem,) = [one for one in ran.problems if told in one]
+    (problem,) = [problem for problem in ran.problems if expected in problem]
     assert (1, [problem]) == (ran.code, ran.problems)
 
 
 @pytest.mark.parametrize("raised", ["raise KeyError('shop')", "raise SystemExit(0)"])
-def test_commands_that_cannot_be_added_are_a_problem_of_their_plugin(scout_core, raised):
+def test_commands_that_cannot_be_added_are_a_problem_with_their_plugin(scout_core, raised):
     file = scout_core.install(
         "shop", f"from scout_core import hookimpl\n@hookimpl\ndef register_commands(cli):\n    {raised}\n"
     )
@@ -394,8 +394,8 @@ def test_commands_that_cannot_be_added_are_a_problem_of_their_plugin(scout_core,
 
 
 @pytest.mark.parametrize("arguments", [("plugins",), ("doctor",), ("hooks",)])
-def test_no_plugins_at_all_means_that_our_metadata_is_missing(scout_core, arguments, tmp_path):
-    """As in an environment that was copied without its metadata: our dependencies and we are there by links."""
+def test_an_environment_without_any_plugins_is_reported_as_missing_metadata(scout_core, arguments, tmp_path):
+    """As in an environment that was copied without its metadata; scout-core and its dependencies are linked into it."""
     site = tmp_path / "bare"
     site.mkdir()
     for spec in filter(None, map(find_spec, NEEDS)):

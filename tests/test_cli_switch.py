@@ -1,4 +1,4 @@
-"""``scout-core plugins enable`` and ``disable``: what becomes of the configuration file."""
+"""``scout-core plugins enable`` and ``disable``: how they change the configuration file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def disabled(path: Path) -> list[str]:
     return ours["plugins"]["disable"]
 
 
-def test_without_a_file_one_is_made_here(scout_core):
+def test_a_file_is_created_in_the_working_directory_when_there_is_none(scout_core):
     ran = scout_core("plugins", "disable", "speed")
     path = scout_core.here / "scout-core.toml"
 
@@ -62,7 +62,7 @@ x = 1
 """
 
 
-def test_a_file_keeps_its_comments_and_shows_the_difference(scout_core):
+def test_comments_in_the_file_are_kept_and_the_diff_is_printed(scout_core):
     path = scout_core.write("pyproject.toml", PYPROJECT)
     ran = scout_core("plugins", "disable", "speed")
 
@@ -74,11 +74,11 @@ def test_a_file_keeps_its_comments_and_shows_the_difference(scout_core):
 
 
 @pytest.mark.parametrize("name", ["jinja2", "redis", "speed"])
-def test_only_the_line_of_the_name_that_is_taken_out_goes(scout_core, name):
-    """With the comment on that line, which is about the name; comments above it and of neighbours stay."""
+def test_enabling_a_plugin_removes_only_the_line_with_its_name(scout_core, name):
+    """A comment on that line is about the name and goes with it; comments on other lines stay."""
     lines = [
-        "[plugins]", "# of all", "disable = [", "    # above", '    "jinja2",  # of jinja2', "    # between",
-        '    "redis",  # of redis', '    "speed",  # of speed', "    # below", "]  # behind", "",
+        "[plugins]", "# all", "disable = [", "    # above", '    "jinja2",  # jinja2', "    # between",
+        '    "redis",  # redis', '    "speed",  # speed', "    # below", "]  # after", "",
     ]  # fmt: skip
     for known in ("jinja2", "redis"):
         scout_core.install(known, "", distribution=f"acme-of-{known}")
@@ -89,7 +89,7 @@ def test_only_the_line_of_the_name_that_is_taken_out_goes(scout_core, name):
     assert [line for line in lines if f'"{name}"' not in line] == path.read_text().split("\n")
 
 
-def test_to_disable_and_enable_again_leaves_the_file_as_it_was(scout_core):
+def test_disabling_and_enabling_again_restores_the_file(scout_core):
     path = scout_core.write("pyproject.toml", PYPROJECT)
     scout_core("plugins", "disable", "speed", "percent")
     scout_core("plugins", "enable", "percent", "speed")
@@ -98,7 +98,7 @@ def test_to_disable_and_enable_again_leaves_the_file_as_it_was(scout_core):
 
 
 @pytest.mark.parametrize("word, names", [("disable", ["age"]), ("enable", ["speed"])])
-def test_twice_is_once(scout_core, word, names):
+def test_repeating_a_command_does_not_change_the_file(scout_core, word, names):
     path = scout_core.write("pyproject.toml", PYPROJECT)
     before = path.stat()
     ran = scout_core("plugins", word, *names)
@@ -107,13 +107,13 @@ def test_twice_is_once(scout_core, word, names):
     assert (before.st_ino, before.st_mtime_ns) == (path.stat().st_ino, path.stat().st_mtime_ns)
 
 
-def test_to_enable_where_there_is_no_file_makes_none(scout_core):
+def test_enabling_does_not_create_a_file(scout_core):
     ran = scout_core("plugins", "enable", "speed")
 
     assert (0, []) == (ran.code, list(scout_core.here.iterdir()))
 
 
-def test_a_dry_run_changes_nothing_and_shows_all(scout_core):
+def test_a_dry_run_prints_the_diff_and_changes_nothing(scout_core):
     path = scout_core.write("pyproject.toml", PYPROJECT)
     ran = scout_core("plugins", "disable", "--dry-run", "speed")
 
@@ -122,7 +122,7 @@ def test_a_dry_run_changes_nothing_and_shows_all(scout_core):
     assert '+    "speed",' in ran.out
 
 
-def test_the_nearest_file_above_is_the_one(scout_core):
+def test_the_nearest_file_with_our_settings_is_changed(scout_core):
     path = scout_core.write("pyproject.toml", "[tool.scout-core]\n")
     below = scout_core.write("deep/down/pyproject.toml", "[project]\nname = 'other'\n")
     scout_core("plugins", "disable", "speed", cwd=below.parent)
@@ -144,7 +144,7 @@ def test_the_nearest_file_above_is_the_one(scout_core):
         ("[plugins]\ndisable = []", {"plugins": {"disable": ["speed"]}}),
     ],
 )
-def test_each_way_to_write_the_list_is_understood(scout_core, before, after):
+def test_every_way_to_write_the_list_is_understood(scout_core, before, after):
     path = scout_core.write("scout-core.toml", before)
     ran = scout_core("plugins", "disable", "speed")
     state = scout_core("plugins", "--json").named("speed")["state"]
@@ -152,7 +152,7 @@ def test_each_way_to_write_the_list_is_understood(scout_core, before, after):
     assert (0, after, "disabled") == (ran.code, tomllib.loads(path.read_text()), state)
 
 
-def test_where_nothing_loads_by_itself_enabled_names_are_listed(scout_core):
+def test_enabling_a_plugin_without_autoload_lists_it_as_enabled(scout_core):
     path = scout_core.write("scout-core.toml", '[plugins]\nautoload = false\ndisable = ["speed"]\n')
     scout_core("plugins", "enable", "speed")
 
@@ -160,33 +160,33 @@ def test_where_nothing_loads_by_itself_enabled_names_are_listed(scout_core):
     assert "active" == scout_core("plugins", "--json").named("speed")["state"]
 
 
-def test_all_can_be_switched_off_and_on(scout_core):
+def test_all_plugins_can_be_disabled_and_enabled_at_once(scout_core):
     scout_core("plugins", "disable", "*")
-    one = scout_core("plugins", "enable", "speed")
+    single = scout_core("plugins", "enable", "speed")
     states = {status["state"] for status in scout_core("plugins", "--json").json}
     every = scout_core("plugins", "enable", "*")
 
-    assert ({"disabled"}, 1, 0) == (states, one.code, every.code)
-    assert "scout-core plugins enable '*'" in one.err
+    assert ({"disabled"}, 1, 0) == (states, single.code, every.code)
+    assert "scout-core plugins enable '*'" in single.err
     assert [] == disabled(scout_core.here / "scout-core.toml")
 
 
 @pytest.mark.parametrize("word", ["enable", "disable"])
-def test_a_name_that_nothing_has_is_refused(scout_core, word):
+def test_an_unknown_name_is_refused(scout_core, word):
     ran = scout_core("plugins", word, "speed", "percentil")
 
     assert (2, "", []) == (ran.code, ran.out, list(scout_core.here.iterdir()))
     assert "No such plugin 'percentil'. Did you mean 'percentile'?" in ran.err
 
 
-def test_a_plugin_that_hangs_when_it_is_imported_can_be_switched_off(scout_core):
+def test_a_plugin_that_hangs_during_import_can_be_disabled(scout_core):
     scout_core.install("stuck", "import time\ntime.sleep(1000)")
     ran = scout_core("plugins", "disable", "stuck")
 
     assert (0, ["stuck"]) == (ran.code, disabled(scout_core.here / "scout-core.toml"))
 
 
-def test_an_environment_that_wins_over_the_file_is_told(scout_core):
+def test_a_variable_that_overrides_the_file_is_reported(scout_core):
     ran = scout_core("plugins", "disable", "speed", SCOUT_DISABLED_INSTRUMENTS="age")
 
     assert 0 == ran.code
@@ -196,7 +196,7 @@ def test_an_environment_that_wins_over_the_file_is_told(scout_core):
     )
 
 
-def test_what_stays_disabled_for_another_reason_is_told(scout_core):
+def test_a_plugin_that_stays_disabled_for_another_reason_is_reported(scout_core):
     scout_core.install("letters", "from scout_core import hookimpl")
     path = scout_core.write("scout-core.toml", '[plugins]\nallow = ["scout-*"]\ndisable = ["letters"]\n')
     ran = scout_core("plugins", "enable", "letters")
@@ -206,14 +206,14 @@ def test_what_stays_disabled_for_another_reason_is_told(scout_core):
     assert ran.err.startswith(f"warning: {expected}")
 
 
-def test_to_disable_what_is_required_is_told(scout_core):
+def test_disabling_a_required_plugin_is_reported(scout_core):
     path = scout_core.write("scout-core.toml", '[plugins]\nrequire = ["speed"]\n')
     ran = scout_core("plugins", "disable", "speed")
 
     assert f"warning: plugins.require (file {path}) contains speed; applications will not start the agent\n" == ran.err
 
 
-def test_as_json(scout_core):
+def test_the_result_is_printed_as_json(scout_core):
     path = scout_core.write("scout-core.toml", "")
     ran = scout_core("plugins", "disable", "speed", "--json")
     facts = ran.json
@@ -225,7 +225,7 @@ def test_as_json(scout_core):
 
 
 @pytest.mark.parametrize("text", ["name = ", "\x00", "[plugins\n"])
-def test_a_file_that_is_no_toml_stays_as_it_is(scout_core, text):
+def test_an_invalid_file_is_not_changed(scout_core, text):
     path = scout_core.write("scout-core.toml", text)
     ran = scout_core("plugins", "disable", "speed")
 
@@ -234,7 +234,7 @@ def test_a_file_that_is_no_toml_stays_as_it_is(scout_core, text):
     assert ran.err.endswith("fix it first\n")
 
 
-def test_a_folder_that_cannot_be_written_is_told(scout_core):
+def test_a_directory_that_is_not_writable_is_reported(scout_core):
     if os.geteuid() == 0:
         (scout_core.here / "scout-core.toml").symlink_to(scout_core.here / "missing" / "file.toml")
     else:
@@ -245,7 +245,7 @@ def test_a_folder_that_cannot_be_written_is_told(scout_core):
     assert f"scout-core: cannot write {scout_core.here / 'scout-core.toml'}: " in ran.err
 
 
-def test_the_mode_and_a_link_stay(scout_core):
+def test_the_mode_and_a_symbolic_link_are_kept(scout_core):
     real = scout_core.write("etc/shop.toml", "[plugins]\n")
     real.chmod(0o640)
     (scout_core.here / "scout-core.toml").symlink_to(real)
@@ -260,7 +260,7 @@ def test_the_mode_and_a_link_stay(scout_core):
 
 
 @pytest.mark.parametrize("before", [b'name = "x"\r\n[plugins]\r\n', b'\xef\xbb\xbfname = "x"\n[plugins]\n'])
-def test_line_ends_and_byte_order_mark_stay(tmp_path, before):
+def test_line_endings_and_the_byte_order_mark_are_kept(tmp_path, before):
     path = tmp_path / "scout-core.toml"
     path.write_bytes(before)
     edited(path, {"disable": lambda former: [*former, "speed"]}).write()
@@ -269,7 +269,7 @@ def test_line_ends_and_byte_order_mark_stay(tmp_path, before):
     assert before + b'disable = ["speed"]' + end == path.read_bytes()
 
 
-def test_what_another_wrote_meanwhile_is_not_lost(tmp_path):
+def test_a_concurrent_change_is_not_overwritten(tmp_path):
     path = tmp_path / "scout-core.toml"
     path.write_text("[plugins]\n")
     change = edited(path, {"disable": lambda former: ["speed"]})
@@ -278,7 +278,7 @@ def test_what_another_wrote_meanwhile_is_not_lost(tmp_path):
     with pytest.raises(ConfigError, match="someone else"):
         change.write()
 
-    assert (["scout-core.toml"], "name = 'other'\n") == ([one.name for one in tmp_path.iterdir()], path.read_text())
+    assert (["scout-core.toml"], "name = 'other'\n") == ([file.name for file in tmp_path.iterdir()], path.read_text())
 
 
 NAMES = st.lists(st.sampled_from(["age", "speed", "percent", "flask"]), unique=True)
@@ -299,7 +299,7 @@ LISTS = st.builds(
 
 @settings(max_examples=150, deadline=None)
 @given(written=LISTS, off=NAMES, on=NAMES)
-def test_whatever_is_written_and_wanted_the_rest_stays(tmp_path_factory, written, off, on):
+def test_changing_the_list_keeps_the_rest_of_the_file(tmp_path_factory, written, off, on):
     path = tmp_path_factory.mktemp("edit") / "pyproject.toml"
     path.write_text(
         f'[tool.scout-core]\nname = "x" # keep\n\n[tool.scout-core.plugins]\n{written}\norder = ["age"] # keep\n\n[tool.z]\ny = 2 # keep\n'

@@ -1,4 +1,4 @@
-"""The exporter of the core against sinks on real sockets: each is what a collector, or whoever sits on its port, may do."""
+"""The built-in exporter, with servers on real sockets that behave like a collector, or like another program on its port."""
 
 from __future__ import annotations
 
@@ -46,21 +46,21 @@ def exporter_for(**settings) -> CollectorExporter:
 
 @pytest.fixture
 def sink():
-    """Makes sinks; all are closed at the end."""
-    made: list[Sink] = []
+    """Return a function that creates sinks; all are closed at the end."""
+    sinks: list[Sink] = []
 
-    def make(behave) -> Sink:
-        made.append(Sink(behave))
-        return made[-1]
+    def create(behave) -> Sink:
+        sinks.append(Sink(behave))
+        return sinks[-1]
 
-    yield make
-    for one in made:
-        one.close()
+    yield create
+    for sink in sinks:
+        sink.close()
 
 
 @pytest.fixture
-def short(monkeypatch):
-    """Patience of half a second, so that a test is over soon."""
+def short_timeout(monkeypatch):
+    """Reduce the timeouts to half a second, to keep the tests fast."""
     monkeypatch.setattr(posting, "TIMEOUT", 0.3)
     monkeypatch.setattr(posting, "LONGEST_EXCHANGE", 0.5)
 
@@ -71,7 +71,7 @@ def free_port() -> int:
 
 
 def trickle(connection: socket.socket) -> None:
-    """One byte at a time; faster than once a second, and not for ever, only so that the test is over soon."""
+    """Answer one byte at a time; quickly and not forever, to keep the test fast."""
     read_request(connection)
     for _ in range(200):
         connection.sendall(b"H")
@@ -87,7 +87,7 @@ def trickle_the_body(connection: socket.socket) -> None:
 
 
 def hang_up(connection: socket.socket) -> None:
-    """With a reset, as a process that was killed."""
+    """Reset the connection, as a killed process does."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
@@ -105,14 +105,14 @@ def endless_headers(connection: socket.socket) -> None:
         connection.sendall(b"X-More: " + b"x" * 60_000 + b"\r\n")
 
 
-# What goes out.
+# requests
 
 
-def test_a_report_is_posted_with_the_token_and_arrives_as_it_was():
-    heard = []
+def test_a_report_is_posted_with_the_token_and_arrives_unchanged():
+    requests = []
 
     def listen(connection):
-        heard.append(read_request(connection))
+        requests.append(read_request(connection))
         connection.sendall(ACCEPTED)
 
     sink = Sink(listen)
@@ -121,7 +121,7 @@ def test_a_report_is_posted_with_the_token_and_arrives_as_it_was():
         assert None is exporter_for(collector_url=sink.url, collector_token="t0ken").export(report)
     finally:
         sink.close()
-    head, _, body = heard[0].partition(b"\r\n\r\n")
+    head, _, body = requests[0].partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
 
     assert "POST /api/v1/reports HTTP/1.1" == lines[0]
@@ -131,20 +131,20 @@ def test_a_report_is_posted_with_the_token_and_arrives_as_it_was():
     assert report == decode(body)
 
 
-def test_a_url_with_a_path_keeps_it(sink):
-    heard = []
+def test_the_path_of_the_url_is_kept(sink):
+    requests = []
 
     def listen(connection):
-        heard.append(read_request(connection).split(b"\r\n")[0])
+        requests.append(read_request(connection).split(b"\r\n")[0])
         connection.sendall(ACCEPTED)
 
     url = sink(listen).url
     exporter_for(collector_url=f"{url}/scout/").export(sample_report())
 
-    assert [b"POST /scout/api/v1/reports HTTP/1.1"] == heard
+    assert [b"POST /scout/api/v1/reports HTTP/1.1"] == requests
 
 
-def test_it_finds_the_collector_that_announced_itself(tmp_path):
+def test_a_collector_that_announced_itself_is_found(tmp_path):
     collector = CollectorSink()
     try:
         announced(tmp_path / "state", collector.url)
@@ -159,7 +159,7 @@ def test_a_collector_that_moved_is_found_at_the_next_report(tmp_path):
     exporter = exporter_for(state_dir=str(tmp_path / "state"))
     with pytest.raises(
         RejectedReport, match="no collector has announced itself in .*state; start one with: scout-core up"
-    ) as nobody:
+    ) as caught:
         exporter.export(sample_report())
     arrived = []
     for number in (1, 2):
@@ -171,11 +171,11 @@ def test_a_collector_that_moved_is_found_at_the_next_report(tmp_path):
         finally:
             collector.close()
 
-    assert "no collector" == nobody.value.reason
+    assert "no collector" == caught.value.reason
     assert ["0123456789abcdef-1", "0123456789abcdef-2"] == arrived
 
 
-def test_a_url_that_was_chosen_is_used_whatever_was_announced(tmp_path):
+def test_a_configured_url_takes_precedence_over_an_announcement(tmp_path):
     announced(tmp_path / "state", f"http://127.0.0.1:{free_port()}")
     collector = CollectorSink()
     try:
@@ -187,8 +187,8 @@ def test_a_url_that_was_chosen_is_used_whatever_was_announced(tmp_path):
     assert 1 == len(collector.reports)
 
 
-def test_a_proxy_of_the_environment_is_not_told(monkeypatch, sink):
-    """The token and the report are for the collector alone."""
+def test_a_proxy_in_the_environment_is_not_used(monkeypatch, sink):
+    """The token and the report are only for the collector."""
     monkeypatch.setenv("http_proxy", sink(None).url)
     collector = CollectorSink()
     try:
@@ -199,11 +199,11 @@ def test_a_proxy_of_the_environment_is_not_told(monkeypatch, sink):
     assert 1 == len(collector.reports)
 
 
-# What comes back.
+# answers
 
 
 @pytest.mark.parametrize(
-    ("answer", "wish"),
+    ("answer", "requested_interval"),
     [
         ({"accepted": True, "next_report": 5}, 5),
         ({"accepted": True, "next_report": 0.5}, 0.5),
@@ -212,14 +212,14 @@ def test_a_proxy_of_the_environment_is_not_told(monkeypatch, sink):
     ],
     ids=str,
 )
-def test_the_collector_may_say_when_it_would_like_the_next_report(sink, answer, wish):
+def test_the_collector_can_request_the_time_until_the_next_report(sink, answer, requested_interval):
     body = json.dumps(answer).encode()
     head = f"HTTP/1.1 202 Accepted\r\nContent-Length: {len(body)}\r\n\r\n".encode()
 
-    assert wish == exporter_for(collector_url=sink(answering(head + body)).url).export(sample_report())
+    assert requested_interval == exporter_for(collector_url=sink(answering(head + body)).url).export(sample_report())
 
 
-def test_an_interim_answer_is_passed_over(sink):
+def test_an_interim_response_is_skipped(sink):
     answer = b"HTTP/1.1 100 Continue\r\n\r\n" + ACCEPTED
 
     assert None is exporter_for(collector_url=sink(answering(answer)).url).export(sample_report())
@@ -241,8 +241,8 @@ def test_an_interim_answer_is_passed_over(sink):
     ],
     ids=["empty", "half a status", "half a header", "half a body", "text", "list", "false", "bytes", "deep", "10 GB"],
 )
-def test_a_report_has_arrived_only_when_the_whole_answer_says_so(sink, behave):
-    """Otherwise it is sent again: a collector counts it once, and somebody else has not counted it at all."""
+def test_a_report_has_arrived_only_when_a_complete_answer_accepts_it(sink, behave):
+    """Otherwise it is sent again: a collector counts it only once, and another program has not counted it."""
     with pytest.raises(
         ConnectionError, match="sent an incomplete answer, or is not a collector|does not answer in HTTP"
     ):
@@ -250,11 +250,12 @@ def test_a_report_has_arrived_only_when_the_whole_answer_says_so(sink, behave):
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 301, 302, 307, 400, 401, 403, 404, 413, 415, 422])
-def test_what_is_not_accepted_is_rejected_under_its_status(sink, status):
-    """Also 200: whoever says that sits on the port of a collector that is gone. A redirect is not followed."""
+def test_a_report_that_is_not_accepted_is_rejected_with_the_status_as_reason(sink, status):
+    """Also 200, which is the answer of another program on the port of a former collector. Redirects are not followed."""
     elsewhere = Sink(None)
     answer = (
-        f"HTTP/1.1 {status} Whatever\r\nLocation: {elsewhere.url}\r\nContent-Length: 19\r\n\r\n" + '{"error": "no way"}'
+        f"HTTP/1.1 {status} Whatever\r\nLocation: {elsewhere.url}\r\nContent-Length: 24\r\n\r\n"
+        '{"error": "not allowed"}'
     )
     try:
         with pytest.raises(RejectedReport) as caught:
@@ -264,18 +265,18 @@ def test_what_is_not_accepted_is_rejected_under_its_status(sink, status):
 
     assert f"collector answered {status}" == caught.value.reason
     assert f"answered {status}: " in str(caught.value)
-    assert ("no way" in str(caught.value)) == (status != 204)
+    assert ("not allowed" in str(caught.value)) == (status != 204)
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 507])
-def test_what_may_be_over_soon_is_a_reason_to_try_again(sink, status):
+def test_a_temporary_error_is_retried(sink, status):
     answer = f'HTTP/1.1 {status} Whatever\r\nContent-Length: 22\r\n\r\n{{"error": "disk full"}}'.encode()
 
     with pytest.raises(ConnectionError, match=f"answered {status}: disk full"):
         exporter_for(collector_url=sink(answering(answer)).url).export(sample_report())
 
 
-def test_what_a_stranger_says_is_cut(sink):
+def test_a_long_error_message_is_truncated(sink):
     body = json.dumps({"error": "x" * 50_000})
     answer = f"HTTP/1.1 400 Bad\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
@@ -305,7 +306,7 @@ def test_what_a_stranger_says_is_cut(sink):
         "endless headers", "silent", "trickle", "trickling body",
     ],
 )  # fmt: skip
-def test_no_answer_or_half_of_one_is_a_reason_to_try_again_and_comes_in_time(sink, short, behave):
+def test_a_missing_or_incomplete_answer_times_out_and_is_retried(sink, short_timeout, behave):
     exporter = exporter_for(collector_url=sink(behave).url)
     begin = monotonic()
 
@@ -315,15 +316,15 @@ def test_no_answer_or_half_of_one_is_a_reason_to_try_again_and_comes_in_time(sin
     assert monotonic() - begin < 2.0
 
 
-def test_nobody_there_is_a_reason_to_try_again(tmp_path):
+def test_a_refused_connection_is_retried(tmp_path):
     announced(tmp_path / "state", f"http://127.0.0.1:{free_port()}")
 
     with pytest.raises(ConnectionRefusedError):
         exporter_for(state_dir=str(tmp_path / "state")).export(sample_report())
 
 
-def test_a_receiver_that_never_reads_a_big_report_is_given_up(sink, short):
-    """Nothing accepts: the kernel does, and takes what fits into its buffers."""
+def test_a_receiver_that_does_not_read_a_large_report_times_out(sink, short_timeout):
+    """Only the kernel accepts the connection, and it takes what fits into its buffers."""
     big = sample_report(transactions=0)
     big = evolve(big, transactions=tuple(evolve(big.transactions[0], name="x" * 1_000 + str(n)) for n in range(10_000)))
     begin = monotonic()
@@ -337,19 +338,19 @@ def test_a_receiver_that_never_reads_a_big_report_is_given_up(sink, short):
 @pytest.mark.parametrize(
     "url", ["127.0.0.1:7600", "localhost", "ftp://127.0.0.1/", "http://", "http://127.0.0.1:port", "http://[::1"]
 )
-def test_a_url_that_cannot_be_used_says_so(url):
+def test_an_invalid_url_is_reported(url):
     with pytest.raises(ValueError, match=r"is not a URL such as http://127.0.0.1:7600|[Pp]ort|Invalid IPv6 URL"):
         exporter_for(collector_url=url).export(sample_report())
 
 
-def test_a_report_that_cannot_be_encoded_is_rejected_since_it_never_will_be(sink):
+def test_a_report_that_cannot_be_encoded_is_rejected(sink):
     with pytest.raises(RejectedReport, match="cannot be encoded") as caught:
         exporter_for(collector_url=sink(None).url).export(sample_report(start=float("nan")))
 
     assert "cannot be encoded" == caught.value.reason
 
 
-def test_no_connection_is_left_open(sink, short):
+def test_no_connection_is_left_open(sink, short_timeout):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for behave in (
@@ -365,10 +366,10 @@ def test_no_connection_is_left_open(sink, short):
                 continue
         gc.collect()
 
-    assert [] == [str(one.message) for one in caught if one.category is ResourceWarning]
+    assert [] == [str(warning.message) for warning in caught if warning.category is ResourceWarning]
 
 
-# An application beside all that.
+# applications
 
 
 @pytest.mark.parametrize(
@@ -376,8 +377,8 @@ def test_no_connection_is_left_open(sink, short):
     [None, trickle, hang_up, answering(b"garbage"), answering(b"HTTP/1.1 507 Full\r\n\r\n"), endless],
     ids=["black hole", "trickle", "reset", "garbage", "full", "10 GB"],
 )
-def test_the_applications_thread_never_waits_for_a_sink(sink, behave, monkeypatch):
-    """It appends; here the longest of 3,000 transactions, and the time of them all, beside a report every 20 ms."""
+def test_the_applications_thread_never_waits_for_a_receiver(sink, behave, monkeypatch):
+    """It only appends: the median and the total time of 3,000 transactions are limited, with a report every 20 ms."""
     monkeypatch.setattr(recorder, "TICK", 0.005)
     monkeypatch.setattr(recorder, "FIRST_PERIOD", 0.02)
     monkeypatch.setattr("scout_core.sending.outbox.pause_after", lambda failures: 0.01)
@@ -386,23 +387,23 @@ def test_the_applications_thread_never_waits_for_a_sink(sink, behave, monkeypatc
         with transaction("Controller/home"):
             pass
         eventually(lambda: agent.recorder._reports)
-        took = []
+        durations = []
         for _ in range(3_000):
             begin_ns = perf_counter_ns()
             with transaction("Controller/home"), span("SQL/Query"):
                 pass
-            took.append(perf_counter_ns() - begin_ns)
+            durations.append(perf_counter_ns() - begin_ns)
         assert is_balanced(agent, "collector")
         agent.stop(0.2)
         counters = agent.counters("collector")
 
-    took.sort()
-    assert took[1_500] < 100_000, "nanoseconds; the budget is a few thousand"
-    assert sum(took) < 2e9
+    durations.sort()
+    assert durations[1_500] < 100_000, "nanoseconds; the budget is a few thousand"
+    assert sum(durations) < 2e9
     assert 3_001 == counters.finished == counters.exported + sum(counters.dropped.values())
 
 
-def test_reports_that_waited_for_a_collector_arrive_when_it_comes_back(tmp_path, monkeypatch):
+def test_waiting_reports_arrive_when_the_collector_is_back(tmp_path, monkeypatch):
     monkeypatch.setattr(recorder, "TICK", 0.005)
     monkeypatch.setattr(recorder, "FIRST_PERIOD", 0.02)
     monkeypatch.setattr("scout_core.sending.outbox.pause_after", lambda failures: 0.01)
@@ -426,7 +427,7 @@ def test_reports_that_waited_for_a_collector_arrive_when_it_comes_back(tmp_path,
     assert 0 == collector.refused
 
 
-def test_trouble_is_told_in_the_log_without_the_token(tmp_path, caplog, monkeypatch):
+def test_errors_are_logged_without_the_token(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(recorder, "TICK", 0.005)
     monkeypatch.setattr(recorder, "FIRST_PERIOD", 0.02)
     caplog.set_level(logging.INFO, "scout_core")
@@ -440,8 +441,8 @@ def test_trouble_is_told_in_the_log_without_the_token(tmp_path, caplog, monkeypa
     assert "s3cret" not in caplog.text
 
 
-def test_where_no_collector_is_nothing_is_imported_to_reach_one(tmp_path):
-    """Half a megabyte of modules, and a tenth of a second of the processor."""
+def test_no_http_modules_are_imported_without_a_collector(tmp_path):
+    """They would cost half a megabyte of memory and a tenth of a second of CPU time."""
     source = """
 import sys, scout_core
 scout_core.start()

@@ -1,4 +1,4 @@
-"""What ``scout-core run`` does to every Python interpreter below it, in interpreters of their own."""
+"""How ``scout-core run`` starts the agent in every Python interpreter below it; each test starts an interpreter."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IS_RECORDING = (
 
 @pytest.fixture
 def python(tmp_path):
-    """Runs code in an interpreter as it is below ``scout-core run``."""
+    """Return a function that runs code in an interpreter with the environment of ``scout-core run``."""
 
     def run(code, *, executable=sys.executable, options=(), path=(), without=(), shell=None, **variables):
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("SCOUT", "PYTHON", "XDG"))}
@@ -41,7 +41,7 @@ def python(tmp_path):
 
 @pytest.fixture
 def customised(tmp_path):
-    """A folder with a ``sitecustomize`` of somebody else's."""
+    """Return a function that creates a folder with somebody else's ``sitecustomize``."""
     folder = tmp_path / "customised"
     folder.mkdir()
 
@@ -54,7 +54,7 @@ def customised(tmp_path):
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory):
-    """An interpreter without scout-core."""
+    """Return an interpreter without scout-core."""
     folder = tmp_path_factory.mktemp("bare")
     venv.create(folder, symlinks=True)
     return folder / "bin" / "python"
@@ -66,7 +66,7 @@ def test_the_agent_runs_before_the_program(python):
     assert (0, "recording\n", "") == (done.returncode, done.stdout, done.stderr)
 
 
-def test_the_folder_holds_nothing_that_could_hide_a_module_of_the_application():
+def test_the_folder_contains_nothing_that_could_hide_a_module_of_the_application():
     assert {"__init__.py", "sitecustomize.py"} == {
         path.name for path in Path(FOLDER).iterdir() if path.name != "__pycache__"
     }
@@ -78,7 +78,7 @@ def test_the_exit_code_and_the_output_are_those_of_the_program(python):
     assert (7, "out\n", "err\n") == (done.returncode, done.stdout, done.stderr)
 
 
-def test_a_sitecustomize_that_it_hides_runs_first(python, customised):
+def test_a_sitecustomize_that_ours_hides_runs_first(python, customised):
     folder = customised("import sys\nprint('theirs', 'scout_core.agent' in sys.modules)\nvalue = 5\n")
     code = f"{IS_RECORDING}; import sitecustomize; print(sitecustomize.value, sitecustomize.__file__)"
     done = python(code, path=[folder])
@@ -87,7 +87,7 @@ def test_a_sitecustomize_that_it_hides_runs_first(python, customised):
     assert ["theirs False", "recording", f"5 {folder}/sitecustomize.py"] == done.stdout.splitlines()
 
 
-def test_a_sitecustomize_that_raises_is_told_by_python_and_the_agent_runs(python, customised):
+def test_a_sitecustomize_that_raises_is_reported_by_python_and_the_agent_runs(python, customised):
     done = python(IS_RECORDING, path=[customised("raise KeyError('theirs')")])
 
     assert (0, "recording\n") == (done.returncode, done.stdout)
@@ -95,7 +95,7 @@ def test_a_sitecustomize_that_raises_is_told_by_python_and_the_agent_runs(python
     assert "scout-core" not in done.stderr
 
 
-def test_a_package_may_be_a_sitecustomize(python, tmp_path):
+def test_a_sitecustomize_may_be_a_package(python, tmp_path):
     package = tmp_path / "packaged" / "sitecustomize"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("print('theirs')")
@@ -104,14 +104,14 @@ def test_a_package_may_be_a_sitecustomize(python, tmp_path):
     assert (["theirs", "recording"], "") == (done.stdout.splitlines(), done.stderr)
 
 
-def test_the_folder_may_be_there_twice_under_two_names(python, tmp_path, customised):
+def test_the_folder_may_be_on_the_path_under_two_names(python, tmp_path, customised):
     (tmp_path / "link").symlink_to(FOLDER)
     done = python(IS_RECORDING, path=[tmp_path / "link", customised("print('theirs')")])
 
     assert (["theirs", "recording"], "") == (done.stdout.splitlines(), done.stderr)
 
 
-def test_without_the_marker_the_agent_does_not_run_and_the_other_sitecustomize_does(python, customised):
+def test_the_agent_does_not_run_without_the_marker_but_the_other_sitecustomize_does(python, customised):
     done = python(IS_RECORDING, path=[customised("print('theirs')")], without=["SCOUT_CORE_RUN"])
 
     assert (["theirs", "not recording"], "") == (done.stdout.splitlines(), done.stderr)
@@ -120,26 +120,26 @@ def test_without_the_marker_the_agent_does_not_run_and_the_other_sitecustomize_d
 @pytest.mark.parametrize(
     "how", ["os.execv(sys.executable, [sys.executable, '-c', code])", "subprocess.run([sys.executable, '-c', code])"]
 )
-def test_an_interpreter_that_the_program_starts_runs_it_too(python, how):
+def test_the_agent_runs_in_interpreters_that_the_program_starts(python, how):
     done = python(f"import os, subprocess, sys; code = {IS_RECORDING!r}; {how}")
 
     assert (0, "recording\n", "") == (done.returncode, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize("option", ["-I", "-S", "-E"])
-def test_an_interpreter_that_ignores_its_environment_is_left_as_it_is(python, option):
+def test_an_interpreter_that_ignores_its_environment_is_left_unchanged(python, option):
     done = python(IS_RECORDING, options=[option])
 
     assert (0, "not recording\n", "") == (done.returncode, done.stdout, done.stderr)
 
 
-def test_an_environment_without_scout_core_is_left_as_it_is(python, bare, customised):
+def test_an_environment_without_scout_core_is_left_unchanged(python, bare, customised):
     done = python(IS_RECORDING, executable=bare, path=[customised("print('theirs')")])
 
     assert (0, ["theirs", "not recording"], "") == (done.returncode, done.stdout.splitlines(), done.stderr)
 
 
-def test_an_environment_where_something_is_missing_is_told_on_one_line(python, bare, tmp_path):
+def test_an_environment_that_lacks_a_dependency_is_reported_on_a_single_line(python, bare, tmp_path):
     (tmp_path / "half" / "scout_core").mkdir(parents=True)
     (tmp_path / "half" / "scout_core" / "__init__.py").write_text("import pluggy_is_missing")
     done = python(IS_RECORDING, executable=bare, path=[tmp_path / "half"])
@@ -148,7 +148,7 @@ def test_an_environment_where_something_is_missing_is_told_on_one_line(python, b
     assert "scout-core: not recording: No module named 'pluggy_is_missing'\n" == done.stderr
 
 
-def test_what_start_raises_is_one_line_and_the_program_runs(python):
+def test_an_exception_from_start_is_printed_on_a_single_line_and_the_program_runs(python):
     done = python(IS_RECORDING, SCOUT_PLUGINS_REQUIRE="celery")
 
     assert (0, "not recording\n") == (done.returncode, done.stdout)
@@ -158,32 +158,32 @@ def test_what_start_raises_is_one_line_and_the_program_runs(python):
     assert expected == done.stderr
 
 
-def test_with_stderr_closed_the_program_runs_too(python):
+def test_the_program_runs_with_stderr_closed(python):
     """A daemon may have closed it; Python ends when a sitecustomize raises there."""
     done = python("print('runs')", SCOUT_PLUGINS_REQUIRE="celery", shell="2>&-")
 
     assert (0, "runs\n") == (done.returncode, done.stdout)
 
 
-def test_monitor_false_leaves_everything_as_it_is(python, customised):
+def test_nothing_is_changed_when_monitor_is_false(python, customised):
     code = f"{IS_RECORDING}; import threading; print(threading.active_count(), [f for f in sys.meta_path if 'scout' in repr(f)])"
     done = python(code, path=[customised("")], SCOUT_MONITOR="false")
 
     assert (["not recording", "1 []"], "") == (done.stdout.splitlines(), done.stderr)
 
 
-def test_a_problem_of_the_configuration_is_told_and_the_agent_runs(python):
+def test_a_problem_with_the_configuration_is_reported_and_the_agent_runs(python):
     done = python(IS_RECORDING, SCOUT_REPORT_PERIOD="soon")
 
     assert (0, "recording\n") == (done.returncode, done.stdout)
     assert [True] == ["report_period" in line for line in done.stderr.splitlines()]
 
 
-def test_a_plugin_beside_the_program_is_found(tmp_path):
+def test_a_plugin_in_the_folder_of_the_program_is_found(tmp_path):
     folder = tmp_path / "shop"
     folder.mkdir()
     (folder / "shop_policies.py").write_text(
-        "from scout_core import hookimpl\n@hookimpl\ndef on_span(span): print('seen', span.operation)\n"
+        "from scout_core import hookimpl\n@hookimpl\ndef on_span(span): print('recorded', span.operation)\n"
     )
     (folder / "app.py").write_text(
         "from scout_core import span, transaction\nwith transaction('Job/a'), span('Work/b'): pass\n"
@@ -198,4 +198,4 @@ def test_a_plugin_beside_the_program_is_found(tmp_path):
         timeout=60,
     )
 
-    assert (0, "seen Work/b\n", "") == (done.returncode, done.stdout, done.stderr)
+    assert (0, "recorded Work/b\n", "") == (done.returncode, done.stdout, done.stderr)

@@ -1,4 +1,4 @@
-"""``scout-core run``: programs as they are, started under the agent, each as a process of its own."""
+"""``scout-core run``: unchanged programs started under the agent, each in its own process."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ agent = agents and agents._running
 print(json.dumps({
     "is_running": agent is not None and agent.is_running,
     "name": agent and agent.config.get("name"),
-    "active": sorted(one.name for one in agent.plugin_statuses() if one.state == "active") if agent else [],
+    "active": sorted(plugin.name for plugin in agent.plugin_statuses() if plugin.state == "active") if agent else [],
     "threads": [thread.name for thread in threading.enumerate()],
 }), flush=True)
 """
-"""Python code that prints how the agent in its process is."""
+"""Python code that prints the state of the agent in its process."""
 
 
 @pytest.fixture
 def here(tmp_path) -> Path:
-    """The working directory."""
+    """Return the working directory."""
     folder = tmp_path / "here"
     folder.mkdir()
     return folder
@@ -43,7 +43,7 @@ def here(tmp_path) -> Path:
 
 @pytest.fixture
 def outer(tmp_path) -> dict[str, str]:
-    """The environment that the command is called with: of the core's plugins all, of others none."""
+    """Return the environment of the command, with all built-in plugins and no others."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("SCOUT_", "COV_", "PYTHON"))}
     builtin = "age, collector, ignoring, percent, percentile, sampling, speed"
     return {
@@ -56,7 +56,7 @@ def outer(tmp_path) -> dict[str, str]:
 
 @pytest.fixture
 def ended(here, outer):
-    """Run a command to its end; keywords are environment variables."""
+    """Return a function that runs a command to its end; keywords are environment variables."""
 
     def run(*command: str | Path, **more: str) -> Ended:
         done = subprocess.run(command, cwd=here, env={**outer, **more}, capture_output=True, text=True, timeout=60)
@@ -67,7 +67,7 @@ def ended(here, outer):
 
 @pytest.fixture
 def write(here):
-    """Write a file below the working directory."""
+    """Return a function that writes a file below the working directory."""
 
     def write(path: str, source: str = "") -> Path:
         file = here / path
@@ -79,7 +79,7 @@ def write(here):
 
 
 def state(done: Ended) -> dict:
-    """What ``STATE`` printed, when nothing else was."""
+    """Return what ``STATE`` printed; nothing else may be printed."""
     assert (0, "") == (done.code, done.err)
     return json.loads(done.out)
 
@@ -91,7 +91,7 @@ def started(done: Ended) -> bool:
 # the agent runs
 
 
-def test_the_agent_runs_before_the_program_does_and_has_no_thread_yet(ended):
+def test_the_agent_runs_before_the_program_and_has_no_thread_yet(ended):
     assert {
         "is_running": True,
         "name": "Python App",
@@ -100,16 +100,16 @@ def test_the_agent_runs_before_the_program_does_and_has_no_thread_yet(ended):
     } == state(ended(*RUN, sys.executable, "-c", STATE))
 
 
-def test_the_environment_and_the_file_of_the_working_directory_hold(ended, write):
+def test_settings_come_from_the_environment_and_the_file_in_the_working_directory(ended, write):
     write("scout-core.toml", 'name = "Shop"\n[plugins]\nenable = ["speed", "age"]\ndisable = ["age"]\n')
 
-    told = state(ended(*RUN, sys.executable, "-c", STATE, SCOUT_PLUGINS_ENABLE="speed"))
+    agent = state(ended(*RUN, sys.executable, "-c", STATE, SCOUT_PLUGINS_ENABLE="speed"))
 
-    assert ("Shop", ["speed"]) == (told["name"], told["active"])
+    assert ("Shop", ["speed"]) == (agent["name"], agent["active"])
     assert "Till" == state(ended(*RUN, sys.executable, "-c", STATE, SCOUT_NAME="Till"))["name"]
 
 
-def test_what_the_program_does_is_recorded_and_nothing_is_printed(ended):
+def test_transactions_of_the_program_are_recorded_and_nothing_is_printed(ended):
     code = """
     import scout_core
     with scout_core.transaction("Job/mail"):
@@ -121,9 +121,9 @@ def test_what_the_program_does_is_recorded_and_nothing_is_printed(ended):
     assert Ended(0, "working\n1\n", "", 0.0) == ended(*RUN, sys.executable, "-W", "error", "-c", textwrap.dedent(code))
 
 
-def test_neither_the_command_line_library_nor_a_heavy_one_comes_into_the_program(ended):
+def test_the_program_does_not_import_our_command_line_or_heavy_libraries(ended):
     code = "import sys; print(sorted({'click', 'asyncio', 'ssl', 'cattrs', 'importlib.metadata'} & set(sys.modules)))"
-    plain = ended(sys.executable, "-c", code)  # whatever the environment's own .pth files import
+    plain = ended(sys.executable, "-c", code)  # some of them may be imported by the environment's own .pth files
 
     assert plain == ended(*RUN, sys.executable, "-c", code)
 
@@ -145,15 +145,15 @@ def test_a_script_a_module_and_a_program_on_the_path_are_started(ended, write, t
     assert started(ended(*RUN, "shop", PATH=f"{command.parent}{os.pathsep}{os.environ['PATH']}"))
 
 
-def test_arguments_are_passed_on_as_they_are(ended):
+def test_arguments_are_passed_on_unchanged(ended):
     arguments = ["--help", "-x", "", "two words", "--", "--json"]
     command = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.argv[1:]))", *arguments]
 
     assert arguments == json.loads(ended(*RUN, *command).out)
-    assert arguments == json.loads(ended(*RUN[:-1], *command).out)  # without the two dashes before it
+    assert arguments == json.loads(ended(*RUN[:-1], *command).out)  # without the two dashes
 
 
-def test_standard_input_and_output_are_the_programs(here, outer):
+def test_standard_input_and_output_belong_to_the_program(here, outer):
     code = "import sys; data = sys.stdin.buffer.read(); sys.stdout.buffer.write(data[::-1]); sys.stderr.write('own')"
     done = subprocess.run(
         [*RUN, sys.executable, "-c", code], input=b"\x00\xffab", cwd=here, env=outer, capture_output=True, timeout=60
@@ -162,15 +162,15 @@ def test_standard_input_and_output_are_the_programs(here, outer):
     assert (0, b"ba\xff\x00", b"own") == (done.returncode, done.stdout, done.stderr)
 
 
-def test_a_shell_between_does_no_harm(ended):
+def test_a_program_can_be_started_by_a_shell(ended):
     assert started(ended(*RUN, "sh", "-c", 'exec "$PYTHON_HERE" -c "$CODE"', CODE=STATE, PYTHON_HERE=sys.executable))
 
 
-def test_a_program_that_is_no_python_runs_as_ever(ended):
+def test_a_program_that_is_not_python_runs_as_usual(ended):
     assert Ended(3, "hello\n", "", 0.0) == ended(*RUN, "sh", "-c", "echo hello; exit 3")
 
 
-def test_the_command_below_itself_is_one(ended):
+def test_the_command_can_be_nested(ended):
     code = STATE + "import os; assert 1 == os.environ['PYTHONPATH'].count('launch'), os.environ['PYTHONPATH']"
 
     assert started(ended(*RUN, *RUN, sys.executable, "-c", code))
@@ -180,11 +180,11 @@ def test_the_command_below_itself_is_one(ended):
 
 
 @pytest.mark.parametrize("code", [0, 1, 7, 255])
-def test_the_exit_code_is_the_programs(ended, code):
+def test_the_exit_code_is_that_of_the_program(ended, code):
     assert Ended(code, "", "", 0.0) == ended(*RUN, sys.executable, "-c", f"raise SystemExit({code})")
 
 
-def test_an_exception_is_shown_as_ever(ended, write):
+def test_an_exception_is_printed_as_usual(ended, write):
     script = write("app.py", "def fail():\n    raise ValueError('own')\n\nfail()\n")
 
     plain = ended(sys.executable, script)
@@ -194,7 +194,7 @@ def test_an_exception_is_shown_as_ever(ended, write):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
-def test_it_is_the_same_process_and_a_signal_ends_it_as_ever(here, outer, number):
+def test_the_program_keeps_the_process_id_and_a_signal_ends_it_as_usual(here, outer, number):
     code = "import os, signal; signal.signal(signal.SIGINT, signal.SIG_DFL); print(os.getpid(), flush=True); signal.pause()"
     with subprocess.Popen([*RUN, sys.executable, "-c", code], cwd=here, env=outer, stdout=subprocess.PIPE) as process:
         try:
@@ -207,36 +207,36 @@ def test_it_is_the_same_process_and_a_signal_ends_it_as_ever(here, outer, number
     assert (process.pid, -number) == (pid, ended)
 
 
-def test_no_signals_handler_is_changed(ended):
+def test_signal_handlers_are_not_changed(ended):
     code = "import signal; print([repr(signal.getsignal(number)) for number in sorted(signal.valid_signals())])"
     plain = ended(sys.executable, "-c", code)
 
     assert plain == ended(*RUN, sys.executable, "-c", code)
 
 
-# a sitecustomize that is there already
+# an existing sitecustomize
 
-NOTING = """
+RECORD_PATH = """
 import sys
-noted = list(sys.path)
+recorded_path = list(sys.path)
 """
-SHOW = "import json, sitecustomize; print(json.dumps([sitecustomize.__file__, sitecustomize.__name__, sitecustomize.noted]))"
+SHOW = "import json, sitecustomize; print(json.dumps([sitecustomize.__file__, sitecustomize.__name__, sitecustomize.recorded_path]))"
 
 
-def test_one_that_is_there_runs_first_and_sees_the_same_path(ended, write):
-    file = write("own/sitecustomize.py", NOTING + "agents = 'scout_core.agent' in sys.modules\n")
+def test_an_existing_sitecustomize_runs_first_with_the_same_path(ended, write):
+    file = write("own/sitecustomize.py", RECORD_PATH + "agents = 'scout_core.agent' in sys.modules\n")
     plain = json.loads(ended(sys.executable, "-c", SHOW, PYTHONPATH=str(file.parent)).out)
 
     done = ended(*RUN, sys.executable, "-c", SHOW, PYTHONPATH=str(file.parent))
-    path, name, noted = json.loads(done.out)
+    path, name, recorded_path = json.loads(done.out)
     agents = ended(
         *RUN, sys.executable, "-c", "import sitecustomize; print(sitecustomize.agents)", PYTHONPATH=str(file.parent)
     )
 
     assert (0, "") == (done.code, done.err)
     assert (str(file), "sitecustomize") == (path, name)
-    assert plain == [path, name, [folder for folder in noted if folder != str(FOLDER)]]
-    assert str(file.parent) == plain[2][0] == noted[1]
+    assert plain == [path, name, [folder for folder in recorded_path if folder != str(FOLDER)]]
+    assert str(file.parent) == plain[2][0] == recorded_path[1]
     assert "False\n" == agents.out
     assert started(ended(*RUN, sys.executable, "-c", STATE, PYTHONPATH=str(file.parent)))
 
@@ -252,20 +252,20 @@ def test_one_that_is_there_runs_first_and_sees_the_same_path(ended, write):
         "print('hello')",
     ],
 )
-def test_whatever_it_does_ends_as_without_us(ended, write, source):
+def test_an_existing_sitecustomize_has_the_same_effect_as_without_us(ended, write, source):
     own = str(write("own/sitecustomize.py", source).parent)
     command = [sys.executable, "-c", "print('the program')"]
 
     plain = ended(*command, PYTHONPATH=own)
     ours = ended(*RUN, *command, PYTHONPATH=own)
 
-    # For `run` itself, which is Python too, it runs before; what is left is what it said for the program.
+    # It also runs for `run` itself, which is Python, too; the last line of output and the first error are compared.
     assert (plain.code, plain.out.splitlines()[-1:]) == (ours.code, ours.out.splitlines()[-1:])
     assert set(plain.err.splitlines()[:2]) == set(ours.err.splitlines()[:2])
 
 
-def test_one_that_raises_is_told_as_without_us_and_the_program_runs(ended, write):
-    """Called as ``run`` calls it, so that it is told once."""
+def test_a_sitecustomize_that_raises_is_reported_as_without_us_and_the_program_runs(ended, write):
+    """With the environment of ``run``, but without its process, in which the error would be reported as well."""
     own = str(write("own/sitecustomize.py", "raise ValueError('own')").parent)
     below = environment({"PYTHONPATH": own})
     plain = ended(sys.executable, "-c", "print('the program')", PYTHONPATH=own)
@@ -275,18 +275,18 @@ def test_one_that_raises_is_told_as_without_us_and_the_program_runs(ended, write
     assert "Error in sitecustomize" in plain.err
 
 
-def test_the_programs_own_path_stays_behind_ours(ended):
+def test_the_python_path_of_the_program_follows_our_folder(ended):
     code = "import json, os, sys; print(json.dumps([os.environ['PYTHONPATH'], sys.path[:4]]))"
-    variable, path = json.loads(ended(*RUN, sys.executable, "-c", code, PYTHONPATH=f"/one{os.pathsep}/two").out)
+    variable, path = json.loads(ended(*RUN, sys.executable, "-c", code, PYTHONPATH=f"/first{os.pathsep}/second").out)
 
-    assert os.pathsep.join([str(FOLDER), "/one", "/two"]) == variable
-    assert ["", str(FOLDER), "/one", "/two"] == path
-
-
-# whatever goes wrong at the start
+    assert os.pathsep.join([str(FOLDER), "/first", "/second"]) == variable
+    assert ["", str(FOLDER), "/first", "/second"] == path
 
 
-def test_a_plugin_that_calls_exit_when_it_is_imported_does_not_end_the_program(ended, write):
+# errors at the start
+
+
+def test_a_plugin_that_calls_exit_during_import_does_not_end_the_program(ended, write):
     write("exiting.py", "raise SystemExit(9)")
 
     done = ended(*RUN, sys.executable, "-c", STATE, SCOUT_PLUGINS="exiting")
@@ -308,15 +308,15 @@ def test_a_plugin_that_calls_exit_at_the_start_does_not_end_the_program(ended, w
     assert "Traceback" not in done.err
 
 
-def test_a_working_directory_that_is_gone_does_no_harm(ended, write):
-    """The program is started in it, and it is removed before Python is."""
+def test_a_deleted_working_directory_does_not_stop_the_agent(ended, write):
+    """A shell removes it and then starts Python in it."""
     write("gone/x")
     code = 'cd gone && rm -r ../gone && exec "$PYTHON_HERE" -c "$CODE"'
 
     assert started(ended(*RUN, "sh", "-c", code, CODE=STATE, PYTHON_HERE=sys.executable))
 
 
-# a plugin that is not installed
+# plugins that are not installed
 
 POLICY = """
 from scout_core import hookimpl
@@ -328,19 +328,17 @@ def score_transaction(transaction):
 
 
 @pytest.mark.parametrize("module", ["policies", "shop.policies"])
-def test_a_named_plugin_lies_beside_the_script(ended, write, module):
+def test_a_named_plugin_is_found_beside_the_script(ended, write, module):
     write("app/policies.py", POLICY)
     write("app/shop/policies.py", POLICY)
     script = write(
         "app/main.py", STATE + "\nimport policies; assert sys.path[0] == policies.__file__.rpartition('/')[0]"
     )
 
-    told = state(ended(*RUN, sys.executable, script, SCOUT_PLUGINS=module))
-
-    assert module in told["active"]
+    assert module in state(ended(*RUN, sys.executable, script, SCOUT_PLUGINS=module))["active"]
 
 
-def test_a_named_plugin_lies_in_the_working_directory(ended, write):
+def test_a_named_plugin_is_found_in_the_working_directory(ended, write):
     write("policies.py", POLICY)
     write("app/main.py", STATE)
     write("package/__main__.py", STATE)
@@ -349,7 +347,7 @@ def test_a_named_plugin_lies_in_the_working_directory(ended, write):
         assert "policies" in state(ended(*RUN, sys.executable, *program, SCOUT_PLUGINS="policies"))["active"]
 
 
-def test_the_path_of_the_program_is_as_without_us(ended, write):
+def test_the_path_of_the_program_is_the_same_as_without_us(ended, write):
     write("app/policies.py", POLICY)
     script = write("app/main.py", "import json, sys; print(json.dumps(sys.path))")
     plain = json.loads(ended(sys.executable, script).out)

@@ -1,4 +1,4 @@
-"""``scout-core run`` in front of real servers: every process that answers requests records, and its reports arrive."""
+"""``scout-core run`` in front of real servers: every process that answers requests records them, and its reports arrive."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def sink(scout_core):
     sink.close()
 
 
-def heed_interrupts() -> None:
-    """Whoever runs the tests may have them ignored."""
+def restore_interrupts() -> None:
+    """Restore the handler of SIGINT, which a background job of a shell ignores."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
 def serving(scout_core):
-    """Start a server below ``scout-core run``, end it and all its children with the test."""
+    """Return a function that starts a server below ``scout-core run``; it and its children end with the test."""
     started = []
 
     def start(*command: str | Path, **more: str) -> Server:
@@ -89,10 +89,10 @@ def serving(scout_core):
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=heed_interrupts,
+                preexec_fn=restore_interrupts,
             )
         started.append(process)
-        found = eventually(lambda: LISTENING.search(log.read_text()) or ended(process, log), 60)
+        found = eventually(lambda: LISTENING.search(log.read_text()) or check_running(process, log), 60)
         return Server(process, found[1], log)
 
     yield start
@@ -107,7 +107,7 @@ def serving(scout_core):
                 continue
 
 
-def ended(process: subprocess.Popen[bytes], log: Path) -> None:
+def check_running(process: subprocess.Popen[bytes], log: Path) -> None:
     assert process.poll() is None, log.read_text()
 
 
@@ -118,7 +118,7 @@ class Server:
         self.process, self.url, self.log = process, url, log
 
     def ask(self):
-        """What the application answers; None while it cannot."""
+        """Return the answer of the application; None while it is not available."""
         try:
             with urlopen(self.url, timeout=20) as answer:
                 return json.loads(answer.read())
@@ -130,7 +130,7 @@ class Server:
 
 
 @pytest.mark.parametrize("options", [[], ["--preload"], ["--threads", "2"]], ids=" ".join)
-def test_each_worker_of_gunicorn_records(scout_core, serving, sink, options):
+def test_every_worker_of_gunicorn_records(scout_core, serving, sink, options):
     scout_core.write("shop.py", SHOP)
     server = serving(BIN / "gunicorn", "--workers", "2", "--bind", "127.0.0.1:0", *options, "shop:wsgi")
     answers = server.ask_all(10)
@@ -143,20 +143,20 @@ def test_each_worker_of_gunicorn_records(scout_core, serving, sink, options):
     assert "Traceback" not in server.log.read_text()
 
 
-def test_a_worker_that_gunicorn_starts_anew_records(scout_core, serving, sink):
+def test_a_worker_that_gunicorn_restarts_records(scout_core, serving, sink):
     scout_core.write("shop.py", SHOP)
     server = serving(BIN / "gunicorn", "--workers", "1", "--bind", "127.0.0.1:0", "shop:wsgi")
     first = eventually(server.ask)
     server.process.send_signal(signal.SIGHUP)
-    second = eventually(lambda: [one for one in server.ask_all(1) if one["pid"] != first["pid"]])[0]
+    second = eventually(lambda: [answer for answer in server.ask_all(1) if answer["pid"] != first["pid"]])[0]
     eventually(lambda: {first["pid"], second["pid"]} <= {report.process.pid for report in sink.reports})
 
     assert second["is_running"]
 
 
 @pytest.mark.parametrize("options", [[], ["--workers", "2"], ["--reload"]], ids=" ".join)
-def test_each_process_of_uvicorn_records(scout_core, serving, sink, options):
-    """Its workers are interpreters of their own, which find the agent by the environment."""
+def test_every_process_of_uvicorn_records(scout_core, serving, sink, options):
+    """Its workers are separate interpreters, which find the agent through the environment."""
     scout_core.write("shop.py", SHOP)
     server = serving(BIN / "uvicorn", "--port", "0", "--lifespan", "off", *options, "shop:asgi")
     answers = server.ask_all(6)
@@ -167,13 +167,13 @@ def test_each_process_of_uvicorn_records(scout_core, serving, sink, options):
     assert (6, not options) == (sink.counted, server.process.pid in {answer["pid"] for answer in answers})
 
 
-def test_flask_run_records_before_and_after_it_has_reloaded(scout_core, serving, sink):
-    pytest.importorskip("scout_flask", reason="not with the core alone: Flask comes with its plugin")
+def test_flask_run_records_before_and_after_a_reload(scout_core, serving, sink):
+    pytest.importorskip("scout_flask", reason="needs scout-flask, which installs Flask")
     file = scout_core.write("shop.py", FLASK_SHOP)
     server = serving(BIN / "flask", "--app", "shop", "run", "--debug", "--port", "0")
     first = eventually(server.ask)
     file.write_text(file.read_text().replace("VERSION = 1", "VERSION = 22"))
-    second = eventually(lambda: [one for one in server.ask_all(1) if one["version"] == 22], 60)[0]
+    second = eventually(lambda: [answer for answer in server.ask_all(1) if answer["version"] == 22], 60)[0]
     eventually(lambda: {first["pid"], second["pid"]} <= {report.process.pid for report in sink.reports})
 
     assert (True, True) == (first["is_running"], second["is_running"])
@@ -181,7 +181,7 @@ def test_flask_run_records_before_and_after_it_has_reloaded(scout_core, serving,
     assert {"Controller/shop.home"} == {metrics.name for report in sink.reports for metrics in report.transactions}
 
 
-def test_a_module_that_serves_records(scout_core, serving, sink):
+def test_a_module_that_runs_a_server_records(scout_core, serving, sink):
     scout_core.write("shop.py", SHOP)
     scout_core.write(
         "serve/__main__.py",

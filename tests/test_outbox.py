@@ -1,4 +1,4 @@
-"""One exporter's queue. Pauses between attempts are cut short where a test does not look at them."""
+"""The queue of an exporter. Pauses between attempts are skipped unless a test is about them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from scout_core.sending.outbox import MAX_BYTES, MAX_REPORTS, Outbox, pause_afte
 from tests.workbench import Behaving, Keeper, eventually, sample_report
 
 
-class Desk:
-    """An outbox with its exporter, and the ledger whose every report holds ten transactions."""
+class Sender:
+    """An outbox with its exporter and a ledger; every report has ten transactions."""
 
     def __init__(self, exporter) -> None:
         self.exporter = exporter
@@ -37,12 +37,12 @@ class Desk:
 
     @property
     def arrived(self) -> list[int]:
-        """Numbers of the reports that the exporter took, in their order."""
+        """Return the numbers of the reports that the exporter received, in order."""
         return [int(report.id.rpartition("-")[2]) for report in self.exporter.reports]
 
     @property
     def places(self) -> tuple[int, int, dict[str, int]]:
-        """Reports that were exported, are queued, and were dropped; everything that was put is in one of them."""
+        """Return the numbers of reports exported, queued, and dropped by reason; every report is in one of these places."""
         counters = self.ledger.counters(self.exporter.name)
         assert (
             self.put * 10 == counters.finished == counters.exported + counters.queued + sum(counters.dropped.values())
@@ -55,17 +55,17 @@ class Desk:
 
 
 @pytest.fixture
-def desk():
-    """Makes a desk for an exporter; all are stopped at the end."""
-    made: list[Desk] = []
+def sender_for():
+    """Return a function that creates a sender for an exporter; all are stopped at the end."""
+    senders: list[Sender] = []
 
-    def make(exporter) -> Desk:
-        made.append(Desk(exporter))
-        return made[-1]
+    def create(exporter) -> Sender:
+        senders.append(Sender(exporter))
+        return senders[-1]
 
-    yield make
-    for one in made:
-        one.stop(0)
+    yield create
+    for sender in senders:
+        sender.stop(0)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def no_pause(monkeypatch):
 
 
 def failing(times: int, error: BaseException):
-    """What an exporter does that raises so often."""
+    """Return a behaviour of an exporter that raises the error a number of times."""
     left = [times]
 
     def behave(report):
@@ -86,7 +86,7 @@ def failing(times: int, error: BaseException):
 
 
 class Gate:
-    """Something an exporter waits at until the test opens it."""
+    """A behaviour of an exporter: wait until the test opens the gate."""
 
     def __init__(self) -> None:
         self.entered = threading.Semaphore(0)
@@ -107,59 +107,59 @@ def gate():
     gate.opened.set()
 
 
-def test_reports_arrive_in_order(desk):
-    one = desk(Keeper())
+def test_reports_arrive_in_order(sender_for):
+    sender = sender_for(Keeper())
 
-    one.send(20)
+    sender.send(20)
 
-    eventually(lambda: (20, 0, {}) == one.places)
-    assert list(range(1, 21)) == one.arrived
+    eventually(lambda: (20, 0, {}) == sender.places)
+    assert list(range(1, 21)) == sender.arrived
 
 
-def test_there_is_no_thread_before_there_is_something_to_send(desk):
-    one = desk(Keeper())
-    before = one.outbox._thread
-    one.send()
-    first = one.outbox._thread
-    one.send()
-    eventually(lambda: 2 == len(one.arrived))
+def test_the_thread_starts_with_the_first_report(sender_for):
+    sender = sender_for(Keeper())
+    before = sender.outbox._thread
+    sender.send()
+    first = sender.outbox._thread
+    sender.send()
+    eventually(lambda: 2 == len(sender.arrived))
 
     assert None is before
-    assert first is one.outbox._thread
+    assert first is sender.outbox._thread
     assert first.is_alive()
     assert first.daemon
 
 
 @pytest.mark.parametrize("error", [ConnectionRefusedError(), ValueError("x"), SystemExit(3), KeyboardInterrupt()])
-def test_what_fails_is_sent_again_whatever_was_raised(desk, no_pause, error):
-    one = desk(Behaving("one", failing(5, error)))
+def test_a_failed_report_is_sent_again_whatever_was_raised(sender_for, no_pause, error):
+    sender = sender_for(Behaving("test", failing(5, error)))
 
-    one.send(3)
+    sender.send(3)
 
-    eventually(lambda: (3, 0, {}) == one.places)
-    assert [1, 2, 3] == one.arrived
+    eventually(lambda: (3, 0, {}) == sender.places)
+    assert [1, 2, 3] == sender.arrived
 
 
-class Unspeakable(Exception):
+class Unprintable(Exception):
     def __str__(self) -> str:
-        raise ValueError("not even that")
+        raise ValueError("no message")
 
 
-def test_an_exception_that_cannot_be_told_is_one_like_any_other(desk, no_pause):
-    one = desk(Behaving("one", failing(2, Unspeakable())))
+def test_an_exception_without_a_printable_message_is_handled_like_any_other(sender_for, no_pause):
+    sender = sender_for(Behaving("test", failing(2, Unprintable())))
 
-    one.send()
+    sender.send()
 
-    eventually(lambda: (1, 0, {}) == one.places)
+    eventually(lambda: (1, 0, {}) == sender.places)
 
 
-def test_what_is_rejected_is_dropped_under_its_reason_and_the_next_is_sent(desk):
-    one = desk(Behaving("one", failing(2, RejectedReport("no", "collector answered 413"))))
+def test_a_rejected_report_is_dropped_with_its_reason_and_the_next_is_sent(sender_for):
+    sender = sender_for(Behaving("test", failing(2, RejectedReport("no", "collector answered 413"))))
 
-    one.send(3)
+    sender.send(3)
 
-    eventually(lambda: (1, 0, {"collector answered 413": 2}) == one.places)
-    assert [3] == one.arrived
+    eventually(lambda: (1, 0, {"collector answered 413": 2}) == sender.places)
+    assert [3] == sender.arrived
 
 
 class WithoutReason(RejectedReport):
@@ -172,37 +172,37 @@ class WithoutReason(RejectedReport):
     [
         (RejectedReport("no", ["a", "list"]), "['a', 'list']"),
         (RejectedReport("no", "x" * 1_000), "x" * 100),
-        (RejectedReport("no", Unspeakable()), "<unprintable exception>"),
+        (RejectedReport("no", Unprintable()), "<unprintable exception>"),
         (WithoutReason(), "rejected"),
     ],
-    ids=["no text", "long", "unspeakable", "missing"],
+    ids=["no text", "long", "unprintable", "missing"],
 )
-def test_a_reason_that_makes_no_sense_costs_only_itself(desk, error, reason):
-    one = desk(Behaving("one", failing(1, error)))
+def test_an_invalid_reason_is_replaced_and_the_next_report_is_sent(sender_for, error, reason):
+    sender = sender_for(Behaving("test", failing(1, error)))
 
-    one.send(2)
+    sender.send(2)
 
-    eventually(lambda: (1, 0, {reason: 1}) == one.places)
+    eventually(lambda: (1, 0, {reason: 1}) == sender.places)
 
 
-def test_a_full_outbox_lets_the_oldest_go_but_not_the_one_on_its_way(desk, gate):
-    """What is being sent may arrive: to count it as dropped then would be wrong."""
-    one = desk(Behaving("one", gate))
-    one.send()
+def test_the_oldest_waiting_report_is_dropped_when_the_outbox_is_full(sender_for, gate):
+    """The report that is being sent may still arrive, so it must not be counted as dropped."""
+    sender = sender_for(Behaving("test", gate))
+    sender.send()
     gate.wait_until_entered()
 
-    one.send(MAX_REPORTS + 4)
-    full = one.places
+    sender.send(MAX_REPORTS + 4)
+    full = sender.places
     gate.opened.set()
-    eventually(lambda: one.places[1] == 0)
+    eventually(lambda: sender.places[1] == 0)
 
     assert (0, MAX_REPORTS, {"outbox full": 5}) == full
-    assert (MAX_REPORTS, 0, {"outbox full": 5}) == one.places
-    assert [1, *range(7, MAX_REPORTS + 6)] == one.arrived
+    assert (MAX_REPORTS, 0, {"outbox full": 5}) == sender.places
+    assert [1, *range(7, MAX_REPORTS + 6)] == sender.arrived
 
 
 def big_report_changes(megabytes: float) -> dict:
-    """A trace of one span that carries so much text."""
+    """Return the changes that give a report a trace with this much text."""
     record = SpanRecord(
         id=1, parent=0, operation="SQL/Query", start=0.0, duration=0.1,
         tags={f"t{n}": "x" * 2_000 for n in range(int(megabytes * 500))},
@@ -214,62 +214,62 @@ def big_report_changes(megabytes: float) -> dict:
     return {"traces": (trace,)}
 
 
-def test_an_outbox_is_bounded_by_the_size_of_what_its_reports_hold(desk, gate):
-    one = desk(Behaving("one", gate))
-    one.send()
+def test_the_outbox_is_limited_by_the_size_of_its_reports(sender_for, gate):
+    sender = sender_for(Behaving("test", gate))
+    sender.send()
     gate.wait_until_entered()
 
-    one.send(6, **big_report_changes(1.1))
-    exported, queued, dropped = one.places
+    sender.send(6, **big_report_changes(1.1))
+    exported, queued, dropped = sender.places
 
     assert 4 * 1024 * 1024 == MAX_BYTES
     assert (0, 4, {"outbox full": 3}) == (exported, queued, dropped)
 
 
-def test_a_report_that_is_too_big_on_its_own_is_sent_all_the_same(desk):
-    one = desk(Keeper())
+def test_a_report_that_is_larger_than_the_limit_is_still_sent(sender_for):
+    sender = sender_for(Keeper())
 
-    one.send(1, **big_report_changes(6.0))
+    sender.send(1, **big_report_changes(6.0))
 
-    eventually(lambda: (1, 0, {}) == one.places)
+    eventually(lambda: (1, 0, {}) == sender.places)
 
 
-def test_pauses_double_up_to_a_minute_and_are_spread_by_a_quarter():
+def test_pauses_double_up_to_a_minute_with_a_jitter_of_a_quarter():
     drawn = {failures: [pause_after(failures) for _ in range(300)] for failures in (1, 2, 3, 4, 5, 6, 7, 8, 100)}
 
-    for failures, wanted in {1: 1, 2: 2, 3: 4, 4: 8, 5: 16, 6: 32, 7: 60, 8: 60, 100: 60}.items():
-        assert wanted * 0.75 <= min(drawn[failures]) < wanted * 0.85
-        assert wanted * 1.15 < max(drawn[failures]) <= wanted * 1.25
+    for failures, expected in {1: 1, 2: 2, 3: 4, 4: 8, 5: 16, 6: 32, 7: 60, 8: 60, 100: 60}.items():
+        assert expected * 0.75 <= min(drawn[failures]) < expected * 0.85
+        assert expected * 1.15 < max(drawn[failures]) <= expected * 1.25
 
 
-def test_an_outage_of_a_year_does_not_end_the_attempts():
+def test_the_pause_is_limited_after_a_year_of_failures():
     """2.0 ** 1024 is too large for a float."""
     assert 45 <= pause_after(600_000) <= 75
 
 
-def test_the_pause_grows_with_each_failure_and_begins_anew_after_a_success(desk, monkeypatch):
-    asked = []
+def test_the_pause_grows_with_every_failure_and_is_reset_by_a_success(sender_for, monkeypatch):
+    failure_counts = []
 
     def pause(failures):
-        asked.append(failures)
+        failure_counts.append(failures)
         return 0.0
 
     monkeypatch.setattr(module, "pause_after", pause)
-    one = desk(Behaving("one", failing(4, ConnectionRefusedError())))
-    one.send()
-    eventually(lambda: (1, 0, {}) == one.places)
-    one.exporter.behave = failing(2, ConnectionRefusedError())
-    one.send()
-    eventually(lambda: (2, 0, {}) == one.places)
+    sender = sender_for(Behaving("test", failing(4, ConnectionRefusedError())))
+    sender.send()
+    eventually(lambda: (1, 0, {}) == sender.places)
+    sender.exporter.behave = failing(2, ConnectionRefusedError())
+    sender.send()
+    eventually(lambda: (2, 0, {}) == sender.places)
 
-    assert [1, 2, 3, 4, 1, 2] == asked
+    assert [1, 2, 3, 4, 1, 2] == failure_counts
 
 
-def test_a_receiver_that_rejects_is_there_so_the_pause_begins_anew(desk, monkeypatch):
-    asked = []
+def test_the_pause_is_reset_by_a_rejection_since_the_receiver_is_reachable(sender_for, monkeypatch):
+    failure_counts = []
 
     def pause(failures):
-        asked.append(failures)
+        failure_counts.append(failures)
         return 0.0
 
     errors = [ConnectionRefusedError(), ConnectionRefusedError(), RejectedReport("no"), ConnectionRefusedError()]
@@ -279,85 +279,85 @@ def test_a_receiver_that_rejects_is_there_so_the_pause_begins_anew(desk, monkeyp
             raise errors.pop(0)
 
     monkeypatch.setattr(module, "pause_after", pause)
-    one = desk(Behaving("one", behave))
-    one.send(2)
-    eventually(lambda: (1, 0, {"rejected": 1}) == one.places)
+    sender = sender_for(Behaving("test", behave))
+    sender.send(2)
+    eventually(lambda: (1, 0, {"rejected": 1}) == sender.places)
 
-    assert [1, 2, 1] == asked
+    assert [1, 2, 1] == failure_counts
 
 
-def test_while_it_pauses_nothing_is_sent_until_it_is_stopped(desk):
-    """A pause of 0.75 s at least; a stop ends it at once, and what waits gets one more chance."""
-    one = desk(Behaving("one", failing(1, ConnectionRefusedError())))
-    one.send()
-    eventually(lambda: one.outbox._failures == 1)
-    one.send(3)
+def test_nothing_is_sent_during_a_pause_until_the_outbox_is_stopped(sender_for):
+    """The pause lasts at least 0.75 s; stopping ends it immediately, and waiting reports are sent once more."""
+    sender = sender_for(Behaving("test", failing(1, ConnectionRefusedError())))
+    sender.send()
+    eventually(lambda: sender.outbox._failures == 1)
+    sender.send(3)
 
     begin = monotonic()
-    one.stop(10)
+    sender.stop(10)
 
     assert monotonic() - begin < 0.5
-    assert (4, 0, {}) == one.places
+    assert (4, 0, {}) == sender.places
 
 
-def test_stopping_sends_what_is_there(desk, gate):
-    one = desk(Behaving("one", gate))
-    one.send(5)
+def test_stopping_sends_the_waiting_reports(sender_for, gate):
+    sender = sender_for(Behaving("test", gate))
+    sender.send(5)
     gate.wait_until_entered()
     gate.opened.set()
 
-    one.stop(20)
+    sender.stop(20)
 
-    assert (5, 0, {}) == one.places
+    assert (5, 0, {}) == sender.places
 
 
-def test_stopping_waits_no_longer_than_until_the_deadline(desk, gate):
-    one = desk(Behaving("one", gate))
-    one.send(3)
+def test_stopping_does_not_wait_beyond_the_deadline(sender_for, gate):
+    sender = sender_for(Behaving("test", gate))
+    sender.send(3)
     gate.wait_until_entered()
 
     begin = monotonic()
-    one.stop(0.3)
+    sender.stop(0.3)
 
     assert 0.3 <= monotonic() - begin < 1.0
-    assert (0, 0, {"not sent before the process ended": 3}) == one.places
+    assert (0, 0, {"not sent before the process ended": 3}) == sender.places
 
 
-def test_what_arrives_after_the_deadline_is_not_counted_a_second_time(desk, gate):
-    one = desk(Behaving("one", gate))
-    one.send(3)
+def test_a_report_that_arrives_after_the_deadline_is_not_counted_twice(sender_for, gate):
+    sender = sender_for(Behaving("test", gate))
+    sender.send(3)
     gate.wait_until_entered()
-    one.stop(0)
+    sender.stop(0)
 
     gate.opened.set()
-    one.outbox._thread.join(20)
+    sender.outbox._thread.join(20)
 
-    assert [1] == one.arrived
-    assert (0, 0, {"not sent before the process ended": 3}) == one.places
-
-
-def test_what_is_put_after_the_end_is_dropped(desk):
-    """The agent's thread had been given up because a plugin hung, and now it goes on."""
-    one = desk(Keeper())
-    one.stop()
-
-    one.send(2)
-
-    assert (0, 0, {"not sent before the process ended": 2}) == one.places
+    assert [1] == sender.arrived
+    assert (0, 0, {"not sent before the process ended": 3}) == sender.places
 
 
-def test_a_receiver_that_is_gone_does_not_hold_up_the_end(desk, no_pause):
-    one = desk(Behaving("one", failing(10**9, ConnectionRefusedError())))
-    one.send(3)
+def test_a_report_that_is_added_after_the_stop_is_dropped(sender_for):
+    """As when the agent stopped without its thread, which hung in a plugin, and the thread then continues."""
+    sender = sender_for(Keeper())
+    sender.stop()
+
+    sender.send(2)
+
+    assert (0, 0, {"not sent before the process ended": 2}) == sender.places
+
+
+def test_an_unreachable_receiver_does_not_delay_the_stop(sender_for, no_pause):
+    sender = sender_for(Behaving("test", failing(10**9, ConnectionRefusedError())))
+    sender.send(3)
 
     begin = monotonic()
-    one.stop(20)
+    sender.stop(20)
 
     assert monotonic() - begin < 5
-    assert (0, 0, {"not sent before the process ended": 3}) == one.places
+    assert (0, 0, {"not sent before the process ended": 3}) == sender.places
 
 
-def test_the_interval_that_the_receiver_requested_last_is_kept(desk):
+def test_the_last_valid_interval_that_the_receiver_requested_is_kept(sender_for):
     answers = [5, 2.5, None, 0, -1, float("nan"), float("inf"), 10**400, "soon", 60]
     intervals = []
 
@@ -365,53 +365,53 @@ def test_the_interval_that_the_receiver_requested_last_is_kept(desk):
         intervals.append(sender.outbox.requested_interval)
         return answers.pop(0)
 
-    sender = desk(Behaving("one", answer))
+    sender = sender_for(Behaving("test", answer))
     sender.send(10)
 
     eventually(lambda: (10, 0, {}) == sender.places)
     assert [None, 5.0, *[2.5] * 8, 60.0] == [*intervals, sender.outbox.requested_interval]
 
 
-def test_when_no_thread_can_be_started_reports_wait(desk, monkeypatch):
-    """Too many threads, or the end of the interpreter; on the agent's thread, which has to go on."""
+def test_reports_wait_while_no_thread_can_be_started(sender_for, monkeypatch):
+    """There are too many threads, or the interpreter is ending; the agent's thread must not fail."""
 
     def refuse(thread):
         raise RuntimeError("can't start new thread")
 
-    one = desk(Keeper())
+    sender = sender_for(Keeper())
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", refuse)
-        one.send(2)
-        assert (0, 2, {}) == one.places
+        sender.send(2)
+        assert (0, 2, {}) == sender.places
 
-    one.send()
+    sender.send()
 
-    eventually(lambda: (3, 0, {}) == one.places)
-    assert [1, 2, 3] == one.arrived
+    eventually(lambda: (3, 0, {}) == sender.places)
+    assert [1, 2, 3] == sender.arrived
 
 
-def test_when_no_thread_could_be_started_until_the_end_everything_is_dropped(desk, monkeypatch):
+def test_all_reports_are_dropped_when_no_thread_could_be_started_before_the_stop(sender_for, monkeypatch):
     def refuse(thread):
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    one = desk(Keeper())
-    one.send(2)
-    one.stop()
+    sender = sender_for(Keeper())
+    sender.send(2)
+    sender.stop()
 
-    assert (0, 0, {"not sent before the process ended": 2}) == one.places
+    assert (0, 0, {"not sent before the process ended": 2}) == sender.places
 
 
-def test_the_same_trouble_is_logged_once_until_it_is_over(desk, no_pause, caplog):
+def test_a_repeated_error_is_logged_once_until_a_report_arrives(sender_for, no_pause, caplog):
     caplog.set_level(logging.INFO, "scout_core.exporters")
-    one = desk(Behaving("one", failing(50, ConnectionRefusedError("nobody there"))))
-    one.send()
-    eventually(lambda: (1, 0, {}) == one.places)
-    one.exporter.behave = failing(2, ConnectionRefusedError("again nobody"))
-    one.send()
-    eventually(lambda: (2, 0, {}) == one.places)
+    sender = sender_for(Behaving("test", failing(50, ConnectionRefusedError("connection refused"))))
+    sender.send()
+    eventually(lambda: (1, 0, {}) == sender.places)
+    sender.exporter.behave = failing(2, ConnectionRefusedError("refused again"))
+    sender.send()
+    eventually(lambda: (2, 0, {}) == sender.places)
 
     assert [
-        "exporter one: ConnectionRefusedError: nobody there; reports wait and are sent again",
-        "exporter one: ConnectionRefusedError: again nobody; reports wait and are sent again",
+        "exporter test: ConnectionRefusedError: connection refused; reports wait and are sent again",
+        "exporter test: ConnectionRefusedError: refused again; reports wait and are sent again",
     ] == [record.getMessage() for record in caplog.records]
