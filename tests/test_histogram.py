@@ -9,7 +9,7 @@ from scout_core.sending.wire import decode, encode
 from tests.workbench import sample_report
 
 DAY = 86_400.0
-unhurried = settings(deadline=None)  # the machine may be busy with something else
+unhurried = settings(deadline=None)  # the machine may be busy
 seconds = st.floats(min_value=1e-7, max_value=DAY)
 many_seconds = st.lists(seconds, min_size=1, max_size=200)
 
@@ -23,8 +23,8 @@ def histogram_of(values: list[float]) -> Histogram:
 
 @unhurried
 @given(many_seconds, st.floats(min_value=0, max_value=1))
-def test_every_quantile_is_within_one_per_cent_of_the_exact_one(values, q):
-    exact = next(one for number, one in enumerate(sorted(values), 1) if number >= q * len(values) - 1e-6)
+def test_every_quantile_is_within_one_percent_of_the_exact_quantile(values, q):
+    exact = next(value for number, value in enumerate(sorted(values), 1) if number >= q * len(values) - 1e-6)
 
     assert abs(histogram_of(values).quantile(q) - exact) <= exact * (0.01 + 1e-9)
 
@@ -40,13 +40,13 @@ def test_every_quantile_is_within_one_per_cent_of_the_exact_one(values, q):
         ([1.0, 2.0, 3.0], 0.0, 1.0),
     ],
 )
-def test_of_few_values_a_quantile_is_not_too_low(values, q, expected):
+def test_a_quantile_of_few_values_is_not_too_low(values, q, expected):
     assert histogram_of(values).quantile(q) == pytest.approx(expected, rel=0.01)
 
 
 @unhurried
 @given(many_seconds, many_seconds)
-def test_merging_is_the_same_as_adding_all(some, others):
+def test_merging_is_the_same_as_adding_all_values(some, others):
     merged, other = histogram_of(some), histogram_of(others)
 
     merged.merge(other)
@@ -58,7 +58,7 @@ def test_merging_is_the_same_as_adding_all(some, others):
 
 @unhurried
 @given(many_seconds)
-def test_the_wire_keeps_every_bucket(values):
+def test_encoding_and_decoding_keeps_every_bucket(values):
     sent = sample_report(transactions=0)
     sent.transactions[0].durations.merge(histogram_of(values))
 
@@ -70,20 +70,20 @@ def test_the_wire_keeps_every_bucket(values):
 
 @unhurried
 @given(many_seconds, seconds)
-def test_rank_is_the_share_of_what_was_shorter_up_to_values_of_the_same_bucket(values, value):
+def test_rank_is_the_share_of_shorter_values_except_those_in_the_same_bucket(values, value):
     histogram = histogram_of(values)
-    clearly_shorter = sum(one < value / 1.0203 for one in values) / len(values)
-    shorter = sum(one < value for one in values) / len(values)
-    at_most = sum(one <= value for one in values) / len(values)
-    hardly_longer = sum(one < value * 1.0203 for one in values) / len(values)
+    clearly_shorter = sum(other < value / 1.0203 for other in values) / len(values)
+    shorter = sum(other < value for other in values) / len(values)
+    at_most = sum(other <= value for other in values) / len(values)
+    at_most_slightly_longer = sum(other < value * 1.0203 for other in values) / len(values)
 
     assert clearly_shorter <= histogram.rank(value) <= shorter
-    assert at_most <= histogram.share_at_most(value) <= hardly_longer
+    assert at_most <= histogram.share_at_most(value) <= at_most_slightly_longer
 
 
 @unhurried
 @given(many_seconds, many_seconds)
-def test_the_rank_of_an_added_value_is_that_of_a_search(before, after):
+def test_adding_with_rank_gives_the_same_rank_as_a_search(before, after):
     ranked, plain = RankedHistogram(), Histogram()
     for value in before:
         ranked.add(value)
@@ -104,7 +104,7 @@ def test_rank_counts_only_lower_buckets():
     assert [0.0, 0.25, 0.75, 1.0] == [histogram.share_at_most(value) for value in (0.5, 1.0, 2.0, 3.0)]
 
 
-def test_whatever_is_shorter_than_a_tenth_of_a_microsecond_counts_as_that_long():
+def test_values_below_a_tenth_of_a_microsecond_count_as_a_tenth():
     histogram = histogram_of([0.0, -1.0, 1e-9, 1e-7])
 
     assert 1 == len(histogram.buckets)
@@ -123,13 +123,13 @@ def test_a_day_fits_into_fewer_than_1400_buckets():
 
 @unhurried
 @given(seconds)
-def test_the_value_of_a_bucket_stands_for_everything_in_it(value):
+def test_the_value_of_a_bucket_is_within_one_percent_of_the_values_in_it(value):
     (bucket,) = histogram_of([value]).buckets
 
     assert abs(value_of(bucket) - value) <= value * (0.01 + 1e-9)
 
 
-def test_an_empty_one_knows_nothing():
+def test_an_empty_histogram_has_no_quantiles():
     empty = Histogram()
 
     assert None is empty.quantile(0.5)
@@ -138,7 +138,7 @@ def test_an_empty_one_knows_nothing():
     assert 0 == empty.count
 
 
-def test_it_compares_by_its_buckets_and_is_no_key():
+def test_histograms_are_compared_by_their_buckets_and_are_not_hashable():
     assert Histogram({5: 2}) == Histogram({5: 2})
     assert Histogram({5: 2}) != Histogram({5: 3})
     assert Histogram() != {}

@@ -28,7 +28,7 @@ def finish(tracer: Tracer, count: int) -> None:
 
 
 def settle(ledger: Ledger, *counted: tuple[int, int], dropped: tuple[str, ...] = ()) -> None:
-    """Settle transactions with so many ``(spans, merged spans)``, and some that were dropped for these reasons."""
+    """Settle transactions with these numbers of ``(spans, merged spans)``, and some dropped for these reasons."""
     tally = Tally()
     for spans, merged in counted:
         tally.count(spans, merged)
@@ -41,24 +41,24 @@ def figures(counters: Counters) -> tuple[int, int, int, dict[str, int]]:
     return counters.finished, counters.exported, counters.queued, counters.dropped
 
 
-def test_a_transaction_is_in_one_place_all_its_way(tracer, ledger):
-    seen = []
+def test_a_transaction_is_counted_in_a_single_place_at_every_step(tracer, ledger):
+    observed = []
 
-    def look() -> None:
-        seen.append(figures(ledger.counters("one")))
+    def observe() -> None:
+        observed.append(figures(ledger.counters("first")))
 
     finish(tracer, 4)
-    look()
+    observe()
     assert 3 == len(ledger.take(3))
-    look()
+    observe()
     settle(ledger, dropped=("ignored",))
-    look()
+    observe()
     settle(ledger, (5, 2), (1, 0))
-    look()
-    assert 2 == ledger.close_period(["one", "two"])
-    look()
-    ledger.delivered("one", 2)
-    look()
+    observe()
+    assert 2 == ledger.close_period(["first", "second"])
+    observe()
+    ledger.delivered("first", 2)
+    observe()
 
     assert [
         (4, 0, 4, {}),
@@ -67,24 +67,24 @@ def test_a_transaction_is_in_one_place_all_its_way(tracer, ledger):
         (4, 0, 3, {"ignored": 1}),
         (4, 0, 3, {"ignored": 1}),
         (4, 2, 1, {"ignored": 1}),
-    ] == seen
-    assert (4, 0, 3, {"ignored": 1}) == figures(ledger.counters("two")), "the other exporter has not delivered"
+    ] == observed
+    assert (4, 0, 3, {"ignored": 1}) == figures(ledger.counters("second")), "the other exporter has not delivered"
     assert (6, 2) == (ledger.counters().spans, ledger.counters().spans_merged)
 
 
-def test_what_an_exporter_lost_is_dropped_for_it_alone(tracer, ledger):
+def test_what_an_exporter_lost_is_dropped_only_for_that_exporter(tracer, ledger):
     finish(tracer, 2)
     ledger.take(2)
     settle(ledger, (0, 0), (0, 0))
-    ledger.close_period(["one", "two"])
+    ledger.close_period(["first", "second"])
 
-    ledger.lost("one", 2, "outbox full")
+    ledger.lost("first", 2, "outbox full")
 
-    assert (2, 0, 0, {"outbox full": 2}) == figures(ledger.counters("one"))
-    assert (2, 0, 2, {}) == figures(ledger.counters("two"))
+    assert (2, 0, 0, {"outbox full": 2}) == figures(ledger.counters("first"))
+    assert (2, 0, 2, {}) == figures(ledger.counters("second"))
 
 
-def test_without_an_exporter_a_closed_period_is_dropped(tracer, ledger):
+def test_a_closed_period_is_dropped_when_there_is_no_exporter(tracer, ledger):
     finish(tracer, 1)
     ledger.take(1)
     settle(ledger, (0, 0))
@@ -93,13 +93,13 @@ def test_without_an_exporter_a_closed_period_is_dropped(tracer, ledger):
     assert (1, 0, 0, {"no exporter": 1}) == figures(ledger.counters())
 
 
-def test_what_the_inbox_had_no_room_for_is_dropped(tracer, ledger):
+def test_transactions_for_a_full_inbox_are_dropped(tracer, ledger):
     finish(tracer, 1_003)
 
     assert (1_003, 0, 1_000, {"inbox full": 3}) == figures(ledger.counters())
 
 
-def test_what_is_left_in_the_inbox_is_dropped_at_the_end(tracer, ledger):
+def test_transactions_left_in_the_inbox_are_dropped_at_the_end(tracer, ledger):
     finish(tracer, 1_000)
 
     ledger.abandon()
@@ -107,33 +107,33 @@ def test_what_is_left_in_the_inbox_is_dropped_at_the_end(tracer, ledger):
     assert (1_000, 0, 0, {"not sent before the process ended": 1_000}) == figures(ledger.counters())
 
 
-def test_reasons_are_bounded(tracer, ledger):
-    """An exporter that puts a time or an id into its reason must not fill the memory."""
+def test_the_number_of_reasons_is_limited(tracer, ledger):
+    """An exporter whose reasons contain a time or an id must not fill the memory."""
     for number in range(MAX_REASONS + 10):
-        ledger.close_period(["one"])
-        ledger.waiting["one"] += 1
+        ledger.close_period(["first"])
+        ledger.waiting["first"] += 1
         tracer.refused += 1
-        ledger.lost("one", 1, f"refused at {number}")
+        ledger.lost("first", 1, f"refused at {number}")
 
-    dropped = ledger.counters("one").dropped
+    dropped = ledger.counters("first").dropped
 
-    assert MAX_REASONS + 2 == len(dropped), "those, other, and inbox full"
+    assert MAX_REASONS + 2 == len(dropped), "these, other, and inbox full"
     assert 10 == dropped["other"]
 
 
-def test_a_signals_handler_may_ask_while_somebody_else_does(ledger):
+def test_counters_can_be_read_while_the_lock_is_held(ledger):
     with ledger.lock:
         assert 0 == ledger.counters().finished
 
 
-def test_threads_that_finish_at_the_same_time_lose_no_count(tracer, ledger):
-    """The places that applications' threads write to have no lock; that needs CPython not to switch within ``+=``."""
+def test_threads_that_finish_transactions_at_the_same_time_are_counted_exactly(tracer, ledger):
+    """The counters that application threads write have no lock; this relies on CPython not switching within ``+=``."""
     tracer.max_queue = 50
-    each = 5_000
+    count = 5_000
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        threads = [threading.Thread(target=finish, args=(tracer, each)) for _ in range(4)]
+        threads = [threading.Thread(target=finish, args=(tracer, count)) for _ in range(4)]
         for thread in threads:
             thread.start()
         taken = 0
@@ -147,7 +147,7 @@ def test_threads_that_finish_at_the_same_time_lose_no_count(tracer, ledger):
         sys.setswitchinterval(before)
 
     counters = ledger.counters()
-    assert 4 * each == counters.finished
-    assert 4 * each == taken + len(tracer.inbox) + counters.dropped["inbox full"]
+    assert 4 * count == counters.finished
+    assert 4 * count == taken + len(tracer.inbox) + counters.dropped["inbox full"]
     assert taken == ledger.in_hand
-    assert len(tracer.inbox) <= 50 + 4, "each thread may have looked before the others appended"
+    assert len(tracer.inbox) <= 50 + 4, "every thread can check the length before the others append"

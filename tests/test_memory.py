@@ -11,13 +11,13 @@ from tests.workbench import run_app
 
 FLAT = """
 import gc, os, time
-gc.disable()  # what is over must be freed at once: applications switch the collector off, or wait long for it
+gc.disable()  # finished transactions must be freed without the collector, which applications disable or run rarely
 import scout_core
 from scout_core import span, transaction
 from scout_core.recording.span import Span
 from scout_core.sending import recorder
 
-recorder.TICK = 0.001  # the application is made to wait for it here
+recorder.TICK = 0.001  # the application waits for the agent below
 agent = scout_core.start(report_period=0.2)
 
 
@@ -51,18 +51,18 @@ while agent.tracer.inbox or agent.ledger.in_hand:
 scout_core.stop()
 counters = agent.counters("collector")
 print(after - before, counters.finished, counters.names_merged > 0, counters.dropped.get("inbox full", 0))
-print(sum(isinstance(one, Span) for one in gc.get_objects()))
+print(sum(isinstance(found, Span) for found in gc.get_objects()))
 """
 
 
 def test_memory_is_flat_over_two_hundred_thousand_transactions(tmp_path):
-    """With names beyond the limit, errors, ignored ones and kept traces, and no help from the cycle collector."""
+    """With names beyond the limit, errors, ignored transactions and kept traces, and with the collector disabled."""
     if not Path("/proc/self/statm").exists():
-        pytest.skip(f"not on {sys.platform}: nothing tells the memory of a process")
+        pytest.skip(f"not on {sys.platform}: the memory of a process is unknown")
     done = run_app(FLAT, tmp_path / "state", seconds=100)
 
     assert (0, "") == (done.code, done.err)
     more_kib, finished, has_merged, refused, alive = done.out.split()
     assert ("200000", "True", "0") == (finished, has_merged, refused)
     assert int(more_kib) < 2_048
-    assert int(alive) <= 3, "those that stand in for what is over"
+    assert int(alive) <= 3, "the placeholders for finished and ignored transactions"

@@ -1,4 +1,4 @@
-"""Figures of real spans whose clock the test holds, so that every nanosecond is accounted for."""
+"""Metrics of real spans with a clock that the test controls, so that every nanosecond is accounted for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.workbench import running
 
 
 class Clock:
-    """Nanoseconds that pass when the test says so."""
+    """A clock in nanoseconds that only a test advances."""
 
     def __init__(self) -> None:
         self.now = 1_000
@@ -26,7 +26,7 @@ class Clock:
     def __call__(self) -> int:
         return self.now
 
-    def passes(self, ns: int) -> None:
+    def advance(self, ns: int) -> None:
         self.now += ns
 
 
@@ -48,7 +48,7 @@ def agent():
 
 
 def figures(agent, *, name: str = "Controller/home") -> TransactionMetrics:
-    """Of all transactions that ended."""
+    """Return the metrics of all finished transactions."""
     metrics = NameMetrics()
     while agent.tracer.inbox:
         metrics.add(agent.tracer.inbox.popleft())
@@ -56,20 +56,20 @@ def figures(agent, *, name: str = "Controller/home") -> TransactionMetrics:
 
 
 def exclusive(agent) -> dict[str, int]:
-    """Kind to nanoseconds."""
-    return {kind: round(one.exclusive * 1e9) for kind, one in figures(agent).kinds.items()}
+    """Return kind to exclusive nanoseconds."""
+    return {kind: round(metrics.exclusive * 1e9) for kind, metrics in figures(agent).kinds.items()}
 
 
-def test_everything_is_counted_by_name_and_kind(agent, clock):
+def test_transactions_and_spans_are_counted_by_name_and_kind(agent, clock):
     for failing in (False, True):
         with transaction("Controller/home", error=failing) as request:
-            clock.passes(1)
+            clock.advance(1)
             with span("Template/Render"):
-                clock.passes(10)
+                clock.advance(10)
                 with span("SQL/Query"):
-                    clock.passes(100)
+                    clock.advance(100)
                 with pytest.raises(KeyError), span("SQL/Query"):
-                    clock.passes(1_000)
+                    clock.advance(1_000)
                     raise KeyError
         request.queue_time = 2.0 if failing else None
 
@@ -96,37 +96,37 @@ trees = st.recursive(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(trees, max_size=4), st.integers(0, 30))
-def test_exclusive_times_add_up_to_the_transaction_also_when_spans_are_merged(children, max_spans):
+def test_exclusive_times_add_up_to_the_duration_of_the_transaction_with_and_without_merged_spans(children, max_spans):
     expected: Counter[str] = Counter()
     counts: Counter[str] = Counter()
 
-    def play(clock, own, children):
-        clock.passes(own)
+    def record(clock, own, children):
+        clock.advance(own)
         for operation, own_inner, inner in children:
             kind = operation.partition("/")[0]
             expected[kind] += own_inner
             counts[kind] += 1
             with span(operation):
-                play(clock, own_inner, inner)
+                record(clock, own_inner, inner)
 
     with pytest.MonkeyPatch.context() as monkeypatch, running(threaded=False, max_spans=max_spans) as agent:
         clock = install(Clock(), monkeypatch)
         expected["Controller"] += 7
         counts["Controller"] += 1
         with transaction("Controller/home"):
-            play(clock, 7, children)
+            record(clock, 7, children)
         (ended,) = agent.tracer.inbox
         found = figures(agent)
 
     assert min(max_spans, sum(counts.values()) - 1) == len(ended.spans)
-    assert counts == {kind: one.count for kind, one in found.kinds.items()}
+    assert counts == {kind: metrics.count for kind, metrics in found.kinds.items()}
     assert {kind: expected[kind] for kind in counts} == {
-        kind: round(one.exclusive * 1e9) for kind, one in found.kinds.items()
+        kind: round(metrics.exclusive * 1e9) for kind, metrics in found.kinds.items()
     }
     assert ended.stop_ns - ended.start_ns == sum(expected.values())
 
 
-def test_parallel_children_count_in_full_and_their_parent_does_not_become_negative(agent, clock):
+def test_parallel_children_count_in_full_and_the_time_of_their_parent_is_not_negative(agent, clock):
     async def child(barrier: asyncio.Event) -> None:
         with span("HTTP/GET"):
             await barrier.wait()
@@ -134,11 +134,11 @@ def test_parallel_children_count_in_full_and_their_parent_does_not_become_negati
     async def request() -> None:
         barrier = asyncio.Event()
         with transaction("Controller/home"):
-            clock.passes(5)
+            clock.advance(5)
             with span("View/v"):
                 tasks = [asyncio.create_task(child(barrier)) for _ in range(3)]
                 await asyncio.sleep(0)
-                clock.passes(100)
+                clock.advance(100)
                 barrier.set()
                 await asyncio.gather(*tasks)
 
@@ -147,8 +147,8 @@ def test_parallel_children_count_in_full_and_their_parent_does_not_become_negati
     assert {"HTTP": 300, "View": 0, "Controller": 5} == exclusive(agent)
 
 
-def test_a_child_that_outlives_its_parent_takes_time_of_whoever_is_open_then(agent, clock):
-    """Otherwise the time after the parent's end would count twice: for the child, and for the transaction."""
+def test_a_child_that_outlives_its_parent_is_subtracted_from_the_open_ancestor(agent, clock):
+    """Otherwise the time after the end of the parent would count twice: for the child, and for the transaction."""
 
     async def child(barrier: asyncio.Event) -> None:
         with span("HTTP/GET"):
@@ -157,26 +157,26 @@ def test_a_child_that_outlives_its_parent_takes_time_of_whoever_is_open_then(age
     async def request() -> None:
         barrier = asyncio.Event()
         with transaction("Controller/home"):
-            clock.passes(1)
+            clock.advance(1)
             with span("View/v"):
-                clock.passes(10)
+                clock.advance(10)
                 task = asyncio.create_task(child(barrier))
                 await asyncio.sleep(0)
-                clock.passes(100)
-            clock.passes(1_000)
+                clock.advance(100)
+            clock.advance(1_000)
             barrier.set()
             await task
-            clock.passes(10_000)
+            clock.advance(10_000)
 
     asyncio.run(request())
 
     assert {"HTTP": 1_100, "View": 10, "Controller": 10_001} == exclusive(agent)
 
 
-def test_a_child_that_begins_after_its_parent_has_ended_takes_time_of_the_next_ancestor(agent, clock):
+def test_a_child_that_starts_after_the_end_of_its_parent_is_subtracted_from_the_next_ancestor(agent, clock):
     with transaction("Controller/home"):
         with span("View/v"):
-            clock.passes(1)
+            clock.advance(1)
             inside = copy_context()
         inside.run(lambda: spend(clock, "HTTP/GET", 10))
 
@@ -185,25 +185,25 @@ def test_a_child_that_begins_after_its_parent_has_ended_takes_time_of_the_next_a
 
 def spend(clock: Clock, operation: str, ns: int) -> None:
     with span(operation):
-        clock.passes(ns)
+        clock.advance(ns)
 
 
-def test_the_children_of_a_span_that_never_ended_take_time_of_the_next_ancestor(agent, clock):
+def test_children_of_an_unclosed_span_are_subtracted_from_the_next_ancestor(agent, clock):
     with transaction("Controller/home"):
-        clock.passes(1)
+        clock.advance(1)
         span("View/abandoned").__enter__()
         spend(clock, "SQL/Query", 10)
 
     assert {"SQL": 10, "Controller": 1} == exclusive(agent)
 
 
-def test_the_children_of_a_span_that_ended_too_late_take_time_of_the_next_ancestor(agent, clock):
+def test_children_of_a_late_span_are_subtracted_from_the_next_ancestor(agent, clock):
     late = ExitStack()
     with transaction("Controller/home"):
-        clock.passes(1)
+        clock.advance(1)
         late.enter_context(span("View/late"))
         spend(clock, "SQL/Query", 10)
-    clock.passes(100)
+    clock.advance(100)
     late.close()
 
     assert {"SQL": 10, "Controller": 1} == exclusive(agent)
@@ -211,14 +211,14 @@ def test_the_children_of_a_span_that_ended_too_late_take_time_of_the_next_ancest
 
 
 @pytest.mark.parametrize("max_spans", [0, 1, 2, 3, 10])
-def test_where_the_limit_falls_changes_no_figure(clock, max_spans):
+def test_the_limit_of_spans_does_not_change_the_metrics(clock, max_spans):
     with running(threaded=False, max_spans=max_spans) as agent:
         with transaction("Controller/home"), span("View/v"):
-            clock.passes(1)
+            clock.advance(1)
             spend(clock, "SQL/a", 10)
             spend(clock, "SQL/b", 100)
             with pytest.raises(ValueError, match="1"), span("SQL/a"):
-                clock.passes(1_000)
+                clock.advance(1_000)
                 raise ValueError(1)
         found = figures(agent)
 
@@ -229,18 +229,18 @@ def test_where_the_limit_falls_changes_no_figure(clock, max_spans):
     } == found.kinds
 
 
-def test_a_merged_child_that_outlives_its_parent_leaves_the_parents_time_alone(clock):
+def test_a_merged_child_that_outlives_its_parent_is_not_subtracted_from_it(clock):
     with running(threaded=False, max_spans=1) as agent:
         with transaction("Controller/home"):
             with span("View/v"):
-                clock.passes(1)
+                clock.advance(1)
                 inside = copy_context()
             inside.run(lambda: spend(clock, "HTTP/GET", 10))
 
         assert {"View": 1, "HTTP": 10, "Controller": 0} == exclusive(agent)
 
 
-def test_a_hundred_thousand_operations_in_one_transaction_are_bounded(clock):
+def test_a_hundred_thousand_operations_in_a_transaction_are_limited(clock):
     with running(threaded=False, max_spans=10) as agent:
         with transaction("Controller/home") as request:
             for number in range(100_000):
@@ -250,8 +250,8 @@ def test_a_hundred_thousand_operations_in_one_transaction_are_bounded(clock):
     assert 101 >= len(request.merged)
     assert 99_990 == sum(count for count, *_ in request.merged.values())
     assert MAX_KINDS + 1 >= len(found.kinds)
-    assert 100_001 == sum(one.count for one in found.kinds.values())
-    assert 100_000 == round(sum(one.exclusive for one in found.kinds.values()) * 1e9)
+    assert 100_001 == sum(metrics.count for metrics in found.kinds.values())
+    assert 100_000 == round(sum(metrics.exclusive for metrics in found.kinds.values()) * 1e9)
 
 
 def test_kinds_beyond_the_limit_are_counted_as_other(agent, clock):
@@ -272,10 +272,10 @@ def test_a_kind_is_cut_to_a_hundred_characters(agent, clock):
     assert {"x" * 100: 2, "Controller": 0} == exclusive(agent)
 
 
-def test_the_own_kind_of_a_transaction_adds_to_spans_of_that_kind(agent, clock):
+def test_a_transaction_and_its_spans_of_the_same_kind_are_added(agent, clock):
     with transaction("Job/a"):
-        clock.passes(1)
+        clock.advance(1)
         with transaction("Job/inner"):
-            clock.passes(10)
+            clock.advance(10)
 
     assert {"Job": KindMetrics(count=2, errors=0, total=21e-9, exclusive=11e-9)} == figures(agent).kinds

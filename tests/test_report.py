@@ -12,16 +12,17 @@ from tests.workbench import sample_report
 CLASSES = [member for member in vars(contract).values() if attrs.has(member)]
 
 
-def test_there_are_classes_to_look_at():
+def test_the_module_has_the_classes_of_a_report():
     assert {"Counters", "ErrorReport", "KindMetrics", "PluginStatus", "Process", "Report", "SpanRecord", "Trace"} < {
         kind.__name__ for kind in CLASSES
     }
 
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
-def test_nothing_in_a_report_changes_once_it_is_made(kind):
-    some = sample_report()
-    found = {type(one): one for one in (some, some.process, *some.transactions, *some.transactions[0].kinds.values())}
+def test_the_parts_of_a_report_are_frozen(kind):
+    report = sample_report()
+    parts = (report, report.process, *report.transactions, *report.transactions[0].kinds.values())
+    found = {type(part): part for part in parts}
 
     assert kind.__attrs_attrs__
     assert kind.__module__ != contract.__name__ or all(attribute.kw_only for attribute in attrs.fields(kind))
@@ -31,12 +32,12 @@ def test_nothing_in_a_report_changes_once_it_is_made(kind):
             setattr(found[kind], attrs.fields(kind)[0].name, None)
 
 
-def test_a_report_tells_the_schema_it_is_written_in():
+def test_a_report_contains_the_version_of_its_schema():
     assert 1 == contract.SCHEMA == sample_report().schema
 
 
-def test_what_was_added_later_may_be_missing():
-    """Fields that a receiver must not insist on have a default; these are the ones without."""
+def test_fields_that_were_added_later_are_optional():
+    """Optional fields have a default; these fields have none."""
     needed = {field.name for field in attrs.fields(Counters) if field.default is attrs.NOTHING}
 
     assert {"finished", "exported", "queued", "dropped"} == needed

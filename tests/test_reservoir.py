@@ -13,10 +13,10 @@ def candidate(name: str, score: float, item: str = "") -> Kept[str]:
 
 
 def kept(reservoir: Reservoir[str]) -> list[tuple[str, float, str]]:
-    return [(one.name, one.score, one.item) for one in reservoir.take()]
+    return [(entry.name, entry.score, entry.item) for entry in reservoir.take()]
 
 
-def test_there_is_room_until_it_is_full():
+def test_items_are_added_until_the_set_is_full():
     reservoir: Reservoir[str] = Reservoir(2)
 
     assert None is reservoir.offer(candidate("a", 1))
@@ -24,7 +24,7 @@ def test_there_is_room_until_it_is_full():
     assert [("b", 2, ""), ("a", 1, "")] == kept(reservoir)
 
 
-def test_a_full_set_lets_go_the_smallest_for_a_strictly_greater_one():
+def test_a_strictly_greater_score_replaces_the_smallest_in_a_full_set():
     reservoir: Reservoir[str] = Reservoir(2)
     smallest, greater = candidate("a", 1), candidate("c", 3)
     reservoir.offer(smallest)
@@ -34,7 +34,7 @@ def test_a_full_set_lets_go_the_smallest_for_a_strictly_greater_one():
     assert [("c", 3, ""), ("b", 2, "")] == kept(reservoir)
 
 
-def test_a_tie_with_the_smallest_keeps_the_first():
+def test_a_score_equal_to_the_smallest_replaces_nothing():
     reservoir: Reservoir[str] = Reservoir(1)
     reservoir.offer(candidate("a", 1))
     late = candidate("b", 1)
@@ -43,16 +43,16 @@ def test_a_tie_with_the_smallest_keeps_the_first():
     assert [("a", 1, "")] == kept(reservoir)
 
 
-def test_of_equally_small_ones_the_first_goes():
+def test_the_first_of_equally_small_scores_is_replaced():
     reservoir: Reservoir[str] = Reservoir(3)
     for name in ("a", "b", "c"):
         reservoir.offer(candidate(name, 1))
 
     assert "a" == reservoir.offer(candidate("d", 2)).name
-    assert ["d", "b", "c"] == [one.name for one in reservoir.take()]
+    assert ["d", "b", "c"] == [entry.name for entry in reservoir.take()]
 
 
-def test_of_one_name_only_a_strictly_greater_score_replaces():
+def test_only_a_strictly_greater_score_of_the_same_name_replaces_it():
     reservoir: Reservoir[str] = Reservoir(2)
     first, equal, greater = candidate("a", 2, "first"), candidate("a", 2, "equal"), candidate("a", 3, "greater")
 
@@ -62,8 +62,8 @@ def test_of_one_name_only_a_strictly_greater_score_replaces():
     assert [("a", 3, "greater")] == kept(reservoir)
 
 
-def test_a_name_that_is_in_the_set_competes_with_itself_only():
-    """Even in a full set, and even when it would beat the smallest."""
+def test_a_name_in_the_set_only_competes_with_itself():
+    """Even in a full set, and even with a score above the smallest."""
     reservoir: Reservoir[str] = Reservoir(2)
     reservoir.offer(candidate("a", 5))
     reservoir.offer(candidate("b", 1))
@@ -73,15 +73,15 @@ def test_a_name_that_is_in_the_set_competes_with_itself_only():
     assert [("a", 5, ""), ("b", 1, "")] == kept(reservoir)
 
 
-def test_size_zero_keeps_nothing():
+def test_a_set_of_size_zero_keeps_nothing():
     reservoir: Reservoir[str] = Reservoir(0)
-    one = candidate("a", 5)
+    offered = candidate("a", 5)
 
-    assert one is reservoir.offer(one)
+    assert offered is reservoir.offer(offered)
     assert [] == reservoir.take()
 
 
-def test_taking_empties_it():
+def test_take_empties_the_set():
     reservoir: Reservoir[str] = Reservoir(1)
     reservoir.offer(candidate("a", 1))
 
@@ -95,7 +95,7 @@ def test_taking_empties_it():
     st.integers(min_value=1, max_value=4),
     st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(min_value=-3, max_value=5)), max_size=40),
 )
-def test_it_holds_the_best_names_and_the_first_best_of_each(size, offers):
+def test_the_set_has_the_names_with_the_best_scores(size, offers):
     reservoir: Reservoir[str] = Reservoir(size)
     refused = 0
     for number, (name, score) in enumerate(offers):
@@ -108,9 +108,9 @@ def test_it_holds_the_best_names_and_the_first_best_of_each(size, offers):
     best = {name: max(score for other, score in offers if other == name) for name, _ in offers}
     held = reservoir.take()
 
-    assert sorted(best.values(), reverse=True)[:size] == [one.score for one in held]
-    assert len(held) == len({one.name for one in held})
+    assert sorted(best.values(), reverse=True)[:size] == [entry.score for entry in held]
+    assert len(held) == len({entry.name for entry in held})
     assert len(offers) == len(held) + refused
-    for one in held:
-        first = next(number for number, offer in enumerate(offers) if offer == (one.name, best[one.name]))
-        assert (best[one.name], str(first)) == (one.score, one.item) or int(one.item) > first
+    for entry in held:
+        first = next(number for number, offer in enumerate(offers) if offer == (entry.name, best[entry.name]))
+        assert (best[entry.name], str(first)) == (entry.score, entry.item) or int(entry.item) > first

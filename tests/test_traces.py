@@ -9,7 +9,7 @@ from scout_core.sending.traces import class_path, error_of, trace_of
 from tests.workbench import running
 
 
-class OddError(Exception):
+class ApplicationError(Exception):
     pass
 
 
@@ -20,16 +20,16 @@ def agent():
 
 
 def trace_in(agent, **changes):
-    """The trace of the only transaction that ended, as if it had been kept."""
+    """Return the trace of the only finished transaction, as if it had been kept."""
     (ended,) = agent.tracer.inbox
     return trace_of(Kept(name=ended.operation, score=2.5, policies={"a": 1.5, "b": 1.0}, item=ended))[0]
 
 
 def outline(trace):
-    return [(one.id, one.parent, one.operation) for one in trace.spans]
+    return [(record.id, record.parent, record.operation) for record in trace.spans]
 
 
-def test_a_trace_tells_everything_that_is_known_of_a_transaction(agent):
+def test_a_trace_contains_the_facts_of_its_transaction(agent):
     with transaction("Controller/home", plan="gold") as request:
         with span("SQL/Query", statement="select 1"):
             pass
@@ -76,10 +76,10 @@ def test_spans_are_numbered_in_order_of_their_start(agent):
     assert [(1, 0, "A/outer"), (2, 1, "B/first"), (3, 2, "C/deep"), (4, 1, "B/second"), (5, 0, "D/last")] == outline(
         trace
     )
-    assert sorted(one.start for one in trace.spans) == [one.start for one in trace.spans]
+    assert sorted(record.start for record in trace.spans) == [record.start for record in trace.spans]
 
 
-def test_a_parent_that_is_not_in_the_trace_is_passed_over(agent):
+def test_the_parent_of_a_span_is_its_nearest_ancestor_in_the_trace(agent):
     with transaction("Controller/home"), span("A/outer"):
         span("B/never closed").__enter__()
         with span("C/inner"):
@@ -102,7 +102,7 @@ def test_spans_beyond_the_limit_are_summed_by_operation():
         assert trace.merged["A/outer"][1] > trace.merged["SQL/Query"][1] > 0
 
 
-def test_a_span_that_was_never_closed_is_not_among_the_merged():
+def test_an_unclosed_span_is_not_among_the_merged_spans():
     with running(threaded=False, max_spans=0) as agent:
         with transaction("Controller/home"):
             span("A/never closed").__enter__()
@@ -112,20 +112,20 @@ def test_a_span_that_was_never_closed_is_not_among_the_merged():
         assert {"SQL/Query": 1} == {operation: count for operation, (count, _) in trace_in(agent).merged.items()}
 
 
-def test_the_exception_that_left_it_is_told_with_its_frames(agent):
-    def fails():
-        raise OddError("it is odd")
+def test_a_trace_contains_the_exception_and_its_frames(agent):
+    def fail():
+        raise ApplicationError("unexpected")
 
-    with pytest.raises(OddError), transaction("Controller/home"), span("View/v"):
-        fails()
+    with pytest.raises(ApplicationError), transaction("Controller/home"), span("View/v"):
+        fail()
 
     trace = trace_in(agent)
-    path = f"{OddError.__module__}.OddError"
+    path = f"{ApplicationError.__module__}.ApplicationError"
 
     assert trace.is_error
     assert path == trace.spans[0].error
-    assert (path, "it is odd") == (trace.error.exception, trace.error.message)
-    assert ["fails", "test_the_exception_that_left_it_is_told_with_its_frames"] == [
+    assert (path, "unexpected") == (trace.error.exception, trace.error.message)
+    assert ["fail", "test_a_trace_contains_the_exception_and_its_frames"] == [
         function for _, _, function in trace.error.frames
     ]
     assert {__file__} == {file for file, _, _ in trace.error.frames}
@@ -133,7 +133,7 @@ def test_the_exception_that_left_it_is_told_with_its_frames(agent):
     assert isinstance(error_of(ended.raised), ErrorReport)
 
 
-def test_what_was_beyond_the_limit_of_tags_is_counted(agent):
+def test_tags_beyond_the_limit_are_counted(agent):
     with transaction("Controller/home", **{f"t{number}": number for number in range(70)}):
         with span("SQL/Query", **{f"s{number}": number for number in range(65)}):
             pass
@@ -145,15 +145,15 @@ def test_what_was_beyond_the_limit_of_tags_is_counted(agent):
     assert (64, 64) == (len(trace.tags), len(trace.spans[0].tags))
 
 
-def test_secrets_do_not_get_into_a_trace(agent):
+def test_a_trace_contains_no_secrets(agent):
     with transaction("Controller/home", password="hunter2"):
         with span("SQL/Query", statement="select * from users where name = 'ann'"):
             pass
 
-    told = repr(trace_in(agent))
+    text = repr(trace_in(agent))
 
-    assert "hunter2" not in told
-    assert "ann" not in told
+    assert "hunter2" not in text
+    assert "ann" not in text
 
 
 def test_an_operation_is_cut_to_three_hundred_characters():
@@ -168,6 +168,6 @@ def test_an_operation_is_cut_to_three_hundred_characters():
         assert [f"K/{'b' * 298}"] == list(trace.merged)
 
 
-def test_a_class_is_told_with_its_module_unless_it_is_built_in():
+def test_the_path_of_a_class_includes_its_module_unless_it_is_built_in():
     assert "KeyError" == class_path(KeyError)
-    assert f"{__name__}.OddError" == class_path(OddError)
+    assert f"{__name__}.ApplicationError" == class_path(ApplicationError)
