@@ -445,13 +445,13 @@ def test_an_exception_raised_at_the_end_of_a_transaction_leaves_nothing_open(sco
         def __str__(self):
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), transaction("Job/interrupted"):
+    with pytest.raises(Interrupting), transaction("Job/interrupted"):
         raise Interrupting
     assert context.current.get() is None
     with transaction("Job/next"):
         pass
 
-    assert ["Job/next"] == scout.operations
+    assert ["Job/interrupted", "Job/next"] == scout.operations
 
 
 def test_a_signal_handler_that_records_can_interrupt_every_line_of_ours(scout):
@@ -548,10 +548,10 @@ def test_a_transaction_of_the_kind_controller_is_a_web_request():
 
 
 def test_an_error_in_masking_the_message_does_not_affect_the_exception_of_the_application(scout, monkeypatch):
-    def broken(error):
+    def broken(*args):
         raise RuntimeError("an error of ours")
 
-    monkeypatch.setattr("scout_core.text.message.error_message", broken)
+    monkeypatch.setattr("scout_core.text.message.masked_message", broken)
     error = ValueError("of the application")
     with pytest.raises(ValueError, match="of the application") as caught, transaction("Controller/home") as home:
         raise error

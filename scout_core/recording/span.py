@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import perf_counter_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from scout_core.operations import kind_of
 from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.context import current
+from scout_core.recording.raised import is_failure
 
 if TYPE_CHECKING:
     from scout_core.recording.transaction import Transaction
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Self = TypeVar("_Self", bound="Span")
 
+_type_name: Final[Callable[[type], str]] = type.__dict__[
+    "__name__"
+].__get__  # a metaclass may raise for `kind.__name__`
 _get = current.get
 _set = current.set
 
@@ -113,7 +117,7 @@ class Span:
         if transaction is None or self.stop_ns:
             return
         self.stop_ns = stop_ns
-        if kind is not None and issubclass(kind, Exception):  # not Ctrl-C, a cancelled task or a closed generator
+        if kind is not None and is_failure(kind, error):
             self.error = kind
         if collecting and is_collecting_here():
             pass  # a generator that the collector closes: the span stays current until its transaction ends
@@ -167,4 +171,6 @@ def has_error_tag(tags: dict[str, Any]) -> bool:
 def plain_name(name: object) -> str:
     """Return an exact ``str`` for a name of any type, without running code of that type."""
     kind = type(name)
-    return str.__getitem__(name, slice(None)) if issubclass(kind, str) else f"<{kind.__name__}>"  # type: ignore[index]
+    if issubclass(kind, str):
+        return str.__getitem__(name, slice(None))  # type: ignore[index]
+    return f"<{str.__getitem__(_type_name(kind), slice(None))}>"

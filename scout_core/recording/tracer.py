@@ -14,6 +14,7 @@ from scout_core.recording.transaction import placeholder, release
 if TYPE_CHECKING:
     from scout_core.boundary.hooks import RunTimeHooks
     from scout_core.config.config import Config
+    from scout_core.recording.raised import Raised
     from scout_core.recording.span import Span
     from scout_core.recording.transaction import Transaction
 
@@ -31,6 +32,7 @@ class Tracer:
         "max_spans",
         "max_queue",
         "inbox",
+        "unread",
         "refused",
         "ignored",
         "sampled",
@@ -50,6 +52,8 @@ class Tracer:
     max_queue: int
     inbox: deque[Transaction]
     """Finished transactions that the agent's thread has not taken yet."""
+    unread: deque[Raised]
+    """Exceptions whose text the agent's thread has not read yet; see ``raised.py``."""
     refused: int
     """Finished transactions that did not fit into the inbox."""
     ignored: int
@@ -76,6 +80,7 @@ class Tracer:
         self.config = config
         self.read_limits()
         self.inbox = deque()
+        self.unread = deque()
         self.refused = 0
         self.ignored = 0
         self.sampled = 0
@@ -118,6 +123,11 @@ class Tracer:
             self.has_started = True
             self.on_first()
 
+    def read_exceptions(self) -> None:
+        """Read the texts of exceptions, so that they are freed. On the agent's thread."""
+        while self.unread:
+            _ = self.unread.popleft().message
+
     def count_late(self, transaction: Transaction) -> None:
         """Count a span that came after the end of its transaction, unless that was ignored."""
         if transaction.ignored is None:
@@ -125,6 +135,7 @@ class Tracer:
 
     def retire(self) -> None:
         """Accept nothing more: the process was forked, or the agent stopped."""
+        self.unread.clear()
         self.max_queue = 0
         self.max_spans = 0
         self.on_span = ()

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import getrandbits
 from time import perf_counter_ns, time
-from types import CodeType, TracebackType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
 
 from scout_core.operations import OTHER, OTHER_NAME, is_web
 from scout_core.recording import context
 from scout_core.recording.collecting import collecting, is_collecting_here
+from scout_core.recording.raised import Raised, is_failure, note_raised
 from scout_core.recording.span import Span, has_error_tag, plain_name
-from scout_core.tracebacks import MAX_FRAMES, frames_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -30,16 +30,6 @@ _OTHER_OPERATION: Final = f"{OTHER}/{OTHER_NAME}"
 
 _get = context.current.get
 _set = context.current.set
-
-
-class Raised(NamedTuple):
-    """An exception that propagated out of a transaction, as data: it keeps none of the application's objects alive."""
-
-    kind: type[BaseException]
-    message: str
-    """Literals masked; see ``text/message.py``."""
-    frames: list[tuple[CodeType, int]]
-    """Code and line, innermost first, at most 50."""
 
 
 class Transaction(Span):
@@ -215,10 +205,10 @@ class Transaction(Span):
         if self.is_finished:
             return
         self.stop_ns = perf_counter_ns()
-        if kind is not None and issubclass(kind, Exception):
+        if kind is not None and is_failure(kind, error):
             self.error = kind
             if error is not None and not self.is_closed:
-                self.raised = _raised(error, trace)
+                self.raised = note_raised(error, trace, self.tracer.unread)
         self.is_closed = True
         self.is_finished = True
         self.tracer.finish(self)
@@ -249,13 +239,3 @@ def release(transaction: Transaction) -> None:
             span.parent = None
         transaction.spans = []
     transaction.transaction = closed
-
-
-def _raised(error: BaseException, trace: TracebackType | None) -> Raised:
-    from scout_core.text.message import error_message  # already loaded by start()
-
-    try:
-        message = error_message(error)
-    except Exception:  # noqa: BLE001  # a bug of ours must not replace the application's exception
-        message = "<message could not be read>"
-    return Raised(type(error), message, frames_of(trace)[: -MAX_FRAMES - 1 : -1])

@@ -153,6 +153,7 @@ class Recorder:
             until: monotonic seconds after which the rest is left: applications can be faster than this thread.
         """
         while batch := self.ledger.take(BATCH):
+            self.ledger.tracer.read_exceptions()
             tally = Tally()
             try:
                 for transaction in batch:

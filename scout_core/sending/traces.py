@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from scout_core import boundary
 from scout_core.measuring.report import ErrorReport, SpanRecord, Trace
+from scout_core.text.plain import exact
 from scout_core.text.tags import clean_tags
 
 if TYPE_CHECKING:
     from scout_core.measuring.reservoir import Kept
+    from scout_core.recording.raised import Raised
     from scout_core.recording.span import Span
-    from scout_core.recording.transaction import Raised, Transaction
+    from scout_core.recording.transaction import Transaction
 
 _WRAPPERS: Final = os.path.join(os.path.dirname(boundary.__file__), "")
 """Directory of our frames around the application's calls, which do not explain its error."""
+_module: Final[Callable[[type], str]] = type.__dict__["__module__"].__get__
+_qualified_name: Final[Callable[[type], str]] = type.__dict__["__qualname__"].__get__
 LONGEST_OPERATION: Final = 300
 """Characters of it that leave the process."""
 
@@ -78,7 +83,11 @@ def error_of(raised: Raised) -> ErrorReport:
 
 def class_path(kind: type) -> str:
     """``sqlalchemy.exc.IntegrityError``; built-in ones without their module."""
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    module, name = _module(kind), exact(_qualified_name(kind))  # not `kind.__module__`: a metaclass may raise for it
+    if not issubclass(type(module), str):
+        return name
+    module = exact(module)
+    return name if module == "builtins" else f"{module}.{name}"
 
 
 def _nearest(span: Span, numbers: dict[int, int]) -> int:

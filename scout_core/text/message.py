@@ -18,6 +18,7 @@ from scout_core.text.secrets import looks_random, scrub
 UNREADABLE: Final = "<message could not be read>"
 LONGEST: Final = 300
 """Characters of a message."""
+_MOST_READ: Final = 10_000
 
 # Further lines are details, which databases fill with values.
 _FIRST_LINE: Final = pattern(r"\s*([^\r\n]*)")
@@ -52,12 +53,22 @@ def error_message(error: BaseException) -> str:
         At most 300 characters; ``<message could not be read>`` when ``str(error)`` raises. Never raises.
     """
     try:
-        text = exact(str(error))
+        text = str(error)
     except Exception:  # noqa: BLE001  foreign code: the exception may define __str__
         return UNREADABLE
-    found = _FIRST_LINE.match(text)
+    return masked_message(text, type(error))
+
+
+def masked_message(text: str, kind: type[BaseException]) -> str:
+    """
+    Return the same for the text of an exception.
+
+    Args:
+        kind: its class.
+    """
+    found = _FIRST_LINE.match(exact(text)[:_MOST_READ])
     line = beginning(found[1], LONGEST) if found else ""
-    masked = _IN_PARENTHESES.sub("?", _without_literals(line, keep_names=issubclass(type(error), _NAMING)))
+    masked = _IN_PARENTHESES.sub("?", _without_literals(line, keep_names=issubclass(kind, _NAMING)))
     return cut(clean_paths(clean_urls(scrub(masked))), LONGEST)
 
 
