@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import platform
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from scout_core.boundary.plugins import Plugins, search_path
 from scout_core.boundary.status import status_of
 from scout_core.config.config import Config
 from scout_core.config.options import OPTIONS
+from scout_core.log import Log
 from scout_core.measuring.report import Counters, PluginStatus, Process
 from scout_core.problems import join_clauses
 from scout_core.recording import collecting, context
@@ -28,7 +28,7 @@ from scout_core.sending.ledger import Ledger
 from scout_core.sending.recorder import Recorder
 from scout_core.states import State
 
-log = logging.getLogger("scout_core")
+log = Log("scout_core")
 
 VERSION = "0.1.0"
 READ_AT_START: Final = ("hostname", "state_dir", "slow_hook_seconds", "hook_budget_seconds")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
 from threading import RLock
@@ -12,10 +11,11 @@ from scout_core.agent import Agent
 from scout_core.config.config import Config, read_config
 from scout_core.config.files import settings_here
 from scout_core.errors import PluginError, ScoutError
+from scout_core.log import Log
 from scout_core.recording import context
 from scout_core.sending.ending import at_exit
 
-log = logging.getLogger("scout_core")
+log = Log("scout_core")
 
 _running: Agent | None = None
 _starting = RLock()
@@ -97,7 +97,7 @@ def _started(config: Config) -> Agent | None:
             agent.plugins.undo()
         if not isinstance(error, Exception) or isinstance(error, ScoutError) or config.get("plugins.reraise"):
             raise
-        log.exception("not recording, because of a fault in scout-core; the application is not affected")
+        log.error("not recording, because of a fault in scout-core; the application is not affected", exc_info=True)
         return None
     return agent
 

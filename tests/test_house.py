@@ -34,7 +34,7 @@ GROUPS = {
     "text": ("text",),
     "measuring": ("measuring",),
     "recording": ("recording",),
-    "boundary": ("boundary",),
+    "boundary": ("boundary", "log", "threads"),
     "sending": ("sending",),
     "agent": ("agent", "running", "__init__"),
     "beside": ("builtin", "cli", "launch", "scaffold", "testing", "pytest_plugin", "__main__"),
@@ -49,6 +49,7 @@ PUBLIC_MODULES = (
     "scout_core.config.files",
     "scout_core.endpoints",
     "scout_core.errors",
+    "scout_core.log",
     "scout_core.measuring.histogram",
     "scout_core.measuring.report",
     "scout_core.measuring.scoring",
@@ -292,6 +293,20 @@ def test_ci_runs_the_command_of_the_readme():
     commands = [line.strip() for line in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()]
 
     assert [line for line in readme if "bin/nox" in line and line in commands]
+
+
+USES_LOGGING = {
+    "scout_core/log.py": "all logging of the core and of plugins",
+    "plugins/scout-dashboard/src/scout_dashboard/commands.py": "silences uvicorn, in a process of its own",
+    "plugins/scout-dashboard/src/scout_dashboard/server.py": "gives uvicorn a silent logger",
+    "plugins/scout-demo/src/scout_demo/shop/__main__.py": "silences the server of the demo, which is an application",
+}
+
+
+def test_a_single_module_logs_since_handlers_and_filters_are_code_of_the_application():
+    users = {relative(path) for path in CORE_MODULES + PLUGIN_MODULES if "logging" in imports(path)}
+
+    assert set(USES_LOGGING) == users
 
 
 TEXTS = {"reason", "detail", "advice", "message", "last_error", "problem", "sentence", "seen", "slow", "error", "text"}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 
 from scout_core.boundary.guard import Guard
+from scout_core.log import Log
 
-log = logging.getLogger("scout_core.plugins")
+log = Log("scout_core.plugins")
 
 
 def log_changes(guards: Iterable[Guard]) -> None:

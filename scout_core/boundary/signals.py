@@ -1,4 +1,4 @@
-"""Distinguish a ``SystemExit`` of the application's signal handlers from one of a plugin's function."""
+"""Distinguish an exception of the application's signal handlers from one of the code that they interrupt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import CodeType
 from scout_core.tracebacks import frames_of
 
 
-def is_from_signal_handler(error: SystemExit) -> bool:
+def is_from_signal_handler(error: BaseException) -> bool:
     """
     Whether a signal handler of the application raised it.
 

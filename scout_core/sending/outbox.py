@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 from collections import deque
 from threading import Condition, Thread
@@ -12,11 +11,13 @@ from typing import Final
 from attrs import frozen
 
 from scout_core.errors import RejectedReport
+from scout_core.log import Log
 from scout_core.measuring.report import Report, Tags
 from scout_core.sending.exporter import Exporter
 from scout_core.sending.ledger import MAX_REASONS, NOT_SENT, Ledger
+from scout_core.threads import start_thread
 
-log = logging.getLogger("scout_core.exporters")
+log = Log("scout_core.exporters")
 
 MAX_REPORTS: Final = 30
 MAX_BYTES: Final = 4 * 1024 * 1024
@@ -60,11 +61,9 @@ class Outbox:
         with self._changed:
             if self._thread is not None or self._deadline is not None:
                 return
-            thread = Thread(target=self._run, name=f"scout-core-{self.name}", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError as error:  # there are too many, or the interpreter ends; reports wait
-                self._log_once("thread", f"{error}; reports wait")
+            thread = start_thread(self._run, f"scout-core-{self.name}")
+            if isinstance(thread, Exception):
+                self._log_once("thread", f"{_format_error(thread)}; reports wait")
             else:
                 self._thread = thread
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from math import inf
 from threading import Event, Thread
@@ -14,6 +13,7 @@ from attrs import define, field
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.guard_log import log_changes
 from scout_core.boundary.hooks import RunTimeHooks
+from scout_core.log import Log
 from scout_core.measuring.report import PluginStatus, Process, Report, Trace
 from scout_core.recording.transaction import release
 from scout_core.sending.evaluation import Evaluation
@@ -22,11 +22,12 @@ from scout_core.sending.ledger import Ledger, Tally
 from scout_core.sending.outbox import Outbox
 from scout_core.sending.traces import trace_of
 from scout_core.text.patterns import compile_all
+from scout_core.threads import start_thread
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
 
-log = logging.getLogger("scout_core")
+log = Log("scout_core")
 
 TICK: Final = 0.25
 """Seconds between two looks into the inbox. Nobody wakes this thread: waking costs the application's thread more than the append."""
@@ -79,10 +80,8 @@ class Recorder:
         """Start the threads, when the first transaction has ended; return whether they run."""
         self._period_start = time()
         self._period_start_monotonic = monotonic()
-        thread = Thread(target=self._run, name="scout-core", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # too many threads, or the interpreter is ending; the application must not notice
+        thread = start_thread(self._run, "scout-core")
+        if isinstance(thread, Exception):
             return False
         self._thread = thread
         for outbox in self.outboxes:

@@ -434,3 +434,23 @@ def test_the_example_of_the_readme(notes):
 
     assert ["home"] == notes.names
     assert {"Shop"} == notes.apps
+
+
+@pytest.mark.parametrize("settings", [{"SCOUT_NO_SUCH_OPTION": 1}, {"SCOUT_PLUGINS": ["no_such_plugin"]}])
+def test_a_handler_that_raises_does_not_cost_the_first_request(new_app, settings):
+    """A handler may read ``flask.request`` or write into a database that is down."""
+
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise RuntimeError("the database is down")
+
+    app = new_app(**settings)
+    ScoutApm(app)
+    handler = Broken()
+    logging.getLogger().addHandler(handler)
+    try:
+        answer = get(app)
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+    assert (200, b"home") == answer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Final
 
 from attrs import asdict
@@ -11,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from scout_core.log import Log
 from scout_core.sending.protocol import REPORTS, Failure
 from scout_dashboard import pages
 from scout_dashboard.access import SECURITY_HEADERS, Access
@@ -25,7 +25,7 @@ _CONTINUE_PAGE: Final = (
 )
 _COOKIE_SECONDS: Final = 30 * 86_400
 
-logger = logging.getLogger("scout_core.dashboard")
+log = Log("scout_core.dashboard")
 
 
 class Gate:
@@ -52,7 +52,7 @@ class Gate:
         try:
             await (self._refusal(scope) or self._app)(scope, receive, send_with_headers)
         except Exception as error:  # noqa: BLE001  # last resort: log a bug of ours as one line, not as a traceback
-            logger.error("%s %s failed: %s: %s", scope["method"], scope["path"][:200], type(error).__name__, error)
+            log.error("%s %s failed: %s: %s", scope["method"], scope["path"][:200], type(error).__name__, error)
             if not started:
                 await PlainTextResponse(FAILURE_TEXT, status_code=500)(scope, receive, send_with_headers)
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 import scout_core
 from scout_core.errors import ScoutError
+from scout_core.log import Log
 
 if TYPE_CHECKING:
     from flask import Flask, Response
 
-log = logging.getLogger("scout_core.flask")
+log = Log("scout_core.flask")
 
 METHOD: Final = "full_dispatch_request"
 

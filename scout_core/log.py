@@ -1,0 +1,74 @@
+"""
+Log messages, whatever the application's logging does.
+
+Filters, handlers and even the class of loggers are code of the application. A filter may read the request that there is not, a
+handler's database may be down: what they raise stays here. ``tests/test_house.py`` holds that no other module uses ``logging``.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import Final
+
+from scout_core.boundary.signals import is_from_signal_handler
+from scout_core.threads import is_own_thread
+
+_is_logging: Final[ContextVar[bool]] = ContextVar("scout_core_is_logging", default=False)
+
+
+class Log:
+    """The logger with a name, such as ``scout_core.flask``."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def info(self, message: str, *values: object) -> None:
+        """Log what happens once per process."""
+        self._log(logging.INFO, message, values)
+
+    def warning(self, message: str, *values: object) -> None:
+        """Log that telemetry is missing."""
+        self._log(logging.WARNING, message, values)
+
+    def error(self, message: str, *values: object, exc_info: bool = False) -> None:
+        """Log a fault of our own; with ``exc_info``, the exception that is being handled, too."""
+        self._log(logging.ERROR, message, values, exc_info=exc_info)
+
+    def _log(self, level: int, message: str, values: tuple[object, ...], *, exc_info: bool = False) -> None:
+        if _is_logging.get():  # a handler that starts the agent or logs through a plugin would be called for ever
+            return
+        before = _is_logging.set(True)
+        try:
+            # Looked up each time: an application may set a class of loggers that raises.
+            logging.getLogger(self.name).log(level, message, *values, exc_info=exc_info, stacklevel=3)
+        except BaseException as error:
+            if _passes(error):
+                raise
+            _print_instead(message, values, error)
+        finally:
+            _is_logging.reset(before)
+
+
+def _passes(error: BaseException) -> bool:
+    """
+    Whether something else than logging raised it: the end of the application, a time limit, or gevent's kill.
+
+    The threads of the agent live on whatever it is.
+    """
+    if is_own_thread.get():
+        return False
+    if isinstance(error, (Exception, GeneratorExit)) or type(error).__name__ == "CancelledError":
+        return is_from_signal_handler(error)
+    return True
+
+
+def _print_instead(message: str, values: tuple[object, ...], error: BaseException) -> None:
+    """Print it, as ``logging`` itself does with an error of a handler."""
+    if logging.raiseExceptions:
+        with suppress(Exception):  # stderr may be missing, closed, or an object of the application
+            sys.stderr.write(f"scout-core: {message % values} (logging raised {type(error).__name__})\n")
