@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from scout_core.text.patterns import pattern
+from scout_core.text.sqlite_names import mask_values
 
 UNREADABLE: Final = "<statement that could not be read>"
 LONGEST: Final = 16_384
@@ -176,14 +177,6 @@ _VALUES: Final = pattern(rf"(\bIN ?\(|\bARRAY ?\[) ?[-+]?({_VALUE})(?: ?, ?[-+]?
 _ROW: Final = r"\([^()]*(?:\([^()]*\)[^()]*)*\)"
 _ROWS: Final = pattern(rf"(\bVALUES ?|\bIN ?\( ?)(?:ROW ?)?{_ROW}(?: ?, ?(?:ROW ?)?{_ROW})+", re.IGNORECASE)
 
-# SQLite reads "text" as a string when there is no such column. Where a value is expected, such a text is meant as a string.
-_EXPECTS_VALUE: Final = (
-    r"(?:[=<>]|\|\||\b(?:LIKE|GLOB|MATCH|REGEXP|ESCAPE|IS|NOT|THEN|ELSE|BETWEEN|BETWEEN [^\s\"]{1,99} AND))"
-)
-_QUOTED_VALUE: Final = pattern(rf"({_EXPECTS_VALUE} ?)\"[^\"]*\"(?! ?\.)", re.IGNORECASE)
-_QUOTED: Final = pattern(r"\"[^\"]*\"(?! ?\.)")
-_LISTS: Final = pattern(rf"\b(?:VALUES|IN) ?{_ROW}(?: ?, ?{_ROW})*", re.IGNORECASE)
-
 
 def mask_sql(statement: str, *, dialect: str | None = None) -> str:
     """
@@ -198,7 +191,7 @@ def mask_sql(statement: str, *, dialect: str | None = None) -> str:
         dialect:
             ``sqlite``, ``postgresql``, ``mysql``, ``mariadb``, ``oracle`` or ``mssql``; ``+driver`` may follow. With any other,
             and None, double quotes contain strings, and a statement that dialects read differently is unreadable. In SQLite
-            they contain strings where a value is expected (after ``=``, in ``VALUES (…)``), and names elsewhere.
+            they contain names where nothing but a name can stand (``FROM "t"``, ``"t"."a"``), and strings elsewhere.
 
     Returns:
         ``<statement that could not be read>`` when a token is unterminated or can be read in two ways.
@@ -224,14 +217,8 @@ def _masked(statement: str, dialect: str | None) -> str:
             return UNREADABLE
     text = "".join(parts).strip()
     if '"' in text and _own_name(dialect) == "sqlite":
-        text = _QUOTED_VALUE.sub(r"\1?", _LISTS.sub(_without_quoted, text))
-        text = _QUOTED_VALUE.sub(r"\1?", text)  # the second value of BETWEEN, now that the first is ``?``
+        text = mask_values(text)
     return _shortened(text)
-
-
-def _without_quoted(values: re.Match[str]) -> str:
-    text = values.group()
-    return text if "select" in text.lower() else _QUOTED.sub("?", text)
 
 
 def _shortened(text: str) -> str:

@@ -339,11 +339,11 @@ def test_every_dialect_records_a_statement_once(engine):
 
 def test_literals_do_not_leave_the_process(scout, engine):
     with engine.connect() as connection, transaction("Controller/home"):
-        connection.execute(sa.text("SELECT count(*) FROM item WHERE name = 'Ada Lovelace' AND \"name\" <> ''"))
+        connection.execute(sa.text("SELECT count(*) FROM item WHERE name = 'Ada Lovelace' AND \"item\".\"name\" <> ''"))
 
     (trace,) = scout.traces()
     (seen,) = trace.spans
-    assert 'SELECT count(*) FROM item WHERE name = ? AND "name" <> ?' == seen.tags["statement"]
+    assert 'SELECT count(*) FROM item WHERE name = ? AND "item"."name" <> ?' == seen.tags["statement"]
 
 
 def test_outside_a_transaction_nothing_is_recorded(scout, engine):
