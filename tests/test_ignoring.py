@@ -1,4 +1,4 @@
-"""Leaving out by path and by name, what becomes of transactions that are left out, and options that come and go."""
+"""Ignoring by path and by name, what happens to ignored transactions, and options that change at run time."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ ONLY_THESE = {"plugins_autoload": False, "plugins_enable": ["ignoring", "samplin
 pytestmark = pytest.mark.scout(**ONLY_THESE)
 
 
-def asked(path):
+def request_for(path):
     return WebRequest(path, "", None, None, None, None)
 
 
 def visit(operation, path=None, *, late=False):
-    made = transaction(operation)
+    web = transaction(operation)
     if path is not None and not late:
-        made.request = asked(path)
-    with made, span("SQL/Query") as query:
+        web.request = request_for(path)
+    with web, span("SQL/Query") as query:
         if late:
-            made.request = asked(path)
+            web.request = request_for(path)
     return query.duration > 0
 
 
@@ -36,7 +36,7 @@ def visit(operation, path=None, *, late=False):
     [("/health", True), ("/health/db", True), ("/healthy", True), ("//health", True), (" /health", True), ("health", True),
      ("/static/a.css", True), ("/static", False), ("/api/health", False), ("/", False), ("", False)],
 )  # fmt: skip
-def test_by_path_at_once(scout, path, is_ignored):
+def test_a_request_is_ignored_by_its_path_at_its_start(scout, path, is_ignored):
     assert visit("Controller/shop.home", path) != is_ignored
 
     assert ([("Controller/shop.home", "by path")] if is_ignored else []) == scout.ignored
@@ -44,14 +44,14 @@ def test_by_path_at_once(scout, path, is_ignored):
 
 
 @pytest.mark.scout(ignore=["/health"])
-def test_by_path_at_the_end_when_it_is_told_late(scout):
+def test_a_request_whose_path_is_set_late_is_ignored_at_its_end(scout):
     visit("Controller/shop.home", "/health", late=True)
 
     assert [("Controller/shop.home", "by plugin ignoring")] == scout.ignored
 
 
 @pytest.mark.scout(ignore=["/health"])
-def test_names_and_jobs_are_no_paths(scout):
+def test_names_and_jobs_are_not_paths(scout):
     visit("Controller/health")
     visit("Job/health")
 
@@ -59,7 +59,7 @@ def test_names_and_jobs_are_no_paths(scout):
 
 
 @pytest.mark.scout(ignore="/")
-def test_a_slash_is_every_path(scout):
+def test_a_slash_matches_every_path(scout):
     visit("Controller/shop.home", "/cart")
     visit("Controller/shop.home")
     visit("Job/mail.send")
@@ -85,18 +85,18 @@ def test_a_slash_is_every_path(scout):
         ("Custom/mail.send", True),
     ],
 )
-def test_by_name(scout, operation, is_ignored):
+def test_a_transaction_is_ignored_by_its_name(scout, operation, is_ignored):
     visit(operation)
 
     assert ([(operation, "by plugin ignoring")] if is_ignored else []) == scout.ignored
 
 
 @pytest.mark.scout(ignore_endpoints="shop.health")
-def test_by_the_name_that_it_has_at_the_end(scout):
-    with transaction("Controller/unknown") as made:
-        made.rename("Controller/shop.health")
-    with transaction("Controller/shop.health") as made:
-        made.rename("Controller/shop.home")
+def test_a_transaction_is_ignored_by_the_name_that_it_has_at_its_end(scout):
+    with transaction("Controller/unknown") as web:
+        web.rename("Controller/shop.health")
+    with transaction("Controller/shop.health") as web:
+        web.rename("Controller/shop.home")
 
     assert ([("Controller/shop.health", "by plugin ignoring")], ["Controller/shop.home"]) == (
         scout.ignored,
@@ -104,7 +104,7 @@ def test_by_the_name_that_it_has_at_the_end(scout):
     )
 
 
-def test_without_options_nothing_is_ignored_and_nothing_is_asked(scout):
+def test_nothing_is_ignored_and_no_hook_is_active_without_options(scout):
     visit("Controller/shop.home", "/health")
 
     assert ["SQL/Query", "Controller/shop.home"] == scout.operations
@@ -112,14 +112,14 @@ def test_without_options_nothing_is_ignored_and_nothing_is_asked(scout):
 
 
 @pytest.mark.scout(ignore="/health", plugins_disable="ignoring,collector")
-def test_it_can_be_switched_off(scout):
+def test_the_plugin_can_be_disabled(scout):
     visit("Controller/shop.home", "/health")
 
     assert [] == scout.ignored
 
 
 @pytest.mark.scout(ignore="/health", sample_rate=0)
-def test_what_is_ignored_by_path_is_not_counted_as_sampled(scout):
+def test_a_request_ignored_by_path_is_not_counted_as_sampled(scout):
     visit("Controller/shop.home", "/health")
     visit("Controller/shop.home", "/cart")
     scout.agent.recorder.work()
@@ -127,7 +127,7 @@ def test_what_is_ignored_by_path_is_not_counted_as_sampled(scout):
     assert {"ignored": 1, "sampled": 1} == scout.agent.counters().dropped
 
 
-LEFT_OUT = pytest.mark.parametrize(
+NOT_RECORDED = pytest.mark.parametrize(
     "settings, counted_as, reason",
     [
         ({"ignore_jobs": "noise"}, "ignored", "by plugin ignoring"),
@@ -139,38 +139,35 @@ LEFT_OUT = pytest.mark.parametrize(
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch):
-    """``scout_core.start`` reads it."""
+    """Remove variables that ``scout_core.start`` reads."""
     for variable in [variable for variable in os.environ if variable.startswith("SCOUT_")]:
         monkeypatch.delenv(variable)
 
 
 def request(path: str, **environ: str) -> transaction:
-    """A web request whose framework tells its path before it begins."""
+    """Return a web request whose framework sets its path before its start."""
     web = transaction("Controller/view")
     as_bytes = path.encode().decode("latin-1")  # PEP 3333
     web.request = WebRequest.from_environ({"PATH_INFO": as_bytes, **environ})
     return web
 
 
-def ran(*operations: str) -> None:
+def run(*operations: str) -> None:
     for operation in operations:
         with transaction(operation), span("SQL/Query"):
             pass
 
 
 def recorded(scout) -> list[str]:
-    return [one.operation for one in scout.transactions]
+    return [recorded.operation for recorded in scout.transactions]
 
 
-# what becomes of them
-
-
-@LEFT_OUT
-def test_they_are_counted_as_dropped_and_are_in_no_figure(settings, counted_as, reason):
+@NOT_RECORDED
+def test_unrecorded_transactions_are_counted_as_dropped_and_are_in_no_report(settings, counted_as, reason):
     with recording(**ONLY_THESE, **settings) as scout:
         with pytest.raises(ZeroDivisionError), transaction("Job/noise"):
             _ = 1 / 0
-        ran("Job/noise", "Job/mail")
+        run("Job/noise", "Job/mail")
         report = scout.report()
         counters = scout.agent.counters()
 
@@ -180,28 +177,28 @@ def test_they_are_counted_as_dropped_and_are_in_no_figure(settings, counted_as, 
         assert (3, {counted_as: 2, "no exporter": 1}, 1) == (counters.finished, counters.dropped, counters.spans)
 
 
-@LEFT_OUT
-def test_no_hook_but_on_ignore_hears_of_them(settings, counted_as, reason):
-    heard = []
+@NOT_RECORDED
+def test_only_the_hook_on_ignore_is_called_for_unrecorded_transactions(settings, counted_as, reason):
+    calls = []
 
-    def note(hook):
-        return lambda transaction: heard.append((hook, transaction.operation))
+    def record_calls(hook):
+        return lambda transaction: calls.append((hook, transaction.operation))
 
     names = ("on_error", "on_request_end", "score_transaction", "on_keep", "on_ignore")
-    noting = plugin("noting", **{name: note(name) for name in names})
-    with recording(**ONLY_THESE, plugins=[noting], **settings) as scout:
+    recording_calls = plugin("recording_calls", **{name: record_calls(name) for name in names})
+    with recording(**ONLY_THESE, plugins=[recording_calls], **settings) as scout:
         with pytest.raises(ZeroDivisionError), transaction("Job/noise"):
             _ = 1 / 0
         scout.report()
 
-    assert [("on_ignore", "Job/noise")] == heard
+    assert [("on_ignore", "Job/noise")] == calls
 
 
 @pytest.mark.scout(ignore=["/health"])
-def test_a_transaction_inside_one_that_is_ignored_goes_with_it(scout):
+def test_a_transaction_in_an_ignored_transaction_is_not_recorded(scout):
     with request("/health"), transaction("Job/inner"), span("SQL/Query"):
         inside = current_transaction()
-    ran("Job/after")
+    run("Job/after")
 
     assert None is inside
     assert ["SQL/Query", "Job/after"] == scout.operations
@@ -210,8 +207,8 @@ def test_a_transaction_inside_one_that_is_ignored_goes_with_it(scout):
 
 
 @pytest.mark.scout(ignore=["/health"], ignore_jobs=["noise"])
-def test_one_that_is_part_of_another_transaction_is_not_asked_about(scout):
-    """It is a span of that one, which has a path and a name of its own."""
+def test_a_nested_transaction_is_not_ignored_by_its_own_path_or_name(scout):
+    """It is a span of the outer transaction, whose path and name decide."""
     with transaction("Job/mail"):
         with request("/health"):
             pass
@@ -222,18 +219,15 @@ def test_one_that_is_part_of_another_transaction_is_not_asked_about(scout):
 
 
 @pytest.mark.scout(ignore=["/health"])
-def test_the_applications_exception_passes(scout):
+def test_an_exception_of_the_application_passes(scout):
     with pytest.raises(KeyError, match="^'own'$"), request("/health"):
         raise KeyError("own")
 
     assert [("Controller/view", "by path")] == scout.ignored
 
 
-# paths
-
-
 @pytest.mark.scout(ignore=["/shop/health", "/é"])
-def test_the_prefix_that_an_application_is_mounted_at_is_part_of_the_path(scout):
+def test_the_mount_point_of_an_application_is_part_of_the_path(scout):
     for web in (request("/health", SCRIPT_NAME="/shop"), request("/health"), request("/é/x")):
         with web:
             pass
@@ -242,7 +236,7 @@ def test_the_prefix_that_an_application_is_mounted_at_is_part_of_the_path(scout)
 
 
 @pytest.mark.scout(ignore=["/search?q"])
-def test_the_query_is_no_part_of_the_path(scout):
+def test_the_query_is_not_part_of_the_path(scout):
     with request("/search", QUERY_STRING="q=1"):
         pass
 
@@ -250,21 +244,19 @@ def test_the_query_is_no_part_of_the_path(scout):
 
 
 @pytest.mark.parametrize("key", ["ignore", "ignore_endpoints", "ignore_jobs"])
-def test_each_option_can_be_written_in_the_environment(key):
+def test_every_option_can_be_set_in_the_environment(key):
     config = read_config(environment={f"SCOUT_{key.upper()}": " /a, b,,/c/ "})
 
     assert (("a", "b", "c/"), []) == (config.get(key), config.problems)
 
 
-# at rest
-
-
 def hooks_of(agent) -> tuple[int, int]:
+    """Return the number of active functions of ``on_request_start`` and ``ignore_transaction``."""
     return len(agent.tracer.on_request_start), len(agent.recorder.hooks.ignore_transaction)
 
 
 @pytest.mark.parametrize(
-    "settings, called",
+    "settings, active",
     [
         ({}, (0, 0)),
         ({"ignore": [], "ignore_jobs": ""}, (0, 0)),
@@ -281,9 +273,9 @@ def hooks_of(agent) -> tuple[int, int]:
         ({"sample_rate": 0.5, "ignore": "/a"}, (2, 1)),
     ],
 )
-def test_what_is_not_asked_for_is_not_called(settings, called):
+def test_only_the_hooks_that_the_options_need_are_active(settings, active):
     with recording(**ONLY_THESE, **settings) as scout:
-        assert called == hooks_of(scout.agent)
+        assert active == hooks_of(scout.agent)
 
 
 @pytest.mark.parametrize(
@@ -296,24 +288,24 @@ def test_what_is_not_asked_for_is_not_called(settings, called):
     ],
     ids=str,
 )
-def test_an_option_comes_alive_and_rests_again_while_the_agent_runs(scout, on, off, reason):
+def test_an_option_can_be_set_and_unset_while_the_agent_runs(scout, on, off, reason):
     before = hooks_of(scout.agent)
-    ran("Job/mail.before")
-    assert [] == scout.ignored  # decided now: by name it is decided with the options of that moment
+    run("Job/mail.before")
+    assert [] == scout.ignored  # processes the transaction, whose name is compared with the current options
     agent = scout_core.start(**on)
-    amid = hooks_of(scout.agent)
-    ran("Job/mail.amid")
-    assert [("Job/mail.amid", reason)] == scout.ignored
+    during = hooks_of(scout.agent)
+    run("Job/mail.during")
+    assert [("Job/mail.during", reason)] == scout.ignored
     scout_core.start(**off)
     after = hooks_of(scout.agent)
-    ran("Job/mail.after")
+    run("Job/mail.after")
 
     assert agent is scout.agent
-    assert ((0, 0), 1, (0, 0)) == (before, sum(amid), after)
+    assert ((0, 0), 1, (0, 0)) == (before, sum(during), after)
     assert ["Job/mail.before", "Job/mail.after"] == recorded(scout)
 
 
-def test_paths_come_alive_while_the_agent_runs(scout):
+def test_paths_can_be_set_while_the_agent_runs(scout):
     scout_core.start(ignore=["/health"])
     with request("/health") as web:
         is_closed = web.is_closed

@@ -1,4 +1,4 @@
-"""Recording a share of all transactions: how rates are written, and what becomes of those that are left out."""
+"""Recording a share of all transactions: accepted rates, and transactions that are not recorded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize(
-    ("operation", "left_out", "expected"),
+    ("operation", "unset", "expected"),
     [
         ("Controller/shop.home", (), 0.75),
         ("Controller/shop.cart.add", (), 1.0),
@@ -45,8 +45,8 @@ OPTIONS = {
         ("Controller", (), 0.0),
     ],
 )
-def test_the_rate_of_a_name(operation, left_out, expected):
-    options = {key: value for key, value in OPTIONS.items() if key not in left_out}
+def test_a_transaction_has_the_rate_of_its_name_or_kind(operation, unset, expected):
+    options = {key: value for key, value in OPTIONS.items() if key not in unset}
 
     assert expected == rate_of(transaction(operation), read_config(options, environment={}))
 
@@ -59,19 +59,19 @@ def count(scout, number):
 
 
 @pytest.mark.scout(sample_rate=0)
-def test_a_rate_of_nothing_records_nothing(scout):
+def test_a_rate_of_zero_records_nothing(scout):
     assert 0 == count(scout, 100)
     assert {"sampled": 100} == scout.agent.counters().dropped
     assert {("Controller/home", "sampled")} == set(scout.ignored)
 
 
 @pytest.mark.scout(sample_rate=1, endpoint_sample_rate=100, sample_endpoints="home:1")
-def test_a_rate_of_one_records_all(scout):
+def test_a_rate_of_one_records_everything(scout):
     assert 100 == count(scout, 100)
 
 
 @pytest.mark.scout(sample_rate=25)
-def test_a_rate_between_records_about_so_many(scout):
+def test_a_rate_of_a_quarter_records_about_a_quarter(scout):
     random.seed(4)
     recorded = count(scout, 2000)
 
@@ -81,14 +81,14 @@ def test_a_rate_between_records_about_so_many(scout):
 
 @pytest.mark.parametrize(("chance", "is_recorded"), [(0.0, True), (0.2499, True), (0.25, False), (0.9999, False)])
 @pytest.mark.scout(sample_rate=0.25)
-def test_the_border(scout, monkeypatch, chance, is_recorded):
+def test_a_draw_below_the_rate_is_recorded(scout, monkeypatch, chance, is_recorded):
     monkeypatch.setattr(sampling, "random", lambda: chance)
 
     assert is_recorded == count(scout, 1)
 
 
 @pytest.mark.scout(sample_rate=0)
-def test_of_one_that_is_left_out_no_span_is_recorded(scout):
+def test_no_span_of_an_unsampled_transaction_is_recorded(scout):
     with transaction("Controller/home"), span("SQL/Query") as query, transaction("Job/inline") as inner:
         pass
 
@@ -96,23 +96,23 @@ def test_of_one_that_is_left_out_no_span_is_recorded(scout):
 
 
 @pytest.mark.scout(job_sample_rate=0)
-def test_one_inside_another_is_recorded_with_it(scout):
+def test_a_nested_transaction_is_recorded_with_the_outer_transaction(scout):
     with transaction("Controller/home"), transaction("Job/inline"):
         pass
 
     assert ["Job/inline", "Controller/home"] == scout.operations
 
 
-def test_without_options_nothing_is_asked(scout):
+def test_the_plugin_has_no_active_hook_without_options(scout):
     assert () == scout.agent.tracer.on_request_start
 
 
-def test_it_can_be_switched_off():
+def test_the_plugin_can_be_disabled():
     with recording(sample_rate=0, plugins_disable="sampling,collector") as scout:
         assert 10 == count(scout, 10)
 
 
-def test_settings_that_come_after_the_start_count():
+def test_settings_added_after_the_start_take_effect():
     with recording() as scout:
         assert 1 == count(scout, 1)
         scout.agent.add_settings({"sample_rate": 0})
@@ -133,7 +133,7 @@ def test_settings_that_come_after_the_start_count():
         ({"sample_endpoints": "users:0"}, "Controller/all.users", 1.0),
     ],
 )
-def test_the_first_rate_that_is_set_counts_also_when_it_is_nothing(settings, operation, rate):
+def test_the_first_rate_that_is_set_applies_even_when_it_is_zero(settings, operation, rate):
     config = read_config(settings, environment={})
 
     assert ([], rate) == (config.problems, sampling.rate_of(transaction(operation), config))
@@ -165,8 +165,8 @@ def test_an_invalid_rate_is_reported_and_everything_is_recorded(key, written):
 
 
 @pytest.mark.parametrize("share, drawn, is_recorded", [(0, 0.0, False), (1, 1 - 2**-53, True), (1e-9, 0.0, True)])
-def test_nothing_and_everything_are_exact(monkeypatch, share, drawn, is_recorded):
-    """``random()`` gives 0 to just below 1."""
+def test_rates_of_zero_and_one_are_exact(monkeypatch, share, drawn, is_recorded):
+    """``random()`` returns values from 0 to just below 1."""
     monkeypatch.setattr(sampling, "random", lambda: drawn)
     with recording(**ONLY_THIS, job_sample_rate=share) as scout:
         with transaction("Job/mail"):
@@ -176,8 +176,8 @@ def test_nothing_and_everything_are_exact(monkeypatch, share, drawn, is_recorded
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.9])
-def test_the_share_is_what_was_asked_for(share):
-    """Within four standard deviations; the draw is seeded, so it is the same each time."""
+def test_the_recorded_share_is_close_to_the_rate(share):
+    """Within four standard deviations; the generator is seeded, so that every run is the same."""
     count = 4_000
     random.seed(20)
     with recording(**ONLY_THIS, sample_rate=share) as scout:
@@ -192,10 +192,10 @@ def test_the_share_is_what_was_asked_for(share):
 
 
 @pytest.mark.scout(sample_rate=0, sample_endpoints="users:1", job_sample_rate=1, sample_jobs="noise:0")
-def test_each_transaction_has_the_rate_of_its_name(scout):
+def test_rates_of_names_and_kinds_apply_together(scout):
     for name in ("Controller/home", "Controller/users.list", "Job/mail", "Job/noise"):
         with transaction(name):
             pass
 
-    assert ["Controller/users.list", "Job/mail"] == [one.operation for one in scout.transactions]
+    assert ["Controller/users.list", "Job/mail"] == [recorded.operation for recorded in scout.transactions]
     assert [("Controller/home", "sampled"), ("Job/noise", "sampled")] == scout.ignored

@@ -139,13 +139,13 @@ NAMES = (
 
 
 def places(facts: Any, path: tuple = ()) -> list[tuple]:
-    """The path to each value of the JSON, from the outermost."""
+    """Return the path to every value of the JSON, outermost first."""
     inner = facts.items() if isinstance(facts, dict) else enumerate(facts) if isinstance(facts, list) else ()
     return [path] * bool(path) + [place for key, value in inner for place in places(value, (*path, key))]
 
 
 def changed(path: tuple, value: Any) -> bytes:
-    """The full report with another value at that place."""
+    """Return the encoded full report with another value at a path."""
     facts = copy.deepcopy(WIRE)
     inner: Any = facts
     for key in path[:-1]:
@@ -161,12 +161,12 @@ def value_at(path: tuple) -> Any:
     return value
 
 
-def test_this_is_what_goes_over_the_wire():
-    """Whoever changes it breaks agents and collectors of different versions: only a new optional field is harmless."""
+def test_a_report_is_encoded_as_this_json():
+    """A change breaks agents and collectors of different versions; only a new optional field is compatible."""
     assert WIRE == json.loads(encode(FULL))
 
 
-def test_what_was_encoded_is_decoded_to_the_same():
+def test_decoding_restores_the_encoded_report():
     assert FULL == decode(encode(FULL))
 
 
@@ -187,7 +187,7 @@ tag_values = st.one_of(
     dropped=st.dictionaries(names, counts, max_size=3),
     start=numbers,
 )
-def test_whatever_an_agent_reports_comes_back_the_same(app, tags, policies, buckets, dropped, start):
+def test_every_report_of_an_agent_is_restored(app, tags, policies, buckets, dropped, start):
     metrics = evolve(
         FULL.transactions[0],
         durations=Histogram(buckets),
@@ -203,16 +203,16 @@ def test_whatever_an_agent_reports_comes_back_the_same(app, tags, policies, buck
         counters={app: counters},
     )
 
-    again = decode(encode(report))
+    restored = decode(encode(report))
 
-    assert report == again
+    assert report == restored
     assert {key: type(value) for key, value in tags.items()} == {
-        key: type(value) for key, value in again.traces[0].tags.items()
+        key: type(value) for key, value in restored.traces[0].tags.items()
     }
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_what_json_cannot_say_is_not_encoded(number):
+def test_numbers_that_json_does_not_have_are_not_encoded(number):
     with pytest.raises(ValueError, match="not JSON compliant"):
         encode(evolve(FULL, start=number))
 
@@ -220,7 +220,7 @@ def test_what_json_cannot_say_is_not_encoded(number):
 @pytest.mark.parametrize(
     "path", [path for path in places(WIRE) if isinstance(path[-1], str)], ids=lambda path: ".".join(map(str, path))
 )
-def test_a_field_that_is_missing_is_named_unless_it_has_a_default(path):
+def test_a_missing_field_is_named_in_the_error_unless_it_has_a_default(path):
     facts = copy.deepcopy(WIRE)
     inner: Any = facts
     for key in path[:-1]:
@@ -228,11 +228,11 @@ def test_a_field_that_is_missing_is_named_unless_it_has_a_default(path):
     del inner[path[-1]]
     body = json.dumps(facts).encode()
 
-    field, _, _ = (spelled := ".".join(key for key in path if isinstance(key, str))).rpartition(".")
-    if spelled == "schema":
+    field, _, _ = (dotted := ".".join(key for key in path if isinstance(key, str))).rpartition(".")
+    if dotted == "schema":
         with pytest.raises(RejectedReport, match="schema 'None' is not 1"):
             decode(body)
-    elif field in NAMES or spelled in MAY_BE_MISSING:
+    elif field in NAMES or dotted in MAY_BE_MISSING:
         assert decode(body) != FULL or value_at(path) is None
     else:
         with pytest.raises(RejectedReport, match=rf"required field missing @ \$.*{path[-1]}"):
@@ -267,14 +267,14 @@ def cases() -> Iterator[Any]:
             "next_step",
         )
         for wrong in WRONG[type(value)]:
-            is_texts = path[-1] in ("hooks", "wrapped", "waiting", "not_found", "commands") and wrong in (
+            is_list_of_texts = path[-1] in ("hooks", "wrapped", "waiting", "not_found", "commands") and wrong in (
                 "text",
                 {"a": 1},
             )
             is_number = path[-1] == "p95" and wrong == 5
             if (
                 not (wrong is None and may_be_none)
-                and not is_texts
+                and not is_list_of_texts
                 and not is_number
                 and not (value is None and wrong is None)
             ):
@@ -282,7 +282,7 @@ def cases() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("path", "wrong"), list(cases()))
-def test_a_value_of_the_wrong_type_is_rejected_with_its_place(path, wrong):
+def test_a_value_of_the_wrong_type_is_rejected_with_its_path(path, wrong):
     with pytest.raises(RejectedReport) as caught:
         decode(changed(path, wrong))
 
@@ -292,7 +292,7 @@ def test_a_value_of_the_wrong_type_is_rejected_with_its_place(path, wrong):
 @pytest.mark.parametrize(
     "wrong", [[], {}, math.nan, math.inf, -math.inf, 10**30, -(10**400)], ids=lambda wrong: str(wrong)[:10]
 )
-def test_a_tag_holds_a_plain_value(wrong):
+def test_a_tag_that_is_not_a_plain_value_is_rejected(wrong):
     with pytest.raises(RejectedReport, match="tags"):
         decode(changed(("traces", 0, "tags", "plan"), wrong))
 
@@ -303,19 +303,19 @@ def test_a_tag_holds_a_plain_value(wrong):
      [[-5_001, 1]], [[1, 2**70]]],
     ids=str,
 )  # fmt: skip
-def test_a_histogram_is_pairs_of_bucket_and_count(wrong):
+def test_a_histogram_without_pairs_of_bucket_and_count_is_rejected(wrong):
     with pytest.raises(RejectedReport, match="durations"):
         decode(changed(("transactions", 0, "durations"), wrong))
 
 
-def test_unknown_fields_are_left_to_later_versions():
+def test_unknown_fields_of_later_versions_are_ignored():
     facts = {**WIRE, "added_later": {"deep": [1]}, "process": {**WIRE["process"], "added_later": 1}}
 
     assert FULL == decode(json.dumps(facts).encode())
 
 
 @pytest.mark.parametrize("schema", [0, 2, "1", None, [1], {"x": "y" * 1_000}])
-def test_another_schema_is_rejected_with_what_to_do(schema):
+def test_another_schema_is_rejected_with_advice(schema):
     with pytest.raises(RejectedReport, match="is not 1: use the same version of scout-core on both sides") as caught:
         decode(changed(("schema",), schema))
 
@@ -327,18 +327,18 @@ def test_another_schema_is_rejected_with_what_to_do(schema):
     [b"", b" ", b"{", b"\xff\xfe\x00", b"report", b"NaN", b"[" * 100_000, b'{"schema": 1' + b"0" * 10_000 + b"}", b"\x00" * 10],
     ids=lambda body: repr(body[:8]),
 )  # fmt: skip
-def test_what_is_no_json_object_is_rejected(body):
+def test_a_body_that_is_not_json_is_rejected(body):
     with pytest.raises(RejectedReport, match=r"the body is not (JSON|a JSON object)|schema"):
         decode(body)
 
 
 @pytest.mark.parametrize("facts", [[], 1, "text", None, True, [WIRE]], ids=lambda facts: type(facts).__name__)
-def test_json_that_is_no_object_is_rejected(facts):
+def test_json_that_is_not_an_object_is_rejected(facts):
     with pytest.raises(RejectedReport, match="the body is not a JSON object"):
         decode(json.dumps(facts).encode())
 
 
-def test_a_body_that_was_cut_off_anywhere_is_rejected():
+def test_a_truncated_body_is_rejected():
     body = encode(FULL)
     for length in range(len(body)):
         with pytest.raises(RejectedReport):
@@ -354,25 +354,25 @@ json_values = st.recursive(
 
 @settings(deadline=None, max_examples=150)
 @given(path=st.sampled_from(places(WIRE)), value=json_values)
-def test_nothing_that_comes_in_raises_anything_else(path, value):
+def test_an_invalid_value_raises_no_other_exception(path, value):
     try:
         report = decode(changed(path, value))
     except RejectedReport as error:
         assert 0 < len(str(error)) <= 2_000
         return
-    assert report == decode(encode(report)), "what was accepted can be passed on"
+    assert report == decode(encode(report)), "an accepted report can be encoded again"
     repr(report).encode("utf-8")
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=200))
-def test_no_bytes_raise_anything_else(body):
+def test_invalid_bytes_raise_no_other_exception(body):
     with pytest.raises(RejectedReport):
         decode(body)
 
 
-def test_half_a_surrogate_pair_becomes_a_question_mark():
-    """Python's decoder lets it through, and then neither SQLite nor UTF-8 can hold it."""
+def test_a_lone_surrogate_becomes_a_question_mark():
+    """Python's JSON decoder accepts it, but it cannot be stored in SQLite or encoded as UTF-8."""
     odd = "caf\ud800é"
     report = decode(
         encode(
