@@ -1,3 +1,5 @@
+"""The agent of a process: start, stop, settings, and what it asks plugins for."""
+
 from __future__ import annotations
 
 import logging
@@ -19,7 +21,7 @@ from tests.workbench import POLICIES, Behaving, Keeper, eventually, exporting, i
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch, tmp_path):
-    """No setting of the machine, and none of the installed plugins but our own."""
+    """Remove the settings of the machine, and disable installed plugins other than our policies."""
     for variable in [variable for variable in os.environ if variable.startswith("SCOUT_")]:
         monkeypatch.delenv(variable)
     monkeypatch.setenv("SCOUT_PLUGINS_AUTOLOAD", "false")
@@ -43,7 +45,7 @@ def threads() -> set[str]:
 # start and stop
 
 
-def test_start_gives_the_agent_of_this_process_and_a_second_start_the_same():
+def test_start_returns_the_agent_of_the_process_also_the_second_time():
     agent = scout_core.start(name="Shop")
 
     assert isinstance(agent, Agent)
@@ -63,24 +65,24 @@ def test_nothing_is_recorded_and_no_thread_runs_while_monitor_is_false(caplog):
         assert None is current_transaction()
 
 
-def test_threads_begin_with_the_first_transaction_that_ends_and_end_with_the_agent():
+def test_threads_start_when_the_first_transaction_ends_and_end_with_the_agent():
     keeper = Keeper()
     scout_core.start(plugins=[exporting(keeper)])
     before = threads()
     with transaction("Controller/home"):
-        amid = threads()
+        during = threads()
     after = threads()
     scout_core.stop()
 
-    assert (set(), set()) == (before, amid)
+    assert (set(), set()) == (before, during)
     assert {"scout-core", "scout-core-keeper"} == after
     assert set() == threads()
     assert 1 == keeper.counted
 
 
-def test_after_stop_nothing_is_recorded_and_start_begins_anew():
+def test_nothing_is_recorded_after_stop_and_start_creates_a_new_agent():
     first, second = Keeper(), Keeper()
-    one = scout_core.start(plugins=[exporting(first)])
+    former = scout_core.start(plugins=[exporting(first)])
     scout_core.stop()
     with transaction("Controller/lost"):
         assert None is current_transaction()
@@ -90,8 +92,8 @@ def test_after_stop_nothing_is_recorded_and_start_begins_anew():
     scout_core.stop()
     scout_core.stop()
 
-    assert one is not other
-    assert one.process.instance != other.process.instance
+    assert former is not other
+    assert former.process.instance != other.process.instance
     assert (0, 1) == (first.counted, second.counted)
 
 
@@ -106,11 +108,11 @@ def test_a_transaction_that_is_open_when_the_agent_stops_ends_without_a_trace():
         pass
     counters = agent.counters("keeper")
 
-    assert ["Controller/before"] == [one.name for report in keeper.reports for one in report.transactions]
+    assert ["Controller/before"] == [metrics.name for report in keeper.reports for metrics in report.transactions]
     assert (2, 1, 0) == (counters.finished, counters.exported, counters.queued)
 
 
-def test_what_there_is_no_time_for_is_dropped_and_counted():
+def test_transactions_that_cannot_be_sent_in_time_are_dropped_and_counted():
     keeper = Keeper()
     with running(exporting(keeper), threaded=False) as agent:
         for _ in range(250):
@@ -124,7 +126,7 @@ def test_what_there_is_no_time_for_is_dropped_and_counted():
     assert counters.dropped["not sent before the process ended"] >= 150
 
 
-def test_starting_and_stopping_again_and_again_leaves_nothing_behind():
+def test_starting_and_stopping_repeatedly_leaves_nothing_behind():
     for _ in range(30):
         keeper = Keeper()
         scout_core.start(plugins=[exporting(keeper)])
@@ -155,7 +157,7 @@ def test_threads_that_start_at_the_same_time_get_one_agent():
     assert 1 == len(set(map(id, found)))
 
 
-def test_settings_that_become_known_later_are_added_and_the_environment_still_wins(monkeypatch):
+def test_later_settings_are_added_and_the_environment_still_takes_precedence(monkeypatch):
     monkeypatch.setenv("SCOUT_REVISION_SHA", "from the environment")
     keeper = Keeper()
     scout_core.start(name="Early", report_period=50, plugins=[exporting(keeper)])
@@ -168,11 +170,11 @@ def test_settings_that_become_known_later_are_added_and_the_environment_still_wi
     assert 50 == agent.config.get("report_period")
 
 
-def test_limits_that_become_known_later_hold_from_then_on():
+def test_later_limits_apply_from_then_on():
     keeper = Keeper()
     scout_core.start(report_period=50, plugins=[exporting(keeper)])
     scout_core.start(traces_per_period=1, max_spans=1)
-    for name in ("Job/one", "Job/two"):
+    for name in ("Job/first", "Job/second"):
         with transaction(name):
             for _ in range(3):
                 with span("SQL/Query"):
@@ -189,19 +191,19 @@ class TeamOptions:
     level: int = 0
 
 
-def team(got):
-    """A plugin that notes its options at each transaction."""
+def team(recorded_options):
+    """Return a plugin that records its options at the start of each transaction."""
     return plugin(
         "team",
         register_options=lambda: TeamOptions,
-        on_request_start=lambda transaction, options: got.append(options),
+        on_request_start=lambda transaction, options: recorded_options.append(options),
     )
 
 
 def test_plugin_options_are_set_in_code_and_by_a_framework_and_reach_the_hooks(monkeypatch, caplog):
     monkeypatch.setenv("SCOUT_TEAM_LEVEL", "3")
-    got = []
-    agent = scout_core.start(plugins=[team(got)], plugin_options={"team": {"level": 1}})
+    recorded_options = []
+    agent = scout_core.start(plugins=[team(recorded_options)], plugin_options={"team": {"level": 1}})
     for setting in ({"SCOUT_TEAM_PREFIX": "Framework/"}, {"SCOUT_TEAM_LEVEL": 2}):
         with transaction("Job/mail.send"):
             pass
@@ -211,7 +213,7 @@ def test_plugin_options_are_set_in_code_and_by_a_framework_and_reach_the_hooks(m
     with transaction("Job/mail.send"):
         pass
 
-    assert [TeamOptions("", 3), TeamOptions("Framework/", 3), TeamOptions("Code/", 3)] == got
+    assert [TeamOptions("", 3), TeamOptions("Framework/", 3), TeamOptions("Code/", 3)] == recorded_options
     assert [] == caplog.messages
 
 
@@ -233,7 +235,7 @@ def test_unknown_plugins_and_options_are_reported_whenever_they_are_set(caplog):
     ] == caplog.messages
 
 
-def test_the_settings_of_a_framework_start_the_agent(caplog):
+def test_the_agent_starts_from_the_settings_of_a_framework(caplog):
     agent = scout_core.start_from_settings("Django", {"SCOUT_NAME": "Shop", "SCOUT_MAX_SPANS": "many", 5: 6, "NAME": 7})
 
     assert ("Shop", "Django settings") == (agent.config.get("name"), str(agent.config.origin("name")))
@@ -259,7 +261,7 @@ def test_a_setting_that_comes_too_late_is_reported_once(caplog):
     assert ("speed",) == agent.config.get("plugins.disable")
 
 
-def test_a_working_directory_that_is_gone_is_no_reason_to_fail(tmp_path, monkeypatch):
+def test_the_agent_starts_in_a_deleted_working_directory(tmp_path, monkeypatch):
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
@@ -268,7 +270,7 @@ def test_a_working_directory_that_is_gone_is_no_reason_to_fail(tmp_path, monkeyp
     assert None is not scout_core.start()
 
 
-def test_problems_are_told_and_the_agent_runs(caplog):
+def test_problems_are_logged_and_the_agent_runs(caplog):
     agent = scout_core.start(report_period="soon", nonsense=1, plugins_require=())
 
     assert agent.is_running
@@ -277,7 +279,7 @@ def test_problems_are_told_and_the_agent_runs(caplog):
     assert any("nonsense" in record.getMessage() for record in caplog.records)
 
 
-# What the agent asks plugins for when it starts
+# exporters, options and hooks of plugins
 
 
 class NoName:
@@ -318,7 +320,7 @@ def yields_then_raises():
     ],
     ids=["no name", "no method", "no objects", "same name", "raising name", "no list", "number", "generator", "raises"],
 )
-def test_exporters_that_make_no_sense_cost_only_themselves(given, problem):
+def test_invalid_exporters_do_not_affect_valid_ones(given, problem):
     good = Keeper("good")
     odd = plugin("test_odd", register_exporters=given)
     agent = scout_core.start(plugins=[exporting(good), odd])
@@ -332,7 +334,7 @@ def test_exporters_that_make_no_sense_cost_only_themselves(given, problem):
     assert problem in status.last_error
 
 
-def test_options_that_make_no_sense_cost_only_themselves():
+def test_invalid_options_of_a_plugin_do_not_affect_others():
     class NotAttrs:
         pass
 
@@ -347,12 +349,12 @@ def test_options_that_make_no_sense_cost_only_themselves():
     assert 1 == {status.name: status for status in agent.plugin_statuses()}["test_odd"].errors
 
 
-def test_start_and_stop_are_told_once():
-    told = []
+def test_the_hooks_for_start_and_stop_are_called_once():
+    calls = []
     listening = plugin(
         "test_listening",
-        on_start=lambda agent: told.append(("start", agent.is_running)),
-        on_stop=lambda agent: told.append(("stop", agent.is_running)),
+        on_start=lambda agent: calls.append(("start", agent.is_running)),
+        on_stop=lambda agent: calls.append(("stop", agent.is_running)),
     )
     scout_core.start(plugins=[listening])
     with transaction("Controller/home"):
@@ -361,23 +363,23 @@ def test_start_and_stop_are_told_once():
     scout_core.stop()
     scout_core.stop()
 
-    assert [("start", True), ("stop", False)] == told
+    assert [("start", True), ("stop", False)] == calls
 
 
-def test_a_plugin_is_told_of_the_stop_when_the_last_report_was_handed_over():
+def test_on_stop_is_called_after_the_last_report_was_exported():
     keeper = Keeper()
-    seen = []
+    counts = []
     scout_core.start(
-        plugins=[exporting(keeper), plugin("test_listening", on_stop=lambda agent: seen.append(keeper.counted))]
+        plugins=[exporting(keeper), plugin("test_listening", on_stop=lambda agent: counts.append(keeper.counted))]
     )
     with transaction("Controller/home"):
         pass
     scout_core.stop()
 
-    assert [1] == seen
+    assert [1] == counts
 
 
-def test_a_plugin_that_comes_later_takes_part_once_hooks_are_frozen_again(quick):
+def test_a_plugin_that_is_added_later_is_called_once_hooks_are_frozen_again(quick):
     ended = []
 
     class Later:
@@ -393,11 +395,11 @@ def test_a_plugin_that_comes_later_takes_part_once_hooks_are_frozen_again(quick)
     eventually(lambda: ["Controller/home"] == ended)
 
 
-# When there can be no thread
+# no thread can be started
 
 
-def test_when_no_thread_can_be_started_the_application_does_not_hear_of_it(monkeypatch):
-    """The next transaction tries again; what ended before is counted then."""
+def test_the_application_is_not_affected_when_no_thread_can_be_started(monkeypatch):
+    """The next transaction tries again, and earlier ones are counted then."""
 
     def refuse(thread):
         raise RuntimeError("can't start new thread")
@@ -420,7 +422,7 @@ def test_when_no_thread_can_be_started_the_application_does_not_hear_of_it(monke
     assert 4 == keeper.counted
 
 
-def test_two_exporters_each_have_their_own_books(quick):
+def test_every_exporter_has_its_own_counters(quick):
     keeper = Keeper("keeper")
     failing = Behaving("failing", lambda report: 1 / 0)
     with running(exporting(keeper, failing), report_period=0.02) as agent:
@@ -431,14 +433,14 @@ def test_two_exporters_each_have_their_own_books(quick):
         assert (1, 0, 1, {}) == (counters.finished, counters.exported, counters.queued, counters.dropped)
         assert is_balanced(agent, "keeper")
         eventually(lambda: len(keeper.reports) > 2)
-        told = keeper.reports[-1].counters
+        reported = keeper.reports[-1].counters
 
-    assert {"keeper", "failing"} == set(told)
-    assert (1, 0) == (told["keeper"].exported, told["failing"].exported)
+    assert {"keeper", "failing"} == set(reported)
+    assert (1, 0) == (reported["keeper"].exported, reported["failing"].exported)
     assert {"not sent before the process ended": 1} == agent.counters("failing").dropped
 
 
-def test_a_report_tells_of_its_process_and_its_plugins(quick):
+def test_a_report_describes_its_process_and_plugins(quick):
     keeper = Keeper()
     with running(exporting(keeper), name="Shop", hostname="web-1", revision_sha="abc"):
         with transaction("Controller/home"):
@@ -456,7 +458,7 @@ def test_a_report_tells_of_its_process_and_its_plugins(quick):
     }
 
 
-def test_a_module_that_is_no_plugin_raises_when_it_is_named_in_code():
+def test_a_module_in_code_that_is_not_a_plugin_raises():
     with pytest.raises(scout_core.errors.PluginError, match="test_empty"):
         scout_core.start(plugins=[types.ModuleType("test_empty")])
 

@@ -1,4 +1,4 @@
-"""The four policies that choose traces when nobody says otherwise: their formulas, and whose trace is kept by an agent that decides."""
+"""The four built-in policies: their formulas, and which traces an agent keeps because of them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ pytestmark = pytest.mark.scout(**ONLY_THESE)
 
 
 def finished(seconds):
-    made = transaction("Controller/home")
-    made.start_ns, made.stop_ns = 1, 1 + int(seconds * 1e9)
-    return made
+    finished = transaction("Controller/home")
+    finished.start_ns, finished.stop_ns = 1, 1 + int(seconds * 1e9)
+    return finished
 
 
 def stats(durations=(1.0,), all_time=None, kept_at=0.0, now=0.0):
-    """Return the figures of the last of these transactions."""
+    """Return the stats of the last of these transactions."""
     lifetime = Lifetime(kept_at)
     quantile = [lifetime.add(seconds) for seconds in durations][-1]
     return Stats(lifetime, quantile, sum(durations) if all_time is None else all_time, now)
@@ -57,13 +57,13 @@ def test_age_gives_a_quarter_for_each_minute_and_is_bounded(seconds, points):
     [(0, 0.4), (39, 0.4), (40, 1.4), (59, 1.4), (60, 0.7), (89, 0.7), (90, 1.4), (99, 1.4)],
 )
 def test_percentile_prefers_the_typical_and_the_extreme(shorter, points):
-    """Of a hundred so many were shorter."""
+    """Among a hundred transactions, with the given number of shorter ones."""
     durations = [0.1] * shorter + [10.0] * (99 - shorter) + [1.0]
 
     assert points == percentile.score_transaction(stats(durations))
 
 
-def test_of_many_that_differ_each_step_of_percentile_is_reached():
+def test_every_step_of_percentile_is_reached_with_many_durations():
     durations = [1.1**number for number in range(100)]
 
     points = [
@@ -74,7 +74,7 @@ def test_of_many_that_differ_each_step_of_percentile_is_reached():
     assert [0.4] * 40 + [1.4] * 20 + [0.7] * 30 + [1.4] * 10 == points
 
 
-def test_all_four_are_summed_and_told_with_the_trace(scout):
+def test_the_points_of_all_four_are_added_up_and_kept_with_the_trace(scout):
     with transaction("Controller/home") as home:
         pass
     (trace,) = scout.traces()
@@ -86,7 +86,7 @@ def test_all_four_are_summed_and_told_with_the_trace(scout):
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_each_can_be_switched_off_by_its_name(name):
+def test_every_policy_can_be_disabled_by_its_name(name):
     with recording(plugins_disable=f"collector, {name}") as scout:
         with transaction("Controller/home"):
             pass
@@ -96,7 +96,7 @@ def test_each_can_be_switched_off_by_its_name(name):
 
 
 @pytest.mark.scout(policies={"percent": 4, "percentile": 0.5, "speed": 0})
-def test_each_can_be_weighted(scout):
+def test_every_policy_can_be_weighted(scout):
     with transaction("Controller/home"):
         pass
     (trace,) = scout.traces()
@@ -105,18 +105,18 @@ def test_each_can_be_weighted(scout):
 
 
 @pytest.mark.scout(traces_per_period=1)
-def test_the_one_that_takes_more_of_all_time_is_kept(scout):
-    for name, seconds in (("cheap", 0.001), ("dear", 5.0), ("cheaper", 0.0001)):
-        made = transaction(f"Controller/{name}")
-        made.__enter__()
-        made.start_ns -= int(seconds * 1e9)
-        made.__exit__(None, None, None)
+def test_the_name_with_the_larger_share_of_all_time_is_kept(scout):
+    for name, seconds in (("cheap", 0.001), ("expensive", 5.0), ("cheaper", 0.0001)):
+        request = transaction(f"Controller/{name}")
+        request.__enter__()
+        request.start_ns -= int(seconds * 1e9)
+        request.__exit__(None, None, None)
 
-    assert ["Controller/dear"] == [trace.name for trace in scout.traces()]
+    assert ["Controller/expensive"] == [trace.name for trace in scout.traces()]
 
 
 class Clock:
-    """What the agent's thread takes for the monotonic clock; it stands still unless a test moves it."""
+    """The monotonic clock of the agent's thread; it moves only when a test moves it."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -133,15 +133,15 @@ def clock(monkeypatch):
 
 
 def ended(operation: str, seconds: float) -> Transaction:
-    """A transaction that took exactly so long; the agent decides on it when the test reads what was recorded."""
-    with transaction(operation) as one:
+    """Return a transaction with exactly this duration; the agent scores it when the test reads what was recorded."""
+    with transaction(operation) as ended:
         pass
-    one.stop_ns = one.start_ns + round(seconds * 1e9)
-    return one
+    ended.stop_ns = ended.start_ns + round(seconds * 1e9)
+    return ended
 
 
 def policies_of(scout) -> dict[str, dict[str, float]]:
-    """Name of each kept trace to its points."""
+    """Return the points of each kept trace by its name."""
     return {trace.name: trace.policies for trace in scout.traces()}
 
 
@@ -159,8 +159,8 @@ def test_a_trace_carries_the_points_of_all_four_and_their_sum(scout):
 
 
 @pytest.mark.parametrize("policies, kept", [({}, 2.0), ({"percentile": 0}, 3.0)])
-def test_of_one_name_a_typical_one_is_kept_before_a_slower_one(policies, kept):
-    """The second is above one of two: the middle, 1.4; the third above two of three: 0.7, for which speed does not make up."""
+def test_a_typical_transaction_is_preferred_to_a_slower_one_with_the_same_name(policies, kept):
+    """The 2nd is longer than 1 of 2, in the middle: 1.4. The 3rd is longer than 2 of 3: 0.7, which its speed does not outweigh."""
     with recording(**ONLY_THESE, policies=policies) as scout:
         for seconds in (1.0, 2.0, 3.0):
             ended("Job/mail", seconds)
@@ -176,21 +176,21 @@ def test_percent_counts_all_time_since_the_start_and_the_transaction_itself(scou
     assert math.isclose(2.5 / 4, policies_of(scout)["Job/mail"]["percent"])
 
 
-def test_age_runs_from_the_first_sight_of_a_name_until_a_trace_of_it_is_kept_and_then_anew(scout, clock):
-    seen = []
+def test_age_starts_with_the_first_transaction_of_a_name_and_restarts_when_a_trace_is_kept(scout, clock):
+    points = []
     for minutes in (0, 1, 3, 60):
         clock.now += minutes * 60
         ended("Controller/home", 1.0)
-        seen.append(policies_of(scout)["Controller/home"]["age"])
+        points.append(policies_of(scout)["Controller/home"]["age"])
 
-    assert [0.0, 0.25, 0.75, 2.5] == seen
+    assert [0.0, 0.25, 0.75, 2.5] == points
 
 
-def test_age_goes_on_for_a_name_that_was_beaten(clock):
-    seen = []
+def test_age_continues_for_a_name_whose_trace_was_not_kept(clock):
+    recorded = []
 
     def score_transaction(transaction, stats):
-        seen.append((transaction.operation, stats.seconds_since_kept))
+        recorded.append((transaction.operation, stats.seconds_since_kept))
 
     watcher = plugin("watcher", score_transaction=score_transaction)
     with recording(**ONLY_THESE, plugins=[watcher], traces_per_period=1) as scout:
@@ -205,20 +205,20 @@ def test_age_goes_on_for_a_name_that_was_beaten(clock):
         scout.report()
 
     assert ["Controller/slow"] == kept
-    assert [("Controller/slow", 60.0), ("Controller/quick", 120.0)] == seen[2:]
+    assert [("Controller/slow", 60.0), ("Controller/quick", 120.0)] == recorded[2:]
 
 
 @pytest.mark.parametrize("policies, kept", [({"speed": 0}, "Controller/first"), ({"percent": 0}, "Controller/slow")])
-def test_weights_decide_who_is_kept(policies, kept):
+def test_weights_decide_which_trace_is_kept(policies, kept):
     with recording(**ONLY_THESE, traces_per_period=1, policies=policies) as scout:
-        ended("Controller/first", 1.0)  # has all the time there is when it ends: percent 2.5
+        ended("Controller/first", 1.0)  # all the time so far is its own when it ends: percent 2.5
         ended("Controller/slow", 9.0)
 
         assert [kept] == [trace.name for trace in scout.traces()]
 
 
 @pytest.mark.scout(policies={"sped": 5.0})
-def test_a_weight_for_a_policy_that_does_not_exist_is_told_and_changes_nothing(scout):
+def test_a_weight_for_an_unknown_policy_is_reported_and_has_no_effect(scout):
     ended("Controller/home", 10.0)
     problem = "policies (code) names 'sped', which is not a plugin here; did you mean speed?"
     speed = pytest.approx(math.log(11) * 0.25)
@@ -228,7 +228,7 @@ def test_a_weight_for_a_policy_that_does_not_exist_is_told_and_changes_nothing(s
 
 
 @pytest.mark.parametrize("text", ["speed", "speed:", ":2", "speed:fast", "speed:-1", "speed:nan", "speed:inf"])
-def test_a_weight_that_is_no_number_from_zero_up_is_told(text):
+def test_an_invalid_weight_is_reported(text):
     config = read_config(environment={"SCOUT_POLICIES": text})
 
     assert ({}, 1) == (config.get("policies"), len(config.problems))
@@ -238,7 +238,7 @@ def test_a_weight_that_is_no_number_from_zero_up_is_told(text):
 
 
 @pytest.mark.scout(plugins_disable="*")
-def test_without_any_policy_the_first_of_each_name_is_kept_with_no_points(scout):
+def test_the_first_trace_of_every_name_is_kept_without_points_when_there_is_no_policy(scout):
     ended("Controller/home", 1.0)
     ended("Controller/home", 100.0)
 
@@ -247,8 +247,8 @@ def test_without_any_policy_the_first_of_each_name_is_kept_with_no_points(scout)
     assert (1.0, 0, {}) == (trace.duration, trace.score, trace.policies)
 
 
-def test_a_policy_of_the_users_own_is_an_equal():
-    """Summed with the others, weighted by its name; None is no points and not shown."""
+def test_a_custom_policy_counts_like_a_built_in_one():
+    """It is added to the others and weighted by its name; None gives no points and is not shown."""
 
     def score_transaction(transaction):
         return {"gold": 5, "silver": None}[transaction.tags["plan"]]
