@@ -1,4 +1,4 @@
-"""Processes that fork, in every way that applications do; what arrives at a sink is compared with what each process did."""
+"""Processes that fork in all the ways that applications do; the reports are compared with what every process did."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def work(count, name="Job/work"):
 
 
 def fork(function):
-    \"\"\"Run the function in a child, which then ends as a process does; returns the child's pid.\"\"\"
+    \"\"\"Run the function in a child, which then ends normally, and return the child's pid.\"\"\"
     pid = os.fork()
     if pid == 0:
         function()
@@ -37,7 +37,7 @@ def fork(function):
 
 def wait_for(*pids):
     for pid in pids:
-        assert 0 == os.waitpid(pid, 0)[1], "the child ended badly"
+        assert 0 == os.waitpid(pid, 0)[1], "the child failed"
 """
 
 
@@ -51,11 +51,11 @@ def sink(tmp_path):
 
 @pytest.fixture
 def app(tmp_path):
-    """Runs a script that forks; it must end well and say nothing on stderr. Gives the numbers that it prints."""
+    """Return a function that runs a script, which must succeed without output on stderr, and returns the numbers that it prints."""
 
     def run(source: str, **environment: str) -> list[int]:
-        patient = {"SCOUT_REPORT_PERIOD": "0.3", "SCOUT_SHUTDOWN_TIMEOUT_SECONDS": "20"}
-        done = run_app(BEGIN + source, tmp_path / "state", **patient, **environment)
+        generous = {"SCOUT_REPORT_PERIOD": "0.3", "SCOUT_SHUTDOWN_TIMEOUT_SECONDS": "20"}
+        done = run_app(BEGIN + source, tmp_path / "state", **generous, **environment)
         assert (0, "") == (done.code, done.err), done
         return [int(number) for number in done.out.split()]
 
@@ -63,20 +63,20 @@ def app(tmp_path):
 
 
 def by_process(reports: list[Report]) -> dict[int, int]:
-    """Pid to the number of transactions that it reported; each report has come once, each process has one instance."""
+    """Return the number of transactions by pid; check that every report came once and every process has one instance."""
     assert len(reports) == len({report.id for report in reports})
     assert len({report.process.pid for report in reports}) == len({report.process.instance for report in reports})
     assert all(report.id.startswith(report.process.instance) for report in reports)
     counts: Counter[int] = Counter()
     for report in reports:
-        books = report.counters["collector"]
-        assert books.finished == books.exported + books.queued + sum(books.dropped.values())
+        counters = report.counters["collector"]
+        assert counters.finished == counters.exported + counters.queued + sum(counters.dropped.values())
         counts[report.process.pid] += sum(metrics.count for metrics in report.transactions)
     return dict(counts)
 
 
-def test_each_process_reports_what_it_did_itself(sink, app):
-    """The parent's transactions lie in its inbox, in its open period and in its outbox when it forks."""
+def test_every_process_reports_only_its_own_transactions(sink, app):
+    """The parent's transactions are in its inbox, in its open period or in its outbox when it forks."""
     parent, child = app(
         """
 scout_core.start()
@@ -91,7 +91,7 @@ print(os.getpid(), pid)
     assert {parent: 120, child: 7} == by_process(sink.reports)
 
 
-def test_the_counters_of_a_child_begin_at_nothing(sink, app):
+def test_the_counters_of_a_child_start_at_zero(sink, app):
     parent, child = app(
         """
 agent = scout_core.start()
@@ -113,7 +113,7 @@ print(os.getpid(), pid)
     assert (50, 3) == (calls[parent], calls[child])
 
 
-def test_a_child_that_traces_nothing_has_no_thread_and_says_nothing(sink, app):
+def test_a_child_that_traces_nothing_has_no_thread_and_sends_nothing(sink, app):
     parent, threads_of_the_child, took_ms = app(
         """
 import time
@@ -129,10 +129,10 @@ print(os.getpid(), int(os.read(read, 10)), int((time.monotonic() - begin) * 1000
 
     assert 1 == threads_of_the_child
     assert {parent: 10} == by_process(sink.reports)
-    assert took_ms < 2_000, "it has nothing to wait for"
+    assert took_ms < 2_000, "there is nothing to wait for"
 
 
-def test_grandchildren_and_forks_in_a_thread(sink, app):
+def test_grandchildren_and_forks_in_a_thread_report(sink, app):
     parent, child, grandchild = app(
         """
 scout_core.start()
@@ -160,7 +160,7 @@ print(os.getpid(), pids[0], int(os.read(read, 20)))
     assert {parent: 5, child: 6, grandchild: 3} == by_process(sink.reports)
 
 
-def test_a_transaction_that_was_open_when_the_process_forked_is_the_parents(sink, app):
+def test_a_transaction_that_is_open_at_the_fork_belongs_to_the_parent(sink, app):
     parent, child = app(
         """
 scout_core.start()
@@ -184,8 +184,8 @@ print(os.getpid(), pid)
     assert {"Controller/open": {"Controller", "View"}, "Job/work": {"Job", "SQL"}} == names
 
 
-def test_locks_that_were_held_at_the_fork_are_not_waited_for(sink, app):
-    """Another thread is amid each of our critical sections; in the child it does not exist."""
+def test_a_child_does_not_wait_for_locks_that_were_held_at_the_fork(sink, app):
+    """Another thread holds all our locks; it does not exist in the child."""
     parent, child = app(
         """
 agent = scout_core.start()
@@ -214,8 +214,8 @@ print(os.getpid(), pid)
     assert {parent: 10, child: 3} == by_process(sink.reports)
 
 
-def test_forks_while_other_threads_trace(sink, app):
-    """All of the parent's and all of the children's, exactly, however the forks fall."""
+def test_nothing_is_lost_in_forks_while_other_threads_trace(sink, app):
+    """All transactions of the parent and the children are counted exactly, whenever the forks happen."""
     own, *children = app(
         """
 scout_core.start()
@@ -243,8 +243,8 @@ print(os.getpid(), *pids)
     assert {own: 3_000, **dict.fromkeys(children, 5)} == by_process(sink.reports)
 
 
-def test_a_fork_amid_an_import_of_the_exporters_thread(sink, app):
-    """Its first report imports HTTP and the wire form; a child that was forked meanwhile would have half of a module."""
+def test_a_fork_during_an_import_in_the_exporters_thread(sink, app):
+    """Its first report imports HTTP and the wire format; a child that is forked meanwhile would have a partly imported module."""
     parent, child = app(
         """
 scout_core.start()
@@ -267,8 +267,8 @@ print(os.getpid(), pid)
     assert {parent: 1, child: 2} == by_process(sink.reports)
 
 
-def test_two_hundred_forks_in_a_loop(sink, app):
-    """Half of the children trace; they end with ``os._exit``, as a work horse does, so nothing of them is sent."""
+def test_the_parent_reports_after_two_hundred_forks(sink, app):
+    """Half of the children trace; they end with ``os._exit``, as RQ's work horse does, so they send nothing."""
     (parent,) = app(
         """
 scout_core.start()
@@ -287,8 +287,8 @@ print(os.getpid())
     assert {parent: 200} == by_process(sink.reports)
 
 
-def test_a_plugin_is_told_of_the_start_in_a_child_before_the_first_transaction_is_reported(sink, app, tmp_path):
-    (tmp_path / "telling.py").write_text(
+def test_on_start_is_called_in_a_child_that_traces(sink, app, tmp_path):
+    (tmp_path / "starting.py").write_text(
         """
 import os
 from scout_core import hookimpl
@@ -300,7 +300,7 @@ def on_start(agent):
 """,
         encoding="utf-8",
     )
-    told = app(
+    pids = app(
         """
 scout_core.start()
 wait_for(fork(lambda: None))
@@ -308,14 +308,14 @@ pid = fork(lambda: work(2))
 wait_for(pid)
 print(os.getpid(), pid)
 """,
-        SCOUT_PLUGINS="telling",
+        SCOUT_PLUGINS="starting",
     )
-    *told, parent, child = told
+    *pids, parent, child = pids
 
-    assert [parent, parent, child, child] == told, "the child that traces nothing is not told"
+    assert [parent, parent, child, child] == pids, "on_start is not called in the child that traces nothing"
 
 
-def test_what_the_parent_stopped_stays_stopped_in_a_child(sink, app):
+def test_an_agent_that_the_parent_stopped_stays_stopped_in_a_child(sink, app):
     app(
         """
 scout_core.start()
@@ -328,7 +328,7 @@ wait_for(fork(lambda: work(5)))
     assert 1 == sink.counted
 
 
-def test_a_child_may_start_an_agent_of_its_own(sink, app):
+def test_a_child_may_start_its_own_agent(sink, app):
     parent, child = app(
         """
 pid = fork(lambda: (scout_core.start(), work(2)))
@@ -343,8 +343,8 @@ print(os.getpid(), pid)
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_children_of_multiprocessing_deliver_what_they_did(sink, app, method):
-    """They leave by ``os._exit``, which skips ``atexit``; so they are told to stop by ``multiprocessing`` itself."""
+def test_children_of_multiprocessing_report_their_transactions(sink, app, method):
+    """They end with ``os._exit``, which skips ``atexit``, so the agent is stopped by ``multiprocessing`` itself."""
     if method == "forkserver" and sys.platform == "darwin":
         pytest.skip("not on macOS")
     parent, *children = app(
@@ -376,7 +376,7 @@ if __name__ == "__main__":
     assert {parent: 1, **dict.fromkeys(children, 3)} == by_process(sink.reports)
 
 
-def test_the_workers_of_a_pool_of_processes_deliver_what_they_did(sink, app):
+def test_workers_of_a_process_pool_report_their_transactions(sink, app):
     parent, *children = app(
         """
 import multiprocessing
