@@ -17,7 +17,12 @@ def similar(name: str, known: Iterable[str], *, count: int = 3, cutoff: float = 
     return get_close_matches(name, list(known), n=count, cutoff=cutoff)
 
 
-def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """``did you mean enable?``; empty when nothing is similar enough."""
-    near = similar(name, known, count=1, cutoff=cutoff)
-    return f"did you mean {near[0]}?" if near else ""
+def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.6, prefix: str = "") -> str:
+    """
+    ``did you mean enable?``; empty when nothing is similar enough.
+
+    Args:
+        prefix: a beginning that all names have, which therefore does not make them similar.
+    """
+    near = similar(name.removeprefix(prefix), (key.removeprefix(prefix) for key in known), count=1, cutoff=cutoff)
+    return f"did you mean {prefix}{near[0]}?" if near else ""

@@ -115,6 +115,22 @@ def test_a_missing_target_does_not_stop_the_other_rules(scout_core):
     assert (1, expected) == (ran.code, states(ran))
 
 
+def test_a_missing_target_of_a_module_that_is_imported_already_breaks_only_that_rule(scout_core):
+    scout_core.write_module("letters", INSTRUMENTATION.replace("a_library:send", "json:nosuch"))
+    ran = scout_core("plugins", "check", "letters.py", "--json")
+
+    expected = dict.fromkeys(STATIC_RULES, "ok") | {"targets": "problem", "metadata": "skipped"}
+    assert (1, expected) == (ran.code, states(ran))
+
+
+def test_an_invalid_describer_is_reported_under_the_name_of_the_plugin(scout_core):
+    scout_core.write_module("letters", GOOD + '\n@hookimpl\ndef instrument(wrap):\n    wrap("json:loads", 3)\n')
+    ran = scout_core("plugins", "check", "letters.py", "--json")
+
+    (problem,) = ran.json["problems"]
+    assert "letters: plugin 'letters': describer for json:loads must be callable, got 3" == problem["evidence"]
+
+
 def test_a_thread_that_a_plugin_leaves_running_is_reported_and_not_waited_for(scout_core):
     """The thread lasts longer than the test may."""
     scout_core.write_module(

@@ -141,6 +141,50 @@ def test_secrets_are_never_shown(scout_core, here):
     assert "collector.example/base" in url
 
 
+TYPED = """
+import enum, re
+from datetime import timedelta
+from pathlib import Path
+
+from attrs import field, frozen
+
+from scout_core import hookimpl
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+@frozen
+class Options:
+    colour: Colour = Colour.RED
+    path: Path = Path("/srv")
+    every: timedelta = timedelta(minutes=2)
+    ids: frozenset[int] = frozenset({2, 1})
+    text: re.Pattern[str] = re.compile("a+")
+    raw: bytes = b""
+    password: str = "hunter2"
+
+
+@hookimpl
+def register_options():
+    return Options
+"""
+
+
+def test_options_of_every_type_are_shown_as_they_are_written(scout_core):
+    scout_core.write_module("typed", TYPED)
+    as_json = scout_core("config", "--json", SCOUT_PLUGINS="typed", SCOUT_TYPED_PASSWORD="s3cr3t")
+    as_text = scout_core("config", SCOUT_PLUGINS="typed", SCOUT_TYPED_PASSWORD="s3cr3t")
+
+    rows = {row["key"].rpartition(".")[2]: row for row in as_json.json["options"] if "typed" in row["key"]}
+    expected = {"colour": "red", "path": "/srv", "every": 120.0, "ids": [1, 2], "text": "a+", "password": "…"}
+    assert expected == {key: rows[key]["value"] for key in expected} == {key: rows[key]["default"] for key in expected}
+    assert "plugins.typed.colour = 'red'  (default)\n    One of red.\n" in as_text.out
+    assert "    Not supported: options cannot have the type bytes.\n" in as_text.out
+    assert "hunter2" not in as_text.out + as_json.out
+
+
 def test_the_environment_wins_over_the_file(scout_core, here):
     (here / "scout-core.toml").write_text('name = "File"\nreport_period = 7\n', encoding="utf-8")
 

@@ -114,8 +114,8 @@ def test_hook_register_options_with_an_invalid_result_affects_only_itself():
     with recorded(modules, name="Shop") as scout:
         assert "Shop" == scout.agent.config.get("name")
         assert {
-            "nonsense": "ConfigError: register_options must return an attrs class, got int 5",
-            "noclass": "ConfigError: register_options must return an attrs class, got type <class 'object'>",
+            "nonsense": "ConfigError: register_options must return an attrs class, got 5",
+            "noclass": "ConfigError: register_options must return an attrs class, got <class 'object'>",
             "needy": "ConfigError: every option must have a default; missing for must",
         } == {failed.name: failed.last_error for failed in scout.agent.plugin_statuses() if failed.errors}
 

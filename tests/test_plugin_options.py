@@ -340,6 +340,39 @@ def test_an_unknown_name_is_reported_with_the_nearest(layers, problem):
     assert [problem] == texts(configured(**layers))
 
 
+@pytest.mark.parametrize(
+    ("layers", "name"),
+    [
+        ({"code": {"fuel": 1}}, "plugins.team-policy.fuel (code)"),
+        ({"framework": {"SCOUT_KEEP_WARM": 1}}, "SCOUT_KEEP_WARM (Flask settings)"),
+    ],
+)
+def test_a_name_that_resembles_no_option_is_reported_without_a_suggestion(layers, name):
+    options = attrs.make_class("Made", {"colour": field(type=str, default="red")})
+
+    expected = f"unknown option {name} is ignored; see 'scout-core config' for all options"
+    assert [expected] == texts(configured(options, **layers))
+
+
+@pytest.mark.parametrize(
+    ("default", "shown"),
+    [
+        (Colour.BLUE, "'blue'"),
+        (Path("/srv"), "'/srv'"),
+        (timedelta(minutes=2), "120.0"),
+        (re.compile("a+"), "'a+'"),
+        (frozenset({2, 1}), "[1, 2]"),
+        ((Path("/srv"), Path("/var")), "('/srv', '/var')"),
+        ({"a": timedelta(seconds=1)}, "{'a': 1.0}"),
+    ],
+)
+def test_problems_show_values_as_they_are_written_in_the_file(default, shown):
+    options = attrs.make_class("Made", {"every": field(type=int, default=default)})
+
+    (problem,) = texts(configured(options, code={"every": "x"}))
+    assert problem.endswith(f"using the default, {shown}")
+
+
 def test_a_variable_of_a_plugin_is_not_a_mistyped_option_of_the_core():
     options = attrs.make_class("Made", {"periods": field(type=int, default=0)})
 

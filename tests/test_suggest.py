@@ -21,3 +21,11 @@ def test_an_unfamiliar_name_has_no_suggestion():
 def test_the_cutoff_is_the_similarity_that_is_needed():
     assert "did you mean check?" == did_you_mean("chuck", KNOWN)
     assert "" == did_you_mean("chuck", KNOWN, cutoff=0.9)
+
+
+def test_a_common_prefix_does_not_make_names_similar():
+    known = ["plugins.team.colour", "plugins.team.prefix"]
+
+    assert "did you mean plugins.team.colour?" == did_you_mean("plugins.team.foo", known)
+    assert "" == did_you_mean("plugins.team.foo", known, prefix="plugins.team.")
+    assert "did you mean plugins.team.prefix?" == did_you_mean("plugins.team.prefx", known, prefix="plugins.team.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Final
 
@@ -81,5 +82,11 @@ class Plugin:
     def _waits_for(self, waiting: list[Patch]) -> Problem:
         if self.support.absent:
             return Problem("not-installed", self.support.target, f"{self.support.target} is not installed")
-        packages = ", ".join(sorted({patch.module.partition(".")[0] for patch in waiting}))
-        return Problem("not-imported", packages, f"{packages} is not imported")
+        names = ", ".join(sorted({_not_imported(patch.module) for patch in waiting}))
+        return Problem("not-imported", names, f"{names} is not imported")
+
+
+def _not_imported(module: str) -> str:
+    """The package of a module; if that is imported, the module."""
+    package = module.partition(".")[0]
+    return module if package in sys.modules else package

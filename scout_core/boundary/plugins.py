@@ -122,7 +122,8 @@ class Plugins:
 
     def _check_relied_on(self, plugin: Plugin) -> None:
         if plugin.is_relied_on and plugin.state in (State.FAILED, State.SKIPPED):
-            raise PluginError(f"plugin {plugin.name!r} (named in {self.config.origin('plugins')}): {plugin.reason}")
+            message = f"plugin {plugin.name!r} (named in {self.config.origin('plugins')}): {plugin.reason}"
+            raise PluginError(message, kind=plugin.problems[0].kind)
 
     def freeze(self, hook: str) -> tuple[Guard, ...]:
         """Return the guards of one hook, and add each to the plugin that it belongs to."""

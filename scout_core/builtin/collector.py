@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from scout_core import hookimpl
 from scout_core.errors import RejectedReport
@@ -13,6 +13,9 @@ from scout_core.sending.rendezvous import CollectorAddress, locate
 
 if TYPE_CHECKING:
     from scout_core import Config, Exporter, Report
+
+NO_COLLECTOR: Final = "no collector"
+"""The reason under which reports are counted while no collector has announced itself."""
 
 
 @hookimpl
@@ -68,6 +71,6 @@ class CollectorExporter:
         if address is None:
             raise RejectedReport(
                 f"no collector has announced itself in {self._config.state_dir}; start one with: scout-core up",
-                "no collector",
+                NO_COLLECTOR,
             )
         return address

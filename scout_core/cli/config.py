@@ -13,7 +13,7 @@ from scout_core.config.options import ALIASES
 
 @click.command("config")
 @click.argument("keys", nargs=-1, metavar="[KEY...]")
-@click.option("--check", is_flag=True, help="Show problems only; exit 1 when there are any.")
+@click.option("--check", is_flag=True, help="Show only problems; exit with 1 if there are any.")
 @as_json_option
 @click.pass_context
 def show_config(ctx: click.Context, keys: tuple[str, ...], check: bool, as_json: bool) -> None:
@@ -27,7 +27,7 @@ def show_config(ctx: click.Context, keys: tuple[str, ...], check: bool, as_json:
 
     A value comes from the environment, else from code, the settings of a framework, the file, or the default. This command
     does not run your application, so it cannot show what its code or its framework sets.
-    The exit code is 1 when something cannot be used.
+    Exits with 1 if there is a problem.
     """
     here = inspect_environment(instrument=True)
     rows = list(option_rows(here.config))

@@ -10,6 +10,7 @@ import click
 from scout_core.config.config import Config
 from scout_core.config.options import Option
 from scout_core.config.origin import Layer
+from scout_core.config.values import as_written
 from scout_core.text.url import public_url
 
 
@@ -28,7 +29,7 @@ def option_rows(
                 "key": option.key,
                 "value": _public(option, config.get(option.key)),
                 "origin": config.origin(option.key),
-                "default": option.default,
+                "default": _public(option, option.default),
                 "type": option.kind.expected,
                 "variable": option.variable,
                 "help": option.help,
@@ -50,4 +51,5 @@ def format_option(row: dict[str, Any], *, is_bold: bool = False) -> str:  # Any:
 def _public(option: Option, value: object) -> object:
     if value and option.is_secret:
         return "…"
+    value = as_written(value)
     return public_url(value) if isinstance(value, str) and option.key.endswith("_url") and value else value

@@ -13,6 +13,7 @@ from time import perf_counter
 from attrs import evolve, frozen
 
 from scout_core.agent import Agent
+from scout_core.builtin.collector import NO_COLLECTOR
 from scout_core.cli.dashboard import DashboardError, ask
 from scout_core.config.config import Config
 from scout_core.config.options import OPTIONS
@@ -94,7 +95,7 @@ def _send(agent: Agent, report: Report) -> Step:
     try:
         exporter.export(evolve(report, plugins=()))  # the process ends at once, so its plugins are of no interest
     except RejectedReport as error:
-        is_unannounced = error.reason == "no collector"  # then its message names the next step
+        is_unannounced = error.reason == NO_COLLECTOR  # then its message names the next step
         advice = "" if is_unannounced else "check collector_url and collector_token"
         return Step("collector", False, str(error), advice)
     except Exception as error:  # noqa: BLE001  # any exception of an exporter means that the delivery failed

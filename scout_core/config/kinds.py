@@ -50,6 +50,11 @@ class Kind:
 class Unsupported(Kind):
     """The kind of an option whose type is not supported; ``form`` is the reason."""
 
+    @property
+    def expected(self) -> str:
+        """Name and reason."""
+        return f"{self.name}: {self.form}"
+
     def read(self, value: Any) -> Any:
         """Refuse it."""
         raise ValueError(self.form)

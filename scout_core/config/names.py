@@ -46,7 +46,7 @@ def unknown_names(layers: Layers, options: Mapping[str, Option], plugins: Collec
     owners = owners_of(options)
     for variable, value in layers.framework.items():
         if variable not in owners:
-            yield unknown(variable, value.origin, owners)
+            yield unknown(variable, value.origin, owners, prefix=PREFIX)
     for variable in sorted(layers.environment):
         if variable.startswith(PREFIX) and variable not in owners:
             # Only those that are nearly an option: other programs have variables that begin with SCOUT_, too.
@@ -63,5 +63,8 @@ def _in_code_and_file(layers: Layers, options: Mapping[str, Option], plugins: Co
             plugin = layers.plugins.get(key)
             if key in options or (plugin is not None and plugin not in plugins):
                 continue
-            known = names if plugin is None else [option.key for option in options.values() if option.plugin == plugin]
-            yield unknown(key, value.origin, known)
+            if plugin is None:
+                yield unknown(key, value.origin, names)
+            else:
+                own = [option.key for option in options.values() if option.plugin == plugin]
+                yield unknown(key, value.origin, own, prefix=f"plugins.{plugin}.")

@@ -40,9 +40,7 @@ def declare(plugin: str, options_class: Any) -> Declared:  # Any: whatever the p
         ConfigError: it is not an attrs class, one of its options has no default, or it cannot be made with the defaults.
     """
     if not isinstance(options_class, type) or not has(options_class):
-        raise ConfigError(
-            f"register_options must return an attrs class, got {type(options_class).__name__} {options_class!r}"
-        )
+        raise ConfigError(f"register_options must return an attrs class, got {options_class!r}")
     attributes = {attribute.alias or attribute.name: attribute for attribute in fields(options_class) if attribute.init}
     missing = [name for name, attribute in attributes.items() if attribute.default is NOTHING]
     if missing:
@@ -135,7 +133,7 @@ def _kind(attribute: Attribute[Any], options_class: type) -> Kind:
             raise TypeError("the plugin declares no type for it")
         kind = kind_of(resolve(annotation, options_class) if isinstance(annotation, str) else annotation)
     except Exception as error:  # noqa: BLE001  # annotations can be any object
-        return ANYTHING if attribute.converter is not None else Unsupported("nothing", str, str(error))
+        return ANYTHING if attribute.converter is not None else Unsupported("not supported", str, str(error))
     bounds = {}
     for validator in _validators(attribute.validator):
         if type(validator) is _NUMBER:

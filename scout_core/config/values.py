@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from pathlib import PurePath
 from typing import Any, Final
 
 from attrs import frozen
@@ -71,10 +73,15 @@ def invalid(value: Value, reason: str, *, instead: Value) -> Problem:
     )
 
 
-def unknown(name: str, origin: Origin, known: Iterable[str]) -> Problem:
-    """Return the problem of an option that does not exist."""
+def unknown(name: str, origin: Origin, known: Iterable[str], *, prefix: str = "") -> Problem:
+    """
+    Return the problem of an option that does not exist.
+
+    Args:
+        prefix: a beginning that this name and all known names have.
+    """
     keys = list(known)
-    hint = did_you_mean(name, keys) or did_you_mean(name.rpartition(".")[2], keys)
+    hint = did_you_mean(name, keys, prefix=prefix) or did_you_mean(name.rpartition(".")[2], keys, prefix=prefix)
     return Problem(
         "unknown-option",
         name,
@@ -88,10 +95,28 @@ def show(key: str, value: object) -> str:
     if is_secret(key):
         return "…"
     try:
-        text = repr(value)
+        text = repr(as_written(value))
     except Exception:  # noqa: BLE001  # what was given in code can be any object
         return f"<{type(value).__name__}>"
     return "…" if "://" in text and "@" in text else text[:_LONGEST]
+
+
+def as_written(value: Any) -> Any:  # Any: each option has its own type
+    """Return a value as a person writes it in the file: text, numbers, lists and tables; other objects are returned as they are."""
+    if isinstance(value, Enum):
+        return value.value if isinstance(value.value, str) else value.name
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, re.Pattern):
+        return value.pattern
+    if isinstance(value, Mapping):
+        return {as_written(key): as_written(inner) for key, inner in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(as_written, value), key=repr)
+    if type(value) in (list, tuple):
+        return type(value)(map(as_written, value))
+    seconds = getattr(type(value), "total_seconds", None)  # of a timedelta, without importing datetime
+    return value if seconds is None else seconds(value)
 
 
 def is_secret(key: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 from attrs import frozen
 
 from scout_core.problems import NextStep, Problem
+from scout_core.recording.tracer import IGNORED, SAMPLED
 from scout_core.states import State
 
 API: Final = "/api/v1"
@@ -27,6 +28,9 @@ LOGIN_FILE: Final = "dashboard-login-token"
 PROBE_APP: Final = "scout-core doctor"
 """Application name of the doctor's probe; pages and totals leave it out unless it is asked for by name."""
 PROBE_NAME: Final = "Job/scout-core.doctor"
+
+DROPPED_AS_CONFIGURED: Final = frozenset({IGNORED, SAMPLED})
+"""The reasons in the counters that the user configured; a transaction that is dropped for any other reason is lost."""
 
 _MOST_ERROR_CHARACTERS: Final = 200
 _Shape = TypeVar("_Shape")

@@ -58,8 +58,11 @@ def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -
         targets = targets_of(plugin)
         before.start()
     except PluginError as error:
-        yield Problem("hooks", f"{module}: {error}", "compare it with the documentation of the hooks", is_fatal=True)
-        return
+        if error.kind != "missing-target":  # the rule `targets` reports it
+            yield Problem(
+                "hooks", f"{module}: {error}", "compare it with the documentation of the hooks", is_fatal=True
+            )
+            return
     except LeftBehind:
         pass  # the rule `undo` reports it, once the library is imported
     except Exception as error:  # noqa: BLE001  # from instrument, on_start or on_stop

@@ -55,8 +55,8 @@ class Target:
 class _Collector(Wrap):
     """Collects targets."""
 
-    def __init__(self) -> None:
-        super().__init__("collector")
+    def __init__(self, plugin: str) -> None:
+        super().__init__(plugin)
         self.targets: list[Target] = []
 
     def __call__(self, target: str, describer: Describer, *, root: bool = False, optional: bool = False) -> None:
@@ -79,7 +79,7 @@ def targets_of(plugin: ModuleType) -> tuple[Target, ...]:
     plugins = Plugins(config, Hooks.from_config(config))
     plugins.add_object(plugin, plugin.__name__)
     plugins.read_options()
-    collector = _Collector()
+    collector = _Collector(plugin.__name__)
     for guard in plugins.freeze("instrument"):
         guard.run(collector)
     return tuple(collector.targets)

@@ -153,17 +153,17 @@ def test_the_equation_separates_configured_drops_from_losses() -> None:
     sum = balance(
         {
             "finished": 100,
-            "exported": 90,
+            "exported": 89,
             "queued": 2,
-            "dropped": {"ignored": 5, "outbox full": 2, "sampled": 1, "rejected": 0},
+            "dropped": {"ignored": 5, "outbox full": 2, "sampled": 1, "rejected": 0, "ignored by peer": 1},
             "spans": 7,
         }
     )
 
-    assert [("outbox full", 2, True), ("ignored", 5, False), ("sampled", 1, False)] == [
+    assert [("outbox full", 2, True), ("ignored by peer", 1, True), ("ignored", 5, False), ("sampled", 1, False)] == [
         (r.reason, r.count, r.is_lost) for r in sum.reasons
     ]
-    assert (8, 2, 0) == (sum.dropped, sum.lost, sum.difference)
+    assert (9, 3, 0) == (sum.dropped, sum.lost, sum.difference)
 
 
 def test_the_difference_of_an_equation_that_does_not_add_up_is_shown() -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from attrs import frozen
 
-REQUESTED: Final = ("ignored", "sampled")
-"""Reasons that the user configured; a transaction dropped for any other reason is lost."""
+from scout_core.sending.protocol import DROPPED_AS_CONFIGURED
 
 
 @frozen
@@ -52,7 +51,7 @@ def balance(counters: Mapping[str, Any]) -> Balance:
         counters: ``finished``, ``exported``, ``queued`` and ``dropped`` of the JSON; other keys are ignored (Any: several types).
     """
     reasons = [
-        Dropped(reason, number, not reason.startswith(REQUESTED))
+        Dropped(reason, number, reason not in DROPPED_AS_CONFIGURED)
         for reason, number in counters["dropped"].items()
         if number
     ]
