@@ -1,4 +1,4 @@
-"""Applications that end, in every way that they do: what was recorded arrives, the end is not held up, and nothing is said."""
+"""All the ways in which applications end: everything recorded arrives, the end is not delayed, and nothing is printed."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def work(count=1, name="Job/work"):
             pass
 
 
-def the_end():
-    \"\"\"From here on it is measured how long the end takes.\"\"\"
+def start_timing():
+    \"\"\"Measure the time from here to the end of the process.\"\"\"
     ended.append(time.monotonic())
 
 
@@ -43,7 +43,7 @@ def sink(tmp_path):
 
 @pytest.fixture
 def black_hole(tmp_path):
-    """Connections are taken, nothing is ever read."""
+    """A server that accepts connections and reads nothing."""
     hole = Sink(None)
     announced(tmp_path / "state", hole.url)
     yield hole
@@ -52,20 +52,20 @@ def black_hole(tmp_path):
 
 @pytest.fixture
 def end(tmp_path):
-    """Runs a script to its end; gives what ``run_app`` gives. Unless the test looks at the time, there is plenty."""
+    """Return a function that runs a script to its end with ``run_app``; by default with a long shutdown timeout."""
 
     def run(source: str, *, begin: str = BEGIN, **environment: str):
-        return run_app(begin + source, tmp_path / "state", **(environment or PATIENT))
+        return run_app(begin + source, tmp_path / "state", **(environment or LONG_TIMEOUT))
 
     return run
 
 
-PATIENT = {"SCOUT_SHUTDOWN_TIMEOUT_SECONDS": "20"}
+LONG_TIMEOUT = {"SCOUT_SHUTDOWN_TIMEOUT_SECONDS": "20"}
 BUSY = "the agent's thread is busy in a plugin; its last period is lost\n"
 
 
-def held_up(end, source: str, at_most: float, **environment: str) -> float:
-    """Seconds the end took: in the first of three runs that is in time, else in the last; the machine may be busy."""
+def shutdown_time(end, source: str, at_most: float, **environment: str) -> float:
+    """Return the seconds that the end took; up to three runs, since the machine may be busy with something else."""
     for _ in range(3):
         done = end(source, **{"SCOUT_NAME": "Shop", **environment})
         assert 0 == done.code
@@ -75,7 +75,7 @@ def held_up(end, source: str, at_most: float, **environment: str) -> float:
     return float(done.out)
 
 
-def test_everything_arrives_when_the_application_has_nothing_more_to_do(sink, end):
+def test_everything_arrives_when_the_application_ends_normally(sink, end):
     done = end("work(1_000)")
 
     assert (0, "") == (done.code, done.err)
@@ -83,17 +83,17 @@ def test_everything_arrives_when_the_application_has_nothing_more_to_do(sink, en
 
 
 def test_everything_arrives_when_an_exception_ends_it(sink, end):
-    done = end("work(5)\nwith transaction('Job/failing'):\n    raise KeyError('what ends it')")
+    done = end("work(5)\nwith transaction('Job/failing'):\n    raise KeyError('last')")
 
     assert 1 == done.code
     assert done.err.startswith("Traceback")
-    assert done.err.endswith("KeyError: 'what ends it'\n")
+    assert done.err.endswith("KeyError: 'last'\n")
     assert 1 == done.err.count("Traceback")
     assert 6 == sink.counted
     assert 1 == sum(metrics.errors for report in sink.reports for metrics in report.transactions)
 
 
-def test_everything_arrives_when_it_exits_amid_a_transaction(sink, end):
+def test_everything_arrives_when_the_application_exits_within_a_transaction(sink, end):
     done = end("with transaction('Job/last'):\n    sys.exit(3)")
 
     assert (3, "") == (done.code, done.err)
@@ -123,7 +123,7 @@ work(2)
     (3, 12, 0) <= sys.version_info[:3] <= (3, 12, 1),
     reason="not on Python 3.12.0 and 3.12.1: they start no thread once the main one has ended (CPython issue 113964)",
 )
-def test_threads_that_work_on_when_the_main_one_has_ended_are_waited_for_as_ever(sink, end):
+def test_threads_that_outlive_the_main_thread_are_waited_for_as_usual(sink, end):
     done = end(
         """
 started = threading.Event()
@@ -142,8 +142,8 @@ started.wait()
     assert 3 == sink.counted
 
 
-def test_daemon_threads_that_trace_to_the_end_do_no_harm(sink, end):
-    """They leave our threads little of the processor, so there is more time than usual."""
+def test_daemon_threads_may_trace_until_the_end(sink, end):
+    """They leave little CPU time to our threads, so the timeout is long."""
     done = end(
         """
 def for_ever():
@@ -162,7 +162,7 @@ while scout_core.start().counters("collector").finished < 500:
     assert sink.counted >= 500
 
 
-def test_the_applications_own_handler_of_a_signal_is_left_and_everything_arrives(sink, tmp_path):
+def test_the_applications_signal_handler_is_kept_and_everything_arrives(sink, tmp_path):
     source = (
         BEGIN.replace(
             "scout_core.start()",
@@ -188,7 +188,7 @@ while True:
     script.write_text(source, encoding="utf-8")
     process = subprocess.Popen(
         [sys.executable, "-W", "error", str(script)],
-        env=environment_for(tmp_path / "state", **PATIENT), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment_for(tmp_path / "state", **LONG_TIMEOUT), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         assert "ready\n" == process.stdout.readline()
@@ -202,14 +202,14 @@ while True:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
-def test_signals_that_nobody_handles_end_it_as_ever(sink, tmp_path, number):
+def test_signals_without_a_handler_end_the_application_as_usual(sink, tmp_path, number):
     """
-    A first report has been sent before.
+    The application has already sent a report.
 
-    Else its imports come after Ctrl-C, and CPython forgets over the first ``namedtuple`` that the signal was to end it: it exits with 1.
+    Otherwise the imports for it follow Ctrl-C, and the first ``namedtuple`` makes CPython forget that a signal ended it: it exits with 1.
     """
     source = """
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have it ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
 work(4)
 while scout_core.start().counters("collector").exported < 4:
     time.sleep(0.01)
@@ -221,7 +221,7 @@ signal.pause()
     script.write_text(BEGIN + source, encoding="utf-8")
     process = subprocess.Popen(
         [sys.executable, "-W", "error", str(script)],
-        env=environment_for(tmp_path / "state", **PATIENT, SCOUT_REPORT_PERIOD="0.05"),
+        env=environment_for(tmp_path / "state", **LONG_TIMEOUT, SCOUT_REPORT_PERIOD="0.05"),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
@@ -241,7 +241,7 @@ signal.pause()
         assert "" == err
 
 
-def test_leaving_without_any_clean_up_does_not_hang(sink, end):
+def test_ending_without_any_cleanup_does_not_hang(sink, end):
     done = end("work(10)\nsys.stdout.flush()\nos._exit(5)")
 
     assert (5, "", "") == (done.code, done.out, done.err)
@@ -249,35 +249,35 @@ def test_leaving_without_any_clean_up_does_not_hang(sink, end):
 
 
 @pytest.mark.parametrize("amount", [1, 5_000])
-def test_a_receiver_that_never_answers_holds_up_the_end_for_two_seconds_at_most(black_hole, end, amount):
-    assert 1.8 < held_up(end, f"work({amount})\nthe_end()", 2.2) <= 2.2
+def test_a_receiver_that_never_answers_delays_the_end_by_at_most_two_seconds(black_hole, end, amount):
+    assert 1.8 < shutdown_time(end, f"work({amount})\nstart_timing()", 2.2) <= 2.2
 
 
-def test_the_time_at_the_end_can_be_chosen(black_hole, end):
-    none = held_up(end, "work(1)\nthe_end()", 0.2, SCOUT_SHUTDOWN_TIMEOUT_SECONDS="0")
-    little = held_up(end, "work(1)\nthe_end()", 0.7, SCOUT_SHUTDOWN_TIMEOUT_SECONDS="0.5")
+def test_the_shutdown_timeout_can_be_set(black_hole, end):
+    no_time = shutdown_time(end, "work(1)\nstart_timing()", 0.2, SCOUT_SHUTDOWN_TIMEOUT_SECONDS="0")
+    half_a_second = shutdown_time(end, "work(1)\nstart_timing()", 0.7, SCOUT_SHUTDOWN_TIMEOUT_SECONDS="0.5")
 
-    assert none < 0.2
-    assert 0.45 < little < 0.7
+    assert no_time < 0.2
+    assert 0.45 < half_a_second < 0.7
 
 
-def test_a_receiver_that_is_not_there_does_not_hold_up_the_end(tmp_path, end):
+def test_an_unreachable_receiver_does_not_delay_the_end(tmp_path, end):
     gone = Sink(None)
     gone.close()
     announced(tmp_path / "state", gone.url)
 
-    assert held_up(end, "work(10)\nthe_end()", 1.0) < 1.0
+    assert shutdown_time(end, "work(10)\nstart_timing()", 1.0) < 1.0
 
 
-def test_no_receiver_at_all_does_not_hold_up_the_end(end):
-    assert held_up(end, "work(10)\nthe_end()", 0.5) < 0.5
+def test_the_end_is_not_delayed_without_a_receiver(end):
+    assert shutdown_time(end, "work(10)\nstart_timing()", 0.5) < 0.5
 
 
 def test_an_application_that_traced_nothing_ends_at_once_and_sends_nothing(black_hole, end):
-    assert held_up(end, "assert 1 == threading.active_count()\nthe_end()", 0.1) < 0.1
+    assert shutdown_time(end, "assert 1 == threading.active_count()\nstart_timing()", 0.1) < 0.1
 
 
-def test_a_plugin_that_hangs_holds_up_the_end_for_two_seconds_at_most(sink, end, tmp_path):
+def test_a_plugin_that_hangs_delays_the_end_by_at_most_two_seconds(sink, end, tmp_path):
     (tmp_path / "hanging.py").write_text(
         """
 import threading
@@ -291,18 +291,18 @@ def score_transaction(transaction):
         encoding="utf-8",
     )
 
-    assert held_up(end, "work(1)\nthe_end()", 2.2, SCOUT_PLUGINS="hanging") <= 2.2
+    assert shutdown_time(end, "work(1)\nstart_timing()", 2.2, SCOUT_PLUGINS="hanging") <= 2.2
 
 
-def test_what_runs_at_the_end_may_trace(sink, end):
-    """Before our own turn it is recorded; after it, it does nothing."""
+def test_functions_that_run_at_the_end_may_trace(sink, end):
+    """A function that runs at the end before the agent stops is recorded."""
     done = end("atexit.register(work, 2)\nwork(1)")
 
     assert (0, "") == (done.code, done.err)
     assert 3 == sink.counted
 
 
-def test_what_runs_at_the_end_after_us_does_no_harm(sink, end):
+def test_functions_that_run_after_the_agent_stopped_record_nothing(sink, end):
     late = BEGIN.replace("scout_core.start()\n", "atexit.register(work, 2)\nscout_core.start()\n")
     done = end("work(1)", begin=late)
 
@@ -310,12 +310,12 @@ def test_what_runs_at_the_end_after_us_does_no_harm(sink, end):
     assert 1 == sink.counted
 
 
-def test_a_first_transaction_at_the_very_end_does_no_harm(end):
-    """Python 3.12 and later start no thread then."""
-    assert held_up(end, "atexit.register(work, 2)\nthe_end()", 2.2) <= 2.2
+def test_a_first_transaction_at_the_end_does_not_delay_it(end):
+    """Python 3.12 and later do not start a thread then."""
+    assert shutdown_time(end, "atexit.register(work, 2)\nstart_timing()", 2.2) <= 2.2
 
 
-def test_stopping_by_hand_and_ending_afterwards_sends_once(sink, end):
+def test_stopping_explicitly_and_then_ending_sends_everything_once(sink, end):
     done = end("work(3)\nscout_core.stop()")
 
     assert (0, "") == (done.code, done.err)
@@ -333,8 +333,8 @@ def test_an_agent_that_was_started_by_a_thread_sends_at_the_end(sink, end, tmp_p
     assert 3 == sink.counted
 
 
-def test_reports_that_wait_for_a_collector_are_sent_at_the_end(tmp_path):
-    """It comes while the exporter pauses after a failure."""
+def test_reports_that_are_waiting_for_a_collector_are_sent_at_the_end(tmp_path):
+    """The collector starts while the exporter pauses after a failure."""
     gone = Sink(None)
     gone.close()
     announced(tmp_path / "state", gone.url)
@@ -342,7 +342,7 @@ def test_reports_that_wait_for_a_collector_are_sent_at_the_end(tmp_path):
     script.write_text(BEGIN + "work(4)\nprint('ready', flush=True)\ninput()\n", encoding="utf-8")
     process = subprocess.Popen(
         [sys.executable, "-W", "error", str(script)],
-        env=environment_for(tmp_path / "state", **PATIENT, SCOUT_REPORT_PERIOD="0.05"),
+        env=environment_for(tmp_path / "state", **LONG_TIMEOUT, SCOUT_REPORT_PERIOD="0.05"),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     collector = CollectorSink()

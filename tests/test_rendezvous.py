@@ -1,3 +1,5 @@
+"""How agents find the collector that announced itself, and the private files for it."""
+
 from __future__ import annotations
 
 import json
@@ -35,13 +37,13 @@ def next_descriptor() -> int:
     return descriptor
 
 
-def test_what_a_collector_announces_agents_find(state_dir):
+def test_agents_find_the_collector_that_announced_itself(state_dir):
     announce(state_dir, ADDRESS)
 
     assert ADDRESS == locate(state_dir)
 
 
-def test_nothing_is_found_before_a_collector_announced_itself(state_dir):
+def test_no_collector_is_found_before_an_announcement(state_dir):
     assert None is locate(state_dir)
 
 
@@ -50,11 +52,11 @@ def test_the_file_and_its_directory_are_private(state_dir):
 
     assert 0o700 == mode_of(state_dir)
     assert 0o600 == mode_of(state_dir / FILE_NAME)
-    assert [FILE_NAME] == os.listdir(state_dir), "no draft is left"
+    assert [FILE_NAME] == os.listdir(state_dir), "no temporary file is left"
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o777])
-def test_the_umask_changes_neither(state_dir, umask):
+def test_the_umask_does_not_change_the_mode(state_dir, umask):
     state_dir.parent.mkdir()
     state_dir.mkdir(mode=0o700)
     before = os.umask(umask)
@@ -74,7 +76,7 @@ def test_a_later_collector_replaces_the_announcement(state_dir):
 
     withdraw(state_dir, ADDRESS)
 
-    assert later == locate(state_dir), "who was replaced does not withdraw what is not its own"
+    assert later == locate(state_dir), "a collector that was replaced does not withdraw the announcement of another"
 
 
 def test_a_collector_that_ends_withdraws_its_announcement(state_dir):
@@ -88,7 +90,7 @@ def test_a_collector_that_ends_withdraws_its_announcement(state_dir):
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o602])
-def test_a_file_that_others_can_touch_is_not_trusted(state_dir, mode):
+def test_a_file_that_others_can_read_or_write_is_not_trusted(state_dir, mode):
     announce(state_dir, ADDRESS)
     (state_dir / FILE_NAME).chmod(mode)
 
@@ -97,8 +99,8 @@ def test_a_file_that_others_can_touch_is_not_trusted(state_dir, mode):
 
 def test_a_file_of_another_user_is_not_trusted(state_dir, monkeypatch):
     announce(state_dir, ADDRESS)
-    somebody = os.geteuid() + 1
-    monkeypatch.setattr(os, "geteuid", lambda: somebody)
+    other_user = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: other_user)
 
     assert None is locate(state_dir)
 
@@ -111,20 +113,20 @@ def test_a_link_is_not_followed(state_dir, tmp_path):
     assert None is locate(state_dir)
 
 
-def test_what_is_no_file_is_not_waited_for(state_dir):
+def test_a_named_pipe_in_place_of_the_file_is_not_read(state_dir):
     private_directory(state_dir)
     os.mkfifo(state_dir / FILE_NAME, mode=0o600)
 
     assert None is locate(state_dir)
 
 
-def test_a_directory_in_its_place_is_none(state_dir):
+def test_a_directory_in_place_of_the_file_is_ignored(state_dir):
     before = next_descriptor()
     private_directory(state_dir)
     (state_dir / FILE_NAME).mkdir(mode=0o700)
 
     assert None is locate(state_dir)
-    assert before == next_descriptor(), "none is left open"
+    assert before == next_descriptor(), "no descriptor is left open"
 
 
 @pytest.mark.parametrize(
@@ -143,50 +145,50 @@ def test_a_directory_in_its_place_is_none(state_dir):
         "[" * 60_000,
     ],
 )
-def test_what_cannot_be_read_is_none(state_dir, text):
+def test_an_invalid_announcement_is_ignored(state_dir, text):
     write_private(private_directory(state_dir) / FILE_NAME, text)
 
     assert None is locate(state_dir)
 
 
-def test_what_is_no_text_is_none(state_dir):
+def test_an_announcement_that_is_not_text_is_ignored(state_dir):
     write_private(private_directory(state_dir) / FILE_NAME, "x")
     (state_dir / FILE_NAME).write_bytes(b"\xff\xfe\x00")
 
     assert None is locate(state_dir)
 
 
-def test_no_more_than_64_kib_are_read(state_dir):
+def test_at_most_64_kib_are_read(state_dir):
     path = private_directory(state_dir) / FILE_NAME
     write_private(path, "x" * 100_000)
 
     assert "x" * 65_536 == read_private(path)
 
 
-def test_a_reader_sees_the_old_or_the_new_announcement_never_half_of_one(state_dir):
+def test_a_reader_gets_the_old_or_the_new_announcement_and_never_a_part(state_dir):
     addresses = [CollectorAddress(url=f"http://127.0.0.1:{port}", token="t" * 20_000, pid=port) for port in (1, 2)]
     announce(state_dir, addresses[0])
     is_over = threading.Event()
 
-    def announce_again_and_again(address):
+    def announce_repeatedly(address):
         while not is_over.is_set():
             announce(state_dir, address)
 
-    writers = [threading.Thread(target=announce_again_and_again, args=(address,)) for address in addresses]
+    writers = [threading.Thread(target=announce_repeatedly, args=(address,)) for address in addresses]
     for writer in writers:
         writer.start()
     try:
-        seen = {locate(state_dir) for _ in range(500)}
+        located = {locate(state_dir) for _ in range(500)}
     finally:
         is_over.set()
         for writer in writers:
             writer.join()
 
-    assert seen <= set(addresses)
+    assert located <= set(addresses)
     assert [FILE_NAME] == os.listdir(state_dir)
 
 
-def test_a_text_that_cannot_be_written_leaves_what_was_there(state_dir):
+def test_a_text_that_cannot_be_written_leaves_the_file_unchanged(state_dir):
     path = private_directory(state_dir) / FILE_NAME
     write_private(path, "before")
 
@@ -207,8 +209,8 @@ def test_a_directory_that_others_can_write_to_is_refused(state_dir, mode):
 
 def test_a_directory_of_another_user_is_refused(state_dir, monkeypatch):
     private_directory(state_dir)
-    somebody = os.geteuid() + 1
-    monkeypatch.setattr(os, "geteuid", lambda: somebody)
+    other_user = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: other_user)
 
     with pytest.raises(ScoutError, match="it belongs to another user; choose another with SCOUT_STATE_DIR"):
         private_directory(state_dir)
