@@ -93,12 +93,13 @@ def test_everything_arrives_when_an_exception_ends_it(sink, end):
     assert 1 == sum(metrics.errors for report in sink.reports for metrics in report.transactions)
 
 
-def test_everything_arrives_when_the_application_exits_within_a_transaction(sink, end):
-    done = end("with transaction('Job/last'):\n    sys.exit(3)")
+@pytest.mark.parametrize(("code", "errors"), [(0, 0), (3, 1)])
+def test_everything_arrives_when_the_application_exits_within_a_transaction(sink, end, code, errors):
+    done = end(f"with transaction('Job/last'):\n    sys.exit({code})")
 
-    assert (3, "") == (done.code, done.err)
+    assert (code, "") == (done.code, done.err)
     assert 1 == sink.counted
-    assert 0 == sum(metrics.errors for report in sink.reports for metrics in report.transactions)
+    assert errors == sum(metrics.errors for report in sink.reports for metrics in report.transactions)
 
 
 def test_everything_arrives_when_a_thread_exits(sink, end):

@@ -33,7 +33,7 @@ from tests.workbench import (
 
 
 class Clock:
-    """Seconds that pass when the test says so."""
+    """A clock in seconds that only a test advances."""
 
     def __init__(self, now: float = 1_000.0) -> None:
         self.now = now
@@ -47,7 +47,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Holds the clocks of spans and of the recorder."""
+    """Replace the clocks of spans and of the recorder, and return the replacement."""
     clock = Clock()
     monkeypatch.setattr("scout_core.recording.span.perf_counter_ns", clock.ns)
     monkeypatch.setattr("scout_core.recording.transaction.perf_counter_ns", clock.ns)
@@ -59,27 +59,27 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """A thread that looks often, and attempts without pauses, so that a test is over soon."""
+    """Shorten the waits of the agent's thread and the pauses between attempts, so that tests are fast."""
     monkeypatch.setattr(recorder, "TICK", 0.002)
     monkeypatch.setattr(recorder, "FIRST_PERIOD", 0.02)
     monkeypatch.setattr(outbox, "pause_after", lambda failures: 0.001)
 
 
-class ByHand:
-    """An agent whose recorder the test drives, and its reports."""
+class Driver:
+    """An agent without a thread, whose recorder is driven by the test, and its reports."""
 
     def __init__(self, agent, reports) -> None:
         self.agent = agent
         self._reports = reports
 
     def report(self):
-        """The report of the period, which ends now."""
+        """End the period, and return its report."""
         self.agent.recorder.work()
         self.agent.recorder.close_period()
         return self._reports[-1]
 
     def points(self, name: str = "Controller/home") -> dict[str, float]:
-        """Why the trace of this name was kept."""
+        """Return policy to points of the kept trace of a name."""
         return {trace.name: trace.policies for trace in self.report().traces}[name]
 
     def status(self, name: str):
@@ -87,42 +87,39 @@ class ByHand:
 
 
 @contextmanager
-def by_hand(*plugins, **settings) -> Iterator[ByHand]:
+def manual_agent(*plugins, **settings) -> Iterator[Driver]:
     reports: list[Report] = []
-    notes = plugin("test_notes", on_report=lambda report: reports.append(report))
-    with running(notes, *plugins, threaded=False, **settings) as agent:
-        yield ByHand(agent, reports)
+    collecting = plugin("test_collecting", on_report=lambda report: reports.append(report))
+    with running(collecting, *plugins, threaded=False, **settings) as agent:
+        yield Driver(agent, reports)
 
 
-def take_place(name: str, clock: Clock | None = None, seconds: float = 0.0, **tags) -> None:
+def record(name: str, clock: Clock | None = None, seconds: float = 0.0, **tags) -> None:
     with transaction(name, **tags):
         if clock is not None:
             clock.now += seconds
 
 
-# What is decided on a transaction.
-
-
-def test_each_transaction_is_counted_ignored_or_sampled():
-    seen = []
+def test_every_transaction_is_counted_ignored_or_sampled():
+    ended = []
     ignored = []
     decide = plugin(
         "test_decide",
         ignore_transaction=lambda transaction: transaction.operation == "Job/hidden",
-        on_request_end=lambda transaction: seen.append(transaction.operation),
+        on_request_end=lambda transaction: ended.append(transaction.operation),
         on_ignore=lambda transaction, reason: ignored.append((transaction.operation, reason)),
     )
-    with by_hand(decide) as hand:
-        take_place("Controller/home")
-        take_place("Job/hidden")
+    with manual_agent(decide) as driver:
+        record("Controller/home")
+        record("Job/hidden")
         with transaction("Controller/left") as left:
             left.ignore("it is private")
         with transaction("Controller/rare") as rare:
             rare.ignore("sampled")
-        report = hand.report()
-        counters = hand.agent.counters()
+        report = driver.report()
+        counters = driver.agent.counters()
 
-    assert ["Controller/home"] == seen == [one.name for one in report.transactions]
+    assert ["Controller/home"] == ended == [metrics.name for metrics in report.transactions]
     assert [
         ("Job/hidden", "by plugin test_decide"), ("Controller/left", "it is private"), ("Controller/rare", "sampled"),
     ] == ignored  # fmt: skip
@@ -130,91 +127,92 @@ def test_each_transaction_is_counted_ignored_or_sampled():
     assert (4, 0) == (counters.finished, counters.queued)
 
 
-def test_errors_are_told_before_the_transaction_is_counted():
-    told = []
+def test_on_error_is_called_before_the_transaction_is_counted():
+    calls = []
     listening = plugin(
         "test_listening",
-        on_error=lambda transaction, error: told.append((transaction.operation, error.exception, error.message)),
-        on_request_end=lambda transaction: told.append(transaction.operation),
+        on_error=lambda transaction, error: calls.append((transaction.operation, error.exception, error.message)),
+        on_request_end=lambda transaction: calls.append(transaction.operation),
     )
-    with by_hand(listening) as hand:
+    with manual_agent(listening) as driver:
         with pytest.raises(KeyError), transaction("Controller/home"):
             raise KeyError
-        take_place("Controller/away")
-        (home, _) = hand.report().transactions
+        record("Controller/away")
+        (home, _) = driver.report().transactions
 
-    assert ["KeyError", "Controller/home", "Controller/away"] == [told[0][1], *told[1:]]
+    assert ["KeyError", "Controller/home", "Controller/away"] == [calls[0][1], *calls[1:]]
     assert 1 == home.errors
 
 
 def test_names_beyond_the_limit_become_other_and_are_counted():
-    with by_hand(max_names=2) as hand:
+    with manual_agent(max_names=2) as driver:
         for name in ("Controller/a", "Job/b", "Controller/c", "Controller/d", "Job/e", "Controller/a"):
-            take_place(name)
-        first = {one.name: one.count for one in hand.report().transactions}
-        take_place("Job/late")
-        take_place("Job/b")
-        second = hand.report()
+            record(name)
+        first = {metrics.name: metrics.count for metrics in driver.report().transactions}
+        record("Job/late")
+        record("Job/b")
+        second = driver.report()
 
     assert {"Controller/a": 2, "Job/b": 1, "Controller/other": 2, "Job/other": 1} == first
-    assert {"Job/other": 1, "Job/b": 1} == {one.name: one.count for one in second.transactions}
+    assert {"Job/other": 1, "Job/b": 1} == {metrics.name: metrics.count for metrics in second.transactions}
     assert {"Job/other", "Job/b"} == {trace.name for trace in second.traces}
-    assert 4 == hand.agent.counters().names_merged
+    assert 4 == driver.agent.counters().names_merged
 
 
 def test_a_name_is_cut_to_three_hundred_characters():
-    with by_hand() as hand:
-        take_place("Controller/" + "x" * 10_000)
-        report = hand.report()
+    with manual_agent() as driver:
+        record("Controller/" + "x" * 10_000)
+        report = driver.report()
 
-    assert ["Controller/" + "x" * 289] == [one.name for one in report.transactions] == [t.name for t in report.traces]
+    assert (
+        ["Controller/" + "x" * 289]
+        == [metrics.name for metrics in report.transactions]
+        == [trace.name for trace in report.traces]
+    )
 
 
-def test_spans_and_what_became_of_them_are_counted():
-    with by_hand(max_spans=2) as hand:
+def test_spans_and_merged_spans_are_counted():
+    with manual_agent(max_spans=2) as driver:
         with transaction("Controller/home"):
             for _ in range(5):
                 with span("SQL/Query"):
                     pass
-        hand.report()
-        counters = hand.agent.counters()
+        driver.report()
+        counters = driver.agent.counters()
 
     assert (5, 3) == (counters.spans, counters.spans_merged)
 
 
-def test_facts_that_make_no_sense_do_not_cost_the_transaction():
-    """Such as a datetime where a Unix time belongs."""
-    with by_hand() as hand:
+def test_an_invalid_queue_time_does_not_affect_the_count():
+    """Such as a date where a Unix time is expected."""
+    with manual_agent() as driver:
         with transaction("Job/mail") as job:
             job.queued_at = "2026-01-01"
-        take_place("Job/mail")
-        (mail,) = hand.report().transactions
+        record("Job/mail")
+        (mail,) = driver.report().transactions
 
     assert (2, 0) == (mail.count, mail.queued)
 
 
-# What is kept, and why.
-
-
-def test_the_points_of_the_four_policies_are_those_of_their_formulas(clock):
-    """Constants: scout_apm_ruby's, with the percentile times 100 and the age bounded."""
+def test_the_points_of_the_four_policies_follow_their_formulas(clock):
+    """The constants are those of scout_apm_ruby, with the percentile times 100 and the age limited."""
     draw = random.Random(4)
     names = ["Controller/a", "Controller/b", "Controller/c", "Job/d", "Job/e"]
     spent: dict[str, list[float]] = {name: [] for name in names}
     kept_at: dict[str, float] = {}
-    seen = Counter()
+    cases = Counter()
 
-    with by_hand() as hand:
+    with manual_agent() as driver:
         for pause in (1_200.0, 240.0, 30.0):
             best: dict[str, tuple[float, dict[str, float]]] = {}
             for _ in range(40):
                 name = draw.choice(names)
                 duration = 1.1 ** draw.randrange(-40, 45)  # a step is five buckets, so ranks are exact
-                take_place(name, clock, duration)
-                hand.agent.recorder.work()
+                record(name, clock, duration)
+                driver.agent.recorder.work()
                 kept_at.setdefault(name, clock.now)
                 spent[name].append(duration)
-                percentile = 100 * sum(one < duration * 0.999 for one in spent[name]) / len(spent[name])
+                percentile = 100 * sum(other < duration * 0.999 for other in spent[name]) / len(spent[name])
                 points = {
                     "speed": math.log(1 + duration) / 4,
                     "percent": 2.5 * sum(spent[name]) / sum(map(sum, spent.values())),
@@ -227,10 +225,10 @@ def test_the_points_of_the_four_policies_are_those_of_their_formulas(clock):
                     if percentile < 90
                     else 1.4,
                 }
-                seen[points["percentile"], points["age"] == 2.5] += 1
+                cases[points["percentile"], points["age"] == 2.5] += 1
                 if name not in best or sum(points.values()) > best[name][0] + 1e-9:
                     best[name] = sum(points.values()), points
-            report = hand.report()
+            report = driver.report()
             for name in best:
                 kept_at[name] = clock.now
             clock.now += pause
@@ -241,24 +239,24 @@ def test_the_points_of_the_four_policies_are_those_of_their_formulas(clock):
                 assert best[trace.name][0] == pytest.approx(trace.score, abs=1e-6)
                 assert sum(trace.policies.values()) == trace.score
 
-    assert {0.4, 0.7, 1.4} == {value for value, _ in seen}, "every step of the percentile was met"
-    assert {True, False} == {is_bounded for _, is_bounded in seen}, "and the bound of the age"
+    assert {0.4, 0.7, 1.4} == {value for value, _ in cases}, "every step of the percentile occurred"
+    assert {True, False} == {is_limited for _, is_limited in cases}, "and the limit of the age"
 
 
 @pytest.mark.parametrize(("seconds", "points"), [(1.0, 0.17), (10.0, 0.60), (60.0, 1.03)])
-def test_speed_is_worth_what_its_authors_say(clock, seconds, points):
-    with by_hand() as hand:
-        take_place("Controller/home", clock, seconds)
+def test_speed_gives_the_documented_points(clock, seconds, points):
+    with manual_agent() as driver:
+        record("Controller/home", clock, seconds)
 
-        assert points == pytest.approx(hand.points()["speed"], abs=0.005)
+        assert points == pytest.approx(driver.points()["speed"], abs=0.005)
 
 
-def test_the_best_ten_web_requests_and_as_many_jobs_keep_their_trace(clock):
-    with by_hand() as hand:
+def test_the_best_ten_traces_of_web_requests_and_of_jobs_are_kept(clock):
+    with manual_agent() as driver:
         for number in range(15):
-            take_place(f"Controller/{number}", clock, 1.0 + number)
-            take_place(f"Job/{number}", clock, 100.0 - number)
-        report = hand.report()
+            record(f"Controller/{number}", clock, 1.0 + number)
+            record(f"Job/{number}", clock, 100.0 - number)
+        report = driver.report()
         counts = Counter(is_web(trace.name) for trace in report.traces)
 
     assert {True: 10, False: 10} == counts
@@ -272,74 +270,79 @@ def scoring(points: dict[str, float], name: str = "test_scoring"):
     return plugin(name, score_transaction=lambda transaction: points.get(transaction.operation))
 
 
-def test_time_since_kept_restarts_only_when_a_trace_was_really_kept(clock):
-    """Ruby announced a trace when it entered the set; one that was beaten in the same minute then seemed kept."""
-    noted: dict[str, list[float]] = {"Controller/a": [], "Controller/b": []}
+def test_the_time_since_a_trace_was_kept_restarts_only_when_a_trace_is_kept(clock):
+    """In scout_apm_ruby, a trace that entered the set counted as kept even when another replaced it in the same minute."""
+    ages: dict[str, list[float]] = {"Controller/a": [], "Controller/b": []}
     kept = []
-    noting = plugin(
-        "test_noting",
-        score_transaction=lambda transaction, stats: noted[transaction.operation].append(stats.seconds_since_kept),
+    listening = plugin(
+        "test_listening",
+        score_transaction=lambda transaction, stats: ages[transaction.operation].append(stats.seconds_since_kept),
         on_keep=lambda transaction, score: kept.append((transaction.operation, score)),
     )
-    with by_hand(
-        noting, scoring({"Controller/a": 1.0, "Controller/b": 2.0}), traces_per_period=1, plugins_enable=()
-    ) as hand:
+    with manual_agent(
+        listening, scoring({"Controller/a": 1.0, "Controller/b": 2.0}), traces_per_period=1, plugins_enable=()
+    ) as driver:
         for _ in range(3):
-            take_place("Controller/a")
-            take_place("Controller/b")
-            hand.agent.recorder.work()
+            record("Controller/a")
+            record("Controller/b")
+            driver.agent.recorder.work()
             clock.now += 60
-            hand.report()
+            driver.report()
             clock.now += 40
 
-    assert {"Controller/a": [0.0, 100.0, 200.0], "Controller/b": [0.0, 40.0, 40.0]} == noted
+    assert {"Controller/a": [0.0, 100.0, 200.0], "Controller/b": [0.0, 40.0, 40.0]} == ages
     assert [("Controller/b", 2.0)] * 3 == kept
 
 
-def test_a_trace_is_announced_when_the_period_ends_with_all_its_spans(clock):
+def test_on_keep_is_called_at_the_end_of_the_period_with_all_spans(clock):
     kept = []
-    announcing = plugin(
-        "test_announcing", on_keep=lambda transaction, score: kept.append([s.operation for s in transaction.spans])
+    listening_for_kept = plugin(
+        "test_listening_for_kept",
+        on_keep=lambda transaction, score: kept.append([child.operation for child in transaction.spans]),
     )
-    with by_hand(announcing) as hand:
+    with manual_agent(listening_for_kept) as driver:
         with transaction("Controller/home"), span("SQL/Query"):
             pass
-        hand.agent.recorder.work()
+        driver.agent.recorder.work()
         before = list(kept)
-        hand.report()
+        driver.report()
 
     assert [] == before
     assert [["SQL/Query"]] == kept
 
 
 def test_weights_multiply_the_points_of_a_policy(clock):
-    with by_hand(scoring({"Controller/home": 1.5}), policies={"speed": 2.0, "age": 0, "test_scoring": 10}) as hand:
+    with manual_agent(
+        scoring({"Controller/home": 1.5}), policies={"speed": 2.0, "age": 0, "test_scoring": 10}
+    ) as driver:
         clock.now += 1
-        take_place("Controller/home", clock, 1.0)
-        points = hand.points()
+        record("Controller/home", clock, 1.0)
+        points = driver.points()
 
     assert 15.0 == points["test_scoring"]
     assert 0.0 == points["age"]
     assert math.log(2) / 2 == pytest.approx(points["speed"])
 
 
-class OddNumber(float):
-    """Not a plain number: whatever it does when it is multiplied is foreign code."""
+class FloatSubclass(float):
+    """Not a plain number: its multiplication could run code of a plugin."""
 
 
 @pytest.mark.parametrize(
-    "nonsense",
-    ["5", math.nan, math.inf, -math.inf, 10**400, -(10**400), object(), [1.0], Decimal("1"), 1j, OddNumber(1)],
-    ids=lambda nonsense: f"{type(nonsense).__name__} {str(nonsense)[:5]}",
+    "invalid",
+    ["5", math.nan, math.inf, -math.inf, 10**400, -(10**400), object(), [1.0], Decimal("1"), 1j, FloatSubclass(1)],
+    ids=lambda invalid: f"{type(invalid).__name__} {str(invalid)[:5]}",
 )
-def test_a_policy_that_returns_nonsense_costs_only_its_own_points(clock, nonsense):
-    with by_hand() as hand:
-        take_place("Controller/home", clock, 1.0)
-        expected = hand.points()
-    with by_hand(scoring({"Controller/home": nonsense}, "odd"), scoring({"Controller/home": 3}, "other")) as hand:
-        take_place("Controller/home", clock, 1.0)
-        points = hand.points()
-        status = hand.status("odd")
+def test_an_invalid_score_loses_only_the_points_of_its_policy(clock, invalid):
+    with manual_agent() as driver:
+        record("Controller/home", clock, 1.0)
+        expected = driver.points()
+    with manual_agent(
+        scoring({"Controller/home": invalid}, "faulty"), scoring({"Controller/home": 3}, "other")
+    ) as driver:
+        record("Controller/home", clock, 1.0)
+        points = driver.points()
+        status = driver.status("faulty")
 
     assert {**expected, "other": 3.0} == pytest.approx(points)
     assert 1 == status.errors
@@ -347,92 +350,91 @@ def test_a_policy_that_returns_nonsense_costs_only_its_own_points(clock, nonsens
 
 
 @pytest.mark.parametrize("huge", [1e300, -1e300, 10**300, 1e18], ids=lambda huge: f"{huge:.0e}")
-def test_points_are_bounded_so_that_the_report_can_be_sent(clock, huge):
-    """A receiver refuses what is no sensible number, and with it the whole report."""
-    with by_hand(
-        scoring({"Controller/home": huge}, "one"), scoring({"Controller/home": huge}, "two"), policies={"one": 1e9}
-    ) as hand:
-        take_place("Controller/home", clock, 1.0)
-        points = hand.points()
+def test_points_are_limited_so_that_the_report_can_be_sent(clock, huge):
+    """A receiver rejects a whole report that contains an unreasonable number."""
+    with manual_agent(
+        scoring({"Controller/home": huge}, "first"),
+        scoring({"Controller/home": huge}, "second"),
+        policies={"first": 1e9},
+    ) as driver:
+        record("Controller/home", clock, 1.0)
+        points = driver.points()
 
-    assert [math.copysign(1e9, huge)] * 2 == [points["one"], points["two"]]
+    assert [math.copysign(1e9, huge)] * 2 == [points["first"], points["second"]]
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(1)], ids=repr)
-def test_a_policy_that_raises_costs_only_its_own_points_and_is_switched_off(clock, error):
-    def fails(transaction):
+def test_a_policy_that_raises_is_disabled_and_loses_only_its_own_points(clock, error):
+    def fail(transaction):
         raise error
 
-    with by_hand(plugin("failing", score_transaction=fails)) as hand:
+    with manual_agent(plugin("failing", score_transaction=fail)) as driver:
         for _ in range(12):
-            take_place("Controller/home", clock, 1.0)
-        points = hand.points()
-        status = hand.status("failing")
+            record("Controller/home", clock, 1.0)
+        points = driver.points()
+        status = driver.status("failing")
 
     assert set(POLICIES) == set(points)
     assert ("quarantined", 10, 10) == (status.state, status.calls, status.errors)
     assert "10 errors in a row" in status.reason
 
 
-def test_a_policy_that_is_slow_is_switched_off(clock):
+def test_a_slow_policy_is_disabled(clock):
     def slow(transaction):
         until = perf_counter() + 0.004
         while perf_counter() < until:
             pass
         return 1.0
 
-    with by_hand(plugin("slow", score_transaction=slow), slow_hook_seconds=0.002) as hand:
+    with manual_agent(plugin("slow", score_transaction=slow), slow_hook_seconds=0.002) as driver:
         for _ in range(10):
-            take_place("Controller/home", clock, 1.0)
-        while_it_worked = hand.points()
-        take_place("Controller/home", clock, 1.0)
-        afterwards = hand.points()
-        status = hand.status("slow")
+            record("Controller/home", clock, 1.0)
+        before = driver.points()
+        record("Controller/home", clock, 1.0)
+        after = driver.points()
+        status = driver.status("slow")
 
-    assert {*POLICIES, "slow"} == set(while_it_worked)
-    assert set(POLICIES) == set(afterwards)
+    assert {*POLICIES, "slow"} == set(before)
+    assert set(POLICIES) == set(after)
     assert "quarantined" == status.state
     assert status.calls <= 10
     assert "slow_hook_seconds" in status.reason
 
 
-# The period and its report.
-
-
-def test_a_report_holds_one_period_and_the_next_begins_where_it_ended(clock):
-    with by_hand() as hand:
-        hand.report()
+def test_a_report_covers_a_period_and_the_next_report_starts_at_its_end(clock):
+    with manual_agent() as driver:
+        driver.report()
         clock.now = 2_000.0
-        take_place("Controller/home", clock, 5.0)
-        first = hand.report()
+        record("Controller/home", clock, 5.0)
+        first = driver.report()
         clock.now = 3_000.0
-        second = hand.report()
+        second = driver.report()
 
     assert (1_000.0, 2_005.0, 2_005.0, 3_000.0) == (first.start, first.end, second.start, second.end)
-    assert (["Controller/home"], []) == ([one.name for one in first.transactions], list(second.transactions))
+    assert (["Controller/home"], []) == ([metrics.name for metrics in first.transactions], list(second.transactions))
     assert ([1], []) == ([len(first.traces)], list(second.traces))
     assert [f"{first.process.instance}-2", f"{first.process.instance}-3"] == [first.id, second.id]
 
 
-def test_a_clock_that_is_set_back_makes_no_period_negative(clock):
-    with by_hand() as hand:
+def test_a_period_is_not_negative_when_the_clock_is_set_back(clock):
+    with manual_agent() as driver:
         clock.now = 500.0
-        set_back = hand.report()
+        set_back = driver.report()
         clock.now = 600.0
-        after = hand.report()
+        after = driver.report()
 
     assert (500.0, 500.0) == (set_back.start, set_back.end)
     assert (500.0, 600.0) == (after.start, after.end)
 
 
-def test_the_first_period_begins_with_the_first_transaction(quick):
-    """A worker that waits for hours would else report one transaction in hours."""
+def test_the_first_period_starts_with_the_first_transaction(quick):
+    """Otherwise a worker that was idle for hours would report a single transaction in hours."""
     keeper = Keeper()
     with running(exporting(keeper), report_period=0.02):
         started = time()
         eventually(lambda: time() > started + 0.05)
         begin = time()
-        take_place("Controller/home")
+        record("Controller/home")
         eventually(lambda: keeper.counted)
 
     assert begin <= keeper.reports[0].start <= keeper.reports[0].end
@@ -442,28 +444,28 @@ def test_the_first_period_begins_with_the_first_transaction(quick):
     ("settings", "requested", "period"),
     [
         ({}, {}, 60.0),
-        ({}, {"one": 5.0}, 5.0),
-        ({}, {"one": 30.0, "two": 10.0}, 10.0),
-        ({}, {"one": 3_600.0}, 60.0),
-        ({}, {"one": 0.001}, 1.0),
-        ({"report_period": 20}, {"one": 5.0}, 20.0),
-        ({"report_period": 20}, {"one": 120.0}, 20.0),
+        ({}, {"first": 5.0}, 5.0),
+        ({}, {"first": 30.0, "second": 10.0}, 10.0),
+        ({}, {"first": 3_600.0}, 60.0),
+        ({}, {"first": 0.001}, 1.0),
+        ({"report_period": 20}, {"first": 5.0}, 20.0),
+        ({"report_period": 20}, {"first": 120.0}, 20.0),
         ({"report_period": 0.5}, {}, 0.5),
     ],
 )
-def test_receivers_may_ask_for_more_frequent_reports_unless_the_user_chose(settings, requested, period):
-    with by_hand(exporting(*map(Keeper, requested)), **settings) as hand:
-        for outbox in hand.agent.recorder.outboxes:
+def test_receivers_can_request_more_frequent_reports_unless_the_period_is_configured(settings, requested, period):
+    with manual_agent(exporting(*map(Keeper, requested)), **settings) as driver:
+        for outbox in driver.agent.recorder.outboxes:
             outbox.requested_interval = requested[outbox.name]
 
-        assert period == hand.agent.recorder.period
+        assert period == driver.agent.recorder.period
 
 
 def test_a_requested_interval_takes_effect_in_the_open_period(quick):
-    """The default is a minute; a receiver that wants a report each second gets the second one after a second."""
+    """The default is a minute; a receiver that requests a report every second gets the second report after a second."""
     requesting = Behaving("requesting", lambda report: 1.0)
     with running(exporting(requesting)):
-        take_place("Controller/home")
+        record("Controller/home")
         eventually(lambda: len(requesting.reports) == 1)
         begin = monotonic()
         eventually(lambda: len(requesting.reports) == 2)
@@ -471,57 +473,57 @@ def test_a_requested_interval_takes_effect_in_the_open_period(quick):
     assert 0.9 < monotonic() - begin < 10
 
 
-def test_an_error_of_our_own_costs_one_turn_and_is_logged_once(quick, monkeypatch, caplog):
+def test_an_internal_error_is_logged_once_and_the_thread_continues(quick, monkeypatch, caplog):
     keeper = Keeper()
     with running(exporting(keeper), report_period=0.01) as agent:
         with monkeypatch.context() as broken:
             broken.setattr(agent.ledger, "take", lambda most: 1 / 0)
-            take_place("Controller/home")
+            record("Controller/home")
             eventually(lambda: [record for record in caplog.records if "ZeroDivisionError" in (record.exc_text or "")])
         eventually(lambda: keeper.counted == 1)
 
     assert 1 == len(caplog.records)
 
 
-def test_a_transaction_that_cannot_be_counted_is_dropped_and_the_next_one_is_counted(monkeypatch, caplog):
-    with by_hand() as hand:
-        take_place("Controller/home")
+def test_a_transaction_that_cannot_be_counted_is_dropped_and_the_next_is_counted(monkeypatch, caplog):
+    with manual_agent() as driver:
+        record("Controller/home")
         with monkeypatch.context() as broken:
             broken.setattr(choice.NameMetrics, "add", lambda *_: 1 / 0)
-            take_place("Controller/broken")
-            take_place("Controller/broken")
-            hand.agent.recorder.work()
-        take_place("Controller/home")
-        report = hand.report()
-        counters = hand.agent.counters()
+            record("Controller/broken")
+            record("Controller/broken")
+            driver.agent.recorder.work()
+        record("Controller/home")
+        report = driver.report()
+        counters = driver.agent.counters()
 
     assert {"internal error": 3, "no exporter": 1} == counters.dropped
     assert 4 == counters.finished
     assert 1 == counted([report])
-    assert 1 == len(caplog.records), "the first says it all"
+    assert 1 == len(caplog.records), "only the first error is logged"
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "damage",
     [
         lambda job: setattr(job, "tags", None),
         lambda job: setattr(job, "tags", {"key": 1, 5: 2}),
         lambda job: setattr(job.spans[0], "tags", 7),
     ],
-    ids=["no tags", "a key that is no text", "tags of a span"],
+    ids=["no tags", "a key that is not a str", "tags of a span"],
 )
-def test_a_trace_that_a_policy_spoils_costs_the_others_nothing(spoil, caplog):
-    spoiling = plugin(
-        "spoiling", score_transaction=lambda transaction: spoil(transaction) if transaction.kind == "Job" else 1
+def test_a_transaction_damaged_by_a_policy_does_not_affect_other_traces(damage, caplog):
+    damaging = plugin(
+        "damaging", score_transaction=lambda transaction: damage(transaction) if transaction.kind == "Job" else 1
     )
-    with by_hand(spoiling, plugins_reraise=False) as hand:
+    with manual_agent(damaging, plugins_reraise=False) as driver:
         with transaction("Job/bad"), span("SQL/Query"):
             pass
-        take_place("Controller/home")
-        report = hand.report()
-        counters = hand.agent.counters()
+        record("Controller/home")
+        report = driver.report()
+        counters = driver.agent.counters()
 
-    assert {"Controller/home": 1, "Job/bad": 1} == {one.name: one.count for one in report.transactions}
+    assert {"Controller/home": 1, "Job/bad": 1} == {metrics.name: metrics.count for metrics in report.transactions}
     assert 2 == counters.finished
     assert len(report.traces) + counters.traces_lost == 2
     assert "Controller/home" in [trace.name for trace in report.traces]
@@ -530,47 +532,49 @@ def test_a_trace_that_a_policy_spoils_costs_the_others_nothing(spoil, caplog):
 @pytest.mark.parametrize(
     ("attribute", "value"), [("tags", None), ("operation", 5), ("queue_time", "soon"), ("queue_time", object())]
 )
-def test_figures_and_counters_agree_whatever_a_transaction_holds(attribute, value):
-    with by_hand(plugins_reraise=False) as hand:
+def test_metrics_and_counters_agree_for_transactions_with_invalid_values(attribute, value):
+    with manual_agent(plugins_reraise=False) as driver:
         with transaction("Job/bad") as bad, span("SQL/Query"):
             setattr(bad, attribute, value)
         with transaction("Job/bad"), span("SQL/Query") as inner:
             inner.operation = None
-        take_place("Controller/home")
-        report = hand.report()
-        counters = hand.agent.counters()
+        record("Controller/home")
+        report = driver.report()
+        counters = driver.agent.counters()
 
-    counted_in_figures = sum(one.count for one in report.transactions)
+    counted_in_metrics = sum(metrics.count for metrics in report.transactions)
     assert 3 == counters.finished
-    assert 3 - counters.dropped["internal error"] == counted_in_figures
-    assert counted_in_figures == sum(one.kinds[one.name.partition("/")[0]].count for one in report.transactions)
+    assert 3 - counters.dropped["internal error"] == counted_in_metrics
+    assert counted_in_metrics == sum(
+        metrics.kinds[metrics.name.partition("/")[0]].count for metrics in report.transactions
+    )
 
 
-def test_sys_exit_in_a_plugin_does_not_end_the_agents_thread(quick):
+def test_sys_exit_in_a_plugin_does_not_end_the_thread_of_the_agent(quick):
     def leave(report):
         raise SystemExit(1)
 
     keeper = Keeper()
     with running(exporting(keeper), plugin("leaving", on_report=leave), report_period=0.01) as agent:
-        take_place("Controller/home")
+        record("Controller/home")
         eventually(lambda: keeper.counted == 1)
-        take_place("Controller/home")
+        record("Controller/home")
         eventually(lambda: keeper.counted == 2)
         assert is_balanced(agent, "keeper")
 
 
-def test_applications_that_are_faster_than_the_agents_thread_get_their_reports(quick):
-    """Each transaction that is looked at is followed by two more, so the inbox is never empty again."""
+def test_reports_are_sent_when_the_inbox_never_becomes_empty(quick):
+    """Every processed transaction is followed by two more."""
 
     def two_more(transaction) -> None:
         for _ in range(2):
-            take_place("Job/more")
+            record("Job/more")
 
     keeper = Keeper()
     with running(
         exporting(keeper), plugin("flood", on_request_end=two_more), max_queue=2_000, report_period=0.05
     ) as agent:
-        take_place("Job/first")
+        record("Job/first")
         eventually(lambda: len(keeper.reports) > 3)
         assert len(agent.tracer.inbox) > 100
         begin = monotonic()
@@ -583,12 +587,12 @@ def test_applications_that_are_faster_than_the_agents_thread_get_their_reports(q
         assert keeper.counted == agent.counters("keeper").exported
 
 
-def test_a_plugin_that_hangs_holds_up_the_end_no_longer_than_allowed(quick, caplog):
+def test_a_hanging_plugin_does_not_delay_the_stop_beyond_its_timeout(quick, caplog):
     released = threading.Event()
     keeper = Keeper()
     hanging = plugin("hanging", on_request_end=lambda transaction: released.wait(30))
     with running(exporting(keeper), hanging) as agent:
-        take_place("Controller/home")
+        record("Controller/home")
         eventually(lambda: agent.ledger.in_hand)
         begin = monotonic()
         agent.stop(0.3)
@@ -604,8 +608,8 @@ def test_a_plugin_that_hangs_holds_up_the_end_no_longer_than_allowed(quick, capl
     assert "the agent's thread is busy in a plugin; its last period is lost" in caplog.text
 
 
-def test_a_receiver_that_hangs_does_not_keep_the_others_from_their_last_report(quick, monkeypatch):
-    """All are told to stop at once; one after the other, the second would have no time left."""
+def test_a_hanging_receiver_does_not_prevent_the_last_report_to_others(quick, monkeypatch):
+    """All outboxes are stopped at the same time; in sequence, the second would have no time left."""
     released = threading.Event()
     is_down = [True]
 
@@ -614,20 +618,20 @@ def test_a_receiver_that_hangs_does_not_keep_the_others_from_their_last_report(q
             raise ConnectionRefusedError
 
     hanging = Behaving("a-hanging", lambda report: released.wait(30))
-    down_for_a_while = Behaving("b-down", down)
-    with running(exporting(hanging, down_for_a_while), report_period=0.01) as agent:
+    recovering = Behaving("b-recovering", down)
+    with running(exporting(hanging, recovering), report_period=0.01) as agent:
         monkeypatch.setattr(outbox, "pause_after", lambda failures: 60.0)
-        take_place("Controller/home")
+        record("Controller/home")
         eventually(lambda: agent.recorder.outboxes[0]._is_sending)
         eventually(lambda: agent.recorder.outboxes[1]._failures)
         is_down[0] = False
         agent.stop(0.5)
         released.set()
 
-    assert 1 == down_for_a_while.counted
+    assert 1 == recovering.counted
 
 
-def test_a_process_that_recorded_nothing_says_nothing():
+def test_a_process_that_recorded_nothing_sends_no_report():
     keeper = Keeper()
     with running(exporting(keeper)) as agent:
         assert None is agent.recorder._thread
@@ -636,11 +640,8 @@ def test_a_process_that_recorded_nothing_says_nothing():
     assert [] == keeper.reports
 
 
-# The promise that nothing is lost silently.
-
-
-def test_every_transaction_is_accounted_for_at_every_moment(quick, monkeypatch):
-    """Four threads, 20,000 transactions, exporters of every temper, an inbox and an outbox that are too small."""
+def test_every_transaction_is_accounted_for_at_all_times(quick, monkeypatch):
+    """With four threads, 20,000 transactions, four kinds of exporters, and an inbox and outboxes that are too small."""
     monkeypatch.setattr(outbox, "MAX_REPORTS", 3)
     draw = random.Random(1)
     gate = threading.Event()
@@ -659,7 +660,7 @@ def test_every_transaction_is_accounted_for_at_every_moment(quick, monkeypatch):
     names = ("keeper", "flaky", "rejecting", "blocking")
     own = Counter()
     samples = Counter()
-    is_over = threading.Event()
+    is_finished = threading.Event()
 
     def produce(number: int) -> None:
         mine = Counter()
@@ -674,20 +675,20 @@ def test_every_transaction_is_accounted_for_at_every_moment(quick, monkeypatch):
                     work.ignore("sampled")
                     mine["sampled"] += 1
                 else:
-                    mine["meant"] += 1
+                    mine["reported"] += 1
         with_lock.acquire()
         own.update(mine)
         with_lock.release()
 
     def watch() -> None:
         last = 0
-        while not is_over.is_set():
+        while not is_finished.is_set():
             for name in names:
                 if not is_balanced(agent, name):
                     samples["unbalanced"] += 1
-                samples["looked"] += 1
+                samples["taken"] += 1
             finished = agent.counters().finished
-            samples["went back"] += finished < last
+            samples["decreased"] += finished < last
             last = finished
 
     with_lock = threading.Lock()
@@ -702,13 +703,13 @@ def test_every_transaction_is_accounted_for_at_every_moment(quick, monkeypatch):
         eventually(lambda: agent.counters("blocking").dropped.get("outbox full"))
         gate.set()
         agent.stop(20)
-        is_over.set()
+        is_finished.set()
         watcher.join()
         counters = {name: agent.counters(name) for name in names}
 
     assert 20_000 == sum(own.values())
-    assert (0, 0) == (samples["unbalanced"], samples["went back"])
-    assert samples["looked"] > 500
+    assert (0, 0) == (samples["unbalanced"], samples["decreased"])
+    assert samples["taken"] > 500
     for name in names:
         assert 20_000 == counters[name].finished
         assert 20_000 == counters[name].exported + sum(counters[name].dropped.values())
@@ -718,21 +719,23 @@ def test_every_transaction_is_accounted_for_at_every_moment(quick, monkeypatch):
     for name, exporter in (("keeper", keeper), ("flaky", flaky), ("blocking", blocking)):
         assert counters[name].exported == exporter.counted > 0
         assert len(exporter.reports) == len({report.id for report in exporter.reports})
-    decided = own["meant"] + own["ignored"] + own["sampled"] - refused
-    assert decided == keeper.counted + sum(counters["keeper"].dropped[why] for why in ("ignored", "sampled"))
+    decided = own["reported"] + own["ignored"] + own["sampled"] - refused
+    assert decided == keeper.counted + sum(counters["keeper"].dropped[reason] for reason in ("ignored", "sampled"))
     assert counters["keeper"].dropped["ignored"] <= own["ignored"]
     assert {"ignored", "sampled", "inbox full"} == set(counters["keeper"].dropped)
     assert counters["rejecting"].dropped["collector answered 413"] == keeper.counted
     assert counters["blocking"].dropped["outbox full"] > 0
-    lost = sum(counters["flaky"].dropped.get(why, 0) for why in ("outbox full", "not sent before the process ended"))
+    lost = sum(
+        counters["flaky"].dropped.get(reason, 0) for reason in ("outbox full", "not sent before the process ended")
+    )
     assert counters["flaky"].exported + lost == keeper.counted
 
 
-def test_reports_add_up_to_what_was_done_exactly(quick):
-    """Nothing forces a drop here: two exporters get every transaction, span and error, whatever the periods were."""
-    keepers = [Keeper("one"), Keeper("two")]
+def test_reports_add_up_to_exactly_what_was_recorded(quick):
+    """Nothing is dropped here: two exporters get every transaction, span and error, however the periods divide them."""
+    keepers = [Keeper("first"), Keeper("second")]
     with running(exporting(*keepers), report_period=0.005, max_queue=10**6) as agent:
-        threads = [threading.Thread(target=work_hard, args=(500,)) for _ in range(4)]
+        threads = [threading.Thread(target=record_many, args=(500,)) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -753,7 +756,7 @@ def test_reports_add_up_to_what_was_done_exactly(quick):
         assert 2_000 == agent.counters(keeper.name).exported
 
 
-def work_hard(turns: int) -> None:
+def record_many(turns: int) -> None:
     for turn in range(turns):
         with transaction("Controller/a" if turn % 2 else "Job/b", error=turn % 10 == 0):
             for _ in range(2):
@@ -761,11 +764,8 @@ def work_hard(turns: int) -> None:
                     pass
 
 
-# Code of the application that runs where nobody expects it.
-
-
 class Cycle:
-    """Garbage whose destructor traces; collected wherever the interpreter happens to be."""
+    """A reference cycle whose destructor records a transaction; the interpreter may free it anywhere."""
 
     deleted = 0
 
@@ -777,8 +777,8 @@ class Cycle:
             type(self).deleted += 1
 
 
-def test_a_destructor_that_traces_runs_amid_our_own_work(quick):
-    """With the collector after every few objects, destructors run on every thread of ours, also while it holds a lock."""
+def test_destructors_that_record_can_run_within_our_code(quick):
+    """With frequent collections, destructors run on every thread of ours, even while it holds a lock."""
     Cycle.deleted = 0
     keeper = Behaving("keeper", lambda report: [Cycle() for _ in range(3)] and None)
 
@@ -791,7 +791,7 @@ def test_a_destructor_that_traces_runs_amid_our_own_work(quick):
     def produce() -> None:
         for _ in range(1_000):
             Cycle()
-            take_place("Job/plain")
+            record("Job/plain")
             agent.counters("keeper")
         done.append(True)
 
@@ -809,7 +809,7 @@ def test_a_destructor_that_traces_runs_amid_our_own_work(quick):
         gc.collect()
         agent.stop(20)
         counters = agent.counters("keeper")
-    gc.collect()  # what the last report left; later it would trace in another test
+    gc.collect()  # the cycles of the last report, which would otherwise record in another test
 
     assert Cycle.deleted > 2_000
     assert counters.finished == counters.exported + sum(counters.dropped.values())
@@ -818,7 +818,7 @@ def test_a_destructor_that_traces_runs_amid_our_own_work(quick):
     assert counters.finished + counters.in_collection >= 2_000 + 2_000
 
 
-def test_a_signals_handler_that_traces_interrupts_whatever_we_do(quick):
+def test_a_signal_handler_that_records_can_interrupt_our_code(quick):
     handled = []
 
     def handler(number, frame) -> None:
@@ -834,7 +834,7 @@ def test_a_signals_handler_that_traces_interrupts_whatever_we_do(quick):
             deadline = monotonic() + 60
             while len(handled) < 150:
                 assert monotonic() < deadline
-                take_place("Job/plain")
+                record("Job/plain")
                 plain += 1
                 assert is_balanced(agent, "keeper")
         finally:
@@ -851,31 +851,28 @@ def test_a_signals_handler_that_traces_interrupts_whatever_we_do(quick):
     assert counters.finished == counters.exported == keeper.counted
 
 
-# What we hold on to.
-
-
-def test_a_transaction_that_is_over_holds_nothing_even_in_a_context_that_lives_on():
-    async def goes_on(barrier: asyncio.Event) -> None:
+def test_a_finished_transaction_keeps_nothing_even_in_a_context_that_is_still_used():
+    async def continue_later(barrier: asyncio.Event) -> None:
         await barrier.wait()
         assert None is current_transaction()
         with transaction("Job/later"):
             pass
 
-    async def request(hand) -> None:
+    async def request(driver) -> None:
         barrier = asyncio.Event()
         with transaction("Controller/home") as web:
             with span("SQL/Query") as query:
-                task = asyncio.create_task(goes_on(barrier))
+                task = asyncio.create_task(continue_later(barrier))
                 await asyncio.sleep(0)
-        hand.report()
+        driver.report()
         assert [] == web.spans
         assert query.transaction is not web
         assert None is query.parent
         barrier.set()
         await task
 
-    with by_hand() as hand:
-        asyncio.run(request(hand))
-        (later,) = hand.report().transactions
+    with manual_agent() as driver:
+        asyncio.run(request(driver))
+        (later,) = driver.report().transactions
 
     assert "Job/later" == later.name
