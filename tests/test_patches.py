@@ -468,3 +468,33 @@ def test_the_parts_of_a_target():
     patch = Patch("some.library:Outer.Inner.method", marking)
 
     assert ("some.library", "method") == (patch.module, patch.attribute)
+
+
+def test_a_subclass_that_another_package_has_put_in_place_is_passed_over(library):
+    """OpenTelemetry puts a subclass under ``flask.Flask``; objects that exist already are of the library's own class."""
+    own = library.Base
+    before = vars(own)["method"]
+    library.Base = type("Instrumented", (own,), {"__module__": "otheragent.library"})
+
+    patch = applied(library, "Base.method")
+
+    assert ("wrapped", "otheragent.library.Instrumented") == (patch.state, patch.replaced_by)
+    assert [("marked", True, ("method", name, 1)) for name in ("Base", "Instrumented")] == [
+        own().method(1),
+        library.Base().method(1),
+    ]
+    assert patch.undo()
+    assert before is vars(own)["method"]
+    assert "method" not in vars(library.Base)
+
+
+@pytest.mark.parametrize("module", ["library", "library.parts", "library_extra"])
+def test_a_class_of_the_library_or_from_another_one_is_the_target_itself(library, module):
+    """A library may have its classes anywhere, and offer those of another library under names of its own."""
+    base = type("Parent", (), {"__module__": "library_extra", "method": library.Base.inherited})
+    library.Part = type("Part", (library.Derived if module != "library_extra" else base,), {"__module__": module})
+
+    patch = applied(library, "Part.method")
+
+    assert ("wrapped", "") == (patch.state, patch.replaced_by)
+    assert "method" in vars(library.Part)

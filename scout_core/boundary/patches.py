@@ -54,6 +54,8 @@ class Patch:
     state: str = "waiting"
     """``waiting``, ``wrapped``, ``left alone``, ``not found`` or ``undone``."""
     reason: str = ""
+    replaced_by: str = ""
+    """A subclass that other code has put in the place of the target's class; the target is wrapped on the library's own class."""
     _replacements: list[_Replacement] = field(factory=list)
     """One, and one more each time that its module was reloaded."""
 
@@ -125,7 +127,23 @@ class Patch:
                 raise TargetError(f"{_name_of(owner)} has no {name}")
             if not isinstance(inner, (type, ModuleType)):
                 raise TargetError(f"{_name_of(owner)}.{name} is not a class")
-            owner = inner
+            owner = self._library_class(inner, name)
+        return owner
+
+    def _library_class(self, owner: Any, name: str) -> Any:
+        """
+        Return the class, or the library's own of that name when the class is a subclass of it from another package.
+
+        Other agents do that: OpenTelemetry puts a subclass under ``flask.Flask``, and objects of the application's ``Flask`` would
+        not be recorded.
+        """
+        package = self.module.partition(".")[0]
+        if not inspect.isclass(owner) or _package_of(owner) == package:
+            return owner
+        for base in owner.__mro__[1:]:
+            if base.__name__ == name and _package_of(base) == package:
+                self.replaced_by = _name_of(owner)
+                return base
         return owner
 
     def _wrapper_of(self, raw: Any, owner: Any) -> Any:
@@ -190,6 +208,10 @@ def _raw_attribute(owner: Any, name: str) -> Any:
         if base is not object and name in vars(base):
             return vars(base)[name]
     return _MISSING
+
+
+def _package_of(owner: type) -> str:
+    return str(owner.__module__).partition(".")[0]
 
 
 def _name_of(owner: Any) -> str:

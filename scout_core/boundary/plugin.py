@@ -77,7 +77,8 @@ class Plugin:
         if missing and not wrapped:
             return State.FAILED, tuple(Problem("missing-target", patch.target, patch.reason) for patch in missing)
         slow = [(guard.place, guard.pace.slowness) for guard in self.guards if guard.pace.slowness is not None]
-        return State.ACTIVE, tuple(Problem("slow", place, f"{place} is slow: {slowness}") for place, slowness in slow)
+        problems = [Problem("slow", place, f"{place} is slow: {slowness}") for place, slowness in slow]
+        return State.ACTIVE, (*map(_replaced, (patch for patch in wrapped if patch.replaced_by)), *problems)
 
     def _waits_for(self, waiting: list[Patch]) -> Problem:
         if self.support.absent:
@@ -90,3 +91,8 @@ def _not_imported(module: str) -> str:
     """The package of a module; if that is imported, the module."""
     package = module.partition(".")[0]
     return module if package in sys.modules else package
+
+
+def _replaced(patch: Patch) -> Problem:
+    detail = f"{patch.replaced_by} has replaced the class of {patch.target}; the library's own class is wrapped"
+    return Problem("replaced-class", patch.target, detail, "check that both are meant to record the same calls")

@@ -8,6 +8,7 @@ import sys
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from types import ModuleType
 
 import flask
 import pytest
@@ -16,7 +17,7 @@ from itsdangerous import TimestampSigner
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 import scout_core
-from scout_core import current_transaction, span, transaction
+from scout_core import current_transaction, hookimpl, span, transaction
 from scout_core.testing import RecordedSpan, RecordedTransaction, recording
 
 HERE = __name__
@@ -281,6 +282,33 @@ def test_an_application_is_recorded_whose_class_another_agent_has_replaced_since
         new_app().test_client().get("/")
 
         assert ["home", "home"] == names(scout)
+
+
+def test_a_target_whose_class_another_agent_has_replaced_is_reported(monkeypatch):
+    class Instrumented(flask.Flask):
+        pass
+
+    by_old_name = ModuleType("by_old_name")
+    by_old_name.instrument = hookimpl(
+        lambda wrap: wrap("flask:Flask.preprocess_request", lambda app, *context: span("Before/All"))
+    )
+    app = new_app()
+    monkeypatch.setattr(flask, "Flask", Instrumented)
+    with recording(plugins=[by_old_name], plugins_disable=["flask"]) as scout:
+        with transaction("Job/once"):
+            app.test_client().get("/")
+        (status,) = [status for status in scout.agent.plugin_statuses() if status.name == "by_old_name"]
+
+        assert ["Before/All", "Cart/Load", "Job/once"] == scout.operations
+    (problem,) = status.problems
+    assert ("active", "replaced-class", "flask:Flask.preprocess_request") == (
+        status.state,
+        problem.kind,
+        problem.subject,
+    )
+    assert (
+        f"{HERE}.{Instrumented.__qualname__} has replaced the class of flask:Flask.preprocess_request" in status.reason
+    )
 
 
 def test_a_route_whose_view_is_missing_is_recorded_under_its_endpoint(scout, app):
