@@ -45,7 +45,7 @@ def threads() -> set[str]:
 # start and stop
 
 
-def test_start_returns_the_agent_of_the_process_also_the_second_time():
+def test_start_returns_the_same_agent_every_time():
     agent = scout_core.start(name="Shop")
 
     assert isinstance(agent, Agent)
@@ -139,7 +139,7 @@ def test_starting_and_stopping_repeatedly_leaves_nothing_behind():
     assert None is context.tracer
 
 
-def test_threads_that_start_at_the_same_time_get_one_agent():
+def test_concurrent_calls_of_start_return_the_same_agent():
     found = []
     barrier = threading.Barrier(8)
 
@@ -246,7 +246,7 @@ def test_the_agent_starts_from_the_settings_of_a_framework(caplog):
     assert not agent.is_running
 
 
-def test_a_setting_that_comes_too_late_is_reported_once(caplog):
+def test_a_setting_that_is_too_late_is_reported_once(caplog):
     agent = scout_core.start(report_period=50, plugins_disable=["speed"])
     scout_core.start(plugins_disable=["age"], slow_hook_seconds=1)
     scout_core.start(plugins_disable=["speed"])
@@ -458,7 +458,7 @@ def test_a_report_describes_its_process_and_plugins(quick):
     }
 
 
-def test_a_module_in_code_that_is_not_a_plugin_raises():
+def test_start_raises_when_a_module_named_in_code_is_not_a_plugin():
     with pytest.raises(scout_core.errors.PluginError, match="test_empty"):
         scout_core.start(plugins=[types.ModuleType("test_empty")])
 

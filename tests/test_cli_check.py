@@ -39,7 +39,7 @@ def states(ran):
     return {rule["rule"]: rule["state"] for rule in ran.json["rules"]}
 
 
-def test_a_module_that_passes_every_rule(scout_core):
+def test_a_valid_module_passes_every_rule(scout_core):
     file = scout_core.write_module("letters", GOOD)
     ran = scout_core("plugins", "check", "letters.py")
 
@@ -115,7 +115,7 @@ def test_a_missing_target_does_not_stop_the_other_rules(scout_core):
     assert (1, expected) == (ran.code, states(ran))
 
 
-def test_a_missing_target_of_a_module_that_is_imported_already_breaks_only_that_rule(scout_core):
+def test_a_missing_target_in_an_imported_module_breaks_only_that_rule(scout_core):
     scout_core.write_module("letters", INSTRUMENTATION.replace("a_library:send", "json:nosuch"))
     ran = scout_core("plugins", "check", "letters.py", "--json")
 
@@ -132,7 +132,7 @@ def test_an_invalid_describer_is_reported_under_the_name_of_the_plugin(scout_cor
 
 
 def test_a_thread_that_a_plugin_leaves_running_is_reported_and_not_waited_for(scout_core):
-    """The thread lasts longer than the test may."""
+    """The thread never ends."""
     scout_core.write_module(
         "letters", f"import threading\nthreading.Thread(target=threading.Event().wait).start()\n{GOOD}"
     )
@@ -169,7 +169,7 @@ def test_a_plugin_that_hangs_is_reported_and_killed(scout_core):
 
 
 @pytest.mark.parametrize("layout", ["src/scout_letters/__init__.py", "scout_letters.py"])
-def test_a_package_that_is_not_installed(scout_core, layout):
+def test_a_package_need_not_be_installed(scout_core, layout):
     project = scout_core.write("scout-letters/pyproject.toml", PROJECT).parent
     (project / layout).parent.mkdir(parents=True, exist_ok=True)
     (project / layout).write_text(GOOD)
@@ -188,7 +188,7 @@ def test_the_metadata_of_a_package_is_checked(scout_core):
     assert (1, "problem") == (ran.code, states(ran)["metadata"])
 
 
-def test_libraries_of_a_package_are_read_from_its_project_file(scout_core):
+def test_the_libraries_of_a_package_are_read_from_its_project_file(scout_core):
     instruments = (
         '\n[project.optional-dependencies]\ninstruments = ["pluggy>=1", "tomli>=2; python_version < \'3.11\'"]\n'
     )
@@ -210,7 +210,7 @@ def test_libraries_of_a_package_are_read_from_its_project_file(scout_core):
     assert (0, []) == (ran.code, ran.json["problems"])
 
 
-def test_an_installed_plugin_by_its_name(scout_core):
+def test_an_installed_plugin_is_checked_by_its_name(scout_core):
     scout_core.install("letters", GOOD, requires=("scout-core<1,>=0.1",))
     ran = scout_core("plugins", "check", "letters", "--json")
 
@@ -223,7 +223,7 @@ def test_an_installed_plugin_by_its_name(scout_core):
     assert "ok" == states(ran)["metadata"]
 
 
-def test_a_folder_that_is_a_package(scout_core):
+def test_a_folder_may_be_a_package(scout_core):
     scout_core.write("letters/__init__.py", GOOD)
     ran = scout_core("plugins", "check", "letters", "--json")
 

@@ -183,7 +183,7 @@ def test_times_are_rounded():
         ("quarantined", 1, 3, "in 1 of 3 processes", True),
     ],
 )
-def test_the_share_of_processes_in_a_state_is_a_phrase(state, count, processes, text, is_bad):
+def test_the_share_of_processes_in_a_state_is_described(state, count, processes, text, is_bad):
     summary = Summary(State(state), count, processes, "", None, None)
 
     assert (text, is_bad) == (summary.share, summary.is_bad)

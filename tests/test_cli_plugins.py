@@ -116,7 +116,7 @@ def test_problems_are_printed_beside_the_table(scout_core):
 
 @pytest.mark.parametrize("command", [MODULE, SCRIPT], ids=["module", "script"])
 def test_a_named_module_is_found_in_the_working_directory(scout_core, here, command):
-    """A script does not have it on its path; ``python -m`` has."""
+    """``python -m`` puts it on the path; an installed script does not."""
     scout_core.write_module("shop_policies", POLICY)
     (here / "scout-core.toml").write_text('plugins = ["shop_policies"]\n', encoding="utf-8")
 

@@ -241,8 +241,8 @@ def test_an_interim_response_is_skipped(sink):
     ],
     ids=["empty", "half a status", "half a header", "half a body", "text", "list", "false", "bytes", "deep", "10 GB"],
 )
-def test_a_report_has_arrived_only_when_a_complete_answer_accepts_it(sink, behave):
-    """Otherwise it is sent again: a collector counts it only once, and another program has not counted it."""
+def test_a_report_without_a_complete_answer_is_sent_again(sink, behave):
+    """A collector counts it only once, and another program on its port has not counted it."""
     with pytest.raises(
         ConnectionError, match="sent an incomplete answer, or is not a collector|does not answer in HTTP"
     ):

@@ -30,7 +30,7 @@ def fork(function):
         function()
         if threading.current_thread().name == "MainThread":
             sys.exit(0)
-        scout_core.stop()  # elsewhere sys.exit() ends the thread only
+        scout_core.stop()  # in another thread, sys.exit() ends only that thread
         os._exit(0)
     return pid
 
@@ -243,7 +243,7 @@ print(os.getpid(), *pids)
     assert {own: 3_000, **dict.fromkeys(children, 5)} == by_process(sink.reports)
 
 
-def test_a_fork_during_an_import_in_the_exporters_thread(sink, app):
+def test_a_child_forked_during_an_import_in_the_exporters_thread_reports(sink, app):
     """Its first report imports HTTP and the wire format; a child that is forked meanwhile would have a partly imported module."""
     parent, child = app(
         """

@@ -128,10 +128,10 @@ def test_the_program_does_not_import_our_command_line_or_heavy_libraries(ended):
     assert plain == ended(*RUN, sys.executable, "-c", code)
 
 
-# which programs
+# programs
 
 
-def test_a_script_a_module_and_a_program_on_the_path_are_started(ended, write, tmp_path):
+def test_a_script_a_module_and_a_program_on_the_path_run_under_the_agent(ended, write, tmp_path):
     script = write("app.py", STATE)
     write("package/__init__.py")
     write("package/__main__.py", STATE)
@@ -176,7 +176,7 @@ def test_the_command_can_be_nested(ended):
     assert started(ended(*RUN, *RUN, sys.executable, "-c", code))
 
 
-# how it ends
+# exit codes and signals
 
 
 @pytest.mark.parametrize("code", [0, 1, 7, 255])
@@ -252,7 +252,7 @@ def test_an_existing_sitecustomize_runs_first_with_the_same_path(ended, write):
         "print('hello')",
     ],
 )
-def test_an_existing_sitecustomize_has_the_same_effect_as_without_us(ended, write, source):
+def test_an_existing_sitecustomize_has_the_same_effect_as_without_the_command(ended, write, source):
     own = str(write("own/sitecustomize.py", source).parent)
     command = [sys.executable, "-c", "print('the program')"]
 
@@ -264,7 +264,7 @@ def test_an_existing_sitecustomize_has_the_same_effect_as_without_us(ended, writ
     assert set(plain.err.splitlines()[:2]) == set(ours.err.splitlines()[:2])
 
 
-def test_a_sitecustomize_that_raises_is_reported_as_without_us_and_the_program_runs(ended, write):
+def test_a_sitecustomize_that_raises_is_reported_as_usual_and_the_program_runs(ended, write):
     """With the environment of ``run``, but without its process, in which the error would be reported as well."""
     own = str(write("own/sitecustomize.py", "raise ValueError('own')").parent)
     below = environment({"PYTHONPATH": own})
@@ -347,7 +347,7 @@ def test_a_named_plugin_is_found_in_the_working_directory(ended, write):
         assert "policies" in state(ended(*RUN, sys.executable, *program, SCOUT_PLUGINS="policies"))["active"]
 
 
-def test_the_path_of_the_program_is_the_same_as_without_us(ended, write):
+def test_the_path_of_the_program_is_the_same_as_without_the_command(ended, write):
     write("app/policies.py", POLICY)
     script = write("app/main.py", "import json, sys; print(json.dumps(sys.path))")
     plain = json.loads(ended(sys.executable, script).out)

@@ -131,7 +131,7 @@ def test_the_thread_starts_with_the_first_report(sender_for):
 
 
 @pytest.mark.parametrize("error", [ConnectionRefusedError(), ValueError("x"), SystemExit(3), KeyboardInterrupt()])
-def test_a_failed_report_is_sent_again_whatever_was_raised(sender_for, no_pause, error):
+def test_a_failed_report_is_sent_again_after_any_exception(sender_for, no_pause, error):
     sender = sender_for(Behaving("test", failing(5, error)))
 
     sender.send(3)

@@ -74,7 +74,7 @@ def test_every_step_of_percentile_is_reached_with_many_durations():
     assert [0.4] * 40 + [1.4] * 20 + [0.7] * 30 + [1.4] * 10 == points
 
 
-def test_the_points_of_all_four_are_added_up_and_kept_with_the_trace(scout):
+def test_the_score_of_a_trace_is_the_sum_of_all_four_policies(scout):
     with transaction("Controller/home") as home:
         pass
     (trace,) = scout.traces()
