@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from attrs import asdict, frozen
@@ -44,24 +44,27 @@ class Subject:
     is_packaged: bool = False
 
 
-@click.command("check")
+_HELP: Final = """
+Check a plugin against the rules for all plugins.
+
+\b
+scout-core plugins check my_plugin.py      a module
+scout-core plugins check ./scout-redis     a package with its pyproject.toml
+scout-core plugins check redis             an installed plugin
+
+The plugin runs in a separate process, so the check also reports plugins that exit or hang. The rules that need calls of
+the library belong in the plugin's tests: test_conformance = scout_core.testing.conformance("scout_redis", ...).
+Exits with 1 if a rule is broken.
+"""
+
+
+@click.command("check", help=_HELP)
 @click.argument("path")
 @click.option("--timeout", default=60.0, show_default=True, help="Seconds before the check is aborted.")
 @as_json_option
 @click.pass_context
 def check_plugin(ctx: click.Context, path: str, timeout: float, as_json: bool) -> None:
-    """
-    Check a plugin against the rules for all plugins.
-
-    \b
-    scout-core plugins check my_plugin.py      a module
-    scout-core plugins check ./scout-redis     a package with its pyproject.toml
-    scout-core plugins check redis             an installed plugin
-
-    The plugin runs in a separate process, so the check also reports plugins that exit or hang. The rules that need calls of
-    the library belong in the plugin's tests: test_conformance = scout_core.testing.conformance("scout_redis", ...).
-    Exits with 1 if a rule is broken.
-    """
+    """Run the command ``check``."""
     for variable in [name for name in os.environ if name.startswith("SCOUT_")]:
         del os.environ[variable]  # the check is about the plugin, not about these settings
     with _subjects(ctx, path) as subjects:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
 from scout_core.cli.environment import inspect_environment
@@ -10,25 +12,27 @@ from scout_core.cli.output import as_json_option, print_json, print_problems
 from scout_core.cli.suggesting import no_such
 from scout_core.config.options import ALIASES
 
+_HELP: Final = """
+Show every option: its value, where that was set, its type, its meaning and its default.
 
-@click.command("config")
+\b
+scout-core config
+scout-core config sample_rate plugins.disable
+scout-core config --check                      as a step before a deployment
+
+A value comes from the environment, else from code, the settings of a framework, the file, or the default. This command
+does not run your application, so it cannot show what its code or its framework sets.
+Exits with 1 if there is a problem.
+"""
+
+
+@click.command("config", help=_HELP)
 @click.argument("keys", nargs=-1, metavar="[KEY...]")
 @click.option("--check", is_flag=True, help="Show only problems; exit with 1 if there are any.")
 @as_json_option
 @click.pass_context
 def show_config(ctx: click.Context, keys: tuple[str, ...], check: bool, as_json: bool) -> None:
-    """
-    Show every option: its value, where that was set, its type, its meaning and its default.
-
-    \b
-    scout-core config
-    scout-core config sample_rate plugins.disable
-    scout-core config --check                      as a step before a deployment
-
-    A value comes from the environment, else from code, the settings of a framework, the file, or the default. This command
-    does not run your application, so it cannot show what its code or its framework sets.
-    Exits with 1 if there is a problem.
-    """
+    """Run the command ``config``."""
     here = inspect_environment(instrument=True)
     rows = list(option_rows(here.config))
     known = [str(row["key"]) for row in rows]

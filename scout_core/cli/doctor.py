@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 from attrs import asdict
 
@@ -13,21 +15,23 @@ from scout_core.cli.output import COLOURS, as_json_option, print_json
 from scout_core.cli.servers import check_servers
 from scout_core.states import State
 
+_HELP: Final = """
+Find out what is wrong: settings, plugins, servers that fork, files, and whether recorded data arrives.
 
-@click.command()
+\b
+scout-core doctor
+scout-core doctor --suggest        pip install ...
+
+Sends a test transaction through the agent to the dashboard's store, under an application name of its own.
+Exits with 1 if there is a problem; notes do not count.
+"""
+
+
+@click.command(help=_HELP)
 @click.option("--suggest", is_flag=True, help="Print only the pip command that installs the missing plugins.")
 @as_json_option
 def doctor(suggest: bool, as_json: bool) -> None:
-    """
-    Find out what is wrong: settings, plugins, servers that fork, files, and whether recorded data arrives.
-
-    \b
-    scout-core doctor
-    scout-core doctor --suggest        pip install ...
-
-    Sends a test transaction through the agent to the dashboard's store, under an application name of its own.
-    Exits with 1 if there is a problem; notes do not count.
-    """
+    """Run the command ``doctor``."""
     environment = inspect_environment(instrument=True, commands=True)
     missing = list(suggestions(environment.installed.installed))
     if suggest:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Iterator
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 import click
 
@@ -15,21 +17,23 @@ from scout_core.cli.environment import Environment, inspect_environment
 from scout_core.cli.output import as_json_option, print_json, print_problems
 from scout_core.cli.suggesting import no_such
 
+_HELP: Final = """
+List the hooks that plugins can implement, and the plugins that do, in the order in which they are called.
 
-@click.command("hooks")
+\b
+scout-core hooks
+scout-core hooks score_transaction
+
+The option plugins.order changes the order.
+"""
+
+
+@click.command("hooks", help=_HELP)
 @click.argument("names", nargs=-1, metavar="[HOOK...]")
 @as_json_option
 @click.pass_context
 def show_hooks(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> None:
-    """
-    List the hooks that plugins can implement, and the plugins that do, in the order in which they are called.
-
-    \b
-    scout-core hooks
-    scout-core hooks score_transaction
-
-    The option plugins.order changes the order.
-    """
+    """Run the command ``hooks``."""
     environment = inspect_environment()
     known = hook_names()
     for name in names:
@@ -50,9 +54,20 @@ def _row(environment: Environment, name: str) -> dict[str, Any]:  # Any: several
     return {
         "name": name,
         "signature": f"{name}{inspect.signature(specified)}".replace("'", ""),
-        "meaning": (inspect.getdoc(specified) or "").partition("\n")[0],
+        "meaning": _meanings().get(name, ""),
         "thread": _thread(name),
         "plugins": list(_implementations(environment, name)),
+    }
+
+
+@cache
+def _meanings() -> dict[str, str]:
+    """Return the first line of each hook's docstring, from the source: ``python -OO`` drops docstrings."""
+    functions = ast.parse(inspect.getsource(hookspecs)).body
+    return {
+        function.name: (ast.get_docstring(function) or "").partition("\n")[0]
+        for function in functions
+        if isinstance(function, ast.FunctionDef)
     }
 
 

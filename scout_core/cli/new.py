@@ -13,7 +13,24 @@ KINDS: Final = ("library", "framework", "policy", "exporter")
 """As in ``scout_core.scaffold``, which is imported only when a package is created."""
 
 
-@click.command("new")
+_HELP: Final = """
+Create a package for a plugin, with passing tests.
+
+\b
+scout-core plugins new mailqueue --target mailqueue:Client.send
+scout-core plugins new jobs --kind framework --target jobs.worker:Worker.perform
+scout-core plugins new paying --kind policy
+scout-core plugins new to-file --kind exporter
+
+\b
+library    records calls of a library as spans
+framework  records requests or jobs of a framework as transactions
+policy     decides which traces are kept
+exporter   sends reports somewhere
+"""
+
+
+@click.command("new", help=_HELP)
 @click.argument("name")
 @click.option("--kind", type=click.Choice(KINDS), default="library", show_default=True, help="Kind of plugin.")
 @click.option("--target", metavar="MODULE:NAME", help="Function to wrap.  [default: a standard-library function]")
@@ -39,21 +56,7 @@ def new_plugin(
     into: Path,
     as_json: bool,
 ) -> None:
-    """
-    Create a package for a plugin, with passing tests.
-
-    \b
-    scout-core plugins new mailqueue --target mailqueue:Client.send
-    scout-core plugins new jobs --kind framework --target jobs.worker:Worker.perform
-    scout-core plugins new paying --kind policy
-    scout-core plugins new to-file --kind exporter
-
-    \b
-    library    records calls of a library as spans
-    framework  records requests or jobs of a framework as transactions
-    policy     decides which traces are kept
-    exporter   sends reports somewhere
-    """
+    """Run the command ``new``."""
     from scout_core.scaffold import make_plan, render
 
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import click
 from attrs import asdict
@@ -16,21 +16,23 @@ from scout_core.cli.suggesting import no_such
 from scout_core.measuring.report import PluginStatus
 from scout_core.states import State
 
+_HELP: Final = """
+Show one plugin: its state and the reason, hooks, targets, options, and the next step.
 
-@click.command("show")
+\b
+scout-core plugins flask
+scout-core plugins show flask      the same
+
+If a dashboard is running, also shows the plugin in each process that reports to it.
+"""
+
+
+@click.command("show", help=_HELP)
 @click.argument("name")
 @as_json_option
 @click.pass_context
 def show_plugin(ctx: click.Context, name: str, as_json: bool) -> None:
-    """
-    Show one plugin: its state and the reason, hooks, targets, options, and the next step.
-
-    \b
-    scout-core plugins flask
-    scout-core plugins show flask      the same
-
-    If a dashboard is running, also shows the plugin in each process that reports to it.
-    """
+    """Run the command ``show``."""
     environment = inspect_environment(instrument=True, commands=True)
     status = next((status for status in environment.statuses if status.name == name), None)
     if status is None:

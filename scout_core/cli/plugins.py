@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Final
 
 import click
 from attrs import asdict
@@ -36,24 +37,27 @@ class PluginCommands(SuggestingGroup):
         return list(self.commands)
 
 
-@click.group(cls=PluginCommands, invoke_without_command=True, subcommand_metavar="[NAME | COMMAND ...]")
+_HELP: Final = """
+List all plugins in this environment, show one in detail, or change one.
+
+\b
+scout-core plugins                   all plugins and their states
+scout-core plugins flask             one plugin: hooks, options, next step
+scout-core plugins disable flask     in the configuration file
+scout-core plugins check ./my_plugin.py
+scout-core plugins new paying --kind policy
+
+The states are those in an application that starts here. If a dashboard is running, RUNNING is the worst state in the
+processes that report to it, and COST P95 the 95th percentile of the time that a call of the slowest function takes.
+Exits with 1 if a plugin has failed, is quarantined in a running process, or something is misconfigured.
+"""
+
+
+@click.group(cls=PluginCommands, invoke_without_command=True, subcommand_metavar="[NAME | COMMAND ...]", help=_HELP)
 @as_json_option
 @click.pass_context
 def plugins(ctx: click.Context, as_json: bool) -> None:
-    """
-    List all plugins in this environment, show one in detail, or change one.
-
-    \b
-    scout-core plugins                   all plugins and their states
-    scout-core plugins flask             one plugin: hooks, options, next step
-    scout-core plugins disable flask     in the configuration file
-    scout-core plugins check ./my_plugin.py
-    scout-core plugins new paying --kind policy
-
-    The states are those in an application that starts here. If a dashboard is running, RUNNING is the worst state in the
-    processes that report to it, and COST P95 the 95th percentile of the time that a call of the slowest function takes.
-    Exits with 1 if a plugin has failed, is quarantined in a running process, or something is misconfigured.
-    """
+    """Run the command ``plugins``."""
     ctx.obj = as_json
     if ctx.invoked_subcommand is None:
         _show_all(inspect_environment(instrument=True, commands=True), as_json=as_json)

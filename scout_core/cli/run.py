@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -20,17 +21,20 @@ def environment(outer: Mapping[str, str]) -> dict[str, str]:
     return {**outer, "PYTHONPATH": os.pathsep.join([folder, *path]), MARKER: "1"}
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+_HELP: Final = """
+Run a command under the agent.
+
+\b
+scout-core run -- python app.py
+scout-core run -- gunicorn shop:app
+scout-core run -- flask --app shop run
+"""
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}, help=_HELP)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(command: tuple[str, ...]) -> None:
-    """
-    Run a command under the agent.
-
-    \b
-    scout-core run -- python app.py
-    scout-core run -- gunicorn shop:app
-    scout-core run -- flask --app shop run
-    """
+    """Run the command ``run``."""
     try:
         os.execvpe(command[0], command, environment(os.environ))  # noqa: S606  # running it is the point
     except OSError as error:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from difflib import unified_diff
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -32,40 +32,46 @@ names_argument = click.argument("names", nargs=-1, required=True, metavar="NAME.
 dry_option = click.option("--dry-run", is_flag=True, help="Show the change without writing the file.")
 
 
-@click.command()
+_DISABLE_HELP: Final = """
+Disable plugins in the configuration file.
+
+\b
+scout-core plugins disable redis
+scout-core plugins disable redis jinja2 --dry-run
+
+The file is the nearest scout-core.toml, or pyproject.toml with [tool.scout-core], in this folder or above. If there is
+none, scout-core.toml is created here. Applications read the file when they start.
+"""
+
+
+@click.command(help=_DISABLE_HELP)
 @names_argument
 @dry_option
 @as_json_option
 @click.pass_context
 def disable(ctx: click.Context, names: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
-    """
-    Disable plugins in the configuration file.
-
-    \b
-    scout-core plugins disable redis
-    scout-core plugins disable redis jinja2 --dry-run
-
-    The file is the nearest scout-core.toml, or pyproject.toml with [tool.scout-core], in this folder or above. If there is
-    none, scout-core.toml is created here. Applications read the file when they start.
-    """
+    """Run the command ``disable``."""
     _switch(ctx, names, is_on=False, dry_run=dry_run, as_json=as_json)
 
 
-@click.command()
+_ENABLE_HELP: Final = """
+Enable plugins in the configuration file.
+
+\b
+scout-core plugins enable redis
+scout-core plugins enable redis jinja2 --dry-run
+
+Removes the names from plugins.disable. If plugins.autoload is false, also adds them to plugins.enable.
+"""
+
+
+@click.command(help=_ENABLE_HELP)
 @names_argument
 @dry_option
 @as_json_option
 @click.pass_context
 def enable(ctx: click.Context, names: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
-    """
-    Enable plugins in the configuration file.
-
-    \b
-    scout-core plugins enable redis
-    scout-core plugins enable redis jinja2 --dry-run
-
-    Removes the names from plugins.disable. If plugins.autoload is false, also adds them to plugins.enable.
-    """
+    """Run the command ``enable``."""
     _switch(ctx, names, is_on=True, dry_run=dry_run, as_json=as_json)
 
 

@@ -6,7 +6,7 @@ import logging
 import sys
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,7 +15,20 @@ if TYPE_CHECKING:
     from scout_dashboard.options import Options
 
 
-@click.command(context_settings={"allow_interspersed_args": False})  # arguments after COMMAND belong to it
+_HELP: Final = """
+Start the dashboard, and with COMMAND also an application with the agent.
+
+\b
+scout-core up
+scout-core up -- python app.py
+scout-core up --port 7700 -- flask --app shop run
+
+Applications with the agent on this machine find the dashboard automatically, even if they started first.
+With COMMAND, the dashboard stops when the command exits, and returns its exit code.
+"""
+
+
+@click.command(context_settings={"allow_interspersed_args": False}, help=_HELP)  # arguments after COMMAND belong to it
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
@@ -46,17 +59,7 @@ def up(
     open_browser: bool,
     command: tuple[str, ...],
 ) -> None:
-    """
-    Start the dashboard, and with COMMAND also an application with the agent.
-
-    \b
-    scout-core up
-    scout-core up -- python app.py
-    scout-core up --port 7700 -- flask --app shop run
-
-    Applications with the agent on this machine find the dashboard automatically, even if they started first.
-    With COMMAND, the dashboard stops when the command exits, and returns its exit code.
-    """
+    """Run the command ``up``."""
     from scout_dashboard.foreground import run_application, termination_signals
 
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # it logs its own shutdown

@@ -12,13 +12,24 @@ from pathlib import Path
 from threading import Event
 from time import monotonic
 from types import FrameType
+from typing import Final
 
 import click
 
 from scout_core.errors import ScoutError
 
+_HELP: Final = """
+Run a small shop under load, and show it in the dashboard.
 
-@click.command()
+Everything is in a temporary directory, listens only on loopback, and is removed at the end.
+
+\b
+scout-core demo
+scout-core demo --seconds 20 --json
+"""
+
+
+@click.command(help=_HELP)
 @click.option(
     "--seconds", type=click.FloatRange(min=1), help="Stop after this many seconds.  [default: run until Ctrl-C]"
 )
@@ -28,15 +39,7 @@ from scout_core.errors import ScoutError
 )
 @click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser.")
 def demo(seconds: float | None, as_json: bool, port: int, open_browser: bool) -> None:
-    """
-    Run a small shop under load, and show it in the dashboard.
-
-    Everything is in a temporary directory, listens only on loopback, and is removed at the end.
-
-    \b
-    scout-core demo
-    scout-core demo --seconds 20 --json
-    """
+    """Run the command ``demo``."""
     from scout_demo.processes import last_lines, running_shop
     from scout_demo.result import format_summary, summarise
 

@@ -54,32 +54,38 @@ def _store_options(command: _Command) -> _Command:
     return command
 
 
-@click.group("policy")
+_POLICY_HELP: Final = """
+Explain why traces were kept, and replay stored traces with other policies.
+
+\b
+scout-core policy explain                     list the newest traces
+scout-core policy explain 5f3a                why this trace was kept
+scout-core policy replay --last 1h my_policies
+"""
+
+
+@click.group("policy", help=_POLICY_HELP)
 def policy() -> None:
-    """
-    Explain why traces were kept, and replay stored traces with other policies.
-
-    \b
-    scout-core policy explain                     list the newest traces
-    scout-core policy explain 5f3a                why this trace was kept
-    scout-core policy replay --last 1h my_policies
-    """
+    """Run the command ``policy``."""
 
 
-@policy.command("explain")
+_EXPLAIN_COMMAND_HELP: Final = """
+Show the points of each policy for TRACE, and the evidence for them.
+
+TRACE is an id from the dashboard, or the first characters of one. Without TRACE, list the newest traces.
+
+\b
+scout-core policy explain
+scout-core policy explain 5f3a9c01
+"""
+
+
+@policy.command("explain", help=_EXPLAIN_COMMAND_HELP)
 @click.argument("trace", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_store_options
 def explain_command(trace: str | None, as_json: bool, data_dir: Path | None, state_dir: Path | None) -> None:
-    """
-    Show the points of each policy for TRACE, and the evidence for them.
-
-    TRACE is an id from the dashboard, or the first characters of one. Without TRACE, list the newest traces.
-
-    \b
-    scout-core policy explain
-    scout-core policy explain 5f3a9c01
-    """
+    """Run the command ``explain``."""
     from attrs import asdict
 
     from scout_dashboard.policy import rendering
@@ -95,7 +101,23 @@ def explain_command(trace: str | None, as_json: bool, data_dir: Path | None, sta
     _print(facts if as_json else None, rendering.explanation_lines(facts))
 
 
-@policy.command("replay")
+_REPLAY_COMMAND_HELP: Final = """
+Show which stored traces other policies would have kept.
+
+MODULES are modules with policies, as in SCOUT_PLUGINS: my_policies for the file my_policies.py in this directory.
+They are added to the policies of an agent that starts here.
+
+\b
+scout-core policy replay --last 1h my_policies
+scout-core policy replay --weight speed=3 --per 10m
+SCOUT_PLUGINS_DISABLE=age scout-core policy replay --last 1d --json
+
+Only kept traces are stored, so a replay selects among those. Each period has half as many places as it has names,
+assigned once by the points that the agent recorded and once by the new points.
+"""
+
+
+@policy.command("replay", help=_REPLAY_COMMAND_HELP)
 @click.argument("modules", nargs=-1)
 @click.option(
     "--last",
@@ -138,20 +160,7 @@ def replay_command(
     data_dir: Path | None,
     state_dir: Path | None,
 ) -> None:
-    """
-    Show which stored traces other policies would have kept.
-
-    MODULES are modules with policies, as in SCOUT_PLUGINS: my_policies for the file my_policies.py in this directory.
-    They are added to the policies of an agent that starts here.
-
-    \b
-    scout-core policy replay --last 1h my_policies
-    scout-core policy replay --weight speed=3 --per 10m
-    SCOUT_PLUGINS_DISABLE=age scout-core policy replay --last 1d --json
-
-    Only kept traces are stored, so a replay selects among those. Each period has half as many places as it has names,
-    assigned once by the points that the agent recorded and once by the new points.
-    """
+    """Run the command ``replay``."""
     from scout_dashboard.policy import rendering
     from scout_dashboard.policy.evidence import Estimates
     from scout_dashboard.policy.replay import replay
