@@ -27,7 +27,6 @@ RULES: tuple[tuple[str, set[str]], ...] = (
     ("tests/test_cost.py", {"cost"}),
     ("tests/test_docs.py", {"docs"}),
     ("tests/test_english.py", ALWAYS),
-    ("tests/test_english.py", ALWAYS),
     ("tests/test_house.py", ALWAYS),
     ("tests/test_monorepo.py", {"monorepo"}),
     ("tests/test_packaging.py", {"packaging"}),

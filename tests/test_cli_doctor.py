@@ -53,7 +53,7 @@ def found(ran, area):
 def test_the_probe_stops_before_the_collector_when_there_is_none(scout_core):
     ran = scout_core("doctor", "--json", **ONLY_OURS)
 
-    expected = f"app → inbox → report, and stops before collector → store: no collector has announced itself in {scout_core.state}; start one with: scout-core up"
+    expected = f"app → inbox → report, but not collector → store: no collector has announced itself in {scout_core.state}; start one with: scout-core up"
     assert (1, [("problem", expected)], "") == (ran.code, found(ran, "probe"), ran.err)
     assert not scout_core.state.exists()
 
@@ -77,7 +77,7 @@ def test_the_probe_reaches_the_collector_once_under_its_own_name(scout_core, sin
 def test_the_probe_stops_at_an_invalid_token(scout_core, sink):
     ran = scout_core("doctor", "--json", SCOUT_COLLECTOR_URL=sink.url, SCOUT_COLLECTOR_TOKEN="other", **ONLY_OURS)
 
-    expected = f"app → inbox → report, and stops before collector → store: {sink.url} answered 401: invalid token"
+    expected = f"app → inbox → report, but not collector → store: {sink.url} answered 401: invalid token"
     assert (1, [("problem", expected)]) == (ran.code, found(ran, "probe"))
 
 
@@ -89,17 +89,17 @@ def test_the_probe_stops_at_a_collector_that_has_ended(scout_core):
 
     ((state, text),) = found(ran, "probe")
     assert (1, "problem") == (ran.code, state)
-    assert "stops before collector → store: " in text
+    assert "but not collector → store: " in text
     assert "refused" in text
 
 
 @pytest.mark.parametrize(
     "environment, expected",
     [
-        ({"SCOUT_MONITOR": "false"}, "stops before app: nothing is recorded"),
+        ({"SCOUT_MONITOR": "false"}, "does not reach app: nothing is recorded"),
         (
             {"SCOUT_PLUGINS_DISABLE": "collector"},
-            "app → inbox → report, and stops before collector → store: the plugin collector is not active",
+            "app → inbox → report, but not collector → store: the plugin collector is not active",
         ),
     ],
 )

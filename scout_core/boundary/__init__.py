@@ -1,1 +1,1 @@
-"""Between the core and plugins: finding them, loading them, guarding every call of theirs, wrapping what they name."""
+"""Between the core and plugins: finding and loading them, guarding their functions, wrapping their targets."""

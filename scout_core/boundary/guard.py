@@ -1,6 +1,6 @@
 """The one place where exceptions of plugins stop: every call of a plugin's function goes through a guard.
 
-The application never sees what a plugin raises. A function that keeps failing, or exceeds a limit that demands it, is
+The application never sees what a plugin raises. A function that keeps failing, or exceeds a limit that requires it, is
 switched off. Hot code: ``run`` and ``begin`` are called on the application's thread.
 """
 
@@ -168,7 +168,7 @@ class Guard:
         return None if isinstance(self.off, Closed) else self.off
 
     def judge(self) -> None:
-        """Switch the function off when it exceeds a limit that demands so. On the agent's thread."""
+        """Switch the function off when it exceeds a limit that requires it. On the agent's thread."""
         if self.off is None:
             slowness = self.pace.slowness
             if slowness is not None and slowness.limit.switches_off:

@@ -19,7 +19,7 @@ MAY_YIELD: Final = frozenset({"register_exporters"})
 
 
 def hook_names() -> list[str]:
-    """Return every hook, in the order in which they are specified."""
+    """Return the names of all hooks, in the order of their specifications."""
     return [name for name, member in vars(hookspecs).items() if hasattr(member, f"{hookspecs.PROJECT}_spec")]
 
 
@@ -58,10 +58,10 @@ def is_active(function: Callable[..., Any], is_changed: Callable[[str], bool]) -
 
 def adapted(function: Callable[..., Any], hook: str, wanted: tuple[str, ...], options: object) -> Callable[..., Any]:
     """
-    Return a function that takes what the core passes, and calls the implementation with the arguments that it wants.
+    Return a function that takes what the core passes, and calls the implementation with the arguments that it takes.
 
     Args:
-        options: the plugin's own, for an implementation that wants them.
+        options: the plugin's own, for an implementation that takes them.
     """
     passed = tuple(name for name in arguments_of(hook) if name != OPTIONS)
     if wanted == passed:

@@ -113,7 +113,7 @@ class _WatchedLoader:
     A loader that calls back when a module's code has run, and otherwise behaves as the loader that it replaces.
 
     The module itself never sees it: ``exec_module`` puts the original back first. Others do: ``importlib.util.find_spec``
-    returns it to anybody who only asks where a module is. Such code reads the loader's attributes (``get_source``, ``path``)
+    returns it to code that only asks where a module is. Such code reads the loader's attributes (``get_source``, ``path``)
     and tests its type (``isinstance(spec.loader, SourceLoader)``), so both are answered by the original.
     """
 

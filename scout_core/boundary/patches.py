@@ -57,7 +57,7 @@ class Patch:
     replaced_by: str = ""
     """A subclass that other code has put in the place of the target's class; the target is wrapped on the library's own class."""
     _replacements: list[_Replacement] = field(factory=list)
-    """One, and one more each time that its module was reloaded."""
+    """1, plus 1 for each reload of its module."""
 
     @property
     def module(self) -> str:

@@ -155,7 +155,7 @@ def _plain_with_result(function: Function, guard: Guard, is_root: bool) -> Funct
                 return function(*args, **kwargs)
             try:
                 result = function(*args, **kwargs)
-            except BaseException:  # whatever it is, it passes: the describer ends where it waits
+            except BaseException:  # any exception passes through; the describer ends at its yield
                 guard.finish(description.close)
                 raise
             guard.finish(_send_result, description, result)
@@ -187,7 +187,7 @@ def _async_with_result(function: Function, guard: Guard, is_root: bool) -> Funct
                 return await function(*args, **kwargs)
             try:
                 result = await function(*args, **kwargs)
-            except BaseException:  # whatever it is, it passes: the describer ends where it waits
+            except BaseException:  # any exception passes through; the describer ends at its yield
                 guard.finish(description.close)
                 raise
             guard.finish(_send_result, description, result)

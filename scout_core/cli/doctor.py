@@ -16,7 +16,7 @@ from scout_core.cli.servers import check_servers
 from scout_core.states import State
 
 _HELP: Final = """
-Find out what is wrong: settings, plugins, servers that fork, files, and whether recorded data arrives.
+Check settings, plugins, servers that fork, files, and whether recorded data arrives.
 
 \b
 scout-core doctor
@@ -58,7 +58,7 @@ def _probe(environment: Environment) -> list[Finding]:
     from scout_core.cli.probe import STEPS, follow
 
     if not environment.config.get("monitor"):
-        return [Finding("problem", "probe", "stops before app: nothing is recorded")]
+        return [Finding("problem", "probe", "does not reach app: nothing is recorded")]
     collector = environment.plugins.all.get("collector")
     is_active = collector is not None and collector.state is State.ACTIVE
     steps = list(follow(environment.config, is_collector_active=is_active))
@@ -69,7 +69,8 @@ def _probe(environment: Environment) -> list[Finding]:
     if last.is_ok is None:
         return [Finding("note", "probe", f"{reached}; {last.name} could not be checked: {last.detail}")]
     remaining = " → ".join(STEPS[STEPS.index(last.name) :])
-    return [Finding("problem", "probe", f"{reached}, and stops before {remaining}: {last.detail}", last.advice)]
+    route = f"{reached}, but not {remaining}" if reached else f"does not reach {remaining}"
+    return [Finding("problem", "probe", f"{route}: {last.detail}", last.advice)]
 
 
 def _missing_plugin(suggestion: Suggestion) -> Finding:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -16,13 +15,14 @@ import urllib3
 from attrs import define
 
 from scout_core.errors import ScoutError
-from scout_core.sending.protocol import API
+from scout_core.private_files import read_private
+from scout_core.sending.protocol import API, LOGIN_FILE
+from scout_core.sending.rendezvous import locate
 from scout_demo import checkout_first
 from scout_demo.traffic import Traffic
 
 PATIENCE = 20.0
 """Time limit for a process to exit, in seconds."""
-LOGIN_LINK = re.compile(r"(http://\S+)/login\?token=(\S+)")
 
 
 @define(eq=False)
@@ -95,7 +95,8 @@ def running_shop(folder: Path, *, port: int) -> Iterator[RunningShop]:
             "--data-dir",
             str(folder / "data"),
         ]
-        dashboard = _dashboard(_start(stack, up, environment, folder / "up.log"), folder / "up.log")
+        process = _start(stack, up, environment, folder / "up.log")
+        dashboard = _dashboard(process, folder / "state", folder / "up.log")
         run = [*scout_core, "run", "--", sys.executable, "-m", "scout_demo.shop", str(folder)]
         process = _start(stack, run, environment, folder / "shop.log")
         port_line = process.stdout.readline().strip() if process.stdout else ""
@@ -123,14 +124,12 @@ def _start(stack: ExitStack, command: list[str], environment: dict[str, str], lo
     return process
 
 
-def _dashboard(process: subprocess.Popen[str], log: Path) -> Dashboard:
-    output = []
-    for line in process.stdout or ():
-        output.append(line.strip())
-        link = LOGIN_LINK.search(line)
-        if link:
-            return Dashboard(link[1], link[2])
-    raise ScoutError(f"the dashboard did not start; its last output: {last_lines(log)} {' / '.join(output[-3:])}")
+def _dashboard(process: subprocess.Popen[str], state_dir: Path, log: Path) -> Dashboard:
+    output = process.stdout.readline().strip() if process.stdout else ""  # it prints its first line once it is running
+    address, token = locate(state_dir), read_private(state_dir / LOGIN_FILE)
+    if address is None or not token:
+        raise ScoutError(f"the dashboard did not start; its last output: {last_lines(log)} {output}".rstrip())
+    return Dashboard(address.url, token.strip())
 
 
 def _end(process: subprocess.Popen[str]) -> None:
