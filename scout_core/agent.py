@@ -15,6 +15,7 @@ from scout_core.boundary.discovery import find_plugins
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.hooks import AT_RUN_TIME, Hooks, RunTimeHooks
 from scout_core.boundary.plugins import Plugins, search_path
+from scout_core.boundary.signals import is_from_signal_handler
 from scout_core.boundary.status import status_of
 from scout_core.config.config import Config
 from scout_core.config.options import OPTIONS
@@ -168,11 +169,31 @@ class Agent:
 
     def _first(self) -> None:
         """The first transaction of this process has ended; until then a process has no thread of ours."""
+        try:
+            self._start_threads()
+        except BaseException as error:
+            self.tracer.has_started = False
+            if not isinstance(error, Exception) or is_from_signal_handler(error):
+                raise
+            self._retire(error)
+
+    def _retire(self, error: Exception) -> None:
+        """Record no more in this process: on the application's thread nothing can be raised."""
+        if context.tracer is self.tracer:
+            context.tracer = None
+        self.tracer.retire()
+        log.error("not recording: %s: %s; the application is not affected", type(error).__name__, error)
+
+    def _start_threads(self) -> None:
         if self._must_call_on_start:
             self._must_call_on_start = False
             self._call("on_start")
-        if not self.recorder.begin():
-            self.tracer.has_started = False  # the next one tries again
+        refused = self.recorder.begin()
+        if refused is None:
+            return
+        self.tracer.has_started = False  # the next one tries again
+        if refused.is_final:
+            self._retire(refused.error)
 
     def _guards(self) -> tuple[Guard, ...]:
         return tuple(guard for plugin in self.plugins.all.values() for guard in plugin.guards)

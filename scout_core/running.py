@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from threading import RLock
 from typing import Any
 
 from scout_core.agent import Agent
@@ -14,11 +13,12 @@ from scout_core.errors import PluginError, ScoutError
 from scout_core.log import Log
 from scout_core.recording import context
 from scout_core.sending.ending import at_exit
+from scout_core.threads import LateLock
 
 log = Log("scout_core")
 
 _running: Agent | None = None
-_starting = RLock()
+_starting = LateLock()
 _is_starting = False
 """Set while ``_starting`` is held: a plugin that is being imported may call ``start`` again."""
 
@@ -61,7 +61,7 @@ def start_from_settings(framework: str, settings: Mapping[Any, Any]) -> Agent | 
 
 def _start(code: Mapping[str, Any], framework: tuple[str, Mapping[Any, Any]] | None) -> Agent | None:
     global _running, _is_starting
-    with _starting:
+    with _starting.held():
         if _running is not None and _running.is_running:
             if code or framework:
                 _running.add_settings(code, framework)
@@ -105,7 +105,7 @@ def _started(config: Config) -> Agent | None:
 def stop(timeout: float | None = None) -> None:
     """Stop the agent of this process, if one is running: send what is left and restore what was wrapped."""
     global _running
-    with _starting:
+    with _starting.held():
         agent, _running = _running, None
     if agent is not None:
         agent.stop(timeout)
@@ -120,7 +120,7 @@ def use(agent: Agent | None) -> Agent | None:
 
 def _after_fork() -> None:
     global _starting
-    _starting = RLock()
+    _starting = LateLock()
     if _running is not None:
         _running.after_fork()
         at_exit(stop)

@@ -1,26 +1,62 @@
-"""Threads of the agent. Starting one is refused in many places, and must never cost the application anything."""
+"""
+Threads and locks of the agent, in applications that replace the ones of the standard library while it runs.
+
+``gevent.monkey.patch_all()`` and eventlet's turn threads into greenlets. A lock that was made before belongs to the real thread:
+every greenlet on it may enter. A thread that was started before cannot be woken by a greenlet. So both are replaced.
+Starting a thread may be refused, too; that must never cost the application anything.
+"""
 
 from __future__ import annotations
 
+import _thread
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
+
+from attrs import frozen
 
 is_own_thread: Final[ContextVar[bool]] = ContextVar("scout_core_is_own_thread", default=False)
 """Whether this is a thread that ``start_thread`` started. A ContextVar, because gevent's and eventlet's threads share a real one."""
 
 
-def start_thread(target: Callable[[], object], name: str) -> threading.Thread | Exception:
+def lock_factory() -> object:
+    """Return the function that makes locks at this moment: another one after a late patch."""
+    return _thread.allocate_lock
+
+
+class LateLock:
+    """A reentrant lock that is replaced after a late patch."""
+
+    def __init__(self) -> None:
+        self._made_by = lock_factory()
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold it, as a context manager."""
+        if self._made_by is not lock_factory():
+            self.__init__()  # type: ignore[misc]  # the same as making another one
+        with self._lock:
+            yield
+
+
+@frozen
+class NoThread:
+    """Why a thread could not be started."""
+
+    error: Exception
+    is_final: bool
+    """No thread can ever be: it is a subinterpreter that refuses daemon threads (Python >= 3.12)."""
+
+
+def start_thread(target: Callable[[], object], name: str) -> threading.Thread | NoThread:
     """
-    Start a daemon thread.
+    Start a daemon thread, if that is possible.
 
     Args:
         target: must not raise.
-
-    Returns:
-        The thread, or why there is none: there are too many, the interpreter is ending, or it is a subinterpreter without
-        daemon threads (Python >= 3.12). Other versions of threads, as those of gevent, may raise anything.
     """
 
     def run() -> None:
@@ -29,7 +65,10 @@ def start_thread(target: Callable[[], object], name: str) -> threading.Thread | 
 
     try:
         thread = threading.Thread(target=run, name=name, daemon=True)
-        thread.start()
     except Exception as error:  # noqa: BLE001  # the application's thread must not notice
-        return error
+        return NoThread(error, is_final=True)
+    try:
+        thread.start()
+    except Exception as error:  # noqa: BLE001  # too many threads, the interpreter ends, or whatever a patch raises
+        return NoThread(error, is_final=False)
     return thread

@@ -129,7 +129,11 @@ class Server:
         return [eventually(self.ask) for _ in range(number)]
 
 
-@pytest.mark.parametrize("options", [[], ["--preload"], ["--threads", "2"]], ids=" ".join)
+WORKERS = [[], ["--preload"], ["--threads", "2"], ["-k", "gevent"], ["-k", "gevent", "--preload"]]
+"""Workers of gevent patch the standard library after the agent has started."""
+
+
+@pytest.mark.parametrize("options", WORKERS, ids=" ".join)
 def test_every_worker_of_gunicorn_records(scout_core, serving, sink, options):
     scout_core.write("shop.py", SHOP)
     server = serving(BIN / "gunicorn", "--workers", "2", "--bind", "127.0.0.1:0", *options, "shop:wsgi")

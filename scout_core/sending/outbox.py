@@ -15,7 +15,7 @@ from scout_core.log import Log
 from scout_core.measuring.report import Report, Tags
 from scout_core.sending.exporter import Exporter
 from scout_core.sending.ledger import MAX_REASONS, NOT_SENT, Ledger
-from scout_core.threads import start_thread
+from scout_core.threads import NoThread, lock_factory, start_thread
 
 log = Log("scout_core.exporters")
 
@@ -48,6 +48,7 @@ class Outbox:
         self._queue: deque[_Waiting] = deque()
         self._size = 0
         self._changed = Condition()
+        self._locks_made_by = lock_factory()
         self._is_sending = False
         """The first of the queue is in the exporter's hands."""
         self._deadline: float | None = None
@@ -57,13 +58,20 @@ class Outbox:
         self._thread: Thread | None = None
 
     def begin(self) -> None:
-        """Start the thread."""
+        """Start the thread; after a late patch, another one once the old one has ended."""
+        if self._locks_made_by is not lock_factory():
+            if self._thread is not None:
+                with self._changed:
+                    self._changed.notify()
+                return
+            self._locks_made_by = lock_factory()
+            self._changed = Condition()
         with self._changed:
             if self._thread is not None or self._deadline is not None:
                 return
             thread = start_thread(self._run, f"scout-core-{self.name}")
-            if isinstance(thread, Exception):
-                self._log_once("thread", f"{_format_error(thread)}; reports wait")
+            if isinstance(thread, NoThread):
+                self._log_once("thread", f"{_format_error(thread.error)}; reports wait")
             else:
                 self._thread = thread
 
@@ -99,9 +107,16 @@ class Outbox:
                 self._lose(self._queue.popleft(), NOT_SENT)
 
     def _run(self) -> None:
+        locks_made_by = self._locks_made_by
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._queue or self._deadline is not None)
+                self._changed.wait_for(
+                    lambda: self._queue or self._deadline is not None or locks_made_by is not lock_factory()
+                )
+                is_patched = locks_made_by is not lock_factory()
+                if is_patched and self._deadline is None and (not self._queue or self._failures):
+                    self._thread = None  # the next ``begin`` starts another one
+                    return
                 if not self._queue or (self._deadline is not None and monotonic() >= self._deadline):
                     return
                 waiting = self._queue[0]
@@ -113,7 +128,10 @@ class Outbox:
                     continue
                 if self._deadline is not None:
                     return
-                self._changed.wait_for(lambda: self._deadline is not None, pause_after(self._failures))
+                self._changed.wait_for(
+                    lambda: self._deadline is not None or locks_made_by is not lock_factory(),
+                    pause_after(self._failures),
+                )
 
     def _send(self, waiting: _Waiting) -> bool:
         """Whether it needs not be sent again."""

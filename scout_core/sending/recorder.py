@@ -22,7 +22,7 @@ from scout_core.sending.ledger import Ledger, Tally
 from scout_core.sending.outbox import Outbox
 from scout_core.sending.traces import trace_of
 from scout_core.text.patterns import compile_all
-from scout_core.threads import start_thread
+from scout_core.threads import NoThread, lock_factory, start_thread
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
@@ -58,6 +58,7 @@ class Recorder:
     _period_start_monotonic: float = inf
     _reports: int = 0
     _stopping: Event = field(factory=Event)
+    _locks_made_by: object = field(factory=lock_factory)
     _end_of_work: float = inf
     """Monotonic seconds after which the inbox is left as it is, so that there is time to send what was counted."""
     _thread: Thread | None = None
@@ -76,17 +77,21 @@ class Recorder:
         self.process = process
         self.evaluation.read_options()
 
-    def begin(self) -> bool:
-        """Start the threads, when the first transaction has ended; return whether they run."""
-        self._period_start = time()
-        self._period_start_monotonic = monotonic()
+    def begin(self) -> NoThread | None:
+        """Start the threads, when the first transaction has ended, or the first after a late patch; return why they do not run."""
+        if self._locks_made_by is not lock_factory():
+            self._locks_made_by = lock_factory()
+            self._stopping = Event()
+        if self._period_start_monotonic == inf:
+            self._period_start = time()
+            self._period_start_monotonic = monotonic()
         thread = start_thread(self._run, "scout-core")
-        if isinstance(thread, Exception):
-            return False
+        if isinstance(thread, NoThread):
+            return thread
         self._thread = thread
         for outbox in self.outboxes:
             outbox.begin()  # now, because at the end of the interpreter no thread can be started (Python >= 3.12)
-        return True
+        return None
 
     @property
     def period(self) -> float:
@@ -115,18 +120,28 @@ class Recorder:
             if self._thread.is_alive() and deadline > now:
                 log.warning("the agent's thread is busy in a plugin; its last period is lost")
         for outbox in self.outboxes:
+            outbox.begin()
             outbox.stop(deadline)
         for outbox in self.outboxes:
             outbox.join()
 
     def _run(self) -> None:
         pause = BUSY_TICK
+        locks_made_by = self._locks_made_by
         while not self._stopping.wait(pause):
+            if locks_made_by is not lock_factory():
+                self._hand_over()
+                return
             before = self.ledger.taken
             self._safely(compile_all)  # only the first call does anything, when the first response is out
             self._safely(self._turn)
             pause = BUSY_TICK if self.ledger.taken - before > MANY else TICK
         self._safely(self._finish)
+
+    def _hand_over(self) -> None:
+        """End this thread, because threads were patched since it was started; the next transaction starts another one."""
+        self._thread = None
+        self.ledger.tracer.has_started = False
 
     def _safely(self, step: Callable[[], None]) -> None:
         try:
@@ -135,6 +150,8 @@ class Recorder:
             self._contain_failure("the agent's thread goes on after an error of its own")
 
     def _turn(self) -> None:
+        for outbox in self.outboxes:
+            outbox.begin()  # its thread could not be started, or was started before a late patch
         self.work(until=self._next_report)
         if monotonic() >= self._next_report:
             self.close_period()
