@@ -15,7 +15,6 @@ from scout_core.boundary.discovery import find_plugins
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.hooks import AT_RUN_TIME, Hooks, RunTimeHooks
 from scout_core.boundary.plugins import Plugins, search_path
-from scout_core.boundary.signals import is_from_signal_handler
 from scout_core.boundary.status import status_of
 from scout_core.config.config import Config
 from scout_core.config.options import OPTIONS
@@ -27,6 +26,7 @@ from scout_core.recording.tracer import Tracer
 from scout_core.sending.exporter import named
 from scout_core.sending.ledger import Ledger
 from scout_core.sending.recorder import Recorder
+from scout_core.signals import is_from_signal_handler
 from scout_core.states import State
 
 log = Log("scout_core")
@@ -122,6 +122,15 @@ class Agent:
         if context.tracer is None:  # otherwise another agent records
             collecting.unwatch()
         self.ledger.abandon()
+
+    def abandon(self) -> None:
+        """Undo a start that failed: record nothing, send nothing, and put back what was wrapped."""
+        self.is_running = False
+        if context.tracer is self.tracer:
+            context.tracer = None
+            collecting.unwatch()
+        self.plugins.undo()
+        self.tracer.retire()
 
     def add_settings(
         self, code: Mapping[str, Any], framework: tuple[str, Mapping[Any, Any]] | None = None

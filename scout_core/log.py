@@ -13,7 +13,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import Final
 
-from scout_core.boundary.signals import is_from_signal_handler
+from scout_core.signals import is_from_signal_handler
 from scout_core.threads import is_own_thread
 
 _is_logging: Final[ContextVar[bool]] = ContextVar("scout_core_is_logging", default=False)

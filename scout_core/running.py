@@ -94,7 +94,7 @@ def _started(config: Config) -> Agent | None:
         agent.start()
     except BaseException as error:
         if agent is not None:
-            agent.plugins.undo()
+            agent.abandon()
         if not isinstance(error, Exception) or isinstance(error, ScoutError) or config.get("plugins.reraise"):
             raise
         log.error("not recording, because of a fault in scout-core; the application is not affected", exc_info=True)

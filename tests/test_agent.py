@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
@@ -463,3 +464,29 @@ def test_start_raises_when_a_module_named_in_code_is_not_a_plugin():
         scout_core.start(plugins=[types.ModuleType("test_empty")])
 
     assert None is context.tracer
+
+
+@pytest.mark.parametrize("leaves", [GeneratorExit, asyncio.CancelledError, SystemExit])
+def test_whatever_on_start_raises_the_agent_starts(leaves):
+    def on_start(agent):
+        raise leaves
+
+    agent = scout_core.start(plugins=[plugin(on_start=on_start)])
+
+    assert agent is not None
+    assert agent.is_running
+    assert context.tracer is agent.tracer
+
+
+def test_a_start_that_is_interrupted_leaves_nothing():
+    def on_start(agent):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scout_core.start(plugins=[plugin(on_start=on_start)])
+
+    assert context.tracer is None
+    with transaction("Job/next") as job:
+        assert current_transaction() is None
+    assert 0 == job.id
+    assert scout_core.start() is not None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
+import ctypes
 import functools
 import gc
 import logging
@@ -10,6 +12,7 @@ import signal
 import sys
 import weakref
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 
@@ -163,9 +166,71 @@ def test_no_object_of_the_exception_is_kept_alive():
     assert [None] == [reference() for reference in references]
 
 
-@pytest.mark.parametrize("leaves", [KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
-def test_exceptions_that_end_a_program_or_a_task_pass(leaves):
-    raised = leaves()
+PyErr_SetNone = ctypes.PYFUNCTYPE(None, ctypes.py_object)(("PyErr_SetNone", ctypes.pythonapi))
+
+
+class OwnBaseError(BaseException):
+    """A plugin's own."""
+
+
+OWN = [GeneratorExit(), asyncio.CancelledError(), OwnBaseError()]
+OUTSIDE = [KeyboardInterrupt()]
+Group = getattr(builtins, "BaseExceptionGroup", None)
+if Group is not None:  # Python >= 3.11
+    OWN += [Group("several", [error]) for error in OWN]
+    OWN += [Group("groups", [Group("several", [OwnBaseError()]), SystemExit(3)])]
+    OUTSIDE += [Group("groups", [ValueError(), Group("several", [KeyboardInterrupt()])])]
+
+
+@pytest.mark.parametrize("error", OWN, ids=repr)
+def test_whatever_a_plugin_raises_is_counted(error):
+    def leave():
+        raise error
+
+    def steps():
+        leave()
+        yield
+
+    guard = Guard("paying", "on_start", leave)
+    assert guard.run() is None
+    assert guard.attempt(leave) is None
+    guard.finish(leave)
+    stepping = Guard("paying", "shop:work", steps, has_steps=True)
+    assert stepping.begin((), {}) is None
+    assert (3, 1) == (guard.failures.count, stepping.failures.count)
+
+
+def test_a_cancelled_future_that_a_plugin_waits_for_is_its_own_error():
+    async def main():
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        guard = Guard("paying", "on_request_start", future.result)
+        assert guard.run() is None
+        return guard.failures.count
+
+    assert 1 == asyncio.run(main())
+
+
+def test_what_is_thrown_into_a_greenlet_passes(monkeypatch):
+    """Greenlet raises it where the greenlet waits; no ``raise`` statement does."""
+
+    class GreenletExit(BaseException):
+        pass
+
+    class Timeout(BaseException):
+        pass
+
+    monkeypatch.setitem(sys.modules, "greenlet", SimpleNamespace(GreenletExit=GreenletExit))
+    for thrown in (GreenletExit, Timeout):
+        guard = Guard("paying", "on_request_start", functools.partial(PyErr_SetNone, ctypes.py_object(thrown)))
+        with pytest.raises(thrown):
+            guard.run()
+        assert 0 == guard.failures.count
+
+
+@pytest.mark.parametrize("raised", OUTSIDE, ids=repr)
+def test_exceptions_that_end_a_program_pass(raised):
+    leaves = type(raised)
 
     def leave():
         raise raised

@@ -28,6 +28,7 @@ GROUPS = {
         "problems",
         "states",
         "suggest",
+        "signals",
         "tracebacks",
     ),
     "config": ("config",),

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from scout_core.boundary.failures import Failures, TooManyErrors
 from scout_core.boundary.pace import Limit, Pace, Slowness
-from scout_core.boundary.signals import is_from_signal_handler
+from scout_core.signals import is_from_outside
 
 EARLY: Final = 24
 """The first calls are all timed, so that one that is slow is found soon."""
@@ -73,7 +73,7 @@ class Guard:
                 start_ns = perf_counter_ns()
                 result = self.function(*args, **kwargs)
                 self._add_time(perf_counter_ns() - start_ns)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             if self._passes(error):
                 raise
             self.fail(error)
@@ -96,7 +96,7 @@ class Guard:
             first = next(generator, None)
             self._add_time(perf_counter_ns() - start_ns)
             return generator, first
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             if self._passes(error):
                 raise
             self.fail(error)
@@ -106,7 +106,7 @@ class Guard:
         """Call something else on the plugin's behalf, as a step of a generator; None when it raises."""
         try:
             return function(*args)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             if self._passes(error):
                 raise
             self.fail(error)
@@ -116,7 +116,7 @@ class Guard:
         """The same for the last step of a generator."""
         try:
             function(*args)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             if self._passes(error):
                 raise
             self.fail(error)
@@ -125,8 +125,8 @@ class Guard:
             self.failures.begin_call()
 
     def _passes(self, error: BaseException) -> bool:
-        """Whether to let it through: in tests, and when a signal handler ends the application."""
-        return self.reraise or (isinstance(error, SystemExit) and is_from_signal_handler(error))
+        """Whether to let it through: in tests, and when it came from outside while the function ran."""
+        return self.reraise or is_from_outside(error)
 
     def fail(self, error: BaseException) -> None:
         """Count a call that failed; after too many the function is switched off."""

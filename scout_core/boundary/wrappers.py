@@ -19,6 +19,7 @@ from typing import Any
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.patches import Function
 from scout_core.errors import LeftAlone, PluginError
+from scout_core.recording.abandoned import give_up, is_abandoned
 from scout_core.recording.context import current
 from scout_core.recording.span import Span
 
@@ -99,8 +100,11 @@ def _plain(function: Function, guard: Guard, is_root: bool) -> Function:
         if parent is None:
             if not is_root:
                 return function(*args, **kwargs)
-        elif (inside := parent.transaction) is not None and inside.ignored is not None and not inside.is_finished:
-            return function(*args, **kwargs)
+        elif (inside := parent.transaction) is not None and (is_root or inside.ignored) and not inside.is_finished:
+            if is_root and is_abandoned(inside, 1 + (inside is parent)):
+                give_up(inside)
+            elif inside.ignored is not None:
+                return function(*args, **kwargs)
         span = describe(*args, **kwargs)
         if not issubclass(type(span), Span):
             _refuse(guard, span)
@@ -120,8 +124,11 @@ def _async(function: Function, guard: Guard, is_root: bool) -> Function:
         if parent is None:
             if not is_root:
                 return await function(*args, **kwargs)
-        elif (inside := parent.transaction) is not None and inside.ignored is not None and not inside.is_finished:
-            return await function(*args, **kwargs)
+        elif (inside := parent.transaction) is not None and (is_root or inside.ignored) and not inside.is_finished:
+            if is_root and is_abandoned(inside, 1 + (inside is parent)):
+                give_up(inside)
+            elif inside.ignored is not None:
+                return await function(*args, **kwargs)
         span = describe(*args, **kwargs)
         if not issubclass(type(span), Span):
             _refuse(guard, span)
@@ -141,8 +148,11 @@ def _plain_with_result(function: Function, guard: Guard, is_root: bool) -> Funct
         if parent is None:
             if not is_root:
                 return function(*args, **kwargs)
-        elif (inside := parent.transaction) is not None and inside.ignored is not None and not inside.is_finished:
-            return function(*args, **kwargs)
+        elif (inside := parent.transaction) is not None and (is_root or inside.ignored) and not inside.is_finished:
+            if is_root and is_abandoned(inside, 1 + (inside is parent)):
+                give_up(inside)
+            elif inside.ignored is not None:
+                return function(*args, **kwargs)
         begun = begin(args, kwargs)
         if begun is None or not issubclass(type(begun[1]), Span):
             _refuse_first_step(guard, begun)
@@ -173,8 +183,11 @@ def _async_with_result(function: Function, guard: Guard, is_root: bool) -> Funct
         if parent is None:
             if not is_root:
                 return await function(*args, **kwargs)
-        elif (inside := parent.transaction) is not None and inside.ignored is not None and not inside.is_finished:
-            return await function(*args, **kwargs)
+        elif (inside := parent.transaction) is not None and (is_root or inside.ignored) and not inside.is_finished:
+            if is_root and is_abandoned(inside, 1 + (inside is parent)):
+                give_up(inside)
+            elif inside.ignored is not None:
+                return await function(*args, **kwargs)
         begun = begin(args, kwargs)
         if begun is None or not issubclass(type(begun[1]), Span):
             _refuse_first_step(guard, begun)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from types import CodeType, TracebackType
 from typing import Any, Final
 
+from scout_core.signals import is_from_signal_handler
 from scout_core.tracebacks import MAX_FRAMES, frames_of
 
 MOST_UNREAD: Final = 100
@@ -102,7 +103,9 @@ def note_raised(error: BaseException, trace: TracebackType | None, unread: deque
     raised = Raised(type(error), frames_of(trace)[: -MAX_FRAMES - 1 : -1])
     try:
         source, is_ours = _copy(error, _DEEPEST)
-    except Exception:  # noqa: BLE001  # whatever an exception is made of, the application's must not be replaced
+    except Exception as problem:  # whatever an exception is made of, the application's must not be replaced
+        if is_from_signal_handler(problem):
+            raise
         return raised
     if is_ours:
         raised._source = source
@@ -132,21 +135,37 @@ def _copy(error: BaseException, depth: int) -> tuple[BaseException, bool]:
     if not depth:
         return BaseException("…"), True
     kind = type(error)
-    printer = next(owner for owner in _mro(kind) if "__str__" in _namespace(owner))
-    if any(printer is known for known in _BUILT_IN):
+    printer = _printer(kind)
+    if _is_among(printer, _BUILT_IN):
         return _built_in_copy(error, printer, depth)
-    if any(printer is known for known in _SHORT) or (printer is _Group and type(_group_message(error)) is str):
+    if _is_among(printer, _SHORT) or (printer is _Group and type(_group_message(error)) is str):
         return BaseException(_namespace(printer)["__str__"](error)[:_LONGEST]), True
     return _own_copy(error, kind, depth), False
+
+
+def _printer(kind: type) -> type:
+    """Return the class whose ``__str__`` it has."""
+    for owner in _mro(kind):
+        if "__str__" in _namespace(owner):
+            return owner
+    return BaseException
+
+
+def _is_among(kind: type, kinds: tuple[type, ...]) -> bool:
+    """Whether it is one of them; ``in`` would call the ``__eq__`` of a metaclass."""
+    for known in kinds:  # noqa: SIM110  # not a generator: an exception of a signal handler that arrives when it is freed is lost
+        if kind is known:
+            return True
+    return False
 
 
 def _built_in_copy(error: BaseException, printer: type, depth: int) -> tuple[BaseException, bool]:
     """Return what a ``__str__`` written in C prints, of the parts that it prints."""
     arguments = _arguments(error)[:_MOST_ARGUMENTS]
     parts = [_part(argument, depth) for argument in arguments]
-    is_ours = all(is_plain for _, is_plain in parts)
+    is_ours = False not in [is_plain for _, is_plain in parts]
     copy = _new(printer)
-    _set_arguments(copy, tuple(part for part, _ in parts))
+    _set_arguments(copy, tuple([part for part, _ in parts]))
     for descriptor in _fields.get(printer, ()):
         part, is_plain = _part(descriptor.__get__(error), depth)
         if part is not None:  # None that was set is printed
@@ -158,15 +177,19 @@ def _built_in_copy(error: BaseException, printer: type, depth: int) -> tuple[Bas
 def _own_copy(error: BaseException, kind: type[BaseException], depth: int) -> BaseException:
     """Return an exception that prints itself without its traceback; if it cannot be copied, itself."""
     classes = _mro(kind)
-    layout = next(owner for owner in classes if any(owner is known for known in _LAYOUTS))
-    own = [_namespace(owner) for owner in classes[: classes.index(layout)]]
-    if any(namespace.get("__slots__") or "__del__" in namespace for namespace in own):
-        return error
+    layout: type = BaseException
+    for owner in classes:
+        if _is_among(owner, _LAYOUTS):
+            layout = owner
+            break
+        namespace = _namespace(owner)
+        if namespace.get("__slots__") or "__del__" in namespace:
+            return error
     try:
         copy = _new(kind, layout)
     except TypeError:  # its objects are laid out in C
         return error
-    _set_arguments(copy, tuple(_part(argument, depth)[0] for argument in _arguments(error)))
+    _set_arguments(copy, tuple([_part(argument, depth)[0] for argument in _arguments(error)]))
     for descriptor in _fields.get(layout, ()):
         value = descriptor.__get__(error)
         if value is not None:

@@ -38,6 +38,7 @@ class Tracer:
         "sampled",
         "late_spans",
         "in_collection",
+        "interrupted",
         "on_request_start",
         "on_span",
         "wants_ignored",
@@ -64,6 +65,8 @@ class Tracer:
     """Spans that started or ended after their transaction."""
     in_collection: int
     """Spans and transactions that were not recorded because the garbage collector was running; see ``collecting.py``."""
+    interrupted: int
+    """Transactions that an exception of a signal handler left without an end; see ``abandoned.py``."""
     on_request_start: tuple[Callable[[Transaction, Config], object], ...]
     on_span: tuple[Callable[[Span], object], ...]
     wants_ignored: bool
@@ -86,6 +89,7 @@ class Tracer:
         self.sampled = 0
         self.late_spans = 0
         self.in_collection = 0
+        self.interrupted = 0
         self.use_hooks(hooks)
         self.finished_placeholder = placeholder(self)
         self.ignored_placeholder = placeholder(self, IGNORED)
@@ -105,9 +109,12 @@ class Tracer:
 
     def finish(self, transaction: Transaction) -> None:
         """Hand a finished transaction over to the agent's thread."""
-        # ``+=`` on an int attribute makes no call, so CPython does not switch threads during it.
+        # ``+=`` on an int attribute makes no call, so CPython neither switches threads during it nor runs a signal handler between
+        # it and the line before.
         if transaction.ignored is not None and not self.wants_ignored:
-            if transaction.ignored == SAMPLED:
+            is_sampled = transaction.ignored == SAMPLED
+            transaction.is_handed_over = True
+            if is_sampled:
                 self.sampled += 1
             else:
                 self.ignored += 1
@@ -116,8 +123,10 @@ class Tracer:
             else:
                 transaction.transaction = self.ignored_placeholder
         elif len(self.inbox) < self.max_queue:
+            transaction.is_handed_over = True
             self.inbox.append(transaction)
         else:
+            transaction.is_handed_over = True
             self.refused += 1
         if not self.has_started:
             self.has_started = True

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scout_core.operations import OTHER, OTHER_NAME, is_web
 from scout_core.recording import context
+from scout_core.recording.abandoned import give_up, is_abandoned
 from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.raised import Raised, is_failure, note_raised
 from scout_core.recording.span import Span, has_error_tag, plain_name
@@ -43,7 +44,7 @@ class Transaction(Span):
 
     __slots__ = (
         "tracer", "id", "started", "spans", "merged", "is_closed", "is_finished", "ignored", "request", "queued_at",
-        "queue_time", "raised", "own_tags", "add_request_tags", "__weakref__",
+        "queue_time", "raised", "own_tags", "add_request_tags", "is_handed_over", "held_by", "__weakref__",
     )  # fmt: skip
 
     tracer: Tracer
@@ -74,6 +75,11 @@ class Transaction(Span):
     add_request_tags: Callable[[Transaction], None] | None
     """Adds the tags that are computed from ``request``, called when ``tags`` is first read; None: nothing to add."""
 
+    is_handed_over: bool
+    """Counted, or in the inbox of the agent's thread."""
+    held_by: tuple[int, int]
+    """The number of spans that were examined, and of their references to it; unset until ``abandoned.py`` asks."""
+
     def __init__(self, operation: str, /, **tags: Any) -> None:
         # Repeats Span.__init__: calling it would be a twentieth of the cost of a request.
         self.operation = operation if type(operation) is str else plain_name(operation)
@@ -89,6 +95,7 @@ class Transaction(Span):
         self.merged = None
         self.is_closed = False
         self.is_finished = False
+        self.is_handed_over = False
         self.ignored = None
         self.request = None
         self.queued_at = None
@@ -169,7 +176,9 @@ class Transaction(Span):
     def __enter__(self) -> Self:
         parent = _get()
         if parent is not None and not parent.transaction.is_finished:  # type: ignore[union-attr]  # a current span has one
-            return Span.__enter__(self)
+            if not is_abandoned(parent.transaction, parent is parent.transaction):  # type: ignore[arg-type]
+                return Span.__enter__(self)
+            give_up(parent.transaction)  # type: ignore[arg-type]
         tracer = context.tracer
         if tracer is None or self.start_ns:
             return self
@@ -189,6 +198,7 @@ class Transaction(Span):
             has_started = True
         finally:
             if not has_started:  # a signal handler raised, and __exit__ will not be called
+                self.is_closed = self.is_finished = True
                 _set(None)
         return self
 
@@ -198,20 +208,25 @@ class Transaction(Span):
         if self.transaction is not self:
             Span.__exit__(self, kind, error, trace)
             return
-        # Before anything else: a signal handler may raise at any call below, and later transactions must not nest in this one.
-        innermost = _get()
-        if innermost is not None and innermost.transaction is self and not (collecting and is_collecting_here()):
-            _set(None)
-        if self.is_finished:
-            return
-        self.stop_ns = perf_counter_ns()
-        if kind is not None and is_failure(kind, error):
-            self.error = kind
-            if error is not None and not self.is_closed:
-                self.raised = note_raised(error, trace, self.tracer.unread)
-        self.is_closed = True
-        self.is_finished = True
-        self.tracer.finish(self)
+        # Before anything else: a signal handler may raise at any call below. Later transactions must not nest in this one,
+        # and it must be handed over once; `abandoned.py` has the case that not even this line is reached.
+        self.is_closed = self.is_finished = True
+        try:
+            innermost = _get()
+            if innermost is not None and innermost.transaction is self and not (collecting and is_collecting_here()):
+                _set(None)
+            if self.stop_ns:
+                return
+            self.stop_ns = perf_counter_ns()
+            if kind is not None and is_failure(kind, error):
+                self.error = kind
+                if error is not None and self.ignored is None:
+                    self.raised = note_raised(error, trace, self.tracer.unread)
+            self.tracer.finish(self)
+        finally:
+            if not self.is_handed_over:
+                self.stop_ns = self.stop_ns or perf_counter_ns()
+                self.tracer.finish(self)
 
 
 def placeholder(tracer: Tracer, ignored: str | None = None) -> Transaction:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from scout_core.recording.transaction import Transaction
 
 INBOX_FULL: Final = "inbox full"
+INTERRUPTED: Final = "interrupted"
+"""By an exception of a signal handler while it began or ended."""
 NOT_SENT: Final = "not sent before the process ended"
 MAX_REASONS: Final = 50
 """Reasons counted separately for one exporter; further ones are counted as ``other``."""
@@ -128,7 +130,14 @@ class Ledger:
     def _dropped_at_once(self) -> Counter[str]:
         """Those that never came into the inbox, by reason."""
         tracer = self.tracer
-        return +Counter({INBOX_FULL: tracer.refused, IGNORED: tracer.ignored, SAMPLED: tracer.sampled})
+        return +Counter(
+            {
+                INBOX_FULL: tracer.refused,
+                IGNORED: tracer.ignored,
+                SAMPLED: tracer.sampled,
+                INTERRUPTED: tracer.interrupted,
+            }
+        )
 
     @property
     def has_any(self) -> bool:

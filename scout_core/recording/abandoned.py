@@ -1,0 +1,92 @@
+"""
+Transactions that nobody can end any more.
+
+A signal handler may raise at any instruction: after ``__enter__`` has made a transaction current and before the ``with``
+statement knows, or when ``__exit__`` is called and before its first line. No code of ours sees that, and the thread would stay in the
+transaction for ever: later ones would become spans of it. But then nobody holds the transaction besides ourselves. A ``with``
+statement, an ``ExitStack`` or whoever calls ``__exit__`` later has a reference to it. So when a transaction begins inside another one, the
+references to the other are counted.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import TYPE_CHECKING
+
+from scout_core.recording.context import current
+
+if TYPE_CHECKING:
+    from scout_core.recording.span import Span
+    from scout_core.recording.transaction import Transaction
+
+_get = current.get
+
+
+def is_abandoned(transaction: Transaction, held: int) -> bool:
+    """
+    Whether nobody can end an open transaction that is current.
+
+    Args:
+        held: references that the caller's own variables hold.
+
+    Returns:
+        False when in doubt, as when another context or a traceback still refers to it.
+    """
+    # The spans first: what other threads do to them meanwhile only adds references.
+    held += _held_by_spans(transaction)
+    if _get() is transaction:
+        held += 1
+    return _count(transaction, held) <= _held_by_us()
+
+
+def give_up(transaction: Transaction) -> None:
+    """Close a transaction that nobody can end, and count it; when it ended is unknown."""
+    transaction.is_closed = transaction.is_finished = True
+    transaction.tracer.interrupted += 1
+    if transaction.spans:
+        transaction.spans = []
+
+
+def _count(transaction: Transaction, held: int) -> int:
+    return sys.getrefcount(transaction) - held
+
+
+def _held_by_spans(transaction: Transaction) -> int:
+    spans = transaction.spans
+    known, held = transaction.held_by if hasattr(transaction, "held_by") else (0, 0)
+    count = len(spans)
+    for number in range(known, count):
+        held += _references(spans[number], transaction)
+    transaction.held_by = (count, held)
+    span = _get()
+    while span is not None and span is not transaction:
+        if not span.stop_ns:  # a finished one is in the list
+            held += _references(span, transaction)
+        span = span.parent
+    return held
+
+
+def _references(span: Span, transaction: Transaction) -> int:
+    return (span.transaction is transaction) + (span.parent is transaction)
+
+
+@cache
+def _held_by_us() -> int:
+    """Count what refers to a transaction that nobody else holds: itself, and the calls that count."""
+    from scout_core.recording.span import Span
+    from scout_core.recording.transaction import Transaction
+
+    def orphan() -> Span:
+        transaction = Transaction("Job/abandoned")
+        transaction.transaction = transaction
+        child = Span("Job/child")
+        child.transaction = transaction
+        return child
+
+    def count_as_above(transaction: Transaction, held: int) -> int:
+        held += 0
+        return _count(transaction, held)
+
+    child = orphan()
+    return count_as_above(child.transaction, 1)  # type: ignore[arg-type]  # orphan() set it

@@ -1,0 +1,260 @@
+"""Exceptions of signal handlers, raised at every instruction of ours: the thread records what comes after them."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+import scout_core
+from scout_core import current_transaction, span, transaction
+from scout_core.boundary.guard import Guard
+from scout_core.boundary.wrappers import describing_wrapper
+
+FOLDERS = tuple(str(Path(scout_core.__file__).parent / name) for name in ("recording", "boundary"))
+
+
+class Alarm(Exception):
+    """The exception of a time-out."""
+
+
+def time_out(number, frame):
+    raise Alarm
+
+
+def by_hand():
+    with transaction("Job/first"), span("SQL/Query"):
+        pass
+
+
+def ignored():
+    with transaction("Job/first") as first, span("SQL/Query"):
+        first.ignore()
+
+
+def nested():
+    with transaction("Job/first"), transaction("Job/inner"), span("SQL/Query"):
+        pass
+
+
+def failing():
+    try:
+        with transaction("Job/first"), span("SQL/Query"):
+            raise KeyError("plan")
+    except KeyError:
+        pass
+
+
+def work():
+    with span("SQL/Query"):
+        return 1
+
+
+async def work_async():
+    with span("SQL/Query"):
+        return 1
+
+
+def describe():
+    return transaction("Job/first")
+
+
+def describe_steps():
+    _ = yield transaction("Job/first")
+
+
+def wrapped(function, describer, has_steps):
+    guard = Guard("paying", "shop:work", describer, has_steps=has_steps)
+    return describing_wrapper(function, guard, is_root=True)
+
+
+plain, plain_steps = wrapped(work, describe, False), wrapped(work, describe_steps, True)
+awaited, awaited_steps = wrapped(work_async, describe, False), wrapped(work_async, describe_steps, True)
+
+
+def driven(function):
+    """Run a coroutine in this context, as a server may that drives its own loop."""
+
+    def run():
+        coroutine = function()
+        try:
+            coroutine.send(None)
+        except StopIteration:
+            return
+
+    return run
+
+
+REQUESTS = {
+    "by hand": by_hand,
+    "ignored": ignored,
+    "nested": nested,
+    "failing": failing,
+    "plain": plain,
+    "plain with steps": plain_steps,
+    "async": driven(awaited),
+    "async with steps": driven(awaited_steps),
+}
+
+
+def is_ours(code):
+    return code.co_filename.startswith(FOLDERS) or code in WITH_STATEMENTS
+
+
+@contextmanager
+def calling(function):
+    """Call the function with code and offset before every instruction of ours."""
+    if sys.version_info >= (3, 12):
+        monitoring, tool = sys.monitoring, sys.monitoring.PROFILER_ID
+        event = monitoring.events.INSTRUCTION
+        monitoring.use_tool_id(tool, "interrupt")
+        monitoring.register_callback(
+            tool, event, lambda code, offset: function(code, offset) if is_ours(code) else None
+        )
+        monitoring.set_events(tool, event)
+        try:
+            yield
+        finally:
+            monitoring.set_events(tool, 0)
+            monitoring.free_tool_id(tool)
+        return
+
+    def trace(frame, event, argument):
+        if not is_ours(frame.f_code):
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        if event == "opcode":
+            function(frame.f_code, frame.f_lasti)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def interrupted_at(number, request):
+    """Raise before one instruction of ours, or of a ``with`` statement around it; return where, None if there are fewer."""
+    numbers = iter(range(1, 100_000))
+    arrived, passed = [], []
+
+    def interrupt(code, offset):
+        if next(numbers) == number:
+            arrived.append((code.co_qualname if hasattr(code, "co_qualname") else code.co_name, offset))
+            signal.raise_signal(signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, time_out)
+    gc.disable()  # Python ignores exceptions in callbacks of the collector
+    try:
+        with calling(interrupt):
+            try:
+                request()
+            except Alarm:
+                passed.extend(arrived)
+    finally:
+        gc.enable()
+        signal.signal(signal.SIGUSR1, before)
+    assert arrived == passed  # the time-out of the application takes place
+    return arrived
+
+
+WITH_STATEMENTS = {function.__code__ for function in (by_hand, ignored, nested, failing)}
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    "request_, then", [*((name, "plain") for name in REQUESTS), ("by hand", "by hand"), ("by hand", "async with steps")]
+)
+def test_the_next_request_is_counted_wherever_an_exception_arrives(scout, request_, then):
+    REQUESTS[request_]()
+    REQUESTS[then]()
+    scout.forget()
+    runs, missing = 1, []
+    while place := interrupted_at(runs, REQUESTS[request_]):
+        REQUESTS[then]()
+        operations = [seen.operation for seen in scout.transactions]
+        if not operations or operations[-1] != "Job/first" or current_transaction() is not None:
+            missing.append((place, operations))
+        assert len(operations) <= 2
+        scout.forget()
+        runs += 1
+
+    assert runs > 100
+    assert [] == missing
+
+
+def forgetful(number, frame):
+    """A handler that is not installed any more when it raises."""
+    signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    raise Alarm
+
+
+@pytest.mark.parametrize("handler", [time_out, forgetful, lambda *arguments: time_out(*arguments)])
+@pytest.mark.parametrize("way", ["run", "attempt", "begin", "finish"])
+def test_a_guard_lets_a_time_out_of_the_application_pass(handler, way):
+    def work():
+        signal.raise_signal(signal.SIGUSR1)
+
+    def steps():
+        work()
+        yield
+
+    guard = Guard("paying", "score_transaction", steps if way == "begin" else work)
+    arguments = {"run": (), "attempt": (work,), "begin": ((), {}), "finish": (work,)}[way]
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with pytest.raises(Alarm):
+            getattr(guard, way)(*arguments)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert 0 == guard.failures.count
+
+
+def test_a_transaction_that_its_owner_still_has_is_not_given_up(scout):
+    def begin():
+        made.append(transaction("Job/outer"))
+        made[0].__enter__()
+
+    made = []
+    begin()
+    with transaction("Job/inner"), span("SQL/Query"):
+        pass
+    made[0].__exit__(None, None, None)
+
+    assert ["SQL/Query", "Job/inner", "Job/outer"] == scout.operations
+
+
+def test_a_transaction_that_nobody_can_end_is_counted_as_interrupted(scout):
+    transaction("Job/outer").__enter__()
+    with span("SQL/Query"):
+        pass
+    with transaction("Job/next"):
+        pass
+
+    assert ["Job/next"] == scout.operations
+    counters = scout.agent.counters()
+    assert ({"interrupted": 1}, 2) == (counters.dropped, counters.finished)
+
+
+def test_an_exit_stack_keeps_a_transaction_open(scout):
+    with ExitStack() as stack:
+        stack.enter_context(transaction("Job/outer"))
+        for _ in range(3):
+            with transaction("Job/inner"), span("SQL/Query"):
+                pass
+
+    assert ["SQL/Query", "Job/inner"] * 3 + ["Job/outer"] == scout.operations
+
+
+def test_a_root_wrapper_is_called_in_an_abandoned_transaction_that_is_ignored(scout):
+    transaction("Job/outer").__enter__().ignore()
+    plain()
+
+    assert ["SQL/Query", "Job/first"] == scout.operations
