@@ -20,6 +20,7 @@ from scout_core.errors import ScoutError
 from scout_core.measuring.report import PluginStatus
 from scout_core.problems import Problem
 from scout_core.states import State
+from scout_core.tracebacks import frames_of
 
 
 @define(kw_only=True)
@@ -108,7 +109,8 @@ def _attempt(environment: Environment, step: Callable[[], None]) -> None:
 
 
 def _location(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""
+    frames = frames_of(error.__traceback__)
+    if not frames:
+        return ""
+    code, line = frames[-1]
+    return f" at {code.co_filename}:{line}"

@@ -1,4 +1,4 @@
-"""What a web framework knows of a request, as it came; ``sending/request_facts.py`` works it out on the agent's thread.
+"""The raw facts of a web request, as its framework has them; ``sending/request_facts.py`` processes them on the agent's thread.
 
 Sources: scout_apm_python ``core/web_requests.py`` and ``core/queue_time.py`` for which headers count, and in which order.
 """

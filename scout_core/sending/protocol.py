@@ -91,7 +91,7 @@ class RunningPlugin:
     problems: tuple[Problem, ...] = ()
     """Why it is in its state."""
     next_step: NextStep | None = None
-    """What a person can do; None when there is nothing to do."""
+    """The first thing that a person can do; None when there is nothing to do."""
     calls: int
     errors: int
     last_error: str | None
