@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from scout_core.boundary.patches import Patch
+from scout_core.boundary.patches import Patch, PatchState
 from scout_core.errors import LeftAlone, TargetError
 
 SOURCE = '''
@@ -181,9 +181,9 @@ def test_a_call_goes_through_the_wrapper_and_gives_the_same(library, path):
 
     assert expected == result
     assert {has_self} == set(marks)
-    assert ("wrapped", "") == (patch.state, patch.reason)
+    assert (PatchState.WRAPPED, "") == (patch.state, patch.reason)
     assert patch.undo()
-    assert "undone" == patch.state
+    assert PatchState.UNDONE is patch.state
     assert expected == call(library)
     assert before == everything(library)
 
@@ -292,10 +292,10 @@ def test_a_target_that_the_wrapper_refuses_is_not_replaced_and_has_the_reason(li
     before = everything(library)
     patch = applied(library, "function", refuse)
 
-    assert ("left alone", "not this one") == (patch.state, patch.reason)
+    assert (PatchState.LEFT_ALONE, "not this one") == (patch.state, patch.reason)
     assert before == everything(library)
     assert patch.undo()
-    assert "left alone" == patch.state
+    assert PatchState.LEFT_ALONE is patch.state
 
 
 def test_a_type_written_in_c_is_refused_with_the_reason():
@@ -379,7 +379,7 @@ def test_a_foreign_wrapper_around_ours_stays_and_ours_stays_beneath_it(library):
     assert not patch.undo()
     assert library.function is theirs
     assert ("theirs", ("marked", False, ("function", 1, 2))) == library.function(1)
-    assert "undone" == patch.state
+    assert PatchState.UNDONE is patch.state
     assert patch.undo()  # there is nothing left to do
 
 
@@ -459,9 +459,9 @@ def test_after_a_reload_it_is_applied_to_the_new_objects_and_undone_in_both(libr
 def test_a_waiting_patch_is_undone_without_a_trace(library):
     patch = Patch("library:function", marking)
 
-    assert ("library", "function", "waiting") == (patch.module, patch.attribute, patch.state)
+    assert ("library", "function", PatchState.WAITING) == (patch.module, patch.attribute, patch.state)
     assert patch.undo()
-    assert "undone" == patch.state
+    assert PatchState.UNDONE is patch.state
 
 
 def test_the_parts_of_a_target():
@@ -478,7 +478,7 @@ def test_a_subclass_that_another_package_has_put_in_place_is_passed_over(library
 
     patch = applied(library, "Base.method")
 
-    assert ("wrapped", "otheragent.library.Instrumented") == (patch.state, patch.replaced_by)
+    assert (PatchState.WRAPPED, "otheragent.library.Instrumented") == (patch.state, patch.replaced_by)
     assert [("marked", True, ("method", name, 1)) for name in ("Base", "Instrumented")] == [
         own().method(1),
         library.Base().method(1),
@@ -496,5 +496,5 @@ def test_a_class_of_the_library_or_from_another_one_is_the_target_itself(library
 
     patch = applied(library, "Part.method")
 
-    assert ("wrapped", "") == (patch.state, patch.replaced_by)
+    assert (PatchState.WRAPPED, "") == (patch.state, patch.replaced_by)
     assert "method" in vars(library.Part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scout_core.boundary.patches import PatchState
 from scout_core.boundary.plugin import Plugin
 from scout_core.config.config import Config
 from scout_core.config.origin import Layer
@@ -81,7 +82,7 @@ def _for_failed(plugin: Plugin) -> NextStep:
 
 def _improvement(plugin: Plugin) -> NextStep | None:
     """For a plugin that works, though not everything in it does."""
-    if any(patch.state in ("not found", "left alone") for patch in plugin.patches):
+    if any(patch.state in (PatchState.NOT_FOUND, PatchState.LEFT_ALONE) for patch in plugin.patches):
         if plugin.found is None:
             return NextStep("fix-targets", f"correct the targets in {plugin.module} that cannot be wrapped")
         text = "some targets cannot be wrapped; a newer version of the plugin may support them"

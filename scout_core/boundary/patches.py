@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from enum import Enum, auto
 from types import FunctionType, MethodDescriptorType, ModuleType, WrapperDescriptorType
 from typing import Any, Final, NamedTuple
 
@@ -42,6 +43,20 @@ class _Replacement(NamedTuple):
     wrapper: Any
 
 
+class PatchState(Enum):
+    """The state of one target."""
+
+    WAITING = auto()
+    """Its module is not imported."""
+    WRAPPED = auto()
+    LEFT_ALONE = auto()
+    """It exists, and must not be wrapped."""
+    NOT_FOUND = auto()
+    """It does not exist, or cannot be replaced."""
+    UNDONE = auto()
+    """The original is restored."""
+
+
 @define(eq=False)
 class Patch:
     """One attribute to replace."""
@@ -51,8 +66,7 @@ class Patch:
     """Takes the original, and whether its first argument is an instance or class; returns the wrapper."""
     is_optional: bool = False
     """It may be missing, because only some versions of the library have it."""
-    state: str = "waiting"
-    """``waiting``, ``wrapped``, ``left alone``, ``not found`` or ``undone``."""
+    state: PatchState = PatchState.WAITING
     reason: str = ""
     replaced_by: str = ""
     """A subclass that other code has put in the place of the target's class; the target is wrapped on the library's own class."""
@@ -85,7 +99,7 @@ class Patch:
         try:
             wrapper = self._wrapper_of(raw, owner)
         except LeftAlone as reason:
-            self.state, self.reason = "left alone", str(reason)
+            self.state, self.reason = PatchState.LEFT_ALONE, str(reason)
             return
         original = vars(owner).get(self.attribute, _MISSING)
         try:
@@ -93,7 +107,7 @@ class Patch:
         except (AttributeError, TypeError) as error:
             raise TargetError(f"{_name_of(owner)}.{self.attribute} cannot be replaced: {error}") from error
         self._replacements.append(_Replacement(owner, original, wrapper))
-        self.state, self.reason = "wrapped", ""
+        self.state, self.reason = PatchState.WRAPPED, ""
 
     def undo(self) -> bool:
         """
@@ -115,8 +129,8 @@ class Patch:
                 delattr(owner, self.attribute)
             else:
                 setattr(owner, self.attribute, original)
-        if self.state in ("waiting", "wrapped"):
-            self.state = "undone"
+        if self.state in (PatchState.WAITING, PatchState.WRAPPED):
+            self.state = PatchState.UNDONE
         return is_exact
 
     def _owner(self, module: ModuleType) -> Any:

@@ -10,7 +10,7 @@ from attrs import define, field
 
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.metadata import Found
-from scout_core.boundary.patches import Patch
+from scout_core.boundary.patches import Patch, PatchState
 from scout_core.boundary.versions import Support
 from scout_core.problems import NextStep, Problem, join_problems
 from scout_core.states import State
@@ -69,11 +69,11 @@ class Plugin:
             return State.QUARANTINED, tuple(
                 Problem("switched-off", guard.place, f"{guard.place} is switched off: {guard.reason}") for guard in off
             )
-        wrapped = [patch for patch in self.patches if patch.state == "wrapped"]
-        waiting = [patch for patch in self.patches if patch.state == "waiting"]
+        wrapped = [patch for patch in self.patches if patch.state is PatchState.WRAPPED]
+        waiting = [patch for patch in self.patches if patch.state is PatchState.WAITING]
         if waiting and not wrapped:
             return State.WAITING, (self._waits_for(waiting),)
-        missing = [patch for patch in self.patches if patch.state == "not found"]
+        missing = [patch for patch in self.patches if patch.state is PatchState.NOT_FOUND]
         if missing and not wrapped:
             return State.FAILED, tuple(Problem("missing-target", patch.target, patch.reason) for patch in missing)
         slow = [(guard.place, guard.pace.slowness) for guard in self.guards if guard.pace.slowness is not None]

@@ -18,7 +18,7 @@ from scout_core.boundary.hooks import Hooks
 from scout_core.boundary.imports import ImportWatch
 from scout_core.boundary.metadata import Found
 from scout_core.boundary.next_step import how_to_enable
-from scout_core.boundary.patches import Patch
+from scout_core.boundary.patches import Patch, PatchState
 from scout_core.boundary.plugin import Plugin
 from scout_core.boundary.switches import missing, unknown_names, why_disabled
 from scout_core.boundary.versions import check_support
@@ -221,12 +221,12 @@ class Plugins:
         try:
             patch.apply(module)
         except TargetError as error:
-            patch.state, patch.reason = "not found", f"{patch.target}: {error}"
+            patch.state, patch.reason = PatchState.NOT_FOUND, f"{patch.target}: {error}"
         except Exception as error:  # noqa: BLE001  # inside the application's import: nothing may be raised
-            patch.state, patch.reason = "not found", f"{patch.target}: {type(error).__name__}: {error}"
-        if patch.state == "wrapped":
+            patch.state, patch.reason = PatchState.NOT_FOUND, f"{patch.target}: {type(error).__name__}: {error}"
+        if patch.state is PatchState.WRAPPED:
             self._applied.append(patch)
-        elif patch.state == "not found" and not patch.is_optional:
+        elif patch.state is PatchState.NOT_FOUND and not patch.is_optional:
             detail = f"{patch.reason}; none of its targets is wrapped"
             plugin.fail(Problem("missing-target", patch.target, detail))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.next_step import next_step
+from scout_core.boundary.patches import PatchState
 from scout_core.boundary.plugin import Plugin
 from scout_core.measuring.report import FunctionStatus, PluginStatus
 from scout_core.problems import join_problems
@@ -24,10 +25,10 @@ def status_of(plugin: Plugin) -> PluginStatus:
         next_step=next_step(plugin, state),
         target=plugin.support.target,
         hooks=plugin.hooks,
-        wrapped=tuple(patch.target for patch in plugin.patches if patch.state == "wrapped"),
-        waiting=tuple(patch.target for patch in plugin.patches if patch.state == "waiting"),
-        not_found=tuple(patch.reason if patch.state == "not found" else f"{patch.target}: {patch.reason}"
-                        for patch in plugin.patches if patch.state in ("not found", "left alone")),
+        wrapped=tuple(patch.target for patch in plugin.patches if patch.state is PatchState.WRAPPED),
+        waiting=tuple(patch.target for patch in plugin.patches if patch.state is PatchState.WAITING),
+        not_found=tuple(patch.reason if patch.state is PatchState.NOT_FOUND else f"{patch.target}: {patch.reason}"
+                        for patch in plugin.patches if patch.state in (PatchState.NOT_FOUND, PatchState.LEFT_ALONE)),
         calls=sum(guard.calls for guard in plugin.guards),
         errors=sum(guard.failures.count for guard in plugin.guards),
         last_error=str(failures[-1]) if failures else None,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.pace import Limit
-from scout_core.boundary.patches import Function, Patch
+from scout_core.boundary.patches import Function, Patch, PatchState
 from scout_core.boundary.wrappers import Around, Describer, around_wrapper, describing_wrapper
 from scout_core.errors import LeftAlone, PluginError
 
@@ -72,7 +72,7 @@ class Wrap:
         self._check(target, function, role="function")
 
         def is_undone() -> bool:
-            return patch.state == "undone"
+            return patch.state is PatchState.UNDONE
 
         patch = self._add(
             target,
