@@ -584,13 +584,23 @@ def test_sys_exit_in_a_describer_counts_as_an_error(library):
         assert "SystemExit: 4" in status(scout).last_error
 
 
-@pytest.mark.parametrize("leaves", [KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
-def test_exceptions_that_end_a_program_pass_through_a_describer(library, leaves):
+def test_ctrl_c_in_a_describer_passes(library):
     def leave(a):
-        raise leaves
+        raise KeyboardInterrupt
 
-    with instrumented(wrapping("library:function", leave)), transaction("Job/mail.send"), pytest.raises(leaves):
-        library.function(1)
+    with instrumented(wrapping("library:function", leave)), transaction("Job/mail.send"):
+        with pytest.raises(KeyboardInterrupt):
+            library.function(1)
+
+
+@pytest.mark.parametrize("error", [GeneratorExit, asyncio.CancelledError])
+def test_an_exception_of_a_describer_that_looks_like_a_cancellation_is_contained(library, error):
+    def leave(a):
+        raise error
+
+    with instrumented(wrapping("library:function", leave)) as scout, transaction("Job/mail.send"):
+        assert library.function(1)
+        assert error.__name__ in status(scout).last_error
 
 
 def test_a_faulty_describer_raises_in_tests(library):
