@@ -289,6 +289,17 @@ def test_no_file_names_the_host_of_a_package_registry():
     assert [] == [relative(path) for path in kept_files() if path.name in LOCK_FILES]
 
 
+def test_changelog_fragments_have_names_that_a_release_accepts():
+    kinds = ("added", "changed", "fixed", "removed", "security")
+    fragments = [path for path in kept_files() if path.parent.name == "changelog.d" and path.suffix == ".md"]
+
+    assert [] == [
+        relative(path)
+        for path in fragments
+        if not re.fullmatch(rf"(\d+|\+[\w-]+)\.({'|'.join(kinds)})\.md", path.name) and not path.name.startswith(".")
+    ]
+
+
 def test_ci_runs_the_command_of_the_readme():
     readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     commands = [line.strip() for line in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()]
