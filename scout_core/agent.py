@@ -22,6 +22,7 @@ from scout_core.log import Log
 from scout_core.measuring.report import Counters, PluginStatus, Process
 from scout_core.problems import join_clauses
 from scout_core.recording import collecting, context
+from scout_core.recording.silence import Silence
 from scout_core.recording.tracer import Tracer
 from scout_core.sending.exporter import named
 from scout_core.sending.ledger import Ledger
@@ -167,6 +168,7 @@ class Agent:
         was_recording = context.tracer is self.tracer
         collecting.forget_other_threads()
         self.tracer.retire()
+        self.recorder.forget_thread()
         context.current.set(None)
         self._must_call_on_start = True
         for guard in self._guards():
@@ -232,8 +234,9 @@ class Agent:
         )
 
     def _call(self, hook: str) -> None:
-        for guard in self.implementations(hook):
-            guard.run(self)
+        with Silence(self.tracer):
+            for guard in self.implementations(hook):
+                guard.run(self)
 
     def _log_problems(self) -> None:
         for problem in (*self.config.problems, *self.plugins.problems):

@@ -14,14 +14,16 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Generator
-from typing import Any
+from types import TracebackType
+from typing import Any, cast
 
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.patches import Function
 from scout_core.errors import LeftAlone, PluginError
 from scout_core.recording.abandoned import give_up, is_abandoned
 from scout_core.recording.context import current
-from scout_core.recording.span import Span
+from scout_core.recording.span import Span, type_name
+from scout_core.recording.transaction import Transaction
 
 Describer = Callable[..., "Span | Generator[Span, Any, object] | None"]
 Around = Callable[[Function, Any, "tuple[Any, ...]", "dict[str, Any]"], Any]
@@ -105,9 +107,11 @@ def _plain(function: Function, guard: Guard, is_root: bool) -> Function:
                 give_up(inside)
             elif inside.ignored is not None:
                 return function(*args, **kwargs)
-        span = describe(*args, **kwargs)
-        if not issubclass(type(span), Span):
-            _refuse(guard, span)
+        described = describe(*args, **kwargs)
+        kind = type(described)
+        span = described if kind is Span or kind is Transaction else _guarded(guard, described)
+        if span is None:
+            _refuse(guard, described)
             return function(*args, **kwargs)
         with span:
             return function(*args, **kwargs)
@@ -129,9 +133,11 @@ def _async(function: Function, guard: Guard, is_root: bool) -> Function:
                 give_up(inside)
             elif inside.ignored is not None:
                 return await function(*args, **kwargs)
-        span = describe(*args, **kwargs)
-        if not issubclass(type(span), Span):
-            _refuse(guard, span)
+        described = describe(*args, **kwargs)
+        kind = type(described)
+        span = described if kind is Span or kind is Transaction else _guarded(guard, described)
+        if span is None:
+            _refuse(guard, described)
             return await function(*args, **kwargs)
         with span:
             return await function(*args, **kwargs)
@@ -154,10 +160,11 @@ def _plain_with_result(function: Function, guard: Guard, is_root: bool) -> Funct
             elif inside.ignored is not None:
                 return function(*args, **kwargs)
         begun = begin(args, kwargs)
-        if begun is None or not issubclass(type(begun[1]), Span):
+        span = None if begun is None else _guarded(guard, begun[1])
+        if begun is None or span is None:
             _refuse_first_step(guard, begun)
             return function(*args, **kwargs)
-        description, span = begun
+        description, _ = begun
         with span:
             opened_in = span.transaction
             if opened_in is not None and opened_in.ignored is not None:
@@ -189,10 +196,11 @@ def _async_with_result(function: Function, guard: Guard, is_root: bool) -> Funct
             elif inside.ignored is not None:
                 return await function(*args, **kwargs)
         begun = begin(args, kwargs)
-        if begun is None or not issubclass(type(begun[1]), Span):
+        span = None if begun is None else _guarded(guard, begun[1])
+        if begun is None or span is None:
             _refuse_first_step(guard, begun)
             return await function(*args, **kwargs)
-        description, span = begun
+        description, _ = begun
         with span:
             opened_in = span.transaction
             if opened_in is not None and opened_in.ignored is not None:
@@ -207,6 +215,38 @@ def _async_with_result(function: Function, guard: Guard, is_root: bool) -> Funct
             return result
 
     return wrapper
+
+
+class _Guarded:
+    """A span of a plugin's own class, as a context manager that contains what its methods raise."""
+
+    __slots__ = ("guard", "span")
+
+    def __init__(self, guard: Guard, span: Span) -> None:
+        self.guard = guard
+        self.span = span
+
+    @property
+    def transaction(self) -> Transaction | None:
+        return self.span.transaction
+
+    def __enter__(self) -> None:
+        self.guard.attempt(self.span.__enter__)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.guard.attempt(self.span.__exit__, kind, error, trace)
+        base = Transaction if issubclass(type(self.span), Transaction) else Span
+        base.__exit__(self.span, kind, error, trace)  # does nothing if it has ended
+
+
+def _guarded(guard: Guard, described: object) -> Any:  # Any: a span, or what stands for one
+    """Return the context manager of a call; None when a describer returned something else than a span."""
+    kind = type(described)
+    if kind is Span or kind is Transaction:
+        return described
+    return _Guarded(guard, cast(Span, described)) if issubclass(kind, Span) else None
 
 
 def _send_result(description: Generator[Span, Any, object], result: object) -> None:
@@ -229,4 +269,4 @@ def _refuse_first_step(guard: Guard, begun: tuple[Any, Any] | None) -> None:
 
 def _refuse(guard: Guard, span: object) -> None:
     if span is not None:
-        guard.refuse(f"a describer must return a span or None, got {type(span).__name__}")
+        guard.refuse(f"a describer must return a span or None, got {type_name(type(span))}")

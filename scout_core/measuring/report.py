@@ -169,6 +169,8 @@ class Counters:
     """Ended after their transaction: in no figure."""
     in_collection: int = 0
     """Spans and transactions begun while the garbage collector ran, which Python before 3.12 cannot record: in no figure."""
+    in_hooks: int = 0
+    """Spans and transactions begun by hooks of plugins: in no figure."""
     names_merged: int = 0
     """Transactions counted under ``other`` because there were too many names."""
     tags_dropped: int = 0

@@ -24,6 +24,9 @@ tracer: Tracer | None = None
 def current_transaction() -> Transaction | None:
     """The open transaction of this thread or task; None outside a transaction, and once it has ended."""
     span = current.get()
-    if span is None or span.transaction is None or span.transaction.is_closed:
-        return None
-    return span.transaction
+    while span is not None and span.transaction is not None:
+        transaction = span.transaction
+        if transaction.tracer.silent is not transaction:
+            return None if transaction.is_closed else transaction
+        span = span.parent  # a hook asks
+    return None

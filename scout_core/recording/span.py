@@ -134,8 +134,8 @@ class Span:
             spans.append(self)
         else:
             transaction.merge(self)
-        for hook in tracer.on_span:
-            hook(self)
+        if tracer.on_span:
+            tracer.run_hooks(tracer.on_span, self)
 
     def __call__(self, function: _Function) -> _Function:
         """Decorate a function: each call, or each await of an ``async def``, becomes a span like this one."""
@@ -173,4 +173,9 @@ def plain_name(name: object) -> str:
     kind = type(name)
     if issubclass(kind, str):
         return str.__getitem__(name, slice(None))  # type: ignore[index]
-    return f"<{str.__getitem__(_type_name(kind), slice(None))}>"
+    return f"<{type_name(kind)}>"
+
+
+def type_name(kind: type) -> str:
+    """Return the name of a class without running code of its metaclass, or of a subclass of ``str``."""
+    return str.__getitem__(_type_name(kind), slice(None))

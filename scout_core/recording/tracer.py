@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from scout_core.recording.silence import Silence
 from scout_core.recording.transaction import placeholder, release
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Tracer:
         "late_spans",
         "in_collection",
         "interrupted",
+        "in_hooks",
+        "silent",
         "on_request_start",
         "on_span",
         "wants_ignored",
@@ -67,6 +70,10 @@ class Tracer:
     """Spans and transactions that were not recorded because the garbage collector was running; see ``collecting.py``."""
     interrupted: int
     """Transactions that an exception of a signal handler left without an end; see ``abandoned.py``."""
+    in_hooks: int
+    """Spans and transactions that were not recorded because a hook began them."""
+    silent: Transaction
+    """The closed transaction that is current while hooks run; see ``silence.py``."""
     on_request_start: tuple[Callable[[Transaction, Config], object], ...]
     on_span: tuple[Callable[[Span], object], ...]
     wants_ignored: bool
@@ -90,9 +97,12 @@ class Tracer:
         self.late_spans = 0
         self.in_collection = 0
         self.interrupted = 0
+        self.in_hooks = 0
         self.use_hooks(hooks)
         self.finished_placeholder = placeholder(self)
         self.ignored_placeholder = placeholder(self, IGNORED)
+        self.silent = placeholder(self)
+        self.silent.is_finished = False  # otherwise a transaction would begin in it
         self.on_first = on_first
         self.has_started = False
 
@@ -132,6 +142,12 @@ class Tracer:
             self.has_started = True
             self.on_first()
 
+    def run_hooks(self, hooks: tuple[Callable[..., object], ...], *arguments: object) -> None:
+        """Call hooks; nothing that they do is recorded."""
+        with Silence(self):
+            for hook in hooks:
+                hook(*arguments)
+
     def read_exceptions(self) -> None:
         """Read the texts of exceptions, so that they are freed. On the agent's thread."""
         while self.unread:
@@ -139,7 +155,9 @@ class Tracer:
 
     def count_late(self, transaction: Transaction) -> None:
         """Count a span that came after the end of its transaction, unless that was ignored."""
-        if transaction.ignored is None:
+        if transaction is self.silent:
+            self.in_hooks += 1
+        elif transaction.ignored is None:
             self.late_spans += 1
 
     def retire(self) -> None:

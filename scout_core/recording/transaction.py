@@ -193,8 +193,8 @@ class Transaction(Span):
         has_started = False
         try:
             _set(self)
-            for hook in tracer.on_request_start:
-                hook(self, tracer.config)
+            if tracer.on_request_start:
+                tracer.run_hooks(tracer.on_request_start, self, tracer.config)
             has_started = True
         finally:
             if not has_started:  # a signal handler raised, and __exit__ will not be called

@@ -161,6 +161,7 @@ class Ledger:
                 spans_merged=self.spans_merged,
                 late_spans=self.tracer.late_spans,
                 in_collection=self.tracer.in_collection,
+                in_hooks=self.tracer.in_hooks,
                 names_merged=self.names_merged,
                 tags_dropped=self.tags_dropped,
                 traces_lost=self.traces_lost,

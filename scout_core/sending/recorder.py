@@ -15,6 +15,7 @@ from scout_core.boundary.guard_log import log_changes
 from scout_core.boundary.hooks import RunTimeHooks
 from scout_core.log import Log
 from scout_core.measuring.report import PluginStatus, Process, Report, Trace
+from scout_core.recording.silence import Silence
 from scout_core.recording.transaction import release
 from scout_core.sending.evaluation import Evaluation
 from scout_core.sending.exporter import Exporter
@@ -63,6 +64,7 @@ class Recorder:
     """Monotonic seconds after which the inbox is left as it is, so that there is time to send what was counted."""
     _thread: Thread | None = None
     _has_failed: bool = False
+    _is_in_child: bool = False
 
     def __attrs_post_init__(self) -> None:
         self.outboxes = [Outbox(exporter, self.ledger) for exporter in self.exporters]
@@ -129,6 +131,8 @@ class Recorder:
         pause = BUSY_TICK
         locks_made_by = self._locks_made_by
         while not self._stopping.wait(pause):
+            if self._is_in_child:
+                return
             if locks_made_by is not lock_factory():
                 self._hand_over()
                 return
@@ -136,7 +140,12 @@ class Recorder:
             self._safely(compile_all)  # only the first call does anything, when the first response is out
             self._safely(self._turn)
             pause = BUSY_TICK if self.ledger.taken - before > MANY else TICK
-        self._safely(self._finish)
+        if not self._is_in_child:
+            self._safely(self._finish)
+
+    def forget_thread(self) -> None:
+        """In a forked child: if a hook on the agent's thread has forked, that thread ends with what it is doing."""
+        self._is_in_child = True
 
     def _hand_over(self) -> None:
         """End this thread, because threads were patched since it was started; the next transaction starts another one."""
@@ -168,11 +177,17 @@ class Recorder:
         Args:
             until: monotonic seconds after which the rest is left: applications can be faster than this thread.
         """
+        with Silence(self.ledger.tracer):
+            self._work(until)
+
+    def _work(self, until: float) -> None:
         while batch := self.ledger.take(BATCH):
             self.ledger.tracer.read_exceptions()
             tally = Tally()
             try:
                 for transaction in batch:
+                    if self._is_in_child:
+                        break
                     self.evaluation.evaluate(transaction, tally)
             finally:
                 self.ledger.settle(tally)
@@ -195,6 +210,10 @@ class Recorder:
 
     def close_period(self) -> None:
         """Make the report of the period that ends now, and hand it to every exporter."""
+        with Silence(self.ledger.tracer):
+            self._close_period()
+
+    def _close_period(self) -> None:
         self._period_start_monotonic = monotonic()
         names = [outbox.name for outbox in self.outboxes]
         counters = {name: self.ledger.counters(name) for name in names} or {"": self.ledger.counters()}
