@@ -171,6 +171,8 @@ class Counters:
     """Spans and transactions begun while the garbage collector ran, which Python before 3.12 cannot record: in no figure."""
     in_hooks: int = 0
     """Spans and transactions begun by hooks of plugins: in no figure."""
+    invalid_values: int = 0
+    """Values of another type that were set as an operation or as tags, and are not used."""
     names_merged: int = 0
     """Transactions counted under ``other`` because there were too many names."""
     tags_dropped: int = 0

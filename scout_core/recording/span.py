@@ -42,10 +42,10 @@ class Span:
     ``with span("Cart/Checkout", items=3) as s: s.tag("total", 9)``, or ``@span("Cart/Checkout")`` on a function.
     """
 
-    __slots__ = ("operation", "tags", "transaction", "parent", "start_ns", "stop_ns", "error")
+    __slots__ = ("own_operation", "own_tags", "transaction", "parent", "start_ns", "stop_ns", "error")
 
-    operation: str
-    tags: dict[str, Any]  # Any: cleaned when sent
+    own_operation: str
+    own_tags: dict[str, Any]  # Any: cleaned when sent
     transaction: Transaction | None
     """The transaction that it belongs to; None while not recorded."""
     parent: Span | None
@@ -58,8 +58,8 @@ class Span:
     """Class of the exception that propagated out of it; None: it succeeded."""
 
     def __init__(self, operation: str, /, **tags: Any) -> None:
-        self.operation = operation if type(operation) is str else plain_name(operation)
-        self.tags = tags
+        self.own_operation = operation if type(operation) is str else plain_name(operation)
+        self.own_tags = tags
         self.transaction = None
         self.parent = None
         self.start_ns = 0
@@ -68,16 +68,51 @@ class Span:
 
     def tag(self, key: str, value: Any) -> None:
         """Set a tag, replacing an earlier value."""
-        self.tags[key if type(key) is str else plain_name(key)] = value
+        self.own_tags[key if type(key) is str else plain_name(key)] = value
 
     def rename(self, operation: str) -> None:
         """Change the operation."""
-        self.operation = operation if type(operation) is str else plain_name(operation)
+        self.own_operation = operation if type(operation) is str else plain_name(operation)
+
+    @property
+    def operation(self) -> str:
+        """``Kind/name``. Anything but a text is refused: a hook that sets it fails, elsewhere the operation stays."""
+        return self.own_operation
+
+    @operation.setter
+    def operation(self, operation: str) -> None:
+        if issubclass(type(operation), str):
+            self.rename(operation)
+        else:
+            self._refuse("operation", "str", operation)
+
+    @property
+    def tags(self) -> dict[str, Any]:
+        """Facts about it. Anything but a dict is refused: a hook that sets it fails, elsewhere the tags stay."""
+        return self.own_tags
+
+    @tags.setter
+    def tags(self, tags: dict[str, Any]) -> None:
+        if type(tags) is dict:
+            self.own_tags = tags
+        else:
+            self._refuse("tags", "dict", tags)
+
+    def _refuse(self, name: str, expected: str, value: object) -> None:
+        """Keep the old value. The application's thread is never interrupted; a hook is, so that its plugin is named."""
+        transaction = self.transaction
+        tracer = getattr(transaction, "tracer", None)  # one from a trace has none
+        if tracer is not None:
+            tracer.invalid_values += 1
+        current_span = _get()
+        inside = None if current_span is None else current_span.transaction
+        if inside is not None and inside.tracer.silent is inside:
+            raise TypeError(f"{name} must be a {expected}, got {type_name(type(value))}")
 
     @property
     def kind(self) -> str:
         """The operation up to its first slash: ``SQL`` of ``SQL/Query``."""
-        return kind_of(self.operation)
+        return kind_of(self.own_operation)
 
     @property
     def duration(self) -> float:
@@ -89,7 +124,7 @@ class Span:
     @property
     def is_error(self) -> bool:
         """Whether an exception propagated out of it, or the tag ``error`` is set to true."""
-        return self.error is not None or has_error_tag(self.tags)
+        return self.error is not None or has_error_tag(self.own_tags)
 
     def __enter__(self: _Self) -> _Self:
         parent = _get()

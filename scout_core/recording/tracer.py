@@ -41,6 +41,7 @@ class Tracer:
         "in_collection",
         "interrupted",
         "in_hooks",
+        "invalid_values",
         "silent",
         "on_request_start",
         "on_span",
@@ -72,6 +73,8 @@ class Tracer:
     """Transactions that an exception of a signal handler left without an end; see ``abandoned.py``."""
     in_hooks: int
     """Spans and transactions that were not recorded because a hook began them."""
+    invalid_values: int
+    """Values of another type that were set as an operation or as tags, and are not used."""
     silent: Transaction
     """The closed transaction that is current while hooks run; see ``silence.py``."""
     on_request_start: tuple[Callable[[Transaction, Config], object], ...]
@@ -98,6 +101,7 @@ class Tracer:
         self.in_collection = 0
         self.interrupted = 0
         self.in_hooks = 0
+        self.invalid_values = 0
         self.use_hooks(hooks)
         self.finished_placeholder = placeholder(self)
         self.ignored_placeholder = placeholder(self, IGNORED)

@@ -44,7 +44,7 @@ class Transaction(Span):
 
     __slots__ = (
         "tracer", "id", "started", "spans", "merged", "is_closed", "is_finished", "ignored", "request", "queued_at",
-        "queue_time", "raised", "own_tags", "add_request_tags", "is_handed_over", "held_by", "__weakref__",
+        "queue_time", "raised", "add_request_tags", "is_handed_over", "held_by", "__weakref__",
     )  # fmt: skip
 
     tracer: Tracer
@@ -70,8 +70,6 @@ class Transaction(Span):
     """Seconds it waited before it started; computed on the agent's thread. None: unknown."""
     raised: Raised | None
     """The exception that propagated out of it."""
-    own_tags: dict[str, Any]
-    """The mapping ``tags`` without those that are computed from ``request``."""
     add_request_tags: Callable[[Transaction], None] | None
     """Adds the tags that are computed from ``request``, called when ``tags`` is first read; None: nothing to add."""
 
@@ -82,7 +80,7 @@ class Transaction(Span):
 
     def __init__(self, operation: str, /, **tags: Any) -> None:
         # Repeats Span.__init__: calling it would be a twentieth of the cost of a request.
-        self.operation = operation if type(operation) is str else plain_name(operation)
+        self.own_operation = operation if type(operation) is str else plain_name(operation)
         self.own_tags = tags
         self.transaction = None
         self.parent = None
@@ -125,7 +123,7 @@ class Transaction(Span):
 
     @tags.setter
     def tags(self, tags: dict[str, Any]) -> None:
-        self.own_tags = tags
+        Span.tags.__set__(self, tags)  # type: ignore[attr-defined]  # mypy does not know the methods of a property
 
     @property
     def is_error(self) -> bool:
@@ -140,7 +138,7 @@ class Transaction(Span):
     @property
     def is_web(self) -> bool:
         """Whether it is a web request."""
-        return is_web(self.operation)
+        return is_web(self.own_operation)
 
     def ignore(self, reason: str = "by the application") -> None:
         """Leave it out of every figure, and record nothing more inside it."""
@@ -157,14 +155,14 @@ class Transaction(Span):
         # No call between reading and writing, so CPython cannot switch threads in between: no lock is needed.
         duration = span.stop_ns - span.start_ns
         failed = span.error is not None
-        figures = self._merged_as(span.operation)
+        figures = self._merged_as(span.own_operation)
         figures[0] += 1
         figures[1] += duration
         figures[2] += duration
         figures[3] += failed
         parent = span.parent
         if parent is not self and parent is not None and not parent.stop_ns:  # it ends later, so it will be merged too
-            figures = self._merged_as(parent.operation)
+            figures = self._merged_as(parent.own_operation)
             figures[2] -= duration
 
     def _merged_as(self, operation: str) -> list[int]:

@@ -162,6 +162,7 @@ class Ledger:
                 late_spans=self.tracer.late_spans,
                 in_collection=self.tracer.in_collection,
                 in_hooks=self.tracer.in_hooks,
+                invalid_values=self.tracer.invalid_values,
                 names_merged=self.names_merged,
                 tags_dropped=self.tags_dropped,
                 traces_lost=self.traces_lost,
