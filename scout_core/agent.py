@@ -116,8 +116,8 @@ class Agent:
         deadline = monotonic() + (self.config.get("shutdown_timeout_seconds") if timeout is None else timeout)
         if context.tracer is self.tracer:
             context.tracer = None
-        self.recorder.stop(deadline)
-        self._call("on_stop")
+        on_stop = self.implementations("on_stop")
+        self.recorder.stop(deadline, (lambda: self._run(on_stop)) if on_stop else None)
         self.plugins.undo()
         self.tracer.retire()
         if context.tracer is None:  # otherwise another agent records
@@ -234,8 +234,11 @@ class Agent:
         )
 
     def _call(self, hook: str) -> None:
+        self._run(self.implementations(hook))
+
+    def _run(self, guards: tuple[Guard, ...]) -> None:
         with Silence(self.tracer):
-            for guard in self.implementations(hook):
+            for guard in guards:
                 guard.run(self)
 
     def _log_problems(self) -> None:

@@ -98,9 +98,13 @@ def test_threads_started_before_a_patch_are_replaced(run, sink, library):
 
 
 @pytest.mark.parametrize("library", PATCH)
-def test_what_is_left_at_the_end_is_sent(run, sink, library):
-    """Also when the patch came after the threads of the agent, and no transaction after the patch."""
-    ended = run(TRACE, "scout_core.start()\ntrace(1)\nwait_for(1)\ntrace(2)", PATCH[library])
+def test_what_is_left_at_the_stop_is_sent(run, sink, library):
+    """
+    Also when no transaction followed the patch.
+
+    ``stop`` is called because gevent cannot look up a host for the first time when the interpreter ends.
+    """
+    ended = run(TRACE, "scout_core.start()\ntrace(1)\nwait_for(1)\ntrace(2)", PATCH[library], "scout_core.stop()")
 
     assert 0 == ended.code, ended.err
     assert 3 == sink.counted

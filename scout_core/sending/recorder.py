@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
+from scout_core.boundary.busy import busy_guard
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.guard_log import log_changes
 from scout_core.boundary.hooks import RunTimeHooks
@@ -40,6 +41,8 @@ FIRST_PERIOD: Final = 5.0
 SHORTEST_PERIOD: Final = 1.0
 """Seconds. Receivers do not get reports more often, whatever they request."""
 BATCH: Final = 100
+LEAST_FOR_ON_STOP: Final = 0.1
+"""Seconds for ``on_stop`` when the exporters have used up the time."""
 
 
 @define(eq=False)
@@ -59,6 +62,12 @@ class Recorder:
     _period_start_monotonic: float = inf
     _reports: int = 0
     _stopping: Event = field(factory=Event)
+    _finished: Event = field(factory=Event)
+    """Set when the last report has been handed over."""
+    _may_end: Event = field(factory=Event)
+    """Set when the exporters have had their time."""
+    _last_step: Callable[[], None] = lambda: None
+    """What the thread does before it ends."""
     _locks_made_by: object = field(factory=lock_factory)
     _end_of_work: float = inf
     """Monotonic seconds after which the inbox is left as it is, so that there is time to send what was counted."""
@@ -83,7 +92,7 @@ class Recorder:
         """Start the threads, when the first transaction has ended, or the first after a late patch; return why they do not run."""
         if self._locks_made_by is not lock_factory():
             self._locks_made_by = lock_factory()
-            self._stopping = Event()
+            self._stopping, self._finished, self._may_end = Event(), Event(), Event()
         if self._period_start_monotonic == inf:
             self._period_start = time()
             self._period_start_monotonic = monotonic()
@@ -109,8 +118,13 @@ class Recorder:
         """Monotonic seconds."""
         return self._period_start_monotonic + (self.period if self._reports else min(FIRST_PERIOD, self.period))
 
-    def stop(self, deadline: float) -> None:
-        """Evaluate what is left, make the last report, and let the exporters send until the deadline (monotonic seconds)."""
+    def stop(self, deadline: float, on_stop: Callable[[], None] | None = None) -> None:
+        """
+        Evaluate what is left, make the last report, let the exporters send, and call ``on_stop``.
+
+        Args:
+            deadline: monotonic seconds, for all of it. ``on_stop`` has ``LEAST_FOR_ON_STOP`` in any case.
+        """
         now = monotonic()
         self._end_of_work = now + max(0.0, deadline - now) / 2
         self._stopping.set()
@@ -118,14 +132,45 @@ class Recorder:
             self._safely(self._finish)
         else:
             # It finishes on its own thread: whatever a plugin does, the application waits until the deadline at most.
-            self._thread.join(max(0.0, deadline - now))
-            if self._thread.is_alive() and deadline > now:
-                log.warning("the agent's thread is busy in a plugin; its last period is lost")
+            if not _wait(self._finished, deadline) and deadline > now:
+                log.warning(
+                    "%s did not return before the process ended; the last period is lost", _busy_part(self._thread)
+                )
         for outbox in self.outboxes:
             outbox.begin()
             outbox.stop(deadline)
         for outbox in self.outboxes:
             outbox.join()
+        self._end_thread(on_stop, max(deadline, monotonic() + LEAST_FOR_ON_STOP))
+
+    def _end_thread(self, on_stop: Callable[[], None] | None, deadline: float) -> None:
+        """Call ``on_stop`` on the agent's thread, or on another one if it was never started; wait until the deadline."""
+        has_ended = Event()
+
+        def last_step() -> None:
+            if on_stop is not None:
+                self._safely(on_stop)
+            has_ended.set()
+
+        thread: Thread | NoThread | None = self._thread
+        if isinstance(thread, Thread):
+            if not _wait(self._finished, deadline):
+                self._may_end.set()  # when it returns from the plugin, which was logged
+                return
+            self._last_step = last_step
+            self._may_end.set()
+        elif on_stop is None:
+            return
+        else:
+            in_test = self.config.get("plugins.reraise")
+            thread = None if in_test else start_thread(last_step, "scout-core")
+            if not isinstance(thread, Thread):  # the interpreter is ending (Python >= 3.12)
+                self._safely(on_stop)
+                return
+        if _wait(has_ended, deadline):
+            thread.join(max(0.0, deadline - monotonic()))
+        else:
+            log.warning("%s did not return in time; the process does not wait for it", _busy_part(thread))
 
     def _run(self) -> None:
         pause = BUSY_TICK
@@ -140,8 +185,12 @@ class Recorder:
             self._safely(compile_all)  # only the first call does anything, when the first response is out
             self._safely(self._turn)
             pause = BUSY_TICK if self.ledger.taken - before > MANY else TICK
-        if not self._is_in_child:
-            self._safely(self._finish)
+        if self._is_in_child:
+            return
+        self._safely(self._finish)
+        self._finished.set()
+        self._may_end.wait()
+        self._last_step()
 
     def forget_thread(self) -> None:
         """In a forked child: if a hook on the agent's thread has forked, that thread ends with what it is doing."""
@@ -251,3 +300,15 @@ class Recorder:
                 guard.run(item.item, item.score)
             release(item.item)
             yield trace
+
+
+def _wait(event: Event, deadline: float) -> bool:
+    """Wait for an event until the deadline (monotonic seconds); in steps, because after a late patch nothing may wake us."""
+    while not event.is_set() and (left := deadline - monotonic()) > 0:
+        event.wait(min(left, 0.05))
+    return event.is_set()
+
+
+def _busy_part(thread: Thread) -> str:
+    guard = busy_guard(thread)
+    return "the agent's thread" if guard is None else f"plugin {guard.plugin!r}: {guard.place}"
