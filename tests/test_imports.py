@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import pkgutil
 import runpy
 import sys
@@ -14,6 +15,7 @@ from types import ModuleType
 
 import pytest
 
+from scout_core.boundary import imports
 from scout_core.boundary.imports import ImportWatch
 
 
@@ -488,3 +490,21 @@ def test_modules_that_no_callback_waits_for_keep_their_loader(watch, site):
 
     assert watch.find_spec("other") is None
     assert SourceFileLoader is type(importlib.import_module("other").__loader__)
+
+
+def test_a_target_costs_the_same_however_many_there_are(monkeypatch):
+    """10,000 targets took 25 seconds while every module was looked at again for each."""
+    looked_at = []
+    is_complete = imports._is_complete
+    monkeypatch.setattr(imports, "_is_complete", lambda module: looked_at.append(module) or is_complete(module))
+    watch = imports.ImportWatch()
+    called = []
+    try:
+        for number in range(100):
+            watch.when_imported(f"no_such_module_{number}", called.append)
+            watch.when_imported("json", called.append)
+    finally:
+        watch.forget()
+
+    assert [json] * 100 == called
+    assert len(looked_at) <= 2 * 200

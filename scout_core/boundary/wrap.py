@@ -28,7 +28,7 @@ class Wrap:
         self.guards: list[Guard] = []
         self._reraise = reraise
         self._limit = limit
-        self._wrappers: list[Function] = []
+        self._wrappers: dict[int, Function] = {}
 
     def __call__(self, target: str, describer: Describer, *, root: bool = False, optional: bool = False) -> None:
         """
@@ -82,10 +82,10 @@ class Wrap:
 
     def _add(self, target: str, make_wrapper: Callable[[Function, bool], Function], optional: bool) -> Patch:
         def make_once(function: Function, has_instance: bool) -> Function:
-            if any(function is wrapper for wrapper in self._wrappers):  # an alias, or inherited from another target
+            if id(function) in self._wrappers:  # an alias, or inherited from another target
                 raise LeftAlone("this plugin has already wrapped it")
             wrapper = make_wrapper(function, has_instance)
-            self._wrappers.append(wrapper)
+            self._wrappers[id(wrapper)] = wrapper
             return wrapper
 
         patch = Patch(target, make_once, optional)

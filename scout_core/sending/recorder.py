@@ -67,7 +67,7 @@ class Recorder:
     _may_end: Event = field(factory=Event)
     """Set when the exporters have had their time."""
     _last_step: Callable[[], None] = lambda: None
-    """What the thread does before it ends."""
+    """The last step of the thread."""
     _locks_made_by: object = field(factory=lock_factory)
     _end_of_work: float = inf
     """Monotonic seconds after which the inbox is left as it is, so that there is time to send what was counted."""
