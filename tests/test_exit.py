@@ -61,7 +61,7 @@ def end(tmp_path):
 
 
 LONG_TIMEOUT = {"SCOUT_SHUTDOWN_TIMEOUT_SECONDS": "20"}
-BUSY = "did not return before the process ended; the last period is lost\n"
+BUSY = "did not return in time; the last period is lost\n"
 
 
 def shutdown_time(end, source: str, at_most: float, **environment: str) -> float:

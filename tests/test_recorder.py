@@ -606,10 +606,7 @@ def test_a_hanging_plugin_does_not_delay_the_stop_beyond_its_timeout(quick, capl
     assert 0.3 <= took < 1.0
     assert (1, 0, 0) == (counters.finished, counters.exported, counters.queued)
     assert {"not sent before the process ended": 1} == counters.dropped
-    assert (
-        "plugin 'hanging': on_request_end did not return before the process ended; the last period is lost"
-        in caplog.text
-    )
+    assert "plugin 'hanging': on_request_end did not return in time; the last period is lost" in caplog.text
 
 
 def test_a_hanging_receiver_does_not_prevent_the_last_report_to_others(quick, monkeypatch):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from threading import Thread
+from threading import Event, Thread
+from time import monotonic
 
 from scout_core.boundary import guard as guards
 from scout_core.boundary.guard import Guard
 
 
-def busy_guard(thread: Thread) -> Guard | None:
+def _busy_guard(thread: Thread) -> Guard | None:
     """Return the innermost guard on the stack of a thread; None when it runs no plugin's function, or is a greenlet."""
     frame = sys._current_frames().get(thread.ident or 0)
     while frame is not None:
@@ -19,3 +20,16 @@ def busy_guard(thread: Thread) -> Guard | None:
                 return guard
         frame = frame.f_back
     return None
+
+
+def wait_until(event: Event, deadline: float) -> bool:
+    """Wait for an event until the deadline (monotonic seconds); in steps, because after a late patch nothing may wake us."""
+    while not event.is_set() and (left := deadline - monotonic()) > 0:
+        event.wait(min(left, 0.05))
+    return event.is_set()
+
+
+def busy_part(thread: Thread) -> str:
+    """Return the plugin's function that a thread is in, as messages name it."""
+    guard = _busy_guard(thread)
+    return "the agent's thread" if guard is None else f"plugin {guard.plugin!r}: {guard.place}"

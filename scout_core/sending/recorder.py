@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
-from scout_core.boundary.busy import busy_guard
+from scout_core.boundary.busy import busy_part, wait_until
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.guard_log import log_changes
 from scout_core.boundary.hooks import RunTimeHooks
@@ -132,10 +132,8 @@ class Recorder:
             self._safely(self._finish)
         else:
             # It finishes on its own thread: whatever a plugin does, the application waits until the deadline at most.
-            if not _wait(self._finished, deadline) and deadline > now:
-                log.warning(
-                    "%s did not return before the process ended; the last period is lost", _busy_part(self._thread)
-                )
+            if not wait_until(self._finished, deadline) and deadline > now:
+                log.warning("%s did not return in time; the last period is lost", busy_part(self._thread))
         for outbox in self.outboxes:
             outbox.begin()
             outbox.stop(deadline)
@@ -154,7 +152,7 @@ class Recorder:
 
         thread: Thread | NoThread | None = self._thread
         if isinstance(thread, Thread):
-            if not _wait(self._finished, deadline):
+            if not wait_until(self._finished, deadline):
                 self._may_end.set()  # when it returns from the plugin, which was logged
                 return
             self._last_step = last_step
@@ -167,10 +165,10 @@ class Recorder:
             if not isinstance(thread, Thread):  # the interpreter is ending (Python >= 3.12)
                 self._safely(on_stop)
                 return
-        if _wait(has_ended, deadline):
+        if wait_until(has_ended, deadline):
             thread.join(max(0.0, deadline - monotonic()))
-        else:
-            log.warning("%s did not return in time; the process does not wait for it", _busy_part(thread))
+        elif on_stop is not None:
+            log.warning("%s did not return in time; the process does not wait for it", busy_part(thread))
 
     def _run(self) -> None:
         pause = BUSY_TICK
@@ -300,15 +298,3 @@ class Recorder:
                 guard.run(item.item, item.score)
             release(item.item)
             yield trace
-
-
-def _wait(event: Event, deadline: float) -> bool:
-    """Wait for an event until the deadline (monotonic seconds); in steps, because after a late patch nothing may wake us."""
-    while not event.is_set() and (left := deadline - monotonic()) > 0:
-        event.wait(min(left, 0.05))
-    return event.is_set()
-
-
-def _busy_part(thread: Thread) -> str:
-    guard = busy_guard(thread)
-    return "the agent's thread" if guard is None else f"plugin {guard.plugin!r}: {guard.place}"
