@@ -55,13 +55,16 @@ class Cost:
         return stored.has_grown(self)
 
 
-def count_costs(comparisons: Sequence[Comparison], directory: Path, *, jobs: int) -> list[Cost]:
+def count_cases(comparisons: Sequence[Comparison], directory: Path, *, jobs: int) -> dict[str, Count]:
     """
     Count every case once.
 
     Args:
-        directory: an empty folder.
+        directory: must not exist; another name gives the processes another memory layout.
         jobs: how many processes run at the same time; the counts do not depend on it.
+
+    Returns:
+        Name of the case to its count.
 
     Raises:
         ChildFailed: a case could not be counted.
@@ -73,8 +76,16 @@ def count_costs(comparisons: Sequence[Comparison], directory: Path, *, jobs: int
         return case.name, count(case, directory / case.name)
 
     with ThreadPoolExecutor(jobs) as pool:
-        counts = dict(pool.map(run, longest_first))
-    return [cost for comparison in comparisons for cost in costs_of(comparison, counts)]
+        return dict(pool.map(run, longest_first))
+
+
+def smallest(counts: Mapping[str, Count], others: Mapping[str, Count]) -> dict[str, Count]:
+    """Return the smaller count of each case: an unfortunate memory layout only adds instructions."""
+    merged = dict(counts)
+    for name, other in others.items():
+        before = counts.get(name, other)
+        merged[name] = Count(caller=min(before.caller, other.caller), agent=min(before.agent, other.agent))
+    return merged
 
 
 def costs_of(comparison: Comparison, counts: Mapping[str, Count]) -> list[Cost]:

@@ -16,14 +16,19 @@ from attrs import asdict
 
 from bench import baseline
 from bench.baseline import Baseline
-from bench.callgrind import valgrind_version
+from bench.callgrind import Count, valgrind_version
 from bench.child import ChildFailed
-from bench.cost import TOLERANCE, Cost, count_costs
+from bench.cost import TOLERANCE, Cost, costs_of, count_cases, smallest
 from bench.cost_plan import Comparison, comparisons
 from bench.plan import SHOP
 from bench.table import aligned, machine
 
 OK, GROWN, FAILED = range(3)
+LAYOUTS: Final = 3
+"""
+Counts of what has grown, and of a new baseline. In about one of ten memory layouts CPython takes half a percent more
+instructions for a request, which is 4 % of what scout-core adds to it.
+"""
 KEYS: Final = tuple(comparison.key for comparison in comparisons())
 HEAD: Final = (
     "workload", "thread", "per", "request", "added", "ratio", "baseline", "change", "",
@@ -52,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = [comparison for comparison in available if not options.only or comparison.key in options.only]
     try:
         with tempfile.TemporaryDirectory(prefix="scout-cost-") as folder:
-            costs = count_costs(chosen, Path(folder), jobs=options.jobs)
+            costs = count_costs(chosen, Path(folder), stored=None if options.accept else stored, options=options)
     except ChildFailed as error:
         return fail(str(error))
     print(" · ".join(f"{name} {value}" for name, value in {**machine(), "valgrind": valgrind}.items()), "\n")
@@ -64,6 +69,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"stored in {file}")
         return OK
     return compare(costs, stored, file)
+
+
+def count_costs(
+    chosen: Sequence[Comparison], folder: Path, *, stored: Baseline | None, options: argparse.Namespace
+) -> list[Cost]:
+    """
+    Count, and count again what has grown: the smallest of all counts is used.
+
+    Args:
+        folder: an empty one.
+        stored: the baseline; None: count everything again.
+    """
+    counts: dict[str, Count] = {}
+    again = list(chosen)
+    for layout in range(LAYOUTS):
+        directory = folder / ("layout" + "-" * 50 * layout)
+        counts = smallest(counts, count_cases(again, directory, jobs=options.jobs))
+        if stored is not None:
+            again = [comparison for comparison in again if has_grown(costs_of(comparison, counts), stored)]
+        if not again:
+            break
+    return [cost for comparison in chosen for cost in costs_of(comparison, counts)]
+
+
+def has_grown(costs: Sequence[Cost], stored: Baseline) -> bool:
+    """Whether any of them exceeds the baseline."""
+    return any(cost.key in stored.costs and cost.has_grown(stored.costs[cost.key]) for cost in costs)
 
 
 def compare(costs: Sequence[Cost], stored: Baseline | None, file: Path) -> int:
