@@ -6,7 +6,6 @@ import os
 import platform
 from collections.abc import Mapping
 from random import SystemRandom
-from time import monotonic, time
 from typing import Any, Final
 
 from attrs import evolve
@@ -16,6 +15,7 @@ from scout_core.boundary.guard import Guard
 from scout_core.boundary.hooks import AT_RUN_TIME, Hooks, RunTimeHooks
 from scout_core.boundary.plugins import Plugins, search_path
 from scout_core.boundary.status import status_of
+from scout_core.clocks import monotonic, time
 from scout_core.config.config import Config
 from scout_core.config.options import OPTIONS
 from scout_core.log import Log

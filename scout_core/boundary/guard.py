@@ -7,11 +7,11 @@ switched off. Hot code: ``run`` and ``begin`` are called on the application's th
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import perf_counter_ns
 from typing import Any, Final
 
 from scout_core.boundary.failures import Failures, TooManyErrors
 from scout_core.boundary.pace import Limit, Pace, Slowness
+from scout_core.clocks import perf_counter_ns
 from scout_core.signals import is_from_outside
 
 EARLY: Final = 24

@@ -7,10 +7,10 @@ no formatting, no lock.
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import perf_counter_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from scout_core.clocks import perf_counter_ns
 from scout_core.operations import kind_of
 from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.context import current

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import getrandbits
-from time import perf_counter_ns, time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
+from scout_core.clocks import perf_counter_ns, time
 from scout_core.operations import OTHER, OTHER_NAME, is_web
 from scout_core.recording import context
 from scout_core.recording.abandoned import give_up, is_abandoned

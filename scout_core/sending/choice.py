@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from attrs import define, field
 
 from scout_core.boundary.guard import Guard
+from scout_core.clocks import monotonic
 from scout_core.measuring.metrics import NameMetrics
 from scout_core.measuring.report import TransactionMetrics
 from scout_core.measuring.reservoir import Kept, Reservoir

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from collections import deque
 from threading import Condition, Thread
-from time import monotonic
 from typing import Final
 
 from attrs import frozen
 
+from scout_core.clocks import monotonic
 from scout_core.errors import RejectedReport
 from scout_core.log import Log
 from scout_core.measuring.report import Report, Tags

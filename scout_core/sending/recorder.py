@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from math import inf
 from threading import Event, Thread
-from time import monotonic, time
 from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
@@ -14,6 +13,7 @@ from scout_core.boundary.busy import busy_part, wait_until
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.guard_log import log_changes
 from scout_core.boundary.hooks import RunTimeHooks
+from scout_core.clocks import monotonic, time
 from scout_core.log import Log
 from scout_core.measuring.report import PluginStatus, Process, Report, Trace
 from scout_core.recording.silence import Silence

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Final
 
+from scout_core import clocks
+
 _READ: Final = ("perf_counter_ns", "time", "monotonic")
 """The clock functions that scout_core uses; each module imports them under these names."""
 
@@ -19,9 +21,9 @@ class Clock:
 
     def __init__(self) -> None:
         self._moved_ns = 0
-        self._perf_counter_ns = time.perf_counter_ns()
+        self._perf_counter_ns = clocks.perf_counter_ns()
         # Whole seconds keep sums in tests exact; rounded up, because time must not go back.
-        self._time, self._monotonic = math.ceil(time.time()), math.ceil(time.monotonic())
+        self._time, self._monotonic = math.ceil(clocks.time()), math.ceil(clocks.monotonic())
 
     def advance(self, seconds: float) -> None:
         """
@@ -55,15 +57,16 @@ def stopped_clock() -> Iterator[Clock]:
     For agents without threads, such as that of ``recording``: a waiting thread would wait forever.
     """
     clock = Clock()
+    real = {function: (getattr(clocks, function), getattr(time, function)) for function in _READ}
     replaced: list[tuple[ModuleType, str, object]] = []
     for name, module in tuple(sys.modules.items()):
         if name.startswith("scout_core.") and not name.startswith("scout_core.testing"):
             for function in _READ:
-                if vars(module).get(function) is getattr(time, function):
+                if vars(module).get(function) in real[function]:
                     replaced.append((module, function, vars(module)[function]))
                     setattr(module, function, getattr(clock, function))
     try:
         yield clock
     finally:
-        for module, function, real in replaced:
-            setattr(module, function, real)
+        for module, function, original in replaced:
+            setattr(module, function, original)
