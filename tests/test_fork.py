@@ -195,7 +195,7 @@ held, done = threading.Event(), threading.Event()
 
 def hold():
     from scout_core import running as module
-    with agent.ledger.lock, agent.recorder.outboxes[0]._changed, module._starting:
+    with agent.ledger.lock, agent.recorder.outboxes[0]._changed, module._starting.held():
         held.set()
         done.wait(30)
 
