@@ -815,8 +815,8 @@ def test_destructors_that_record_can_run_within_our_code(quick):
     assert Cycle.deleted > 2_000
     assert counters.finished == counters.exported + sum(counters.dropped.values())
     assert counters.exported == keeper.counted
-    # Before Python 3.12 most destructors run within a collection, where their transactions are counted, not recorded.
-    assert counters.finished + counters.in_collection >= 2_000 + 2_000
+    # Destructors may run within a collection (not recorded before Python 3.12) or while a hook runs: counted, not recorded.
+    assert counters.finished + counters.in_collection + counters.in_hooks >= 2_000 + 2_000
 
 
 def test_a_signal_handler_that_records_can_interrupt_our_code(quick):

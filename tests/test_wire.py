@@ -69,7 +69,7 @@ FULL = Report(
     counters={
         "collector": Counters(
             finished=10, exported=5, queued=3, dropped={"ignored": 2}, spans=20, spans_merged=12, late_spans=1,
-            in_collection=2, names_merged=4, tags_dropped=6, traces_lost=1,
+            in_collection=2, in_hooks=3, invalid_values=8, names_merged=4, tags_dropped=6, traces_lost=1,
         )
     },
 )  # fmt: skip
@@ -115,13 +115,13 @@ WIRE = {
     }],
     "counters": {"collector": {
         "finished": 10, "exported": 5, "queued": 3, "dropped": {"ignored": 2}, "spans": 20, "spans_merged": 12,
-        "late_spans": 1, "in_collection": 2, "names_merged": 4, "tags_dropped": 6, "traces_lost": 1,
+        "late_spans": 1, "in_collection": 2, "in_hooks": 3, "invalid_values": 8, "names_merged": 4, "tags_dropped": 6, "traces_lost": 1,
     }},
 }  # fmt: skip
 
 MAY_BE_MISSING = {
     "transactions.queue_time", "transactions.queued", "traces.merged", "traces.spans.error", "counters.collector.spans",
-    "counters.collector.spans_merged", "counters.collector.late_spans", "counters.collector.in_collection", "counters.collector.names_merged",
+    "counters.collector.spans_merged", "counters.collector.late_spans", "counters.collector.in_collection", "counters.collector.in_hooks", "counters.collector.invalid_values", "counters.collector.names_merged",
     "counters.collector.tags_dropped", "counters.collector.traces_lost", "traces.seen", "plugins.functions", "plugins.traceback", "plugins.functions.slow",
     "plugins.functions.off", "plugins.problems", "plugins.problems.advice", "plugins.next_step", "plugins.next_step.commands",
 }  # fmt: skip

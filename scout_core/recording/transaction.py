@@ -112,6 +112,11 @@ class Transaction(Span):
 
         return transaction_from(trace)
 
+    def tag(self, key: str, value: Any) -> None:
+        """Set a tag, replacing an earlier value."""
+        tags = self.own_tags if self.add_request_tags is None else self.tags  # those of the request come first
+        tags[key if type(key) is str else plain_name(key)] = value
+
     @property
     def tags(self) -> dict[str, Any]:
         """Facts about it. Once it has ended, the agent's thread adds ``path`` and ``user_ip`` of a web request."""

@@ -139,6 +139,8 @@ def test_every_nonzero_counter_is_shown(collector: Collector) -> None:
         "spans_merged": 2,
         "late_spans": 3,
         "in_collection": 7,
+        "in_hooks": 8,
+        "invalid_values": 9,
         "names_merged": 4,
         "tags_dropped": 5,
         "traces_lost": 6,
@@ -149,6 +151,6 @@ def test_every_nonzero_counter_is_shown(collector: Collector) -> None:
     assert more == {key: counters[key] for key in more}
     assert (
         "1 span · 2 merged beyond the limit of a trace · 3 ended after their transaction"
-        " · 7 started by the garbage collector, not recorded (Python before 3.12)"
-        " · 4 counted as “other” because of too many names · 5 tags dropped · 6 kept traces lost to an error"
+        " · 7 started by the garbage collector, not recorded (Python before 3.12) · 8 begun by hooks, not recorded"
+        " · 9 invalid values not used · 4 counted as “other” because of too many names · 5 tags dropped · 6 kept traces lost to an error"
     ) in visitor_of(collector).page("/health").text
