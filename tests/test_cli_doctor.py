@@ -165,7 +165,7 @@ def test_the_probe_does_not_change_an_agent_that_is_running(sink):
 
 
 def test_the_dashboard_confirms_that_the_probe_is_in_the_store(scout_core):
-    pytest.importorskip("scout_dashboard", reason="needs scout-dashboard: the store belongs to it")
+    pytest.importorskip("scout_dashboard", reason="not with the core only: the store belongs to scout-dashboard")
     up = subprocess.Popen(
         [sys.executable, "-m", "scout_core", "up", "--port", "0"],
         cwd=scout_core.here,

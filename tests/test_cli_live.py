@@ -13,7 +13,7 @@ from scout_core.cli.live import Summary, microseconds, seconds
 from scout_core.states import State
 from tests.commandline import Commandline, Ran
 
-pytest.importorskip("scout_dashboard", reason="needs a dashboard, which is not part of the core")
+pytest.importorskip("scout_dashboard", reason="not with the core only: the dashboard is a plugin")
 
 POLICY = """
 from scout_core import hookimpl

@@ -172,7 +172,7 @@ def test_every_process_of_uvicorn_records(scout_core, serving, sink, options):
 
 
 def test_flask_run_records_before_and_after_a_reload(scout_core, serving, sink):
-    pytest.importorskip("scout_flask", reason="needs scout-flask, which installs Flask")
+    pytest.importorskip("scout_flask", reason="not with the core only: scout-flask installs Flask")
     file = scout_core.write("shop.py", FLASK_SHOP)
     server = serving(BIN / "flask", "--app", "shop", "run", "--debug", "--port", "0")
     first = eventually(server.ask)

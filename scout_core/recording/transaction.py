@@ -156,7 +156,9 @@ class Transaction(Span):
     def merge(self, span: Span) -> None:
         """Count a span that exceeds ``max_spans``."""
         if self.merged is None:
-            self.merged = {}
+            merged: dict[str, list[int]] = {}  # before Python 3.12 this may run the collector, and so other threads
+            if self.merged is None:
+                self.merged = merged
         # No call between reading and writing, so CPython cannot switch threads in between: no lock is needed.
         duration = span.stop_ns - span.start_ns
         failed = span.error is not None
