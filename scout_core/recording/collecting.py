@@ -11,36 +11,37 @@ from __future__ import annotations
 
 import gc
 import sys
-from threading import get_ident
+from threading import local
 from typing import Final
 
 IS_NEEDED: Final = sys.version_info < (3, 12)
 
 collecting: Final[dict[str, object]] = {}
-"""Empty, and so false, while no collection runs; otherwise ``thread`` is the one that it runs on, once that is known."""
+"""Empty, and so false, while no collection runs on any thread."""
+_here: Final = local()
+"""Has the attribute ``start`` on the thread that the collection runs on."""
 
-# Written in C, so that no signal handler can run before it has done its work.
-_mark_start: Final = collecting.__setitem__
+# Written in C: no signal handler and no other thread can run before they have done their work.
+_MARKS: Final = (collecting.__setitem__, _here.__setattr__)
 
 
 def is_collecting_here() -> bool:
     """Whether the collection that runs, runs on this thread. Ask only while ``collecting`` is not empty."""
-    here = get_ident()
-    return collecting.get("thread", here) == here
+    return hasattr(_here, "start")
 
 
 def watch() -> None:
     """Follow the collector from now on. Repeating it does no harm."""
     if IS_NEEDED and _note_phase not in gc.callbacks:
-        gc.callbacks.insert(0, _mark_start)  # before other people's callbacks, which may be interrupted, too
+        gc.callbacks[:0] = _MARKS  # before other people's callbacks, which may be interrupted, too
         gc.callbacks.append(_note_phase)  # and after them
 
 
 def unwatch() -> None:
     """Take the callbacks out again; during a collection they stay, since they would miss its end."""
     if not collecting and _note_phase in gc.callbacks:
-        gc.callbacks.remove(_note_phase)
-        gc.callbacks.remove(_mark_start)
+        for callback in (*_MARKS, _note_phase):
+            gc.callbacks.remove(callback)
 
 
 def forget_other_threads() -> None:
@@ -50,11 +51,10 @@ def forget_other_threads() -> None:
 
 
 def _note_phase(phase: str, _: object) -> None:
-    if phase == "start":
-        collecting["thread"] = get_ident()
-    else:
-        # No call from here to the end: a signal handler could run after it, when the mark is gone and the collection is not.
-        collecting["start"] = collecting["stop"] = collecting["thread"] = None
-        del collecting["thread"]
+    if phase == "stop":
+        # No call from here to the end: a signal handler could run after it, when the marks are gone and the collection is not.
+        collecting["start"] = collecting["stop"] = _here.start = _here.stop = None
         del collecting["stop"]
         del collecting["start"]
+        del _here.stop
+        del _here.start
