@@ -72,45 +72,6 @@ def test_locks_made_before_a_patch_are_replaced(run, sink, library):
 
 
 @pytest.mark.parametrize("library", PATCH)
-def test_threads_started_before_a_patch_are_replaced(run, sink, library):
-    ended = run(
-        TRACE,
-        """
-        scout_core.start()
-        trace(1)
-        wait_for(1)
-        before = {thread for thread in threading.enumerate() if thread.name.startswith("scout-core")}
-        """,
-        PATCH[library],
-        """
-        while {thread for thread in before if thread.is_alive()}:
-            trace(1)
-            sleep(0.05)
-        finished = scout_core.start().counters("collector").finished
-        wait_for(finished)
-        print(len(before), finished)
-        """,
-    )
-
-    threads, finished = map(int, ended.out.split())
-    assert (0, 2) == (ended.code, threads)
-    assert finished == sink.counted
-
-
-def test_what_is_left_at_the_stop_is_sent(run, sink):
-    """
-    Also when no transaction followed the patch.
-
-    Not with gevent: it makes a hub for each real thread that was running before the patch, imports its modules for that, and
-    may wait for ever for its own import lock when these threads do so at the same time.
-    """
-    ended = run(TRACE, "scout_core.start()\ntrace(1)\nwait_for(1)\ntrace(2)", PATCH["eventlet"], "scout_core.stop()")
-
-    assert 0 == ended.code, ended.err
-    assert 3 == sink.counted
-
-
-@pytest.mark.parametrize("library", PATCH)
 def test_greenlets_that_start_the_agent_at_the_same_time_get_one_agent(run, sink, library):
     """``scout_core`` was imported before the patch, and so was the lock of ``start``."""
     ended = run(

@@ -141,7 +141,7 @@ RUNNING = [
     Fault(name="wraps without a describer", source=hook("instrument(wrap)", "wrap('wares:add', None)"), words=("wares:add",)),
     Fault(name="options raise", source=hook("register_options()", "raise KeyError('options')"), state="active", printed=("'faulty'", "KeyError: 'options'")),
     Fault(name="options are not a class", source=hook("register_options()", "return 5"), state="active",
-          printed=("register_options must return an attrs class, got int 5",)),
+          printed=("register_options must return an attrs class, got 5",)),
     Fault(name="options exit", source=hook("register_options()", "raise SystemExit(5)"), state="active", printed=("'faulty'", "SystemExit: 5")),
     Fault(name="exporters raise", source=hook("register_exporters(config)", "raise KeyError('exporters')"), state="active"),
     Fault(name="exporters are not a list", source=hook("register_exporters(config)", "return 5"), state="active"),
