@@ -16,7 +16,7 @@ from scout_core import agent as agents
 from scout_core import current_transaction, hookimpl, span, transaction
 from scout_core.agent import Agent
 from scout_core.recording import context
-from scout_core.sending import recorder
+from scout_core.sending import agent_thread, period
 from tests.workbench import POLICIES, Behaving, Keeper, eventually, exporting, is_balanced, plugin, running
 
 
@@ -35,8 +35,8 @@ def own_environment(monkeypatch, tmp_path):
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(recorder, "TICK", 0.002)
-    monkeypatch.setattr(recorder, "FIRST_PERIOD", 0.02)
+    monkeypatch.setattr(agent_thread, "TICK", 0.002)
+    monkeypatch.setattr(period, "FIRST_PERIOD", 0.02)
 
 
 def threads() -> set[str]:

@@ -21,7 +21,7 @@ from scout_core.builtin import posting
 from scout_core.builtin.collector import CollectorExporter
 from scout_core.config.config import read_config
 from scout_core.errors import RejectedReport
-from scout_core.sending import recorder
+from scout_core.sending import agent_thread, period
 from scout_core.sending.wire import decode
 from tests.workbench import (
     TOKEN,
@@ -379,14 +379,14 @@ def test_no_connection_is_left_open(sink, short_timeout):
 )
 def test_the_applications_thread_never_waits_for_a_receiver(sink, behave, monkeypatch):
     """It only appends: the median and the total time of 3,000 transactions are limited, with a report every 20 ms."""
-    monkeypatch.setattr(recorder, "TICK", 0.005)
-    monkeypatch.setattr(recorder, "FIRST_PERIOD", 0.02)
+    monkeypatch.setattr(agent_thread, "TICK", 0.005)
+    monkeypatch.setattr(period, "FIRST_PERIOD", 0.02)
     monkeypatch.setattr("scout_core.sending.outbox.pause_after", lambda failures: 0.01)
     settings = {"collector_url": sink(behave).url, "plugins_enable": ("collector",), "report_period": 0.02}
     with running(**settings) as agent:
         with transaction("Controller/home"):
             pass
-        eventually(lambda: agent.recorder._reports)
+        eventually(lambda: agent.recorder.open_period.reports)
         durations = []
         for _ in range(3_000):
             begin_ns = perf_counter_ns()
@@ -404,8 +404,8 @@ def test_the_applications_thread_never_waits_for_a_receiver(sink, behave, monkey
 
 
 def test_waiting_reports_arrive_when_the_collector_is_back(tmp_path, monkeypatch):
-    monkeypatch.setattr(recorder, "TICK", 0.005)
-    monkeypatch.setattr(recorder, "FIRST_PERIOD", 0.02)
+    monkeypatch.setattr(agent_thread, "TICK", 0.005)
+    monkeypatch.setattr(period, "FIRST_PERIOD", 0.02)
     monkeypatch.setattr("scout_core.sending.outbox.pause_after", lambda failures: 0.01)
     announced(tmp_path / "state", f"http://127.0.0.1:{free_port()}")
     settings = {"state_dir": str(tmp_path / "state"), "plugins_enable": ("collector",), "report_period": 0.02}
@@ -415,8 +415,8 @@ def test_waiting_reports_arrive_when_the_collector_is_back(tmp_path, monkeypatch
             for _ in range(5):
                 with transaction("Controller/home"):
                     pass
-                reports = agent.recorder._reports
-                eventually(lambda before=reports: agent.recorder._reports > before)
+                reports = agent.recorder.open_period.reports
+                eventually(lambda before=reports: agent.recorder.open_period.reports > before)
             assert 0 == agent.counters("collector").exported
             announced(tmp_path / "state", collector.url)
             eventually(lambda: agent.counters("collector").exported == 5)
@@ -428,8 +428,8 @@ def test_waiting_reports_arrive_when_the_collector_is_back(tmp_path, monkeypatch
 
 
 def test_errors_are_logged_without_the_token(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(recorder, "TICK", 0.005)
-    monkeypatch.setattr(recorder, "FIRST_PERIOD", 0.02)
+    monkeypatch.setattr(agent_thread, "TICK", 0.005)
+    monkeypatch.setattr(period, "FIRST_PERIOD", 0.02)
     caplog.set_level(logging.INFO, "scout_core")
     url = f"http://127.0.0.1:{free_port()}"
     settings = {"collector_url": url, "collector_token": "s3cret-of-the-collector", "plugins_enable": ("collector",)}

@@ -10,7 +10,7 @@ import pytest
 import scout_core
 from scout_core import transaction
 from scout_core.log import Log
-from scout_core.sending import recorder
+from scout_core.sending import agent_thread, period, recorder
 from scout_core.threads import start_thread
 from tests.workbench import Behaving, Keeper, eventually, exporting, plugin, running
 
@@ -41,8 +41,8 @@ def own_environment(monkeypatch, tmp_path):
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(recorder, "TICK", 0.002)
-    monkeypatch.setattr(recorder, "FIRST_PERIOD", 0.02)
+    monkeypatch.setattr(agent_thread, "TICK", 0.002)
+    monkeypatch.setattr(period, "FIRST_PERIOD", 0.02)
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ gc.disable()  # finished transactions must be freed without the collector, which
 import scout_core
 from scout_core import span, transaction
 from scout_core.recording.span import Span
-from scout_core.sending import recorder
+from scout_core.sending import agent_thread
 
-recorder.TICK = 0.001  # the application waits for the agent below
+agent_thread.TICK = 0.001  # the application waits for the agent below
 agent = scout_core.start(report_period=0.2)
 
 

@@ -19,7 +19,8 @@ from scout_core import current_transaction, span, transaction
 from scout_core.errors import RejectedReport
 from scout_core.measuring.report import Report
 from scout_core.operations import is_web
-from scout_core.sending import choice, outbox, recorder
+from scout_core.sending import agent_thread, choice, outbox, recorder
+from scout_core.sending import period as periods
 from tests.workbench import (
     POLICIES,
     Behaving,
@@ -53,16 +54,17 @@ def clock(monkeypatch):
     monkeypatch.setattr("scout_core.recording.span.perf_counter_ns", clock.ns)
     monkeypatch.setattr("scout_core.recording.transaction.perf_counter_ns", clock.ns)
     monkeypatch.setattr(recorder, "monotonic", clock.seconds)
+    monkeypatch.setattr(periods, "monotonic", clock.seconds)
     monkeypatch.setattr(choice, "monotonic", clock.seconds)
-    monkeypatch.setattr(recorder, "time", clock.seconds)
+    monkeypatch.setattr(periods, "time", clock.seconds)
     return clock
 
 
 @pytest.fixture
 def quick(monkeypatch):
     """Shorten the waits of the agent's thread and the pauses between attempts, so that tests are fast."""
-    monkeypatch.setattr(recorder, "TICK", 0.002)
-    monkeypatch.setattr(recorder, "FIRST_PERIOD", 0.02)
+    monkeypatch.setattr(agent_thread, "TICK", 0.002)
+    monkeypatch.setattr(periods, "FIRST_PERIOD", 0.02)
     monkeypatch.setattr(outbox, "pause_after", lambda failures: 0.001)
 
 
@@ -600,7 +602,7 @@ def test_a_hanging_plugin_does_not_delay_the_stop_beyond_its_timeout(quick, capl
         took = monotonic() - begin
         assert is_balanced(agent, "keeper")
         released.set()
-        agent.recorder._thread.join(20)
+        agent.recorder.thread.thread.join(20)
         counters = agent.counters("keeper")
 
     assert 0.3 <= took < 1.0
@@ -635,7 +637,7 @@ def test_a_hanging_receiver_does_not_prevent_the_last_report_to_others(quick, mo
 def test_a_process_that_recorded_nothing_sends_no_report():
     keeper = Keeper()
     with running(exporting(keeper)) as agent:
-        assert None is agent.recorder._thread
+        assert None is agent.recorder.thread.thread
         assert None is agent.recorder.outboxes[0]._thread
 
     assert [] == keeper.reports

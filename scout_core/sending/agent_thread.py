@@ -1,0 +1,121 @@
+"""The agent's thread from its start to its end, whatever it works on: turns, the last work, ``on_stop``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event, Thread
+from typing import Final
+
+from attrs import define, field
+
+from scout_core.boundary.busy import busy_part, wait_until
+from scout_core.clocks import monotonic
+from scout_core.log import Log
+from scout_core.threads import NoThread, lock_factory, start_thread
+
+log = Log("scout_core")
+
+TICK: Final = 0.25
+"""Seconds between two looks into the inbox. Nobody wakes this thread: waking costs the application's thread more than the append."""
+BUSY_TICK: Final = 0.05
+"""The same after a look that found many: what waits is memory of the application's process."""
+
+
+@define(eq=False)
+class AgentThread:
+    """
+    The thread, which may never have started.
+
+    Args:
+        turn: one look into the inbox; returns whether it found many. Raises nothing.
+        finish: the last work, when the process ends. Raises nothing.
+        on_late_patch: called when this thread ends because threads were patched since it was started.
+    """
+
+    _turn: Callable[[], bool]
+    _finish: Callable[[], None]
+    _on_late_patch: Callable[[], None]
+    thread: Thread | None = None
+    """None: never started, or ended after a late patch."""
+    is_in_child: bool = False
+    """In a forked child: if a hook on this thread has forked, the copy of the thread ends with what it is doing."""
+    _stopping: Event = field(factory=Event)
+    _finished: Event = field(factory=Event)
+    """Set when the last report has been handed over."""
+    _may_end: Event = field(factory=Event)
+    """Set when the exporters have had their time."""
+    _last_step: Callable[[], None] = lambda: None
+    _locks_made_by: object = field(factory=lock_factory)
+
+    def begin(self) -> NoThread | None:
+        """Start the thread; return why it does not run."""
+        if self._locks_made_by is not lock_factory():
+            self._locks_made_by = lock_factory()
+            self._stopping, self._finished, self._may_end = Event(), Event(), Event()
+        thread = start_thread(self._run, "scout-core")
+        if isinstance(thread, NoThread):
+            return thread
+        self.thread = thread
+        return None
+
+    def finish(self, deadline: float) -> None:
+        """Do the last work, on the thread where there is one; wait until the deadline (monotonic seconds) at most."""
+        is_in_time = deadline > monotonic()
+        self._stopping.set()
+        if self.thread is None:
+            self._finish()
+        # It finishes on its own thread: whatever a plugin does, the application waits until the deadline at most.
+        elif not wait_until(self._finished, deadline) and is_in_time:
+            log.warning("%s did not return in time; the last period is lost", busy_part(self.thread))
+
+    def end(self, on_stop: Callable[[], None] | None, deadline: float, *, in_test: bool) -> None:
+        """
+        Call ``on_stop`` on this thread, or on another one if it was never started; wait until the deadline.
+
+        Args:
+            on_stop: raises nothing.
+            in_test: ``on_stop`` is called right here if the thread was never started.
+        """
+        has_ended = Event()
+
+        def last_step() -> None:
+            if on_stop is not None:
+                on_stop()
+            has_ended.set()
+
+        thread: Thread | NoThread | None = self.thread
+        if isinstance(thread, Thread):
+            if not wait_until(self._finished, deadline):
+                self._may_end.set()  # when it returns from the plugin, which was logged
+                return
+            self._last_step = last_step
+            self._may_end.set()
+        elif on_stop is None:
+            return
+        else:
+            thread = None if in_test else start_thread(last_step, "scout-core")
+            if not isinstance(thread, Thread):  # the interpreter is ending (Python >= 3.12)
+                on_stop()
+                return
+        if wait_until(has_ended, deadline):
+            thread.join(max(0.0, deadline - monotonic()))
+        elif on_stop is not None:
+            log.warning("%s did not return in time; the process does not wait for it", busy_part(thread))
+
+    def _run(self) -> None:
+        pause = BUSY_TICK
+        locks_made_by = self._locks_made_by
+        while not self._stopping.wait(pause):
+            if self.is_in_child:
+                return
+            if locks_made_by is not lock_factory():
+                self.thread = None
+                self._on_late_patch()
+                return
+            pause = BUSY_TICK if self._turn() else TICK
+        if self.is_in_child:
+            return
+        self._finish()
+        self._finished.set()
+        self._may_end.wait()
+        self._last_step()

@@ -1,0 +1,105 @@
+"""The open period: how long it lasts, and the report that it ends in, which every exporter gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from attrs import define, field
+
+from scout_core.clocks import monotonic, time
+from scout_core.measuring.report import PluginStatus, Process, Report, Trace
+from scout_core.recording.transaction import release
+from scout_core.sending.evaluation import Evaluation
+from scout_core.sending.ledger import Ledger
+from scout_core.sending.outbox import Outbox
+from scout_core.sending.traces import trace_of
+
+if TYPE_CHECKING:
+    from scout_core.config.config import Config
+
+FIRST_PERIOD: Final = 5.0
+"""The first report comes early, so that a new user need not wait a minute to see that it works."""
+SHORTEST_PERIOD: Final = 1.0
+"""Seconds. Receivers do not get reports more often, whatever they request."""
+
+
+@define(eq=False)
+class Period:
+    """Used on the agent's thread only."""
+
+    config: Config
+    ledger: Ledger
+    evaluation: Evaluation
+    process: Process
+    plugin_statuses: Callable[[], tuple[PluginStatus, ...]]
+    contain_failure: Callable[[str], None]
+    """Logs the exception that is being handled; raises it again in tests."""
+    reports: int = 0
+    """How many reports this process has made."""
+    _start: float = field(factory=time)
+    _start_monotonic: float = inf
+
+    def begin(self) -> None:
+        """Begin the first period, unless it has begun."""
+        if self._start_monotonic == inf:
+            self._start = time()
+            self._start_monotonic = monotonic()
+
+    def seconds(self, requested: Iterable[float | None]) -> float:
+        """
+        Return the seconds between two reports: what the user chose, or the shortest of the default and what receivers request.
+
+        Args:
+            requested: by each receiver; None: nothing.
+        """
+        chosen = float(self.config.get("report_period"))
+        if self.config.is_set("report_period"):
+            return chosen
+        return min([chosen, *(max(SHORTEST_PERIOD, seconds) for seconds in requested if seconds is not None)])
+
+    def end(self, requested: Iterable[float | None]) -> float:
+        """Return the monotonic seconds at which the next report is due; ``inf`` before the first period has begun."""
+        seconds = self.seconds(requested)
+        return self._start_monotonic + (seconds if self.reports else min(FIRST_PERIOD, seconds))
+
+    def close(self, outboxes: Sequence[Outbox]) -> None:
+        """Make the report of the period that ends now, and put it into every outbox."""
+        self._start_monotonic = monotonic()
+        names = [outbox.name for outbox in outboxes]
+        counters = {name: self.ledger.counters(name) for name in names} or {"": self.ledger.counters()}
+        plugins = self.plugin_statuses()
+        traces = tuple(self._traces())
+        now = time()
+        self.reports += 1
+        report = Report(
+            id=f"{self.process.instance}-{self.reports}",
+            process=self.process,
+            start=min(self._start, now),  # a clock that was set back must not make time negative
+            end=now,
+            transactions=self.evaluation.choice.take_metrics(),
+            traces=traces,
+            plugins=plugins,
+            counters=counters,
+        )
+        self._start = now
+        for guard in self.evaluation.hooks.on_report:
+            guard.run(report)
+        count = self.ledger.close_period(names)
+        for outbox in outboxes:
+            outbox.put(report, count)
+
+    def _traces(self) -> Iterator[Trace]:
+        for item in self.evaluation.choice.take_kept():
+            try:
+                trace, lost = trace_of(item)
+            except Exception:  # noqa: BLE001  # applications and plugins put anything into a transaction
+                self.contain_failure("a trace could not be made of a transaction; the others are sent")
+                self.ledger.traces_lost += 1
+                continue
+            self.ledger.tags_dropped += lost
+            for guard in self.evaluation.hooks.on_keep:
+                guard.run(item.item, item.score)
+            release(item.item)
+            yield trace
