@@ -39,6 +39,45 @@ class NextStep:
         return f"{self.text}: {', or: '.join(self.commands)}" if self.commands else self.text
 
 
+@frozen
+class TooManyErrors:
+    """So many of the last calls of a function failed."""
+
+    errors: int
+    calls: int
+
+    def __str__(self) -> str:
+        in_a_row = self.errors == self.calls
+        return f"{self.errors} errors in a row" if in_a_row else f"{self.errors} errors in {self.calls} calls"
+
+
+@frozen(kw_only=True)
+class TooSlow:
+    """The last timed calls of a function took longer than its limit allows."""
+
+    seconds: float
+    """The quantile of their durations that the limit applies to."""
+    quantile: float
+    """0.5 is the median, 0.95 the 95th percentile."""
+    timed: int
+    """The number of calls that were compared, at most ``window``."""
+    window: int
+    option: str
+    """The option that sets the limit."""
+    factor: int
+    """How many times the value of the option is allowed."""
+    limit: float
+    """Seconds: the value of the option times the factor."""
+
+    def __str__(self) -> str:
+        measure = "median" if self.quantile == 0.5 else f"p{self.quantile * 100:.0f}"
+        option = f"{self.factor} × {self.option}" if self.factor > 1 else self.option
+        return (
+            f"{_format(self.seconds)} a call ({measure} of the last {self.timed} timed calls, window {self.window}), "
+            f"above {option} = {_format(self.limit)}"
+        )
+
+
 def join_problems(problems: Iterable[Problem]) -> str:
     """Return all of them on one line; empty without problems."""
     return join_clauses(*map(str, problems))
@@ -53,3 +92,8 @@ def join_clauses(*clauses: str) -> str:
         else:
             text += f"; {clause}" if text else clause
     return text
+
+
+def _format(seconds: float) -> str:
+    number, unit = (seconds * 1e6, "µs") if seconds < 0.001 else (seconds * 1e3, "ms")
+    return f"{number:.1f}".removesuffix(".0") + f" {unit}"

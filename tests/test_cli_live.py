@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from scout_core.cli.live import Summary, microseconds, seconds
+from scout_core.cli.live import Summary, seconds
 from scout_core.states import State
 from tests.commandline import Commandline, Ran
 
@@ -94,7 +94,7 @@ def test_the_details_of_a_plugin_have_the_times_targets_and_functions_of_every_p
     (process,) = as_json.json["processes"]
     (function,) = [function for function in process["functions"] if function["calls"]]
     assert 0 < function["p50_ms"] <= function["p95_ms"]
-    assert (["json:dumps"], ["a_library_that_is_not_there:work"], ["json:nothing: json has no nothing"]) == tuple(
+    assert (["json:dumps"], ["a_library_that_is_not_there:work"], ["json:nothing"]) == tuple(
         process[key] for key in ("wrapped", "waiting", "not_found")
     )
 
@@ -171,7 +171,6 @@ def test_processes_that_have_ended_are_shown_with_their_age_and_are_not_counted(
 
 
 def test_times_are_rounded():
-    assert ["0.4 µs", "9.8 µs", "12 µs", "2500 µs"] == [microseconds(value) for value in (0.0004, 0.0098, 0.012, 2.5)]
     assert ["0 s", "119 s", "2 min", "3 h"] == [seconds(value) for value in (0.2, 119, 130, 10_000)]
 
 

@@ -18,7 +18,7 @@ from scout_core.boundary.status import status_of
 from scout_core.config.config import read_config
 from scout_core.config.files import Settings
 from scout_core.errors import PluginError
-from scout_core.problems import Problem
+from scout_core.problems import Problem, TooManyErrors
 from scout_core.recording import context
 from scout_core.testing import recording
 
@@ -465,7 +465,9 @@ def test_nothing_is_wrapped_when_a_target_is_missing(site):
     finally:
         del sys.modules["shop.policies"]
     assert ("failed", ()) == (found.state, found.wrapped)
-    assert ("some_library:Client.get: some_library has no Client",) == found.not_found
+    assert (
+        Problem("missing-target", "some_library:Client.get", "some_library:Client.get: some_library has no Client"),
+    ) == found.target_problems
     assert found.reason == ("some_library:Client.get: some_library has no Client; none of its targets is wrapped")
     assert function is some_library.function
     with pytest.raises(PluginError, match=r"plugin 'shop.policies' \(named in code\): some_library:Client.get"):
@@ -484,7 +486,7 @@ def test_a_missing_optional_target_is_listed_and_the_others_are_wrapped(site):
     with recording(plugins=[module(instrument=instrument)]) as scout:
         found = status(scout)
         assert ("active", "", ("some_library:function",)) == (found.state, found.reason, found.wrapped)
-        assert ("some_library:newer: some_library has no newer",) == found.not_found
+        assert ("some_library:newer",) == found.not_found
         assert hasattr(some_library.function, "__wrapped__")
 
 
@@ -536,7 +538,8 @@ def test_an_error_in_wrapping_does_not_reach_the_import_of_the_application(site)
         import some_library
 
         assert 3 == some_library.Client().get()
-        assert ("some_library:Client.get: OSError: no",) == status(scout).not_found
+        (problem,) = status(scout).target_problems
+        assert "some_library:Client.get: OSError: no" == problem.detail
 
 
 def test_a_plugin_that_keeps_failing_is_quarantined_and_the_others_are_not(site):
@@ -556,6 +559,13 @@ def test_a_plugin_that_keeps_failing_is_quarantined_and_the_others_are_not(site)
         assert "quarantined" == failing.state
         assert "some_library:function is switched off: 10 errors in a row" == failing.reason
         assert (10, "active", 0) == (failing.errors, working.state, working.errors)
+        (function,) = (function for function in failing.functions if function.place == "some_library:function")
+        assert ("too-many-errors", TooManyErrors(10, 10), "", None) == (
+            function.off,
+            function.too_many_errors,
+            function.slow,
+            function.too_slow,
+        )
         names = [recorded.operation for recorded in scout.spans]
         assert (20, 20) == (names.count("Library/other"), names.count("Library/good"))
 

@@ -402,6 +402,13 @@ def test_a_slow_policy_is_disabled(clock):
     assert "quarantined" == status.state
     assert status.calls <= 10
     assert "slow_hook_seconds" in status.reason
+    (function,) = status.functions
+    too_slow = function.too_slow
+    assert ("slow_hook_seconds", "too-slow", None) == (function.slow, function.off, function.too_many_errors)
+    assert ("slow_hook_seconds", 0.5, 1, 0.002, 10, 100) == (
+        too_slow.option, too_slow.quantile, too_slow.factor, too_slow.limit, too_slow.timed, too_slow.window
+    )  # fmt: skip
+    assert too_slow.seconds > too_slow.limit
 
 
 def test_a_report_covers_a_period_and_the_next_report_starts_at_its_end(clock):

@@ -25,7 +25,7 @@ from scout_core.measuring.report import (
     Trace,
     TransactionMetrics,
 )
-from scout_core.problems import NextStep, Problem
+from scout_core.problems import NextStep, Problem, TooManyErrors, TooSlow
 from scout_core.sending.wire import decode, encode
 
 FULL = Report(
@@ -59,9 +59,18 @@ FULL = Report(
         PluginStatus(
             name="flask", distribution="scout-flask", version="0.1.0", state="active", reason="", target="flask 3.1",
             hooks=("instrument",), wrapped=("flask:Flask.dispatch_request",), waiting=("redis:Redis",),
-            not_found=("flask:gone: why",), calls=9, errors=1, last_error="KeyError", seconds_per_call=1e-6,
-            functions=(FunctionStatus(place="instrument", calls=9, errors=1, p50=1e-6, p95=None, slow="s", off="o"),),
+            not_found=("flask:gone",), calls=9, errors=1, last_error="KeyError", seconds_per_call=1e-6,
+            functions=(
+                FunctionStatus(
+                    place="instrument", calls=9, errors=1, p50=1e-6, p95=None, slow="slow_hook_seconds", off="too-slow",
+                    too_slow=TooSlow(
+                        seconds=0.5, quantile=0.95, timed=20, window=100, option="slow_hook_seconds", factor=100, limit=0.25
+                    ),
+                    too_many_errors=TooManyErrors(errors=10, calls=10),
+                ),
+            ),
             traceback=(("/srv/scout.py", 12, "instrument"),),
+            target_problems=(Problem("missing-target", "flask:gone", "flask:gone: why", "look"),),
             problems=(Problem("slow", "instrument", "instrument is slow", "make it faster"),),
             next_step=NextStep("speed-up", "make it faster", ("a", "b")),
         ),
@@ -102,10 +111,18 @@ WIRE = {
     "plugins": [{
         "name": "flask", "distribution": "scout-flask", "version": "0.1.0", "state": "active", "reason": "",
         "target": "flask 3.1", "hooks": ["instrument"], "wrapped": ["flask:Flask.dispatch_request"],
-        "waiting": ["redis:Redis"], "not_found": ["flask:gone: why"], "calls": 9, "errors": 1, "last_error": "KeyError",
+        "waiting": ["redis:Redis"], "not_found": ["flask:gone"], "calls": 9, "errors": 1, "last_error": "KeyError",
         "seconds_per_call": 1e-6,
         "functions": [
-            {"place": "instrument", "calls": 9, "errors": 1, "p50": 1e-6, "p95": None, "slow": "s", "off": "o"},
+            {"place": "instrument", "calls": 9, "errors": 1, "p50": 1e-6, "p95": None, "slow": "slow_hook_seconds", "off": "too-slow",
+             "too_slow": {
+                 "seconds": 0.5, "quantile": 0.95, "timed": 20, "window": 100, "option": "slow_hook_seconds", "factor": 100,
+                 "limit": 0.25,
+             },
+             "too_many_errors": {"errors": 10, "calls": 10}},
+        ],
+        "target_problems": [
+            {"kind": "missing-target", "subject": "flask:gone", "detail": "flask:gone: why", "advice": "look"},
         ],
         "traceback": [["/srv/scout.py", 12, "instrument"]],
         "problems": [
@@ -123,7 +140,8 @@ MAY_BE_MISSING = {
     "transactions.queue_time", "transactions.queued", "traces.merged", "traces.spans.error", "counters.collector.spans",
     "counters.collector.spans_merged", "counters.collector.late_spans", "counters.collector.in_collection", "counters.collector.in_hooks", "counters.collector.invalid_values", "counters.collector.names_merged",
     "counters.collector.tags_dropped", "counters.collector.traces_lost", "traces.seen", "plugins.functions", "plugins.traceback", "plugins.functions.slow",
-    "plugins.functions.off", "plugins.problems", "plugins.problems.advice", "plugins.next_step", "plugins.next_step.commands",
+    "plugins.functions.off", "plugins.functions.too_slow", "plugins.functions.too_many_errors", "plugins.target_problems",
+    "plugins.target_problems.advice", "plugins.problems", "plugins.problems.advice", "plugins.next_step", "plugins.next_step.commands",
 }  # fmt: skip
 NAMES = (
     "transactions.kinds",
@@ -265,6 +283,8 @@ def cases() -> Iterator[Any]:
             "p50",
             "p95",
             "next_step",
+            "too_slow",
+            "too_many_errors",
         )
         for wrong in WRONG[type(value)]:
             is_list_of_texts = path[-1] in ("hooks", "wrapped", "waiting", "not_found", "commands") and wrong in (

@@ -14,6 +14,7 @@ import pytest
 from scout_core import current_transaction, hookimpl, span, transaction
 from scout_core.boundary.wrap import Wrap
 from scout_core.errors import PluginError
+from scout_core.problems import Problem
 from scout_core.recording import context
 from scout_core.testing import recording
 
@@ -677,8 +678,10 @@ def test_generator_functions_are_not_wrapped_and_the_reason_is_shown(library, na
     before = original()
     with instrumented(instrument) as scout:
         assert original() is before
-        expected = f"library:{name}: generator functions are not supported: their end cannot be observed"
-        assert ((expected,), "active") == (status(scout).not_found, status(scout).state)
+        reason = "generator functions are not supported: their end cannot be observed"
+        problem = Problem("unsupported-target", f"library:{name}", f"library:{name}: {reason}")
+        found = status(scout)
+        assert ((f"library:{name}",), (problem,), "active") == (found.not_found, found.target_problems, found.state)
 
 
 def test_a_plain_function_that_returns_a_coroutine_is_not_wrapped(library):
@@ -686,8 +689,8 @@ def test_a_plain_function_that_returns_a_coroutine_is_not_wrapped(library):
     original = library.hidden
     with instrumented(wrapping("library:hidden", lambda a: span("Work/call"))) as scout:
         assert library.hidden is original
-        expected = "library:hidden: it is a plain function that returns a coroutine, so its end cannot be observed"
-        assert (expected,) == status(scout).not_found
+        reason = "library:hidden: it is a plain function that returns a coroutine, so its end cannot be observed"
+        assert (Problem("unsupported-target", "library:hidden", reason),) == status(scout).target_problems
 
 
 def test_a_missing_optional_target_is_reported_and_the_others_are_wrapped(library):
@@ -702,10 +705,12 @@ def test_a_missing_optional_target_is_reported_and_the_others_are_wrapped(librar
             library.function(1)
 
     assert ("library:function",) == found.wrapped
-    assert (
-        "library:missing: library has no missing",
-        "library:Client.missing: library.Client has no missing",
-    ) == found.not_found
+    missing = ("library:missing", "library:Client.missing")
+    details = ("library:missing: library has no missing", "library:Client.missing: library.Client has no missing")
+    assert (missing, details) == (found.not_found, tuple(problem.detail for problem in found.target_problems))
+    assert [("missing-target", target) for target in missing] == [
+        (problem.kind, problem.subject) for problem in found.target_problems
+    ]
     assert "active" == found.state
     assert ["Work/call", "Job/mail.send"] == scout.operations
 
@@ -767,7 +772,7 @@ def test_a_plugin_wraps_a_function_once_even_under_several_names(library):
         assert [
             f"library:{name}: this plugin has already wrapped it"
             for name in ("Client.execute", "Pipeline.execute", "Pipeline.make")
-        ] == list(found.not_found)
+        ] == [problem.detail for problem in found.target_problems]
 
     assert before == (dict(vars(library.Client)), dict(vars(library.Pipeline)))
 

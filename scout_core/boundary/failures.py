@@ -6,6 +6,7 @@ import os
 from typing import Final, NamedTuple
 
 from scout_core.errors import ScoutError
+from scout_core.problems import TooManyErrors
 from scout_core.tracebacks import MAX_FRAMES, frames_of
 
 IN_A_ROW: Final = 10
@@ -33,17 +34,6 @@ class Failure(NamedTuple):
             return f"{self.kind}: {self.message}"
         file, line, function = self.frames[0]
         return f"{self.kind}: {self.message} at {file}:{line} in {function}"
-
-
-class TooManyErrors(NamedTuple):
-    """Why a function was switched off: so many of its last calls failed."""
-
-    errors: int
-    calls: int
-
-    def __str__(self) -> str:
-        in_a_row = self.errors == self.calls
-        return f"{self.errors} errors in a row" if in_a_row else f"{self.errors} errors in {self.calls} calls"
 
 
 class Failures:

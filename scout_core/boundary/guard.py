@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from scout_core.boundary.failures import Failures, TooManyErrors
+from scout_core.boundary.failures import Failures
 from scout_core.boundary.pace import Limit, Pace, Slowness
 from scout_core.clocks import perf_counter_ns
+from scout_core.problems import TooManyErrors
 from scout_core.signals import is_from_outside
 
 EARLY: Final = 24

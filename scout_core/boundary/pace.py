@@ -6,6 +6,8 @@ from collections import deque
 from math import ceil, inf
 from typing import Final, NamedTuple  # loaded at every start: attrs takes 0.3 ms to make a class, this 0.05
 
+from scout_core.problems import TooSlow
+
 WINDOW: Final = 100
 """Timed calls that are kept of one function."""
 
@@ -50,12 +52,19 @@ class Slowness(NamedTuple):
     window: int = WINDOW
 
     def __str__(self) -> str:
+        return str(self.facts())
+
+    def facts(self) -> TooSlow:
+        """Return it as a status and a report have it."""
         limit = self.limit
-        measure = "median" if limit.quantile == 0.5 else f"p{limit.quantile * 100:.0f}"
-        option = f"{limit.factor} × {limit.option}" if limit.factor > 1 else limit.option
-        return (
-            f"{_format(self.seconds)} a call ({measure} of the last {self.timed} timed calls, window {self.window}), "
-            f"above {option} = {_format(limit.allowed)}"
+        return TooSlow(
+            seconds=self.seconds,
+            quantile=limit.quantile,
+            timed=self.timed,
+            window=self.window,
+            option=limit.option,
+            factor=limit.factor,
+            limit=limit.allowed,
         )
 
 
@@ -105,8 +114,3 @@ class Pace:
 
 def _quantile(ordered: list[int], share: float) -> float | None:
     return ordered[ceil(share * len(ordered)) - 1] / 1e9 if ordered else None
-
-
-def _format(seconds: float) -> str:
-    number, unit = (seconds * 1e6, "µs") if seconds < 0.001 else (seconds * 1e3, "ms")
-    return f"{number:.1f}".removesuffix(".0") + f" {unit}"

@@ -68,6 +68,7 @@ class Patch:
     """It may be missing, because only some versions of the library have it."""
     state: PatchState = PatchState.WAITING
     reason: str = ""
+    """Why it is not wrapped, when it was not found or is left alone."""
     replaced_by: str = ""
     """A subclass that other code has put in the place of the target's class; the target is wrapped on the library's own class."""
     _replacements: list[_Replacement] = field(factory=list)

@@ -75,16 +75,28 @@ class Plugin:
             return State.WAITING, (self._waits_for(waiting),)
         missing = [patch for patch in self.patches if patch.state is PatchState.NOT_FOUND]
         if missing and not wrapped:
-            return State.FAILED, tuple(Problem("missing-target", patch.target, patch.reason) for patch in missing)
+            return State.FAILED, tuple(map(_not_wrapped, missing))
         slow = [(guard.place, guard.pace.slowness) for guard in self.guards if guard.pace.slowness is not None]
         problems = [Problem("slow", place, f"{place} is slow: {slowness}") for place, slowness in slow]
         return State.ACTIVE, (*map(_replaced, (patch for patch in wrapped if patch.replaced_by)), *problems)
+
+    def target_problems(self) -> tuple[Problem, ...]:
+        """Return why targets are neither wrapped nor waiting, one problem for each such target."""
+        return tuple(_not_wrapped(patch) for patch in self.patches if patch.state in _TARGET_PROBLEMS)
 
     def _waits_for(self, waiting: list[Patch]) -> Problem:
         if self.support.absent:
             return Problem("not-installed", self.support.target, f"{self.support.target} is not installed")
         names = ", ".join(sorted({_not_imported(patch.module) for patch in waiting}))
         return Problem("not-imported", names, f"{names} is not imported")
+
+
+_TARGET_PROBLEMS: Final = {PatchState.NOT_FOUND: "missing-target", PatchState.LEFT_ALONE: "unsupported-target"}
+"""The states of targets that cannot be wrapped, each with its kind of problem."""
+
+
+def _not_wrapped(patch: Patch) -> Problem:
+    return Problem(_TARGET_PROBLEMS[patch.state], patch.target, f"{patch.target}: {patch.reason}")
 
 
 def _not_imported(module: str) -> str:

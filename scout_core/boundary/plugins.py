@@ -221,13 +221,13 @@ class Plugins:
         try:
             patch.apply(module)
         except TargetError as error:
-            patch.state, patch.reason = PatchState.NOT_FOUND, f"{patch.target}: {error}"
+            patch.state, patch.reason = PatchState.NOT_FOUND, str(error)
         except Exception as error:  # noqa: BLE001  # inside the application's import: nothing may be raised
-            patch.state, patch.reason = PatchState.NOT_FOUND, f"{patch.target}: {type(error).__name__}: {error}"
+            patch.state, patch.reason = PatchState.NOT_FOUND, f"{type(error).__name__}: {error}"
         if patch.state is PatchState.WRAPPED:
             self._applied.append(patch)
         elif patch.state is PatchState.NOT_FOUND and not patch.is_optional:
-            detail = f"{patch.reason}; none of its targets is wrapped"
+            detail = f"{patch.target}: {patch.reason}; none of its targets is wrapped"
             plugin.fail(Problem("missing-target", patch.target, detail))
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.next_step import next_step
+from scout_core.boundary.pace import Slowness
 from scout_core.boundary.patches import PatchState
 from scout_core.boundary.plugin import Plugin
 from scout_core.measuring.report import FunctionStatus, PluginStatus
-from scout_core.problems import join_problems
+from scout_core.problems import TooManyErrors, join_problems
 
 
 def status_of(plugin: Plugin) -> PluginStatus:
     """Return the status of a plugin at this moment."""
     state, problems = plugin.current_state()
     failures = [guard.failures.last for guard in plugin.guards if guard.failures.last is not None]
+    not_wrapped = plugin.target_problems()
     timed = sum(guard.pace.count for guard in plugin.guards)
     return PluginStatus(
         name=plugin.name,
@@ -27,8 +29,8 @@ def status_of(plugin: Plugin) -> PluginStatus:
         hooks=plugin.hooks,
         wrapped=tuple(patch.target for patch in plugin.patches if patch.state is PatchState.WRAPPED),
         waiting=tuple(patch.target for patch in plugin.patches if patch.state is PatchState.WAITING),
-        not_found=tuple(patch.reason if patch.state is PatchState.NOT_FOUND else f"{patch.target}: {patch.reason}"
-                        for patch in plugin.patches if patch.state in (PatchState.NOT_FOUND, PatchState.LEFT_ALONE)),
+        not_found=tuple(problem.subject for problem in not_wrapped),
+        target_problems=not_wrapped,
         calls=sum(guard.calls for guard in plugin.guards),
         errors=sum(guard.failures.count for guard in plugin.guards),
         last_error=str(failures[-1]) if failures else None,
@@ -39,12 +41,16 @@ def status_of(plugin: Plugin) -> PluginStatus:
 
 
 def _function(guard: Guard) -> FunctionStatus:
+    reason = guard.reason
+    slowness = reason if isinstance(reason, Slowness) else guard.pace.slowness
     return FunctionStatus(
         place=guard.place,
         calls=guard.calls,
         errors=guard.failures.count,
         p50=guard.pace.quantile(0.5),
         p95=guard.pace.quantile(0.95),
-        slow=str(guard.pace.slowness or ""),
-        off=str(guard.reason or ""),
+        slow=slowness.limit.option if slowness else "",
+        off="" if reason is None else "too-many-errors" if isinstance(reason, TooManyErrors) else "too-slow",
+        too_slow=slowness.facts() if slowness else None,
+        too_many_errors=reason if isinstance(reason, TooManyErrors) else None,
     )

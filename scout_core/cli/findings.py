@@ -13,6 +13,7 @@ from attrs import frozen
 
 from scout_core.cli.environment import Environment
 from scout_core.cli.live import live_plugins, summarise
+from scout_core.cli.status_text import describe_missing
 from scout_core.measuring.report import PluginStatus
 from scout_core.private_files import read_private
 from scout_core.problems import NextStep
@@ -56,7 +57,7 @@ def check_plugins(environment: Environment) -> Iterator[Finding]:
         yield Finding("problem", "plugins", text, _advice(status.name, status.next_step))
     for status in statuses:
         if status.state.is_fine and status.not_found:
-            targets = "; ".join(status.not_found)
+            targets = "; ".join(describe_missing(status))
             yield Finding("note", "plugins", f"{status.name} cannot wrap all of its targets: {targets}")
     yield from _wrapped_twice(statuses)
     running = {name: summary for name, summary in summarise(live_plugins(environment.config)).items() if summary.is_bad}

@@ -10,12 +10,12 @@ from attrs import frozen
 
 from scout_core.cli.dashboard import DashboardError, ask
 from scout_core.cli.source import place_of
+from scout_core.cli.status_text import describe_function, describe_missing
 from scout_core.config.config import Config
 from scout_core.problems import NextStep
 from scout_core.sending.protocol import (
     PLUGINS,
     PluginsAnswer,
-    RunningFunction,
     RunningPlugin,
     RunningProcess,
     read_answer,
@@ -54,11 +54,11 @@ class LivePlugin:
         for name, targets in (
             ("wrapped", plugin.wrapped),
             ("waiting", plugin.waiting),
-            ("not found", plugin.not_found),
+            ("not found", describe_missing(plugin)),
         ):
             if targets:
                 lines.append(f"{name}: {', '.join(targets)}")
-        lines += [_describe_function(function) for function in plugin.functions if function.calls]
+        lines += [describe_function(function) for function in plugin.functions if function.calls]
         if plugin.last_error:
             lines.append(f"last error: {plugin.last_error}")
         places = [place_of(frame.file, frame.line, frame.function) for frame in plugin.traceback]
@@ -128,20 +128,6 @@ def _summary(group: list[LivePlugin]) -> Summary:
         next_step=worst.next_step,
         p95_ms=max((live.p95_ms for live in group if live.p95_ms is not None), default=None),
     )
-
-
-def _describe_function(function: RunningFunction) -> str:
-    times = ""
-    if function.p50_ms is not None and function.p95_ms is not None:
-        times = f", p50 {microseconds(function.p50_ms)}, p95 {microseconds(function.p95_ms)}"
-    limits = "".join(f"; {text}" for text in (function.slow, function.off and f"switched off: {function.off}") if text)
-    return f"{function.place}: {function.calls} calls{times}{limits}"
-
-
-def microseconds(milliseconds: float) -> str:
-    """``12 µs``; with one decimal below ten."""
-    value = milliseconds * 1e3
-    return f"{value:.0f} µs" if value >= 10 else f"{value:.1f} µs"
 
 
 def seconds(value: float) -> str:

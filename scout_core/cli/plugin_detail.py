@@ -12,6 +12,7 @@ from scout_core.cli.live import LivePlugin, Summary, live_plugins, summarise
 from scout_core.cli.option_rows import format_option, option_rows
 from scout_core.cli.output import as_json_option, print_facts, print_json, print_problems
 from scout_core.cli.source import Place, file_of, place_of
+from scout_core.cli.status_text import describe_missing
 from scout_core.cli.suggesting import no_such
 from scout_core.measuring.report import PluginStatus
 from scout_core.states import State
@@ -83,7 +84,7 @@ def _print(
         ("hooks", ", ".join(status.hooks)),
         ("wrapped", "\n".join(status.wrapped)),
         ("waiting", "\n".join(status.waiting)),
-        ("not found", "\n".join(status.not_found)),
+        ("not found", "\n".join(describe_missing(status))),
         ("options", "\n".join(map(format_option, option_rows(environment.config, status.name)))),
         *(("process", process.describe()) for process in _processes_to_show(live)),
         ("next", str(step) if step else ""),

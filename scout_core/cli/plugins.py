@@ -10,10 +10,11 @@ from attrs import asdict
 
 from scout_core.cli.check import check_plugin
 from scout_core.cli.environment import Environment, inspect_environment
-from scout_core.cli.live import Summary, live_plugins, microseconds, summarise
+from scout_core.cli.live import Summary, live_plugins, summarise
 from scout_core.cli.new import new_plugin
 from scout_core.cli.output import as_json_option, print_json, print_problems, print_table
 from scout_core.cli.plugin_detail import show_plugin
+from scout_core.cli.status_text import microseconds
 from scout_core.cli.suggesting import SuggestingGroup
 from scout_core.cli.switch import disable, enable
 from scout_core.measuring.report import PluginStatus

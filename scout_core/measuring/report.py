@@ -10,7 +10,7 @@ from typing import Final, Union
 from attrs import field, frozen
 
 from scout_core.measuring.histogram import Histogram
-from scout_core.problems import NextStep, Problem
+from scout_core.problems import NextStep, Problem, TooManyErrors, TooSlow
 from scout_core.states import State
 
 SCHEMA: Final = 1
@@ -113,9 +113,13 @@ class FunctionStatus:
     """Seconds that half of the last sampled calls stayed below; None before the first sample."""
     p95: float | None
     slow: str = ""
-    """How much it exceeds its budget; empty while it keeps to it."""
+    """The option whose limit it exceeds; empty while it does not. A text from an agent that sends no ``too_slow``."""
     off: str = ""
-    """Why it is switched off; empty while it works."""
+    """``too-many-errors`` or ``too-slow`` when it is switched off, empty otherwise. A text from an agent that sends neither field."""
+    too_slow: TooSlow | None = None
+    """By how much it exceeds its limit, or did when it was switched off; None while it does not."""
+    too_many_errors: TooManyErrors | None = None
+    """The errors for which it was switched off; None while it works, and when it was too slow."""
 
 
 @frozen(kw_only=True)
@@ -135,7 +139,7 @@ class PluginStatus:
     wrapped: tuple[str, ...]
     waiting: tuple[str, ...]
     not_found: tuple[str, ...]
-    """Targets that could not be wrapped, each followed by ``: why``."""
+    """Targets that cannot be wrapped. From an agent that sends no ``target_problems``, each is a text: the target and why."""
     calls: int
     errors: int
     last_error: str | None
@@ -144,6 +148,8 @@ class PluginStatus:
     functions: tuple[FunctionStatus, ...] = ()
     traceback: tuple[tuple[str, int, str], ...] = ()
     """Traceback of the failed load or the last error, ``(file, line, function)``, innermost first, at most 50."""
+    target_problems: tuple[Problem, ...] = ()
+    """Why targets cannot be wrapped: one for each of ``not_found``, in its order; its subject is the target."""
     problems: tuple[Problem, ...] = ()
     """Why it is in its state."""
     next_step: NextStep | None = None

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from attrs import frozen
 
-from scout_core.problems import NextStep, Problem
+from scout_core.problems import NextStep, Problem, TooManyErrors, TooSlow
 from scout_core.recording.tracer import IGNORED, SAMPLED
 from scout_core.states import State
 
@@ -75,9 +75,13 @@ class RunningFunction:
     """Over the sampled calls, like ``p95_ms``; None before the first sample."""
     p95_ms: float | None
     slow: str
-    """By how much it exceeds its budget; empty while it does not."""
+    """The option whose limit it exceeds; empty while it does not."""
     off: str
-    """Why it is switched off; empty while it is in use."""
+    """``too-many-errors`` or ``too-slow`` when it is switched off; empty otherwise."""
+    too_slow: TooSlow | None = None
+    """By how much it exceeds its limit; None while it does not."""
+    too_many_errors: TooManyErrors | None = None
+    """The errors for which it was switched off."""
 
 
 @frozen(kw_only=True)
@@ -101,6 +105,8 @@ class RunningPlugin:
     wrapped: tuple[str, ...]
     waiting: tuple[str, ...]
     not_found: tuple[str, ...]
+    target_problems: tuple[Problem, ...] = ()
+    """Why targets cannot be wrapped: one for each of ``not_found``; empty from an agent that sends texts there."""
 
 
 @frozen(kw_only=True)

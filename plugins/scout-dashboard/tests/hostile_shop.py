@@ -19,7 +19,7 @@ from scout_core.measuring.report import (
     SpanRecord,
     Trace,
 )
-from scout_core.problems import NextStep, Problem
+from scout_core.problems import NextStep, Problem, TooSlow
 
 APP = "<script>hit('app')</script>"
 TRACE_ID = "00000000000000ff"
@@ -78,6 +78,7 @@ def trace(start: float) -> Trace:
 def plugin(number: int) -> PluginStatus:
     """Return a status with one payload in all fields."""
     payload = PAYLOADS[number]
+    slow = TooSlow(seconds=1.0, quantile=0.5, timed=10, window=100, option=payload, factor=number, limit=0.5)
     return PluginStatus(
         name=payload,
         distribution=payload,
@@ -91,11 +92,17 @@ def plugin(number: int) -> PluginStatus:
         wrapped=(payload,),
         waiting=(payload,),
         not_found=(payload,),
+        target_problems=(Problem(kind=payload, subject=payload, detail=payload),) * (number % 2),
         calls=1,
         errors=1,
         last_error=payload,
         seconds_per_call=0.001,
-        functions=(FunctionStatus(place=payload, calls=1, errors=1, p50=0.001, p95=0.001, slow=payload, off=payload),),
+        functions=(
+            FunctionStatus(
+                place=f"{payload} 1", calls=1, errors=1, p50=0.001, p95=0.001, slow=payload, off=payload, too_slow=slow
+            ),
+            FunctionStatus(place=f"{payload} 2", calls=1, errors=1, p50=0.001, p95=0.001, slow=payload, off=payload),
+        ),
         traceback=((payload, 1, payload),),
     )
 

@@ -29,7 +29,7 @@ from scout_core.measuring.report import (
     Trace,
     TransactionMetrics,
 )
-from scout_core.problems import NextStep, Problem
+from scout_core.problems import NextStep, Problem, TooManyErrors, TooSlow
 from scout_core.sending import wire
 
 MISSING = NextStep(
@@ -130,7 +130,8 @@ def plugins() -> tuple[PluginStatus, ...]:
                 functions=(_function("jinja2:Template.render", 9_000, p50=1.2e-6, p95=1.9e-6),)),
         _plugin("zones", "active", None, "", hooks=("on_request_start",), functions=(
             _function("on_request_start", 18_000, p50=0.00011, p95=0.00035,
-                      slow="takes 350 µs (95th percentile), hook_budget_seconds allows 200 µs"),)),
+                      too_slow=TooSlow(seconds=0.00035, quantile=0.95, timed=100, window=100, factor=1, limit=0.0002,
+                                       option="hook_budget_seconds")),)),
         _plugin("celery", "waiting", Problem("not-imported", "celery", "celery is not imported"), "celery (>=5,<6)",
                 NextStep("none", "nothing; the plugin starts when the application imports its library"),
                 waiting=("celery.app.task:Task.apply",)),
@@ -149,16 +150,33 @@ def plugins() -> tuple[PluginStatus, ...]:
                 NextStep("fix-and-restart", "fix team_policy and restart the process"),
                 hooks=("on_keep", "score_transaction"),
                 functions=(_function("on_keep", 12, p50=4e-6, p95=9e-6),
-                           _function("score_transaction", 100, 10, p50=6e-6, p95=8e-6, off="10 errors in a row")),
+                           _function("score_transaction", 100, 10, p50=6e-6, p95=8e-6, too_many_errors=TooManyErrors(10, 10))),
                 last_error="KeyError: 'plan' at /srv/shop/team_policy.py:22 in score_transaction",
                 traceback=(("/srv/shop/plans.py", 8, "plan_of"), ("/srv/shop/team_policy.py", 22, "score_transaction"))),
     )  # fmt: skip
 
 
 def _function(
-    place: str, calls: int, errors: int = 0, *, p50: float, p95: float, slow: str = "", off: str = ""
+    place: str,
+    calls: int,
+    errors: int = 0,
+    *,
+    p50: float,
+    p95: float,
+    too_slow: TooSlow | None = None,
+    too_many_errors: TooManyErrors | None = None,
 ) -> FunctionStatus:
-    return FunctionStatus(place=place, calls=calls, errors=errors, p50=p50, p95=p95, slow=slow, off=off)
+    return FunctionStatus(
+        place=place,
+        calls=calls,
+        errors=errors,
+        p50=p50,
+        p95=p95,
+        slow=too_slow.option if too_slow else "",
+        off="too-many-errors" if too_many_errors else "",
+        too_slow=too_slow,
+        too_many_errors=too_many_errors,
+    )
 
 
 def _plugin(
@@ -188,7 +206,11 @@ def _plugin(
         hooks=hooks,
         wrapped=wrapped,
         waiting=waiting,
-        not_found=("flask:Flask.gone: Flask has no attribute 'gone'",) if name == "flask" else (),
+        not_found=("flask:Flask.gone",) if name == "flask" else (),
+        target_problems=(
+            Problem("missing-target", "flask:Flask.gone", "flask:Flask.gone: Flask has no attribute 'gone'"),
+        )
+        * (name == "flask"),
         calls=sum(function.calls for function in functions),
         errors=sum(function.errors for function in functions),
         last_error=last_error,

@@ -15,6 +15,7 @@ from attrs import asdict, evolve
 from known_shop import send
 from visitor import Visitor, visitor_of
 
+from scout_core.measuring.report import FunctionStatus
 from scout_core.sending.protocol import PluginsAnswer, read_answer
 from scout_dashboard.collector import Collector
 from scout_dashboard.queries.plugins import is_fine, plugin_facts
@@ -48,6 +49,32 @@ def test_the_page_shows_problems_and_the_next_step(collector):
     assert "Next step: remove redis from SCOUT_PLUGINS_DISABLE" in page
 
 
+def test_the_page_shows_the_figures_of_slow_and_failing_functions_and_why_targets_are_missing(collector):
+    send(collector, sample_reports.report(end=time.time(), traces=0))
+
+    page = visitor_of(collector).page("/plugins").text
+
+    assert (
+        "on_request_start is slow: 350 µs a call (p95 of the last 100 timed calls), above hook_budget_seconds = 200 µs"
+        in page
+    )
+    assert "off: 10 errors in a row" in page
+    assert "not found: flask:Flask.gone: Flask has no attribute 'gone'" in page
+
+
+def test_texts_of_an_agent_that_sends_no_figures_are_shown(collector):
+    report = sample_reports.report(end=time.time(), traces=0)
+    function = FunctionStatus(place="on_span", calls=1, errors=0, p50=1.0, p95=1.0, slow="late again", off="too late")
+    older = evolve(STATUSES["flask"], not_found=("flask:x: gone",), target_problems=(), functions=(function,))
+    send(collector, evolve(report, plugins=(older,)))
+
+    page = visitor_of(collector).page("/plugins").text
+
+    assert "on_span is slow: late again" in page
+    assert "off: too late" in page
+    assert "not found: flask:x: gone" in page
+
+
 def test_the_reason_of_an_agent_that_sends_no_problems_is_shown(collector):
     report = sample_reports.report(end=time.time(), traces=0)
     plugins = tuple(evolve(status, problems=(), next_step=None) for status in report.plugins)
@@ -77,9 +104,11 @@ def test_plugins_that_fail_miss_a_target_or_are_slow_need_attention(name, expect
 def test_times_of_functions_have_nanosecond_precision_and_the_slowest_is_repeated():
     facts = facts_of("team-policy")
 
-    keep = {"place": "on_keep", "calls": 12, "errors": 0, "p50_ms": 0.004, "p95_ms": 0.009, "slow": "", "off": ""}
-    score = {"place": "score_transaction", "calls": 100, "errors": 10, "p50_ms": 0.006, "p95_ms": 0.008, "slow": ""}
-    assert [keep, {**score, "off": "10 errors in a row"}] == facts["functions"]
+    none = {"slow": "", "off": "", "too_slow": None, "too_many_errors": None}
+    off = {"off": "too-many-errors", "too_many_errors": {"errors": 10, "calls": 10}}
+    keep = {"place": "on_keep", "calls": 12, "errors": 0, "p50_ms": 0.004, "p95_ms": 0.009, **none}
+    score = {"place": "score_transaction", "calls": 100, "errors": 10, "p50_ms": 0.006, "p95_ms": 0.008}
+    assert [keep, {**score, **none, **off}] == facts["functions"]
     assert keep == facts["slowest"]
     assert [("/srv/shop/plans.py", 8, "plan_of"), ("/srv/shop/team_policy.py", 22, "score_transaction")] == [
         (frame["file"], frame["line"], frame["function"]) for frame in facts["traceback"]

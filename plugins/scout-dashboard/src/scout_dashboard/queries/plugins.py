@@ -26,6 +26,7 @@ def plugin_facts(status: Status) -> Facts:
         **status,
         "problems": list(status.get("problems") or ()),
         "next_step": status.get("next_step"),
+        "target_problems": list(status.get("target_problems") or ()),
         "functions": functions,
         "slowest": max((function for function in functions if function["p95_ms"] is not None), key=_p95, default=None),
         "traceback": [
@@ -51,17 +52,16 @@ def is_fine(state: str) -> bool:
 
 
 def _function(status: Status) -> Facts:
-    return asdict(
-        RunningFunction(
-            place=status["place"],
-            calls=status["calls"],
-            errors=status["errors"],
-            p50_ms=_exact_ms(status.get("p50")),
-            p95_ms=_exact_ms(status.get("p95")),
-            slow=status.get("slow", ""),
-            off=status.get("off", ""),
-        )
+    function = RunningFunction(
+        place=status["place"],
+        calls=status["calls"],
+        errors=status["errors"],
+        p50_ms=_exact_ms(status.get("p50")),
+        p95_ms=_exact_ms(status.get("p95")),
+        slow=status.get("slow", ""),
+        off=status.get("off", ""),
     )
+    return asdict(function) | {key: status.get(key) for key in ("too_slow", "too_many_errors")}
 
 
 def _exact_ms(seconds: float | None) -> float | None:

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 
 from scout_dashboard import formatting
 from scout_dashboard.ranges import NAMED
-from scout_dashboard.views import palette, policies, processes, waterfall
+from scout_dashboard.views import palette, plugins, policies, processes, waterfall
 from scout_dashboard.views.links import Links
 
 NAVIGATION = (
@@ -66,6 +66,10 @@ def environment() -> Environment:
         hint=policies.hint,
         balance=processes.balance,
         count_problems=processes.count_problems,
+        slowness=plugins.slowness,
+        switched_off=plugins.switched_off,
+        slow_functions=plugins.slow_functions,
+        missing_targets=plugins.missing_targets,
         version=metadata.version("scout-dashboard"),
     )
     return jinja

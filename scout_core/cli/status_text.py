@@ -1,0 +1,31 @@
+"""The facts about a plugin's functions and targets as text for a terminal, for a plugin here and in running processes."""
+
+from __future__ import annotations
+
+from scout_core.measuring.report import PluginStatus
+from scout_core.sending.protocol import RunningFunction, RunningPlugin
+
+
+def describe_function(function: RunningFunction) -> str:
+    """``score_transaction: 30 calls, p50 4 µs, p95 9 µs``, followed by how it exceeds its limit or why it is switched off."""
+    times = ""
+    if function.p50_ms is not None and function.p95_ms is not None:
+        times = f", p50 {microseconds(function.p50_ms)}, p95 {microseconds(function.p95_ms)}"
+    text = f"{function.place}: {function.calls} calls{times}"
+    slow = str(function.too_slow or function.slow)  # an older agent sends texts instead of the figures
+    if function.off:
+        return f"{text}; switched off: {function.too_many_errors or function.too_slow or function.off}"
+    return f"{text}; slow: {slow}" if slow else text
+
+
+def describe_missing(plugin: PluginStatus | RunningPlugin) -> list[str]:
+    """Return the targets that cannot be wrapped, each with the reason."""
+    if plugin.target_problems:
+        return [problem.detail for problem in plugin.target_problems]
+    return list(plugin.not_found)  # an older agent sends texts there
+
+
+def microseconds(milliseconds: float) -> str:
+    """``12 µs``; with one decimal below ten."""
+    value = milliseconds * 1e3
+    return f"{value:.0f} µs" if value >= 10 else f"{value:.1f} µs"
