@@ -20,7 +20,6 @@ from scout_core.config.config import Config
 from scout_core.config.options import OPTIONS
 from scout_core.log import Log
 from scout_core.measuring.report import Counters, PluginStatus, Process
-from scout_core.problems import join_clauses
 from scout_core.recording import collecting, context
 from scout_core.recording.silence import Silence
 from scout_core.recording.tracer import Tracer
@@ -28,7 +27,6 @@ from scout_core.sending.exporter import named
 from scout_core.sending.ledger import Ledger
 from scout_core.sending.recorder import Recorder
 from scout_core.signals import is_from_signal_handler
-from scout_core.states import State
 
 log = Log("scout_core")
 
@@ -244,14 +242,7 @@ class Agent:
     def _log_problems(self) -> None:
         for problem in (*self.config.problems, *self.plugins.problems):
             log.warning("%s", problem)
-        for plugin in self.plugins.all.values():
-            status = status_of(plugin)
-            if status.state in (State.FAILED, State.SKIPPED):
-                step = str(status.next_step) if status.next_step else ""
-                text = join_clauses(status.reason, step, f"details: scout-core plugins {plugin.name}")
-                log.warning(
-                    "plugin %r %s; the application is not affected: %s", plugin.name, status.state.predicate, text
-                )
+        self.plugins.log_states()
 
 
 def _instance() -> str:

@@ -423,6 +423,60 @@ def test_a_plugin_waits_until_its_library_is_imported(site):
     assert not hasattr(some_library.function, "__wrapped__")
 
 
+@pytest.mark.parametrize(
+    ("targets", "reason"),
+    [
+        ({"some_library:gone": False}, "some_library has no gone; none of its targets is wrapped"),
+        ({"some_library:Client": False}, "some_library.Client is not a function; none of its targets is wrapped"),
+        ({"some_library:function": False, "some_library:Client.gone": False}, "some_library.Client has no gone"),
+        ({"some_library:gone": True, "some_library:gone_too": True}, "some_library has no gone"),
+        ({"some_library.sub:gone": False}, "sub has no gone"),
+    ],
+    ids=str,
+)
+def test_a_plugin_that_fails_when_its_library_is_imported_after_the_start_is_logged_once(site, caplog, targets, reason):
+    write(
+        site,
+        some_library="import sys, types\n" + LIBRARY + "sys.modules[__name__ + '.sub'] = types.ModuleType('sub')\n",
+    )
+
+    def instrument(wrap):
+        for target, is_optional in targets.items():
+            wrap(target, lambda *args: span("Library/function"), optional=is_optional)
+
+    def import_library():
+        importlib.import_module("some_library")
+        importlib.import_module("some_library.sub")
+        importlib.reload(sys.modules["some_library"])
+
+    with recording(plugins=[module(instrument=instrument)]) as scout:
+        assert "waiting" == status(scout).state
+        import_library()
+        failed = status(scout)
+
+    assert "failed" == failed.state
+    assert reason in failed.reason
+    (record,) = [record for record in caplog.records if record.name == "scout_core"]
+    assert "WARNING" == record.levelname
+    assert "plugin 'shop.policies' has failed; the application is not affected: " in record.message
+    assert reason in record.message
+    assert "details: scout-core plugins shop.policies" in record.message
+
+
+def test_targets_that_are_optional_and_missing_are_not_logged_while_another_is_wrapped(site, caplog):
+    write(site, some_library=LIBRARY)
+
+    def instrument(wrap):
+        wrap("some_library:gone", lambda: None, optional=True)
+        wrap("some_library:function", lambda: None)
+
+    with recording(plugins=[module(instrument=instrument)]) as scout:
+        import some_library  # noqa: F401
+
+        assert "active" == status(scout).state
+    assert [] == caplog.messages
+
+
 def test_a_library_imported_after_the_agent_stopped_is_not_wrapped(site):
     write(site, some_library=LIBRARY)
     finders = list(sys.meta_path)

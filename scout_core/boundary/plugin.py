@@ -36,6 +36,8 @@ class Plugin:
     """Why it is disabled, skipped or failed."""
     step: NextStep | None = None
     """How to enable it, if it is disabled."""
+    is_logged: bool = False
+    """Set once the reason why it cannot be used was logged."""
     frames: tuple[Frame, ...] = ()
     """Where it failed while it was loaded, innermost first."""
     support: Support = field(factory=lambda: Support(target=""))

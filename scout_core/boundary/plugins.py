@@ -20,6 +20,7 @@ from scout_core.boundary.metadata import Found
 from scout_core.boundary.next_step import how_to_enable
 from scout_core.boundary.patches import Patch, PatchState
 from scout_core.boundary.plugin import Plugin
+from scout_core.boundary.state_log import log_states
 from scout_core.boundary.switches import missing, unknown_names, why_disabled
 from scout_core.boundary.versions import check_support
 from scout_core.boundary.wrap import Wrap
@@ -42,6 +43,7 @@ class Plugins:
     watch: ImportWatch = field(factory=ImportWatch)
     problems: list[Problem] = field(factory=list)
     """Problems that no single plugin has; each plugin has its own list."""
+    _is_started: bool = False
     _applied: list[Patch] = field(factory=list)
     """In the order in which they were applied."""
 
@@ -108,6 +110,11 @@ class Plugins:
             for patch in plugin.patches:
                 self.watch.when_imported(patch.module, partial(self._apply, plugin, patch))
         self._check_required()
+
+    def log_states(self) -> None:
+        """Log each plugin that cannot be used; from now on also those whose targets turn out to be missing later."""
+        self._is_started = True
+        log_states(self.all.values())
 
     def _check_required(self) -> None:
         for plugin in self.all.values():
@@ -229,6 +236,8 @@ class Plugins:
         elif patch.state is PatchState.NOT_FOUND and not patch.is_optional:
             detail = f"{patch.target}: {patch.reason}; none of its targets is wrapped"
             plugin.fail(Problem("missing-target", patch.target, detail))
+        if patch.state is not PatchState.WRAPPED and self._is_started:
+            log_states([plugin])
 
 
 def _imported(name: str, *, is_named: bool) -> ModuleType:
