@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
@@ -32,12 +33,16 @@ def minutes(sessions: Iterable[dict[str, Any]]) -> Iterator[str]:  # Any: JSON
     yield f"{sum(session['duration'] for session in rows) / 60:6.1f}  in {len(rows)} sessions"
 
 
-def main(log: str, report: str) -> int:
+def main() -> int:
     """Print both; 1 when nox ended before it could write its report."""
+    parser = argparse.ArgumentParser(prog=".ci/summary.py", description=__doc__)
+    parser.add_argument("log", type=Path, help="what nox printed")
+    parser.add_argument("report", type=Path, help="the report of nox, in JSON")
+    asked = parser.parse_args()
     lines = ["", "pytest at the end of each session:"]
-    with open(log, encoding="utf-8", errors="replace") as file:
+    with asked.log.open(encoding="utf-8", errors="replace") as file:
         lines += closing_lines(file)
-    text = Path(report).read_text(encoding="utf-8")
+    text = asked.report.read_text(encoding="utf-8")
     if text:
         lines += ["", "minutes  session", *minutes(json.loads(text)["sessions"])]
     sys.stdout.write("\n".join(lines) + "\n")
@@ -45,4 +50,4 @@ def main(log: str, report: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())

@@ -1,10 +1,11 @@
-"""Write the parts of the documentation that are generated from the code: ``python docs/generate.py``; ``--check`` only compares.
+"""Write the parts of the documentation that are generated from the code: ``python docs/generate.py --help``.
 
-Such a part is between ``<!-- generated: NAME -->`` and ``<!-- end -->``; ``python docs/generate.py NAME`` writes only that part.
+Such a part is between ``<!-- generated: NAME -->`` and ``<!-- end -->``.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import re
 import sys
@@ -74,12 +75,26 @@ def is_stale(old: str, new: str) -> bool:
 
 def main(arguments: list[str]) -> int:
     """Write or compare; return 1 when a page is out of date."""
-    names = set(arguments) - {"--check"} or set(PARTS) - OF_A_RELEASE
+    parser = argparse.ArgumentParser(
+        prog="docs/generate.py", description="Write the parts of the documentation that are generated from the code."
+    )
+    parser.add_argument(
+        "parts",
+        metavar="PART",
+        nargs="*",
+        help=f"{', '.join(PARTS)}; by default all except {', '.join(OF_A_RELEASE)}, which releases write",
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a page is out of date")
+    asked = parser.parse_args(arguments)
+    for part in asked.parts:
+        if part not in PARTS:
+            parser.error(f"invalid part {part!r}; expected one of {', '.join(PARTS)}")
+    names = set(asked.parts) or set(PARTS) - OF_A_RELEASE
     texts = {path: path.read_text(encoding="utf-8") for path, _ in (PARTS[name] for name in sorted(names))}
     status = 0
     for path, text in texts.items():
         new = filled(text, names)
-        if "--check" not in arguments:
+        if not asked.check:
             path.write_text(new, encoding="utf-8")
         elif is_stale(text, new):
             sys.stderr.write(f"{path.name} is out of date; run: python docs/generate.py\n")

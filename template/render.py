@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 from scout_core.cli.new import new_plugin
-from scout_core.cli.suggesting import SuggestingGroup
+from scout_core.errors import ScoutError
 
 PLUGINS = Path(__file__).resolve().parent.parent / "plugins"
 
 if __name__ == "__main__":
-    group = SuggestingGroup(commands={"new": new_plugin})  # prints an error as one line
-    group(["new", "--into", str(PLUGINS), *sys.argv[1:]], prog_name="template/render.py")
+    try:
+        new_plugin(["--into", str(PLUGINS), *sys.argv[1:]], prog_name="template/render.py")
+    except ScoutError as error:
+        sys.exit(f"template/render.py: {error}")

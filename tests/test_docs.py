@@ -242,6 +242,53 @@ def test_a_configuration_file_in_the_documentation_has_no_problems(page, line, t
     assert [] == read_config(environment={}, settings=find_settings(tmp_path)).problems
 
 
+SCRIPTS = [
+    path
+    for folder in ("docs", "benchmarks", ".ci", "template")
+    for path in sorted((ROOT / folder).rglob("*"))
+    if path.is_file()
+    and "layers" not in path.parts
+    and (
+        (path.suffix == ".py" and '__name__ == "__main__"' in path.read_text(encoding="utf-8"))
+        or (not path.suffix and path.read_bytes().startswith(b"#!"))
+    )
+]
+"""Programs of the repository that are not installed."""
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_script_prints_its_help_and_does_nothing_else(path, tmp_path):
+    if path.suffix != ".py":
+        command = [str(path)]
+    elif path.parent.name == "bench":  # modules of a package, which the benchmarks start
+        command = [sys.executable, "-m", f"bench.{path.stem}"]
+    else:
+        command = [sys.executable, str(path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "benchmarks"), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [*command, "--help"],
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert len(done.stdout.splitlines()) >= 3
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_an_unknown_part_of_the_documentation_is_an_error_that_names_the_parts(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "generate.py"), "option"], cwd=tmp_path, capture_output=True, text=True
+    )
+
+    assert 2 == done.returncode
+    assert "invalid part 'option'; expected one of options, plugins, known" in done.stderr
+
+
 def test_generated_parts_are_up_to_date(tmp_path):
     run(str(ROOT / "docs" / "generate.py"), "--check", cwd=tmp_path)
 

@@ -12,6 +12,7 @@ import os
 import sys
 
 from bench.agents.protocol import agent_named
+from bench.arguments import arguments
 from bench.clocks import replace_clocks
 from bench.work import WORK
 
@@ -57,4 +58,4 @@ def main(workload: str, agent_name: str, settings: str, *units: str) -> None:
 
 if __name__ == "__main__":
     replace_clocks()
-    main(*sys.argv[1:])
+    main(*arguments(__doc__))

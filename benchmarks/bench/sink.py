@@ -14,6 +14,8 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Lock, Thread
 from typing import Any, NamedTuple
 
+from bench.arguments import arguments
+
 
 class Counted(NamedTuple):
     """Contents of one payload."""
@@ -152,4 +154,4 @@ def main(decoder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*arguments(__doc__))

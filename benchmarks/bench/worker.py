@@ -15,6 +15,7 @@ from time import process_time_ns, thread_time_ns
 from types import FunctionType, ModuleType
 
 from bench.agents.protocol import Agent, agent_named
+from bench.arguments import arguments
 from bench.work import WORK, Run
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -118,4 +119,4 @@ def main(workload: str, agent_name: str, url: str, settings: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*arguments(__doc__))
