@@ -5,7 +5,8 @@
 No plugin is named here. Each one's ``pyproject.toml`` has what its tests need: the supported libraries in the extra
 ``instruments``, and the table ``[tool.scout-test]``, whose keys ``docs/publishing.md`` explains. The core has three keys of
 its own for lists of files: ``once`` (slow, and independent of the Python), ``processes`` (nearly every test starts a
-process: tested on the lowest and the highest Python), and ``unaffected`` (installed plugins make no difference).
+process: tested on the lowest and the highest Python), and ``unaffected`` (installed plugins make no difference). The files in
+``reliability`` have tests that are longer in the session of that name.
 Tests run against built wheels, never the checkout, from an empty directory.
 """
 
@@ -140,9 +141,13 @@ def run_tests(
             *without_base(session.posargs)[1],
             env=env | dict(environment or {}),
         )
+        cases = list(ElementTree.parse(report).iter("testcase"))
+        for case in cases:
+            for found in case.iter("property"):
+                session.log(f"{case.get('name')}: {found.get('name')}: {found.get('value')}")
         skips = [
             f"{case.get('classname')}.{case.get('name')}: {skipped.get('message')}"
-            for case in ElementTree.parse(report).iter("testcase")
+            for case in cases
             for skipped in case.iter("skipped")
             if skipped.get("type") == "pytest.skip" and not skipped.get("message", "").startswith(CANNOT_BE_INSTALLED)
         ]
@@ -368,6 +373,17 @@ def cost(session: nox.Session) -> None:
     session.run("python", str(ROOT / "benchmarks" / "cost.py"), *options)
     if not options:
         run_tests(session, *OF_THE_REPOSITORY["cost"])
+
+
+@nox.session(python=PYTHONS, allow_parallel=False)
+def reliability(session: nox.Session) -> None:
+    """The promises of `docs/reliability.md` at full length, which takes an hour; the figures are in the log."""
+    projects = [PROJECTS[CORE], *PLAN.shared(LATEST, str(session.python))]
+    install_plugins(session, projects[1:])
+    files = [file for project in projects for file in project.test_files("reliability")]
+    if session.python != OWN:  # the others do not depend on the Python
+        files = [file for file in files if file in PROJECTS[CORE].test_files("processes")]
+    run_tests(session, *files, environment={"TEST_SIZE": "full"})
 
 
 @nox.session(allow_parallel=False)

@@ -319,3 +319,11 @@ def test_every_command_that_is_mentioned_exists():
     mentioned = {name for text in texts for name in re.findall(r"[`/]scout-core ([a-z]+(?:-[a-z]+)*)", text)}
 
     assert set() == mentioned - set(build().commands) - {"last-report"}
+
+
+def test_every_test_that_the_page_about_reliability_names_exists():
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:tests|plugins)/[\w/.-]+\.py)`", page))
+
+    assert len(named) > 20
+    assert [] == [name for name in sorted(named) if not (ROOT / name).is_file()]

@@ -21,6 +21,7 @@ from scout_core.measuring.report import Report
 from scout_core.operations import is_web
 from scout_core.sending import agent_thread, choice, outbox, recorder
 from scout_core.sending import period as periods
+from tests.sizes import size
 from tests.workbench import (
     POLICIES,
     Behaving,
@@ -650,10 +651,11 @@ def test_a_process_that_recorded_nothing_sends_no_report():
     assert [] == keeper.reports
 
 
-def test_every_transaction_is_accounted_for_at_all_times(quick, monkeypatch):
+@pytest.mark.parametrize("seed", range(1, 1 + size(1, 10)))
+def test_every_transaction_is_accounted_for_at_all_times(quick, monkeypatch, record_property, seed):
     """With four threads, 20,000 transactions, four kinds of exporters, and an inbox and outboxes that are too small."""
     monkeypatch.setattr(outbox, "MAX_REPORTS", 3)
-    draw = random.Random(1)
+    draw = random.Random(seed)
     gate = threading.Event()
 
     def fail_at_random(report) -> None:
@@ -739,6 +741,9 @@ def test_every_transaction_is_accounted_for_at_all_times(quick, monkeypatch):
         counters["flaky"].dropped.get(reason, 0) for reason in ("outbox full", "not sent before the process ended")
     )
     assert counters["flaky"].exported + lost == keeper.counted
+    record_property(
+        "counters", f"{samples['taken']} readings, all balanced; {refused} of 20000 did not fit into the inbox"
+    )
 
 
 def test_reports_add_up_to_exactly_what_was_recorded(quick):

@@ -30,6 +30,7 @@ from scout_dashboard.access import LOGIN_FILE
 from scout_dashboard.store import Store
 
 PATIENCE = 30.0
+KILLS = 200 if os.environ.get("TEST_SIZE") == "full" else 4
 
 
 @define
@@ -370,18 +371,21 @@ def test_an_unknown_command_is_a_single_line_error(tmp_path):
     assert err.endswith("scout-core: cannot run 'no-such-program-anywhere': No such file or directory\n")
 
 
-def test_no_accepted_report_is_lost_by_a_kill(tmp_path):
-    """Every report is retried until it is accepted, across four kills; then each must be counted exactly once."""
+def test_no_accepted_report_is_lost_by_a_kill(tmp_path, record_property):
+    """Every report is sent again until it is accepted, across all kills; then each must be counted exactly once."""
     dice = random.Random(2026)
     now = time.time()
-    waiting = [evolve(report(end=now - n, number=n + 1, traces=2), id=f"killed-{n}") for n in range(200)]
+    waiting = [
+        evolve(report(end=now - n, number=n + 1, traces=2), id=f"killed-{n}") for n in range(50 * min(KILLS, 20))
+    ]
     everything, accepted = list(waiting), []
-    for kill in range(5):
+    reserved = 20
+    for kill in range(KILLS + 1):
         with up(tmp_path) as running:
             address = running.address
-            last = kill == 4
+            last = kill == KILLS
             until = time.monotonic() + (PATIENCE if last else dice.uniform(0.02, 0.35))
-            while waiting and time.monotonic() < until:
+            while len(waiting) > (0 if last else reserved) and time.monotonic() < until:
                 assert is_accepted(address, waiting[0])
                 accepted.append(waiting.pop(0))
             if not last:
@@ -390,6 +394,7 @@ def test_no_accepted_report_is_lost_by_a_kill(tmp_path):
         assert {"ok"} == integrity(tmp_path / "state" / "data")
         assert {report.id for report in accepted} <= ids(tmp_path / "state" / "data")
 
+    record_property("kills", f"{KILLS}, with {len(everything)} reports; every file intact, every report counted once")
     assert [] == waiting
     assert {report.id for report in everything} == ids(tmp_path / "state" / "data")
     assert {sum(metrics.count for report in everything for metrics in report.transactions) * 2} == counts(
@@ -488,3 +493,37 @@ def web_count(sent: list[Report]) -> int:
     return sum(
         metrics.count for report in sent for metrics in report.transactions if metrics.name.startswith("Controller/")
     )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not on this account: only root can mount a file system")
+def test_a_full_file_system_is_reported_and_recovers(tmp_path, record_property):
+    """A tmpfs of three megabytes: SQLite cannot write, nor create its files."""
+    place = tmp_path / "small"
+    place.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m,mode=700", "none", place], capture_output=True
+    ).returncode:
+        pytest.skip("not on this system: mounting a tmpfs is not permitted")
+    try:
+        ballast = place / "ballast"
+        ballast.write_bytes(bytes(1_000_000))
+        with up(tmp_path, "--data-dir", str(place / "data")) as running:
+            address = running.address
+            sent = [evolve(report(end=time.time(), number=n, traces=10), id=f"full-{n}") for n in range(1, 200)]
+            answers = [(report, send(address.url, address.token, report)[0]) for report in sent]
+            full = running.health()["collector"]
+            ballast.unlink()
+            waiting = [report for report, status in answers if status == 507]
+            again = [is_accepted(address, report) for report in waiting[:3]]
+            recovered = running.health()["collector"]["problem"]
+            code, _, err = running.end()
+        accepted = [*(report for report, status in answers if status == 202), *waiting[: sum(again)]]
+        assert {202, 507} == {status for _, status in answers}
+        assert "free some disk space" in full["problem"]
+        assert ([True] * 3, None) == (again, recovered)
+        assert (0, "") == (code, err)
+        assert {"ok"} == integrity(place / "data")
+        assert {report.id for report in accepted} == ids(place / "data")
+        record_property("full file system", f"{len(waiting)} of {len(sent)} reports refused; none half written")
+    finally:
+        subprocess.run(["umount", place], check=True)
