@@ -5,29 +5,64 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Final
 
 from scout_core.errors import ScoutError
+from scout_core.problems import Problem
+
+STATE_DIR_ADVICE: Final = "choose another with SCOUT_STATE_DIR"
 
 
-def private_directory(path: Path) -> Path:
+def private_directory(path: Path, *, advice: str = STATE_DIR_ADVICE, may_be_link: bool = False) -> Path:
     """
     Return the directory, after creating it with mode 0700 if it is missing.
 
+    Args:
+        advice: how to choose another one.
+        may_be_link: it may be a link to a directory, which is checked instead.
+
     Raises:
-        ScoutError: it cannot be created, is a link, belongs to another user, or other users can write to it.
+        ScoutError: it cannot be created or written, is a link, belongs to another user, or other users can write to it.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        facts = path.lstat()
     except OSError as error:
-        raise ScoutError(f"cannot use {path}: {error.strerror}; choose another with SCOUT_STATE_DIR") from error
-    if not stat.S_ISDIR(facts.st_mode):
-        raise ScoutError(f"cannot use {path}: it is not a directory of its own; choose another with SCOUT_STATE_DIR")
-    if facts.st_uid != os.geteuid():
-        raise ScoutError(f"cannot use {path}: it belongs to another user; choose another with SCOUT_STATE_DIR")
-    if stat.S_IMODE(facts.st_mode) & 0o022:
-        raise ScoutError(f"cannot use {path}: others can write to it; run: chmod 700 {path}")
+        raise ScoutError(f"cannot use {path}: {error.strerror}; {advice}") from error
+    problem = directory_problem(path, advice=advice, may_be_link=may_be_link)
+    if problem is None and not os.access(path, os.W_OK | os.X_OK):
+        problem = Problem("not-writable", str(path), f"cannot use {path}: it is not writable", advice)
+    if problem is not None:
+        raise ScoutError(str(problem))
     return path
+
+
+def directory_problem(path: Path, *, advice: str = STATE_DIR_ADVICE, may_be_link: bool = False) -> Problem | None:
+    """Return why a directory is not private, with the arguments of ``private_directory``; None when it is, or does not exist."""
+    try:
+        facts = path.stat() if may_be_link else path.lstat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return Problem("unusable-directory", str(path), f"cannot use {path}: {error.strerror}", advice)
+    if not stat.S_ISDIR(facts.st_mode):
+        kind, detail = "not-a-directory", "it is not a directory of its own"
+    elif facts.st_uid != os.geteuid():
+        kind, detail = "other-user", "it belongs to another user"
+    elif stat.S_IMODE(facts.st_mode) & 0o022:
+        kind, detail = "writable-by-others", "others can write to it"
+        if not facts.st_mode & stat.S_ISVTX:  # /tmp and the like are shared on purpose
+            advice = f"run: chmod 700 {path}"
+    else:
+        return None
+    return Problem(kind, str(path), f"cannot use {path}: {detail}", advice)
+
+
+def is_writable_by_anyone(path: Path) -> bool:
+    """Whether every user of this machine can change a file; False when it cannot be examined."""
+    try:
+        return bool(stat.S_IMODE(path.stat().st_mode) & 0o002)
+    except OSError:
+        return False
 
 
 def replace_file(path: Path, text: str, *, mode: int) -> None:

@@ -233,7 +233,7 @@ def test_files_that_others_can_change_or_read_are_found(scout_core):
     ran = scout_core("doctor", "--json", **ONLY_OURS)
 
     assert [
-        ("problem", f"others can write to {scout_core.state}, so no collector uses it"),
+        ("problem", f"cannot use {scout_core.state}: others can write to it"),
         ("problem", f"{scout_core.state / 'collector.json'} is readable by others or belongs to another user, so agents do not trust it"),
         ("problem", f"anyone can change {settings}, and so make applications run other code"),
     ] == found(ran, "files")  # fmt: skip
@@ -243,7 +243,7 @@ def test_a_state_directory_that_is_a_file_is_found(scout_core):
     place = scout_core.write("state", "")
     ran = scout_core("doctor", "--json", SCOUT_STATE_DIR=str(place), **ONLY_OURS)
 
-    assert [("problem", f"{place} is not a directory, or is a link")] == found(ran, "files")
+    assert [("problem", f"cannot use {place}: it is not a directory of its own")] == found(ran, "files")
 
 
 # servers

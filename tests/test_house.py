@@ -308,6 +308,20 @@ def test_ci_runs_the_command_of_the_readme():
     assert [line for line in readme if "bin/nox" in line and line in commands]
 
 
+def test_owners_and_modes_of_files_are_examined_in_one_module():
+    own = {
+        "scout_core/private_files.py",
+        "scout_core/cli/edit.py",
+    }  # the latter keeps the mode of a file that it replaces
+
+    assert own >= {
+        relative(path)
+        for path in CORE_MODULES + PLUGIN_MODULES
+        if {"st_uid", "S_IMODE", "geteuid"}
+        & {node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)}
+    }
+
+
 USES_LOGGING = {
     "scout_core/log.py": "all logging of the core and of plugins",
     "plugins/scout-dashboard/src/scout_dashboard/commands.py": "silences uvicorn, in a process of its own",

@@ -10,7 +10,13 @@ import threading
 import pytest
 
 from scout_core.errors import ScoutError
-from scout_core.private_files import private_directory, read_private, write_private
+from scout_core.private_files import (
+    directory_problem,
+    is_writable_by_anyone,
+    private_directory,
+    read_private,
+    write_private,
+)
 from scout_core.sending.rendezvous import (
     FILE_NAME,
     CollectorAddress,
@@ -205,6 +211,43 @@ def test_a_directory_that_others_can_write_to_is_refused(state_dir, mode):
 
     with pytest.raises(ScoutError, match=f"others can write to it; run: chmod 700 {state_dir}"):
         announce(state_dir, ADDRESS)
+
+
+def test_a_shared_temporary_directory_is_refused_without_the_advice_to_take_it_from_the_others(state_dir):
+    private_directory(state_dir).chmod(0o1777)
+
+    with pytest.raises(ScoutError) as caught:
+        private_directory(state_dir)
+
+    assert f"cannot use {state_dir}: others can write to it; choose another with SCOUT_STATE_DIR" == str(caught.value)
+
+
+def test_a_directory_that_its_owner_cannot_write_to_is_refused(state_dir, monkeypatch):
+    private_directory(state_dir)
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)  # root may write to everything
+
+    with pytest.raises(ScoutError, match="it is not writable; choose another with SCOUT_STATE_DIR"):
+        private_directory(state_dir)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"), [(None, None), (0o700, None), (0o755, None), (0o770, "writable-by-others"), (0o702, "writable-by-others")]
+)  # fmt: skip
+def test_a_directory_is_examined_without_being_created(state_dir, mode, kind):
+    if mode is not None:
+        private_directory(state_dir).chmod(mode)
+
+    problem = directory_problem(state_dir)
+
+    assert (kind, mode is not None) == (problem.kind if problem else None, state_dir.exists())
+
+
+@pytest.mark.parametrize(("mode", "expected"), [(0o600, False), (0o664, False), (0o602, True), (0o666, True)])
+def test_a_file_that_anyone_can_change_is_found(tmp_path, mode, expected):
+    (tmp_path / "settings").write_text("", encoding="utf-8")
+    (tmp_path / "settings").chmod(mode)
+
+    assert (expected, False) == (is_writable_by_anyone(tmp_path / "settings"), is_writable_by_anyone(tmp_path / "none"))
 
 
 def test_a_directory_of_another_user_is_refused(state_dir, monkeypatch):

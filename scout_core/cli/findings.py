@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from scout_core.cli.environment import Environment
 from scout_core.cli.live import live_plugins, summarise
 from scout_core.cli.status_text import describe_missing
 from scout_core.measuring.report import PluginStatus
-from scout_core.private_files import read_private
+from scout_core.private_files import directory_problem, is_writable_by_anyone, read_private
 from scout_core.problems import NextStep
 from scout_core.sending.rendezvous import FILE_NAME
 from scout_core.states import State
@@ -101,32 +100,16 @@ def check_files(environment: Environment) -> Iterator[Finding]:
 
 
 def _check_state_dir(folder: Path) -> Iterator[Finding]:
-    other = "use another directory: SCOUT_STATE_DIR"
-    try:
-        facts = folder.lstat()
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        yield Finding("problem", "files", f"cannot use {folder}: {error.strerror}", other)
-        return
-    if not stat.S_ISDIR(facts.st_mode):
-        yield Finding("problem", "files", f"{folder} is not a directory, or is a link", other)
-    elif facts.st_uid != os.geteuid():
-        yield Finding("problem", "files", f"{folder} belongs to another user", other)
-    elif stat.S_IMODE(facts.st_mode) & 0o022:
-        text = f"others can write to {folder}, so no collector uses it"
-        yield Finding("problem", "files", text, f"chmod 700 {folder}")
-    for path in sorted(folder.glob(FILE_NAME)):
-        if read_private(path) is None:
-            text = f"{path} is readable by others or belongs to another user, so agents do not trust it"
-            yield Finding("problem", "files", text, f"rm {path}, then restart the collector")
+    problem = directory_problem(folder)
+    if problem is not None:
+        yield Finding("problem", "files", problem.detail, problem.advice)
+    path = folder / FILE_NAME
+    if os.path.lexists(path) and read_private(path) is None:
+        text = f"{path} is readable by others or belongs to another user, so agents do not trust it"
+        yield Finding("problem", "files", text, f"rm {path}, then restart the collector")
 
 
 def _check_settings_file(path: Path) -> Iterator[Finding]:
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return  # reported with the settings
-    if stat.S_IMODE(mode) & 0o002:
+    if is_writable_by_anyone(path):
         text = f"anyone can change {path}, and so make applications run other code"
         yield Finding("problem", "files", text, f"chmod o-w {path}")

@@ -316,13 +316,33 @@ def test_files_are_private(store):
 def test_a_directory_that_others_can_write_to_is_refused(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data").chmod(0o777)
-    with pytest.raises(StoreError, match="other users can write to it; choose another with --data-dir"):
+    with pytest.raises(StoreError, match="cannot use .*data: others can write to it; run: chmod 700 "):
+        Store(tmp_path / "data")
+
+
+def test_a_directory_of_another_user_is_refused(tmp_path, monkeypatch):
+    Store(tmp_path / "data").close()
+    other_user = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: other_user)
+
+    with pytest.raises(StoreError, match="it belongs to another user; choose another with --data-dir"):
+        Store(tmp_path / "data")
+
+
+def test_a_link_to_a_private_directory_is_used_and_one_to_a_shared_directory_is_refused(tmp_path):
+    """The data may be on another disk."""
+    (tmp_path / "disk").mkdir(mode=0o700)
+    (tmp_path / "data").symlink_to(tmp_path / "disk")
+    Store(tmp_path / "data").close()
+    (tmp_path / "disk").chmod(0o770)
+
+    with pytest.raises(StoreError, match="others can write to it"):
         Store(tmp_path / "data")
 
 
 def test_a_file_where_the_directory_should_be_is_refused(tmp_path):
     (tmp_path / "data").write_text("")
-    with pytest.raises(StoreError, match="cannot keep data in .*data: .*choose another with --data-dir"):
+    with pytest.raises(StoreError, match="cannot use .*data: .*choose another with --data-dir"):
         Store(tmp_path / "data")
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
+from scout_core.errors import ScoutError
+from scout_core.private_files import private_directory
 from scout_dashboard.errors import StoreError
 
 Kind = Literal["metrics", "traces"]
@@ -28,21 +29,15 @@ def default_data_directory(state_dir: Path) -> Path:
 
 def private_data_directory(path: Path) -> Path:
     """
-    Return the directory after creating it with mode 0700 if it is missing.
+    Return the directory after creating it with mode 0700 if it is missing; it may be a link.
 
     Raises:
-        StoreError: it cannot be created or written, or other users can write to it.
+        StoreError: it cannot be created or written, belongs to another user, or other users can write to it.
     """
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        facts = path.stat()
-    except OSError as error:
-        raise StoreError(f"cannot keep data in {path}: {error.strerror}; choose another with --data-dir") from error
-    if facts.st_uid != os.geteuid() or stat.S_IMODE(facts.st_mode) & 0o022:
-        raise StoreError(f"cannot keep data in {path}: other users can write to it; choose another with --data-dir")
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise StoreError(f"cannot keep data in {path}: it is not writable; choose another with --data-dir")
-    return path
+        return private_directory(path, advice="choose another with --data-dir", may_be_link=True)
+    except ScoutError as error:
+        raise StoreError(str(error)) from error
 
 
 def day_of(moment: float) -> int:
