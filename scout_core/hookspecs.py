@@ -169,6 +169,7 @@ def score_transaction(transaction: Transaction, stats: Stats, config: Config, op
         stats: what the agent knows of all transactions of this name.
 
     Returns:
-        Points, usually 0 to 5; they are multiplied by the policy's weight and summed over all policies. None counts 0. Anything
-        that is not a finite number is an error of the policy and counts 0.
+        Points, usually 0 to 5: any real, finite number, also of numpy, ``Decimal`` or ``Fraction``. They are multiplied by the
+        policy's weight and summed over all policies. None counts 0. Anything else, also a bool, is an error of the policy and
+        counts 0.
     """

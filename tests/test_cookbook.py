@@ -128,6 +128,26 @@ def test_the_first_traces_of_a_name_after_a_deploy_are_preferred(recipe):
     assert ("Controller/old", {"after_deploy": 3.0}) == (trace.name, trace.policies)
 
 
+def test_each_name_has_a_trace_every_hour(recipe, monkeypatch):
+    """``never`` has no place in the first period, so its hour counts from its first transaction."""
+    clock = [1_000.0]
+    monkeypatch.setattr("scout_core.sending.choice.monotonic", lambda: clock[0])
+    with recording(**recipe("every_hour")) as scout:
+        run("Controller/kept")
+        run("Controller/never")
+        assert "Controller/kept" == winner(scout)
+
+        clock[0] += 3_599
+        run("Controller/kept")
+        run("Controller/never")
+        assert "Controller/kept" == winner(scout), "both give nothing, so the first is kept"
+
+        clock[0] += 1
+        run("Controller/kept")
+        run("Controller/never")
+        assert "Controller/never" == winner(scout)
+
+
 def test_a_transaction_in_the_random_sample_is_preferred(recipe):
     with recording(**recipe("random_sample")) as scout:
         for name, number in (("a", 1_101), ("b", 7_300), ("c", 99)):

@@ -482,8 +482,8 @@ class Float(float):
 
 @pytest.mark.parametrize(
     "points",
-    ["5", float("nan"), float("inf"), float("-inf"), object(), [1.0], 10**400, Float(2.0), 1j, True],
-    ids=["text", "nan", "inf", "-inf", "object", "list", "huge", "subclass", "complex", "bool"],
+    ["5", float("nan"), float("inf"), float("-inf"), object(), [1.0], Float(2.0), 1j, True],
+    ids=["text", "nan", "inf", "-inf", "object", "list", "subclass", "complex", "bool"],
 )
 def test_hook_score_transaction_with_an_invalid_result_gives_no_points(points):
     modules = [

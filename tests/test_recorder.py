@@ -328,13 +328,9 @@ def test_weights_multiply_the_points_of_a_policy(clock):
     assert math.log(2) / 2 == pytest.approx(points["speed"])
 
 
-class FloatSubclass(float):
-    """Not a plain number: its multiplication could run code of a plugin."""
-
-
 @pytest.mark.parametrize(
     "invalid",
-    ["5", math.nan, math.inf, -math.inf, 10**400, -(10**400), object(), [1.0], Decimal("1"), 1j, FloatSubclass(1)],
+    ["5", math.nan, math.inf, -math.inf, object(), [1.0], Decimal("inf"), 1j, True],
     ids=lambda invalid: f"{type(invalid).__name__} {str(invalid)[:5]}",
 )
 def test_an_invalid_score_loses_only_the_points_of_its_policy(clock, invalid):
@@ -353,7 +349,7 @@ def test_an_invalid_score_loses_only_the_points_of_its_policy(clock, invalid):
     assert "a score must be a finite number or None" in status.last_error
 
 
-@pytest.mark.parametrize("huge", [1e300, -1e300, 10**300, 1e18], ids=lambda huge: f"{huge:.0e}")
+@pytest.mark.parametrize("huge", [1e300, -1e300, 10**300, 1e18, Decimal("1e300")], ids=lambda huge: f"{huge:.0e}")
 def test_points_are_limited_so_that_the_report_can_be_sent(clock, huge):
     """A receiver rejects a whole report that contains an unreasonable number."""
     with manual_agent(

@@ -72,7 +72,12 @@ class Stats:
 
     @property
     def seconds_since_kept(self) -> float:
-        """Seconds since a trace of this name was last kept in this process, or else since the name was first recorded."""
+        """
+        Seconds since a trace of this name was last kept in this process; while none was kept, since the name was first recorded.
+
+        It is 0.0 for the first transaction of a name, and never None. A trace counts as kept when its report is made, at the end
+        of the period; a restarted or forked process starts again.
+        """
         return max(0.0, self._now - self._lifetime.kept_at)
 
     def as_numbers(self) -> dict[str, float]:
