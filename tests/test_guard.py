@@ -11,7 +11,7 @@ import logging
 import signal
 import sys
 import weakref
-from threading import Thread
+from threading import Thread, get_ident
 from types import SimpleNamespace
 
 import pytest
@@ -23,6 +23,7 @@ from scout_core.boundary.guard_log import log_changes
 from scout_core.boundary.pace import Limit, Slowness
 from scout_core.builtin.sampling import rate_of
 from scout_core.config.files import find_settings
+from scout_core.errors import PluginError
 from scout_core.tracebacks import MAX_FRAMES
 
 
@@ -649,3 +650,114 @@ def test_many_threads_count_exactly():
         thread.join()
 
     assert 16_000 == guard.calls
+
+
+def depth_of(name):
+    """How many calls of a function of this name are running."""
+    frame, depth = sys._getframe(1), 0
+    while frame is not None:
+        depth += frame.f_code.co_name == name
+        frame = frame.f_back
+    return depth
+
+
+@pytest.mark.parametrize("first", [1, 25, 1000], ids=lambda number: f"from-call-{number}")
+@pytest.mark.parametrize("kind", ["plain", "steps"])
+def test_a_function_that_is_called_for_its_own_call_does_not_recurse(first, kind):
+    """As a describer that calls what it describes."""
+    depths = []
+
+    def library():
+        if kind == "plain":
+            guard.run()
+        elif (begun := guard.begin((), {})) is not None:
+            guard.finish(next, begun[0], None)
+
+    def describe():
+        depths.append(depth_of("describe"))
+        if len(depths) >= first:
+            library()
+        return "span"
+
+    def describe_with_result():
+        yield describe()
+
+    guard = Guard("paying", "shop:price", describe if kind == "plain" else describe_with_result, limit=BUDGET)
+    guard.has_steps = kind == "steps"
+    for _ in range(first + 300):
+        library()
+
+    assert max(depths) <= (1 if first == 1 else 2 * BUDGET.time_every)
+    assert {1} == set(depths[first + 2 * BUDGET.time_every :] or [1])
+    assert "50 errors in 100 calls" == str(guard.off)
+    assert str(guard.failures.last).startswith("PluginError: it calls shop:price itself")
+
+
+def test_functions_that_call_each_other_do_not_recurse_either():
+    depths = []
+
+    def describe(other):
+        depths.append(depth_of("describe"))
+        other.run()
+
+    first = Guard("paying", "shop:price", lambda: describe(second))
+    second = Guard("paying", "shop:tax", lambda: describe(first))
+    first.run()
+
+    assert 2 == max(depths)
+    assert "it calls shop:price itself" in str(first.failures.last)
+
+
+@pytest.mark.parametrize("calls", [1, 40])
+def test_a_call_that_the_guard_s_own_work_makes_is_not_described(monkeypatch, calls):
+    """Noting a failure calls functions of the standard library, and one of them may be wrapped."""
+    reached = []
+
+    def describe():
+        reached.append(depth_of("describe"))
+        if len(reached) >= calls:
+            raise KeyError("plan")
+
+    original = signal.getsignal
+
+    def getsignal(number):
+        guard.run()
+        return original(number)
+
+    guard = Guard("paying", "signal:getsignal", describe, limit=BUDGET)
+    monkeypatch.setattr(signal, "getsignal", getsignal)
+    for _ in range(calls):
+        guard.run()
+
+    assert (calls, 1) == (len(reached), max(reached))
+    assert 1 == guard.failures.count
+
+
+def test_in_tests_a_call_by_itself_is_raised():
+    guard = Guard("paying", "shop:price", lambda: guard.run(), reraise=True)
+
+    with pytest.raises(PluginError, match="it calls shop:price itself"):
+        guard.run()
+
+
+def test_a_thread_that_left_a_call_unfinished_is_not_taken_for_one_within_it():
+    """A signal handler may raise before the end of a call is noted."""
+    guard = Guard("paying", "shop:price", lambda: "span")
+    guard.entered.add(get_ident())
+
+    assert ["span", "span"] == [guard.run(), guard.run()]
+    assert (0, set()) == (guard.failures.count, guard.entered)
+
+
+def test_other_threads_may_call_it_meanwhile():
+    def describe(is_first):
+        if is_first:
+            thread = Thread(target=guard.run, args=(False,))
+            thread.start()
+            thread.join()
+        return "span"
+
+    guard = Guard("paying", "shop:price", describe)
+
+    assert "span" == guard.run(True)
+    assert (2, 0) == (guard.calls, guard.failures.count)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import logging
 import sys
+import threading
 from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
+from weakref import WeakSet
 
 import pytest
 
 from scout_core import current_transaction, hookimpl, span, transaction
-from scout_core.boundary.wrap import Wrap
+from scout_core.boundary.wrap import Wrap, why_not_wrapped
 from scout_core.errors import PluginError
 from scout_core.problems import Problem
 from scout_core.recording import context
 from scout_core.testing import recording
+from scout_core.testing.leaks import raw_target
 
 SOURCE = """
 import functools
@@ -940,3 +944,138 @@ def test_nothing_is_replaced_before_instrument_has_returned(library):
     with instrumented(instrument):
         assert library.function is not original
     assert [original] == seen
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "builtins:len", "builtins:isinstance", "builtins:print", "builtins:__import__", "sys:getrefcount", "sys:exit",
+        "scout_core:span", "scout_core.recording.span:Span.tag", "scout_core.boundary.guard:Guard.run",
+        "scout_core.recording.transaction:Transaction.from_trace",
+    ],
+)  # fmt: skip
+def test_functions_that_run_while_a_call_is_recorded_are_refused(library, target):
+    """Its wrapper would call itself, and its describer would be called for its own work."""
+    before = raw_target(target)
+    package = target.partition(":")[0].partition(".")[0]
+    problem = (
+        f"cannot be wrapped: the agent itself uses {package} while it records a call; wrap the function that calls it"
+    )
+
+    def instrument(wrap):
+        wrap("library:function", lambda *args: None)
+        wrap(target, lambda *args, **kwargs: span("Work/call"))
+
+    function = library.function
+    with pytest.raises(PluginError, match=f"{problem}; none of its targets is wrapped"):
+        instrumented(instrument).__enter__()
+    assert (before, function) == (raw_target(target), library.function)
+
+
+@pytest.mark.parametrize("target", ["collections:deque.append", "contextvars:ContextVar.get", "_thread:RLock.acquire"])
+def test_methods_of_types_written_in_c_are_refused(target):
+    __import__(target.partition(":")[0])
+    with pytest.raises(PluginError, match=r"cannot be replaced: .*immutable"):
+        instrumented(wrapping(target, lambda *args: span("Work/call"))).__enter__()
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["time:time", "time:perf_counter", "time:perf_counter_ns", "time:monotonic", "random:getrandbits", "signal:getsignal",
+     "threading:get_ident", "threading:current_thread", "functools:reduce", "inspect:unwrap", "os:getpid",
+     "re:sub", "weakref:WeakSet.add", "threading:Event.set", "logging:Logger.isEnabledFor", "dis:findlabels", "copy:copy"],
+)  # fmt: skip
+@pytest.mark.parametrize("describer", ["works", "fails"])
+def test_functions_that_the_agent_uses_elsewhere_are_recorded_once_for_each_call(library, target, describer):
+    """It holds its own references to them, or calls them outside of transactions only."""
+    module = sys.modules.get(target.partition(":")[0]) or __import__(target.partition(":")[0])
+    arguments = {
+        "random:getrandbits": (8,), "signal:getsignal": (2,), "functools:reduce": (max, [1]), "inspect:unwrap": (len,),
+        "re:sub": ("a", "b", "c"), "weakref:WeakSet.add": (WeakSet(), library.Client),
+        "threading:Event.set": (threading.Event(),), "logging:Logger.isEnabledFor": (logging.getLogger("shop"), 10),
+        "dis:findlabels": (b"",), "copy:copy": (1,),
+    }.get(target, ())  # fmt: skip
+
+    described = []
+
+    def describe(*args, **kwargs):
+        described.append(args)
+        if describer == "fails":
+            raise KeyError("plan")
+        return span("Work/call")
+
+    with instrumented(wrapping(target, describe)) as scout:
+        function = functools.reduce(getattr, target.partition(":")[2].split("."), module)
+        with transaction("Job/mail.send"):
+            for _ in range(3):
+                function(*arguments)
+            assert ([arguments] * 3, 0 if describer == "works" else 3) == (described, status(scout).errors)
+        assert (3 if describer == "works" else 0) == scout.operations.count("Work/call")
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("library:function", None),
+        ("library:coroutine", None),
+        ("library:Client.make", None),
+        ("library:Pipeline.execute", None),
+        ("library:missing", "library has no missing"),
+        ("library:Client", "library.Client is not a function"),
+        ("library:generator", "generator functions are not supported: their end cannot be observed"),
+        ("library:decorated_generator", "generator functions are not supported: their end cannot be observed"),
+        ("library:hidden", "it is a plain function that returns a coroutine, so its end cannot be observed"),
+        ("not_imported_library:function", "not_imported_library is not imported"),
+        ("builtins:len", "builtins.len cannot be wrapped: the agent itself uses builtins while it records a call;"
+         " wrap the function that calls it"),
+    ],
+)  # fmt: skip
+def test_whether_a_target_can_be_wrapped(library, target, expected):
+    before = dict(vars(library)), dict(vars(library.Client)), dict(vars(library.Pipeline))
+
+    assert expected == why_not_wrapped(target)
+    assert before == (dict(vars(library)), dict(vars(library.Client)), dict(vars(library.Pipeline)))
+
+
+def test_wrap_around_accepts_more_targets(library):
+    assert why_not_wrapped("library:hidden", is_around=True) is None
+    assert "generator functions" in why_not_wrapped("library:generator", is_around=True)
+
+
+class AsyncDescriber:
+    async def __call__(self, *args):
+        raise AssertionError("it is not called")
+
+
+async def async_describer(*args):
+    raise AssertionError("it is not called")
+
+
+async def async_generator_describer(*args):
+    yield span("Work/call")
+
+
+@pytest.mark.parametrize(
+    "describer", [async_describer, async_generator_describer, AsyncDescriber(), functools.partial(async_describer, 1)]
+)
+def test_an_async_describer_is_refused(describer):
+    with pytest.raises(
+        PluginError, match="describer for library:function must be a plain function, got an async function"
+    ):
+        Wrap("paying")("library:function", describer)
+
+
+class StepDescriber:
+    def __call__(self, a):
+        made = span("Work/call")
+        made.tag("result", (yield made)[0])
+
+
+@pytest.mark.parametrize(
+    "describer", [StepDescriber(), StepDescriber().__call__, functools.partial(StepDescriber.__call__, None)]
+)
+def test_a_describer_that_yields_may_be_any_callable(library, describer):
+    with instrumented(wrapping("library:function", describer), reraise=True) as scout:
+        with transaction("Job/mail.send"):
+            library.function(7)
+        assert {"result": 7} == scout.spans[0].tags

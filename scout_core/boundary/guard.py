@@ -6,12 +6,16 @@ switched off. Hot code: ``run`` and ``begin`` are called on the application's th
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from threading import get_ident
+from types import CodeType, FrameType
 from typing import Any, Final
 
 from scout_core.boundary.failures import Failures
 from scout_core.boundary.pace import Limit, Pace, Slowness
 from scout_core.clocks import perf_counter_ns
+from scout_core.errors import PluginError
 from scout_core.problems import TooManyErrors
 from scout_core.signals import is_from_outside
 
@@ -32,6 +36,7 @@ class Guard:
 
     __slots__ = (
         "plugin", "place", "function", "reraise", "has_steps", "time_every", "calls", "failures", "pace", "off", "logged",
+        "entered",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +66,8 @@ class Guard:
         """Why it is not called any more; None while it works."""
         self.logged: set[str] = set()
         """Changes that have been logged already; see ``guard_log.py``."""
+        self.entered: set[int] = set()
+        """Threads that are in a timed call of it, or note one that failed. An exception from outside may leave one here."""
 
     def run(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function; None when it raises or is switched off."""
@@ -71,14 +78,11 @@ class Guard:
             if calls % self.time_every and calls > EARLY:
                 result = self.function(*args, **kwargs)
             else:
-                start_ns = perf_counter_ns()
-                result = self.function(*args, **kwargs)
-                self._add_time(perf_counter_ns() - start_ns)
+                result = self._timed(self.function, args, kwargs)
         except BaseException as error:
-            if self._passes(error):
-                raise
-            self.fail(error)
-            return None
+            if self._contains(error):
+                return None
+            raise
         if self.failures.history:
             self.failures.begin_call()
         return result
@@ -92,42 +96,88 @@ class Guard:
             if calls % self.time_every and calls > EARLY:
                 generator = self.function(*args, **kwargs)
                 return generator, next(generator, None)
-            start_ns = perf_counter_ns()
-            generator = self.function(*args, **kwargs)
-            first = next(generator, None)
-            self._add_time(perf_counter_ns() - start_ns)
-            return generator, first
+            return self._timed(self._first_step, args, kwargs)  # type: ignore[no-any-return]
         except BaseException as error:
-            if self._passes(error):
-                raise
-            self.fail(error)
-            return None
+            if self._contains(error):
+                return None
+            raise
 
     def attempt(self, function: Callable[..., Any], /, *args: Any) -> Any:
         """Call something else on the plugin's behalf, as a step of a generator; None when it raises."""
         try:
             return function(*args)
         except BaseException as error:
-            if self._passes(error):
-                raise
-            self.fail(error)
-            return None
+            if self._contains(error):
+                return None
+            raise
 
     def finish(self, function: Callable[..., Any], /, *args: Any) -> None:
         """The same for the last step of a generator."""
         try:
             function(*args)
         except BaseException as error:
-            if self._passes(error):
-                raise
-            self.fail(error)
-            return
+            if self._contains(error):
+                return
+            raise
         if self.failures.history:
             self.failures.begin_call()
 
-    def _passes(self, error: BaseException) -> bool:
-        """Whether to let it through: in tests, and when it came from outside while the function ran."""
-        return self.reraise or is_from_outside(error)
+    def _first_step(self, /, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        generator = self.function(*args, **kwargs)
+        return generator, next(generator, None)
+
+    def _timed(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """
+        Call and time it.
+
+        A function that is called within its own call makes that call, and would be called again for ever. Only timed calls are
+        examined for that, which are the first ones, and all once it has happened.
+
+        Raises:
+            PluginError: it is called within its own call.
+        """
+        here = get_ident()
+        if here in self.entered:
+            around = self._innermost_entry()
+            if around is not None:
+                self.time_every = self.pace.time_every = 1
+                if around is not _TIMED:  # the core's own work on a failed call made the call
+                    return None
+                raise PluginError(f"it calls {self.place} itself, so it is called for its own call; remove that call")
+        try:
+            self.entered.add(here)
+            start_ns = perf_counter_ns()
+            result = function(*args, **kwargs)
+            self._add_time(perf_counter_ns() - start_ns)
+            return result
+        finally:
+            self.entered.discard(here)
+
+    def _innermost_entry(self) -> CodeType | None:
+        """Return which method of this guard is running around the current timed call; None: the thread's mark was left over."""
+        frame: FrameType | None = sys._getframe(2)  # the caller of `_timed`
+        while frame is not None:
+            if frame.f_code in (_TIMED, _CONTAINS) and frame.f_locals.get("self") is self:
+                return frame.f_code
+            frame = frame.f_back
+        return None
+
+    def _contains(self, error: BaseException) -> bool:
+        """Count a call that failed. False: let the exception pass, in tests and when it came from outside while the function ran."""
+        if self.reraise:
+            return False
+        here = get_ident()
+        is_outermost = here not in self.entered
+        try:
+            self.entered.add(here)
+            self.time_every = 1  # a target that is called below is noticed
+            if is_from_outside(error):
+                return False
+            self.fail(error)
+            return True
+        finally:
+            if is_outermost:
+                self.entered.discard(here)
 
     def fail(self, error: BaseException) -> None:
         """Count a call that failed; after too many the function is switched off."""
@@ -183,3 +233,7 @@ class Guard:
         """Count from zero, as in a forked child. What was switched off stays so."""
         self.calls = self.failures.count = 0
         self.pace = Pace(self.pace.limit)
+
+
+_TIMED: Final = Guard._timed.__code__
+_CONTAINS: Final = Guard._contains.__code__

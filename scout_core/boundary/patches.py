@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from attrs import define, field
 
+from scout_core.boundary.replaceable import check_replaceable, name_of
 from scout_core.errors import LeftAlone, TargetError
 
 _MISSING: Final = object()
@@ -29,8 +30,6 @@ A patch that is undone later and finds such a wrapper beneath puts the original 
 """
 _CALLED_WITH_INSTANCE: Final = (FunctionType, MethodDescriptorType, WrapperDescriptorType)
 """Types whose objects, in a class, may be called with the instance as the first argument; others must be bound to it first."""
-_LRU_CACHED: Final[type] = type(functools.lru_cache(abs))
-"""Counts as a routine, but a function in its place would lack ``cache_clear``."""
 
 Function = Callable[..., Any]
 
@@ -94,7 +93,7 @@ class Patch:
         owner = self._owner(module)
         raw = _raw_attribute(owner, self.attribute)
         if raw is _MISSING:
-            raise TargetError(f"{_name_of(owner)} has no {self.attribute}")
+            raise TargetError(f"{name_of(owner)} has no {self.attribute}")
         if any(raw is replacement.wrapper for replacement in self._replacements):
             return
         try:
@@ -106,7 +105,7 @@ class Patch:
         try:
             setattr(owner, self.attribute, wrapper)
         except (AttributeError, TypeError) as error:
-            raise TargetError(f"{_name_of(owner)}.{self.attribute} cannot be replaced: {error}") from error
+            raise TargetError(f"{name_of(owner)}.{self.attribute} cannot be replaced: {error}") from error
         self._replacements.append(_Replacement(owner, original, wrapper))
         self.state, self.reason = PatchState.WRAPPED, ""
 
@@ -139,9 +138,9 @@ class Patch:
         for name in self.target.rpartition(":")[2].split(".")[:-1]:
             inner = _raw_attribute(owner, name)
             if inner is _MISSING:
-                raise TargetError(f"{_name_of(owner)} has no {name}")
+                raise TargetError(f"{name_of(owner)} has no {name}")
             if not isinstance(inner, (type, ModuleType)):
-                raise TargetError(f"{_name_of(owner)}.{name} is not a class")
+                raise TargetError(f"{name_of(owner)}.{name} is not a class")
             owner = self._library_class(inner, name)
         return owner
 
@@ -157,35 +156,19 @@ class Patch:
             return owner
         for base in owner.__mro__[1:]:
             if base.__name__ == name and _package_of(base) == package:
-                self.replaced_by = _name_of(owner)
+                self.replaced_by = name_of(owner)
                 return base
         return owner
 
     def _wrapper_of(self, raw: Any, owner: Any) -> Any:
         kind = type(raw)
         if issubclass(kind, (classmethod, staticmethod)):
-            self._check(raw.__func__, owner)
+            check_replaceable(raw.__func__, owner, self.attribute)
             return kind(self.wrap(raw.__func__, issubclass(kind, classmethod)))
-        self._check(raw, owner)
+        check_replaceable(raw, owner, self.attribute)
         if not inspect.isclass(owner):
             return self.wrap(raw, False)
         return self.wrap(raw if kind in _CALLED_WITH_INSTANCE else _binding_function(raw), True)
-
-    def _check(self, function: Any, owner: Any) -> None:
-        """
-        Refuse objects that a function cannot replace.
-
-        Raises:
-            TargetError: it is one.
-        """
-        name = f"{_name_of(owner)}.{self.attribute}"
-        if not callable(function) or isinstance(function, (type, classmethod, staticmethod)):
-            raise TargetError(f"{name} is not a function")
-        if not inspect.isroutine(function) or isinstance(function, _LRU_CACHED):
-            raise TargetError(f"{name} is a {_name_of(type(function))} object, which cannot be replaced by a function")
-        if inspect.isclass(owner) and not hasattr(type(function), "__get__"):
-            # A C function in a class is not bound: it would be called without the instance, and a function with it.
-            raise TargetError(f"{name} does not receive its instance, so it cannot be replaced by a method")
 
 
 def _skip_removed(original: Any) -> Any:
@@ -227,7 +210,3 @@ def _raw_attribute(owner: Any, name: str) -> Any:
 
 def _package_of(owner: type) -> str:
     return str(owner.__module__).partition(".")[0]
-
-
-def _name_of(owner: Any) -> str:
-    return owner.__name__ if isinstance(owner, ModuleType) else f"{owner.__module__}.{owner.__qualname__}"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.pace import Limit
 from scout_core.boundary.patches import Function, Patch, PatchState
 from scout_core.boundary.wrappers import Around, Describer, around_wrapper, describing_wrapper
-from scout_core.errors import LeftAlone, PluginError
+from scout_core.errors import LeftAlone, PluginError, TargetError
 
-__all__ = ["Describer", "Wrap"]
+__all__ = ["Describer", "Wrap", "why_not_wrapped"]
 
 
 class Wrap:
@@ -47,13 +48,21 @@ class Wrap:
             PluginError: the target is not written like that, or the describer is not callable.
         """
         self._check(target, describer, role="describer")
+        called = describer if inspect.isroutine(describer) else getattr(describer, "__call__", describer)  # noqa: B004
+        if any(
+            is_one(describer) or is_one(called) for is_one in (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+        ):
+            raise PluginError(
+                f"plugin {self.plugin!r}: describer for {target} must be a plain function, got an async function;"
+                " it describes async calls as well, and must not wait"
+            )
         guard = Guard(
             self.plugin,
             target,
             describer,
             limit=self._limit,
             reraise=self._reraise,
-            has_steps=inspect.isgeneratorfunction(describer),
+            has_steps=inspect.isgeneratorfunction(describer) or inspect.isgeneratorfunction(called),
         )
         self.guards.append(guard)
         self._add(target, lambda function, _: describing_wrapper(function, guard, is_root=root), optional)
@@ -101,3 +110,33 @@ class Wrap:
             )
         if not callable(function):
             raise PluginError(f"plugin {self.plugin!r}: {role} for {target} must be callable, got {function!r}")
+
+
+def why_not_wrapped(target: str, *, is_around: bool = False) -> str | None:
+    """
+    Return why a target cannot be wrapped; None when it can.
+
+    The target is wrapped and put back at once, so call this only where nothing else uses the library. Nothing is imported: a target
+    whose module is not imported has that as its reason.
+
+    Args:
+        is_around: for ``wrap.around``, which accepts more functions than a describer does.
+
+    Raises:
+        PluginError: the target is not written as ``module:Class.method`` or ``module:function``.
+    """
+    wrap = Wrap("check")
+    if is_around:
+        wrap.around(target, lambda wrapped, instance, args, kwargs: wrapped(*args, **kwargs))
+    else:
+        wrap(target, lambda *args, **kwargs: None)
+    (patch,) = wrap.patches
+    module = sys.modules.get(patch.module)
+    if module is None:
+        return f"{patch.module} is not imported"
+    try:
+        patch.apply(module)
+    except TargetError as error:
+        return str(error)
+    patch.undo()
+    return patch.reason or None
