@@ -73,10 +73,17 @@ def up(
     env: dict[str, str] | None = None,
     before: Sequence[str] = (),
     stdin: int | None = None,
+    any_port: bool = True,
 ) -> Iterator[Up]:
-    """Run the command with its own state directory; kill it at the end if it is still running."""
+    """
+    Run the command with its own state directory; kill it at the end if it is still running.
+
+    Args:
+        any_port: use a free port unless the arguments name one, not the default that other programs may use.
+    """
     state_dir = tmp_path / state
-    command = [*before, sys.executable, "-m", "scout_core", "up", "--state-dir", str(state_dir), *arguments]
+    command = [*before, sys.executable, "-m", "scout_core", "up", "--state-dir", str(state_dir)]
+    command += ["--port", "0"] * any_port + [*arguments]
     clean = {key: value for key, value in os.environ.items() if not key.startswith("SCOUT_")}
     process = subprocess.Popen(
         command,
@@ -215,7 +222,10 @@ def test_a_requested_port_is_used(tmp_path):
 
 def test_two_collectors_without_a_port_option_get_different_ports(tmp_path):
     """One of them may use port 7600 if it is free."""
-    with up(tmp_path, state="first") as first, up(tmp_path, state="second") as second:
+    with (
+        up(tmp_path, state="first", any_port=False) as first,
+        up(tmp_path, state="second", any_port=False) as second,
+    ):
         assert first.address.url != second.address.url
         _, out, err = second.end()
 
