@@ -16,27 +16,13 @@ from scout_core import agent as agents
 from scout_core import current_transaction, hookimpl, span, transaction
 from scout_core.agent import Agent
 from scout_core.recording import context
-from scout_core.sending import agent_thread, period
 from tests.workbench import POLICIES, Behaving, Keeper, eventually, exporting, is_balanced, plugin, running
 
 
 @pytest.fixture(autouse=True)
-def own_environment(monkeypatch, tmp_path):
-    """Remove the settings of the machine, and disable installed plugins other than our policies."""
-    for variable in [variable for variable in os.environ if variable.startswith("SCOUT_")]:
-        monkeypatch.delenv(variable)
-    monkeypatch.setenv("SCOUT_PLUGINS_AUTOLOAD", "false")
+def own_environment(own_agent, monkeypatch):
+    """Enable only our policies."""
     monkeypatch.setenv("SCOUT_PLUGINS_ENABLE", ",".join(POLICIES))
-    monkeypatch.setenv("SCOUT_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.chdir(tmp_path)
-    yield
-    scout_core.stop(0)
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    monkeypatch.setattr(agent_thread, "TICK", 0.002)
-    monkeypatch.setattr(period, "FIRST_PERIOD", 0.02)
 
 
 def threads() -> set[str]:

@@ -34,14 +34,6 @@ scout_core.start()
 
 
 @pytest.fixture
-def sink(tmp_path):
-    sink = CollectorSink()
-    announced(tmp_path / "state", sink.url)
-    yield sink
-    sink.close()
-
-
-@pytest.fixture
 def black_hole(tmp_path):
     """A server that accepts connections and reads nothing."""
     hole = Sink(None)

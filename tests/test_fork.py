@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from scout_core.measuring.report import Report
-from tests.workbench import CollectorSink, announced, run_app
+from tests.workbench import run_app
 
 BEGIN = """
 import os, sys, threading
@@ -39,14 +39,6 @@ def wait_for(*pids):
     for pid in pids:
         assert 0 == os.waitpid(pid, 0)[1], "the child failed"
 """
-
-
-@pytest.fixture
-def sink(tmp_path):
-    sink = CollectorSink()
-    announced(tmp_path / "state", sink.url)
-    yield sink
-    sink.close()
 
 
 @pytest.fixture

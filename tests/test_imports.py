@@ -17,6 +17,7 @@ import pytest
 
 from scout_core.boundary import imports
 from scout_core.boundary.imports import ImportWatch
+from tests.workbench import write_modules
 
 
 @pytest.fixture
@@ -29,24 +30,6 @@ def watch():
     assert before == sys.meta_path
 
 
-@pytest.fixture
-def site(tmp_path, monkeypatch):
-    """A folder to import from; its modules are removed after the test."""
-    before = set(sys.modules)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield tmp_path
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
-    importlib.invalidate_caches()
-
-
-def write(site, **sources):
-    """Modules by name."""
-    for name, source in sources.items():
-        (site / f"{name}.py").write_text(source)
-    importlib.invalidate_caches()
-
-
 def calls_of(watch, *names):
     """The modules that the watch has called back with."""
     calls = []
@@ -56,7 +39,7 @@ def calls_of(watch, *names):
 
 
 def test_it_calls_back_when_the_code_of_the_module_has_run(watch, site):
-    write(site, later="import sys\nbefore = 1\nseen = list(vars())\nafter = 2\n")
+    write_modules(site, later="import sys\nbefore = 1\nseen = list(vars())\nafter = 2\n")
     seen = []
     watch.when_imported("later", lambda module: seen.append((module, module.after)))
     assert [] == seen
@@ -73,7 +56,7 @@ def test_it_calls_back_at_once_for_an_imported_module(watch):
 
 
 def test_all_callbacks_are_called_in_order(watch, site):
-    write(site, later="")
+    write_modules(site, later="")
     calls = []
     for number in range(3):
         watch.when_imported("later", lambda module, number=number: calls.append(number))
@@ -108,7 +91,7 @@ def test_a_package_that_imports_its_own_submodule(watch, site):
 
 
 def test_an_import_that_fails_is_waited_for_until_it_works(watch, site):
-    write(site, broken="raise RuntimeError('not today')")
+    write_modules(site, broken="raise RuntimeError('not today')")
     calls = calls_of(watch, "broken")
     for _ in range(2):
         with pytest.raises(RuntimeError, match="not today"):
@@ -132,7 +115,7 @@ def test_a_module_that_does_not_exist_fails_as_ever(watch, site):
 
 
 def test_a_module_that_is_blocked_fails_as_ever(watch, site, monkeypatch):
-    write(site, blocked="")
+    write_modules(site, blocked="")
     monkeypatch.setitem(sys.modules, "blocked", None)
     calls = calls_of(watch, "blocked")
     with pytest.raises(ModuleNotFoundError):
@@ -142,7 +125,7 @@ def test_a_module_that_is_blocked_fails_as_ever(watch, site, monkeypatch):
 
 
 def test_it_calls_back_after_every_reload(watch, site):
-    write(site, later="def function(): pass")
+    write_modules(site, later="def function(): pass")
     calls = calls_of(watch, "later")
     module = importlib.import_module("later")
     first = module.function
@@ -154,7 +137,7 @@ def test_it_calls_back_after_every_reload(watch, site):
 
 
 def test_it_calls_back_after_a_reload_of_a_module_that_was_imported_before(watch, site):
-    write(site, earlier="")
+    write_modules(site, earlier="")
     module = importlib.import_module("earlier")
     calls = calls_of(watch, "earlier")
     importlib.reload(module)
@@ -164,7 +147,7 @@ def test_it_calls_back_after_a_reload_of_a_module_that_was_imported_before(watch
 
 def test_a_module_that_is_half_imported_is_waited_for(watch, site):
     """An application starts the agent at the head of a module that a plugin wraps."""
-    write(site, application="import starter\nstarter.start()\ndef function(): pass\n", starter="", another="")
+    write_modules(site, application="import starter\nstarter.start()\ndef function(): pass\n", starter="", another="")
     starter = importlib.import_module("starter")
     seen = []
     starter.start = lambda: watch.when_imported("application", lambda module: seen.append(hasattr(module, "function")))
@@ -176,7 +159,7 @@ def test_a_module_that_is_half_imported_is_waited_for(watch, site):
 
 
 def test_a_module_that_bypassed_the_watch_is_found_at_the_next_import(watch, site, monkeypatch):
-    write(site, another="", third="")
+    write_modules(site, another="", third="")
     calls = calls_of(watch, "handmade")
     handmade = ModuleType("handmade")
     monkeypatch.setitem(sys.modules, "handmade", handmade)
@@ -199,7 +182,7 @@ def test_no_method_of_an_object_in_place_of_a_module_is_called(watch, monkeypatc
 
 
 def test_a_module_that_puts_something_else_in_its_place(watch, site):
-    write(site, magic="import sys, types\nmade = sys.modules[__name__] = types.SimpleNamespace(value=1)\n")
+    write_modules(site, magic="import sys, types\nmade = sys.modules[__name__] = types.SimpleNamespace(value=1)\n")
     calls = calls_of(watch, "magic")
     import magic
 
@@ -207,7 +190,9 @@ def test_a_module_that_puts_something_else_in_its_place(watch, site):
 
 
 def test_a_lazy_module_is_not_loaded_on_our_behalf(watch, site):
-    write(site, lazy="import note\nnote.loaded.append(1)\nvalue = 5\n", note="loaded = []\n", another="", more="")
+    write_modules(
+        site, lazy="import note\nnote.loaded.append(1)\nvalue = 5\n", note="loaded = []\n", another="", more=""
+    )
     note = importlib.import_module("note")
 
     def make_lazy(name):
@@ -274,7 +259,7 @@ def test_modules_of_the_interpreter_itself(watch, monkeypatch, importer, name, c
 
 
 def test_looking_whether_a_module_is_there_changes_nothing(watch, site):
-    write(site, later="value = 1")
+    write_modules(site, later="value = 1")
     plain = importlib.util.find_spec("later")
     calls = calls_of(watch, "later")
     spec = importlib.util.find_spec("later")
@@ -292,7 +277,7 @@ def test_looking_whether_a_module_is_there_changes_nothing(watch, site):
 
 def test_a_module_sees_the_loader_that_it_would_have_seen(watch, site):
     source = "seen = (type(__loader__), type(__spec__.loader), __loader__ is __spec__.loader)"
-    write(site, later=source)
+    write_modules(site, later=source)
     calls_of(watch, "later")
     import later
 
@@ -312,14 +297,14 @@ def test_data_of_a_package_that_is_not_imported_can_be_read(watch, site):
 
 
 def test_running_it_as_a_program(watch, site):
-    write(site, program="value = __name__")
+    write_modules(site, program="value = __name__")
     calls_of(watch, "program")
 
     assert "__main__" == runpy.run_module("program", run_name="__main__")["value"]
 
 
 def test_loading_it_by_hand(watch, site):
-    write(site, later="value = 1")
+    write_modules(site, later="value = 1")
     calls = calls_of(watch, "later")
     spec = importlib.util.find_spec("later")
     module = importlib.util.module_from_spec(spec)
@@ -329,7 +314,7 @@ def test_loading_it_by_hand(watch, site):
 
 
 def test_imports_from_several_threads_call_once(watch, site):
-    write(site, later="value = sum(range(100_000))", other="import later")
+    write_modules(site, later="value = sum(range(100_000))", other="import later")
     calls = calls_of(watch, "later", "other")
     barrier = Barrier(8)
 
@@ -349,7 +334,7 @@ def test_imports_from_several_threads_call_once(watch, site):
 
 def test_waiting_in_a_thread_while_another_thread_imports_misses_nothing(watch, site):
     names = [f"racing{number}" for number in range(60)]
-    write(site, **dict.fromkeys(names, "value = 1"), another="")
+    write_modules(site, **dict.fromkeys(names, "value = 1"), another="")
     barrier = Barrier(2)
     calls = []
 
@@ -377,7 +362,7 @@ def test_waiting_in_a_thread_while_another_thread_imports_misses_nothing(watch, 
 def test_two_watches_of_the_same_module_both_call_back(watch, site):
     other = ImportWatch()
     try:
-        write(site, later="value = 1")
+        write_modules(site, later="value = 1")
         seen = []
         watch.when_imported("later", lambda module: seen.append("first"))
         other.when_imported("later", lambda module: seen.append("second"))
@@ -404,7 +389,7 @@ def test_a_finder_that_asks_all_others_again(watch, site, monkeypatch):
             finally:
                 self.asking = False
 
-    write(site, later="value = 1")
+    write_modules(site, later="value = 1")
     monkeypatch.setattr(sys, "meta_path", [Asks(), *sys.meta_path])
     calls = calls_of(watch, "later")
     module = importlib.import_module("later")
@@ -425,7 +410,7 @@ def test_exceptions_of_other_finders_pass(watch, site, monkeypatch):
 
     monkeypatch.setattr(sys, "meta_path", [Old(), Fails(), *sys.meta_path])
     calls = calls_of(watch, "later", "earlier")
-    write(site, later="", earlier="")
+    write_modules(site, later="", earlier="")
     with pytest.raises(ImportError, match="not from here"):
         importlib.import_module("later")
     importlib.import_module("earlier")
@@ -448,7 +433,7 @@ def test_a_module_of_a_loader_without_exec_module_is_found_later(watch, site, mo
         def find_spec(self, name, path=None, target=None):
             return importlib.machinery.ModuleSpec(name, OldLoader()) if name == "old" else None
 
-    write(site, another="")
+    write_modules(site, another="")
     monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
     calls = calls_of(watch, "old")
     with pytest.warns(ImportWarning):
@@ -460,7 +445,7 @@ def test_a_module_of_a_loader_without_exec_module_is_found_later(watch, site, mo
 
 
 def test_nothing_is_called_after_forget(watch, site):
-    write(site, later="", found="")
+    write_modules(site, later="", found="")
     calls = calls_of(watch, "later", "found")
     spec = importlib.util.find_spec("found")
     assert watch in sys.meta_path
@@ -476,7 +461,7 @@ def test_nothing_is_called_after_forget(watch, site):
 
 
 def test_it_can_wait_again_after_it_has_forgotten(watch, site):
-    write(site, later="")
+    write_modules(site, later="")
     watch.forget()
     calls = calls_of(watch, "later")
     importlib.import_module("later")
@@ -485,7 +470,7 @@ def test_it_can_wait_again_after_it_has_forgotten(watch, site):
 
 
 def test_modules_that_no_callback_waits_for_keep_their_loader(watch, site):
-    write(site, other="")
+    write_modules(site, other="")
     calls_of(watch, "later")
 
     assert watch.find_spec("other") is None

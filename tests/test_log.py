@@ -10,10 +10,11 @@ import pytest
 import scout_core
 from scout_core import transaction
 from scout_core.log import Log
-from scout_core.sending import agent_thread, period, recorder
+from scout_core.sending import recorder
 from scout_core.threads import start_thread
 from tests.workbench import Behaving, Keeper, eventually, exporting, plugin, running
 
+pytestmark = pytest.mark.usefixtures("own_agent")
 log = Log("scout_core.test")
 
 
@@ -28,21 +29,6 @@ class Handler(logging.Handler):
     def emit(self, record):
         self.messages.append(record.getMessage())
         self.behave(record)
-
-
-@pytest.fixture(autouse=True)
-def own_environment(monkeypatch, tmp_path):
-    monkeypatch.setenv("SCOUT_PLUGINS_AUTOLOAD", "false")
-    monkeypatch.setenv("SCOUT_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.chdir(tmp_path)
-    yield
-    scout_core.stop(0)
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    monkeypatch.setattr(agent_thread, "TICK", 0.002)
-    monkeypatch.setattr(period, "FIRST_PERIOD", 0.02)
 
 
 @pytest.fixture

@@ -21,25 +21,9 @@ from scout_core.errors import PluginError
 from scout_core.problems import Problem, TooManyErrors
 from scout_core.recording import context
 from scout_core.testing import recording
+from tests.workbench import write_modules
 
 GOOD = "from scout_core import hookimpl\n@hookimpl\ndef on_span(span): pass\n"
-
-
-@pytest.fixture
-def site(tmp_path, monkeypatch):
-    """Return a folder on ``sys.path``; modules that a test imports are removed after it."""
-    before = set(sys.modules)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield tmp_path
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
-    importlib.invalidate_caches()
-
-
-def write(site, **sources):
-    for name, source in sources.items():
-        (site / f"{name}.py").write_text(source)
-    importlib.invalidate_caches()
 
 
 def found(name="redis", module="scout_redis", **changes):
@@ -83,7 +67,7 @@ def module(name="shop.policies", **functions):
 
 
 def test_an_installed_plugin_is_loaded_and_its_hooks_are_known(site):
-    write(site, scout_redis=GOOD + "@hookimpl\ndef on_keep(score): pass\n")
+    write_modules(site, scout_redis=GOOD + "@hookimpl\ndef on_keep(score): pass\n")
     plugins = loaded(found())
 
     assert {"redis": ("active", "")} == states(plugins)
@@ -115,7 +99,7 @@ def test_an_installed_plugin_is_loaded_and_its_hooks_are_known(site):
     ],
 )
 def test_a_plugin_that_cannot_be_loaded_has_failed_and_the_others_are_loaded(site, source, reason):
-    write(site, scout_marble=GOOD, **({} if source is None else {"scout_redis": source}))
+    write_modules(site, scout_marble=GOOD, **({} if source is None else {"scout_redis": source}))
     plugins = loaded(found("flask", "scout_marble"), found())
 
     assert {"flask": ("active", ""), "redis": ("failed", reason)} == states(plugins)
@@ -123,7 +107,7 @@ def test_a_plugin_that_cannot_be_loaded_has_failed_and_the_others_are_loaded(sit
 
 
 def test_a_keyboard_interrupt_during_an_import_is_raised(site):
-    write(site, scout_redis="raise KeyboardInterrupt")
+    write_modules(site, scout_redis="raise KeyboardInterrupt")
 
     with pytest.raises(KeyboardInterrupt):
         loaded(found())
@@ -131,14 +115,14 @@ def test_a_keyboard_interrupt_during_an_import_is_raised(site):
 
 @pytest.mark.parametrize("exception", ["GeneratorExit", "type('Stop', (BaseException,), {})"])
 def test_any_other_exception_during_an_import_fails_only_that_plugin(site, exception):
-    write(site, scout_redis=f"raise {exception}")
+    write_modules(site, scout_redis=f"raise {exception}")
 
     state, reason = states(loaded(found()))["redis"]
     assert ("failed", True) == (state, reason.startswith("scout_redis cannot be imported: "))
 
 
 def test_a_plugin_with_broken_metadata_has_failed(site):
-    write(site, scout_redis=GOOD)
+    write_modules(site, scout_redis=GOOD)
 
     assert {"redis": ("failed", "METADATA is missing")} == states(
         loaded(found(problem=Problem("broken-metadata", "dist-scout_redis", "METADATA is missing")))
@@ -159,7 +143,7 @@ def test_a_plugin_with_broken_metadata_has_failed(site):
     ],
 )  # fmt: skip
 def test_a_disabled_plugin_is_not_imported(site, settings, expected):
-    write(site, scout_redis="raise AssertionError('it was imported')")
+    write_modules(site, scout_redis="raise AssertionError('it was imported')")
 
     assert ("disabled", expected) == states(loaded(found(), **settings))["redis"]
     assert "scout_redis" not in sys.modules
@@ -175,14 +159,14 @@ def test_a_disabled_plugin_is_not_imported(site, settings, expected):
     ],
 )
 def test_a_plugin_that_is_enabled_required_or_named_is_loaded(site, settings):
-    write(site, scout_redis=GOOD)
+    write_modules(site, scout_redis=GOOD)
 
     assert {"redis": ("active", "")} == states(loaded(found(), **settings))
 
 
 @pytest.mark.parametrize("named", [["scout_redis"], []])
 def test_a_disabled_plugin_stays_disabled_when_its_module_is_named(site, named):
-    write(site, scout_redis="raise AssertionError('it was imported')")
+    write_modules(site, scout_redis="raise AssertionError('it was imported')")
 
     plugins = loaded(found(), named=named, environment={"SCOUT_PLUGINS_DISABLE": "redis"})
 
@@ -209,14 +193,14 @@ def test_a_disabled_plugin_stays_disabled_when_its_module_is_named(site, named):
     ],
 )
 def test_an_unknown_plugin_name_in_the_configuration_is_a_problem(site, settings, expected):
-    write(site, scout_redis=GOOD)
+    write_modules(site, scout_redis=GOOD)
 
     (problem,) = texts(loaded(found(), **settings))
     assert problem.startswith(expected)
 
 
 def test_known_plugin_names_in_the_configuration_are_not_a_problem(site):
-    write(site, scout_redis=GOOD)
+    write_modules(site, scout_redis=GOOD)
     settings = Settings("/srv/pyproject.toml", plugins={"redis": {"level": 1}})
 
     plugins = loaded(found(), plugins_disable="*", plugins_enable="redis", policies={"redis": 2}, settings=settings)
@@ -243,13 +227,13 @@ def test_known_plugin_names_in_the_configuration_are_not_a_problem(site):
     ],
 )
 def test_a_plugin_for_unsupported_versions_is_skipped_and_not_imported(site, changes, reason):
-    write(site, scout_redis="raise AssertionError('it was imported')")
+    write_modules(site, scout_redis="raise AssertionError('it was imported')")
 
     assert {"redis": ("skipped", reason)} == states(loaded(found(**changes), installed={"redis": "4.1.0"}))
 
 
 def test_a_plugin_has_the_version_and_range_of_its_library(site):
-    write(site, scout_redis=GOOD)
+    write_modules(site, scout_redis=GOOD)
 
     plugins = loaded(found(instruments=("redis<8,>=4",)), installed={"redis": "4.1.0"})
 
@@ -257,7 +241,7 @@ def test_a_plugin_has_the_version_and_range_of_its_library(site):
 
 
 def test_the_first_of_two_plugins_with_the_same_name_is_loaded(site):
-    write(site, scout_first=GOOD, scout_second="raise AssertionError('it was imported')")
+    write_modules(site, scout_first=GOOD, scout_second="raise AssertionError('it was imported')")
     plugins = loaded(found("same", "scout_first"), found("same", "scout_second"))
 
     assert {"same": ("active", "")} == states(plugins)
@@ -267,7 +251,7 @@ def test_the_first_of_two_plugins_with_the_same_name_is_loaded(site):
 
 
 def test_a_module_with_two_names_is_loaded_under_the_first(site):
-    write(site, scout_redis=GOOD)
+    write_modules(site, scout_redis=GOOD)
     plugins = loaded(found("first"), found("second"))
 
     assert {
@@ -278,7 +262,7 @@ def test_a_module_with_two_names_is_loaded_under_the_first(site):
 
 
 def test_a_named_module_is_a_plugin_with_the_name_of_the_module(site):
-    write(site, my_policies=GOOD)
+    write_modules(site, my_policies=GOOD)
     plugins = loaded(named=["my_policies", module("shop.more")])
 
     assert {"my_policies": ("active", ""), "shop.more": ("active", "")} == states(plugins)
@@ -286,7 +270,7 @@ def test_a_named_module_is_a_plugin_with_the_name_of_the_module(site):
 
 
 def test_a_plugin_that_is_installed_and_named_is_loaded_once(site):
-    write(site, scout_redis=GOOD)
+    write_modules(site, scout_redis=GOOD)
     plugins = loaded(found(), named=["scout_redis", "scout_redis"])
 
     assert {"redis": ("active", "")} == states(plugins)
@@ -294,7 +278,7 @@ def test_a_plugin_that_is_installed_and_named_is_loaded_once(site):
 
 
 def test_start_raises_when_a_plugin_named_in_code_cannot_be_used(site):
-    write(site, broken="raise RuntimeError('not today')", scout_redis=GOOD)
+    write_modules(site, broken="raise RuntimeError('not today')", scout_redis=GOOD)
 
     for named, expected in (
         (["nowhere"], r"plugin 'nowhere' \(named in code\): nowhere cannot be imported: ModuleNotFoundError: "),
@@ -317,7 +301,7 @@ def test_a_plugin_named_in_the_environment_that_cannot_be_used_has_failed(site):
 
 
 def test_a_named_module_cannot_take_the_name_of_an_installed_plugin(site):
-    write(site, scout_redis=GOOD, redis=GOOD)
+    write_modules(site, scout_redis=GOOD, redis=GOOD)
     plugins = loaded(found(), environment={"SCOUT_PLUGINS": "redis"})
 
     assert {"redis": ("active", "")} == states(plugins)
@@ -328,7 +312,7 @@ def test_a_named_module_cannot_take_the_name_of_an_installed_plugin(site):
 
 
 def test_a_named_module_can_be_disabled(site):
-    write(site, my_policies="raise AssertionError('it was imported')")
+    write_modules(site, my_policies="raise AssertionError('it was imported')")
     plugins = loaded(named=["my_policies"], environment={"SCOUT_PLUGINS_DISABLE": "my_policies"})
 
     expected = "plugins.disable (environment SCOUT_PLUGINS_DISABLE) contains it"
@@ -336,7 +320,7 @@ def test_a_named_module_can_be_disabled(site):
 
 
 def test_a_named_module_is_loaded_when_autoload_is_false(site):
-    write(site, my_policies=GOOD)
+    write_modules(site, my_policies=GOOD)
 
     assert {"my_policies": ("active", "")} == states(loaded(named=["my_policies"], plugins_autoload=False))
 
@@ -369,7 +353,7 @@ def test_a_named_module_can_be_in_the_working_directory_and_sys_path_does_not_ch
     ],
 )
 def test_start_raises_when_a_required_plugin_cannot_be_used(site, settings, expected):
-    write(site, scout_redis=GOOD, broken="raise RuntimeError('not today')")
+    write_modules(site, scout_redis=GOOD, broken="raise RuntimeError('not today')")
 
     with pytest.raises(PluginError) as caught:
         loaded(found(), found("broken", "broken"), **settings)
@@ -403,7 +387,7 @@ def status(scout, name="shop.policies"):
 
 
 def test_a_plugin_waits_until_its_library_is_imported(site):
-    write(site, some_library=LIBRARY)
+    write_modules(site, some_library=LIBRARY)
     with recording(plugins=[module(instrument=instrument_library)]) as scout:
         waiting = status(scout)
         assert ("waiting", "some_library is not imported") == (waiting.state, waiting.reason)
@@ -435,7 +419,7 @@ def test_a_plugin_waits_until_its_library_is_imported(site):
     ids=str,
 )
 def test_a_plugin_that_fails_when_its_library_is_imported_after_the_start_is_logged_once(site, caplog, targets, reason):
-    write(
+    write_modules(
         site,
         some_library="import sys, types\n" + LIBRARY + "sys.modules[__name__ + '.sub'] = types.ModuleType('sub')\n",
     )
@@ -464,7 +448,7 @@ def test_a_plugin_that_fails_when_its_library_is_imported_after_the_start_is_log
 
 
 def test_targets_that_are_optional_and_missing_are_not_logged_while_another_is_wrapped(site, caplog):
-    write(site, some_library=LIBRARY)
+    write_modules(site, some_library=LIBRARY)
 
     def instrument(wrap):
         wrap("some_library:gone", lambda: None, optional=True)
@@ -478,7 +462,7 @@ def test_targets_that_are_optional_and_missing_are_not_logged_while_another_is_w
 
 
 def test_a_library_imported_after_the_agent_stopped_is_not_wrapped(site):
-    write(site, some_library=LIBRARY)
+    write_modules(site, some_library=LIBRARY)
     finders = list(sys.meta_path)
     with recording(plugins=[module(instrument=instrument_library)]):
         pass
@@ -489,7 +473,7 @@ def test_a_library_imported_after_the_agent_stopped_is_not_wrapped(site):
 
 
 def test_a_reloaded_library_is_wrapped_again_and_undone(site):
-    write(site, some_library=LIBRARY)
+    write_modules(site, some_library=LIBRARY)
     import some_library
 
     with recording(plugins=[module(instrument=instrument_library)]) as scout:
@@ -506,7 +490,7 @@ def test_a_reloaded_library_is_wrapped_again_and_undone(site):
 
 
 def test_nothing_is_wrapped_when_a_target_is_missing(site):
-    write(site, some_library=LIBRARY.replace("Client", "Redis"))
+    write_modules(site, some_library=LIBRARY.replace("Client", "Redis"))
     import some_library
 
     function = some_library.function
@@ -530,7 +514,7 @@ def test_nothing_is_wrapped_when_a_target_is_missing(site):
 
 
 def test_a_missing_optional_target_is_listed_and_the_others_are_wrapped(site):
-    write(site, some_library=LIBRARY)
+    write_modules(site, some_library=LIBRARY)
     import some_library
 
     def instrument(wrap):
@@ -545,7 +529,7 @@ def test_a_missing_optional_target_is_listed_and_the_others_are_wrapped(site):
 
 
 def test_targets_are_unwrapped_when_another_is_found_missing_later(site):
-    write(site, some_library=LIBRARY, later_library="")
+    write_modules(site, some_library=LIBRARY, later_library="")
     import some_library
 
     function = some_library.function
@@ -562,7 +546,7 @@ def test_targets_are_unwrapped_when_another_is_found_missing_later(site):
 
 
 def test_with_strict_the_agent_does_not_start_when_a_plugin_has_failed_and_nothing_stays_wrapped(site, monkeypatch):
-    write(site, some_library=LIBRARY, scout_redis="1 / 0")
+    write_modules(site, some_library=LIBRARY, scout_redis="1 / 0")
     import some_library
 
     function = some_library.function
@@ -586,7 +570,7 @@ def test_with_strict_the_agent_does_not_start_when_a_plugin_has_failed_and_nothi
 
 def test_an_error_in_wrapping_does_not_reach_the_import_of_the_application(site):
     """Not even when the library raises its own exception on assignment."""
-    write(site, some_library=LIBRARY + "class Meta(type):\n def __setattr__(cls, *args): raise OSError('no')\n"
+    write_modules(site, some_library=LIBRARY + "class Meta(type):\n def __setattr__(cls, *args): raise OSError('no')\n"
           "class Client(metaclass=Meta):\n def get(self): return 3\n")  # fmt: skip
     with recording(plugins=[module(instrument=instrument_library)]) as scout:
         import some_library
@@ -597,7 +581,7 @@ def test_an_error_in_wrapping_does_not_reach_the_import_of_the_application(site)
 
 
 def test_a_plugin_that_keeps_failing_is_quarantined_and_the_others_are_not(site):
-    write(site, some_library=LIBRARY)
+    write_modules(site, some_library=LIBRARY)
     import some_library
 
     def instrument(wrap):
@@ -626,7 +610,7 @@ def test_a_plugin_that_keeps_failing_is_quarantined_and_the_others_are_not(site)
 
 @pytest.mark.parametrize("key", ["plugins", "plugins_require"])
 def test_the_agent_does_not_start_when_a_named_or_required_plugin_fails_to_instrument(site, monkeypatch, key):
-    write(
+    write_modules(
         site,
         some_library=LIBRARY,
         shop_scout="from scout_core import hookimpl\n@hookimpl\ndef instrument(wrap): wrap('some_library:gone', len)",
@@ -657,13 +641,13 @@ def test_the_agent_does_not_start_when_a_named_or_required_plugin_fails_to_instr
     ],
 )  # fmt: skip
 def test_an_unused_plugin_has_a_next_step(site, plugin, settings, expected):
-    write(site, scout_redis=GOOD)
+    write_modules(site, scout_redis=GOOD)
 
     assert expected == str(status_of(loaded(found(**plugin), **settings).all["redis"]).next_step)
 
 
 def test_a_failed_module_has_a_next_step_and_a_plugin_without_problems_has_none(site):
-    write(site, shop_scout="1 / 0", redis=GOOD, scout_redis=GOOD)
+    write_modules(site, shop_scout="1 / 0", redis=GOOD, scout_redis=GOOD)
     plugins = loaded(found(), environment={"SCOUT_PLUGINS": "shop_scout"})
 
     assert "fix shop_scout" == str(status_of(plugins.all["shop_scout"]).next_step)
@@ -671,7 +655,7 @@ def test_a_failed_module_has_a_next_step_and_a_plugin_without_problems_has_none(
 
 
 def test_targets_that_cannot_be_wrapped_errors_and_quarantine_have_a_next_step(site):
-    write(site, some_library=LIBRARY)
+    write_modules(site, some_library=LIBRARY)
     import some_library
 
     def instrument(wrap):
@@ -705,7 +689,7 @@ def test_targets_that_cannot_be_wrapped_errors_and_quarantine_have_a_next_step(s
     ],
 )
 def test_a_plugin_that_cannot_be_loaded_has_a_traceback(site, source, kind, frame):
-    write(site, scout_redis=source)
+    write_modules(site, scout_redis=source)
     failed = status_of(loaded(found()).all["redis"])
 
     assert [kind] == [problem.kind for problem in failed.problems]
@@ -714,7 +698,7 @@ def test_a_plugin_that_cannot_be_loaded_has_a_traceback(site, source, kind, fram
 
 
 def test_a_plugin_without_its_library_is_waiting(site):
-    write(site, scout_redis=GOOD + "@hookimpl\ndef instrument(wrap): wrap('missing_redis:get', print)\n")
+    write_modules(site, scout_redis=GOOD + "@hookimpl\ndef instrument(wrap): wrap('missing_redis:get', print)\n")
     plugins = loaded(found(instruments=("missing-redis>=4",)))
     plugins.instrument()
     try:

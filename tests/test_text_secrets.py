@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import random
 import string
-import time
 import uuid
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scout_core.text.secrets import is_card_number, scrub, scrub_word
+from tests.growth import growth
 
 
 def made_up(alphabet, length):
@@ -341,15 +341,3 @@ def test_card_numbers_have_a_beginning_a_length_and_a_check_digit(digits, is_val
 )
 def test_time_grows_with_the_length_only(unit):
     assert any(growth(scrub, unit) < 40 for _ in range(3))
-
-
-def growth(work, unit):
-    """How many times longer twelve times the text takes: 12, or 144 if the time grew with the square of the length."""
-
-    def seconds(length):
-        text = unit * (length // len(unit))
-        began = time.thread_time()
-        work(text)
-        return time.thread_time() - began
-
-    return seconds(60_000) / min(seconds(5_000), seconds(5_000))

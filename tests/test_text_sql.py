@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import time
 from functools import partial
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from scout_core.text import sql
 from scout_core.text.sql import LONGEST, UNREADABLE, mask_sql
+from tests.growth import growth
 
 DIALECTS = ("sqlite", "postgresql", "mysql", "mariadb", "oracle", "mssql")
 
@@ -433,15 +433,3 @@ def test_time_grows_with_the_length_only(monkeypatch, unit):
 
     for dialect in (None, *DIALECTS):
         assert any(growth(partial(mask_sql, dialect=dialect), unit) < 40 for _ in range(3))
-
-
-def growth(work, unit):
-    """How many times longer twelve times the text takes: 12, or 144 if the time grew with the square of the length."""
-
-    def seconds(length):
-        text = unit * (length // len(unit))
-        began = time.thread_time()
-        work(text)
-        return time.thread_time() - began
-
-    return seconds(60_000) / min(seconds(5_000), seconds(5_000))

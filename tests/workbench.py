@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import socket
@@ -305,3 +306,10 @@ def environment_for(state_dir: Path, **more: str) -> dict[str, str]:
 def announced(state_dir: Path, url: str) -> None:
     """Announce a sink to the agents with this state directory."""
     announce(state_dir, CollectorAddress(url=url, token=TOKEN, pid=os.getpid()))
+
+
+def write_modules(folder: Path, **sources: str) -> None:
+    """Write modules by name, and let Python see them."""
+    for name, source in sources.items():
+        (folder / f"{name}.py").write_text(source, encoding="utf-8")
+    importlib.invalidate_caches()
