@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scout_core.agent import Agent
     from scout_core.boundary.wrap import Wrap
     from scout_core.config.config import Config
-    from scout_core.errors import RejectedReport, ScoutError
+    from scout_core.errors import NoReceiver, RejectedReport, ScoutError
     from scout_core.measuring.report import ErrorReport, Report, Trace
     from scout_core.measuring.stats import Stats
     from scout_core.running import start, start_from_settings, stop
@@ -33,6 +33,7 @@ _LOADED_WHEN_USED = {
     "Config": "config.config",
     "ErrorReport": "measuring.report",
     "Exporter": "sending.exporter",
+    "NoReceiver": "errors",
     "RejectedReport": "errors",
     "Report": "measuring.report",
     "ScoutError": "errors",
@@ -49,6 +50,7 @@ __all__ = [
     "Config",
     "ErrorReport",
     "Exporter",
+    "NoReceiver",
     "RejectedReport",
     "Report",
     "ScoutError",

@@ -23,9 +23,9 @@ from scout_core.measuring.report import Counters, PluginStatus, Process
 from scout_core.recording import collecting, context
 from scout_core.recording.silence import Silence
 from scout_core.recording.tracer import Tracer
-from scout_core.sending.exporter import named
 from scout_core.sending.ledger import Ledger
 from scout_core.sending.recorder import Recorder
+from scout_core.sending.registration import register_exporters
 from scout_core.signals import is_from_signal_handler
 
 log = Log("scout_core")
@@ -72,6 +72,7 @@ class Agent:
             ledger=self.ledger,
             process=self.process,
             exporters=self.exporters,
+            export_guards=self._export_guards,
             plugin_statuses=self.plugin_statuses,
             guards=self._guards,
         )
@@ -208,16 +209,8 @@ class Agent:
         return tuple(guard for plugin in self.plugins.all.values() for guard in plugin.guards)
 
     def _exporters(self) -> list[Any]:
-        found: dict[str, Any] = {}
-        for guard in self.implementations("register_exporters"):
-            for name, exporter in guard.attempt(named, guard.run(self.config)) or ():
-                if not name:
-                    guard.refuse("an exporter has a name and a method export")
-                elif name in found:
-                    guard.refuse(f"there is an exporter {name!r} already")
-                else:
-                    found[name] = exporter
-        return list(found.values())
+        self._export_guards = {id(guard.exporter): guard for guard in register_exporters(self.plugins, self.config)}
+        return [guard.exporter for guard in self._export_guards.values()]
 
     def _describe_process(self) -> Process:
         return Process(
@@ -242,6 +235,9 @@ class Agent:
     def _log_problems(self) -> None:
         for problem in (*self.config.problems, *self.plugins.problems):
             log.warning("%s", problem)
+        for plugin in self.plugins.all.values():
+            for complaint in plugin.complaints:
+                log.warning("plugin %r: %s; the application is not affected", plugin.name, complaint)
         self.plugins.log_states()
 
 

@@ -47,3 +47,10 @@ class RejectedReport(ScoutError):
     def __init__(self, message: str, reason: str = "rejected") -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class NoReceiver(RejectedReport):
+    """There is nobody to send reports to, as intended: they are dropped and counted, which is not an error of the exporter."""
+
+    def __init__(self, message: str, reason: str = "no receiver") -> None:
+        super().__init__(message, reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -11,6 +12,10 @@ from scout_core.errors import ScoutError
 from scout_core.problems import Problem
 
 STATE_DIR_ADVICE: Final = "choose another with SCOUT_STATE_DIR"
+
+MOST_READ: Final = 65_536
+_NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG})
+"""No such file, a file in place of its directory, a link, a socket, a name that no file can have. Any other error is temporary."""
 
 
 def private_directory(path: Path, *, advice: str = STATE_DIR_ADVICE, may_be_link: bool = False) -> Path:
@@ -92,17 +97,36 @@ def write_private(path: Path, text: str) -> None:
 
 
 def read_private(path: Path) -> str | None:
-    """Return the first 65,536 characters of a file that belongs to this user and that nobody else can read; None for any other."""
+    """
+    Return the first 65,536 characters of a file that belongs to this user and that nobody else can read; None for any other.
+
+    Raises:
+        OSError: it cannot be seen whether there is such a file, or it cannot be read.
+    """
+    content = read_private_bytes(path)
+    if content is None:
+        return None
+    try:
+        return content.decode("utf-8")[:MOST_READ]
+    except UnicodeDecodeError:
+        return None
+
+
+def read_private_bytes(path: Path) -> bytes | None:
+    """Return the same as bytes, four for each character; raises as ``read_private``."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return None
-    facts = os.fstat(handle)
-    if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or stat.S_IMODE(facts.st_mode) & 0o077:
-        os.close(handle)
-        return None
-    with os.fdopen(handle, encoding="utf-8") as file:
-        try:
-            return file.read(65_536)
-        except (OSError, UnicodeDecodeError):
+    except OSError as error:
+        if error.errno in _NOT_THERE:
             return None
+        raise
+    try:
+        facts = os.fstat(handle)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or stat.S_IMODE(facts.st_mode) & 0o077:
+            return None
+        content = b""
+        while len(content) < 4 * MOST_READ and (part := os.read(handle, 4 * MOST_READ - len(content))):
+            content += part
+        return content
+    finally:
+        os.close(handle)

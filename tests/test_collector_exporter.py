@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import os
+import resource
 import socket
 import struct
 import subprocess
@@ -20,7 +22,7 @@ from scout_core import span, transaction
 from scout_core.builtin import posting
 from scout_core.builtin.collector import CollectorExporter
 from scout_core.config.config import read_config
-from scout_core.errors import RejectedReport
+from scout_core.errors import RejectedReport, ScoutError
 from scout_core.sending import agent_thread, period
 from scout_core.sending.wire import decode
 from tests.workbench import (
@@ -348,6 +350,138 @@ def test_a_report_that_cannot_be_encoded_is_rejected(sink):
         exporter_for(collector_url=sink(None).url).export(sample_report(start=float("nan")))
 
     assert "cannot be encoded" == caught.value.reason
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no message")
+
+
+class Raising(dict):
+    """A value that a hook could have left in a report."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(a=1)
+        self.error = error
+
+    def items(self):
+        raise self.error
+
+
+def deep() -> dict:
+    facts: dict = {}
+    for _ in range(100_000):
+        facts = {"a": facts}
+    return facts
+
+
+def cyclic() -> dict:
+    facts: dict = {}
+    facts["a"] = facts
+    return facts
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        object(),
+        {1, 2},
+        b"bytes",
+        float("nan"),
+        float("-inf"),
+        deep(),
+        cyclic(),
+        {("a", "tuple"): 1},
+        Raising(KeyError("plan")),
+        Raising(RecursionError()),
+        Raising(OverflowError()),
+        Raising(AttributeError("x")),
+        Raising(Unprintable()),
+        10**5_000,
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_report_that_cannot_be_encoded_is_dropped_and_the_next_one_arrives(value):
+    """Whatever the exception is: sending it again would raise it again."""
+    collector = CollectorSink()
+    exporter = exporter_for(collector_url=collector.url, collector_token=TOKEN)
+    bad = evolve(sample_report(), start=value)
+    try:
+        with pytest.raises(RejectedReport) as caught:
+            exporter.export(bad)
+        exporter.export(sample_report(2))
+    finally:
+        collector.close()
+
+    assert "cannot be encoded" == caught.value.reason
+    assert ["0123456789abcdef-2"] == [report.id for report in collector.reports]
+
+
+def test_a_report_is_kept_when_there_is_too_little_memory_to_encode_it(sink):
+    with pytest.raises(MemoryError):
+        exporter_for(collector_url=sink(None).url).export(evolve(sample_report(), start=Raising(MemoryError())))
+
+
+# the announcement
+
+
+def open_files_until_refused() -> list[int]:
+    found = []
+    while True:
+        try:
+            found.append(os.open(os.devnull, os.O_RDONLY))
+        except OSError:
+            return found
+
+
+def test_reports_wait_while_the_process_has_too_many_open_files(tmp_path):
+    """They were dropped as ``no collector``."""
+    collector = CollectorSink()
+    exporter = exporter_for(state_dir=str(tmp_path / "state"))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    opened = []
+    try:
+        announced(tmp_path / "state", collector.url)
+        exporter.export(sample_report(1))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
+        opened = open_files_until_refused()
+        with pytest.raises(OSError, match="Too many open files") as caught:
+            exporter.export(sample_report(2))
+        for descriptor in opened:
+            os.close(descriptor)
+        opened = []
+        exporter.export(sample_report(2))
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        collector.close()
+
+    assert not isinstance(caught.value, RejectedReport)
+    assert ["0123456789abcdef-1", "0123456789abcdef-2"] == [report.id for report in collector.reports]
+
+
+@pytest.mark.parametrize("text", ["", '{"url": "http://127.0', "[]"])
+def test_reports_wait_while_the_announcement_is_incomplete(tmp_path, text):
+    exporter = exporter_for(state_dir=str(tmp_path / "state"))
+    announced(tmp_path / "state", "http://127.0.0.1:1")
+    (tmp_path / "state" / "collector.json").write_text(text, encoding="utf-8")
+
+    with pytest.raises(ScoutError, match="is not an announcement of a collector; restart it") as caught:
+        exporter.export(sample_report())
+
+    assert not isinstance(caught.value, RejectedReport)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="not with the rights of root, who may read everything")
+def test_reports_wait_while_the_state_directory_cannot_be_entered(tmp_path):
+    exporter = exporter_for(state_dir=str(tmp_path / "state"))
+    (tmp_path / "state").mkdir(mode=0o000)
+    try:
+        with pytest.raises(PermissionError):
+            exporter.export(sample_report())
+    finally:
+        (tmp_path / "state").chmod(0o700)
 
 
 def test_no_connection_is_left_open(sink, short_timeout):

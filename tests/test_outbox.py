@@ -415,3 +415,80 @@ def test_a_repeated_error_is_logged_once_until_a_report_arrives(sender_for, no_p
         "exporter test: ConnectionRefusedError: connection refused; reports wait and are sent again",
         "exporter test: ConnectionRefusedError: refused again; reports wait and are sent again",
     ] == [record.getMessage() for record in caplog.records]
+
+
+# reports that always fail
+
+
+def failing_for(*numbers: int, error: BaseException):
+    """Return a behaviour of an exporter that always raises the error for the reports with these numbers."""
+
+    def behave(report):
+        if int(report.id.rpartition("-")[2]) in numbers:
+            raise error
+
+    return behave
+
+
+@pytest.mark.parametrize("error", [KeyError("plan"), ConnectionError("answered 500"), RecursionError(), SystemExit(3)])
+def test_a_report_that_fails_while_others_arrive_is_dropped(sender_for, no_pause, caplog, error):
+    sender = sender_for(Behaving("test", failing_for(1, error=error)))
+
+    sender.send(6)
+
+    eventually(lambda: (5, 0, {"cannot be exported": 1}) == sender.places)
+    assert [2, 3, 4, 5, 6] == sender.arrived
+    assert "report 0123456789abcdef-1 is dropped and counted: it fails while others arrive" in caplog.text
+
+
+def test_several_reports_that_always_fail_do_not_delay_the_others(sender_for, no_pause):
+    sender = sender_for(Behaving("test", failing_for(1, 2, 5, error=KeyError("plan"))))
+
+    sender.send(12)
+
+    eventually(lambda: (9, 0, {"cannot be exported": 3}) == sender.places)
+    assert [3, 4, *range(6, 13)] == sender.arrived
+
+
+def test_a_report_that_always_fails_is_dropped_as_later_ones_come(sender_for, no_pause):
+    sender = sender_for(Behaving("test", failing_for(1, error=KeyError("plan"))))
+    sender.send()
+    for number in range(2, 5):
+        eventually(lambda: sender.outbox._failures > 20)
+        sender.send()
+        eventually(lambda number=number: number in sender.arrived)
+
+    eventually(lambda: (3, 0, {"cannot be exported": 1}) == sender.places)
+
+
+@pytest.mark.parametrize("failures", [7, 29, 400])
+def test_no_report_is_dropped_because_the_receiver_was_unreachable(sender_for, no_pause, failures):
+    """However long: every report has failed many times by then."""
+    sender = sender_for(Behaving("test", failing(failures, ConnectionError("answered 500"))))
+
+    sender.send(10)
+
+    eventually(lambda: (10, 0, {}) == sender.places)
+    assert {*range(1, 11)} == {*sender.arrived}
+
+
+def test_an_unreachable_receiver_that_answers_once_in_a_while_costs_no_report(sender_for, no_pause):
+    calls = iter(range(10**6))
+
+    def behave(report):
+        if next(calls) % 9:
+            raise ConnectionError("answered 500")
+
+    sender = sender_for(Behaving("test", behave))
+    sender.send(2)
+
+    eventually(lambda: (2, 0, {}) == sender.places)
+
+
+def test_nothing_is_dropped_when_every_report_fails(sender_for, no_pause):
+    sender = sender_for(Behaving("test", failing(10**9, KeyError("plan"))))
+
+    sender.send(8)
+
+    eventually(lambda: sender.outbox._failures > 300)
+    assert (0, 8, {}) == sender.places

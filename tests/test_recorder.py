@@ -629,7 +629,7 @@ def test_a_hanging_receiver_does_not_prevent_the_last_report_to_others(quick, mo
     with running(exporting(hanging, recovering), report_period=0.01) as agent:
         monkeypatch.setattr(outbox, "pause_after", lambda failures: 60.0)
         record("Controller/home")
-        eventually(lambda: agent.recorder.outboxes[0]._is_sending)
+        eventually(lambda: agent.recorder.outboxes[0]._sending)
         eventually(lambda: agent.recorder.outboxes[1]._failures)
         is_down[0] = False
         agent.stop(0.5)

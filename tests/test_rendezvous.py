@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
+import socket
 import stat
 import threading
 
@@ -20,6 +23,7 @@ from scout_core.private_files import (
 from scout_core.sending.rendezvous import (
     FILE_NAME,
     CollectorAddress,
+    UnreadableAnnouncement,
     announce,
     locate,
     withdraw,
@@ -151,17 +155,101 @@ def test_a_directory_in_place_of_the_file_is_ignored(state_dir):
         "[" * 60_000,
     ],
 )
-def test_an_invalid_announcement_is_ignored(state_dir, text):
+def test_an_invalid_announcement_is_an_error_not_an_absence(state_dir, text):
+    """As after a crash in the middle of writing: a collector is there."""
     write_private(private_directory(state_dir) / FILE_NAME, text)
 
-    assert None is locate(state_dir)
+    with pytest.raises(UnreadableAnnouncement, match="is not an announcement of a collector; restart it"):
+        locate(state_dir)
 
 
-def test_an_announcement_that_is_not_text_is_ignored(state_dir):
+def test_an_announcement_that_is_not_text_is_an_error(state_dir):
     write_private(private_directory(state_dir) / FILE_NAME, "x")
     (state_dir / FILE_NAME).write_bytes(b"\xff\xfe\x00")
 
+    with pytest.raises(UnreadableAnnouncement):
+        locate(state_dir)
+
+
+def test_a_private_file_that_is_not_text_is_not_used(state_dir):
+    write_private(private_directory(state_dir) / FILE_NAME, "x")
+    (state_dir / FILE_NAME).write_bytes(b"\xff\xfe\x00")
+
+    assert None is read_private(state_dir / FILE_NAME)
+
+
+TEMPORARY = (
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.EIO,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOMEM,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+)
+ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG)
+
+
+def failing(number):
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+@pytest.mark.parametrize("function", ["open", "fstat"])
+@pytest.mark.parametrize("number", TEMPORARY, ids=[errno.errorcode[number] for number in TEMPORARY])
+def test_an_error_is_not_an_absence(state_dir, monkeypatch, number, function):
+    announce(state_dir, ADDRESS)
+    before = next_descriptor()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, function, failing(number))
+        with pytest.raises(OSError, match=".") as caught:
+            locate(state_dir)
+
+    assert number == caught.value.errno
+    assert before == next_descriptor(), "no descriptor is left open"
+    assert ADDRESS == locate(state_dir)
+
+
+@pytest.mark.parametrize("number", ABSENT, ids=[errno.errorcode[number] for number in ABSENT])
+def test_no_such_file_is_an_absence(state_dir, monkeypatch, number):
+    monkeypatch.setattr(os, "open", failing(number))
+
     assert None is locate(state_dir)
+
+
+def test_a_directory_that_vanished_or_is_a_file_is_an_absence(state_dir):
+    announce(state_dir, ADDRESS)
+    shutil.rmtree(state_dir)
+    assert None is locate(state_dir)
+
+    state_dir.write_text("a file", encoding="utf-8")
+    assert None is locate(state_dir)
+
+
+def test_a_socket_in_place_of_the_file_is_an_absence(tmp_path):
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / FILE_NAME))
+
+        assert None is locate(tmp_path)
+
+
+def test_an_announcement_that_cannot_be_read_is_not_withdrawn(state_dir, monkeypatch):
+    announce(state_dir, ADDRESS)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", failing(errno.EMFILE))
+        withdraw(state_dir, ADDRESS)
+
+    assert ADDRESS == locate(state_dir)
+
+
+def test_fields_that_only_a_later_version_knows_are_ignored(state_dir):
+    facts = {"url": ADDRESS.url, "token": ADDRESS.token, "pid": ADDRESS.pid, "later": [1]}
+    write_private(private_directory(state_dir) / FILE_NAME, json.dumps(facts))
+
+    assert ADDRESS == locate(state_dir)
 
 
 def test_at_most_64_kib_are_read(state_dir):

@@ -78,6 +78,11 @@ class Failures:
 
 
 def _message(error: BaseException) -> str:
-    from scout_core.text.message import error_message
+    from scout_core.text.message import UNREADABLE, error_message
 
-    return str(error) if isinstance(error, ScoutError) else error_message(error)  # ours quote the plugin's code
+    if not isinstance(error, ScoutError):
+        return error_message(error)
+    try:
+        return str(error)  # ours quote the plugin's code
+    except Exception:  # noqa: BLE001  # a plugin's subclass of ours can fail even at that
+        return UNREADABLE

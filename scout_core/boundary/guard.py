@@ -16,7 +16,7 @@ from scout_core.boundary.failures import Failures
 from scout_core.boundary.pace import Limit, Pace, Slowness
 from scout_core.clocks import perf_counter_ns
 from scout_core.errors import PluginError
-from scout_core.problems import TooManyErrors
+from scout_core.problems import Problem, TooManyErrors
 from scout_core.signals import is_from_outside
 
 EARLY: Final = 24
@@ -217,6 +217,16 @@ class Guard:
     def reason(self) -> Reason | None:
         """Why it was switched off; None while it works, and when it is only closed."""
         return None if isinstance(self.off, Closed) else self.off
+
+    @property
+    def problem(self) -> Problem | None:
+        """Something that is wrong at this moment though the function is called: of exporters."""
+        return None
+
+    @property
+    def is_recovered(self) -> bool:
+        """Whether its errors are over and need no attention: of exporters."""
+        return False
 
     def judge(self) -> None:
         """Switch the function off when it exceeds a limit that requires it. On the agent's thread."""

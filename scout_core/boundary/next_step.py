@@ -87,7 +87,12 @@ def _improvement(plugin: Plugin) -> NextStep | None:
             return NextStep("fix-targets", f"correct the targets in {plugin.module} that cannot be wrapped")
         text = "some targets cannot be wrapped; a newer version of the plugin may support them"
         return NextStep("upgrade-plugin", text, (_upgrade(plugin),))
-    if any(guard.failures.count for guard in plugin.guards):
+    failing = [guard.problem for guard in plugin.guards if guard.problem is not None]
+    if failing and not plugin.complaints:
+        return NextStep(
+            "fix-export", failing[0].advice or f"check the receiver, or fix the last error in {plugin.module}"
+        )
+    if plugin.complaints or any(guard.failures.count and not guard.is_recovered for guard in plugin.guards):
         return NextStep("fix-error", f"fix the last error in {plugin.module}; the application is not affected")
     slow = [(guard.place, guard.pace.slowness.limit.option) for guard in plugin.guards if guard.pace.slowness]
     if slow:

@@ -42,6 +42,8 @@ class Plugin:
     """Where it failed while it was loaded, innermost first."""
     support: Support = field(factory=lambda: Support(target=""))
     hooks: tuple[str, ...] = ()
+    complaints: list[Problem] = field(factory=list)
+    """Problems found at start that leave the rest of it usable: an exporter that cannot be used."""
     patches: list[Patch] = field(factory=list)
     guards: list[Guard] = field(factory=list)
 
@@ -80,7 +82,9 @@ class Plugin:
             return State.FAILED, tuple(map(_not_wrapped, missing))
         slow = [(guard.place, guard.pace.slowness) for guard in self.guards if guard.pace.slowness is not None]
         problems = [Problem("slow", place, f"{place} is slow: {slowness}") for place, slowness in slow]
-        return State.ACTIVE, (*map(_replaced, (patch for patch in wrapped if patch.replaced_by)), *problems)
+        now = [guard.problem for guard in self.guards if guard.problem is not None]
+        replaced = map(_replaced, (patch for patch in wrapped if patch.replaced_by))
+        return State.ACTIVE, (*self.complaints, *now, *replaced, *problems)
 
     def target_problems(self) -> tuple[Problem, ...]:
         """Return why targets are neither wrapped nor waiting, one problem for each such target."""

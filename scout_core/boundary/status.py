@@ -53,4 +53,5 @@ def _function(guard: Guard) -> FunctionStatus:
         off="" if reason is None else "too-many-errors" if isinstance(reason, TooManyErrors) else "too-slow",
         too_slow=slowness.facts() if slowness else None,
         too_many_errors=reason if isinstance(reason, TooManyErrors) else None,
+        is_recovered=guard.is_recovered,
     )

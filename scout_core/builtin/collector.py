@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from scout_core import hookimpl
-from scout_core.errors import RejectedReport
+from scout_core.errors import NoReceiver, RejectedReport
 from scout_core.sending.exporter import importing
 from scout_core.sending.protocol import REPORTS, error_text, read_accepted
 from scout_core.sending.rendezvous import CollectorAddress, locate
@@ -44,8 +44,12 @@ class CollectorExporter:
 
         try:
             body = encode(report)
-        except ValueError as error:
-            raise RejectedReport(f"the report cannot be encoded: {error}", "cannot be encoded") from error
+        except MemoryError:
+            raise  # there may be enough of it later
+        except Exception as error:  # whatever a plugin has put into it, it will be there the next time
+            raise RejectedReport(
+                f"the report cannot be encoded: {type(error).__name__}", "cannot be encoded"
+            ) from error
         headers = {"Authorization": f"Bearer {address.token}", "Content-Type": CONTENT_TYPE}
         status, text = post(address.url, REPORTS, headers=headers, body=body)
         try:
@@ -69,7 +73,7 @@ class CollectorExporter:
             return CollectorAddress(url=url, token=self._config.get("collector_token"), pid=0)
         address = locate(self._config.state_dir)
         if address is None:
-            raise RejectedReport(
+            raise NoReceiver(
                 f"no collector has announced itself in {self._config.state_dir}; start one with: scout-core up",
                 NO_COLLECTOR,
             )

@@ -8,7 +8,7 @@ from typing import Any, Final
 from scout_core.config.config import Config
 from scout_core.private_files import read_private
 from scout_core.sending.protocol import LOGIN_FILE, error_text
-from scout_core.sending.rendezvous import CollectorAddress, locate
+from scout_core.sending.rendezvous import CollectorAddress, UnreadableAnnouncement, locate
 
 TIMEOUT_SECONDS: Final = 3.0
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -35,7 +35,10 @@ def ask(config: Config, path: str) -> Mapping[str, Any]:  # Any: JSON
     from urllib.parse import urlsplit
 
     address = locate_dashboard(config)
-    token = (read_private(config.state_dir / LOGIN_FILE) or "").strip()
+    try:
+        token = (read_private(config.state_dir / LOGIN_FILE) or "").strip()
+    except OSError as error:
+        raise DashboardError(f"cannot read the login token: {error}") from error
     if not token:
         raise DashboardError(f"{address.url} has no login token in {config.state_dir}")
     parts = urlsplit(address.url)
@@ -63,7 +66,10 @@ def locate_dashboard(config: Config) -> CollectorAddress:
     Raises:
         DashboardError: no dashboard is announced, or the announced one is not on this machine.
     """
-    address = locate(config.state_dir)
+    try:
+        address = locate(config.state_dir)
+    except (OSError, UnreadableAnnouncement) as error:
+        raise DashboardError(f"cannot read the announcement of a collector: {error}") from error
     if address is None:
         raise DashboardError(f"no collector is announced in {config.state_dir}; start one: scout-core up")
     if not address.url.startswith(("http://127.0.0.1:", "http://[::1]:")):  # the token must not leave this machine

@@ -11,12 +11,13 @@ from typing import Literal
 from attrs import frozen
 
 from scout_core.cli.environment import Environment
-from scout_core.cli.live import live_plugins, summarise
+from scout_core.cli.live import LivePlugin, live_plugins, summarise
 from scout_core.cli.status_text import describe_missing
 from scout_core.measuring.report import PluginStatus
-from scout_core.private_files import directory_problem, is_writable_by_anyone, read_private
+from scout_core.private_files import directory_problem, is_writable_by_anyone
 from scout_core.problems import NextStep
-from scout_core.sending.rendezvous import FILE_NAME
+from scout_core.sending.export_guard import EXPORT_PROBLEMS
+from scout_core.sending.rendezvous import FILE_NAME, UnreadableAnnouncement, locate
 from scout_core.states import State
 
 
@@ -59,14 +60,31 @@ def check_plugins(environment: Environment) -> Iterator[Finding]:
             targets = "; ".join(describe_missing(status))
             yield Finding("note", "plugins", f"{status.name} cannot wrap all of its targets: {targets}")
     yield from _wrapped_twice(statuses)
-    running = {name: summary for name, summary in summarise(live_plugins(environment.config)).items() if summary.is_bad}
+    live = live_plugins(environment.config)
+    running = {name: summary for name, summary in summarise(live).items() if summary.is_bad}
     for name, summary in running.items():
         text = f"{name} {summary.state.predicate} {summary.share}: {summary.reason}"
         yield Finding("problem", "plugins", text, _advice(name, summary.next_step))
-    if not bad and not running:
+    exporting = list(check_exporters(live))
+    yield from exporting
+    if not bad and not running and not exporting:
         count = Counter(status.state for status in statuses)
         states = ", ".join(f"{count[state]} {state}" for state in State if count[state])
         yield Finding("ok", "plugins", f"{len(statuses)}: {states}")
+
+
+def check_exporters(live: list[LivePlugin]) -> Iterator[Finding]:
+    """Yield exporters through which reports do not arrive, of processes that are running."""
+    found: dict[tuple[str, str], list[LivePlugin]] = defaultdict(list)
+    for running in live:
+        for problem in running.plugin.problems:
+            if running.is_running and problem.kind in EXPORT_PROBLEMS:
+                found[running.plugin.name, problem.subject].append(running)
+    for (name, subject), group in found.items():
+        plugin = group[0].plugin
+        reason = next(str(problem) for problem in plugin.problems if problem.subject == subject)
+        where = f"{len(group)} process{'es' if len(group) > 1 else ''}"
+        yield Finding("problem", "exporters", f"{name}: {reason} (in {where})", _advice(name, plugin.next_step))
 
 
 def _advice(name: str, step: NextStep | None) -> str:
@@ -104,9 +122,13 @@ def _check_state_dir(folder: Path) -> Iterator[Finding]:
     if problem is not None:
         yield Finding("problem", "files", problem.detail, problem.advice)
     path = folder / FILE_NAME
-    if os.path.lexists(path) and read_private(path) is None:
-        text = f"{path} is readable by others or belongs to another user, so agents do not trust it"
-        yield Finding("problem", "files", text, f"rm {path}, then restart the collector")
+    advice = f"rm {path}, then restart the collector"
+    try:
+        if locate(folder) is None and os.path.lexists(path):
+            text = f"{path} is readable by others or belongs to another user, so agents do not trust it"
+            yield Finding("problem", "files", text, advice)
+    except (OSError, UnreadableAnnouncement) as error:
+        yield Finding("problem", "files", f"agents cannot read it, so reports wait: {error}", advice)
 
 
 def _check_settings_file(path: Path) -> Iterator[Finding]:

@@ -120,6 +120,8 @@ class FunctionStatus:
     """By how much it exceeds its limit, or did when it was switched off; None while it does not."""
     too_many_errors: TooManyErrors | None = None
     """The errors for which it was switched off; None while it works, and when it was too slow."""
+    is_recovered: bool = False
+    """The last call of an exporter succeeded, so the errors before it need no attention."""
 
 
 @frozen(kw_only=True)

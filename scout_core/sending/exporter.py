@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from threading import RLock
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from scout_core.measuring.report import Report
 
@@ -37,12 +36,3 @@ class Exporter(Protocol):
             RejectedReport: sending it again would not help; it is dropped, and counted under the error's ``reason``.
             Exception: anything else: it is sent again, after a pause that doubles up to a minute.
         """
-
-
-def named(given: Iterable[Any] | None) -> list[tuple[str, Any]]:  # Any: whatever a plugin gave
-    """Each exporter with its name; an object that is not an exporter has an empty one."""
-    return [(exporter.name if _is_exporter(exporter) else "", exporter) for exporter in given or ()]
-
-
-def _is_exporter(anything: Any) -> bool:
-    return isinstance(getattr(anything, "name", None), str) and callable(getattr(anything, "export", None))

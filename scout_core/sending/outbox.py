@@ -7,14 +7,16 @@ from collections import deque
 from threading import Condition, Thread
 from typing import Final
 
-from attrs import frozen
+from attrs import define
 
 from scout_core.clocks import monotonic
-from scout_core.errors import RejectedReport
+from scout_core.errors import NoReceiver, RejectedReport
 from scout_core.log import Log
 from scout_core.measuring.report import Report, Tags
+from scout_core.sending.export_guard import HANGS_AFTER, ExportGuard
 from scout_core.sending.exporter import Exporter
 from scout_core.sending.ledger import MAX_REASONS, NOT_SENT, Ledger
+from scout_core.sending.registration import unusable_result
 from scout_core.threads import NoThread, lock_factory, start_thread
 
 log = Log("scout_core.exporters")
@@ -26,13 +28,23 @@ LONGEST_PAUSE: Final = 60.0
 LONGEST_INTERVAL: Final = 86_400.0
 LONGEST_REASON: Final = 100
 """Characters."""
+PATIENCE: Final = 6
+"""Attempts of one report, over about a minute, before the others get a turn."""
+PROOFS: Final = 3
+"""Times that a report must fail directly after another one has arrived before it is dropped."""
+ALWAYS_FAILS: Final = "cannot be exported"
+"""Reason under which such a report is counted."""
 
 
-@frozen
+@define(eq=False)
 class _Waiting:
     report: Report
     transactions: int
     size: int
+    attempts: int = 0
+    """Those that failed."""
+    failures_beside_others: int = 0
+    """Attempts that failed directly after another report had arrived."""
 
 
 class Outbox:
@@ -41,19 +53,23 @@ class Outbox:
     requested_interval: float | None = None
     """Seconds between reports that the receiver requested last."""
 
-    def __init__(self, exporter: Exporter, ledger: Ledger) -> None:
+    def __init__(self, exporter: Exporter, ledger: Ledger, guard: ExportGuard | None = None) -> None:
         self.exporter = exporter
-        self.name = exporter.name
+        self.guard = guard or ExportGuard("", exporter.name, exporter)
+        self.name = self.guard.name
         self._ledger = ledger
         self._queue: deque[_Waiting] = deque()
         self._size = 0
         self._changed = Condition()
         self._locks_made_by = lock_factory()
-        self._is_sending = False
-        """The first of the queue is in the exporter's hands."""
+        self._sending: _Waiting | None = None
+        """In the exporter's hands; still in the queue."""
         self._deadline: float | None = None
         """Set once it shall stop: monotonic seconds."""
         self._failures = 0
+        """In a row, of any report."""
+        self._has_delivered = False
+        """The last attempt was successful."""
         self._logged: set[str] = set()
         self._thread: Thread | None = None
 
@@ -84,10 +100,11 @@ class Outbox:
                 self._lose(waiting, NOT_SENT)
                 return
             self._queue.append(waiting)
-            while len(self._queue) > 1 + self._is_sending and self._is_too_full():
-                oldest = self._queue[self._is_sending]  # not the one that may be arriving at this moment
-                del self._queue[self._is_sending]
+            while self._is_too_full() and (oldest := self._oldest_to_drop(waiting)) is not None:
+                self._queue.remove(oldest)
                 self._lose(oldest, "outbox full")
+            if self.guard.seconds_busy > HANGS_AFTER:
+                self._log_once("hangs", str(self.guard.problem))
             self._changed.notify()
         self.begin()
 
@@ -119,11 +136,10 @@ class Outbox:
                     return
                 if not self._queue or (self._deadline is not None and monotonic() >= self._deadline):
                     return
-                waiting = self._queue[0]
-                self._is_sending = True
+                waiting = self._sending = self._next()
             is_over = self._send(waiting)
             with self._changed:
-                self._is_sending = False
+                self._sending = None
                 if is_over:
                     continue
                 if self._deadline is not None:
@@ -133,51 +149,98 @@ class Outbox:
                     pause_after(self._failures),
                 )
 
+    def _next(self) -> _Waiting:
+        """
+        Return the oldest, except that one which has failed many times lets the others try.
+
+        If they arrive, the fault is in the report, not in the receiver: it is tried directly after them, which is the proof.
+        """
+        suspects = [waiting for waiting in self._queue if waiting.attempts >= PATIENCE]
+        if self._has_delivered and suspects:
+            return suspects[0]
+        return min(self._queue, key=lambda waiting: max(0, waiting.attempts - PATIENCE + 1))
+
     def _send(self, waiting: _Waiting) -> bool:
         """Whether it needs not be sent again."""
+        guard = self.guard
+        has_delivered, self._has_delivered = self._has_delivered, False
+        guard.enter()
         try:
-            interval = self.exporter.export(waiting.report)
+            result = self.exporter.export(waiting.report)
+            problem = unusable_result(result)
+            if problem:
+                raise RejectedReport(problem, "export did not run")
+        except NoReceiver as error:
+            guard.succeed()
+            self._reject(waiting, error, is_expected=True)
+            return True
         except RejectedReport as error:
-            reason = _format_error(getattr(error, "reason", "rejected"))[:LONGEST_REASON]
-            self._failures = 0
-            self._log_once(reason, f"{_format_error(error)}; reports are dropped and counted")
-            self._done(waiting, reason)
+            guard.note(error)
+            self._reject(waiting, error)
             return True
         except BaseException as error:  # noqa: BLE001  # sys.exit() in an exporter, too, must not end this thread of ours
+            guard.note(error)
+            waiting.attempts += 1
+            waiting.failures_beside_others += has_delivered and waiting.attempts > PATIENCE
             self._failures += 1
-            self._log_once(
-                "unreachable", f"{type(error).__name__}: {_format_error(error)}; reports wait and are sent again"
-            )
-            return False
+            self._log_once("unreachable", f"{self._last_error}; reports wait and are sent again")
+            if waiting.failures_beside_others < PROOFS:
+                return False
+            self._log_once("poison", f"report {waiting.report.id} is dropped and counted: it fails while others arrive")
+            self._done(waiting, ALWAYS_FAILS)
+            return True
+        guard.succeed()
+        self._has_delivered = True
         self._failures = 0
         self._logged.clear()
         self._done(waiting, None)
-        if isinstance(interval, (int, float)) and 0 < interval < LONGEST_INTERVAL:
-            self.requested_interval = float(interval)
+        if isinstance(result, (int, float)) and 0 < result < LONGEST_INTERVAL:
+            self.requested_interval = float(result)
         return True
+
+    def _reject(self, waiting: _Waiting, error: RejectedReport, *, is_expected: bool = False) -> None:
+        reason = _format_error(getattr(error, "reason", "rejected"))[:LONGEST_REASON]
+        self._failures = 0
+        message = f"{_format_error(error)}; reports are dropped and counted"
+        self._log_once(reason, message, is_expected=is_expected)
+        self._done(waiting, reason)
 
     def _done(self, waiting: _Waiting, reason: str | None) -> None:
         with self._changed:
-            if not self._queue or self._queue[0] is not waiting:
+            if waiting not in self._queue:
                 return  # the deadline was over before it arrived, so it is counted already
-            self._queue.popleft()
+            self._queue.remove(waiting)
             if reason is not None:
                 self._lose(waiting, reason)
-            else:
-                self._size -= waiting.size
-                self._ledger.delivered(self.name, waiting.transactions)
+                return
+            self._size -= waiting.size
+            self._ledger.delivered(self.name, waiting.transactions)
+            for other in self._queue:
+                other.attempts = min(other.attempts, PATIENCE)  # the receiver is reachable: each gets another attempt
 
     def _lose(self, waiting: _Waiting, reason: str) -> None:
         self._size -= waiting.size
         self._ledger.lost(self.name, waiting.transactions, reason)
 
+    def _oldest_to_drop(self, newest: _Waiting) -> _Waiting | None:
+        """The oldest that neither may be arriving at this moment nor has just come."""
+        return next((waiting for waiting in self._queue if waiting not in (self._sending, newest)), None)
+
     def _is_too_full(self) -> bool:
         return len(self._queue) > MAX_REPORTS or self._size > MAX_BYTES
 
-    def _log_once(self, cause: str, message: str) -> None:
-        if cause not in self._logged and len(self._logged) < MAX_REASONS:
-            self._logged.add(cause)
-            log.info("exporter %s: %s", self.name, message)
+    @property
+    def _last_error(self) -> str:
+        last = self.guard.failures.last
+        return "" if last is None else f"{last.kind}: {last.message}"
+
+    def _log_once(self, cause: str, message: str, *, is_expected: bool = False) -> None:
+        if cause in self._logged or len(self._logged) >= MAX_REASONS:
+            return
+        self._logged.add(cause)
+        self.guard.logged.add("failure")  # not another time as a failure of its plugin
+        owner = f" of plugin {self.guard.plugin!r}" if self.guard.plugin else ""
+        (log.info if is_expected else log.warning)("exporter %s%s: %s", self.name, owner, message)
 
 
 def pause_after(failures: int) -> float:

@@ -82,6 +82,8 @@ class RunningFunction:
     """By how much it exceeds its limit; None while it does not."""
     too_many_errors: TooManyErrors | None = None
     """The errors for which it was switched off."""
+    is_recovered: bool = False
+    """The last call of an exporter succeeded, so the errors before it need no attention."""
 
 
 @frozen(kw_only=True)

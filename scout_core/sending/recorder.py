@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +17,7 @@ from scout_core.measuring.report import PluginStatus, Process
 from scout_core.recording.silence import Silence
 from scout_core.sending.agent_thread import AgentThread
 from scout_core.sending.evaluation import Evaluation
+from scout_core.sending.export_guard import ExportGuard
 from scout_core.sending.exporter import Exporter
 from scout_core.sending.ledger import Ledger, Tally
 from scout_core.sending.outbox import Outbox
@@ -47,6 +48,8 @@ class Recorder:
     exporters: Sequence[Exporter]
     plugin_statuses: Callable[[], tuple[PluginStatus, ...]]
     guards: Callable[[], tuple[Guard, ...]]
+    export_guards: Mapping[int, ExportGuard] = field(factory=dict)
+    """``id`` of an exporter to its guard."""
     outboxes: list[Outbox] = field(init=False)
     evaluation: Evaluation = field(init=False)
     open_period: Period = field(init=False)
@@ -56,7 +59,9 @@ class Recorder:
     _has_failed: bool = False
 
     def __attrs_post_init__(self) -> None:
-        self.outboxes = [Outbox(exporter, self.ledger) for exporter in self.exporters]
+        self.outboxes = [
+            Outbox(exporter, self.ledger, self.export_guards.get(id(exporter))) for exporter in self.exporters
+        ]
         self.evaluation = Evaluation(self.config, self.hooks, self._log_failure, self._contain_failure)
         self.open_period = Period(
             self.config, self.ledger, self.evaluation, self.process, self.plugin_statuses, self._contain_failure

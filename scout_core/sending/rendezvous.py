@@ -7,13 +7,19 @@ and the secret that goes with them. Any other file there is not trusted.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import asdict, frozen
 
-from scout_core.private_files import private_directory, read_private, write_private
+from scout_core.errors import ScoutError
+from scout_core.private_files import private_directory, read_private_bytes, write_private
 
 FILE_NAME = "collector.json"
+
+
+class UnreadableAnnouncement(ScoutError):
+    """A collector has announced itself, but its announcement cannot be understood."""
 
 
 @frozen(kw_only=True)
@@ -33,18 +39,32 @@ def announce(state_dir: Path, address: CollectorAddress) -> None:
 
 
 def withdraw(state_dir: Path, address: CollectorAddress) -> None:
-    """Remove the announcement, unless another collector has replaced it."""
-    if locate(state_dir) == address:
-        (state_dir / FILE_NAME).unlink(missing_ok=True)
+    """Remove the announcement, unless another collector has replaced it, or it cannot be read."""
+    with suppress(OSError, UnreadableAnnouncement):
+        if locate(state_dir) == address:
+            (state_dir / FILE_NAME).unlink(missing_ok=True)
 
 
 def locate(state_dir: Path) -> CollectorAddress | None:
-    """Return the address of this state directory's collector; None if there is no file, or it is not trusted."""
-    text = read_private(state_dir / FILE_NAME)
-    if text is None:
+    """
+    Return the address of this state directory's collector; None if there is no file, or it is not trusted.
+
+    Raises:
+        OSError: it cannot be seen whether there is one: too many open files, no permission, a disk that fails.
+        UnreadableAnnouncement: there is one, but half of it is missing, or something else has written it.
+    """
+    path = state_dir / FILE_NAME
+    content = read_private_bytes(path)
+    if content is None:
         return None
     try:
-        facts = json.loads(text)
-        return CollectorAddress(url=str(facts["url"]), token=str(facts["token"]), pid=int(facts["pid"]))
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        return None
+        facts = json.loads(content)
+        return CollectorAddress(
+            url=str(facts["url"]),
+            token=str(facts["token"]),
+            pid=int(facts["pid"]),
+        )
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise UnreadableAnnouncement(
+            f"{path} is not an announcement of a collector; restart it: scout-core up"
+        ) from error

@@ -101,10 +101,18 @@ def test_plugins_that_fail_miss_a_target_or_are_slow_need_attention(name, expect
     assert expected == facts_of(name)["needs_attention"]
 
 
+@pytest.mark.parametrize(("is_recovered", "errors", "expected"), [(False, 3, True), (True, 3, False), (True, 4, True)])
+def test_an_exporter_that_works_again_needs_no_attention(is_recovered, errors, expected):
+    function = {"place": "file.export", "calls": 9, "errors": 3, "p50": None, "p95": None, "is_recovered": is_recovered}
+    status = {"state": "active", "errors": errors, "not_found": [], "functions": [function]}
+
+    assert expected == plugin_facts(status)["needs_attention"]
+
+
 def test_times_of_functions_have_nanosecond_precision_and_the_slowest_is_repeated():
     facts = facts_of("team-policy")
 
-    none = {"slow": "", "off": "", "too_slow": None, "too_many_errors": None}
+    none = {"slow": "", "off": "", "too_slow": None, "too_many_errors": None, "is_recovered": False}
     off = {"off": "too-many-errors", "too_many_errors": {"errors": 10, "calls": 10}}
     keep = {"place": "on_keep", "calls": 12, "errors": 0, "p50_ms": 0.004, "p95_ms": 0.009, **none}
     score = {"place": "score_transaction", "calls": 100, "errors": 10, "p50_ms": 0.006, "p95_ms": 0.008}

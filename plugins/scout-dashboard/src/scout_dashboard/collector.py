@@ -78,7 +78,7 @@ class Collector:
             listening = undo.enter_context(_bind(address, port))
             self.port: int = listening.getsockname()[1]
             self.url = f"http://{f'[{address}]' if ':' in address else address}:{self.port}"
-            self.access: Access = _with_write_errors(read_access, state_dir, port=self.port)
+            self.access: Access = _with_file_errors(read_access, state_dir, port=self.port)
             self.tally = Tally()
             self.queries = Queries(self.store, self.tally)
             self._writer = Writer(self.store, self.tally)
@@ -90,7 +90,7 @@ class Collector:
             self._wait_until_serving()
             self._announcement = CollectorAddress(url=self.url, token=self.token, pid=os.getpid())
             self.store.lock.record_holder(self.url)
-            _with_write_errors(announce, self.state_dir, self._announcement)
+            _with_file_errors(announce, self.state_dir, self._announcement)
             undo.callback(withdraw, self.state_dir, self._announcement)
             self._undo = undo.pop_all()
 
@@ -152,11 +152,11 @@ class Collector:
             sleep(0.005)
 
 
-def _with_write_errors(write: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
+def _with_file_errors(write: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
     try:
         return write(*values, **named)
     except OSError as error:
-        raise CollectorError(f"cannot write {error.filename}: {error.strerror}") from error
+        raise CollectorError(f"cannot read or write {error.filename}: {error.strerror}") from error
 
 
 def _loopback_address(host: str) -> str:

@@ -40,7 +40,8 @@ def plugin_facts(status: Status) -> Facts:
 def needs_attention(facts: Status) -> bool:
     """Whether it is in a bad state, an exception was raised, a target is missing, or a function is too slow."""
     slow = any(function["slow"] or function["off"] for function in facts["functions"])
-    return bool(not is_fine(facts["state"]) or facts["errors"] or facts["not_found"] or slow)
+    over = sum(function["errors"] for function in facts["functions"] if function["is_recovered"])
+    return bool(not is_fine(facts["state"]) or facts["errors"] > over or facts["not_found"] or slow)
 
 
 def is_fine(state: str) -> bool:
@@ -60,6 +61,7 @@ def _function(status: Status) -> Facts:
         p95_ms=_exact_ms(status.get("p95")),
         slow=status.get("slow", ""),
         off=status.get("off", ""),
+        is_recovered=status.get("is_recovered", False),
     )
     return asdict(function) | {key: status.get(key) for key in ("too_slow", "too_many_errors")}
 
