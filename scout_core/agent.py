@@ -23,10 +23,12 @@ from scout_core.measuring.report import Counters, PluginStatus, Process
 from scout_core.recording import collecting, context
 from scout_core.recording.silence import Silence
 from scout_core.recording.tracer import Tracer
+from scout_core.recording.transaction import reseed
 from scout_core.sending.ledger import Ledger
 from scout_core.sending.recorder import Recorder
 from scout_core.sending.registration import register_exporters
 from scout_core.signals import is_from_signal_handler
+from scout_core.uwsgi import may_still_fork
 
 log = Log("scout_core")
 
@@ -61,10 +63,10 @@ class Agent:
         self._must_call_on_start = False
         self._begin()
 
-    def _begin(self) -> None:
-        """Make the parts that belong to one process; again in a forked child."""
+    def _begin(self, tracer: Tracer | None = None) -> None:
+        """Make the parts that belong to one process; again in a forked child, perhaps with the tracer that it records into."""
         hooks = self._run_time_hooks()
-        self.tracer = Tracer(self.config, self._first, hooks)
+        self.tracer = tracer or Tracer(self.config, self._first, hooks)
         self.ledger = Ledger(self.tracer)
         self.recorder = Recorder(
             config=self.config,
@@ -111,6 +113,7 @@ class Agent:
         """
         if not self.is_running:
             return
+        self._notice_fork()  # otherwise a thread of the parent would be waited for
         self.is_running = False
         deadline = monotonic() + (self.config.get("shutdown_timeout_seconds") if timeout is None else timeout)
         if context.tracer is self.tracer:
@@ -165,21 +168,37 @@ class Agent:
     def after_fork(self) -> None:
         """In a forked child: nothing of the parent's is counted or sent twice, and no lock of its threads is waited for."""
         was_recording = context.tracer is self.tracer
-        collecting.forget_other_threads()
         self.tracer.retire()
-        self.recorder.forget_thread()
         context.current.set(None)
+        self._restart(None)
+        if was_recording:
+            context.tracer = self.tracer
+
+    def _notice_fork(self) -> None:
+        """
+        Find out whether this process was forked without a call of ``after_fork``, as C code can do.
+
+        It records already, so its tracer stays. When its first transaction has ended, nothing of the parent's is in it: once the
+        parent has recorded anything, a child does not look for its first transaction.
+        """
+        if os.getpid() != self.process.pid:
+            self._restart(self.tracer)
+
+    def _restart(self, tracer: Tracer | None) -> None:
+        """Become the agent of a new process, which has no thread of ours."""
+        collecting.forget_other_threads()
+        self.recorder.forget_thread()
+        reseed(tuple(tracer.inbox) if tracer else ())
         self._must_call_on_start = True
         for guard in self._guards():
             guard.forget_calls()
         self.process = evolve(self.process, pid=os.getpid(), instance=_instance(), started=time())
-        self._begin()
-        if was_recording:
-            context.tracer = self.tracer
+        self._begin(tracer)
 
     def _first(self) -> None:
         """The first transaction of this process has ended; until then a process has no thread of ours."""
         try:
+            self._notice_fork()
             self._start_threads()
         except BaseException as error:
             self.tracer.has_started = False
@@ -195,6 +214,9 @@ class Agent:
         log.error("not recording: %s: %s; the application is not affected", type(error).__name__, error)
 
     def _start_threads(self) -> None:
+        if may_still_fork():
+            self.tracer.has_started = False  # its transactions wait; they are sent when it ends
+            return
         if self._must_call_on_start:
             self._must_call_on_start = False
             self._call("on_start")

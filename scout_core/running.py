@@ -14,6 +14,7 @@ from scout_core.log import Log
 from scout_core.recording import context
 from scout_core.sending.ending import at_exit
 from scout_core.threads import LateLock
+from scout_core.uwsgi import watch_uwsgi
 
 log = Log("scout_core")
 
@@ -92,6 +93,7 @@ def _started(config: Config) -> Agent | None:
     try:
         agent = Agent(config)
         agent.start()
+        watch_uwsgi(agent.plugins.watch, _after_fork_in_c)
     except BaseException as error:
         if agent is not None:
             agent.abandon()
@@ -127,6 +129,11 @@ def _after_fork() -> None:
     elif context.tracer is not None:  # another thread was about to start the agent; it continues in the parent only
         context.tracer.retire()
         context.tracer = None
+
+
+def _after_fork_in_c() -> None:
+    if _running is not None and _running.process.pid != os.getpid():
+        _after_fork()
 
 
 os.register_at_fork(after_in_child=_after_fork)

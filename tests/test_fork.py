@@ -392,3 +392,61 @@ if __name__ == "__main__":
 
     assert 1 == own.pop(parent)
     assert {pid: 2 * children.count(pid) for pid in children} == own
+
+
+FORK_IN_C = """
+import ctypes
+fork_in_c = ctypes.PyDLL(None).fork  # calls nothing that is registered with os.register_at_fork
+
+def child(count):
+    pid = fork_in_c()
+    if pid == 0:
+        work(count)
+        sys.exit(0)
+    return pid
+"""
+
+
+def test_children_that_were_forked_without_notice_report_as_themselves(sink, app):
+    pids = app(
+        FORK_IN_C
+        + """
+scout_core.start()
+pids = [child(count) for count in (3, 4, 200)]
+wait_for(*pids)
+work(5)
+print(os.getpid(), *pids)
+"""
+    )
+
+    assert dict(zip(pids, (5, 3, 4, 200), strict=True)) == by_process(sink.reports)
+    traces = [trace.id for report in sink.reports for trace in report.traces]
+    assert len(traces) == len(set(traces)) >= 4
+
+
+def test_a_child_that_was_forked_without_notice_and_records_nothing_ends_at_once(sink, app):
+    app(
+        FORK_IN_C
+        + """
+scout_core.start()
+wait_for(child(0))
+"""
+    )
+
+    assert [] == sink.reports
+
+
+def test_the_random_numbers_of_the_application_are_those_without_the_agent(sink, app):
+    first, with_agent, without = app(
+        """
+import random
+scout_core.start()
+random.seed(7)
+first = random.getrandbits(60)
+random.seed(7)
+work(5)
+print(first, random.getrandbits(60), random.Random(7).getrandbits(60))
+"""
+    )
+
+    assert first == with_agent == without

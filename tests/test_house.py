@@ -38,7 +38,7 @@ GROUPS = {
     "recording": ("recording",),
     "boundary": ("boundary", "log", "threads"),
     "sending": ("sending",),
-    "agent": ("agent", "running", "__init__"),
+    "agent": ("agent", "running", "uwsgi", "__init__"),
     "beside": ("builtin", "cli", "launch", "scaffold", "testing", "pytest_plugin", "__main__"),
 }
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from packaging.version import Version
+
 from scout_core.cli.findings import Finding
 
 _TRUE: Final = frozenset({"", "1", "true", "yes", "on"})
@@ -31,7 +33,7 @@ def check_servers(installed: Mapping[str, str]) -> Iterator[Finding]:
     yield from check_gevent(installed)
     yield from check_gunicorn(folder, os.environ)
     for path in sorted(folder.glob("*.ini")):
-        yield from check_uwsgi(path)
+        yield from check_uwsgi(path, installed)
 
 
 def check_gevent(installed: Mapping[str, str]) -> Iterator[Finding]:
@@ -66,27 +68,25 @@ def check_gunicorn(folder: Path, environment: Mapping[str, str]) -> Iterator[Fin
         yield Finding("ok", "gunicorn", text)
 
 
-def check_uwsgi(path: Path) -> Iterator[Finding]:
-    """Check whether threads run, and whether Python notices forks."""
+def check_uwsgi(path: Path, installed: Mapping[str, str]) -> Iterator[Finding]:
+    """Check whether threads run."""
     parser = configparser.ConfigParser(allow_no_value=True, strict=False, interpolation=None, delimiters=("=",))
     try:
         parser.read(path, encoding="utf-8")
         settings = {key: (value or "").strip().lower() for key, value in parser["uwsgi"].items()}
     except (configparser.Error, OSError, UnicodeDecodeError, KeyError):
         return  # not a configuration of uWSGI
-    bad = []
-    # Without it uWSGI never releases the GIL (its documentation, "ThingsToKnow").
-    if not _is_on(settings, "enable-threads") and settings.get("threads", "0") in ("0", "1"):
-        text = f"{path} does not set enable-threads, so the agent's thread never runs and nothing is reported"
-        bad.append(Finding("problem", "uwsgi", text, "add: enable-threads = true"))
-    several = max(_number(settings, key) for key in ("processes", "workers", "p")) > 1 or "cheaper" in settings
-    # uWSGI forks in C, so Python does not call the functions registered with os.register_at_fork.
-    if several and not any(
-        _is_on(settings, key) for key in ("lazy-apps", "lazy", "py-call-uwsgi-fork-hooks", "py-call-osafterfork")
-    ):
-        text = f"{path} forks workers from a loaded application without notifying Python, so they report as one process"
-        bad.append(Finding("problem", "uwsgi", text, "add: lazy-apps = true"))
-    yield from bad or [Finding("ok", "uwsgi", f"{path} is fine: the agent's thread can run")]
+    # Before 2.0.27 uWSGI does not release the GIL without it (its documentation, "ThingsToKnow"; 2.0.27 made it the default).
+    version = installed.get("uwsgi") or installed.get("pyuwsgi")
+    is_new = version is not None and Version(version) >= Version("2.0.27")
+    if is_new or _is_on(settings, "enable-threads") or settings.get("threads", "0") not in ("0", "1"):
+        yield Finding("ok", "uwsgi", f"{path} is fine: the agent's thread can run")
+        return
+    text = (
+        f"{path} does not set enable-threads, so before 2.0.27 uWSGI runs no threads, and reports are sent only while requests "
+        "are handled and when a worker ends"
+    )
+    yield Finding("problem", "uwsgi", text, "add: enable-threads = true")
 
 
 def _constants(path: Path) -> dict[str, object]:
@@ -106,8 +106,3 @@ def _constants(path: Path) -> dict[str, object]:
 
 def _is_on(settings: Mapping[str, str], key: str) -> bool:
     return key in settings and settings[key] in _TRUE
-
-
-def _number(settings: Mapping[str, str], key: str) -> int:
-    value = settings.get(key, "")
-    return int(value) if value.isdecimal() else 0

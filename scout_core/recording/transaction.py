@@ -5,8 +5,8 @@ Hot code: a finished transaction is handed to the agent's thread by one append.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from random import getrandbits
+from collections.abc import Callable, Iterable
+from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 MAX_MERGED: Final = 100
 """Operations counted separately among merged spans; further ones are counted as ``Other/other``."""
 _OTHER_OPERATION: Final = f"{OTHER}/{OTHER_NAME}"
+
+_ids: Final = Random()  # noqa: S311  # an id is not a secret
+"""Not the generator of the module ``random``: applications seed that one, and rely on the numbers that follow."""
+_getrandbits = _ids.getrandbits
 
 _get = context.current.get
 _set = context.current.set
@@ -192,7 +196,7 @@ class Transaction(Span):
             return self
         self.tracer = tracer
         self.transaction = self
-        self.id = getrandbits(64)
+        self.id = _getrandbits(64)
         self.started = time()
         self.start_ns = perf_counter_ns()
         has_started = False
@@ -232,6 +236,13 @@ class Transaction(Span):
             if not self.is_handed_over:
                 self.stop_ns = self.stop_ns or perf_counter_ns()
                 self.tracer.finish(self)
+
+
+def reseed(finished: Iterable[Transaction]) -> None:
+    """Draw other ids than the process that this one was forked from, also for those that finished since."""
+    _ids.seed()
+    for transaction in finished:
+        transaction.id = _getrandbits(64)
 
 
 def placeholder(tracer: Tracer, ignored: str | None = None) -> Transaction:
