@@ -81,7 +81,10 @@ def test_a_plugin_that_ends_its_process_is_reported_and_later_rules_are_shown_as
     (problem,) = ran.json["problems"]
     assert (1, "", "import") == (ran.code, ran.err, problem["rule"])
     assert ["problem", *["not reached"] * (len(STATIC_RULES) - 2), "skipped"] == list(states(ran).values())
-    assert "\nnot reached hooks     every hook that it implements exists and has those arguments\n" in shown.out
+    assert (
+        "\nnot reached hooks     every hook that it implements exists and passes those arguments, and the types of its options are supported\n"
+        in shown.out
+    )
     assert "\nok " not in shown.out
 
 
@@ -253,3 +256,107 @@ def test_anything_that_is_not_a_plugin_is_a_usage_error(scout_core, path, hint):
 
     assert (2, "") == (ran.code, ran.out)
     assert hint in ran.err
+
+
+@pytest.mark.parametrize(
+    ("signature", "evidence"),
+    [
+        ("score_transaction(transaction, stats=None)", "score_transaction has a default for stats, so stats is never passed"),
+        ("score_transaction(transaction, *, stats=None)", "score_transaction has a default for stats, so stats is never passed"),
+        ("score_transaction(transaction, options=None)", "score_transaction has a default for options, so options is never passed"),
+        ("score_transaction(transaction, **kwargs)", "score_transaction takes **kwargs, which is always empty"),
+        ("score_transaction(*args)", "score_transaction takes *args, which is always empty"),
+        ("score_transaction(transaction, statss=None)", "score_transaction takes statss, which the hook does not have"),
+        ("on_span(span=None)", "on_span has a default for span, so span is never passed"),
+        ("score_transaction(transaction, *, stats)", "letters: score_transaction must take stats by position: arguments after * are not passed; remove the *"),
+        ("on_start(*, agent, options)", "letters: on_start must take agent by position: arguments after * are not passed; remove the *"),
+    ],
+)  # fmt: skip
+def test_a_parameter_that_is_never_filled_breaks_the_rule_hooks(scout_core, signature, evidence):
+    scout_core.write_module("letters", f"from scout_core import hookimpl\n@hookimpl\ndef {signature}: return 1.0\n")
+    ran = scout_core("plugins", "check", "letters.py", "--json")
+
+    (problem,) = ran.json["problems"]
+    assert (1, "hooks", evidence) == (ran.code, problem["rule"], problem["evidence"])
+    assert problem["advice"]
+
+
+@pytest.mark.parametrize("signature", ["score_transaction(transaction, /, stats)", "score_transaction(stats, transaction)", "score_transaction(transaction, limit=5)"])  # fmt: skip
+def test_other_parameters_are_valid(scout_core, signature):
+    scout_core.write_module("letters", f"from scout_core import hookimpl\n@hookimpl\ndef {signature}: return 1.0\n")
+
+    assert 0 == scout_core("plugins", "check", "letters.py").code
+
+
+UNSUITABLE = """
+    import functools
+
+    LIMIT = 3
+    partial = functools.partial(print)
+    cached = functools.lru_cache(len)
+    instance = type("Sender", (), {"__call__": lambda self: None})()
+
+    class Client:
+        name = property(lambda self: "")
+        limit = 5
+        partial = functools.partialmethod(print)
+
+        class Inner:
+            pass
+
+        def _private(self):
+            pass
+"""
+
+
+@pytest.mark.parametrize("target", ["LIMIT", "partial", "cached", "instance", "Client", "Client.name", "Client.limit", "Client.Inner", "Client.partial"])  # fmt: skip
+def test_a_target_that_cannot_be_wrapped_breaks_the_rule_targets(scout_core, target):
+    """A property, a class, a constant, a partial object and the like; the function that wraps decides."""
+    scout_core.write_module("a_library", UNSUITABLE)
+    scout_core.write_module("letters", INSTRUMENTATION.replace("a_library:send", f"a_library:{target}"))
+    ran = scout_core("plugins", "check", "letters.py", "--json")
+
+    (problem,) = ran.json["problems"]
+    assert (1, "targets") == (ran.code, problem["rule"])
+    assert problem["evidence"].startswith(f"a_library:{target} cannot be wrapped: ")
+    assert dict.fromkeys(STATIC_RULES, "ok") | {"targets": "problem", "metadata": "skipped"} == states(ran)
+
+
+@pytest.mark.parametrize("annotation", ["complex", "bytes", "dict[str, complex]", "type", "Missing", "Callable[[], int]"])  # fmt: skip
+def test_an_option_of_an_unsupported_type_breaks_the_rule_hooks(scout_core, annotation):
+    source = f"""
+    from __future__ import annotations
+    from collections.abc import Callable
+    import attrs
+    from scout_core import hookimpl
+
+    @attrs.define
+    class Options:
+        level: int = 3
+        shape: {annotation} = None
+
+    @hookimpl
+    def register_options():
+        return Options
+    """
+    scout_core.write_module("letters", source)
+    ran = scout_core("plugins", "check", "letters.py", "--json")
+
+    (problem,) = ran.json["problems"]
+    assert (1, "hooks") == (ran.code, problem["rule"])
+    assert problem["evidence"].startswith("the option shape has a type that is not supported: ")
+
+
+@pytest.mark.parametrize(
+    "error", ["GeneratorExit", "KeyboardInterrupt", "asyncio.CancelledError('x')", "BaseException"]
+)
+@pytest.mark.parametrize("place", ["", "@hookimpl\ndef instrument(wrap): ", "@hookimpl\ndef register_options(): "])
+def test_a_plugin_that_raises_no_ordinary_exception_is_reported(scout_core, error, place):
+    scout_core.write_module("letters", f"import asyncio\nfrom scout_core import hookimpl\n{place}raise {error}\n")
+    ran = scout_core("plugins", "check", "letters.py", "--json")
+
+    (problem,) = ran.json["problems"]
+    name = error.partition("(")[0].removeprefix("asyncio.")
+    assert (1, "hooks" if place else "import") == (ran.code, problem["rule"])
+    assert name in problem["evidence"]
+    assert not problem["ends_process"]

@@ -27,6 +27,7 @@ GROUPS = {
         "private_files",
         "operations",
         "problems",
+        "children",
         "states",
         "suggest",
         "signals",

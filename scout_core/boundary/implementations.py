@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType, MethodType
 from typing import Any, Final
 
@@ -37,17 +37,37 @@ def implemented_hooks(plugin: object) -> set[str]:
         PluginError: it implements none, one that does not exist, one with an argument that the hook does not have,
             or one that wraps the others.
     """
-    marked = _marked(plugin)
-    if not marked:
+    functions = marked(plugin)
+    if not functions:
         raise PluginError("it has no function marked with @hookimpl", kind="no-hooks")
-    for attribute, hook, settings in marked:
+    for attribute, hook, settings in functions:
         function = getattr(plugin, attribute)
         problem = _problem(hook, function, settings)
         if problem:
             code = function.__code__
             frames = ((code.co_filename, code.co_firstlineno, code.co_name),)
             raise PluginError(problem, kind="invalid-hook", frames=frames)
-    return {hook for _, hook, _ in marked}
+    return {hook for _, hook, _ in functions}
+
+
+def unfilled(hook: str, function: Callable[..., Any]) -> Iterator[tuple[str, str]]:
+    """
+    Yield what is wrong, and the remedy, for each parameter that never gets an argument although the function can be called.
+
+    Source: pluggy passes only positional parameters without a default.
+    """
+    known = arguments_of(hook)
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
+            yield (
+                f"{hook} takes {stars}{name}, which is always empty",
+                f"name the arguments that it needs: {_list(known)}",
+            )
+        elif name in known and parameter.default is not parameter.empty:
+            yield f"{hook} has a default for {name}, so {name} is never passed", f"remove the default of {name}"
+        elif parameter.default is not parameter.empty and (hint := did_you_mean(name, known)):
+            yield f"{hook} takes {name}, which the hook does not have", hint
 
 
 def is_active(function: Callable[..., Any], is_changed: Callable[[str], bool]) -> bool:
@@ -96,12 +116,18 @@ def _problem(hook: str, function: Callable[..., Any], settings: Mapping[str, Any
     for name, parameter in inspect.signature(function).parameters.items():
         is_wanted = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL
         if is_wanted and parameter.kind is not parameter.VAR_KEYWORD and name not in known:
-            hint = did_you_mean(name, known) or f"it has {', '.join(known) or 'none'}"
+            hint = did_you_mean(name, known) or f"it has {_list(known)}"
             return f"the hook {hook} has no argument {name}; {hint}"
+        if is_wanted and parameter.kind is parameter.KEYWORD_ONLY:
+            return f"{hook} must take {name} by position: arguments after * are not passed; remove the *"
     return ""
 
 
-def _marked(plugin: object) -> list[tuple[str, str, Mapping[str, Any]]]:
+def _list(names: tuple[str, ...]) -> str:
+    return ", ".join(names) or "none"
+
+
+def marked(plugin: object) -> list[tuple[str, str, Mapping[str, Any]]]:
     """Return attribute, hook and settings of its ``@hookimpl`` functions, without reading any other attribute."""
     found = []
     for name in dir(plugin):

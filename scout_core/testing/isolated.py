@@ -8,10 +8,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 from attrs import asdict
 
+from scout_core.children import Child
 from scout_core.testing.problems import Problem
 
 _PROGRAM = "from scout_core.testing.isolated import main; main()"
@@ -29,55 +30,62 @@ def static_problems(
         module: the plugin's module.
         packaged: False: it is not a distribution, so its metadata is not checked.
         path: ``sys.path`` of that process; None: as in this one.
-        timeout: seconds after which the process is stopped and reported as hanging.
+        timeout: seconds that one rule may take; then the process is stopped and reported as hanging.
     """
-    with tempfile.TemporaryDirectory(prefix="scout-core-") as folder:
-        answer = Path(folder, "answer")
-        question = json.dumps(
-            {
-                "module": module,
-                "packaged": packaged,
-                "path": list(sys.path if path is None else path),
-                "answer": str(answer),
-            }
-        )
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("SCOUT_")}
-        command = [sys.executable, "-W", "ignore", "-c", f"import sys; sys.path[:] = {list(sys.path)!r}; {_PROGRAM}"]
-        try:
-            done = subprocess.run(  # noqa: S603  # our own program
-                command, input=question, env=environment, capture_output=True, text=True, timeout=timeout, check=False
-            )
-            ended = (
-                f"the process ended with {done.returncode}: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
-            )
-        except subprocess.TimeoutExpired:
-            ended = f"it did not end within {timeout:.0f} s"
-        lines = answer.read_text(encoding="utf-8").splitlines() if answer.exists() else []
+    question = {"module": module, "packaged": packaged, "path": list(sys.path if path is None else path)}
     rule, problems = "import", []
-    for line in map(json.loads, lines):
+    child = _start(question)
+    for line in child.lines(timeout, is_last=lambda line: line.get("rule") == "end"):
         rule = line.get("rule", rule)
         if "problem" in line:
             problems.append(Problem(**line["problem"]))
     if rule != "end":
+        printed = child.printed.decode("utf-8", "replace").strip().splitlines()
+        evidence = ": ".join([module, child.ended, *printed[-1:]])
         advice = "a plugin must neither end nor block its process"
-        problems.append(Problem(rule, f"{module}: {ended}", advice, is_fatal=True, ends_process=True))
+        problems.append(Problem(rule, evidence, advice, is_fatal=True, ends_process=True))
     return problems
 
 
+def _start(question: dict[str, Any]) -> Child:  # Any: JSON
+    answers, for_answers = os.pipe()
+    output, for_output = os.pipe()
+    question["answers"] = for_answers
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("SCOUT_")}
+    command = [sys.executable, "-W", "ignore", "-c", f"import sys; sys.path[:] = {list(sys.path)!r}; {_PROGRAM}"]
+    with tempfile.TemporaryFile() as file:  # a pipe would be full if the interpreter did not start
+        file.write(json.dumps(question).encode())
+        file.seek(0)
+        process = subprocess.Popen(  # noqa: S603  # our own program
+            command,
+            env=environment,
+            stdin=file,
+            stdout=for_output,
+            stderr=for_output,
+            pass_fds=[for_answers],
+            start_new_session=True,
+        )
+    os.close(for_answers)
+    os.close(for_output)
+    return Child(process.pid, process.poll, answers, output)
+
+
 def main() -> None:
-    """Program of that process: reads the question from standard input, and writes the answer to a file line by line."""
-    question, encode = json.load(sys.stdin), json.JSONEncoder().encode  # a plugin may replace json.dumps
+    """Program of that process: reads the question from standard input, and answers line by line."""
+    question, encode, write, own = json.load(sys.stdin), json.JSONEncoder().encode, os.write, os.getpid()
+    # Kept before the plugin is imported, which may replace all of them.
     from scout_core.testing.static import static_rules
 
+    def answer(**line: object) -> None:
+        if os.getpid() != own:  # a copy that the plugin has forked
+            os._exit(0)
+        text = encode(line).encode() + b"\n"
+        while text:
+            text = text[write(question["answers"], text) :]
+
     sys.path[:] = question["path"]
-    with open(question["answer"], "w", encoding="utf-8") as file:
-
-        def write(**line: object) -> None:
-            file.write(encode(line) + "\n")
-            file.flush()
-
-        rules = static_rules(question["module"], packaged=question["packaged"], begin=lambda rule: write(rule=rule))
-        for problem in rules:
-            write(problem=asdict(problem))
-        write(rule="end")
+    rules = static_rules(question["module"], packaged=question["packaged"], begin=lambda rule: answer(rule=rule))
+    for problem in rules:
+        answer(problem=asdict(problem))
+    answer(rule="end")
     os._exit(0)  # even if a thread of the plugin is still running

@@ -8,10 +8,10 @@ from attrs import frozen
 
 RULES: Final = {
     "import": "importing the plugin, and starting the agent with it, imports no library",
-    "hooks": "every hook that it implements exists and has those arguments",
-    "targets": "its targets exist",
+    "hooks": "every hook that it implements exists and passes those arguments, and the types of its options are supported",
+    "targets": "its targets exist and can be wrapped",
     "undo": "after the agent has stopped, every attribute is the original object again",
-    "process": "it changes no environment variables or signal handlers, and starts no threads",
+    "process": "it leaves the process as it was: environment, signals, imports, streams, logging, threads, child processes",
     "metadata": "its metadata has an entry point, a range of scout-core, and the supported versions of the library",
     "calls": "the calls of this suite reach every describer, raise an exception of the library, and pass a user's object",
     "spans": "a call inside a transaction is recorded, and otherwise behaves as without the plugin",

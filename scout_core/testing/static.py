@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import perf_counter
+from types import ModuleType
 
 from scout_core.boundary.hooks import Hooks
-from scout_core.errors import PluginError
+from scout_core.boundary.implementations import marked, unfilled
+from scout_core.boundary.plugins import Plugins
+from scout_core.config.config import read_config
+from scout_core.config.kinds import Unsupported
+from scout_core.errors import PluginError, ScoutError
 from scout_core.suggest import similar
+from scout_core.testing.before import Before
 from scout_core.testing.leaks import LeftBehind, raw_target
 from scout_core.testing.metadata import check_metadata
-from scout_core.testing.originals import all_originals, changed
 from scout_core.testing.problems import Problem
-from scout_core.testing.process import Process
 from scout_core.testing.scout import recording
 from scout_core.testing.targets import Target, import_targets, targets_of
+from scout_core.text.message import error_message
 
 _NEAR = 0.85
 """Similarity from which a name counts as a misspelling of another."""
@@ -32,28 +38,26 @@ def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -
     begin("import")
     with recording(plugins_autoload=False):  # load what the core itself needs
         loaded = _tops()
-    before = _Before(module)
+    before = Before(module)
+    start = perf_counter()
     try:
         plugin = importlib.import_module(module)
-    except Exception as error:  # noqa: BLE001  # any error is reported
-        yield Problem(
-            "import",
-            f"{module} cannot be imported: {type(error).__name__}: {error}",
-            "fix this first",
-            is_fatal=True,
-        )
-        return
     except SystemExit as error:
         evidence = f"{module} calls sys.exit({error.code!r}) when it is imported"
         yield Problem("import", evidence, "remove the call", is_fatal=True)
         return
+    except BaseException as error:  # noqa: BLE001  # any error is reported
+        evidence = f"{module} cannot be imported: {_described(error)}"
+        yield Problem("import", evidence, "fix this first", is_fatal=True)
+        return
+    before.is_imported(perf_counter() - start)
     yield from _imported(loaded, module, f"importing {module}")
-    before.is_imported()
 
     begin("hooks")
     try:
         hooks = Hooks()
         hooks.register(plugin, module)
+        yield from _unfilled(plugin)
         before.can_end = bool(hooks.frozen("on_stop"))
         targets = targets_of(plugin)
         before.start()
@@ -65,15 +69,18 @@ def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -
             return
     except LeftBehind:
         pass  # the rule `undo` reports it, once the library is imported
-    except Exception as error:  # noqa: BLE001  # from instrument, on_start or on_stop
-        evidence = f"starting the agent with it raises {type(error).__name__}: {error}"
+    except BaseException as error:  # noqa: BLE001  # from instrument, on_start or on_stop
+        evidence = f"starting the agent with it raises {_described(error)}"
         yield Problem("hooks", evidence, "fix this first", is_fatal=True)
         return
+    yield from _unsupported_options(plugin)
     if not any(target.package in loaded for target in targets):
         yield from _imported(loaded, module, f"starting the agent with {module}")
 
     begin("targets")
-    yield from _missing(targets, import_targets(targets))
+    failed = import_targets(targets)
+    yield from _missing(targets, failed)
+    yield from _not_wrappable(targets)
 
     begin("undo")
     before.reset({target.package for target in targets})
@@ -88,57 +95,11 @@ def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -
 
     begin("process")
     yield from before.process_problems
+    yield from before.at_exit()
 
     if packaged:
         begin("metadata")
         yield from check_metadata(module, targets)
-
-
-class _Before:
-    """State before the plugin did something, and everything that it has changed since, with and without its library."""
-
-    def __init__(self, module: str) -> None:
-        self.replaced: list[str] = []
-        """Messages about attributes of modules."""
-        self.process_problems: list[Problem] = []
-        self.can_end = False
-        """It implements ``on_stop``, which may end its threads."""
-        self._module = module
-        self._ours = ("scout_core", module.partition(".")[0])
-        self._process = Process()
-        self.reset()
-
-    def reset(self, packages: Iterable[str] = ()) -> None:
-        """Take a new snapshot: earlier changes do not count."""
-        self._packages = set(packages)
-        self._process.reset()
-        self._originals = all_originals(self._ours, self._packages)
-
-    def is_imported(self) -> None:
-        """Compare after the import."""
-        doing = f"importing {self._module}"
-        self.process_problems += [*self._process.changed(doing), *self._process.threads(doing)]
-        self._compare()
-        self.reset()
-
-    def start(self) -> None:
-        """
-        Start an agent with the plugin, and stop it.
-
-        Raises:
-            LeftBehind: something is still open, wrapped or running. Exceptions of the plugin pass, too.
-        """
-        doing = f"starting the agent with {self._module}"
-        try:
-            with recording(plugins_autoload=False, plugins=[self._module]):
-                self.process_problems += self._process.changed(doing)
-        finally:
-            self.process_problems += [*self._process.changed(f"stopping the agent with {self._module}")]
-            self.process_problems += self._process.threads(doing, can_end=self.can_end)
-            self._compare()
-
-    def _compare(self) -> None:
-        self.replaced += changed(self._originals, all_originals(self._ours, self._packages), self._ours)
 
 
 def _tops() -> set[str]:
@@ -146,12 +107,37 @@ def _tops() -> set[str]:
 
 
 def _imported(loaded: set[str], module: str, doing: str) -> Iterator[Problem]:
-    own = {module.partition(".")[0], "scout_core", *sys.stdlib_module_names}
-    others = sorted(_tops() - loaded - own)
+    own = {module.partition(".")[0], "scout_core", "__mp_main__", *sys.stdlib_module_names}
+    others = sorted(name for name in _tops() - loaded - own if not name.startswith("_sysconfigdata_"))
     loaded.update(others)  # reported once
     if others:
         advice = "import it inside the describer, where it is already loaded, or under TYPE_CHECKING"
         yield Problem("import", f"{doing} imports {', '.join(others)}", advice)
+
+
+def _described(error: BaseException) -> str:
+    text = str(error) if isinstance(error, ScoutError) else error_message(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _unfilled(plugin: ModuleType) -> Iterator[Problem]:
+    for attribute, hook, _ in marked(plugin):
+        for evidence, advice in unfilled(hook, getattr(plugin, attribute)):
+            yield Problem("hooks", evidence, advice)
+
+
+def _unsupported_options(plugin: ModuleType) -> Iterator[Problem]:
+    """Report options whose annotation is not supported; the class itself was read when the agent started."""
+    config = read_config({"plugins.reraise": True})
+    plugins = Plugins(config, Hooks.from_config(config))
+    plugins.add_object(plugin, plugin.__name__)
+    plugins.read_options()
+    for option in config.options.values():
+        if option.plugin == plugin.__name__ and isinstance(option.kind, Unsupported):
+            evidence = f"the option {option.name} has a type that is not supported: {option.kind.form}"
+            yield Problem(
+                "hooks", evidence, "give it a supported type, see 'Options' in docs/writing-a-plugin.md, or a converter"
+            )
 
 
 def _missing(targets: tuple[Target, ...], failed: dict[str, str]) -> Iterator[Problem]:
@@ -179,6 +165,13 @@ def _missing(targets: tuple[Target, ...], failed: dict[str, str]) -> Iterator[Pr
             continue
         why = f" ({failed[target.module]})" if is_module else ""
         yield Problem("targets", f"{target.name} does not exist{why}", advice, is_fatal=is_fatal)
+
+
+def _not_wrappable(targets: tuple[Target, ...]) -> Iterator[Problem]:
+    for target in targets:
+        if target.obstacle:
+            evidence = f"{target.name} cannot be wrapped: {target.obstacle}"
+            yield Problem("targets", evidence, "name a function or method", is_fatal=not target.is_optional)
 
 
 def _near(target: Target, *, is_module: bool) -> list[str]:

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from scout_core.boundary.hooks import Hooks
 from scout_core.boundary.plugins import Plugins
-from scout_core.boundary.wrap import Describer, Wrap
+from scout_core.boundary.wrap import Describer, Wrap, why_not_wrapped
 from scout_core.config.config import read_config
 from scout_core.testing.leaks import raw_target
 
@@ -44,6 +44,11 @@ class Target:
     def is_there(self) -> bool:
         """Whether its module is imported and has it."""
         return raw_target(self.name) is not None
+
+    @property
+    def obstacle(self) -> str:
+        """Why it cannot be wrapped; empty while its module is not imported, and if it can be."""
+        return (why_not_wrapped(self.name, is_around=self.is_around) or "") if self.is_there else ""
 
     @property
     def is_async(self) -> bool:
