@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import subprocess
 import sys
+from http.client import HTTPConnection
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -74,3 +77,63 @@ def test_importing_the_core_loads_nothing_expensive(result):
     _, facts = result
 
     assert "none of the expensive ones" in facts["figures"][-1]["note"]
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    """Let the modules of the benchmarks be imported."""
+    monkeypatch.syspath_prepend(str(COMMAND.parent))
+
+
+ENVELOPE = b"""{"event_id": "1"}
+{"type": "transaction", "length": 3}
+{"type": "transaction", "spans": [{"op": "db"}, {"op": "db"}]}
+{"type": "sessions"}
+{"attrs": {}}
+"""
+EVENTS = b'{"metadata": {}}\n{"transaction": {}}\n{"span": {}}\n{"span": {}}\n{"metricset": {}}\n'
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_transactions_and_spans_of_peers_are_counted(bench, pack):
+    from bench import sink
+
+    expected = sink.Counted(transactions=1, spans=3)
+
+    assert [expected, expected] == [sink.decode_sentry(pack(ENVELOPE)), sink.decode_elastic(pack(EVENTS))]
+
+
+def test_a_body_in_chunks_is_read_to_its_end(bench):
+    from bench.sink import Sink, decode_elastic, http_server
+
+    sink = Sink(decode_elastic)
+    server = http_server(sink)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        connection = HTTPConnection("127.0.0.1", server.server_address[1], timeout=20)
+        for body in (iter([EVENTS[:20], EVENTS[20:]]), EVENTS):
+            connection.request("POST", "/intake", body=body)
+            assert b"accepted" in connection.getresponse().read()
+    finally:
+        connection.close()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    answer = sink.answer()
+    assert (2, 6, 0) == (answer["transactions"], answer["spans"], answer["errors"])
+
+
+def test_every_peer_has_an_agent_and_a_decoder_and_the_help_names_it(bench):
+    from bench.environments import FACTS
+    from bench.sink import DECODERS
+
+    command = [sys.executable, str(COMMAND), "--help"]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+    for name, peer in FACTS["peers"].items():
+        assert (COMMAND.parent / "bench" / "agents" / f"{peer['agent']}.py").exists()
+        assert peer["agent"] in DECODERS
+        assert peer.get("silent") or {"request", "hello", "flat", "nested"} == set(peer["spans"])
+        assert name in "".join(shown.split())

@@ -14,7 +14,7 @@ from subprocess import CalledProcessError
 from attrs import evolve
 
 from bench.child import ChildFailed
-from bench.environments import peer_variants, with_twenty_plugins
+from bench.environments import PEERS, peer_variants, with_twenty_plugins
 from bench.figures import Figure, figures_of, patches_of
 from bench.finding import measure_finding
 from bench.measured import Measured
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="scout-bench-") as folder:
         directory = Path(folder)
         try:
-            peers = peer_variants(show_progress) if options.peers else []
+            peers = peer_variants(options.peers, show_progress) if options.peers is not None else []
             by_workload = measure_rounds(chosen, options, peers, directory)
             others = measure_others(chosen, options, peers, directory)
         except (ChildFailed, CalledProcessError) as error:
@@ -153,8 +153,10 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--peers",
-        action="store_true",
-        help="also measure other agents, each in an environment of its own (environments.toml)",
+        nargs="*",
+        choices=PEERS,
+        metavar="PEER",
+        help=f"also measure other agents, each in an environment of its own: {', '.join(PEERS)} (default: all)",
     )
     parser.add_argument(
         "--processes", type=int, help=f"processes of each variant, one after another (default: {FULL['processes']})"

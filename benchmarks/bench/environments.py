@@ -8,7 +8,7 @@ import shutil
 import site
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,17 +27,37 @@ KEPT: Final = BENCHMARKS.parent / "build" / "benchmarks"
 """Environments with the same requirements are created only once."""
 
 
-def peer_variants(progress: Callable[[str], None]) -> list[Variant]:
-    """Return two variants for each peer of ``environments.toml``: the bare application in the peer's environment, and the peer."""
-    facts: dict[str, Any] = tomllib.loads((BENCHMARKS / "environments.toml").read_text(encoding="utf-8"))  # Any: TOML
+FACTS: Final[dict[str, Any]] = tomllib.loads(
+    (BENCHMARKS / "environments.toml").read_text(encoding="utf-8")
+)  # Any: TOML
+PEERS: Final = tuple(FACTS["peers"])
+"""Names of the peers."""
+
+
+def peer_variants(names: Collection[str], progress: Callable[[str], None]) -> list[Variant]:
+    """
+    Return two variants for each peer: the bare application in the peer's environment, and the peer.
+
+    Args:
+        names: of the peers; empty: all.
+    """
     found = []
-    for name, peer in facts["peers"].items():
+    for name, peer in FACTS["peers"].items():
+        if names and name not in names:
+            continue
         progress(f"{name}: creating its environment")
-        python = environment(name, [*facts["app"]["requirements"], *peer["requirements"]])
+        python = environment(name, [*FACTS["app"]["requirements"], *peer["requirements"]])
         bare = evolve(BARE, name=f"bare, for {name}", python=python)
         found += [
             bare,
-            Variant(name=name, agent=peer["agent"], python=python, baseline=bare.name, spans=peer["spans"]),
+            Variant(
+                name=name,
+                agent=peer["agent"],
+                python=python,
+                baseline=bare.name,
+                spans=peer.get("spans", {}),
+                silent=peer.get("silent", False),
+            ),
         ]
     return found
 

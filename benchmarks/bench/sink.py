@@ -6,6 +6,7 @@ counts, as JSON.
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from threading import Lock, Thread
 from typing import Any, NamedTuple
 
 from bench.arguments import arguments
+
+GZIP = b"\x1f\x8b"
 
 
 class Counted(NamedTuple):
@@ -91,6 +94,34 @@ def decode_opentelemetry(body: bytes) -> Counted:
     return Counted(transactions=sum(not span.parent_span_id for span in spans), spans=len(spans))
 
 
+def decode_sentry(body: bytes) -> Counted:
+    """Count an envelope: a line of JSON, then for each item its header and its content."""
+    lines = unpacked(body).split(b"\n")
+    kinds = [json.loads(line).get("type") for line in lines[1::2] if line]
+    events = [json.loads(line) for kind, line in zip(kinds, lines[2::2], strict=False) if kind == "transaction"]
+    return Counted(transactions=len(events), spans=sum(1 + len(event["spans"]) for event in events))
+
+
+def decode_elastic(body: bytes) -> Counted:
+    """Count events, one line of JSON each."""
+    kinds = [next(iter(json.loads(line))) for line in unpacked(body).splitlines()]
+    transactions = kinds.count("transaction")
+    return Counted(transactions=transactions, spans=transactions + kinds.count("span"))
+
+
+def decode_datadog(body: bytes) -> Counted:
+    """Count the spans of all traces; one without a parent is a transaction."""
+    import msgpack  # type: ignore[import-not-found]
+
+    spans = [span for trace in msgpack.unpackb(body, strict_map_key=False) for span in trace]
+    return Counted(transactions=sum(not span.get("parent_id") for span in spans), spans=len(spans))
+
+
+def unpacked(body: bytes) -> bytes:
+    """Return the content of a body that may be compressed."""
+    return gzip.decompress(body) if body.startswith(GZIP) else body
+
+
 def http_server(sink: Sink) -> ThreadingHTTPServer:
     """Create a server that accepts POST and answers as a collector of scout-core does, which suits all agents."""
 
@@ -98,14 +129,35 @@ def http_server(sink: Sink) -> ThreadingHTTPServer:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            answer = b'{"accepted": true}'
+            body = self.read()
+            self.answer(
+                b'{"accepted": true, "rate_by_service": {}}'
+            )  # for scout-core, and for Datadog; others ignore it
+            if body:  # some begin by asking whether anyone is there
+                sink.take(body)
+
+        def do_PUT(self) -> None:
+            self.do_POST()
+
+        def do_GET(self) -> None:
+            self.answer(b"{}")
+
+        def answer(self, body: bytes) -> None:
             self.send_response(202)  # as the collector of scout-core; the others accept any 2xx
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(answer)
-            sink.take(body)
+            self.wfile.write(body)
+
+        def read(self) -> bytes:
+            if self.headers.get("Transfer-Encoding") != "chunked":
+                return self.rfile.read(int(self.headers["Content-Length"]))
+            chunks = []
+            while size := int(self.rfile.readline(), 16):
+                chunks.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(chunks)
 
         def log_message(self, *args: object) -> None:
             """Do nothing: stderr is for errors."""
@@ -135,6 +187,10 @@ DECODERS = {
     "scout_core": (http_server, decode_scout_core),
     "scout_apm": (framed_server, decode_scout_apm),
     "opentelemetry": (http_server, decode_opentelemetry),
+    "sentry": (http_server, decode_sentry),
+    "elastic": (http_server, decode_elastic),
+    "datadog": (http_server, decode_datadog),
+    "new_relic": (http_server, lambda body: Counted(0, 0)),
 }
 
 
