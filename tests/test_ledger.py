@@ -7,6 +7,7 @@ import pytest
 
 from scout_core.config.config import read_config
 from scout_core.measuring.report import Counters
+from scout_core.recording import tracer as module
 from scout_core.recording.tracer import Tracer
 from scout_core.recording.transaction import Transaction
 from scout_core.sending.ledger import MAX_REASONS, Ledger, Tally
@@ -24,7 +25,9 @@ def ledger(tracer):
 
 def finish(tracer: Tracer, count: int) -> None:
     for _ in range(count):
-        tracer.finish(Transaction("Job/x"))
+        finished = Transaction("Job/x")
+        finished.tracer = tracer
+        tracer.finish(finished)
 
 
 def settle(ledger: Ledger, *counted: tuple[int, int], dropped: tuple[str, ...] = ()) -> None:
@@ -93,18 +96,31 @@ def test_a_closed_period_is_dropped_when_there_is_no_exporter(tracer, ledger):
     assert (1, 0, 0, {"no exporter": 1}) == figures(ledger.counters())
 
 
-def test_transactions_for_a_full_inbox_are_dropped(tracer, ledger):
-    finish(tracer, 1_003)
+def test_transactions_for_a_full_inbox_are_dropped_when_there_is_no_room_for_their_figures_either(
+    tracer, ledger, monkeypatch
+):
+    monkeypatch.setattr(module, "MOST_BRIEFS", 10)
+    finish(tracer, 1_013)
 
-    assert (1_003, 0, 1_000, {"inbox full": 3}) == figures(ledger.counters())
+    assert (1_013, 0, 1_010, {"inbox full": 3}) == figures(ledger.counters())
+
+
+def test_transactions_that_were_open_when_the_agent_stopped_have_their_own_reason(tracer, ledger):
+    finish(tracer, 1)
+    tracer.retire()
+    ledger.abandon()
+    finish(tracer, 2)
+
+    dropped = {"open when the agent stopped": 2, "not sent before the process ended": 1}
+    assert (3, 0, 0, dropped) == figures(ledger.counters())
 
 
 def test_transactions_left_in_the_inbox_are_dropped_at_the_end(tracer, ledger):
-    finish(tracer, 1_000)
+    finish(tracer, 1_500)
 
     ledger.abandon()
 
-    assert (1_000, 0, 0, {"not sent before the process ended": 1_000}) == figures(ledger.counters())
+    assert (1_500, 0, 0, {"not sent before the process ended": 1_500}) == figures(ledger.counters())
 
 
 def test_the_number_of_reasons_is_limited(tracer, ledger):
@@ -126,9 +142,10 @@ def test_counters_can_be_read_while_the_lock_is_held(ledger):
         assert 0 == ledger.counters().finished
 
 
-def test_threads_that_finish_transactions_at_the_same_time_are_counted_exactly(tracer, ledger):
+def test_threads_that_finish_transactions_at_the_same_time_are_counted_exactly(tracer, ledger, monkeypatch):
     """The counters that application threads write have no lock; this relies on CPython not switching within ``+=``."""
     tracer.max_queue = 50
+    monkeypatch.setattr(module, "MOST_BRIEFS", 30)
     count = 5_000
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -140,7 +157,7 @@ def test_threads_that_finish_transactions_at_the_same_time_are_counted_exactly(t
         while any(thread.is_alive() for thread in threads):
             counters = ledger.counters()
             assert counters.finished == counters.queued + sum(counters.dropped.values())
-            taken += len(ledger.take(7))
+            taken += len(ledger.take(7)) + len(ledger.take_briefs(3))
         for thread in threads:
             thread.join()
     finally:
@@ -148,6 +165,73 @@ def test_threads_that_finish_transactions_at_the_same_time_are_counted_exactly(t
 
     counters = ledger.counters()
     assert 4 * count == counters.finished
-    assert 4 * count == taken + len(tracer.inbox) + counters.dropped["inbox full"]
+    assert 4 * count == taken + len(tracer.inbox) + len(tracer.overflow) + counters.dropped["inbox full"]
     assert taken == ledger.in_hand
     assert len(tracer.inbox) <= 50 + 4, "every thread can check the length before the others append"
+    assert len(tracer.overflow) <= 30 + 4
+
+
+@pytest.mark.parametrize("may_ignore", [False, True])
+def test_everything_that_was_taken_is_settled_or_dropped_by_reason_while_threads_finish_and_read(
+    tracer, ledger, monkeypatch, may_ignore
+):
+    """All places at once: inbox, overflow, hands, period, two exporters, the end; each reading adds up for each exporter."""
+    monkeypatch.setattr(module, "MOST_BRIEFS", 20)
+    tracer.max_queue = 30
+    tracer.may_ignore = may_ignore
+    made, unbalanced, is_enough, is_over = [], [], threading.Event(), threading.Event()
+
+    def produce() -> None:
+        count = 0
+        while not is_enough.is_set():
+            finish(tracer, 5)
+            count += 5
+        made.append(count)
+
+    def read() -> None:
+        while not is_over.is_set():
+            for exporter in ("first", "second"):
+                counters = ledger.counters(exporter)
+                if counters.finished != counters.exported + counters.queued + sum(counters.dropped.values()):
+                    unbalanced.append(counters)
+
+    producers = [threading.Thread(target=produce) for _ in range(3)]
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    evaluated = 0
+    try:
+        for thread in (*producers, *readers):
+            thread.start()
+        for _ in range(300):
+            tally = Tally()
+            for number, _ in enumerate(ledger.take(5)):
+                tally.count(2, 0) if number % 2 else tally.drop("ignored")
+            tally.count_figures(len(ledger.take_briefs(9)))
+            evaluated += tally.transactions
+            ledger.settle(tally)
+            closed = ledger.close_period(["first", "second"])
+            ledger.delivered("first", closed)
+            ledger.lost("second", closed, "outbox full")
+        is_enough.set()
+        for thread in producers:
+            thread.join()
+        tracer.retire()
+        finish(tracer, 10)
+        ledger.abandon()
+    finally:
+        sys.setswitchinterval(before)
+        is_enough.set()
+        is_over.set()
+        for thread in (*producers, *readers):
+            thread.join()
+
+    assert [] == unbalanced[:3]
+    counters = ledger.counters("first")
+    dropped = counters.dropped
+    assert sum(made) + 10 == counters.finished == counters.exported + sum(dropped.values())
+    assert 0 == counters.queued == ledger.in_hand
+    assert ledger.taken == evaluated + dropped.get("not sent before the process ended", 0)
+    assert 10 == dropped["open when the agent stopped"]
+    assert evaluated == counters.exported + dropped["ignored"]
+    assert 0 < counters.figures_only <= counters.exported

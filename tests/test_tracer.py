@@ -53,7 +53,7 @@ def test_limits_come_from_the_configuration(tracer):
     record(9)
 
     assert (3, 1) == (len(job.spans), job.merged["SQL/Query"][0])
-    assert (5, 5) == (len(tracer.inbox), tracer.refused)
+    assert (5, 5, 0) == (len(tracer.inbox), len(tracer.overflow), tracer.refused)
 
 
 def test_the_agent_starts_once_when_the_first_transaction_ends(tracer, starts):
@@ -118,7 +118,8 @@ def test_a_retired_tracer_records_nothing_and_calls_nothing(tracer, starts):
             pass
     record(2)
 
-    assert (0, 3, [], []) == (len(tracer.inbox), tracer.refused, calls, starts)
+    assert (0, 0, 3) == (len(tracer.inbox), len(tracer.overflow), tracer.after_stop)
+    assert ([], []) == (calls, starts)
     assert ([], 1) == (job.spans, job.merged["SQL/Query"][0])
 
 

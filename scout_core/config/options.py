@@ -81,7 +81,7 @@ OPTIONS: Final = (
     Option("traces_per_period", 10, COUNT, "Traces of web requests that are kept in each period, and as many traces of jobs."),
     Option("max_spans", 1500, COUNT, "Spans that are listed in a transaction; further spans are counted and summed."),
     Option("max_names", 500, COUNT, "Distinct transaction names in one process; further names are counted as Controller/other or Job/other."),
-    Option("max_queue", 10_000, COUNT, "Finished transactions that may wait for the agent's thread; further transactions are dropped and counted."),
+    Option("max_queue", 10_000, COUNT, "Finished transactions that may wait for the agent's thread; further transactions are only counted and timed."),
     Option("sample_rate", 1.0, SHARE, "Share of all transactions that are recorded. Values above 1 are percentages: 50 means 0.5."),
     Option("endpoint_sample_rate", None, optional(SHARE), "As sample_rate, for web requests only."),
     Option("job_sample_rate", None, optional(SHARE), "As sample_rate, for jobs only."),

@@ -9,6 +9,7 @@ from scout_core.measuring.report import KindMetrics, TransactionMetrics
 from scout_core.operations import OTHER, kind_of
 
 if TYPE_CHECKING:
+    from scout_core.measuring.figures import Figures
     from scout_core.recording.span import Span
     from scout_core.recording.transaction import Transaction
 
@@ -58,15 +59,28 @@ class NameMetrics:
             self.queue_time += waited
             self.queued += 1
         for kind, (count, errors, total_ns, exclusive_ns) in kinds.items():
-            sums = self.kinds.get(kind)
-            if sums is None:
-                short = kind[:LONGEST_KIND] if len(self.kinds) < MAX_KINDS else OTHER
-                sums = self.kinds.setdefault(short, [0, 0, 0, 0])
+            sums = self.kinds.get(kind) or self._sums_of(kind)
             sums[_COUNT] += count
             sums[_ERRORS] += errors
             sums[_TOTAL] += total_ns
             sums[_EXCLUSIVE] += exclusive_ns
         return bucket
+
+    def _sums_of(self, kind: str) -> list[int]:
+        short = kind[:LONGEST_KIND] if kind in self.kinds or len(self.kinds) < MAX_KINDS else OTHER
+        return self.kinds.setdefault(short, [0, 0, 0, 0])
+
+    def add_figures(self, kind: str, figures: Figures) -> None:
+        """Count transactions of which no spans are known: all of their time is their own."""
+        self.count += figures.count
+        self.errors += figures.errors
+        self.total_ns += figures.total_ns
+        self.durations.merge(figures.durations)
+        sums = self._sums_of(kind)
+        sums[_COUNT] += figures.count
+        sums[_ERRORS] += figures.errors
+        sums[_TOTAL] += figures.total_ns
+        sums[_EXCLUSIVE] += max(figures.total_ns, 0)
 
     def freeze(self, name: str) -> TransactionMetrics:
         """As it goes into the report."""

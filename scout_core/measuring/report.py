@@ -170,6 +170,8 @@ class Counters:
     queued: int
     dropped: dict[str, int]
     """Reason (``ignored``, ``sampled``, ``inbox full``, ``outbox full``, ``rejected``, …) to count."""
+    figures_only: int = 0
+    """Transactions counted and timed without their spans, hooks and trace, because the inbox was full."""
     spans: int = 0
     spans_merged: int = 0
     """Beyond the limit of one transaction: aggregated, not in its trace."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from scout_core.measuring.histogram import RankedHistogram, bucket_of
+
+if TYPE_CHECKING:
+    from scout_core.measuring.figures import Figures
 
 
 class Lifetime:
@@ -31,6 +36,12 @@ class Lifetime:
         self.count += 1
         self.total += seconds
         return self.durations.add_ranked(bucket_of(seconds) if bucket is None else bucket)
+
+    def add_figures(self, figures: Figures) -> None:
+        """Count transactions that no policy is asked about."""
+        self.count += figures.count
+        self.total += figures.total_ns / 1e9
+        self.durations.merge(figures.durations)
 
 
 class Stats:

@@ -15,6 +15,7 @@ from scout_core.recording.transaction import placeholder, release
 if TYPE_CHECKING:
     from scout_core.boundary.hooks import RunTimeHooks
     from scout_core.config.config import Config
+    from scout_core.measuring.figures import Brief
     from scout_core.recording.raised import Raised
     from scout_core.recording.span import Span
     from scout_core.recording.transaction import Transaction
@@ -23,6 +24,8 @@ SAMPLED: Final = "sampled"
 """The reason of a transaction that was not sampled."""
 IGNORED: Final = "ignored"
 """The reason under which all other ignored transactions are counted."""
+MOST_BRIEFS: Final = 50_000
+"""In ``overflow``: 10 MB, or 40 where a plugin may ignore them; more than a second at 30,000 a second."""
 
 
 class Tracer:
@@ -34,7 +37,10 @@ class Tracer:
         "max_queue",
         "inbox",
         "unread",
+        "overflow",
         "refused",
+        "after_stop",
+        "is_retired",
         "ignored",
         "sampled",
         "late_spans",
@@ -46,6 +52,7 @@ class Tracer:
         "on_request_start",
         "on_span",
         "wants_ignored",
+        "may_ignore",
         "finished_placeholder",
         "ignored_placeholder",
         "on_first",
@@ -57,10 +64,16 @@ class Tracer:
     max_queue: int
     inbox: deque[Transaction]
     """Finished transactions that the agent's thread has not taken yet."""
+    overflow: deque[Brief]
+    """Those for which the inbox had no room: they are only counted and timed."""
     unread: deque[Raised]
     """Exceptions whose text the agent's thread has not read yet; see ``raised.py``."""
     refused: int
-    """Finished transactions that did not fit into the inbox."""
+    """Finished transactions for which neither the inbox nor ``overflow`` had room."""
+    after_stop: int
+    """Transactions that were open when the agent stopped."""
+    is_retired: bool
+    """The process was forked, or the agent stopped."""
     ignored: int
     """Transactions ignored on the application's thread while no plugin implements ``on_ignore``."""
     sampled: int
@@ -81,6 +94,8 @@ class Tracer:
     on_span: tuple[Callable[[Span], object], ...]
     wants_ignored: bool
     """Whether a plugin implements ``on_ignore``, so that ignored transactions enter the inbox too."""
+    may_ignore: bool
+    """Whether a plugin implements ``ignore_transaction``."""
     finished_placeholder: Transaction
     """Replaces every transaction that the agent's thread is done with; see ``transaction.placeholder``."""
     ignored_placeholder: Transaction
@@ -93,8 +108,11 @@ class Tracer:
         self.config = config
         self.read_limits()
         self.inbox = deque()
+        self.overflow = deque()
         self.unread = deque()
         self.refused = 0
+        self.after_stop = 0
+        self.is_retired = False
         self.ignored = 0
         self.sampled = 0
         self.late_spans = 0
@@ -115,6 +133,7 @@ class Tracer:
         self.on_request_start = tuple(guard.run for guard in hooks.on_request_start) if hooks else ()
         self.on_span = tuple(guard.run for guard in hooks.on_span) if hooks else ()
         self.wants_ignored = bool(hooks and hooks.on_ignore)
+        self.may_ignore = bool(hooks and hooks.ignore_transaction)
 
     def read_limits(self) -> None:
         """Read the limits from the configuration again."""
@@ -140,11 +159,34 @@ class Tracer:
             transaction.is_handed_over = True
             self.inbox.append(transaction)
         else:
-            transaction.is_handed_over = True
-            self.refused += 1
+            self._finish_beyond(transaction)
         if not self.has_started:
             self.has_started = True
             self.on_first()
+
+    def _finish_beyond(self, transaction: Transaction) -> None:
+        """Hand over what figures need of a transaction for which the inbox has no room: its spans are most of its memory."""
+        if self.is_retired:
+            transaction.is_handed_over = True
+            self.after_stop += 1
+        elif transaction.ignored is not None:
+            transaction.is_handed_over = True
+            if transaction.ignored == SAMPLED:
+                self.sampled += 1
+            else:
+                self.ignored += 1
+        elif len(self.overflow) < MOST_BRIEFS:
+            brief = brief_of(transaction)
+            if self.may_ignore:
+                transaction.raised = transaction.merged = None
+            else:
+                brief = *brief[:-1], None
+            transaction.is_handed_over = True
+            self.overflow.append(brief)
+        else:
+            transaction.is_handed_over = True
+            self.refused += 1
+        release(transaction)
 
     def run_hooks(self, hooks: tuple[Callable[..., object], ...], *arguments: object) -> None:
         """Call hooks; nothing that they do is recorded."""
@@ -167,8 +209,14 @@ class Tracer:
     def retire(self) -> None:
         """Accept nothing more: the process was forked, or the agent stopped."""
         self.unread.clear()
+        self.is_retired = True
         self.max_queue = 0
         self.max_spans = 0
         self.on_span = ()
         self.on_request_start = ()
         self.has_started = True
+
+
+def brief_of(transaction: Transaction) -> Brief:
+    """Return what figures need of a transaction, and itself."""
+    return transaction.own_operation, transaction.start_ns, transaction.stop_ns, transaction.is_error, transaction

@@ -14,11 +14,12 @@ from scout_core.measuring.report import TransactionMetrics
 from scout_core.measuring.reservoir import Kept, Reservoir
 from scout_core.measuring.scoring import score
 from scout_core.measuring.stats import Lifetime, Stats
-from scout_core.operations import CONTROLLER, JOB, OTHER_NAME, is_web
+from scout_core.operations import CONTROLLER, JOB, OTHER_NAME, is_web, kind_of
 from scout_core.sending.traces import LONGEST_OPERATION
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
+    from scout_core.measuring.figures import Figures
     from scout_core.recording.transaction import Transaction
 
 
@@ -84,6 +85,17 @@ class Choice:
         replaced = name.places.offer(Kept(name.name, total, points, transaction, stats.as_numbers()))
         return None if replaced is None else replaced.item
 
+    def add_figures(self, operation: str, figures: Figures) -> None:
+        """Count transactions of one operation that do not compete for a place."""
+        now = monotonic()
+        name = self._names.get(operation) or self._name_of(operation, now, figures.count)
+        if name.metrics is None:
+            name.metrics = NameMetrics()
+            self._in_period.append(name)
+        name.metrics.add_figures(kind_of(operation), figures)
+        self._all_time += figures.total_ns / 1e9
+        name.lifetime.add_figures(figures)
+
     def take_metrics(self) -> tuple[TransactionMetrics, ...]:
         """Remove and return the figures of the period, which is over."""
         names, self._in_period = self._in_period, []
@@ -101,11 +113,11 @@ class Choice:
             self._names[item.name].lifetime.kept_at = monotonic()
         return kept
 
-    def _name_of(self, operation: str, now: float) -> _Name:
-        """Return the name under which an operation is counted."""
+    def _name_of(self, operation: str, now: float, transactions: int = 1) -> _Name:
+        """Return the name under which so many transactions of an operation are counted."""
         name = operation[:LONGEST_OPERATION]
         if name not in self._names and len(self._names) >= self.config.get("max_names"):
-            self.names_merged += 1
+            self.names_merged += transactions
             name = f"{CONTROLLER if is_web(name) else JOB}/{OTHER_NAME}"
         if name not in self._names:
             self._names[name] = _Name(name, self._web if is_web(name) else self._jobs, Lifetime(now))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from attrs import define, field
 
 from scout_core.boundary.hooks import RunTimeHooks
+from scout_core.measuring.figures import Brief, sum_by_operation
 from scout_core.recording.tracer import IGNORED, SAMPLED
 from scout_core.recording.transaction import Transaction, release
 from scout_core.sending.choice import Choice
@@ -54,6 +55,32 @@ class Evaluation:
             self.contain_failure("a transaction could not be counted; further ones are only counted as dropped")
             if tally.transactions == settled:
                 tally.drop(INTERNAL_ERROR)
+
+    def count(self, briefs: Sequence[Brief], tally: Tally) -> None:
+        """
+        Count and time transactions without looking into them.
+
+        Hooks that only observe are not called: there is no time. Whether a plugin ignores a transaction changes figures.
+        """
+        counting = []
+        for brief in briefs:
+            transaction = brief[-1]
+            if transaction is not None and self._is_ignored(transaction):
+                tally.drop(SAMPLED if transaction.ignored == SAMPLED else IGNORED)
+            else:
+                counting.append(brief)
+        by_operation, unreadable = sum_by_operation(counting)
+        for _ in range(unreadable):
+            tally.drop(INTERNAL_ERROR)
+        for operation, figures in by_operation.items():
+            self.choice.add_figures(operation, figures)
+            tally.count_figures(figures.count)
+
+    def _is_ignored(self, transaction: Transaction) -> bool:
+        if transaction.ignored is None and self.hooks.ignore_transaction:
+            self._request_facts.add_tags_to(transaction)
+            self._ask_whether_to_ignore(transaction)
+        return transaction.ignored is not None
 
     def _evaluate(self, transaction: Transaction, tally: Tally) -> None:
         hooks = self.hooks

@@ -6,20 +6,24 @@ the places are counted separately, so a transaction that got lost would show.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Sequence
 from threading import RLock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from scout_core.measuring.report import Counters
 from scout_core.recording.tracer import IGNORED, SAMPLED
 
 if TYPE_CHECKING:
+    from scout_core.measuring.figures import Brief
     from scout_core.recording.tracer import Tracer
     from scout_core.recording.transaction import Transaction
 
+_Item = TypeVar("_Item")
 INBOX_FULL: Final = "inbox full"
 INTERRUPTED: Final = "interrupted"
 """By an exception of a signal handler while it began or ended."""
+OPEN_AT_STOP: Final = "open when the agent stopped"
 NOT_SENT: Final = "not sent before the process ended"
 MAX_REASONS: Final = 50
 """Reasons counted separately for one exporter; further ones are counted as ``other``."""
@@ -28,12 +32,14 @@ MAX_REASONS: Final = 50
 class Tally:
     """Results for a batch of transactions, which are in hand until the ledger settles them all in one step."""
 
-    __slots__ = ("counted", "dropped", "spans", "spans_merged", "transactions")
+    __slots__ = ("counted", "dropped", "figures_only", "spans", "spans_merged", "transactions")
 
     def __init__(self) -> None:
         self.transactions = 0
         self.counted = 0
         """Those in the aggregates of the period."""
+        self.figures_only = 0
+        """Those of ``counted`` whose spans and trace were not examined."""
         self.dropped: Counter[str] = Counter()
         """Reason to those that are in no figure."""
         self.spans = 0
@@ -51,6 +57,12 @@ class Tally:
         self.spans += spans
         self.spans_merged += merged
 
+    def count_figures(self, transactions: int) -> None:
+        """Add transactions that are in the aggregates of the period without their spans."""
+        self.transactions += transactions
+        self.counted += transactions
+        self.figures_only += transactions
+
 
 class Ledger:
     """The places of all transactions of one process."""
@@ -59,7 +71,7 @@ class Ledger:
         self.lock = RLock()  # a signal's handler that asks for the counters may interrupt somebody who does
         self.tracer = tracer
         self.taken = 0
-        """From the inbox."""
+        """From the inbox and the overflow."""
         self.in_hand = 0
         """Taken, and not yet decided on."""
         self.in_period = 0
@@ -71,6 +83,7 @@ class Ledger:
         """Exporter to reason to count."""
         self.waiting: Counter[str] = Counter()
         """In reports that an exporter has not delivered."""
+        self.figures_only = 0
         self.spans = 0
         self.spans_merged = 0
         self.names_merged = 0
@@ -79,9 +92,15 @@ class Ledger:
 
     def take(self, most: int) -> list[Transaction]:
         """Move what lies in the inbox into our hands."""
-        inbox = self.tracer.inbox
+        return self._take(self.tracer.inbox, most)
+
+    def take_briefs(self, most: int) -> list[Brief]:
+        """The same for the transactions that are only counted."""
+        return self._take(self.tracer.overflow, most)
+
+    def _take(self, source: deque[_Item], most: int) -> list[_Item]:
         with self.lock:
-            batch = [inbox.popleft() for _ in range(min(len(inbox), most))]
+            batch = [source.popleft() for _ in range(min(len(source), most))]
             self.taken += len(batch)
             self.in_hand += len(batch)
         return batch
@@ -91,6 +110,7 @@ class Ledger:
         with self.lock:
             self.in_hand -= tally.transactions
             self.in_period += tally.counted
+            self.figures_only += tally.figures_only
             self.dropped.update(tally.dropped)
             self.spans += tally.spans
             self.spans_merged += tally.spans_merged
@@ -121,8 +141,9 @@ class Ledger:
             reasons[reason] += count
 
     def abandon(self) -> None:
-        """Drop everything in the inbox: nothing is evaluated any more."""
-        while batch := self.take(1_000):
+        """Drop everything that waits: nothing is evaluated any more."""
+        batch: Sequence[object]
+        while batch := self.take(1_000) or self.take_briefs(1_000):
             with self.lock:
                 self.in_hand -= len(batch)
                 self.dropped[NOT_SENT] += len(batch)
@@ -133,6 +154,7 @@ class Ledger:
         return +Counter(
             {
                 INBOX_FULL: tracer.refused,
+                OPEN_AT_STOP: tracer.after_stop,
                 IGNORED: tracer.ignored,
                 SAMPLED: tracer.sampled,
                 INTERRUPTED: tracer.interrupted,
@@ -149,7 +171,7 @@ class Ledger:
         with self.lock:
             dropped = self.dropped + self.dropped_by.get(exporter, Counter())
             # The inbox grows while we look; taken once, so both sides of the equation see the same.
-            in_inbox = len(self.tracer.inbox)
+            in_inbox = len(self.tracer.inbox) + len(self.tracer.overflow)
             at_once = self._dropped_at_once()
             dropped.update(at_once)
             return Counters(
@@ -157,6 +179,7 @@ class Ledger:
                 exported=self.exported[exporter],
                 queued=in_inbox + self.in_hand + self.in_period + self.waiting[exporter],
                 dropped=dict(dropped),
+                figures_only=self.figures_only,
                 spans=self.spans,
                 spans_merged=self.spans_merged,
                 late_spans=self.tracer.late_spans,

@@ -15,8 +15,9 @@ from scout_core.clocks import monotonic
 from scout_core.log import Log
 from scout_core.measuring.report import PluginStatus, Process
 from scout_core.recording.silence import Silence
+from scout_core.recording.tracer import MOST_BRIEFS, brief_of
 from scout_core.sending.agent_thread import AgentThread
-from scout_core.sending.evaluation import Evaluation
+from scout_core.sending.evaluation import INTERNAL_ERROR, Evaluation
 from scout_core.sending.export_guard import ExportGuard
 from scout_core.sending.exporter import Exporter
 from scout_core.sending.ledger import Ledger, Tally
@@ -27,12 +28,17 @@ from scout_core.threads import NoThread
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
+    from scout_core.measuring.figures import Brief
+    from scout_core.recording.transaction import Transaction
 
 log = Log("scout_core")
 
 MANY: Final = 200
 """Transactions after which the thread looks again soon."""
+MANY_BRIEFS: Final = 1_000
 BATCH: Final = 100
+FEW: Final = 5
+"""The same when the process ends: the time that is left is looked at more often."""
 LEAST_FOR_ON_STOP: Final = 0.1
 """Seconds for ``on_stop`` when the exporters have used up the time."""
 
@@ -55,7 +61,9 @@ class Recorder:
     open_period: Period = field(init=False)
     thread: AgentThread = field(init=False)
     _end_of_work: float = inf
-    """Monotonic seconds after which the inbox is left as it is, so that there is time to send what was counted."""
+    """Monotonic seconds after which the rest of the inbox is only counted, so that there is time to send."""
+    _end_of_figures: float = inf
+    """Monotonic seconds after which it is left as it is."""
     _has_failed: bool = False
 
     def __attrs_post_init__(self) -> None:
@@ -109,7 +117,9 @@ class Recorder:
             deadline: monotonic seconds, for all of it. ``on_stop`` has ``LEAST_FOR_ON_STOP`` in any case.
         """
         now = monotonic()
-        self._end_of_work = now + max(0.0, deadline - now) / 2
+        left = max(0.0, deadline - now)
+        self._end_of_work = now + left / 2
+        self._end_of_figures = now + left * 3 / 4
         self.thread.finish(deadline)
         for outbox in self.outboxes:
             outbox.begin()
@@ -163,20 +173,49 @@ class Recorder:
             self._work(until)
 
     def _work(self, until: float) -> None:
-        while batch := self.ledger.take(BATCH):
+        overflow = self.ledger.tracer.overflow
+        while (batch := self.ledger.take(BATCH if self._end_of_work == inf else FEW)) or overflow:
             self.ledger.tracer.read_exceptions()
-            tally = Tally()
-            try:
-                for transaction in batch:
-                    if self.thread.is_in_child:
-                        break
-                    self.evaluation.evaluate(transaction, tally)
-            finally:
-                self.ledger.settle(tally)
-                self.ledger.names_merged = self.evaluation.choice.names_merged
-            if monotonic() >= min(until, self._end_of_work):
+            if overflow:
+                self._count_overflow()
+            if monotonic() < self._end_of_work:
+                self._evaluate(batch)
+            else:
+                self._count([brief_of(transaction) for transaction in batch])
+            self.ledger.names_merged = self.evaluation.choice.names_merged
+            if monotonic() >= min(until, self._end_of_figures):
                 break
         log_changes(self.guards())
+
+    def _evaluate(self, batch: Sequence[Transaction]) -> None:
+        tally = Tally()
+        overflow = self.ledger.tracer.overflow
+        try:
+            for transaction in batch:
+                if self.thread.is_in_child:
+                    break
+                self.evaluation.evaluate(transaction, tally)
+                if len(overflow) > MANY_BRIEFS:  # a hook takes long
+                    self._count_overflow()
+        finally:
+            self.ledger.settle(tally)
+
+    def _count_overflow(self) -> None:
+        """Count what the inbox had no room for, which takes a twentieth of the time; what comes meanwhile waits."""
+        for _ in range(MOST_BRIEFS // MANY_BRIEFS):
+            if briefs := self.ledger.take_briefs(MANY_BRIEFS):
+                self._count(briefs)
+
+    def _count(self, briefs: Sequence[Brief]) -> None:
+        tally = Tally()
+        try:
+            self.evaluation.count(briefs, tally)
+        except Exception:  # noqa: BLE001  # of our own
+            self._contain_failure("transactions could not be counted; further ones are only counted as dropped")
+        finally:
+            for _ in range(len(briefs) - tally.transactions):
+                tally.drop(INTERNAL_ERROR)
+            self.ledger.settle(tally)
 
     def _contain_failure(self, message: str) -> None:
         """Log the exception that is being handled; raise it again in tests that run no thread."""

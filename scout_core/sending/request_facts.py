@@ -45,6 +45,11 @@ class RequestFacts:
             if waited < OLDEST:
                 transaction.queue_time = max(0.0, waited)
 
+    def add_tags_to(self, transaction: Transaction) -> None:
+        """Make the transaction's tags complete when they are read."""
+        if transaction.request is not None:
+            transaction.add_request_tags = self._add_tags_later
+
     def _add_tags(self, transaction: Transaction) -> None:
         """Add the tags, or none; called by whatever reads them, so nothing is raised."""
         request = transaction.request

@@ -135,6 +135,7 @@ def test_the_sum_is_exact_and_never_negative(tmp_path_factory: pytest.TempPathFa
 
 def test_every_nonzero_counter_is_shown(collector: Collector) -> None:
     more = {
+        "figures_only": 10,
         "spans": 1,
         "spans_merged": 2,
         "late_spans": 3,
@@ -152,5 +153,6 @@ def test_every_nonzero_counter_is_shown(collector: Collector) -> None:
     assert (
         "1 span · 2 merged beyond the limit of a trace · 3 ended after their transaction"
         " · 7 started by the garbage collector, not recorded (Python before 3.12) · 8 begun by hooks, not recorded"
-        " · 9 invalid values not used · 4 counted as “other” because of too many names · 5 tags dropped · 6 kept traces lost to an error"
+        " · 9 invalid values not used · 10 transactions only counted and timed because the inbox was full"
+        " · 4 counted as “other” because of too many names · 5 tags dropped · 6 kept traces lost to an error"
     ) in visitor_of(collector).page("/health").text
