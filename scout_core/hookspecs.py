@@ -151,6 +151,17 @@ def on_report(report: Report, options: Any) -> None:
 
 
 @hookspec
+def measure_process(options: Any) -> dict[str, float] | None:
+    """
+    Gauges of this process, for the report of the period that is over. On the agent's thread, before ``on_report``.
+
+    Returns:
+        Names to finite numbers, at most 50; names end in their unit, as in ``rss_bytes``. A total since the process started is
+        a gauge, too. None: nothing to report this time.
+    """
+
+
+@hookspec
 def ignore_transaction(transaction: Transaction, config: Config, options: Any) -> bool | None:
     """
     Whether to leave a transaction out of every figure. On the agent's thread, once its name is final.

@@ -6,10 +6,13 @@ import functools
 import inspect
 import itertools
 import sys
+from decimal import Decimal
+from fractions import Fraction
 from threading import Event
 from types import ModuleType, SimpleNamespace
 
 import click
+import numpy
 import pytest
 from attrs import define, field
 from click.testing import CliRunner
@@ -79,7 +82,7 @@ def assert_only_it_failed(scout, hook):
 
 
 def test_run_time_hooks_are_hooks():
-    assert 15 == len(HOOKS)
+    assert 16 == len(HOOKS)
     assert set(AT_RUN_TIME) <= set(HOOKS)
     assert set(AT_RUN_TIME) >= ON_APP_THREAD
 
@@ -425,6 +428,66 @@ def test_hook_on_report():
         assert [(name, report) for name in names] == calls
         assert ["Controller/home"] == [metrics.name for metrics in report.transactions]
         assert_only_it_failed(scout, "on_report")
+
+
+def test_hook_measure_process():
+    calls = []
+
+    def make(name):
+        def measure_process():
+            calls.append(name)
+            return None if name == "zebra" else {"idle_connections": len(calls), "rss_bytes": 2.5}
+
+        return measure_process
+
+    modules, names = crowd("measure_process", make)
+    with recorded(modules, plugins_autoload=False) as scout:
+        with transaction("Controller/home"):
+            pass
+        report = scout.report()
+        assert names == calls
+        assert {
+            "first": {"idle_connections": 1.0, "rss_bytes": 2.5},
+            "apple": {"idle_connections": 2.0, "rss_bytes": 2.5},
+            "last": {"idle_connections": 4.0, "rss_bytes": 2.5},
+        } == report.gauges
+        assert_only_it_failed(scout, "measure_process")
+
+
+class Number(float):
+    def __float__(self):
+        raise ValueError
+
+
+def test_hook_measure_process_accepts_numbers_of_any_type():
+    numbers = {"int": 10**400, "decimal": Decimal("0.5"), "fraction": Fraction(1, 4), "numpy": numpy.float32(2)}
+    with recorded([plugin("any", measure_process=lambda: numbers)], plugins_autoload=False) as scout:
+        assert {"any": {"int": 1e18, "decimal": 0.5, "fraction": 0.25, "numpy": 2.0}} == scout.report().gauges
+
+
+@pytest.mark.parametrize(
+    ("result", "problem"),
+    [
+        (5, "must return a dict of names to numbers, got int"),
+        ([("a", 1)], "must return a dict of names to numbers, got list"),
+        ({"a": "1"}, "must return finite numbers, got str for a"),
+        ({"a": None}, "must return finite numbers, got NoneType for a"),
+        ({"a": True}, "must return finite numbers, got bool for a"),
+        ({"a": float("nan")}, "must return finite numbers, got float for a"),
+        ({"a": Number(1)}, "must return finite numbers, got Number for a"),
+        ({1: 1}, "must return printable names of at most 100 characters"),
+        ({"": 1}, "must return printable names of at most 100 characters"),
+        ({"a" * 101: 1}, "must return printable names of at most 100 characters"),
+        ({"a\x1b[31m": 1}, "must return printable names of at most 100 characters"),
+        ({str(number): 1 for number in range(51)}, "must return at most 50 gauges, got 51"),
+    ],
+)
+def test_hook_measure_process_with_an_invalid_result_affects_only_itself(result, problem):
+    modules = [plugin("bad", measure_process=lambda: result), plugin("good", measure_process=lambda: {"a": 1})]
+    with recorded(modules, plugins_autoload=False) as scout:
+        assert {"good": {"a": 1.0}} == scout.report().gauges
+        assert f"ValueError: measure_process {problem}" == status(scout, "bad").last_error
+        assert 0 == status(scout, "good").errors
 
 
 def test_hook_ignore_transaction():
@@ -892,7 +955,10 @@ def test_a_hook_s_limit_follows_from_where_and_how_often_it_is_called(is_strict)
             ("on_error", "on_request_end", "on_ignore", "on_keep", "ignore_transaction", "score_transaction"),
             per_transaction,
         ),
-        "on_report": Limit("slow_hook_seconds", 0.25, 0.5, 10, factor=100, switches_off=True),
+        **dict.fromkeys(
+            ("measure_process", "on_report"),
+            Limit("slow_hook_seconds", 0.25, 0.5, 10, factor=100, switches_off=True),
+        ),
     } == {hook: limit for hook, limit in limits.items() if limit is not None}
 
 

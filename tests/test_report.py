@@ -41,4 +41,4 @@ def test_fields_that_were_added_later_are_optional():
     needed = {field.name for field in attrs.fields(Counters) if field.default is attrs.NOTHING}
 
     assert {"finished", "exported", "queued", "dropped"} == needed
-    assert {"schema"} == {field.name for field in attrs.fields(Report) if field.default is not attrs.NOTHING}
+    assert {"schema", "gauges"} == {field.name for field in attrs.fields(Report) if field.default is not attrs.NOTHING}

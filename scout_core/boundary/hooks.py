@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scout_core.config.config import Config
 
 ON_APP_THREAD: Final = frozenset({"on_request_start", "on_span"})
-ONCE_A_PERIOD: Final = frozenset({"on_report"})
+ONCE_A_PERIOD: Final = frozenset({"measure_process", "on_report"})
 
 
 @frozen
@@ -37,6 +37,7 @@ class RunTimeHooks:
     on_ignore: tuple[Guard, ...] = ()
     on_keep: tuple[Guard, ...] = ()
     on_report: tuple[Guard, ...] = ()
+    measure_process: tuple[Guard, ...] = ()
     ignore_transaction: tuple[Guard, ...] = ()
     score_transaction: tuple[Guard, ...] = ()
 

@@ -222,3 +222,5 @@ class Report:
     plugins: tuple[PluginStatus, ...]
     counters: dict[str, Counters]
     """Exporter name to its counters."""
+    gauges: dict[str, dict[str, float]] = field(factory=dict)
+    """What plugins measured of the process when the period was over: plugin to name to number."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import isfinite, isinf
 from typing import TYPE_CHECKING, Final
+
+from scout_core.measuring.numbers import real
 
 if TYPE_CHECKING:
     from scout_core.boundary.guard import Guard
@@ -44,33 +45,10 @@ def score(
         if type(result) is float and -MOST_POINTS <= (weighted := result * weight) <= MOST_POINTS:  # also not a NaN
             points[policy.plugin] = weighted
             continue
-        number = _points_of(result)
+        number = real(result, limit=MOST_POINTS)
         if number is None:
             shown = result if isinstance(result, float) else type(result).__name__
             policy.refuse(f"a score must be a finite number or None, got {shown}")
         else:
             points[policy.plugin] = max(-MOST_POINTS, min(number * weight, MOST_POINTS))
     return points
-
-
-def _points_of(result: object) -> float | None:
-    """
-    Return a real, finite number of any type as points; None for everything else, and for a bool, which is a mistake of the policy.
-
-    A finite number that no float can hold is within the limits of points afterwards.
-    """
-    from decimal import Decimal  # on the agent's thread, and only for what is neither a float nor None
-    from numbers import Real
-
-    try:
-        if isinstance(result, bool) or not isinstance(result, (Real, Decimal)):
-            return None
-        try:
-            number = float(result)
-        except OverflowError:  # a huge int or Fraction
-            return MOST_POINTS if result > 0 else -MOST_POINTS  # type: ignore[operator]
-        if isinf(number) and result != number:  # a huge Decimal
-            return MOST_POINTS if number > 0 else -MOST_POINTS
-    except Exception:  # noqa: BLE001  # foreign code: a number of any package
-        return None
-    return number if isfinite(number) else None

@@ -12,6 +12,7 @@ from scout_core.clocks import monotonic, time
 from scout_core.measuring.report import PluginStatus, Process, Report, Trace
 from scout_core.recording.transaction import release
 from scout_core.sending.evaluation import Evaluation
+from scout_core.sending.gauges import measured
 from scout_core.sending.ledger import Ledger
 from scout_core.sending.outbox import Outbox
 from scout_core.sending.traces import trace_of
@@ -82,6 +83,7 @@ class Period:
             traces=traces,
             plugins=plugins,
             counters=counters,
+            gauges=measured(self.evaluation.hooks.measure_process),
         )
         self._start = now
         for guard in self.evaluation.hooks.on_report:

