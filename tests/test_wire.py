@@ -66,7 +66,7 @@ FULL = Report(
                     too_slow=TooSlow(
                         seconds=0.5, quantile=0.95, timed=20, window=100, option="slow_hook_seconds", factor=100, limit=0.25
                     ),
-                    too_many_errors=TooManyErrors(errors=10, calls=10),
+                    too_many_errors=TooManyErrors(errors=10, calls=10), is_recovered=True,
                 ),
             ),
             traceback=(("/srv/scout.py", 12, "instrument"),),
@@ -120,7 +120,7 @@ WIRE = {
                  "seconds": 0.5, "quantile": 0.95, "timed": 20, "window": 100, "option": "slow_hook_seconds", "factor": 100,
                  "limit": 0.25,
              },
-             "too_many_errors": {"errors": 10, "calls": 10}},
+             "too_many_errors": {"errors": 10, "calls": 10}, "is_recovered": True},
         ],
         "target_problems": [
             {"kind": "missing-target", "subject": "flask:gone", "detail": "flask:gone: why", "advice": "look"},
@@ -142,7 +142,7 @@ MAY_BE_MISSING = {
     "transactions.queue_time", "transactions.queued", "traces.merged", "traces.spans.error", "counters.collector.spans",
     "counters.collector.figures_only", "counters.collector.spans_merged", "counters.collector.late_spans", "counters.collector.in_collection", "counters.collector.in_hooks", "counters.collector.invalid_values", "counters.collector.names_merged",
     "counters.collector.tags_dropped", "counters.collector.traces_lost", "traces.seen", "plugins.functions", "plugins.traceback", "plugins.functions.slow",
-    "plugins.functions.off", "gauges", "plugins.functions.too_slow", "plugins.functions.too_many_errors", "plugins.target_problems",
+    "plugins.functions.off", "gauges", "plugins.functions.too_slow", "plugins.functions.too_many_errors", "plugins.functions.is_recovered", "plugins.target_problems",
     "plugins.target_problems.advice", "plugins.problems", "plugins.problems.advice", "plugins.next_step", "plugins.next_step.commands",
 }  # fmt: skip
 NAMES = (
