@@ -19,7 +19,7 @@ def gauges(scout):
     return scout.report().gauges["process"]
 
 
-def test_the_gauges_are_what_the_system_says(scout):
+def test_the_gauges_agree_with_the_operating_system(scout):
     before = resource.getrusage(resource.RUSAGE_SELF)
     measured = gauges(scout)
     after = resource.getrusage(resource.RUSAGE_SELF)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 
 from scout_core import hookimpl
 
@@ -13,13 +14,16 @@ def measure_process() -> dict[str, float]:
     import psutil  # never at start: the first report comes after the first response
 
     process = psutil.Process()
+    generations = gc.get_stats()
     with process.oneshot():
         times = process.cpu_times()
-        return {
+        gauges = {
             "rss_bytes": process.memory_info().rss,
             "cpu_seconds": times.user + times.system,
             "threads": process.num_threads(),
-            "open_files": process.num_handles() if psutil.WINDOWS else process.num_fds(),
-            "gc_collections": sum(generation["collections"] for generation in gc.get_stats()),
-            "gc_full_collections": gc.get_stats()[-1]["collections"],
+            "gc_collections": sum(generation["collections"] for generation in generations),
+            "gc_full_collections": generations[-1]["collections"],
         }
+        if sys.platform != "win32":
+            gauges["open_files"] = process.num_fds()
+    return gauges

@@ -223,4 +223,4 @@ class Report:
     counters: dict[str, Counters]
     """Exporter name to its counters."""
     gauges: dict[str, dict[str, float]] = field(factory=dict)
-    """What plugins measured of the process when the period was over: plugin to name to number."""
+    """Measurements of the process at the end of the period, by plugins: plugin to name to number."""

@@ -17,7 +17,7 @@ _LONGEST_NAME: Final = 100
 
 def measured(guards: Iterable[Guard]) -> dict[str, dict[str, float]]:
     """
-    Return what each ``measure_process`` gives: plugin to name to number.
+    Return the gauges of all plugins: plugin to name to number.
 
     A result that cannot be used is refused as a whole and counts as an error of the plugin.
     """
@@ -38,7 +38,7 @@ def _read(found: object) -> dict[str, float] | str:
     """Return the gauges, or what was expected instead; of the plugin's code only the numbers' own conversion runs."""
     if not issubclass(type(found), dict):
         return f"a dict of names to numbers, got {type_name(type(found))}"
-    items = list(dict.items(found))  # type: ignore[arg-type]  # mypy does not connect the class with the object
+    items: list[tuple[object, object]] = list(dict.items(found))  # type: ignore[arg-type]  # a class and its object
     if len(items) > MOST:
         return f"at most {MOST} gauges, got {len(items)}"
     gauges = {}
