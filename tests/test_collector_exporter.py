@@ -23,7 +23,10 @@ from scout_core.builtin import posting
 from scout_core.builtin.collector import CollectorExporter
 from scout_core.config.config import read_config
 from scout_core.errors import RejectedReport, ScoutError
+from scout_core.measuring.report import SpanRecord, Trace
+from scout_core.private_files import private_directory, write_private
 from scout_core.sending import agent_thread, period
+from scout_core.sending.rendezvous import CollectorAddress, announce
 from scout_core.sending.wire import decode
 from tests.workbench import (
     TOKEN,
@@ -501,6 +504,155 @@ def test_no_connection_is_left_open(sink, short_timeout):
         gc.collect()
 
     assert [] == [str(warning.message) for warning in caught if warning.category is ResourceWarning]
+
+
+# reports that are too large
+
+
+class LimitedSink(Sink):
+    """A collector with a limit, which it announces or not, in JSON or as a proxy does."""
+
+    def __init__(self, limit: int, announce: object, *, page: bytes | None = None) -> None:
+        self.limit, self.announce, self.page = limit, announce, page
+        self.sizes: list[int] = []
+        self.reports: list = []
+        super().__init__(self._receive)
+
+    def _receive(self, connection: socket.socket) -> None:
+        body = read_request(connection).partition(b"\r\n\r\n")[2]
+        self.sizes.append(len(body))
+        answer = {"max_report_bytes": self.announce} if self.announce is not None else {}
+        if len(body) > self.limit:
+            text = self.page or json.dumps({"error": "too large", **answer}).encode()
+            connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
+            return
+        self.reports.append(decode(body))
+        text = json.dumps({"accepted": True, **answer}).encode()
+        connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
+
+
+def large_report(number: int = 1, *, transactions: int = 312):
+    """Return a report with ten traces of about 20,000 bytes each; the scores are 1 to 10."""
+    record = SpanRecord(
+        id=1, parent=0, operation="SQL/Query", start=0.0, duration=0.1, tags={f"t{n}": "x" * 2_000 for n in range(10)}
+    )
+    traces = tuple(
+        Trace(
+            id=f"{number * 100 + score:016x}", name="Controller/home", start=1e9, duration=0.1, queue_time=None, is_error=False,
+            error=None, tags={}, score=float(score), policies={}, spans=(record,),
+        )
+        for score in (3, 9, 1, 2, 4, 5, 6, 8, 7, 10)
+    )  # fmt: skip
+    return sample_report(number, transactions=transactions, traces=traces)
+
+
+def delivered(limit: int, announce: object, **options):
+    """Return the sink and the result after a large report."""
+    sink = LimitedSink(limit, announce, **options)
+    try:
+        result = exporter_for(collector_url=sink.url).export(large_report())
+    finally:
+        sink.close()
+    return sink, result
+
+
+@pytest.mark.parametrize("limit", [150_000, 50_000, 5_000])
+def test_a_report_is_cut_to_the_limit_that_the_collector_announces(limit):
+    """It was dropped, with the figures of all requests."""
+    sink, result = delivered(limit, limit)
+    (report,) = sink.reports
+
+    assert 2 == len(sink.sizes)
+    assert limit - 21_000 < sink.sizes[-1] <= limit
+    assert 312 == report.transactions[0].count
+    kept = len(report.traces)
+    assert {*range(11 - kept, 11)} == {trace.score for trace in report.traces}
+    assert {"traces": 10 - kept} == report.left_out == result.left_out
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [None, 0, -5, 1, True, "many", 1.5e5, [150_000], {}, float("inf"), 10**400, 10**12],
+    ids=lambda value: str(value)[:12],
+)
+def test_an_unusable_limit_is_ignored_and_the_report_cut_by_halves(rubbish):
+    sink, _ = delivered(60_000, rubbish)
+
+    assert 312 == sink.reports[0].transactions[0].count
+    assert 1 <= len(sink.reports[0].traces) <= 2
+    assert len(sink.sizes) <= 4
+
+
+def test_a_proxy_that_accepts_less_is_found_out():
+    sink, _ = delivered(60_000, None, page=b"<html>413 Request Entity Too Large</html>")
+
+    assert 312 == sink.reports[0].transactions[0].count
+
+
+def test_a_report_that_is_refused_even_without_traces_is_dropped():
+    sink = LimitedSink(100, None)
+    try:
+        with pytest.raises(RejectedReport) as caught:
+            exporter_for(collector_url=sink.url).export(large_report())
+    finally:
+        sink.close()
+
+    assert "collector answered 413" == caught.value.reason
+    assert len(sink.sizes) < 12
+
+
+def test_the_limit_of_an_answer_holds_for_the_next_report():
+    sink = LimitedSink(50_000, 50_000)
+    exporter = exporter_for(collector_url=sink.url)
+    try:
+        for number in (1, 2, 3):
+            exporter.export(large_report(number))
+    finally:
+        sink.close()
+
+    assert 4 == len(sink.sizes), "only the first report was too large"
+    assert [2, 2, 2] == [len(report.traces) for report in sink.reports]
+
+
+def test_the_limit_of_an_announcement_holds_for_the_first_report(tmp_path):
+    sink = LimitedSink(50_000, None)
+    try:
+        announce(tmp_path, CollectorAddress(url=sink.url, token=TOKEN, pid=1, max_report_bytes=50_000))
+        exporter_for(state_dir=str(tmp_path)).export(large_report())
+    finally:
+        sink.close()
+
+    assert 1 == len(sink.sizes)
+    assert 2 == len(sink.reports[0].traces)
+
+
+@pytest.mark.parametrize("limit", [0, -1, "many", True, None, 4_095, [], 10**400])
+def test_an_unusable_limit_in_an_announcement_is_ignored(tmp_path, limit):
+    sink = LimitedSink(10**9, None)
+    try:
+        facts = {"url": sink.url, "token": TOKEN, "pid": 1, "max_report_bytes": limit}
+        write_private(private_directory(tmp_path / "state") / "collector.json", json.dumps(facts))
+        exporter_for(state_dir=str(tmp_path / "state")).export(large_report())
+    finally:
+        sink.close()
+
+    assert 10 == len(sink.reports[0].traces)
+
+
+def test_an_answer_is_read_when_the_body_is_refused_early(sink):
+    """The server closes without reading the rest, so sending it fails."""
+
+    def refuse_early(connection):
+        connection.recv(1_000)
+        text = b'{"error": "too large", "max_report_bytes": 5000}'
+        connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
+        connection.shutdown(socket.SHUT_RDWR)
+
+    big = evolve(large_report(), traces=large_report().traces[:1] * 200)
+    with pytest.raises((RejectedReport, ConnectionError)) as caught:
+        exporter_for(collector_url=sink(refuse_early).url).export(big)
+
+    assert "413" in str(caught.value) or isinstance(caught.value, ConnectionError)
 
 
 # applications

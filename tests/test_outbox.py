@@ -13,6 +13,7 @@ from scout_core.errors import RejectedReport
 from scout_core.measuring.report import SpanRecord, Trace
 from scout_core.recording.tracer import Tracer
 from scout_core.sending import outbox as module
+from scout_core.sending.exporter import Delivery
 from scout_core.sending.ledger import Ledger
 from scout_core.sending.outbox import MAX_BYTES, MAX_REPORTS, Outbox, pause_after
 from tests.workbench import Behaving, Keeper, eventually, sample_report
@@ -226,12 +227,35 @@ def test_the_outbox_is_limited_by_the_size_of_its_reports(sender_for, gate):
     assert (0, 4, {"outbox full": 3}) == (exported, queued, dropped)
 
 
-def test_a_report_that_is_larger_than_the_limit_is_still_sent(sender_for):
-    sender = sender_for(Keeper())
-
+def test_a_single_report_takes_no_more_memory_than_all_may(sender_for, gate, caplog):
+    """Its figures arrive; the trace that is too large is left out, and counted."""
+    sender = sender_for(Behaving("test", gate))
     sender.send(1, **big_report_changes(6.0))
+    gate.wait_until_entered()
+    size = sender.outbox._size
+    gate.opened.set()
 
     eventually(lambda: (1, 0, {}) == sender.places)
+    (report,) = sender.exporter.reports
+    assert size < MAX_BYTES
+    assert (1, ()) == (report.transactions[0].count, report.traces)
+    assert {"traces": 1} == report.left_out == sender.ledger.counters("test").left_out
+    assert "exporter test: 1 traces did not fit into a report; the figures are complete" in caplog.text
+
+
+def test_parts_that_an_exporter_left_out_are_counted(sender_for):
+    class Cutting(Keeper):
+        def export(self, report):
+            super().export(report)
+            return Delivery(next_report=5.0, left_out={"traces": 2})
+
+    sender = sender_for(Cutting())
+
+    sender.send(3)
+
+    eventually(lambda: (3, 0, {}) == sender.places)
+    assert {"traces": 6} == sender.ledger.counters("keeper").left_out
+    assert 5.0 == sender.outbox.requested_interval
 
 
 def test_pauses_double_up_to_a_minute_with_a_jitter_of_a_quarter():

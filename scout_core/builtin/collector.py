@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from scout_core import hookimpl
 from scout_core.errors import NoReceiver, RejectedReport
-from scout_core.sending.exporter import importing
-from scout_core.sending.protocol import REPORTS, error_text, read_accepted
+from scout_core.sending.exporter import Delivery, importing
+from scout_core.sending.protocol import MAX_REPORT_BYTES, REPORTS, error_text, read_accepted, read_limit
 from scout_core.sending.rendezvous import CollectorAddress, locate
 
 if TYPE_CHECKING:
     from scout_core import Config, Exporter, Report
 
+TOO_LARGE: Final = 413
 NO_COLLECTOR: Final = "no collector"
 """The reason under which reports are counted while no collector has announced itself."""
 
@@ -31,31 +33,27 @@ class CollectorExporter:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._limits: dict[str, int] = {}
+        """URL to the largest report that the collector has answered to accept."""
 
-    def export(self, report: Report) -> float | None:
-        """Post it; the collector answers how soon it would like the next one."""
+    def export(self, report: Report) -> float | Delivery | None:
+        """Post as much of it as the collector accepts; it answers how soon it would like the next one."""
         address = self._address()
         with importing:
             import encodings.idna  # noqa: F401  # Python imports it when it first looks up a host
-            import json
 
-            from scout_core.builtin.posting import post
-            from scout_core.sending.wire import CONTENT_TYPE, encode
-
-        try:
-            body = encode(report)
-        except MemoryError:
-            raise  # there may be enough of it later
-        except Exception as error:  # whatever a plugin has put into it, it will be there the next time
-            raise RejectedReport(
-                f"the report cannot be encoded: {type(error).__name__}", "cannot be encoded"
-            ) from error
-        headers = {"Authorization": f"Bearer {address.token}", "Content-Type": CONTENT_TYPE}
-        status, text = post(address.url, REPORTS, headers=headers, body=body)
-        try:
-            answer = json.loads(text)
-        except (ValueError, RecursionError):
-            answer = None
+            import scout_core.builtin.posting
+            import scout_core.sending.wire  # noqa: F401
+        most = address.max_report_bytes or self._limits.get(address.url, MAX_REPORT_BYTES)
+        sent = sys.maxsize
+        while True:
+            body, smaller = _encode(report, most)
+            status, answer = self._post(address, body)
+            if status != TOO_LARGE or len(body) >= sent:  # there is nothing left to leave out
+                break
+            sent = len(body)
+            limit = read_limit(answer)
+            most = limit if limit is not None and limit < sent else sent // 2  # one of a server in between is unknown
         if status >= 500 or status == 429:
             raise ConnectionError(f"{address.url} answered {status}: {error_text(answer)}")
         if status != 202:  # also 200: a server that answers so is not a collector, and the report is lost
@@ -65,7 +63,28 @@ class CollectorExporter:
         accepted = read_accepted(answer)
         if accepted is None:
             raise ConnectionError(f"{address.url} sent an incomplete answer, or is not a collector")
-        return accepted.next_report
+        if accepted.max_report_bytes is not None:
+            self._limits[address.url] = accepted.max_report_bytes
+        left_out = {
+            part: count - report.left_out.get(part, 0)
+            for part, count in smaller.left_out.items()
+            if count > report.left_out.get(part, 0)
+        }
+        return Delivery(next_report=accepted.next_report, left_out=left_out) if left_out else accepted.next_report
+
+    def _post(self, address: CollectorAddress, body: bytes) -> tuple[int, object]:
+        """Return the status, and the answer if it is JSON."""
+        import json
+
+        from scout_core.builtin.posting import post
+        from scout_core.sending.wire import CONTENT_TYPE
+
+        headers = {"Authorization": f"Bearer {address.token}", "Content-Type": CONTENT_TYPE}
+        status, text = post(address.url, REPORTS, headers=headers, body=body)
+        try:
+            return status, json.loads(text)
+        except (ValueError, RecursionError):
+            return status, None
 
     def _address(self) -> CollectorAddress:
         url = self._config.get("collector_url")
@@ -78,3 +97,15 @@ class CollectorExporter:
                 NO_COLLECTOR,
             )
         return address
+
+
+def _encode(report: Report, most: int) -> tuple[bytes, Report]:
+    from scout_core.sending.wire import encode_within
+
+    try:
+        return encode_within(report, most)
+    except MemoryError:
+        raise  # there may be enough of it later
+    except Exception as error:  # whatever a plugin has put into it, it will be there the next time
+        text = f"the report cannot be encoded: {type(error).__name__}"
+        raise RejectedReport(text, "cannot be encoded") from error

@@ -41,7 +41,12 @@ def post(url: str, path: str, *, headers: Mapping[str, str], body: bytes) -> tup
     connection = kind(parts.hostname, parts.port, timeout=TIMEOUT)
     connection.response_class = partial(_response, deadline)  # type: ignore[assignment]  # called like the class
     try:
-        connection.request("POST", parts.path.rstrip("/") + path, body=body, headers=headers)
+        try:
+            connection.request("POST", parts.path.rstrip("/") + path, body=body, headers=headers)
+        except (BrokenPipeError, ConnectionResetError):
+            if connection.sock is None:
+                raise
+            # A server that refuses a body without reading all of it may have answered nevertheless.
         with connection.getresponse() as response:
             return response.status, response.read(MAX_ANSWER)
     except HTTPException as error:

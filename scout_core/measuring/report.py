@@ -189,6 +189,8 @@ class Counters:
     """Beyond the limit of one span or transaction."""
     traces_lost: int = 0
     """Kept, but something that the application or a plugin had put into them could not be read."""
+    left_out: dict[str, int] = field(factory=dict)
+    """The sums of ``left_out`` of the reports before."""
 
 
 @frozen(kw_only=True)
@@ -224,3 +226,8 @@ class Report:
     """Exporter name to its counters."""
     gauges: dict[str, dict[str, float]] = field(factory=dict)
     """Measurements of the process at the end of the period, by plugins: plugin to name to number."""
+    left_out: dict[str, int] = field(factory=dict)
+    """
+    ``traces``, ``plugins`` or ``names`` to how many did not fit into the report, because the receiver accepts no larger one, or the
+    process keeps no larger one. The figures of such names are counted under ``other``, so no transaction is missing from them.
+    """

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from threading import RLock
 from typing import Final, Protocol, runtime_checkable
+
+from attrs import field, frozen
 
 from scout_core.measuring.report import Report
 
@@ -18,6 +21,16 @@ for the other half when it imports it too.
 os.register_at_fork(before=importing.acquire, after_in_parent=importing.release, after_in_child=importing.release)
 
 
+@frozen(kw_only=True)
+class Delivery:
+    """The result of a delivery, for exporters that know more than the time of the next one."""
+
+    next_report: float | None = None
+    """Seconds after which the receiver would like the next report; None when it does not care."""
+    left_out: Mapping[str, int] = field(factory=dict)
+    """Parts that did not fit, as ``Report.left_out``; without those that the report had left out before."""
+
+
 @runtime_checkable
 class Exporter(Protocol):
     """Takes reports somewhere. Called on a thread of its own, one report at a time, so it may block."""
@@ -25,12 +38,12 @@ class Exporter(Protocol):
     name: str
     """Short and unique; counters are kept under it."""
 
-    def export(self, report: Report) -> float | None:
+    def export(self, report: Report) -> float | Delivery | None:
         """
         Deliver one report. What it imports it imports here, at first use, while it holds ``importing``.
 
         Returns:
-            Seconds after which the receiver would like the next report; None when it does not care.
+            Seconds after which the receiver would like the next report; None when it does not care; or a ``Delivery``.
 
         Raises:
             RejectedReport: sending it again would not help; it is dropped, and counted under the error's ``reason``.

@@ -7,7 +7,7 @@ the places are counted separately, so a transaction that got lost would show.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import RLock
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -84,6 +84,8 @@ class Ledger:
         self.waiting: Counter[str] = Counter()
         """In reports that an exporter has not delivered."""
         self.figures_only = 0
+        self.left_out: dict[str, Counter[str]] = {}
+        """Exporter to the parts of its reports that did not fit."""
         self.spans = 0
         self.spans_merged = 0
         self.names_merged = 0
@@ -140,6 +142,11 @@ class Ledger:
                 reason = "other"
             reasons[reason] += count
 
+    def leave_out(self, exporter: str, parts: Mapping[str, int]) -> None:
+        """So many parts did not fit into a report."""
+        with self.lock:
+            self.left_out.setdefault(exporter, Counter()).update(parts)
+
     def abandon(self) -> None:
         """Drop everything that waits: nothing is evaluated any more."""
         batch: Sequence[object]
@@ -189,4 +196,5 @@ class Ledger:
                 names_merged=self.names_merged,
                 tags_dropped=self.tags_dropped,
                 traces_lost=self.traces_lost,
+                left_out=dict(self.left_out.get(exporter, {})),
             )

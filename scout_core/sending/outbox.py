@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Mapping
 from threading import Condition, Thread
 from typing import Final
 
@@ -12,11 +13,13 @@ from attrs import define
 from scout_core.clocks import monotonic
 from scout_core.errors import NoReceiver, RejectedReport
 from scout_core.log import Log
-from scout_core.measuring.report import Report, Tags
+from scout_core.measuring.report import Report
 from scout_core.sending.export_guard import HANGS_AFTER, ExportGuard
-from scout_core.sending.exporter import Exporter
+from scout_core.sending.exporter import Delivery, Exporter
+from scout_core.sending.fitting import fit
 from scout_core.sending.ledger import MAX_REASONS, NOT_SENT, Ledger
 from scout_core.sending.registration import unusable_result
+from scout_core.sending.weight import weigh
 from scout_core.threads import NoThread, lock_factory, start_thread
 
 log = Log("scout_core.exporters")
@@ -93,7 +96,8 @@ class Outbox:
 
     def put(self, report: Report, transactions: int) -> None:
         """Take a report; when there is no room the oldest one goes, and is counted."""
-        waiting = _Waiting(report, transactions, _weight(report))
+        report, size = self._limited(report)
+        waiting = _Waiting(report, transactions, size)
         with self._changed:
             self._size += waiting.size
             if self._deadline is not None:  # of a thread that had been given up, and went on
@@ -107,6 +111,21 @@ class Outbox:
                 self._log_once("hangs", str(self.guard.problem))
             self._changed.notify()
         self.begin()
+
+    def _limited(self, report: Report) -> tuple[Report, int]:
+        """Return the report, or what fits of it, and its size: a single one must not take more memory than all may."""
+        size = weigh(report)
+        if size <= MAX_BYTES:
+            return report, size
+        smaller = fit(report, MAX_BYTES, weigh)
+        self._note_left_out(smaller.left_out)
+        return smaller, weigh(smaller)
+
+    def _note_left_out(self, parts: Mapping[str, int]) -> None:
+        if parts:
+            self._ledger.leave_out(self.name, parts)
+            text = ", ".join(f"{count} {part}" for part, count in parts.items())
+            self._log_once("left out", f"{text} did not fit into a report; the figures are complete")
 
     def stop(self, deadline: float) -> None:
         """Send what is there until the deadline (monotonic seconds); at once, whatever pause there was."""
@@ -194,8 +213,11 @@ class Outbox:
         self._failures = 0
         self._logged.clear()
         self._done(waiting, None)
-        if isinstance(result, (int, float)) and 0 < result < LONGEST_INTERVAL:
-            self.requested_interval = float(result)
+        if isinstance(result, Delivery):
+            self._note_left_out(result.left_out)
+        interval = result.next_report if isinstance(result, Delivery) else result
+        if isinstance(interval, (int, float)) and 0 < interval < LONGEST_INTERVAL:
+            self.requested_interval = float(interval)
         return True
 
     def _reject(self, waiting: _Waiting, error: RejectedReport, *, is_expected: bool = False) -> None:
@@ -253,15 +275,3 @@ def _format_error(anything: object) -> str:
         return str(anything)
     except Exception:  # noqa: BLE001  # a plugin's exception can fail even at that
         return "<unprintable exception>"
-
-
-def _weight(report: Report) -> int:
-    """About how many bytes it will be: 10 a bucket, 80 a kind, 150 a span and its texts."""
-    names = sum(200 + 10 * len(metrics.durations.buckets) + 80 * len(metrics.kinds) for metrics in report.transactions)
-    spans = sum(150 + _weight_of(span.tags) for trace in report.traces for span in trace.spans)
-    traces = sum(500 + _weight_of(trace.tags) for trace in report.traces)
-    return 500 + names + spans + traces + 300 * len(report.plugins)
-
-
-def _weight_of(tags: Tags) -> int:
-    return sum(20 + len(key) + (len(value) if isinstance(value, str) else 0) for key, value in tags.items())

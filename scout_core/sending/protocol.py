@@ -22,6 +22,11 @@ PLUGINS: Final = f"{API}/plugins"
 TRACE: Final = f"{API}/trace/"
 """Followed by the trace's id."""
 
+MAX_REPORT_BYTES: Final = 8 * 1024 * 1024
+"""The largest report that a collector accepts, unless it announces another limit."""
+_LEAST_LIMIT: Final = 4_096
+"""Bytes. A receiver that announces less cannot mean it."""
+
 LOGIN_FILE: Final = "dashboard-login-token"
 """In the state directory: the token that lets its owner read every page and answer."""
 
@@ -45,6 +50,8 @@ class Accepted:
     """The report was stored before and not counted again."""
     next_report: float | None = None
     """Requested number of seconds until the next report."""
+    max_report_bytes: int | None = None
+    """The largest report that the collector accepts; None from one of an earlier version."""
 
 
 @frozen(kw_only=True)
@@ -52,6 +59,8 @@ class Failure:
     """Answer with any status from 400."""
 
     error: str
+    max_report_bytes: int | None = None
+    """The limit that was exceeded; only with status 413."""
 
 
 @frozen(kw_only=True)
@@ -182,7 +191,14 @@ def read_accepted(facts: object) -> Accepted | None:
         accepted=True,
         duplicate=facts.get("duplicate") is True,
         next_report=seconds if isinstance(seconds, (int, float)) else None,
+        max_report_bytes=read_limit(facts),
     )
+
+
+def read_limit(facts: object) -> int | None:
+    """Return ``max_report_bytes`` of an answer or an announcement; None when it is missing or unusable."""
+    limit = facts.get("max_report_bytes") if isinstance(facts, Mapping) else None
+    return limit if isinstance(limit, int) and not isinstance(limit, bool) and limit >= _LEAST_LIMIT else None
 
 
 def error_text(facts: object) -> str:

@@ -14,6 +14,7 @@ from attrs import asdict, frozen
 
 from scout_core.errors import ScoutError
 from scout_core.private_files import private_directory, read_private_bytes, write_private
+from scout_core.sending.protocol import read_limit
 
 FILE_NAME = "collector.json"
 
@@ -31,6 +32,8 @@ class CollectorAddress:
     token: str
     """Sent with each report as ``Authorization: Bearer …``."""
     pid: int
+    max_report_bytes: int | None = None
+    """The largest report that it accepts; None from a collector of an earlier version, or if it is unusable."""
 
 
 def announce(state_dir: Path, address: CollectorAddress) -> None:
@@ -41,7 +44,8 @@ def announce(state_dir: Path, address: CollectorAddress) -> None:
 def withdraw(state_dir: Path, address: CollectorAddress) -> None:
     """Remove the announcement, unless another collector has replaced it, or it cannot be read."""
     with suppress(OSError, UnreadableAnnouncement):
-        if locate(state_dir) == address:
+        found = locate(state_dir)
+        if found is not None and (found.url, found.token, found.pid) == (address.url, address.token, address.pid):
             (state_dir / FILE_NAME).unlink(missing_ok=True)
 
 
@@ -63,6 +67,7 @@ def locate(state_dir: Path) -> CollectorAddress | None:
             url=str(facts["url"]),
             token=str(facts["token"]),
             pid=int(facts["pid"]),
+            max_report_bytes=read_limit(facts),
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise UnreadableAnnouncement(

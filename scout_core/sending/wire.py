@@ -11,6 +11,7 @@ from cattrs import Converter, transform_error
 from scout_core.errors import RejectedReport
 from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.report import SCHEMA, Report, TagValue
+from scout_core.sending.fitting import Part, fit
 from scout_core.states import State
 
 CONTENT_TYPE: Final = "application/json"
@@ -86,7 +87,24 @@ CONVERTER = _converter()
 
 def encode(report: Report) -> bytes:
     """The report as UTF-8 JSON."""
-    return json.dumps(CONVERTER.unstructure(report), separators=(",", ":"), allow_nan=False).encode("utf-8", "replace")
+    return _dump(report)
+
+
+def _dump(part: Part) -> bytes:
+    return json.dumps(CONVERTER.unstructure(part), separators=(",", ":"), allow_nan=False).encode("utf-8", "replace")
+
+
+def encode_within(report: Report, most: int) -> tuple[bytes, Report]:
+    """
+    Encode as much of a report as fits into a number of bytes, and return it with what was encoded.
+
+    The figures are complete in any case. When they do not fit even by themselves, the result is larger.
+    """
+    body = encode(report)
+    if len(body) <= most:
+        return body, report
+    smaller = fit(report, most, lambda part: len(_dump(part)) + 1)
+    return encode(smaller), smaller
 
 
 def decode(body: bytes) -> Report:

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from wire_client import exchange, head, parse
 
 from scout_core.measuring.histogram import Histogram
 from scout_core.sending import wire
+from scout_core.sending.rendezvous import locate
 from scout_dashboard.collector import Collector
 from scout_dashboard.intake import MAX_BYTES
 from scout_dashboard.ranges import named_range
@@ -186,6 +190,51 @@ def test_an_invalid_report_is_refused_with_a_reason_and_changes_nothing(collecto
     assert "Traceback" not in answer.decode() + output.out + output.err
     assert ({"malformed": 1}, 1) == (rejected(collector), stored(collector))
     assert before == after
+
+
+def test_the_limit_is_announced_and_is_in_every_answer(tmp_path):
+    with Collector.running(state_dir=tmp_path / "state", max_report_bytes=100_000) as collector:
+        announced = locate(tmp_path / "state").max_report_bytes
+        small = send(collector.url, collector.token, report(end=time.time(), traces=0))
+        large = send(collector.url, collector.token, b" " * 100_001)
+        other = send(collector.url, collector.token, b"{}")
+    answers = [(status, json.loads(body)["max_report_bytes"]) for status, body in (small, large, other)]
+
+    assert 100_000 == announced
+    assert [(202, 100_000), (413, 100_000), (400, None)] == answers
+    assert not (tmp_path / "state" / "collector.json").exists()
+
+
+def test_an_application_with_large_traces_keeps_all_its_figures(tmp_path):
+    """312 of 312 requests were lost, because of the traces of a few."""
+    source = """
+import scout_core
+
+scout_core.start(name="shop")
+for number in range(12):
+    with scout_core.transaction(f"Controller/large_{number}"):
+        for _ in range(100):
+            with scout_core.span("SQL/Query") as query:
+                for tag in range(10):
+                    query.tag(f"tag_{tag}", "word " * 380)
+for _ in range(300):
+    with scout_core.transaction("Controller/small"):
+        pass
+"""
+    with Collector.running(state_dir=tmp_path / "state") as collector:
+        environment = {**os.environ, "SCOUT_STATE_DIR": str(tmp_path / "state"), "SCOUT_SHUTDOWN_TIMEOUT_SECONDS": "60"}
+        subprocess.run([sys.executable, "-c", source], env=environment, check=True, timeout=120)
+        health = collector.queries.health()
+        page = visitor_of(collector).page("/health").text
+    (process,) = health["processes"]
+    counters = process["counters"]["collector"]
+
+    assert (312, {}) == (health["collector"]["transactions"], health["collector"]["rejected"])
+    assert (312, 312, {}) == (counters["finished"], counters["exported"], counters["dropped"])
+    kept = health["collector"]["traces"]
+    assert 0 < kept < 10
+    assert {"traces": 10 - kept} == counters["left_out"]
+    assert f"{10 - kept} traces left out of reports that were too large" in page
 
 
 def test_a_report_with_another_schema_is_counted_as_that(collector):

@@ -18,7 +18,7 @@ from scout_core.private_files import private_directory
 from scout_core.sending.rendezvous import CollectorAddress, announce, withdraw
 from scout_dashboard.access import Access, read_access
 from scout_dashboard.errors import CollectorError, PortInUse
-from scout_dashboard.intake import READ_SECONDS
+from scout_dashboard.intake import MAX_BYTES, READ_SECONDS
 from scout_dashboard.queries import Queries
 from scout_dashboard.server import Protocol, build_app
 from scout_dashboard.store import Store
@@ -52,6 +52,7 @@ class Collector:
         retention_days: int = RETENTION_DAYS,
         trace_retention_days: int = TRACE_RETENTION_DAYS,
         read_seconds: float = READ_SECONDS,
+        max_report_bytes: int = MAX_BYTES,
     ) -> None:
         """
         Args:
@@ -60,6 +61,7 @@ class Collector:
             host: ``127.0.0.1`` or ``::1``.
             port: 0 means any free port.
             read_seconds: time limit for receiving a request.
+            max_report_bytes: the largest report that is accepted; agents leave traces out that do not fit.
 
         Raises:
             CollectorError: it cannot listen on this address.
@@ -83,12 +85,14 @@ class Collector:
             self.queries = Queries(self.store, self.tally)
             self._writer = Writer(self.store, self.tally)
             undo.callback(self._writer.close)
-            self._server = uvicorn.Server(self._server_config(read_seconds))
+            self._server = uvicorn.Server(self._server_config(read_seconds, max_report_bytes))
             self._thread = Thread(target=self._server.run, args=([listening],), name="scout-dashboard", daemon=True)
             self._thread.start()
             undo.callback(self._stop_serving)
             self._wait_until_serving()
-            self._announcement = CollectorAddress(url=self.url, token=self.token, pid=os.getpid())
+            self._announcement = CollectorAddress(
+                url=self.url, token=self.token, pid=os.getpid(), max_report_bytes=max_report_bytes
+            )
             self.store.lock.record_holder(self.url)
             _with_file_errors(announce, self.state_dir, self._announcement)
             undo.callback(withdraw, self.state_dir, self._announcement)
@@ -97,10 +101,22 @@ class Collector:
     @classmethod
     @contextmanager
     def running(
-        cls, *, state_dir: Path, data_dir: Path | None = None, port: int = 0, read_seconds: float = READ_SECONDS
+        cls,
+        *,
+        state_dir: Path,
+        data_dir: Path | None = None,
+        port: int = 0,
+        read_seconds: float = READ_SECONDS,
+        max_report_bytes: int = MAX_BYTES,
     ) -> Iterator[Collector]:
         """Run a collector for the duration of a ``with`` block, on a free port by default."""
-        collector = cls(state_dir=state_dir, data_dir=data_dir, port=port, read_seconds=read_seconds)
+        collector = cls(
+            state_dir=state_dir,
+            data_dir=data_dir,
+            port=port,
+            read_seconds=read_seconds,
+            max_report_bytes=max_report_bytes,
+        )
         try:
             yield collector
         finally:
@@ -124,10 +140,15 @@ class Collector:
         self._server.should_exit = True
         self._thread.join(_STOP_SECONDS)
 
-    def _server_config(self, read_seconds: float) -> uvicorn.Config:
+    def _server_config(self, read_seconds: float, max_report_bytes: int) -> uvicorn.Config:
         protocol = type("Protocol", (Protocol,), {"idle_seconds": read_seconds})
         app = build_app(
-            access=self.access, writer=self._writer, queries=self.queries, tally=self.tally, read_seconds=read_seconds
+            access=self.access,
+            writer=self._writer,
+            queries=self.queries,
+            tally=self.tally,
+            read_seconds=read_seconds,
+            max_report_bytes=max_report_bytes,
         )
         return uvicorn.Config(
             app,

@@ -12,14 +12,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from scout_core.errors import RejectedReport
-from scout_core.sending.protocol import Accepted, Failure
+from scout_core.sending.protocol import MAX_REPORT_BYTES, Accepted, Failure
 from scout_core.sending.wire import ANOTHER_SCHEMA, CONTENT_TYPE
 from scout_dashboard.access import Access
 from scout_dashboard.errors import StoreError, StoreFull
 from scout_dashboard.tally import Tally
 from scout_dashboard.writer import Writer
 
-MAX_BYTES: Final = 8 * 1024 * 1024
+MAX_BYTES: Final = MAX_REPORT_BYTES
 READ_SECONDS: Final = 10.0
 _DRAIN_SECONDS: Final = 2.0
 _MAX_BUFFERED_BYTES: Final = 64 * 1024 * 1024
@@ -43,6 +43,8 @@ class Intake:
     writer: Writer
     tally: Tally
     read_seconds: float = READ_SECONDS
+    max_bytes: int = MAX_BYTES
+    """The largest report that is accepted."""
     buffered_bytes: int = 0
 
     async def __call__(self, request: Request) -> Response:
@@ -52,7 +54,7 @@ class Intake:
             return await self._answer(request, body)
         except Refused as refusal:
             self.tally.count_rejected(refusal.reason)
-            return _failure(refusal.status, str(refusal))
+            return _failure(refusal.status, str(refusal), max_bytes=self.max_bytes if refusal.status == 413 else None)
         except RejectedReport as error:
             self.tally.count_rejected(error.reason if error.reason == ANOTHER_SCHEMA else "malformed")
             return _failure(400, str(error))
@@ -76,7 +78,12 @@ class Intake:
                 408, "too slow", f"timed out: the body did not arrive within {self.read_seconds:g} s"
             ) from None
         is_new = await self.writer.take(bytes(body))
-        accepted = Accepted(accepted=True, duplicate=not is_new, next_report=self.tally.next_report())
+        accepted = Accepted(
+            accepted=True,
+            duplicate=not is_new,
+            next_report=self.tally.next_report(),
+            max_report_bytes=self.max_bytes,
+        )
         return JSONResponse(asdict(accepted), status_code=202)
 
     async def _read(self, request: Request, body: bytearray) -> None:
@@ -95,8 +102,8 @@ class Intake:
 
     async def _buffer(self, chunks: AsyncIterator[bytes], body: bytearray) -> tuple[int, str, str] | None:
         async for chunk in chunks:
-            if len(body) + len(chunk) > MAX_BYTES:
-                return _TOO_LARGE
+            if len(body) + len(chunk) > self.max_bytes:
+                return self._too_large()
             if self.buffered_bytes + len(chunk) > _MAX_BUFFERED_BYTES:
                 return _BUSY
             body += chunk
@@ -112,7 +119,10 @@ class Intake:
         if headers.get("content-encoding", "identity").strip().lower() != "identity":
             return _ENCODED
         length = headers.get("content-length", "")
-        return _TOO_LARGE if length.isdigit() and int(length[:20]) > MAX_BYTES else None
+        return self._too_large() if length.isdigit() and int(length[:20]) > self.max_bytes else None
+
+    def _too_large(self) -> tuple[int, str, str]:
+        return 413, "too large", f"the report is larger than {self.max_bytes} bytes"
 
 
 _NOT_ALLOWED: Final = (
@@ -122,7 +132,6 @@ _NOT_ALLOWED: Final = (
 )
 _WRONG_TYPE: Final = (415, "wrong content type", f"unsupported content type; expected {CONTENT_TYPE}")
 _ENCODED: Final = (415, "wrong content type", "Content-Encoding is not supported; send the report uncompressed")
-_TOO_LARGE: Final = (413, "too large", f"the report is larger than {MAX_BYTES} bytes")
 _BUSY: Final = (503, "busy", "too many reports at the same time; retry later")
 
 
@@ -134,6 +143,6 @@ async def _drain(chunks: AsyncIterator[bytes]) -> None:
             return
 
 
-def _failure(status: int, text: str) -> Response:
+def _failure(status: int, text: str, *, max_bytes: int | None = None) -> Response:
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}.get(status)
-    return JSONResponse(asdict(Failure(error=text)), status_code=status, headers=headers)
+    return JSONResponse(asdict(Failure(error=text, max_report_bytes=max_bytes)), status_code=status, headers=headers)

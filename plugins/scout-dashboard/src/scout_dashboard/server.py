@@ -22,7 +22,7 @@ from scout_dashboard import api, pages
 from scout_dashboard.access import SECURITY_HEADERS, Access
 from scout_dashboard.errors import StoreError
 from scout_dashboard.gate import FAILURE_TEXT, Gate, error_response
-from scout_dashboard.intake import READ_SECONDS, Intake
+from scout_dashboard.intake import MAX_BYTES, READ_SECONDS, Intake
 from scout_dashboard.queries import Queries
 from scout_dashboard.tally import Tally
 from scout_dashboard.writer import Writer
@@ -32,7 +32,13 @@ _MAX_CONNECTIONS: Final = 400
 
 
 def build_app(
-    *, access: Access, writer: Writer, queries: Queries, tally: Tally, read_seconds: float = READ_SECONDS
+    *,
+    access: Access,
+    writer: Writer,
+    queries: Queries,
+    tally: Tally,
+    read_seconds: float = READ_SECONDS,
+    max_report_bytes: int = MAX_BYTES,
 ) -> ASGIApp:
     """
     Build the dashboard as an ASGI application.
@@ -40,7 +46,7 @@ def build_app(
     Args:
         read_seconds: time limit for receiving the body of a report.
     """
-    intake = Intake(access, writer, tally, read_seconds=read_seconds)
+    intake = Intake(access, writer, tally, read_seconds=read_seconds, max_bytes=max_report_bytes)
     app = Starlette(
         routes=[Route(REPORTS, intake.__call__, methods=["POST"]), *api.routes(), *pages.routes()],
         exception_handlers={HTTPException: _http_error, StoreError: _store_unavailable, Exception: _internal_error},

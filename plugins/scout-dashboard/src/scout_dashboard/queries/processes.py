@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -30,7 +31,10 @@ def health(store: Store, tally: Tally, *, app: str | None, now: float) -> Facts:
     """Return the counters of each process and their sum, the collector's counters and state, and the store."""
     found = _processes(store.reader, app=app, now=now)
     stored = _stored(store.reader, [head["instance"] for head, _ in found])
-    processes = [head | {"counters": _settled(facts, stored[head["instance"]])} for head, facts in found]
+    processes = [
+        head | {"counters": _with_left_out(_settled(facts, stored[head["instance"]]), facts.get("left_out", {}))}
+        for head, facts in found
+    ]
     return {
         "processes": processes,
         "totals": _totals([_main_counters(process["counters"]) for process in processes]),
@@ -114,6 +118,14 @@ def _settled(facts: Facts, stored: int) -> dict[str, Facts]:
         return counters  # the reported counters do not add up, which the page shows
     settled = {"exported": exported, "queued": own["finished"] - dropped - exported}
     return counters | {_OWN_EXPORTER: own | settled}
+
+
+def _with_left_out(counters: dict[str, Facts], left_out: dict[str, int]) -> dict[str, Facts]:
+    """Return the counters with those parts added that did not fit into the latest report; its counters are from before."""
+    own = counters.get(_OWN_EXPORTER)
+    if own is None or not left_out:
+        return counters
+    return counters | {_OWN_EXPORTER: own | {"left_out": Counter(own.get("left_out", {})) + Counter(left_out)}}
 
 
 def _main_counters(counters: dict[str, Facts]) -> Facts | None:

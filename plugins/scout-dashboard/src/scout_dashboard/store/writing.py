@@ -81,6 +81,7 @@ def _write_process(connection: sqlite3.Connection, report: Report) -> None:
         "process": CONVERTER.unstructure(report.process),
         "plugins": CONVERTER.unstructure(report.plugins),
         "counters": CONVERTER.unstructure(report.counters),
+        "left_out": report.left_out,
         "transactions": (transactions := sum(metrics.count for metrics in report.transactions)),
     }
     # After a back-off reports may arrive out of order; a late one must not overwrite newer state.

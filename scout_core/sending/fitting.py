@@ -1,0 +1,129 @@
+"""Reports that a receiver accepts: the figures first, then plugins, then traces by score while there is room; the rest is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
+
+from attrs import evolve
+
+from scout_core.measuring.histogram import Histogram
+from scout_core.measuring.metrics import MAX_KINDS
+from scout_core.measuring.report import KindMetrics, PluginStatus, Report, Trace, TransactionMetrics
+from scout_core.operations import CONTROLLER, JOB, OTHER, OTHER_NAME, is_web
+
+Part = Report | TransactionMetrics | PluginStatus | Trace
+SizeOf = Callable[[Part], int]
+"""Bytes of a part, with what separates it from the next one."""
+_P = TypeVar("_P", PluginStatus, Trace)
+
+NAMES, PLUGINS, TRACES = "names", "plugins", "traces"
+_FOR_COUNTS: Final = 100
+"""Bytes for ``left_out``."""
+
+
+def fit(report: Report, most: int, size_of: SizeOf) -> Report:
+    """
+    Return the report with as much of it as fits, and with ``left_out`` increased by the rest.
+
+    Names whose figures do not fit are counted under ``other``, those with the least total time first; so no transaction is
+    missing from the figures. They and the counters stay even when there is no room for them: then the result is larger.
+
+    Args:
+        most: bytes that it may have.
+    """
+    room = most - _FOR_COUNTS - size_of(evolve(report, transactions=(), plugins=(), traces=()))
+    figures = _figures(report.transactions, room, size_of)
+    room -= sum(map(size_of, figures))
+    plugins, room = _while_there_is_room(report.plugins, room, size_of)
+    by_score = sorted(report.traces, key=lambda trace: -trace.score)
+    best, room = _while_there_is_room(by_score, room, size_of)
+    kept = {id(trace) for trace in best}
+    left_out = {
+        NAMES: len(report.transactions) - len(figures),
+        PLUGINS: len(report.plugins) - len(plugins),
+        TRACES: len(report.traces) - len(best),
+    }
+    return evolve(
+        report,
+        transactions=figures,
+        plugins=tuple(plugins),
+        traces=tuple(trace for trace in report.traces if id(trace) in kept),
+        left_out=add_counts(report.left_out, left_out),
+    )
+
+
+def add_counts(counts: dict[str, int], more: dict[str, int]) -> dict[str, int]:
+    """Return the sums, without those that are 0."""
+    sums = {kind: counts.get(kind, 0) + more.get(kind, 0) for kind in (*counts, *more)}
+    return {kind: count for kind, count in sums.items() if count > 0}
+
+
+def _while_there_is_room(parts: Iterable[_P], room: int, size_of: SizeOf) -> tuple[list[_P], int]:
+    """Return the parts that fit, and the room that is left; one that is too large does not keep a smaller one from its place."""
+    found = []
+    for part in parts:
+        size = size_of(part)
+        if size <= room:
+            found.append(part)
+            room -= size
+    return found, room
+
+
+def _figures(given: tuple[TransactionMetrics, ...], room: int, size_of: SizeOf) -> tuple[TransactionMetrics, ...]:
+    sizes = {id(metrics): size_of(metrics) for metrics in given}
+    if sum(sizes.values()) <= room:
+        return given
+    names = sorted((metrics for metrics in given if not _is_other(metrics)), key=lambda metrics: -metrics.total)
+    others = [metrics for metrics in given if _is_other(metrics)]
+    while True:
+        summed = [_sum(other, group) for other, group in _groups(others).items()]
+        kept = sum(sizes[id(metrics)] for metrics in names)
+        if not names or kept + sum(map(size_of, summed)) <= room:
+            return (*names, *summed)
+        step = max(1, len(names) // 10)
+        others += names[-step:]
+        del names[-step:]
+
+
+def _is_other(metrics: TransactionMetrics) -> bool:
+    return metrics.name.partition("/")[2] == OTHER_NAME
+
+
+def _groups(names: Iterable[TransactionMetrics]) -> dict[str, list[TransactionMetrics]]:
+    groups: dict[str, list[TransactionMetrics]] = {}
+    for metrics in names:
+        groups.setdefault(f"{CONTROLLER if is_web(metrics.name) else JOB}/{OTHER_NAME}", []).append(metrics)
+    return groups
+
+
+def _sum(name: str, group: list[TransactionMetrics]) -> TransactionMetrics:
+    durations = Histogram()
+    kinds: dict[str, KindMetrics] = {}
+    for metrics in group:
+        durations.merge(metrics.durations)
+        for kind, figures in metrics.kinds.items():
+            key = kind if kind in kinds or len(kinds) < MAX_KINDS else OTHER
+            kinds[key] = _sum_of_kinds(kinds.get(key, _NOTHING), figures)
+    return TransactionMetrics(
+        name=name,
+        count=sum(metrics.count for metrics in group),
+        errors=sum(metrics.errors for metrics in group),
+        total=sum(metrics.total for metrics in group),
+        durations=durations,
+        queue_time=sum(metrics.queue_time for metrics in group),
+        queued=sum(metrics.queued for metrics in group),
+        kinds=kinds,
+    )
+
+
+_NOTHING: Final = KindMetrics(count=0, errors=0, total=0.0, exclusive=0.0)
+
+
+def _sum_of_kinds(first: KindMetrics, second: KindMetrics) -> KindMetrics:
+    return KindMetrics(
+        count=first.count + second.count,
+        errors=first.errors + second.errors,
+        total=first.total + second.total,
+        exclusive=first.exclusive + second.exclusive,
+    )
