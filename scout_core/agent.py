@@ -18,6 +18,7 @@ from scout_core.boundary.status import status_of
 from scout_core.clocks import monotonic, time
 from scout_core.config.config import Config
 from scout_core.config.options import OPTIONS
+from scout_core.ends import Ends
 from scout_core.log import Log
 from scout_core.measuring.report import Counters, PluginStatus, Process
 from scout_core.recording import collecting, context
@@ -60,6 +61,8 @@ class Agent:
         self.exporters = self._exporters()
         self.process = self._describe_process()
         self.is_running = False
+        self.ends: Ends | None = None
+        """Wrapped functions that precede the end of this process; None for the agent of a test."""
         self._must_call_on_start = False
         self._begin()
 
@@ -120,11 +123,22 @@ class Agent:
             context.tracer = None
         on_stop = self.implementations("on_stop")
         self.recorder.stop(deadline, (lambda: self._run(on_stop)) if on_stop else None)
-        self.plugins.undo()
+        self._undo()
         self.tracer.retire()
         if context.tracer is None:  # otherwise another agent records
             collecting.unwatch()
         self.ledger.abandon()
+
+    def flush(self, timeout: float | None = None) -> None:
+        """
+        Send what was recorded until now, and go on: the process may be about to end without notice.
+
+        Args:
+            timeout: seconds it may take; None: ``shutdown_timeout_seconds``.
+        """
+        if self.is_running:
+            seconds = self.config.get("shutdown_timeout_seconds") if timeout is None else timeout
+            self.recorder.flush(monotonic() + seconds)
 
     def abandon(self) -> None:
         """Undo a start that failed: record nothing, send nothing, and put back what was wrapped."""
@@ -132,8 +146,13 @@ class Agent:
         if context.tracer is self.tracer:
             context.tracer = None
             collecting.unwatch()
-        self.plugins.undo()
+        self._undo()
         self.tracer.retire()
+
+    def _undo(self) -> None:
+        self.plugins.undo()
+        if self.ends is not None:
+            self.ends.undo()
 
     def add_settings(
         self, code: Mapping[str, Any], framework: tuple[str, Mapping[Any, Any]] | None = None

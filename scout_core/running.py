@@ -9,6 +9,7 @@ from typing import Any
 from scout_core.agent import Agent
 from scout_core.config.config import Config, read_config
 from scout_core.config.files import settings_here
+from scout_core.ends import Ends
 from scout_core.errors import PluginError, ScoutError
 from scout_core.log import Log
 from scout_core.recording import context
@@ -93,6 +94,7 @@ def _started(config: Config) -> Agent | None:
     try:
         agent = Agent(config)
         agent.start()
+        agent.ends = Ends(agent.plugins.watch, _flush, config)
         watch_uwsgi(agent.plugins.watch, _after_fork_in_c)
     except BaseException as error:
         if agent is not None:
@@ -111,6 +113,12 @@ def stop(timeout: float | None = None) -> None:
         agent, _running = _running, None
     if agent is not None:
         agent.stop(timeout)
+
+
+def _flush() -> None:
+    agent = _running
+    if agent is not None:
+        agent.flush()
 
 
 def use(agent: Agent | None) -> Agent | None:

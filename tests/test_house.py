@@ -39,7 +39,7 @@ GROUPS = {
     "recording": ("recording",),
     "boundary": ("boundary", "log", "threads"),
     "sending": ("sending",),
-    "agent": ("agent", "running", "uwsgi", "__init__"),
+    "agent": ("agent", "ends", "running", "uwsgi", "__init__"),
     "beside": ("builtin", "cli", "launch", "scaffold", "testing", "pytest_plugin", "__main__"),
 }
 

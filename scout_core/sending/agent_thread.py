@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from threading import Event, Thread
 from typing import Final
@@ -28,7 +29,7 @@ class AgentThread:
 
     Args:
         turn: one look into the inbox; returns whether it found many. Raises nothing.
-        finish: the last work, when the process ends. Raises nothing.
+        finish: the work up to now, whatever the period. Raises nothing.
         on_late_patch: called when this thread ends because threads were patched since it was started.
     """
 
@@ -44,6 +45,8 @@ class AgentThread:
     """Set when the last report has been handed over."""
     _may_end: Event = field(factory=Event)
     """Set when the exporters have had their time."""
+    _flushes: deque[Event] = field(factory=deque)
+    """Each is set when the work up to now is done."""
     _last_step: Callable[[], None] = lambda: None
     _locks_made_by: object = field(factory=lock_factory)
 
@@ -67,6 +70,15 @@ class AgentThread:
         # It finishes on its own thread: whatever a plugin does, the application waits until the deadline at most.
         elif not wait_until(self._finished, deadline) and is_in_time:
             log.warning("%s did not return in time; the last period is lost", busy_part(self.thread))
+
+    def flush(self, deadline: float) -> None:
+        """Do the work up to now as at the end, on the thread where there is one; wait until the deadline at most, then go on."""
+        if self.thread is None:
+            self._finish()
+        elif not self._stopping.is_set():
+            is_done = Event()
+            self._flushes.append(is_done)
+            wait_until(is_done, deadline)
 
     def end(self, on_stop: Callable[[], None] | None, deadline: float, *, in_test: bool) -> None:
         """
@@ -112,6 +124,11 @@ class AgentThread:
                 self.thread = None
                 self._on_late_patch()
                 return
+            flushes = [self._flushes.popleft() for _ in range(len(self._flushes))]
+            if flushes:
+                self._finish()
+                for is_done in flushes:
+                    is_done.set()
             pause = BUSY_TICK if self._turn() else TICK
         if self.is_in_child:
             return

@@ -28,6 +28,8 @@ MAX_REPORTS: Final = 30
 MAX_BYTES: Final = 4 * 1024 * 1024
 """Roughly: of the reports' contents as they will be encoded."""
 LONGEST_PAUSE: Final = 60.0
+LONGEST_WAIT: Final = 0.05
+"""Seconds until somebody who waits looks again: after a late patch nothing may wake a thread."""
 LONGEST_INTERVAL: Final = 86_400.0
 LONGEST_REASON: Final = 100
 """Characters."""
@@ -51,7 +53,7 @@ class _Waiting:
 
 
 class Outbox:
-    """Reports on their way through one exporter. No method but ``join`` waits for it."""
+    """Reports on their way through one exporter. No method but ``flush`` and ``join`` waits for it."""
 
     requested_interval: float | None = None
     """Seconds between reports that the receiver requested last."""
@@ -69,6 +71,8 @@ class Outbox:
         """In the exporter's hands; still in the queue."""
         self._deadline: float | None = None
         """Set once it shall stop: monotonic seconds."""
+        self._must_hurry = False
+        """Somebody waits for the next attempt."""
         self._failures = 0
         """In a row, of any report."""
         self._has_delivered = False
@@ -133,6 +137,16 @@ class Outbox:
             self._deadline = deadline
             self._changed.notify()
 
+    def flush(self, deadline: float) -> None:
+        """Wait until everything is sent, an attempt has failed, or the deadline is over (monotonic seconds)."""
+        self.begin()
+        with self._changed:
+            self._must_hurry = True
+            self._changed.notify()
+        while self._queue and self._must_hurry and (left := deadline - monotonic()) > 0:
+            with self._changed:
+                self._changed.wait(min(left, LONGEST_WAIT))
+
     def join(self) -> None:
         """After ``stop``: wait until everything is sent or the deadline is over, then drop and count the rest."""
         deadline = self._deadline or 0.0
@@ -159,12 +173,14 @@ class Outbox:
             is_over = self._send(waiting)
             with self._changed:
                 self._sending = None
+                self._changed.notify_all()
                 if is_over:
                     continue
+                self._must_hurry = False
                 if self._deadline is not None:
                     return
                 self._changed.wait_for(
-                    lambda: self._deadline is not None or locks_made_by is not lock_factory(),
+                    lambda: self._deadline is not None or self._must_hurry or locks_made_by is not lock_factory(),
                     pause_after(self._failures),
                 )
 

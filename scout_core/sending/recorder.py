@@ -130,6 +130,19 @@ class Recorder:
         latest = max(deadline, monotonic() + LEAST_FOR_ON_STOP)
         self.thread.end(last_step, latest, in_test=self.config.get("plugins.reraise"))
 
+    def flush(self, deadline: float) -> None:
+        """
+        Close the period, and wait until its report has arrived, an exporter failed, or the deadline is over; then go on.
+
+        Args:
+            deadline: monotonic seconds.
+        """
+        if not self.ledger.has_any:
+            return
+        self.thread.flush(deadline)
+        for outbox in self.outboxes:
+            outbox.flush(deadline)
+
     def forget_thread(self) -> None:
         """In a forked child: if a hook on the agent's thread has forked, that thread ends with what it is doing."""
         self.thread.is_in_child = True
