@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import functools
+import gc
 import inspect
+import pickle
+import re
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass
+from enum import Enum
 
 import pytest
 
 from scout_core import current_transaction, span, transaction
+from scout_core.recording import context
 
 
 def test_every_call_is_a_separate_span(scout):
@@ -143,3 +153,446 @@ def test_a_decorated_function_works_without_an_agent():
         return number, current_transaction()
 
     assert (1, None) == send(1)
+
+
+# Everything that can be decorated, and everything that cannot
+
+
+class Log:
+    """The spans and their parents."""
+
+    def __init__(self, scout):
+        self.scout = scout
+
+    def check(self, expected, times=1):
+        """Compare what was recorded: a query inside a span that lasted as long."""
+        assert [("SQL/Query", "Cart/Total"), ("Cart/Total", "Controller/home")] * times == [
+            (recorded.operation, recorded.parent) for recorded in self.scout.spans
+        ]
+        assert expected == 7
+
+
+def work(number=7):
+    """Work for a moment."""
+    with span("SQL/Query"):
+        return number
+
+
+async def work_async(number=7):
+    with span("SQL/Query"):
+        await asyncio.sleep(0)
+        return number
+
+
+def hiding(number=7):
+    return work_async(number)
+
+
+@functools.wraps(work_async)
+def hiding_behind_wraps(*args, **kwargs):
+    return work_async(*args, **kwargs)
+
+
+def hiding_a_task(number=7):
+    return asyncio.ensure_future(work_async(number))
+
+
+def hiding_a_gather(number=7):
+    return asyncio.gather(work_async(number))
+
+
+class Callable:
+    """A callable object."""
+
+    def __init__(self):
+        self.mark = "own"
+
+    def __call__(self, number=7):
+        return work(number)
+
+    def method(self, number=7):
+        return work(number)
+
+    async def method_async(self, number=7):
+        return await work_async(number)
+
+
+class AsyncCallable:
+    async def __call__(self, number=7):
+        return await work_async(number)
+
+
+class HidingCallable:
+    def __call__(self, number=7):
+        return work_async(number)
+
+
+class Slotted:
+    __slots__ = ()
+
+    def __call__(self, number=7):
+        return work(number)
+
+
+class Foreign:
+    """Another library's decorator: as wrapt makes it, it needs its instance."""
+
+    def __init__(self, function, instance=None):
+        self.__wrapped__ = function
+        self.instance = instance
+
+    __class__ = property(lambda self: type(self.__wrapped__))
+
+    def __get__(self, instance, owner=None):
+        return self if instance is None else Foreign(self.__wrapped__, instance)
+
+    def __call__(self, *args):
+        return self.__wrapped__(*(() if self.instance is None else (self.instance,)), *args)
+
+    def __getattr__(self, name):
+        return getattr(self.__wrapped__, name)
+
+
+@functools.singledispatch
+def dispatched(number=7):
+    return work(number)
+
+
+SYNC = {
+    "function": lambda: work,
+    "lambda": lambda: lambda: work(),
+    "partial": lambda: functools.partial(work, 7),
+    "partial of a partial": lambda: functools.partial(functools.partial(work), number=7),
+    "bound method": lambda: Callable().method,
+    "static method": lambda: staticmethod(work),
+    "object": Callable,
+    "object with slots": Slotted,
+    "cached": lambda: functools.lru_cache(work),
+    "partial of an object": lambda: functools.partial(Callable(), 7),
+    "foreign wrapper": lambda: Foreign(work),
+    "dispatched": lambda: dispatched,
+}
+ASYNC = {
+    "async function": lambda: work_async,
+    "partial": lambda: functools.partial(work_async, 7),
+    "partial of a hidden one": lambda: functools.partial(hiding, number=7),
+    "bound method": lambda: Callable().method_async,
+    "static method": lambda: staticmethod(work_async),
+    "hidden": lambda: hiding,
+    "hidden behind wraps": lambda: hiding_behind_wraps,
+    "object": AsyncCallable,
+    "object that hides it": HidingCallable,
+    "a task": lambda: hiding_a_task,
+    "a lambda": lambda: lambda: work_async(),
+    "foreign wrapper": lambda: Foreign(work_async),
+    "partial of an object": lambda: functools.partial(AsyncCallable(), 7),
+}
+
+
+@pytest.mark.parametrize("make", SYNC.values(), ids=SYNC)
+def test_whatever_is_called_is_timed(scout, make):
+    original = make()
+    decorated = span("Cart/Total")(original)
+    with transaction("Controller/home"):
+        result = decorated(7) if make is SYNC["dispatched"] else decorated()
+
+    Log(scout).check(result)
+    if type(original) is not staticmethod:
+        assert isinstance(decorated, original.__class__)
+        assert decorated.__doc__ == original.__doc__
+        assert inspect.signature(original) == inspect.signature(decorated)
+
+
+@pytest.mark.parametrize("make", ASYNC.values(), ids=ASYNC)
+def test_whatever_is_awaited_is_timed_until_it_is_done(scout, make):
+    original = make()
+    decorated = span("Cart/Total")(original)
+
+    async def main():
+        with transaction("Controller/home"):
+            waiting = decorated()
+            assert "Controller/home" == context.current.get().operation
+            return await waiting
+
+    Log(scout).check(asyncio.run(main()))
+    for ask in (inspect.iscoroutinefunction, asyncio.iscoroutinefunction):
+        assert ask(original) == ask(decorated)
+        if type(original) is not staticmethod:
+            assert (ask(original) or ask(original.__call__)) == (ask(decorated) or ask(decorated.__call__))
+
+
+@pytest.mark.parametrize("make", ASYNC.values(), ids=ASYNC)
+def test_awaited_at_once_they_are_kept_apart(scout, make):
+    decorated = span("Cart/Total")(make())
+
+    async def main():
+        async def call():
+            return await decorated()
+
+        with transaction("Controller/home") as home:
+            assert [7, 7] == await asyncio.gather(call(), call())
+            assert context.current.get() is home
+
+    asyncio.run(main())
+    assert Counter({("SQL/Query", "Cart/Total"): 2, ("Cart/Total", "Controller/home"): 2}) == Counter(
+        (recorded.operation, recorded.parent) for recorded in scout.spans
+    )
+
+
+def test_a_gathered_future_ends_its_span(scout):
+    async def main():
+        with transaction("Controller/home"):
+            return await span("Cart/Total")(hiding_a_gather)()
+
+    assert [7] == asyncio.run(main())
+    assert ["Controller/home"] == [recorded.parent for recorded in scout.spans if recorded.operation == "Cart/Total"]
+
+
+def test_a_future_of_a_thread_ends_its_span_and_is_returned_itself(scout):
+    with ThreadPoolExecutor(1) as pool, transaction("Controller/home"):
+        futures = [Future()]
+        assert span("Cart/Total")(lambda: futures[0])() is futures[0]
+        futures[0].set_exception(KeyError("plan"))
+        assert 7 == span("Cart/Other")(lambda: pool.submit(int, "7"))().result()
+
+    assert {"Cart/Total": "KeyError", "Cart/Other": None} == {
+        recorded.operation: recorded.error for recorded in scout.spans
+    }
+
+
+def test_a_job_that_hides_its_coroutine_lasts_until_it_is_done(scout):
+    @transaction("Job/mail.send")
+    def send():
+        return work_async()
+
+    async def main():
+        waiting = send()
+        assert current_transaction() is None
+        assert 7 == await waiting
+        assert current_transaction() is None
+
+    asyncio.run(main())
+    assert ["SQL/Query", "Job/mail.send"] == scout.operations
+
+
+@pytest.mark.parametrize("make", [hiding, hiding_a_task], ids=["coroutine", "task"])
+def test_an_exception_of_deferred_work_passes_unchanged(scout, make):
+    raised = ValueError("text")
+
+    async def fail():
+        await asyncio.sleep(0)
+        raise raised
+
+    decorated = span("Cart/Total")((lambda: fail()) if make is hiding else lambda: asyncio.ensure_future(fail()))
+
+    async def main():
+        with transaction("Controller/home"):
+            try:
+                await decorated()
+            except ValueError as error:
+                assert (raised, None, None) == (error, error.__context__, error.__cause__)
+
+    asyncio.run(main())
+    assert ["ValueError"] == [recorded.error for recorded in scout.spans]
+
+
+@pytest.mark.filterwarnings(
+    "ignore:coroutine 'work_async' was never awaited"
+)  # of the other one, once this one is freed
+def test_a_coroutine_that_is_never_awaited_is_named_in_the_warning(scout):
+    def call():
+        with transaction("Controller/home"):
+            span("Cart/Total")(hiding)()
+        gc.collect()
+
+    with pytest.warns(RuntimeWarning, match="'work_async' was never awaited"):
+        call()
+
+
+def test_outside_a_transaction_the_result_is_untouched(scout):
+    made = work_async()
+    assert span("Cart/Total")(lambda: made)() is made
+    made.close()
+
+
+def test_in_a_class_everything_is_bound_as_before(scout):
+    class Cart:
+        size = 7
+
+        def _total(self):
+            return work(self.size)
+
+        total = span("Cart/Total")(_total)
+        static = span("Cart/Total")(staticmethod(work))
+        of = span("Cart/Total")(classmethod(lambda cls: work(cls.size)))
+        half = span("Cart/Total")(functools.partialmethod(work))
+        partial = span("Cart/Total")(functools.partial(work, 7))
+        foreign = span("Cart/Total")(Foreign(_total))
+        cached = span("Cart/Total")(functools.lru_cache(_total))
+        held = span("Cart/Total")(Callable())
+        builtin = span("Cart/Total")(max)
+        upper = span("Cart/Total")(str.upper)
+
+        @property
+        @span("Cart/Total")
+        def prop(self):
+            return work(self.size)
+
+    cart = Cart()
+    with transaction("Controller/home"):
+        assert [7] * 8 == [
+            cart.total(),
+            cart.static(),
+            Cart.static(),
+            cart.of(),
+            Cart.of(),
+            cart.foreign(),
+            cart.cached(),
+            cart.prop,
+        ]
+        assert [7] * 2 == [cart.held(), cart.builtin([3, 7])]
+        assert (cart, "A") == (cart.half(), Cart.upper("a"))
+
+    assert 12 == scout.operations.count("Cart/Total")
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda: generate, "generate is a generator function: open a span inside it instead"),
+        (lambda: contextmanager(generate), "generate is a generator function: open a span inside it instead"),
+        (lambda: asynccontextmanager(generate_async), "generate_async is a generator function"),
+        (lambda: functools.partial(functools.partial(generate_async)), "generate_async is a generator function"),
+        (lambda: staticmethod(generate), "generate is a generator function"),
+        (lambda: functools.partialmethod(generate), "generate is a generator function"),
+        (lambda: functools.lru_cache(generate), "generate is a generator function"),
+        (lambda: Foreign(generate), "generate is a generator function"),
+        (lambda: type("Steps", (), {"__call__": generate})(), "a Steps object is a generator function"),
+        (lambda: Callable, "Callable is a class: decorate its methods"),
+        (lambda: dataclass(Callable), "Callable is a class: decorate its methods"),
+        (lambda: Enum("Plan", "FREE"), "Plan is a class: decorate its methods"),
+        (lambda: abc.ABC, "ABC is a class: decorate its methods"),
+        (lambda: property(work), "is a property: decorate the function below it instead"),
+        (lambda: functools.cached_property(work), "is a property: decorate the function below it instead"),
+        (lambda: classmethod(property(work)), "is a property: decorate the function below it instead"),
+        (lambda: contextmanager(generate)(), "a _GeneratorContextManager object is a context manager, not a function"),
+        (lambda: nullcontext(), "a nullcontext object is a context manager, not a function: open a span around its with"),
+        (lambda: asynccontextmanager(generate_async)(), "a _AsyncGeneratorContextManager object is a context manager"),
+        (lambda: ExitStack(), "a ExitStack object is a context manager"),
+        (lambda: span("Cart/Other"), "a Span object is a context manager"),
+        (lambda: transaction("Job/other"), "a Transaction object is a context manager"),
+        (lambda: 5, "a int object is not a function: decorate a function or a method"),
+        (lambda: None, "a NoneType object is not a function"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("decorate", [span("Cart/Total"), transaction("Job/total")], ids=["span", "transaction"])
+def test_whatever_cannot_be_timed_is_refused_with_advice(decorate, make, problem):
+    with pytest.raises(TypeError, match=re.escape(problem)):
+        decorate(make())
+
+
+@pytest.mark.parametrize("kind", [span, transaction])
+@pytest.mark.parametrize("of", [work, work_async, staticmethod(work), classmethod(work), property(work), Callable])
+def test_a_decorator_without_parentheses_is_refused(kind, of):
+    with pytest.raises(TypeError, match=r"an operation is missing: write @span\('Kind/name'\) or @transaction"):
+        kind(of)
+
+
+def test_two_decorators_are_two_spans(scout):
+    decorated = span("Cart/Outer")(span("Cart/Inner")(hiding))
+
+    async def main():
+        with transaction("Controller/home"):
+            return await decorated()
+
+    assert 7 == asyncio.run(main())
+    assert ["SQL/Query", "Cart/Inner", "Cart/Outer", "Controller/home"] == scout.operations
+    assert ["Cart/Inner", "Cart/Outer", "Controller/home"] == [recorded.parent for recorded in scout.spans]
+
+
+def test_one_decorator_serves_several_functions(scout):
+    timed = span("Cart/Total")
+    first, second = timed(work), timed(Callable())
+    with transaction("Controller/home"):
+        assert (1, 2) == (first(1), second(2))
+
+    assert 2 == scout.operations.count("Cart/Total")
+
+
+def test_an_abstract_method_stays_abstract():
+    class Cart(abc.ABC):
+        @span("Cart/Total")
+        @abc.abstractmethod
+        def total(self):
+            """Return the total."""
+
+        @classmethod
+        @span("Cart/Make")
+        @abc.abstractmethod
+        def make(cls):
+            """Return one."""
+
+    assert {"total", "make"} == Cart.__abstractmethods__
+
+
+@pytest.mark.skipif(
+    not hasattr(inspect, "markcoroutinefunction"), reason="not on a Python without markcoroutinefunction"
+)
+def test_a_function_that_is_marked_as_async_stays_so(scout):
+    decorated = span("Cart/Total")(inspect.markcoroutinefunction(lambda: work_async()))
+
+    async def main():
+        with transaction("Controller/home"):
+            return await decorated()
+
+    assert inspect.iscoroutinefunction(decorated)
+    Log(scout).check(asyncio.run(main()))
+
+
+pickled = span("Cart/Total")(work)
+pickled.__qualname__ = "pickled"
+cached = span("Cart/Total")(functools.lru_cache(work))
+vars(cached)["__qualname__"] = cached.__wrapped__.__qualname__ = "cached"
+
+
+def test_decorated_functions_can_be_pickled():
+    assert pickle.loads(pickle.dumps(pickled)) is pickled
+    assert pickle.loads(pickle.dumps(cached)) is cached
+    assert 7 == pickle.loads(pickle.dumps(span("Cart/Total")(Callable())))()
+    assert 7 == pickle.loads(pickle.dumps(functools.partial(pickled, 7)))()
+
+
+def test_attributes_of_the_object_stay(scout):
+    decorated = span("Cart/Total")(functools.lru_cache(work))
+    decorated()
+    decorated()
+
+    assert (1, 1) == decorated.cache_info()[:2]
+    decorated.cache_clear()
+    assert 0 == decorated.cache_info().currsize
+    assert "own" == span("Cart/Total")(Callable()).mark
+    typed = span("Cart/Total")(dispatched)
+    typed.register(str)(lambda text: text)
+    assert "a" == typed("a")
+
+
+def test_odd_results_are_returned_as_they_are(scout):
+    class Meta(type):
+        def __getattr__(cls, name):
+            raise RuntimeError(f"nobody may ask this class for {name}")
+
+        __eq__ = __hash__ = lambda *args: 1 / 0
+
+    class Hostile(metaclass=Meta):
+        def __getattribute__(self, name):
+            raise RuntimeError(f"nobody may ask this object for {name}")
+
+    class Refusing:
+        def add_done_callback(self, callback):
+            raise RuntimeError("closed")
+
+    for made in (Hostile(), Refusing(), (number for number in range(3)), Hostile):
+        with transaction("Controller/home"):
+            assert span("Cart/Total")(lambda made=made: made)() is made
+
+    assert 4 == scout.operations.count("Cart/Total")

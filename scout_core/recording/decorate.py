@@ -1,40 +1,124 @@
-"""``@span(...)`` and ``@transaction(...)`` on functions."""
+"""``@span(...)`` and ``@transaction(...)`` on functions: which objects can be decorated, and by what each is replaced."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import FunctionType, MethodDescriptorType, MethodType, WrapperDescriptorType
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+
+from scout_core.recording.deferred import is_deferred, until_done
+from scout_core.recording.span import type_name
 
 if TYPE_CHECKING:
     from scout_core.recording.span import Span
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_PLAIN_RESULTS: Final = frozenset(map(id, (type(None), bool, int, float, str, bytes, list, dict, tuple, set)))
+"""Ids of the types of most results, none of which is deferred work. Comparing types could run code of a metaclass."""
 
 
 def decorated(function: _Function, kind: type[Span], operation: str, tags: dict[str, Any]) -> _Function:
     """
-    Wrap the function: each call becomes a new span of that kind.
+    Return what replaces the function: each call becomes a new span of that kind.
+
+    A static method, class method, partial function or bound method stays one; any other object that can be called stays itself in
+    everything but its calls.
 
     Raises:
-        TypeError: it is a generator function, which returns before its work is done.
+        TypeError: it is a generator function, which returns before its work is done, or not a function at all.
     """
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        name = getattr(function, "__qualname__", function)
-        raise TypeError(f"{name} is a generator function: open a span inside it instead")
-    if inspect.iscoroutinefunction(function):
+
+    def again(inner: Any) -> Any:
+        return decorated(inner, kind, operation, tags)
+
+    made: Any
+    found: Any = function
+    of: Any = type(function)
+    if of in (staticmethod, classmethod):
+        made = of(again(found.__func__))
+    elif of is functools.partial:
+        made = functools.partial(again(found.func), *found.args, **found.keywords)
+    elif of is functools.partialmethod:
+        made = functools.partialmethod(again(found.func), *found.args, **found.keywords)
+    elif of is MethodType:
+        made = MethodType(again(found.__func__), found.__self__)
+    else:
+        _check(function)
+
+        def timed(called: Callable[..., Any]) -> Callable[..., Any]:
+            return _timed(called, kind, operation, tags)
+
+        if of in (FunctionType, MethodDescriptorType, WrapperDescriptorType):
+            made = timed(function)
+        else:
+            from scout_core.recording.callables import stand_in  # rarely needed
+
+            made = stand_in(function, timed)
+    return made  # type: ignore[no-any-return]
+
+
+def _timed(function: Callable[..., Any], kind: type[Span], operation: str, tags: dict[str, Any]) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(_call_method(function)):
 
         @functools.wraps(function)
         async def awaited(*args: Any, **kwargs: Any) -> Any:
             with kind(operation, **tags):
                 return await function(*args, **kwargs)
 
-        return awaited  # type: ignore[return-value]  # mypy cannot see that the signature is the same
+        return awaited
 
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
-        with kind(operation, **tags):
-            return function(*args, **kwargs)
+        opened = kind(operation, **tags)
+        opened.__enter__()
+        ends_here = True
+        try:
+            result = function(*args, **kwargs)
+            if id(type(result)) not in _PLAIN_RESULTS and is_deferred(result):
+                ends_here = False
+                return until_done(opened, result)
+            return result
+        except BaseException as error:  # any exception passes
+            ends_here = False
+            opened.__exit__(type(error), error, error.__traceback__)
+            raise
+        finally:
+            if ends_here:
+                opened.__exit__(None, None, None)
 
-    return called  # type: ignore[return-value]
+    return called
+
+
+def _check(function: object) -> None:
+    """
+    Refuse an object whose calls cannot be timed.
+
+    Raises:
+        TypeError: with the reason, and what to decorate instead.
+    """
+    of = type(function)
+    if issubclass(of, type):
+        _refuse(function, "a class", "decorate its methods")
+    if issubclass(of, (property, functools.cached_property)):
+        _refuse(function, "a property", "decorate the function below it instead")
+    if hasattr(of, "__enter__") or hasattr(of, "__aenter__"):
+        _refuse(function, "a context manager, not a function", "open a span around its with statement instead")
+    if not callable(function):
+        _refuse(function, "not a function", "decorate a function or a method")
+    innermost = inspect.unwrap(function)
+    for candidate in (function, innermost, _call_method(function)):
+        if inspect.isgeneratorfunction(candidate) or inspect.isasyncgenfunction(candidate):
+            _refuse(function, "a generator function", "open a span inside it instead")
+
+
+def _refuse(function: object, what: str, advice: str) -> NoReturn:
+    name = getattr(function, "__qualname__", None)
+    subject = name if type(name) is str else f"a {type_name(type(function))} object"
+    raise TypeError(f"{subject} is {what}: {advice}")
+
+
+def _call_method(function: object) -> object:
+    """The method that runs when an object is called; None for a function, whose own kind counts."""
+    return None if isinstance(function, FunctionType) else getattr(type(function), "__call__", None)  # noqa: B004

@@ -7,7 +7,7 @@ no formatting, no lock.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
+from types import FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from scout_core.clocks import perf_counter_ns
@@ -25,6 +25,8 @@ _Self = TypeVar("_Self", bound="Span")
 _type_name: Final[Callable[[type], str]] = type.__dict__[
     "__name__"
 ].__get__  # a metaclass may raise for `kind.__name__`
+_DECORATED: Final = (FunctionType, staticmethod, classmethod, property, type)
+"""Types of what ``@span`` without parentheses is given as its operation."""
 _get = current.get
 _set = current.set
 
@@ -58,7 +60,7 @@ class Span:
     """Class of the exception that propagated out of it; None: it succeeded."""
 
     def __init__(self, operation: str, /, **tags: Any) -> None:
-        self.own_operation = operation if type(operation) is str else plain_name(operation)
+        self.own_operation = operation if type(operation) is str else name_or_refuse(operation)
         self.own_tags = tags
         self.transaction = None
         self.parent = None
@@ -201,6 +203,20 @@ def has_error_tag(tags: dict[str, Any]) -> bool:
     """Whether the tag ``error`` is set to true."""
     tag = tags.get("error")
     return type(tag) in (bool, int, str) and tag in (True, "true")  # other types might run code when compared
+
+
+def name_or_refuse(operation: object) -> str:
+    """
+    Return the name of an operation that is not exactly a ``str``.
+
+    Raises:
+        TypeError: it is a function or a class, because a decorator was written without parentheses.
+    """
+    kind = type(operation)
+    if any(kind is decorated for decorated in _DECORATED):  # `in` could run code of a metaclass
+        name = getattr(operation, "__name__", "it")
+        raise TypeError(f"an operation is missing: write @span('Kind/name') or @transaction('Job/name') above {name}")
+    return plain_name(operation)
 
 
 def plain_name(name: object) -> str:

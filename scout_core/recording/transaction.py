@@ -16,7 +16,7 @@ from scout_core.recording import context
 from scout_core.recording.abandoned import give_up, is_abandoned
 from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.raised import Raised, is_failure, note_raised
-from scout_core.recording.span import Span, has_error_tag, plain_name
+from scout_core.recording.span import Span, has_error_tag, name_or_refuse, plain_name
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -84,7 +84,7 @@ class Transaction(Span):
 
     def __init__(self, operation: str, /, **tags: Any) -> None:
         # Repeats Span.__init__: calling it would be a twentieth of the cost of a request.
-        self.own_operation = operation if type(operation) is str else plain_name(operation)
+        self.own_operation = operation if type(operation) is str else name_or_refuse(operation)
         self.own_tags = tags
         self.transaction = None
         self.parent = None
