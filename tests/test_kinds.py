@@ -148,8 +148,12 @@ def test_refused_values_name_the_kind(kind, value):
         (kinds.NAMES, "a list of names, separated by commas"),
         (NUMBERS, "a list of values, separated by commas, each a whole number"),
         (
+            kinds.table_of(kinds.SHARE, names=("name", "share")),
+            "a table of name:share pairs, separated by commas, each share from 0 to 1",
+        ),
+        (
             kinds.WEIGHTS,
-            "a table of policy:weight pairs, separated by commas such as speed:2, each weight a number of at least 0",
+            "a table of policy:weight pairs, separated by commas, such as speed:2, each weight a number of at least 0",
         ),
     ],
 )

@@ -164,8 +164,8 @@ def table_of(
             raise ValueError
         return {key_kind.read(name): value_kind.read(entry) for name, entry in pairs}
 
-    such_as = f" such as {example}" if example else ""
-    form = f"separated by commas{such_as}, each {names[1]} {value_kind.name}"
+    such_as = f", such as {example}" if example else ""
+    form = f"separated by commas{such_as}, each {names[1]} {value_kind.name.removeprefix(f'a {names[1]} ')}"
     return Kind(f"a table of {names[0]}:{names[1]} pairs", convert, form)
 
 

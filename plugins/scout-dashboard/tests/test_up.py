@@ -271,6 +271,26 @@ def test_command_line_options_override_the_environment(tmp_path):
     assert {"path": str(tmp_path / "d"), "retention_days": 5, "trace_retention_days": 3} == store
 
 
+def test_values_out_of_range_are_reported_and_the_defaults_are_used(tmp_path):
+    env = {
+        "SCOUT_DASHBOARD_PORT": "70000",
+        "SCOUT_DASHBOARD_RETENTION_DAYS": "-5",
+        "SCOUT_DASHBOARD_TRACE_RETENTION_DAYS": "0",
+    }
+    with up(tmp_path, env=env, any_port=False) as running:
+        store = running.health()["store"]
+        _, _, err = running.end()
+
+    assert (30, 7) == (store["retention_days"], store["trace_retention_days"])
+    for option, value, most in (
+        ("port", 70000, "0 to 65535"),
+        ("retention_days", -5, "1 to 3650"),
+        ("trace_retention_days", 0, "1 to 3650"),
+    ):
+        assert f"invalid value '{value}' for plugins.dashboard.{option} (environment " in err
+        assert f"expected a whole number from {most}; using the default" in err
+
+
 APP = """
 import os, sys
 from scout_core import span, transaction

@@ -19,11 +19,11 @@ from scout_core.sending.rendezvous import CollectorAddress, announce, withdraw
 from scout_dashboard.access import Access, read_access
 from scout_dashboard.errors import CollectorError, PortInUse
 from scout_dashboard.intake import MAX_BYTES, READ_SECONDS
+from scout_dashboard.options import RETENTION_DAYS, TRACE_RETENTION_DAYS
 from scout_dashboard.queries import Queries
 from scout_dashboard.server import Protocol, build_app
 from scout_dashboard.store import Store
 from scout_dashboard.store.files import default_data_directory
-from scout_dashboard.store.store import RETENTION_DAYS, TRACE_RETENTION_DAYS
 from scout_dashboard.tally import Tally
 from scout_dashboard.writer import Writer
 

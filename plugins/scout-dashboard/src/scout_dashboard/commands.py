@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from scout_dashboard.options import LARGEST_PORT, MOST_DAYS, RETENTION_DAYS, TRACE_RETENTION_DAYS
+
 if TYPE_CHECKING:
     from scout_dashboard.collector import Collector
     from scout_dashboard.options import Options
@@ -31,7 +33,7 @@ With COMMAND, the dashboard stops when the command exits, and returns its exit c
 @click.command(context_settings={"allow_interspersed_args": False}, help=_HELP)  # arguments after COMMAND belong to it
 @click.option(
     "--port",
-    type=click.IntRange(0, 65_535),
+    type=click.IntRange(0, LARGEST_PORT),
     help="Port to listen on; 0 for any free port. Default 7600, or any free port when that is in use.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on: 127.0.0.1 or ::1.")
@@ -45,8 +47,16 @@ With COMMAND, the dashboard stops when the command exits, and returns its exit c
     type=click.Path(path_type=Path),
     help="Directory for the data. Default: 'data' in the state directory.",
 )
-@click.option("--retention-days", type=click.IntRange(1, 3_650), help="Number of days to keep metrics. Default 30.")
-@click.option("--trace-retention-days", type=click.IntRange(1, 3_650), help="Number of days to keep traces. Default 7.")
+@click.option(
+    "--retention-days",
+    type=click.IntRange(1, MOST_DAYS),
+    help=f"Number of days to keep metrics. Default {RETENTION_DAYS}.",
+)
+@click.option(
+    "--trace-retention-days",
+    type=click.IntRange(1, MOST_DAYS),
+    help=f"Number of days to keep traces. Default {TRACE_RETENTION_DAYS}.",
+)
 @click.option("--open/--no-open", "open_browser", default=False, help="Open the dashboard in the browser.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def up(

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from attrs import field, frozen
+from attrs.validators import ge, le
+
+LARGEST_PORT: Final = 65_535
+RETENTION_DAYS: Final = 30
+TRACE_RETENTION_DAYS: Final = 7
+MOST_DAYS: Final = 3_650
 
 
-def _option(default: Any, text: str) -> Any:  # Any: attrs types a field by its annotation
-    return field(default=default, metadata={"help": text})
+def _option(default: Any, text: str, *validators: Any) -> Any:  # Any: attrs types a field by its annotation
+    return field(default=default, metadata={"help": text}, validator=list(validators))
 
 
 @frozen
 class Options:
     """Defaults for ``scout-core up``; its command-line options take precedence."""
 
-    port: int = _option(0, "Port to listen on. 0: 7600, or any free port when that is in use.")
+    port: int = _option(0, "Port to listen on. 0: 7600, or any free port when that is in use.", ge(0), le(LARGEST_PORT))
     data_dir: str = _option("", "Directory for the data. Empty: 'data' in the state directory.")
-    retention_days: int = _option(30, "Number of days to keep metrics.")
-    trace_retention_days: int = _option(7, "Number of days to keep traces.")
+    retention_days: int = _option(RETENTION_DAYS, "Number of days to keep metrics.", ge(1), le(MOST_DAYS))
+    trace_retention_days: int = _option(TRACE_RETENTION_DAYS, "Number of days to keep traces.", ge(1), le(MOST_DAYS))

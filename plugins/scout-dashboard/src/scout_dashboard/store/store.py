@@ -11,14 +11,13 @@ from typing import Final
 
 from scout_core.measuring.report import Report
 from scout_dashboard.errors import StoreError, StoreFull
+from scout_dashboard.options import RETENTION_DAYS, TRACE_RETENTION_DAYS
 from scout_dashboard.store import files, writing
 from scout_dashboard.store.files import KINDS, Kind
 from scout_dashboard.store.lock import DirectoryLock
 from scout_dashboard.store.reader import Reader
 from scout_dashboard.store.schema import connect
 
-RETENTION_DAYS: Final = 30
-TRACE_RETENTION_DAYS: Final = 7
 _MAX_OPEN: Final = 4
 """Write connections: today's two and, around midnight or for a late report, two of another day."""
 
