@@ -258,6 +258,7 @@ def test_the_options_of_plugins_are_shown_too(scout_core, here):
     assert [
         {
             "key": "plugins.my_plugin.level",
+            "plugin": "my_plugin",
             "value": 7,
             "origin": {"layer": "environment", "name": "SCOUT_MY_PLUGIN_LEVEL"},
             "default": 1,
@@ -267,6 +268,7 @@ def test_the_options_of_plugins_are_shown_too(scout_core, here):
         },
         {
             "key": "plugins.my_plugin.api_key",
+            "plugin": "my_plugin",
             "value": "…",
             "origin": {"layer": "file", "name": str(here / "scout-core.toml")},
             "default": "",

@@ -182,7 +182,7 @@ class Plugins:
         if problem:
             plugin.leave_out(State.SKIPPED, Problem("unsupported-version", plugin.support.target, problem))
             return
-        self._load(plugin, found.module)
+        self.load_module(plugin, found.module)
 
     def _add_named(self, named: str | ModuleType) -> None:
         name = _name_of(named)
@@ -197,7 +197,7 @@ class Plugins:
             elif disabled:
                 self._disable(plugin, disabled)
             else:
-                self._load(plugin, named)
+                self.load_module(plugin, named)
             self.all.setdefault(name, plugin)
         plugin.is_relied_on = self.config.origin("plugins").layer in (Layer.CODE, Layer.FRAMEWORK)
         self._check_relied_on(plugin)
@@ -207,7 +207,8 @@ class Plugins:
         step = how_to_enable(self.config, plugin.name, problem.subject, distribution)
         plugin.leave_out(State.DISABLED, problem, step)
 
-    def _load(self, plugin: Plugin, module: str | Any) -> None:
+    def load_module(self, plugin: Plugin, module: str | Any) -> None:
+        """Import a plugin and register its hooks; when that is not possible, it has failed."""
         try:
             loaded = _imported(module, is_named=plugin.found is None) if isinstance(module, str) else module
             plugin.hooks = self.hooks.register(loaded, plugin.name)

@@ -60,10 +60,10 @@ class Commands(SuggestingGroup):
         if self.has_plugins:
             return
         self.has_plugins = True
-        from scout_core.cli.environment import inspect_environment
+        from scout_core.cli.environment import load_here
 
         own = dict(self.commands)
-        for guard in inspect_environment().hooks.frozen("register_commands"):
+        for guard in load_here().hooks.frozen("register_commands"):
             try:
                 guard.run(self)
             except SystemExit as error:  # the other commands must keep working

@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from scout_core.cli.environment import inspect_environment
-from scout_core.cli.option_rows import format_option, option_rows
+from scout_core.cli.option_rows import format_option
 from scout_core.cli.output import as_json_option, print_json, print_problems
 from scout_core.cli.suggesting import no_such
 from scout_core.config.options import ALIASES
@@ -34,7 +34,7 @@ Exits with 1 if there is a problem.
 def show_config(ctx: click.Context, keys: tuple[str, ...], check: bool, as_json: bool) -> None:
     """Run the command ``config``."""
     here = inspect_environment(instrument=True)
-    rows = list(option_rows(here.config))
+    rows = here.found.options
     known = [str(row["key"]) for row in rows]
     wanted = {ALIASES.get(key, key) for key in keys}
     for key in sorted(wanted.difference(known)):

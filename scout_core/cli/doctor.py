@@ -8,7 +8,7 @@ import click
 from attrs import asdict
 
 from scout_core.cli import findings as check
-from scout_core.cli.environment import Environment, inspect_environment
+from scout_core.cli.environment import Environment, inspect_environment, timeout_option
 from scout_core.cli.findings import Finding
 from scout_core.cli.known import Suggestion, suggestions
 from scout_core.cli.output import COLOURS, as_json_option, print_json
@@ -29,10 +29,11 @@ Exits with 1 if there is a problem; notes do not count.
 
 @click.command(help=_HELP)
 @click.option("--suggest", is_flag=True, help="Print only the pip command that installs the missing plugins.")
+@timeout_option
 @as_json_option
-def doctor(suggest: bool, as_json: bool) -> None:
+def doctor(suggest: bool, timeout: float, as_json: bool) -> None:
     """Run the command ``doctor``."""
-    environment = inspect_environment(instrument=True, commands=True)
+    environment = inspect_environment(instrument=True, commands=True, seconds=timeout)
     missing = list(suggestions(environment.installed.installed))
     if suggest:
         _print_suggestions(missing, as_json=as_json)
@@ -59,8 +60,7 @@ def _probe(environment: Environment) -> list[Finding]:
 
     if not environment.config.get("monitor"):
         return [Finding("problem", "probe", "does not reach app: nothing is recorded")]
-    collector = environment.plugins.all.get("collector")
-    is_active = collector is not None and collector.state is State.ACTIVE
+    is_active = any(status.name == "collector" and status.state is State.ACTIVE for status in environment.statuses)
     steps = list(follow(environment.config, is_collector_active=is_active))
     last = steps[-1]
     reached = " → ".join(step.name for step in steps if step.is_ok)

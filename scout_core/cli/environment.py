@@ -1,26 +1,65 @@
-"""The environment in which the command runs: settings, installed distributions, and each plugin as an agent would load it here."""
+"""The environment in which the command runs: settings, installed distributions, and what its plugins do in a child process."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
 
-from attrs import define, field
+import click
+from attrs import define, field, frozen
 
 from scout_core.boundary import discovery
 from scout_core.boundary.discovery import find_plugins
 from scout_core.boundary.hooks import Hooks
+from scout_core.boundary.implementations import hook_names
+from scout_core.boundary.limits import Limits
 from scout_core.boundary.plugin import OWN
 from scout_core.boundary.plugins import Plugins, search_path
-from scout_core.boundary.status import status_of
+from scout_core.cli.isolation import Announce, AnnouncingHooks, AnnouncingPlugins, Answer, Step, in_child
+from scout_core.cli.loading import Loaded, load_plugins
+from scout_core.cli.option_rows import option_rows
+from scout_core.cli.output import print_printed
+from scout_core.cli.source import file_of
 from scout_core.config.config import Config, read_config
 from scout_core.config.files import Settings, settings_here
-from scout_core.errors import ScoutError
 from scout_core.measuring.report import PluginStatus
 from scout_core.problems import Problem
-from scout_core.states import State
-from scout_core.tracebacks import frames_of
+
+SECONDS: Final = 10.0
+timeout_option = click.option(
+    "--timeout",
+    default=SECONDS,
+    show_default=True,
+    help="Seconds that one step of a plugin may take, such as its import.",
+)
+
+
+@frozen
+class Implementation:
+    """A plugin that implements a hook."""
+
+    plugin: str
+    distribution: str | None
+    """None for a plain module that was named by the user."""
+    is_called: bool
+    """False while the options that it depends on have their default values."""
+
+
+@frozen(kw_only=True)
+class Found:
+    """Everything about the plugins, as plain data: no function of a plugin is in it."""
+
+    statuses: list[PluginStatus]
+    """By name. Empty unless the plugins were asked what they wrap."""
+    problems: list[Problem]
+    """Everything that should be fixed, except for failed plugins, which have problems of their own."""
+    options: list[dict[str, Any]]  # Any: each option has its own type
+    """As ``option_rows`` yields them."""
+    implementations: dict[str, list[Implementation]]
+    """By hook, in the order of the calls."""
+    files: dict[str, str]
+    """Name of each plugin to the file of its module; empty when that is not known."""
 
 
 @define(kw_only=True)
@@ -29,18 +68,21 @@ class Environment:
 
     settings: Settings | None
     config: Config
+    """Without the options of plugins, which are in ``found``."""
     installed: discovery.Environment
-    hooks: Hooks
-    plugins: Plugins
-    statuses: list[PluginStatus] = field(factory=list)
-    """By name. Empty unless the plugins were asked what they wrap."""
+    found: Found
     failures: list[Problem] = field(factory=list)
-    """Problems besides the plugins that failed: a required plugin is missing, or a plugin raised while it registered its options."""
+    """Problems besides those of plugins and settings."""
+
+    @property
+    def statuses(self) -> list[PluginStatus]:
+        """The plugins by name."""
+        return self.found.statuses
 
     @property
     def problems(self) -> list[Problem]:
         """Everything that should be fixed, except for failed plugins, which have problems of their own."""
-        return [*self.failures, *self.config.problems, *self.plugins.problems]
+        return [*self.failures, *self.found.problems]
 
     @property
     def file(self) -> str:
@@ -48,69 +90,97 @@ class Environment:
         return str(self.settings.path) if self.settings else "no configuration file"
 
 
-def inspect_environment(*, instrument: bool = False, commands: bool = False) -> Environment:
+def inspect_environment(*, instrument: bool = False, commands: bool = False, seconds: float = SECONDS) -> Environment:
     """
-    Find and load all plugins that the configuration allows.
+    Find all plugins, and load those that the configuration allows in a child process.
 
     Args:
         instrument: also apply their wrappers, which are undone again.
         commands: then also let each plugin register its commands, to see whether it can.
+        seconds: the longest time that one step of a plugin may take. A plugin that takes longer, or ends the process, is shown with
+            that as a problem, and all others as they are.
     """
     settings = settings_here()
     config = read_config(settings=settings)
-    hooks = Hooks.from_config(config)
-    hooks.reraise = False  # nothing is tested here: errors of plugins are shown
-    environment = Environment(
+    installed = find_plugins(search_path())
+    work = partial(_look, config, installed, instrument=instrument, commands=commands)
+    answer = in_child(work, seconds=seconds)
+    print_printed(answer.printed)
+    found = answer.result
+    if not isinstance(found, Found):
+        found = Found(
+            statuses=[], problems=[*config.problems], options=list(option_rows(config)), implementations={}, files={}
+        )
+    return Environment(
         settings=settings,
         config=config,
-        installed=find_plugins(search_path()),
-        hooks=hooks,
-        plugins=Plugins(config, hooks),
+        installed=installed,
+        found=found,
+        failures=[*_missing_metadata(installed), *_unfinished(answer)],
     )
-    if not any(found.distribution == OWN for found in environment.installed.plugins):
-        text = f"no plugins found, not even the built-in ones: this environment lacks the metadata of {OWN}, so applications record nothing"
-        advice = f"reinstall it: pip install --force-reinstall {OWN}"
-        environment.failures.append(Problem("missing-metadata", OWN, text, advice))
-    with redirect_stdout(sys.stderr):  # a plugin that prints on import must not corrupt our JSON
-        _attempt(environment, lambda: environment.plugins.load(environment.installed, config.get("plugins")))
-        _attempt(environment, environment.plugins.read_options)
-        if instrument:
-            _attempt(environment, environment.plugins.instrument)
-            if commands:
-                _attempt(environment, lambda: _register_commands(environment))
-            environment.statuses = [status_of(plugin) for _, plugin in sorted(environment.plugins.all.items())]
-            environment.plugins.undo()
-            environment.failures += [
-                Problem("plugin-error", status.name, f"plugin {status.name!r} raised an exception: {status.last_error}")
-                for status in environment.statuses
-                if status.last_error and status.state is not State.FAILED
-            ]
-    return environment
 
 
-def _register_commands(environment: Environment) -> None:
-    """Register them in a group that is not used, to see whether that works."""
-    import click
-
-    for guard in environment.plugins.freeze("register_commands"):
-        guard.run(click.Group("scout-core"))
-
-
-def _attempt(environment: Environment, step: Callable[[], None]) -> None:
-    try:
-        step()
-    except ScoutError as error:  # a required plugin is missing; the others are shown all the same
-        problem = Problem("required-plugin", "plugins.require", str(error))
-        if problem not in environment.failures:
-            environment.failures.append(problem)
-    except SystemExit as error:
-        text = f"a plugin called sys.exit({error.code!r}){_location(error)}; later plugins were not loaded"
-        environment.failures.append(Problem("exit-in-plugin", "", text))
+def load_here() -> Loaded:
+    """Load the plugins in this process, to run what they provide."""
+    config = read_config(settings=settings_here())
+    hooks = Hooks.from_config(config)
+    hooks.reraise = False
+    return load_plugins(Plugins(config, hooks), find_plugins(search_path()))
 
 
-def _location(error: BaseException) -> str:
-    frames = frames_of(error.__traceback__)
-    if not frames:
-        return ""
-    code, line = frames[-1]
-    return f" at {code.co_filename}:{line}"
+def _look(
+    config: Config,
+    installed: discovery.Environment,
+    announce: Announce,
+    left_out: Mapping[Step, str],
+    *,
+    instrument: bool,
+    commands: bool,
+) -> Found:
+    """Load the plugins and describe them; in the child."""
+    hooks = AnnouncingHooks(
+        limits=Limits.from_config(config),
+        order=config.get("plugins.order"),
+        config=config,
+        announce=announce,
+        left_out=left_out,
+    )
+    plugins = AnnouncingPlugins(config=config, hooks=hooks, announce=announce, left_out=left_out)
+    loaded = load_plugins(plugins, installed, instrument=instrument, commands=commands)
+    return Found(
+        statuses=loaded.statuses,
+        problems=loaded.problems,
+        options=list(option_rows(config)),
+        implementations={name: list(_implementations(loaded, name)) for name in hook_names()},
+        files={name: file_of(plugin) for name, plugin in plugins.all.items()},
+    )
+
+
+def _implementations(loaded: Loaded, name: str) -> list[Implementation]:
+    called = loaded.hooks.frozen(name, is_changed=loaded.config.is_changed)
+    return [
+        Implementation(guard.plugin, found.distribution if found else None, guard in called)
+        for guard in loaded.hooks.frozen(name)
+        for found in [loaded.plugins.all[guard.plugin].found]
+    ]
+
+
+def _missing_metadata(installed: discovery.Environment) -> list[Problem]:
+    if any(found.distribution == OWN for found in installed.plugins):
+        return []
+    text = f"no plugins found, not even the built-in ones: this environment lacks the metadata of {OWN}, so applications record nothing"
+    return [Problem("missing-metadata", OWN, text, f"reinstall it: pip install --force-reinstall {OWN}")]
+
+
+def _unfinished(answer: Answer) -> list[Problem]:
+    if answer.result is not None:
+        return []
+    text = f"the process that loads the plugins did not finish: {answer.ended}"
+    return [
+        Problem(
+            "ended-process",
+            "",
+            text,
+            "load them one by one, with SCOUT_PLUGINS_AUTOLOAD=false and SCOUT_PLUGINS_ENABLE=NAME",
+        )
+    ]

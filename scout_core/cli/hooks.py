@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
 
 import click
+from attrs import asdict
 
 from scout_core import hookspecs
 from scout_core.boundary.hooks import AT_RUN_TIME, ON_APP_THREAD
@@ -56,7 +56,7 @@ def _row(environment: Environment, name: str) -> dict[str, Any]:  # Any: several
         "signature": f"{name}{inspect.signature(specified)}".replace("'", ""),
         "meaning": _meanings().get(name, ""),
         "thread": _thread(name),
-        "plugins": list(_implementations(environment, name)),
+        "plugins": [asdict(member) for member in environment.found.implementations.get(name, ())],
     }
 
 
@@ -75,17 +75,6 @@ def _thread(name: str) -> str:
     if name in ON_APP_THREAD:
         return "application"
     return "agent" if name in AT_RUN_TIME else "start"
-
-
-def _implementations(environment: Environment, name: str) -> Iterator[dict[str, Any]]:  # Any: several types
-    wanted = environment.hooks.frozen(name, is_changed=environment.config.is_changed)
-    for guard in environment.hooks.frozen(name):
-        found = environment.plugins.all[guard.plugin].found
-        yield {
-            "plugin": guard.plugin,
-            "distribution": found.distribution if found else None,
-            "is_called": guard in wanted,
-        }
 
 
 def _describe(row: dict[str, Any]) -> str:  # Any: as above

@@ -18,7 +18,7 @@ def option_rows(
     config: Config, plugin: str | None = None
 ) -> Iterator[dict[str, Any]]:  # Any: each option has its own type
     """
-    Yield the facts of each option: ``key``, ``value``, ``origin``, ``default``, ``type``, ``variable`` and ``help``.
+    Yield the facts of each option: ``key``, ``plugin``, ``value``, ``origin``, ``default``, ``type``, ``variable`` and ``help``.
 
     Args:
         plugin: only the options of this plugin. None: all, the core's first.
@@ -27,6 +27,7 @@ def option_rows(
         if plugin in (None, option.plugin):
             yield {
                 "key": option.key,
+                "plugin": option.plugin,
                 "value": _public(option, config.get(option.key)),
                 "origin": config.origin(option.key),
                 "default": _public(option, option.default),
@@ -51,5 +52,28 @@ def format_option(row: dict[str, Any], *, is_bold: bool = False) -> str:  # Any:
 def _public(option: Option, value: object) -> object:
     if value and option.is_secret:
         return "…"
-    value = as_written(value)
+    value = _plain(as_written(value))
     return public_url(value) if isinstance(value, str) and option.key.endswith("_url") and value else value
+
+
+class Shown(str):
+    """The text of an object that only its plugin knows; shown without quotation marks."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _plain(value: object) -> object:
+    """Return an equal value of plain types, which does not depend on the plugin's own classes."""
+    if value is None or isinstance(value, bool):
+        return value
+    for kind in (int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_plain, value)) if type(value) in (list, tuple) else [*map(_plain, value)]
+    if isinstance(value, dict):
+        return {_plain(key): _plain(inner) for key, inner in value.items()}
+    return Shown(repr(value))

@@ -32,6 +32,12 @@ def print_problems(problems: Iterable[object]) -> None:
         click.echo(f"problem: {problem}", err=True)
 
 
+def print_printed(text: str) -> None:
+    """Print the output of plugins to standard error, where it does not mix with results."""
+    for line in text.splitlines():
+        click.echo(line, err=True)
+
+
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print columns as wide as their widest cells, with states in colour."""
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]

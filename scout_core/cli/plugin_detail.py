@@ -7,11 +7,11 @@ from typing import Any, Final
 import click
 from attrs import asdict
 
-from scout_core.cli.environment import Environment, inspect_environment
+from scout_core.cli.environment import Environment, inspect_environment, timeout_option
 from scout_core.cli.live import LivePlugin, Summary, live_plugins, summarise
-from scout_core.cli.option_rows import format_option, option_rows
+from scout_core.cli.option_rows import format_option
 from scout_core.cli.output import as_json_option, print_facts, print_json, print_problems
-from scout_core.cli.source import Place, file_of, place_of
+from scout_core.cli.source import Place, place_of
 from scout_core.cli.status_text import describe_missing
 from scout_core.cli.suggesting import no_such
 from scout_core.measuring.report import PluginStatus
@@ -30,23 +30,24 @@ If a dashboard is running, also shows the plugin in each process that reports to
 
 @click.command("show", help=_HELP)
 @click.argument("name")
+@timeout_option
 @as_json_option
 @click.pass_context
-def show_plugin(ctx: click.Context, name: str, as_json: bool) -> None:
+def show_plugin(ctx: click.Context, name: str, timeout: float, as_json: bool) -> None:
     """Run the command ``show``."""
-    environment = inspect_environment(instrument=True, commands=True)
+    environment = inspect_environment(instrument=True, commands=True, seconds=timeout)
     status = next((status for status in environment.statuses if status.name == name), None)
     if status is None:
-        names = [*environment.plugins.all, *getattr(getattr(ctx.parent, "command", None), "commands", ())]
+        names = [*environment.found.files, *getattr(getattr(ctx.parent, "command", None), "commands", ())]
         raise click.UsageError(no_such("plugin", name, names, otherwise="'scout-core plugins' lists all plugins."), ctx)
     place = place_of(*status.traceback[0]) if status.traceback else None
     live = [process for process in live_plugins(environment.config) if process.plugin.name == name]
     running = summarise(live).get(name)
     if as_json or ctx.obj:
         facts = {
-            "file": file_of(environment.plugins.all[name]),
+            "file": environment.found.files[name],
             "place": asdict(place) if place else None,
-            "options": list(option_rows(environment.config, name)),
+            "options": _options(environment, name),
             "running": asdict(running) if running else None,
             "processes": [_process_facts(process) for process in live],
         }
@@ -56,6 +57,10 @@ def show_plugin(ctx: click.Context, name: str, as_json: bool) -> None:
     print_problems(environment.problems)
     if environment.problems or status.state is State.FAILED or (running is not None and running.is_bad):
         raise SystemExit(1)
+
+
+def _options(environment: Environment, name: str) -> list[dict[str, Any]]:  # Any: each option has its own type
+    return [row for row in environment.found.options if row["plugin"] == name]
 
 
 def _process_facts(live: LivePlugin) -> dict[str, Any]:  # Any: several types
@@ -71,9 +76,7 @@ def _print(
     live: list[LivePlugin],
     running: Summary | None,
 ) -> None:
-    origin = ", ".join(
-        filter(None, (status.distribution or "named module", file_of(environment.plugins.all[status.name])))
-    )
+    origin = ", ".join(filter(None, (status.distribution or "named module", environment.found.files[status.name])))
     click.echo(f"{click.style(' '.join(filter(None, (status.name, status.version))), bold=True)} ({origin})")
     step = running.next_step if running and running.is_bad else status.next_step
     facts = (
@@ -85,7 +88,7 @@ def _print(
         ("wrapped", "\n".join(status.wrapped)),
         ("waiting", "\n".join(status.waiting)),
         ("not found", "\n".join(describe_missing(status))),
-        ("options", "\n".join(map(format_option, option_rows(environment.config, status.name)))),
+        ("options", "\n".join(map(format_option, _options(environment, status.name)))),
         *(("process", process.describe()) for process in _processes_to_show(live)),
         ("next", str(step) if step else ""),
     )

@@ -9,7 +9,7 @@ import click
 from attrs import asdict
 
 from scout_core.cli.check import check_plugin
-from scout_core.cli.environment import Environment, inspect_environment
+from scout_core.cli.environment import Environment, inspect_environment, timeout_option
 from scout_core.cli.live import Summary, live_plugins, summarise
 from scout_core.cli.new import new_plugin
 from scout_core.cli.output import as_json_option, print_json, print_problems, print_table
@@ -55,13 +55,14 @@ Exits with 1 if a plugin has failed, is quarantined in a running process, or som
 
 
 @click.group(cls=PluginCommands, invoke_without_command=True, subcommand_metavar="[NAME | COMMAND ...]", help=_HELP)
+@timeout_option
 @as_json_option
 @click.pass_context
-def plugins(ctx: click.Context, as_json: bool) -> None:
+def plugins(ctx: click.Context, timeout: float, as_json: bool) -> None:
     """Run the command ``plugins``."""
     ctx.obj = as_json
     if ctx.invoked_subcommand is None:
-        _show_all(inspect_environment(instrument=True, commands=True), as_json=as_json)
+        _show_all(inspect_environment(instrument=True, commands=True, seconds=timeout), as_json=as_json)
 
 
 for _command in (enable, disable, check_plugin, new_plugin, show_plugin):
