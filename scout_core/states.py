@@ -17,7 +17,7 @@ class State(str, Enum):
     SKIPPED = "skipped"
     """The installed version of its library or of scout-core is outside the supported range; it was not imported."""
     QUARANTINED = "quarantined"
-    """It worked, and some of its functions are switched off because they kept failing or were too slow."""
+    """It worked, and some of its functions are switched off because they kept failing or were too slow, or one has not returned."""
     FAILED = "failed"
     """It cannot be used; nothing of it is called or wrapped."""
 

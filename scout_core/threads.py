@@ -9,16 +9,22 @@ Starting a thread may be refused, too; that must never cost the application anyt
 from __future__ import annotations
 
 import _thread
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final
+from types import FrameType
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from attrs import frozen
 
 is_own_thread: Final[ContextVar[bool]] = ContextVar("scout_core_is_own_thread", default=False)
 """Whether this is a thread that ``start_thread`` started. A ContextVar, because gevent's and eventlet's threads share a real one."""
+
+_greenlets: Final[WeakKeyDictionary[threading.Thread, Any]] = WeakKeyDictionary()
+"""Threads of ours to the greenlet that each runs in, where greenlets are in use."""
 
 
 def lock_factory() -> object:
@@ -51,6 +57,12 @@ class NoThread:
     """No thread can ever be: it is a subinterpreter that refuses daemon threads (Python >= 3.12)."""
 
 
+def frame_of(thread: threading.Thread) -> FrameType | None:
+    """Return the innermost frame of a thread of ours, also of one that is a greenlet; None when it does not run."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    return frame if frame is not None else getattr(_greenlets.get(thread), "gr_frame", None)
+
+
 def start_thread(target: Callable[[], object], name: str) -> threading.Thread | NoThread:
     """
     Start a daemon thread, if that is possible.
@@ -61,6 +73,9 @@ def start_thread(target: Callable[[], object], name: str) -> threading.Thread | 
 
     def run() -> None:
         is_own_thread.set(True)
+        library = sys.modules.get("greenlet")
+        if library is not None:
+            _greenlets[thread] = library.getcurrent()
         target()
 
     try:

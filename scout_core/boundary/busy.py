@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from threading import Event, Thread
 from time import monotonic
 
 from scout_core.boundary import guard as guards
 from scout_core.boundary.guard import Guard
+from scout_core.threads import frame_of
 
 
-def _busy_guard(thread: Thread) -> Guard | None:
-    """Return the innermost guard on the stack of a thread; None when it runs no plugin's function, or is a greenlet."""
-    frame = sys._current_frames().get(thread.ident or 0)
+def busy_guard(thread: Thread) -> Guard | None:
+    """Return the innermost guard on the stack of a thread; None when it runs no plugin's function."""
+    frame = frame_of(thread)
     while frame is not None:
         if frame.f_code.co_filename == guards.__file__:
             guard = frame.f_locals.get("self")
@@ -31,5 +31,5 @@ def wait_until(event: Event, deadline: float) -> bool:
 
 def busy_part(thread: Thread) -> str:
     """Return the plugin's function that a thread is in, as messages name it."""
-    guard = _busy_guard(thread)
+    guard = busy_guard(thread)
     return "the agent's thread" if guard is None else f"plugin {guard.plugin!r}: {guard.place}"

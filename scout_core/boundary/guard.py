@@ -35,7 +35,7 @@ class Guard:
     """One function of one plugin: calls it, contains what it raises, and records how it does."""
 
     __slots__ = (
-        "plugin", "place", "function", "reraise", "has_steps", "time_every", "calls", "failures", "pace", "off", "logged",
+        "plugin", "place", "function", "reraise", "has_steps", "time_every", "calls", "failures", "pace", "off", "hangs_since", "logged",
         "entered",
     )  # fmt: skip
 
@@ -64,6 +64,8 @@ class Guard:
         """One of this many calls is timed; 1 after a call that took too long."""
         self.off: Reason | Closed | None = None
         """Why it is not called any more; None while it works."""
+        self.hangs_since: float | None = None
+        """Monotonic seconds since which a call has not returned, when that is very long; see ``sending/watchdog.py``."""
         self.logged: set[str] = set()
         """Changes that have been logged already; see ``guard_log.py``."""
         self.entered: set[int] = set()
@@ -242,6 +244,7 @@ class Guard:
     def forget_calls(self) -> None:
         """Count from zero, as in a forked child. What was switched off stays so."""
         self.calls = self.failures.count = 0
+        self.hangs_since = None
         self.pace = Pace(self.pace.limit)
 
 

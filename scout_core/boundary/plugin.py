@@ -12,6 +12,7 @@ from scout_core.boundary.guard import Guard
 from scout_core.boundary.metadata import Found
 from scout_core.boundary.patches import Patch, PatchState
 from scout_core.boundary.versions import Support
+from scout_core.clocks import monotonic
 from scout_core.problems import NextStep, Problem, join_problems
 from scout_core.states import State
 from scout_core.tracebacks import Frame
@@ -73,6 +74,9 @@ class Plugin:
             return State.QUARANTINED, tuple(
                 Problem("switched-off", guard.place, f"{guard.place} is switched off: {guard.reason}") for guard in off
             )
+        hanging = [(guard.place, guard.hangs_since) for guard in self.guards if guard.hangs_since is not None]
+        if hanging:
+            return State.QUARANTINED, tuple(_hangs(place, monotonic() - since) for place, since in hanging)
         wrapped = [patch for patch in self.patches if patch.state is PatchState.WRAPPED]
         waiting = [patch for patch in self.patches if patch.state is PatchState.WAITING]
         if waiting and not wrapped:
@@ -103,6 +107,13 @@ _TARGET_PROBLEMS: Final = {PatchState.NOT_FOUND: "missing-target", PatchState.LE
 
 def _not_wrapped(patch: Patch) -> Problem:
     return Problem(_TARGET_PROBLEMS[patch.state], patch.target, f"{patch.target}: {patch.reason}")
+
+
+def _hangs(place: str, seconds: float) -> Problem:
+    detail = (
+        f"{place} has not returned for {seconds:.0f} s; until it does, nothing is counted or reported in this process"
+    )
+    return Problem("hook-hangs", place, detail, "give what it waits for a timeout")
 
 
 def _not_imported(module: str) -> str:

@@ -40,6 +40,9 @@ class AgentThread:
     """None: never started, or ended after a late patch."""
     is_in_child: bool = False
     """In a forked child: if a hook on this thread has forked, the copy of the thread ends with what it is doing."""
+    turns: int = 0
+    is_working: bool = False
+    """It is in a turn."""
     _stopping: Event = field(factory=Event)
     _finished: Event = field(factory=Event)
     """Set when the last report has been handed over."""
@@ -124,12 +127,16 @@ class AgentThread:
                 self.thread = None
                 self._on_late_patch()
                 return
+            self.turns += 1
+            self.is_working = True
             flushes = [self._flushes.popleft() for _ in range(len(self._flushes))]
             if flushes:
                 self._finish()
                 for is_done in flushes:
                     is_done.set()
-            pause = BUSY_TICK if self._turn() else TICK
+            found_many = self._turn()
+            self.is_working = False
+            pause = BUSY_TICK if found_many else TICK
         if self.is_in_child:
             return
         self._finish()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Condition, Thread
 from typing import Final
 
@@ -37,6 +37,7 @@ PATIENCE: Final = 6
 """Attempts of one report, over about a minute, before the others get a turn."""
 PROOFS: Final = 3
 """Times that a report must fail directly after another one has arrived before it is dropped."""
+IDLE: Final = 5.0  # seconds
 ALWAYS_FAILS: Final = "cannot be exported"
 """Reason under which such a report is counted."""
 
@@ -79,6 +80,7 @@ class Outbox:
         """The last attempt was successful."""
         self._logged: set[str] = set()
         self._thread: Thread | None = None
+        self.on_idle: Callable[[], None] = lambda: None  # every few seconds without anything to send; must not raise
 
     def begin(self) -> None:
         """Start the thread; after a late patch, another one once the old one has ended."""
@@ -160,9 +162,13 @@ class Outbox:
         locks_made_by = self._locks_made_by
         while True:
             with self._changed:
-                self._changed.wait_for(
-                    lambda: self._queue or self._deadline is not None or locks_made_by is not lock_factory()
+                is_idle = not self._changed.wait_for(
+                    lambda: self._queue or self._deadline is not None or locks_made_by is not lock_factory(), IDLE
                 )
+            if is_idle:
+                self.on_idle()
+                continue
+            with self._changed:
                 is_patched = locks_made_by is not lock_factory()
                 if is_patched and self._deadline is None and (not self._queue or self._failures):
                     self._thread = None  # the next ``begin`` starts another one

@@ -39,6 +39,7 @@ class Period:
     """Logs the exception that is being handled; raises it again in tests."""
     reports: int = 0
     """How many reports this process has made."""
+    _state_reports: int = 0
     _start: float = field(factory=time)
     _start_monotonic: float = inf
 
@@ -91,6 +92,23 @@ class Period:
         count = self.ledger.close_period(names)
         for outbox in outboxes:
             outbox.put(report, count)
+
+    def report_state(self, outboxes: Sequence[Outbox]) -> None:
+        """Report the state of the plugins without any figures. On another thread, while the agent's hangs."""
+        self._state_reports += 1
+        now = time()
+        report = Report(
+            id=f"{self.process.instance}-state-{self._state_reports}",
+            process=self.process,
+            start=now,
+            end=now,
+            transactions=(),
+            traces=(),
+            plugins=self.plugin_statuses(),
+            counters={outbox.name: self.ledger.counters(outbox.name) for outbox in outboxes},
+        )
+        for outbox in outboxes:
+            outbox.put(report, 0)
 
     def _traces(self) -> Iterator[Trace]:
         for item in self.evaluation.choice.take_kept():

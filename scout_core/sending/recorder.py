@@ -23,6 +23,7 @@ from scout_core.sending.exporter import Exporter
 from scout_core.sending.ledger import Ledger, Tally
 from scout_core.sending.outbox import Outbox
 from scout_core.sending.period import Period
+from scout_core.sending.watchdog import Watchdog
 from scout_core.text.patterns import compile_all
 from scout_core.threads import NoThread
 
@@ -60,6 +61,7 @@ class Recorder:
     evaluation: Evaluation = field(init=False)
     open_period: Period = field(init=False)
     thread: AgentThread = field(init=False)
+    watchdog: Watchdog = field(init=False)
     _end_of_work: float = inf
     """Monotonic seconds after which the rest of the inbox is only counted, so that there is time to send."""
     _end_of_figures: float = inf
@@ -75,6 +77,11 @@ class Recorder:
             self.config, self.ledger, self.evaluation, self.process, self.plugin_statuses, self._contain_failure
         )
         self.thread = AgentThread(self._turn, lambda: self._safely(self._finish), self._on_late_patch)
+        self.watchdog = Watchdog(
+            self.thread, self.ledger, lambda: self.open_period.report_state(self.outboxes), lambda: self.period
+        )
+        for outbox in self.outboxes:
+            outbox.on_idle = lambda: self._safely(self.watchdog.look)
 
     def use_hooks(self, hooks: RunTimeHooks) -> None:
         """Replace all hooks: a plugin came or went, or an option changed."""
@@ -244,5 +251,6 @@ class Recorder:
 
     def close_period(self) -> None:
         """Make the report of the period that ends now, and hand it to every exporter."""
+        self.watchdog.settle()
         with Silence(self.ledger.tracer):
             self.open_period.close(self.outboxes)

@@ -156,3 +156,18 @@ def test_every_nonzero_counter_is_shown(collector: Collector) -> None:
         " · 9 invalid values not used · 10 transactions only counted and timed because the inbox was full"
         " · 4 counted as “other” because of too many names · 5 tags dropped · 6 kept traces lost to an error"
     ) in visitor_of(collector).page("/health").text
+
+
+def test_a_report_without_figures_updates_the_state_of_the_process(collector: Collector) -> None:
+    """An agent whose thread hangs in a hook sends such reports, which cover no time."""
+    now = time.time()
+    first = sent(1, count=3, end=now, finished=3, exported=0, queued=3)
+    (plugin, *others) = first.plugins
+    hangs = evolve(plugin, state="quarantined", reason="on_report has not returned for 12 s")
+    known_shop.send(collector, first)
+    state = sent(2, count=0, end=now + 1, finished=5, exported=3, queued=2)
+    state = evolve(state, id=f"{first.process.instance}-state-1", start=now + 1, plugins=(hangs, *others))
+    known_shop.send(collector, state)
+
+    assert (5, 3, 2, 0) == books(collector)
+    assert "on_report has not returned for 12 s" in visitor_of(collector).page("/plugins").text
