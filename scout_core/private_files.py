@@ -101,7 +101,7 @@ def read_private(path: Path) -> str | None:
     Return the first 65,536 characters of a file that belongs to this user and that nobody else can read; None for any other.
 
     Raises:
-        OSError: it cannot be seen whether there is such a file, or it cannot be read.
+        OSError: it cannot be read, or it is not known whether it exists.
     """
     content = read_private_bytes(path)
     if content is None:

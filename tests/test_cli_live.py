@@ -90,7 +90,7 @@ def test_the_details_of_a_plugin_have_the_times_targets_and_functions_of_every_p
     assert (0, "active") == (text.code, fact(text, "state").splitlines()[0])
     assert re.fullmatch(r"\d+ \(Shop on .+\) active; 30 calls, 0 errors; reported \d+ s ago", lines[0])
     assert ["wrapped: json:dumps", "waiting: a_library_that_is_not_there:work", "not found: json:nothing: json has no nothing"] == lines[1:4]  # fmt: skip
-    assert re.fullmatch(r"score_transaction: 30 calls, p50 [\d.]+ µs, p95 [\d.]+ µs", lines[4])
+    assert re.fullmatch(r"score_transaction: 30 calls, p50 [\d.]+ [µm]s, p95 [\d.]+ [µm]s", lines[4])
     (process,) = as_json.json["processes"]
     (function,) = [function for function in process["functions"] if function["calls"]]
     assert 0 < function["p50_ms"] <= function["p95_ms"]
@@ -125,8 +125,8 @@ def test_the_table_has_the_worst_state_and_the_cost_in_running_processes(scout_c
     assert (1, 1) == (table.code, as_json.code)
     assert re.match(r"NAME +VERSION +STATE +RUNNING +COST P95 +TARGET +HOOKS +FROM$", lines[0])
     (row,) = [line for line in lines if line.startswith("my_policy ")][:1]
-    assert re.match(r"my_policy +active +quarantined \(1/2\) +[\d.]+ µs ", row)
-    assert any(re.match(r"speed +\S+ +active +active \(2/2\) +[\d.]+ µs ", line) for line in lines)
+    assert re.match(r"my_policy +active +quarantined \(1/2\) +[\d.]+ [µm]s ", row)
+    assert any(re.match(r"speed +\S+ +active +active \(2/2\) +[\d.]+ [µm]s ", line) for line in lines)
     assert any(line.startswith("my_policy is quarantined in 1 of 2 processes: score_tr") for line in lines)
     assert "RUNNING and COST P95: from the dashboard, for 2 processes" == lines[-1]
     running = as_json.named("my_policy")["running"]

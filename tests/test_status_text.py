@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scout_core.cli.status_text import describe_function, describe_missing, microseconds
+from scout_core.cli.status_text import describe_function, describe_missing, format_cost
 from scout_core.problems import Problem, TooManyErrors, TooSlow
 from scout_core.sending.protocol import RunningFunction, RunningPlugin
 from scout_core.states import State
@@ -70,4 +70,7 @@ def test_each_missing_target_is_shown_with_its_reason_whichever_way_the_agent_se
 
 
 def test_times_are_rounded():
-    assert ["0.4 µs", "9.8 µs", "12 µs", "2500 µs"] == [microseconds(value) for value in (0.0004, 0.0098, 0.012, 2.5)]
+    shown = {0.0: "0.0 µs", 0.0004: "0.4 µs", 0.0098: "9.8 µs", 0.00996: "10 µs", 0.012: "12 µs", 0.9994: "999 µs", 0.9996: "1.0 ms",
+             2.5: "2.5 ms", 9.96: "10 ms", 89.4: "89 ms"}  # fmt: skip
+
+    assert shown == {value: format_cost(value) for value in shown}

@@ -14,7 +14,7 @@ from scout_core.cli.live import Summary, live_plugins, summarise
 from scout_core.cli.new import new_plugin
 from scout_core.cli.output import as_json_option, print_json, print_problems, print_table
 from scout_core.cli.plugin_detail import show_plugin
-from scout_core.cli.status_text import microseconds
+from scout_core.cli.status_text import format_cost
 from scout_core.cli.suggesting import SuggestingGroup
 from scout_core.cli.switch import disable, enable
 from scout_core.measuring.report import PluginStatus
@@ -108,7 +108,7 @@ def _row(status: PluginStatus, running: dict[str, Summary]) -> tuple[str, ...]:
 def _running_cells(summary: Summary | None) -> tuple[str, str]:
     if summary is None:
         return "", ""
-    cost = microseconds(summary.p95_ms) if summary.p95_ms is not None else ""
+    cost = format_cost(summary.p95_ms) if summary.p95_ms is not None else ""
     return f"{summary.state} ({summary.count}/{summary.processes})", cost
 
 

@@ -10,7 +10,7 @@ def describe_function(function: RunningFunction) -> str:
     """``score_transaction: 30 calls, p50 4 µs, p95 9 µs``, followed by how it exceeds its limit or why it is switched off."""
     times = ""
     if function.p50_ms is not None and function.p95_ms is not None:
-        times = f", p50 {microseconds(function.p50_ms)}, p95 {microseconds(function.p95_ms)}"
+        times = f", p50 {format_cost(function.p50_ms)}, p95 {format_cost(function.p95_ms)}"
     text = f"{function.place}: {function.calls} calls{times}"
     slow = str(function.too_slow or function.slow)  # an older agent sends texts instead of the figures
     if function.off:
@@ -25,7 +25,7 @@ def describe_missing(plugin: PluginStatus | RunningPlugin) -> list[str]:
     return list(plugin.not_found)  # an older agent sends texts there
 
 
-def microseconds(milliseconds: float) -> str:
-    """``12 µs``; with one decimal below ten."""
-    value = milliseconds * 1e3
-    return f"{value:.0f} µs" if value >= 10 else f"{value:.1f} µs"
+def format_cost(milliseconds: float) -> str:
+    """``0.4 µs``, ``12 µs``, ``2.5 ms`` or ``89 ms``: at least two digits."""
+    value, unit = (milliseconds, "ms") if milliseconds >= 0.9995 else (milliseconds * 1e3, "µs")
+    return f"{value:.0f} {unit}" if value >= 9.95 else f"{value:.1f} {unit}"

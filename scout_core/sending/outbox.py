@@ -29,7 +29,7 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 """Roughly: of the reports' contents as they will be encoded."""
 LONGEST_PAUSE: Final = 60.0
 LONGEST_WAIT: Final = 0.05
-"""Seconds until somebody who waits looks again: after a late patch nothing may wake a thread."""
+"""Seconds after which a thread that waits checks again: after a late patch nothing may wake it."""
 LONGEST_INTERVAL: Final = 86_400.0
 LONGEST_REASON: Final = 100
 """Characters."""
@@ -71,9 +71,9 @@ class Outbox:
         self._sending: _Waiting | None = None
         """In the exporter's hands; still in the queue."""
         self._deadline: float | None = None
-        """Set once it shall stop: monotonic seconds."""
+        """Monotonic seconds at which the last attempts must end; None until it is to stop."""
         self._must_hurry = False
-        """Somebody waits for the next attempt."""
+        """``flush`` waits, so the next attempt is made at once."""
         self._failures = 0
         """In a row, of any report."""
         self._has_delivered = False
@@ -202,7 +202,7 @@ class Outbox:
         return min(self._queue, key=lambda waiting: max(0, waiting.attempts - PATIENCE + 1))
 
     def _send(self, waiting: _Waiting) -> bool:
-        """Whether it needs not be sent again."""
+        """Send it; return whether it is done with, and need not be sent again."""
         guard = self.guard
         has_delivered, self._has_delivered = self._has_delivered, False
         guard.enter()
@@ -267,7 +267,7 @@ class Outbox:
         self._ledger.lost(self.name, waiting.transactions, reason)
 
     def _oldest_to_drop(self, newest: _Waiting) -> _Waiting | None:
-        """The oldest that neither may be arriving at this moment nor has just come."""
+        """The oldest that is neither being sent nor the newest."""
         return next((waiting for waiting in self._queue if waiting not in (self._sending, newest)), None)
 
     def _is_too_full(self) -> bool:
