@@ -83,6 +83,8 @@ FULL = Report(
         )
     },
     gauges={"process": {"rss_bytes": 50e6}},
+    is_last=True,
+    period=5.0,
     left_out={"names": 3, "plugins": 1},
 )  # fmt: skip
 
@@ -139,6 +141,8 @@ WIRE = {
         "left_out": {"traces": 2},
     }},
     "gauges": {"process": {"rss_bytes": 50e6}},
+    "is_last": True,
+    "period": 5.0,
     "left_out": {"names": 3, "plugins": 1},
 }  # fmt: skip
 
@@ -146,7 +150,7 @@ MAY_BE_MISSING = {
     "transactions.queue_time", "transactions.queued", "traces.merged", "traces.spans.error", "counters.collector.spans",
     "counters.collector.figures_only", "counters.collector.spans_merged", "counters.collector.late_spans", "counters.collector.in_collection", "counters.collector.in_hooks", "counters.collector.invalid_values", "counters.collector.names_merged",
     "counters.collector.tags_dropped", "counters.collector.traces_lost", "traces.seen", "plugins.functions", "plugins.traceback", "plugins.functions.slow",
-    "plugins.functions.off", "gauges", "left_out", "counters.collector.left_out", "plugins.functions.too_slow", "plugins.functions.too_many_errors", "plugins.functions.is_recovered", "plugins.target_problems",
+    "plugins.functions.off", "gauges", "is_last", "period", "left_out", "counters.collector.left_out", "plugins.functions.too_slow", "plugins.functions.too_many_errors", "plugins.functions.is_recovered", "plugins.target_problems",
     "plugins.target_problems.advice", "plugins.problems", "plugins.problems.advice", "plugins.next_step", "plugins.next_step.commands",
 }  # fmt: skip
 NAMES = (
@@ -295,6 +299,8 @@ def cases() -> Iterator[Any]:
             "next_step",
             "too_slow",
             "too_many_errors",
+            "is_last",
+            "period",
         )
         for wrong in WRONG[type(value)]:
             is_list_of_texts = path[-1] in ("hooks", "wrapped", "waiting", "not_found", "commands") and wrong in (

@@ -12,6 +12,7 @@ from scout_core.cli.environment import Environment, inspect_environment, timeout
 from scout_core.cli.findings import Finding
 from scout_core.cli.known import Suggestion, suggestions
 from scout_core.cli.output import COLOURS, as_json_option, print_json
+from scout_core.cli.reports import check_reports
 from scout_core.cli.servers import check_servers
 from scout_core.states import State
 
@@ -43,6 +44,7 @@ def doctor(suggest: bool, timeout: float, as_json: bool) -> None:
         *check.check_plugins(environment),
         *check_servers(environment.installed.installed),
         *check.check_files(environment),
+        *check_reports(environment.config),
         *map(_missing_plugin, missing),
         *_probe(environment),
     ]

@@ -226,6 +226,10 @@ class Report:
     """Exporter name to its counters."""
     gauges: dict[str, dict[str, float]] = field(factory=dict)
     """Measurements of the process at the end of the period, by plugins: plugin to name to number."""
+    is_last: bool | None = None
+    """Whether the process has ended with this report; None from an agent that does not mark it."""
+    period: float | None = None
+    """Seconds after which the process means to report again; None from an agent that does not mention it."""
     left_out: dict[str, int] = field(factory=dict)
     """
     ``traces``, ``plugins`` or ``names`` to how many did not fit into the report, because the receiver accepts no larger one, or the

@@ -66,8 +66,13 @@ class Period:
         seconds = self.seconds(requested)
         return self._start_monotonic + (seconds if self.reports else min(FIRST_PERIOD, seconds))
 
-    def close(self, outboxes: Sequence[Outbox]) -> None:
-        """Make the report of the period that ends now, and put it into every outbox."""
+    def close(self, outboxes: Sequence[Outbox], *, is_last: bool = False) -> None:
+        """
+        Make the report of the period that ends now, and put it into every outbox.
+
+        Args:
+            is_last: the process ends, or at least its agent.
+        """
         self._start_monotonic = monotonic()
         names = [outbox.name for outbox in outboxes]
         counters = {name: self.ledger.counters(name) for name in names} or {"": self.ledger.counters()}
@@ -84,6 +89,8 @@ class Period:
             traces=traces,
             plugins=plugins,
             counters=counters,
+            is_last=is_last,
+            period=self.seconds(outbox.requested_interval for outbox in outboxes),
             gauges=measured(self.evaluation.hooks.measure_process),
         )
         self._start = now

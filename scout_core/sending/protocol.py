@@ -18,6 +18,7 @@ from scout_core.states import State
 API: Final = "/api/v1"
 REPORTS: Final = f"{API}/reports"
 """Agents post here, with the token of ``CollectorAddress``."""
+HEALTH: Final = f"{API}/health"
 PLUGINS: Final = f"{API}/plugins"
 TRACE: Final = f"{API}/trace/"
 """Followed by the trace's id."""
@@ -149,6 +150,39 @@ class PluginsAnswer:
     """Answer to ``PLUGINS``."""
 
     processes: tuple[RunningProcess, ...]
+
+
+@frozen(kw_only=True)
+class ReportFacts:
+    """The reports of a process that have arrived. The numbers count from 1 in each process."""
+
+    received: int
+    """A report that came twice counts once."""
+    first: int
+    """The lowest number that has arrived."""
+    last: int
+    """The highest number that has arrived."""
+    missing: int
+    """Numbers between them that have not arrived: dropped by the process, sent to another collector, or late."""
+    has_ended: bool | None
+    """Whether a report was marked as the last one; None from an agent that does not mark it."""
+    is_silent: bool
+    """It has not ended, and has not reported for three periods: it was killed, hangs, or cannot reach the collector."""
+
+
+@frozen(kw_only=True)
+class ReportingProcess(ProcessFacts):
+    """A process with the state of its reports."""
+
+    reports: ReportFacts | None = None
+    """None for an agent, or from a dashboard, of an earlier version."""
+
+
+@frozen
+class HealthAnswer:
+    """The part of the answer to ``HEALTH`` that clients read."""
+
+    processes: tuple[ReportingProcess, ...]
 
 
 @frozen

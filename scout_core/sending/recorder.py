@@ -180,7 +180,7 @@ class Recorder:
     def _finish(self) -> None:
         self.work()
         if self.ledger.has_any:  # a process that recorded nothing reports nothing
-            self.close_period()
+            self.close_period(is_last=True)
 
     def work(self, until: float = inf) -> None:
         """
@@ -249,8 +249,8 @@ class Recorder:
             self._has_failed = True
             log.error("%s", message, exc_info=True)
 
-    def close_period(self) -> None:
-        """Make the report of the period that ends now, and hand it to every exporter."""
+    def close_period(self, *, is_last: bool = False) -> None:
+        """Make the report of the period that ends now, and hand it to every exporter; ``is_last`` as for ``Period.close``."""
         self.watchdog.settle()
         with Silence(self.ledger.tracer):
-            self.open_period.close(self.outboxes)
+            self.open_period.close(self.outboxes, is_last=is_last)

@@ -355,7 +355,7 @@ def test_a_file_of_another_version_is_reported_and_not_changed(tmp_path):
     connection.execute("PRAGMA user_version = 99")
     connection.close()
 
-    with pytest.raises(StoreError, match=rf"{path} has schema 99, but this scout-dashboard supports 3"):
+    with pytest.raises(StoreError, match=rf"{path} has schema 99, but this scout-dashboard supports 4"):
         Store(tmp_path / "data")
 
     assert path.exists()

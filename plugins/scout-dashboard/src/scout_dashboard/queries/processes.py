@@ -10,6 +10,7 @@ from typing import Final
 from attrs import asdict
 
 from scout_core.sending.protocol import PROBE_APP, ProcessFacts
+from scout_dashboard.queries.arrivals import arrivals
 from scout_dashboard.queries.metrics import Facts
 from scout_dashboard.queries.plugins import plugin_facts
 from scout_dashboard.store import Store
@@ -31,8 +32,11 @@ def health(store: Store, tally: Tally, *, app: str | None, now: float) -> Facts:
     """Return the counters of each process and their sum, the collector's counters and state, and the store."""
     found = _processes(store.reader, app=app, now=now)
     stored = _stored(store.reader, [head["instance"] for head, _ in found])
+    arrived = arrivals(store.reader, found, now=now)
     processes = [
-        head | {"counters": _with_left_out(_settled(facts, stored[head["instance"]]), facts.get("left_out", {}))}
+        head
+        | {"reports": arrived[head["instance"]]}
+        | {"counters": _with_left_out(_settled(facts, stored[head["instance"]]), facts.get("left_out", {}))}
         for head, facts in found
     ]
     return {

@@ -10,7 +10,7 @@ from typing import Final
 from scout_dashboard.errors import StoreError
 from scout_dashboard.store.files import Kind
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Incremented with every change of a table; stored as ``PRAGMA user_version`` of each file."""
 _APPLICATION: Final = 0x53434F55
 
@@ -45,7 +45,11 @@ _TABLES: Final[dict[Kind, str]] = {
             started REAL NOT NULL,
             seen REAL NOT NULL,
             facts TEXT NOT NULL,
-            stored INTEGER NOT NULL DEFAULT 0
+            stored INTEGER NOT NULL DEFAULT 0,
+            received INTEGER NOT NULL DEFAULT 0,
+            first_number INTEGER,
+            last_number INTEGER,
+            is_last INTEGER
         );
         CREATE INDEX process_seen ON process (seen);
     """,
@@ -75,6 +79,15 @@ _TABLES: Final[dict[Kind, str]] = {
 _MIGRATIONS: Final[dict[int, dict[Kind, str]]] = {
     1: {"metrics": "", "traces": "ALTER TABLE trace ADD COLUMN report TEXT NOT NULL DEFAULT ''"},
     2: {"metrics": "ALTER TABLE process ADD COLUMN stored INTEGER NOT NULL DEFAULT 0", "traces": ""},
+    3: {
+        "metrics": """
+            ALTER TABLE process ADD COLUMN received INTEGER NOT NULL DEFAULT 0;
+            ALTER TABLE process ADD COLUMN first_number INTEGER;
+            ALTER TABLE process ADD COLUMN last_number INTEGER;
+            ALTER TABLE process ADD COLUMN is_last INTEGER
+        """,
+        "traces": "",
+    },
 }
 """Statements that upgrade a file from each earlier version to the next; they change no rows, so they are instant."""
 
@@ -169,7 +182,8 @@ def _migrate(connection: sqlite3.Connection, kind: Kind) -> None:
         # Read again, because another process may have migrated the file in the meantime.
         found = connection.execute("PRAGMA user_version").fetchone()[0]
         for version in range(found, VERSION):
-            connection.execute(_MIGRATIONS[version][kind])
+            for statement in _MIGRATIONS[version][kind].split(";"):
+                connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     finally:

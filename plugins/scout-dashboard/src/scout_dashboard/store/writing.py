@@ -82,6 +82,7 @@ def _write_process(connection: sqlite3.Connection, report: Report) -> None:
         "plugins": CONVERTER.unstructure(report.plugins),
         "counters": CONVERTER.unstructure(report.counters),
         "left_out": report.left_out,
+        "period": report.period,
         "transactions": (transactions := sum(metrics.count for metrics in report.transactions)),
     }
     # After a back-off reports may arrive out of order; a late one must not overwrite newer state.
@@ -94,6 +95,24 @@ def _write_process(connection: sqlite3.Connection, report: Report) -> None:
     # Count late reports too: a report's counters are older than its delivery, so only this sum includes the last reports.
     sql = "UPDATE process SET stored = stored + ? WHERE instance = ?"
     connection.execute(sql, (transactions, report.process.instance))
+    number = _number_of(report)
+    if number is not None:
+        # None as `is_last`, of an agent that does not mark it, changes nothing.
+        connection.execute(
+            "UPDATE process SET received = received + 1, first_number = min(coalesce(first_number, :number), :number),"
+            " last_number = max(coalesce(last_number, :number), :number),"
+            " is_last = CASE WHEN is_last = 1 OR :is_last = 1 THEN 1 ELSE coalesce(:is_last, is_last) END"
+            " WHERE instance = :instance",
+            {"number": number, "is_last": report.is_last, "instance": report.process.instance},
+        )
+
+
+def _number_of(report: Report) -> int | None:
+    """Return the number of a report in its process; None for the id of another kind of sender."""
+    instance, _, number = report.id.rpartition("-")
+    if instance != report.process.instance or not (number.isascii() and number.isdigit() and len(number) < 16):
+        return None
+    return int(number)
 
 
 def _series(report: Report) -> Iterator[tuple[tuple[bool, bool, str], Sums]]:
