@@ -52,7 +52,7 @@ def make(root: Path, project: Project, version: str) -> str:
     tag = f"{project.name}-{version}"
     write_version(project, version)
     write_changelog(root, project, version)
-    parts = ("plugins", "known") if project.name == CORE else ("plugins",)
+    parts = ("plugins", "known", "costs") if project.name == CORE else ("plugins",)
     run(root, sys.executable, str(root / "docs" / "generate.py"), *parts)
     git(root, "commit", "--quiet", "--all", "--message", f"{project.name}: release {version}")
     git(root, "tag", "--annotate", "--message", f"{project.name} {version}", tag)

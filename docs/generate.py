@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import ast
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scout_core.config.options import Option
@@ -47,14 +48,44 @@ def known() -> str:
     return "\n".join(f"{name}: {' and '.join(libraries)}" for name, libraries in rows.items() if libraries)
 
 
+WORKLOADS = {
+    "hello": "Flask, a constant",
+    "unsampled": "Flask, a constant, sampled out",
+    "request": "Flask, ten queries and a template",
+    "flat": "one span by hand",
+    "call": "a wrapped call that becomes a span",
+}
+"""Workload of the benchmarks to its name on the page."""
+
+
+def costs() -> str:
+    """Return the table of the counts that are stored for the oldest Python that has some."""
+    file = min((ROOT / "benchmarks" / "baselines").glob("*.json"))
+    stored = json.loads(file.read_text(encoding="utf-8"))["costs"]
+    lines = ["| work | without an agent | added on the caller | added on the agent's thread |", "|---|---|---|---|"]
+    for workload, name in WORKLOADS.items():
+        caller, agent = (stored[f"{workload}, {thread}"] for thread in ("caller", "agent's thread"))
+        without = f"{round(caller['request'], -3):,}" if caller["item"] == "request" else "–"
+        lines.append(f"| {name} | {without} | {_count(caller)} | {_count(agent)} |")
+    return "\n".join(lines)
+
+
+def _count(cost: dict[str, Any]) -> str:  # Any: JSON
+    return f"{round(cost['added'], -2):,} ({cost['ratio']:.3f})"
+
+
 PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "options": (ROOT / "docs" / "configuration.md", options),
     "plugins": (ROOT / "docs" / "plugins.md", plugins),
+    "costs": (ROOT / "docs" / "performance.md", costs),
     "known": (ROOT / "scout_core" / "cli" / "known.py", known),
 }
 """Name of each part, to its page and the function that generates it."""
-OF_A_RELEASE = {"known"}
-"""Parts that the release of the core writes, and that may be out of date until then: otherwise each plugin would change the core."""
+OF_A_RELEASE = {"costs", "known"}
+"""
+Parts that the release of the core writes, and that may be out of date until then: otherwise each plugin and each new count
+would change these pages.
+"""
 
 
 def filled(text: str, names: set[str]) -> str:
@@ -82,7 +113,7 @@ def main(arguments: list[str]) -> int:
         "parts",
         metavar="PART",
         nargs="*",
-        help=f"{', '.join(PARTS)}; by default all except {', '.join(OF_A_RELEASE)}, which releases write",
+        help=f"{', '.join(PARTS)}; by default all except {', '.join(sorted(OF_A_RELEASE))}, which releases write",
     )
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a page is out of date")
     asked = parser.parse_args(arguments)

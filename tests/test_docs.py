@@ -286,7 +286,7 @@ def test_an_unknown_part_of_the_documentation_is_an_error_that_names_the_parts(t
     )
 
     assert 2 == done.returncode
-    assert "invalid part 'option'; expected one of options, plugins, known" in done.stderr
+    assert "invalid part 'option'; expected one of options, plugins, costs, known" in done.stderr
 
 
 def test_generated_parts_are_up_to_date(tmp_path):
