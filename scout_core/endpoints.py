@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 from weakref import ref
 
 from scout_core.operations import CONTROLLER
+from scout_core.signals import is_from_outside
 
 _App = TypeVar("_App")
 
@@ -60,7 +61,11 @@ def view_name(view: object) -> str | None:
     """
     try:
         module, name = view.__module__, view.__name__  # type: ignore[attr-defined]  # foreign: it may lack it
-    except Exception:  # noqa: BLE001  # foreign code: its class may define __getattr__
+    except (
+        BaseException
+    ) as error:  # its class may define __getattr__; one bad view must not leave the others without a name
+        if is_from_outside(error):
+            raise
         return None
     return f"{module}.{name}" if type(module) is type(name) is str and name and name != "<lambda>" else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import gc
 import operator
@@ -106,6 +107,27 @@ def test_the_name_of_a_view():
     assert [f"{HERE}.home", "operator.attrgetter", None, None] == [
         view_name(view) for view in (home, operator.attrgetter, lambda: 1, Hostile())
     ]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit, GeneratorExit, asyncio.CancelledError])
+@pytest.mark.parametrize("attribute", ["__name__", "__module__"])
+def test_a_view_whose_name_cannot_be_read_costs_only_its_own(error, attribute):
+    def refuse(self):
+        raise error
+
+    views = {"bad": type("Bad", (), {attribute: property(refuse)})(), "home": home}
+
+    assert {"bad": "bad", "home": f"{HERE}.home"} == endpoint_names(views)
+
+
+def test_ctrl_c_while_a_name_is_read_passes():
+    class Interrupted:
+        @property
+        def __name__(self):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        view_name(Interrupted())
 
 
 POOL = [home, *(factory(word) for word in "ab"), *(logged(home) for _ in "ab"), lambda: 1, lambda: 2, USERS, Hostile()]

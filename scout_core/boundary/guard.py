@@ -12,6 +12,7 @@ from threading import get_ident
 from types import CodeType, FrameType
 from typing import Any, Final
 
+from scout_core.boundary.blame import culprit_in_application
 from scout_core.boundary.failures import Failures
 from scout_core.boundary.pace import Limit, Pace, Slowness
 from scout_core.clocks import perf_counter_ns
@@ -36,7 +37,7 @@ class Guard:
 
     __slots__ = (
         "plugin", "place", "function", "reraise", "has_steps", "time_every", "calls", "failures", "pace", "off", "hangs_since", "logged",
-        "entered",
+        "entered", "module",
     )  # fmt: skip
 
     def __init__(
@@ -48,8 +49,11 @@ class Guard:
         limit: Limit | None = None,
         reraise: bool = False,
         has_steps: bool = False,
+        module: str = "",
     ) -> None:
         self.plugin = plugin
+        self.module = module
+        """The plugin's module; the module of the function itself belongs to it in any case."""
         self.place = place
         """The name of the hook, or the target that it describes."""
         self.function = function
@@ -182,9 +186,17 @@ class Guard:
                 self.entered.discard(here)
 
     def fail(self, error: BaseException) -> None:
-        """Count a call that failed; after too many the function is switched off."""
+        """
+        Count a call that failed; after too many the function is switched off.
+
+        An exception from an object of the application counts once for each function that raises it: one bad view must not end
+        the recording of all others.
+        """
+        culprit = culprit_in_application(error, plugin=self.module, target=self.place)
+        if self.failures.is_known(culprit):
+            return
         self.failures.begin_call()
-        self._add_failure(error)
+        self._add_failure(error, is_of_application=culprit is not None)
 
     def refuse(self, problem: str) -> None:
         """
@@ -200,8 +212,10 @@ class Guard:
             self.failures.begin_call()
         self._add_failure(error, problem)
 
-    def _add_failure(self, error: BaseException, message: str | None = None) -> None:
-        too_many = self.failures.add(error, message)
+    def _add_failure(
+        self, error: BaseException, message: str | None = None, *, is_of_application: bool = False
+    ) -> None:
+        too_many = self.failures.add(error, message, is_of_application=is_of_application)
         if too_many is not None:
             self.off = too_many
 

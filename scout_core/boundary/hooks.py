@@ -126,7 +126,12 @@ class Hooks:
         guard = self._guards.get(item)
         if guard is None:
             guard = self._guards[item] = Guard(
-                item.plugin_name, hook, function, limit=self._limit(hook), reraise=self.reraise
+                item.plugin_name,
+                hook,
+                function,
+                limit=self._limit(hook),
+                reraise=self.reraise,
+                module=getattr(item.plugin, "__name__", ""),
             )
         guard.function = function  # options may have changed since it was frozen before
         return guard

@@ -99,7 +99,9 @@ class Plugins:
             plugin = self.all[guard.plugin]
             if plugin.state is not State.ACTIVE:
                 continue
-            wrap = Wrap(plugin.name, reraise=self.hooks.reraise, limit=self.hooks.limits.application)
+            wrap = Wrap(
+                plugin.name, module=plugin.module, reraise=self.hooks.reraise, limit=self.hooks.limits.application
+            )
             guard.run(wrap)
             failure = guard.failures.last
             if failure is not None:  # half of its targets would be worse than none

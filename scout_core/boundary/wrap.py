@@ -23,8 +23,9 @@ class Wrap:
     and returns the span that the call is, or None.
     """
 
-    def __init__(self, plugin: str, *, reraise: bool = False, limit: Limit | None = None) -> None:
+    def __init__(self, plugin: str, *, module: str = "", reraise: bool = False, limit: Limit | None = None) -> None:
         self.plugin = plugin
+        self.module = module
         self.patches: list[Patch] = []
         self.guards: list[Guard] = []
         self._reraise = reraise
@@ -61,6 +62,7 @@ class Wrap:
             target,
             describer,
             limit=self._limit,
+            module=self.module,
             reraise=self._reraise,
             has_steps=inspect.isgeneratorfunction(describer) or inspect.isgeneratorfunction(called),
         )

@@ -258,6 +258,40 @@ def test_a_view_whose_name_cannot_be_read_costs_only_its_name(scout, app):
     assert ["Controller/broken"] * 12 + ["home"] == names(scout)
 
 
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit, GeneratorExit])
+def test_an_endpoint_that_raises_when_it_is_described_does_not_end_the_recording_of_others(app, error):
+    """Flask names it by a property of the rule, which an application may define."""
+
+    class Rule(app.url_rule_class):
+        raises = False
+
+        @property
+        def endpoint(self):
+            if self.raises and sys._getframe(1).f_code.co_name == "dispatch":
+                raise error("no endpoint")
+            return vars(self)["endpoint"]
+
+        @endpoint.setter
+        def endpoint(self, endpoint):
+            vars(self)["endpoint"] = endpoint
+
+    app.url_rule_class = Rule
+    app.add_url_rule("/bad", "bad", lambda: "bad")
+    app.add_url_rule("/good", "good", lambda: "good")
+    for rule in app.url_map.iter_rules():
+        rule.raises = rule.rule == "/bad"
+    client = app.test_client()
+    with recording(plugins_reraise=False) as scout:
+        for _ in range(110):
+            assert b"bad" == client.get("/bad").data
+        client.get("/good")
+
+        assert [f"Controller/{HERE}.good"] == scout.operations
+        (flask_plugin,) = [plugin for plugin in scout.agent.plugin_statuses() if plugin.name == "flask"]
+        assert ("active", 110) == (flask_plugin.state, flask_plugin.errors)
+        assert flask_plugin.last_error.endswith("in endpoint (code of the application, counted once)")
+
+
 def test_applications_do_not_share_endpoints(scout):
     for word in ("one", "two"):
         other = flask.Flask(word)
