@@ -28,6 +28,7 @@ MAX_REPORT_BYTES: Final = 8 * 1024 * 1024
 _LEAST_LIMIT: Final = 4_096
 """Bytes. A receiver that announces less cannot mean it."""
 
+LOGIN: Final = "/login"
 LOGIN_FILE: Final = "dashboard-login-token"
 """In the state directory: the token that lets its owner read every page and answer."""
 
@@ -197,6 +198,11 @@ class TraceAnswer:
     """Answer to ``TRACE``."""
 
     trace: StoredTrace
+
+
+def login_url(url: str, token: str) -> str:
+    """Return the link that logs a browser in to the dashboard at this address; a one-time ticket may replace the token."""
+    return f"{url}{LOGIN}?token={token}"
 
 
 def read_answer(facts: object, shape: type[_Shape]) -> _Shape:

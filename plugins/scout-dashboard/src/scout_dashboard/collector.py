@@ -15,6 +15,7 @@ from typing import Final, ParamSpec, TypeVar
 import uvicorn
 
 from scout_core.private_files import private_directory
+from scout_core.sending.protocol import login_url
 from scout_core.sending.rendezvous import CollectorAddress, announce, withdraw
 from scout_dashboard.access import Access, read_access
 from scout_dashboard.errors import CollectorError, PortInUse
@@ -125,7 +126,7 @@ class Collector:
     @property
     def login_url(self) -> str:
         """The link that logs a browser in."""
-        return f"{self.url}/login?token={self.access.login_token}"
+        return login_url(self.url, self.access.login_token)
 
     @property
     def token(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from scout_core.sending.protocol import login_url
 from scout_dashboard.options import LARGEST_PORT, MOST_DAYS, RETENTION_DAYS, TRACE_RETENTION_DAYS
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def up(
             _print_summary(collector, command)
             if open_browser:
                 # A one-time ticket, because other users of this machine can see the browser's command line.
-                webbrowser.open(f"{collector.url}/login?token={collector.access.ticket()}")
+                webbrowser.open(login_url(collector.url, collector.access.ticket()))
             if command:
                 code = run_application(command, signals, state_dir=collector.state_dir)
             else:

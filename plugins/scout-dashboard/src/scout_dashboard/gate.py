@@ -11,12 +11,11 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scout_core.log import Log
-from scout_core.sending.protocol import REPORTS, Failure
+from scout_core.sending.protocol import LOGIN, REPORTS, Failure
 from scout_dashboard import pages
 from scout_dashboard.access import SECURITY_HEADERS, Access
 from scout_dashboard.tally import Tally
 
-LOGIN: Final = "/login"
 STATIC: Final = "/static/"
 FAILURE_TEXT: Final = "internal error in the dashboard; details are in its standard error output"
 _CONTINUE_PAGE: Final = (

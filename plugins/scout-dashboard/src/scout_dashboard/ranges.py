@@ -26,7 +26,7 @@ _STEPS: Final = (60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43
 """Each divides a day, so no step spans the files of two days."""
 _MAX_POINTS: Final = 120
 _MAX_SECONDS: Final = 400 * 86_400
-_LATEST: Final = 4_102_444_800
+LATEST: Final = 4_102_444_800
 """The year 2100; later times are mistakes, such as milliseconds."""
 
 
@@ -80,7 +80,7 @@ def zoomed_range(start: float, end: float, *, app: str | None = None) -> Range:
     Raises:
         BadQuery: the times are invalid, in the wrong order, or too far apart.
     """
-    if not (isfinite(start) and isfinite(end) and 0 <= start <= _LATEST and 0 <= end <= _LATEST):
+    if not (isfinite(start) and isfinite(end) and 0 <= start <= LATEST and 0 <= end <= LATEST):
         raise BadQuery("invalid 'from' or 'to'; expected Unix times in seconds")
     if start >= end:
         raise BadQuery("'from' must be earlier than 'to'")

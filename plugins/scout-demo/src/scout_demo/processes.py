@@ -16,7 +16,7 @@ from attrs import define
 
 from scout_core.errors import ScoutError
 from scout_core.private_files import read_private
-from scout_core.sending.protocol import API, LOGIN_FILE
+from scout_core.sending.protocol import API, LOGIN_FILE, login_url
 from scout_core.sending.rendezvous import locate
 from scout_demo import checkout_first
 from scout_demo.traffic import Traffic
@@ -35,7 +35,7 @@ class Dashboard:
     @property
     def login_link(self) -> str:
         """Opens the dashboard in a browser."""
-        return f"{self.url}/login?token={self.token}"
+        return login_url(self.url, self.token)
 
     def get(self, path: str, **query: str) -> Any:  # Any: JSON
         """Return an answer of the dashboard's API."""

@@ -12,11 +12,11 @@ from scout_dashboard.errors import NotFound, PolicyError
 from scout_dashboard.policy.evidence import Estimates
 from scout_dashboard.queries.metrics import Facts
 from scout_dashboard.queries.phrases import describe_evidence
-from scout_dashboard.ranges import Range
+from scout_dashboard.ranges import LATEST, Range
 from scout_dashboard.store.reader import Reader
 from scout_dashboard.store.traces import TraceRow, find_trace, ids_with_prefix, list_traces, traces_of_same_report
 
-_EVER: Final = Range(start=0, end=4_102_444_800, step=86_400, label="ever", key=None)
+_EVER: Final = Range(start=0, end=LATEST, step=86_400, label="ever", key=None)
 _LATEST: Final = 2_000
 """Number of newest traces among which similar ids are searched."""
 
