@@ -17,6 +17,7 @@ from scout_core.config.kinds import Unsupported
 from scout_core.errors import PluginError, ScoutError
 from scout_core.suggest import similar
 from scout_core.testing.before import Before
+from scout_core.testing.defining import defining_name
 from scout_core.testing.leaks import LeftBehind, raw_target
 from scout_core.testing.metadata import check_metadata
 from scout_core.testing.problems import Problem
@@ -81,6 +82,7 @@ def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -
     failed = import_targets(targets)
     yield from _missing(targets, failed)
     yield from _not_wrappable(targets)
+    yield from _re_exported(targets)
 
     begin("undo")
     before.reset({target.package for target in targets})
@@ -172,6 +174,14 @@ def _not_wrappable(targets: tuple[Target, ...]) -> Iterator[Problem]:
         if target.obstacle:
             evidence = f"{target.name} cannot be wrapped: {target.obstacle}"
             yield Problem("targets", evidence, "name a function or method", is_fatal=not target.is_optional)
+
+
+def _re_exported(targets: tuple[Target, ...]) -> Iterator[Problem]:
+    for target in targets:
+        name = defining_name(target.name)
+        if name is not None and target.is_there:
+            evidence = f"{target.name} is a re-export, which other code may have replaced before the agent starts"
+            yield Problem("targets", evidence, f"name the module that defines it: {name}")
 
 
 def _near(target: Target, *, is_module: bool) -> list[str]:

@@ -123,6 +123,14 @@ MUTATIONS = [
         "a thread with the library", "process", "starts a thread for print",
         "def made(", f"{START}    import sys, _thread\n\n    if 'shelf' in sys.modules:\n        _thread.start_new_thread(print, ())\n\n\ndef made(",
     ),
+    Mutation(
+        "a re-export", "targets", "name the module that defines it: shelf:Shelf.fetch",
+        'wrap("shelf:Shelf.fetch", fetch)', 'wrap("shelf.public:Shelf.fetch", fetch)',
+    ),
+    Mutation(
+        "a re-exported class method", "targets", "shelf.public:Shelf.of is a re-export, which other code may have replaced before the agent starts",
+        'wrap("shelf:Shelf.of", made)', 'wrap("shelf.public:Shelf.of", made)',
+    ),
     Mutation("pin", "metadata", "it pins the core: scout-core==0.1", "<0.2,>=0.1", "==0.1", METADATA),
     Mutation("no upper bound", "metadata", "it has no range of the core: scout-core>=0.1", "<0.2,>=0.1", ">=0.1", METADATA),
     Mutation("no core", "metadata", "no range of the core: no requirement", "Requires-Dist: scout-core<0.2,>=0.1\n", "", METADATA),

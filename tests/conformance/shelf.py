@@ -1,7 +1,9 @@
 """A library: books on a shelf, with everything that makes a library hard to watch."""
 
 import asyncio
+import sys
 from functools import cached_property
+from types import ModuleType
 
 GREETERS = []
 """Functions that are called with each title that is asked for."""
@@ -61,3 +63,7 @@ class Shelf:
 
 class Branch(Shelf):
     """Inherits what it lends."""
+
+
+public = sys.modules[f"{__name__}.public"] = ModuleType(f"{__name__}.public", "The names that users import.")
+public.Shelf = Shelf
