@@ -98,6 +98,7 @@ def report(
         traces=kept,
         plugins=plugins(),
         counters={"collector": counters(number * 200)},
+        gauges=gauges(number),
     )
 
 
@@ -119,6 +120,21 @@ def counters(finished: int) -> Counters:
         finished=finished, exported=finished - sum(dropped.values()) - 3, queued=3, dropped=dropped, spans=finished * 9,
         spans_merged=40, late_spans=1, names_merged=0, tags_dropped=2,
     )  # fmt: skip
+
+
+def gauges(number: int) -> dict[str, dict[str, float]]:
+    """Return the gauges of a process with its report of this number, 60 seconds after the one before."""
+    return {
+        "process": {
+            "rss_bytes": 82_400_000.0 + number * 1_000,
+            "cpu_seconds": 1.5 + number * 7.5,
+            "threads": 9.0,
+            "open_files": 23.0,
+            "gc_collections": 118.0 * number,
+            "gc_full_collections": 3.0,
+        },
+        "pool": {"idle_connections": 4.0, "waited_seconds": 0.25},
+    }
 
 
 def plugins() -> tuple[PluginStatus, ...]:

@@ -171,3 +171,50 @@ def test_a_report_without_figures_updates_the_state_of_the_process(collector: Co
 
     assert (5, 3, 2, 0) == books(collector)
     assert "on_report has not returned for 12 s" in visitor_of(collector).page("/plugins").text
+
+
+def test_gauges_are_shown_for_each_process_and_summed_over_those_that_run(collector: Collector) -> None:
+    now = time.time()
+    for instance, end, ends in (
+        ("a", now, False),
+        ("b", now, False),
+        ("silent", now - 3_600, False),
+        ("ended", now, True),
+    ):
+        for number in (1, 2):
+            base = report(end=end - 60 * (2 - number), number=number, traces=0, instance=instance)
+            known_shop.send(collector, evolve(base, period=60.0, is_last=ends and number == 2))
+
+    facts = collector.queries.health()
+    assert [pytest.approx(0.125)] * 4 == [process["processor"] for process in facts["processes"]]
+    (shop,) = facts["usage"]
+    assert (2, pytest.approx(0.25)) == (shop["processes"], shop["processor"])
+    assert (18, 8) == (shop["gauges"]["process"]["threads"], shop["gauges"]["pool"]["idle_connections"])
+    text = visitor_of(collector).page("/health").text
+    assert "Memory 82.4 MB Processor 12.5 % of one core; 16.5 s in all Threads 9" in text
+    assert "Garbage collections 236 3 full pool: idle connections 4 pool: waited 250 ms" in text
+    assert "sum of 2 running processes Memory 164.8 MB Processor 25.0 % of one core; 33.0 s in all Threads 18" in text
+
+
+def test_gauges_of_an_older_agent_and_of_a_first_report(collector: Collector) -> None:
+    now = time.time()
+    known_shop.send(collector, evolve(report(end=now, traces=0), gauges={}))
+    known_shop.send(collector, report(end=now, number=1, traces=0, instance="d" * 16))
+
+    first, old = collector.queries.health()["processes"]
+    if old["instance"] == "d" * 16:
+        first, old = old, first
+    assert ({}, None) == (old["gauges"], old["processor"])
+    assert (9.0, None) == (first["gauges"]["process"]["threads"], first["processor"])
+    assert "Processor – of one core; 9.00 s in all" in visitor_of(collector).page("/health").text
+
+
+def test_the_gauges_of_a_real_process(collector: Collector) -> None:
+    environment = {**os.environ, "SCOUT_STATE_DIR": str(collector.state_dir)}
+    subprocess.run([sys.executable, "-c", CRON], env=environment, check=True, timeout=60)
+
+    (process,) = collector.queries.health()["processes"]
+    measured = process["gauges"]["process"]
+    assert measured["threads"] >= 2
+    assert 5e6 < measured["rss_bytes"] < 1e9
+    assert 0 < measured["cpu_seconds"] < 60

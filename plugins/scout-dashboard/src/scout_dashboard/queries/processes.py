@@ -11,6 +11,7 @@ from attrs import asdict
 
 from scout_core.sending.protocol import PROBE_APP, ProcessFacts
 from scout_dashboard.queries.arrivals import arrivals
+from scout_dashboard.queries.gauges import gauges_of, usage
 from scout_dashboard.queries.metrics import Facts
 from scout_dashboard.queries.plugins import plugin_facts
 from scout_dashboard.store import Store
@@ -29,7 +30,7 @@ def plugins(reader: Reader, *, app: str | None, now: float) -> Facts:
 
 
 def health(store: Store, tally: Tally, *, app: str | None, now: float) -> Facts:
-    """Return the counters of each process and their sum, the collector's counters and state, and the store."""
+    """Return the counters and gauges of each process and their sums, the collector's counters and state, and the store."""
     found = _processes(store.reader, app=app, now=now)
     stored = _stored(store.reader, [head["instance"] for head, _ in found])
     arrived = arrivals(store.reader, found, now=now)
@@ -37,10 +38,12 @@ def health(store: Store, tally: Tally, *, app: str | None, now: float) -> Facts:
         head
         | {"reports": arrived[head["instance"]]}
         | {"counters": _with_left_out(_settled(facts, stored[head["instance"]]), facts.get("left_out", {}))}
+        | gauges_of(facts, head["seen"])
         for head, facts in found
     ]
     return {
         "processes": processes,
+        "usage": usage(processes),
         "totals": _totals([_main_counters(process["counters"]) for process in processes]),
         "collector": tally.facts() | {"store_bytes": store.size_bytes(), "oldest": oldest(store.reader)},
         "store": {

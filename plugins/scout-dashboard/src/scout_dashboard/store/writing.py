@@ -6,6 +6,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 from scout_core.measuring.report import Report, Trace
 from scout_core.operations import is_web
@@ -82,6 +83,8 @@ def _write_process(connection: sqlite3.Connection, report: Report) -> None:
         "plugins": CONVERTER.unstructure(report.plugins),
         "counters": CONVERTER.unstructure(report.counters),
         "left_out": report.left_out,
+        "gauges": report.gauges,
+        "gauges_before": _gauges_before(connection, report),
         "period": report.period,
         "transactions": (transactions := sum(metrics.count for metrics in report.transactions)),
     }
@@ -113,6 +116,13 @@ def _number_of(report: Report) -> int | None:
     if instance != report.process.instance or not (number.isascii() and number.isdigit() and len(number) < 16):
         return None
     return int(number)
+
+
+def _gauges_before(connection: sqlite3.Connection, report: Report) -> dict[str, Any] | None:  # Any: a time and gauges
+    """Return the gauges of the process's previous report, so that what a total grew by is known; None for its first report."""
+    sql = "SELECT seen, json_extract(facts, '$.gauges') FROM process WHERE instance = ? AND seen < ?"
+    found = connection.execute(sql, (report.process.instance, report.end)).fetchone()
+    return None if found is None or found[1] is None else {"seen": found[0], "gauges": json.loads(found[1])}
 
 
 def _series(report: Report) -> Iterator[tuple[tuple[bool, bool, str], Sums]]:

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 
 from scout_dashboard import formatting
 from scout_dashboard.ranges import NAMED
-from scout_dashboard.views import palette, plugins, policies, processes, waterfall
+from scout_dashboard.views import gauges, palette, plugins, policies, processes, waterfall
 from scout_dashboard.views.links import Links
 
 NAVIGATION = (
@@ -65,6 +65,7 @@ def environment() -> Environment:
         parts=policies.parts,
         hint=policies.hint,
         balance=processes.balance,
+        gauge_rows=gauges.gauge_rows,
         count_problems=processes.count_problems,
         slowness=plugins.slowness,
         switched_off=plugins.switched_off,
