@@ -413,8 +413,13 @@ def test_a_file_of_an_earlier_version_is_migrated(tmp_path):
     with_store.close()
     for kind in files.KINDS:
         connection = sqlite3.connect(files.path_of(tmp_path / "data", kind, files.day_of(midnight)))
-        added = {"traces": "trace DROP COLUMN report", "metrics": "process DROP COLUMN stored"}
-        connection.execute(f"ALTER TABLE {added[kind]}")
+        added = {
+            "traces": ("trace", ["report"]),
+            "metrics": ("process", ["stored", "received", "first_number", "last_number", "is_last"]),
+        }
+        table, columns = added[kind]
+        for column in columns:
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
         connection.execute("PRAGMA user_version = 1")
         connection.commit()
         connection.close()
