@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import Final
 
 from scout_core.signals import is_from_signal_handler
+from scout_core.text.plain import visible
 from scout_core.threads import is_own_thread
 
 _is_logging: Final[ContextVar[bool]] = ContextVar("scout_core_is_logging", default=False)
@@ -71,4 +72,4 @@ def _print_instead(message: str, values: tuple[object, ...], error: BaseExceptio
     """Print it, as ``logging`` itself does with an error of a handler."""
     if logging.raiseExceptions:
         with suppress(Exception):  # stderr may be missing, closed, or an object of the application
-            sys.stderr.write(f"scout-core: {message % values} (logging raised {type(error).__name__})\n")
+            sys.stderr.write(f"scout-core: {visible(message % values)} (logging raised {type(error).__name__})\n")

@@ -47,6 +47,7 @@ GROUPS = {
 # reports. The plugins of this repository follow the same rule; if one needs another module, add it here.
 PUBLIC_MODULES = (
     "scout_core",
+    "scout_core.cli.output",
     "scout_core.cli.run",
     "scout_core.config.config",
     "scout_core.config.files",
@@ -335,6 +336,39 @@ def test_a_single_module_logs_since_handlers_and_filters_are_code_of_the_applica
     users = {relative(path) for path in CORE_MODULES + PLUGIN_MODULES if "logging" in imports(path)}
 
     assert set(USES_LOGGING) == users
+
+
+WRITERS = {
+    "scout_core/cli/output.py": "everything that commands print",
+    "scout_core/log.py": "the last resort when an application's logging raises",
+    "scout_core/launch/sitecustomize.py": "why an application is not recorded, before anything of the core can be imported",
+    "plugins/scout-demo/src/scout_demo/command.py": "figures of its own, on a line that it replaces",
+    "plugins/scout-demo/src/scout_demo/result.py": "figures of its own",
+    "plugins/scout-demo/src/scout_demo/shop/__main__.py": "its port, for the process that started it",
+}
+"""Modules that write to the terminal, with the texts that they write."""
+
+
+def written(path: Path) -> set[str]:
+    """The calls that write to standard output or standard error, or put escape sequences into a text."""
+    calls = {ast.unparse(node.func) for node in ast.walk(tree(path)) if isinstance(node, ast.Call)}
+    last = {call.rpartition(".")[2]: call for call in calls if call.partition(".")[0] in ("click", "sys", "os")}
+    imported = {
+        alias.name
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ImportFrom) and node.module == "click"
+        for alias in node.names
+    }
+    names = {"echo", "secho", "style", "echo_via_pager", "progressbar"}
+    found = {call for name, call in last.items() if call.startswith("click.") and name in names}
+    found |= {call for call in calls if re.fullmatch(r"sys\.(__)?std(out|err)(__)?(\.buffer)?\.write(lines)?", call)}
+    return found | ({"print", "pprint"} & calls) | (names & imported)
+
+
+def test_a_single_module_writes_to_the_terminal_since_texts_may_contain_escape_sequences():
+    writers = {relative(path): written(path) for path in CORE_MODULES + PLUGIN_MODULES if written(path)}
+
+    assert set(WRITERS) == set(writers), writers
 
 
 TEXTS = {"reason", "detail", "advice", "message", "last_error", "problem", "sentence", "seen", "slow", "error", "text"}

@@ -15,7 +15,7 @@ from attrs import asdict, frozen
 
 from scout_core.boundary.discovery import find_plugins
 from scout_core.boundary.plugins import search_path
-from scout_core.cli.output import COLOURS, as_json_option, print_json
+from scout_core.cli.output import as_json_option, bold, coloured, echo, print_json
 from scout_core.cli.suggesting import no_such
 from scout_core.hookspecs import PROJECT
 
@@ -118,16 +118,17 @@ def _last_checked(problems: Sequence[Problem], rules: Sequence[str]) -> str:
 
 
 def _print(result: Mapping[str, Any]) -> None:  # Any: several types
-    click.echo(f"{click.style(result['module'], bold=True)} ({result['where']})")
+    echo(bold(result["module"]), f" ({result['where']})")
     width = max(8, *(len(rule["state"]) for rule in result["rules"]))
     for rule in result["rules"]:
         state = rule["state"]
         meaning = "not applicable to a plain module" if state == "skipped" else rule["meaning"]
-        click.echo(f"{click.style(state.ljust(width), fg=COLOURS[state])} {rule['rule'].ljust(9)} {meaning}")
+        echo(coloured(state, state.ljust(width)), f" {rule['rule'].ljust(9)} {meaning}")
         for problem in result["problems"]:
             if problem["rule"] == rule["rule"]:
                 margin = " " * (width + 11)
-                click.echo(f"{margin}{problem['evidence']}\n{margin}→ {problem['advice']}")
+                echo(margin, problem["evidence"])
+                echo(margin, f"→ {problem['advice']}")
 
 
 @contextmanager

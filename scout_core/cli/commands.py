@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from scout_core.cli.output import VisibleFormatter, echo
 from scout_core.cli.suggesting import SuggestingGroup, suggestion
 
 ORDER: Final = ("demo", "up", "run", "plugins", "hooks", "policy", "config", "doctor")
@@ -69,14 +70,16 @@ class Commands(SuggestingGroup):
             except SystemExit as error:  # the other commands must keep working
                 guard.fail(error)
             if guard.failures.last is not None:
-                click.echo(
-                    f"scout-core: plugin {guard.plugin!r} could not add its commands: {guard.failures.last}", err=True
-                )
+                echo(f"scout-core: plugin {guard.plugin!r} could not add its commands: {guard.failures.last}", err=True)
             replaced = [name for name, command in own.items() if self.commands.get(name) is not command]
-            if replaced:
-                click.echo(
-                    f"scout-core: plugin {guard.plugin!r} cannot replace the command {', '.join(replaced)}", err=True
+            for name in [name for name in self.commands if not name.isprintable()]:
+                echo(
+                    f"scout-core: plugin {guard.plugin!r} cannot add the command {name!r}: its name has control characters",
+                    err=True,
                 )
+                del self.commands[name]
+            if replaced:
+                echo(f"scout-core: plugin {guard.plugin!r} cannot replace the command {', '.join(replaced)}", err=True)
                 self.commands.update(own)
 
 
@@ -108,6 +111,7 @@ def main() -> None:
             stream, "reconfigure"
         ):  # a terminal whose encoding lacks “…” shows a question mark instead of failing
             stream.reconfigure(errors="replace")
+    click.Context.formatter_class = VisibleFormatter
     build(with_plugins=False).main(prog_name="scout-core")
 
 
@@ -115,5 +119,5 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
         from scout_core.agent import VERSION
 
-        click.echo(f"scout-core {VERSION}")
+        echo(f"scout-core {VERSION}")
         ctx.exit()

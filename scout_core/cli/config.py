@@ -7,8 +7,8 @@ from typing import Final
 import click
 
 from scout_core.cli.environment import inspect_environment
-from scout_core.cli.option_rows import format_option
-from scout_core.cli.output import as_json_option, print_json, print_problems
+from scout_core.cli.option_rows import describe_option
+from scout_core.cli.output import as_json_option, bold, echo, print_json, print_problems
 from scout_core.cli.suggesting import no_such
 from scout_core.config.options import ALIASES
 
@@ -46,9 +46,11 @@ def show_config(ctx: click.Context, keys: tuple[str, ...], check: bool, as_json:
         )
     elif not check:
         for row in rows:
-            click.echo(format_option(row, is_bold=True))
+            value, details = describe_option(row)
+            echo(bold(row["key"]), value.removeprefix(row["key"]))
+            echo(details)
     print_problems(here.problems)
     if check and not here.problems:
-        click.echo("no problems", err=True)
+        echo("no problems", err=True)
     if here.problems:
         raise SystemExit(1)

@@ -11,7 +11,7 @@ from scout_core.cli import findings as check
 from scout_core.cli.environment import Environment, inspect_environment, timeout_option
 from scout_core.cli.findings import Finding
 from scout_core.cli.known import Suggestion, suggestions
-from scout_core.cli.output import COLOURS, as_json_option, print_json
+from scout_core.cli.output import as_json_option, coloured, echo, print_json
 from scout_core.cli.reports import check_reports
 from scout_core.cli.servers import check_servers
 from scout_core.states import State
@@ -89,13 +89,11 @@ def _print_suggestions(missing: list[Suggestion], *, as_json: bool) -> None:
         return
     for suggestion in missing:
         unsupported = " does not support it" if suggestion.problem else ""
-        click.echo(f"# {suggestion.problem or suggestion.library}: {suggestion.distribution}{unsupported}")
-    click.echo(command or "# nothing to install: every library here that we support has its plugin")
+        echo(f"# {suggestion.problem or suggestion.library}: {suggestion.distribution}{unsupported}")
+    echo(command or "# nothing to install: every library here that we support has its plugin")
 
 
 def _print(finding: Finding) -> None:
-    click.echo(
-        f"{click.style(finding.state.ljust(8), fg=COLOURS[finding.state])} {finding.area.ljust(10)} {finding.text}"
-    )
+    echo(coloured(finding.state, finding.state.ljust(8)), f" {finding.area.ljust(10)} {finding.text}")
     if finding.advice:
-        click.echo(f"{'':20}{finding.advice}")
+        echo(f"{'':20}{finding.advice}")

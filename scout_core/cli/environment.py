@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from typing import Any, Final
 
@@ -125,7 +127,12 @@ def load_here() -> Loaded:
     config = read_config(settings=settings_here())
     hooks = Hooks.from_config(config)
     hooks.reraise = False
-    return load_plugins(Plugins(config, hooks), find_plugins(search_path()))
+    printed = io.StringIO()  # of the plugins
+    try:
+        with redirect_stdout(printed), redirect_stderr(printed):
+            return load_plugins(Plugins(config, hooks), find_plugins(search_path()))
+    finally:
+        print_printed(printed.getvalue())
 
 
 def _look(

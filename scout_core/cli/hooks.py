@@ -14,7 +14,7 @@ from scout_core import hookspecs
 from scout_core.boundary.hooks import AT_RUN_TIME, ON_APP_THREAD
 from scout_core.boundary.implementations import hook_names
 from scout_core.cli.environment import Environment, inspect_environment
-from scout_core.cli.output import as_json_option, print_json, print_problems
+from scout_core.cli.output import as_json_option, bold, echo, print_json, print_problems
 from scout_core.cli.suggesting import no_such
 
 _HELP: Final = """
@@ -43,7 +43,10 @@ def show_hooks(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> Non
     if as_json:
         print_json(rows)
     else:
-        click.echo("\n\n".join(_describe(row) for row in rows))
+        for number, row in enumerate(rows):
+            if number:
+                echo()
+            _print(row)
     print_problems(environment.problems)
     if environment.problems:
         raise SystemExit(1)
@@ -77,9 +80,9 @@ def _thread(name: str) -> str:
     return "agent" if name in AT_RUN_TIME else "start"
 
 
-def _describe(row: dict[str, Any]) -> str:  # Any: as above
-    lines = [click.style(row["signature"], bold=True), f"    {row['meaning']}"]
+def _print(row: dict[str, Any]) -> None:  # Any: as above
+    echo(bold(row["signature"]))
+    echo(f"    {row['meaning']}")
     for number, plugin in enumerate(row["plugins"], 1):
         idle = "" if plugin["is_called"] else ": not called while its options have their default values"
-        lines.append(f"    {number}. {plugin['plugin']} ({plugin['distribution'] or 'named module'}){idle}")
-    return "\n".join(lines)
+        echo(f"    {number}. {plugin['plugin']} ({plugin['distribution'] or 'named module'}){idle}")

@@ -42,13 +42,13 @@ class LivePlugin:
         """95th percentile of its slowest function; None before the first sample."""
         return max((function.p95_ms for function in self.plugin.functions if function.p95_ms is not None), default=None)
 
-    def describe(self) -> str:
+    def describe(self) -> list[str]:
         """Return one line about the process, one for each function and each kind of targets, and the last error."""
         plugin = self.plugin
         reason = f": {plugin.reason}" if plugin.reason else ""
         process = f"{self.process.pid} ({self.process.app} on {self.process.host})"
         if not self.is_running:
-            return f"{process} has not reported for {seconds(self.age)}; last state: {plugin.state}{reason}"
+            return [f"{process} has not reported for {seconds(self.age)}; last state: {plugin.state}{reason}"]
         calls = f"{plugin.calls} calls, {plugin.errors} errors"
         lines = [f"{process} {plugin.state}{reason}; {calls}; reported {seconds(self.age)} ago"]
         for name, targets in (
@@ -63,8 +63,8 @@ class LivePlugin:
             lines.append(f"last error: {plugin.last_error}")
         places = [place_of(frame.file, frame.line, frame.function) for frame in plugin.traceback]
         lines += [f"    {place}" for place in places]
-        lines += [place.source() for place in places[:1]]
-        return "\n".join(filter(None, lines))
+        lines += [line for place in places[:1] for line in place.source()]
+        return lines
 
 
 @frozen

@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from scout_core.cli.output import as_json_option, print_json
+from scout_core.cli.output import as_json_option, echo, print_json
 
 KINDS: Final = ("library", "framework", "policy", "exporter")
 """As in ``scout_core.scaffold``, which is imported only when a package is created."""
@@ -67,9 +67,10 @@ def new_plugin(
     if as_json:
         print_json({"folder": str(created.folder), "files": created.files, "next": created.next})
         return
-    click.echo(f"{created.folder}")
+    echo(str(created.folder))
     for file in created.files:
-        click.echo(f"  {file}")
-    click.echo("\nNext:")
+        echo(f"  {file}")
+    echo()
+    echo("Next:")
     for command in created.next:
-        click.echo(f"  {command}")
+        echo(f"  {command}")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import click
-
 from scout_core.config.config import Config
 from scout_core.config.options import Option
 from scout_core.config.origin import Layer
@@ -37,16 +35,15 @@ def option_rows(
             }
 
 
-def format_option(row: dict[str, Any], *, is_bold: bool = False) -> str:  # Any: as above
-    """Format one row: key, value and origin; below that type, meaning and default."""
-    key = click.style(row["key"], bold=True) if is_bold else row["key"]
+def describe_option(row: dict[str, Any]) -> tuple[str, str]:  # Any: as above
+    """Return two lines: key, value and origin; type, meaning and default."""
     default = (
         ""
         if row["origin"].layer is Layer.DEFAULT or row["value"] == row["default"]
         else f"Default: {row['default']!r}."
     )
     details = " ".join(filter(None, (f"{row['type'][0].upper()}{row['type'][1:]}.", row["help"], default)))
-    return f"{key} = {row['value']!r}  ({row['origin']})\n    {details}"
+    return f"{row['key']} = {row['value']!r}  ({row['origin']})", f"    {details}"
 
 
 def _public(option: Option, value: object) -> object:

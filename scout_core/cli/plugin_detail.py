@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
@@ -9,8 +10,8 @@ from attrs import asdict
 
 from scout_core.cli.environment import Environment, inspect_environment, timeout_option
 from scout_core.cli.live import LivePlugin, Summary, live_plugins, summarise
-from scout_core.cli.option_rows import format_option
-from scout_core.cli.output import as_json_option, print_facts, print_json, print_problems
+from scout_core.cli.option_rows import describe_option
+from scout_core.cli.output import as_json_option, bold, echo, print_facts, print_json, print_problems
 from scout_core.cli.source import Place, place_of
 from scout_core.cli.status_text import describe_missing
 from scout_core.cli.suggesting import no_such
@@ -77,30 +78,33 @@ def _print(
     running: Summary | None,
 ) -> None:
     origin = ", ".join(filter(None, (status.distribution or "named module", environment.found.files[status.name])))
-    click.echo(f"{click.style(' '.join(filter(None, (status.name, status.version))), bold=True)} ({origin})")
+    echo(bold(" ".join(filter(None, (status.name, status.version)))), f" ({origin})")
     step = running.next_step if running and running.is_bad else status.next_step
-    facts = (
+    facts: tuple[tuple[str, Sequence[str]], ...] = (
         ("state", _describe_state(status, running)),
-        ("last error", status.last_error or ""),
-        ("where", "\n".join(filter(None, (str(place), place.source()))) if place else ""),
-        ("library", status.target),
-        ("hooks", ", ".join(status.hooks)),
-        ("wrapped", "\n".join(status.wrapped)),
-        ("waiting", "\n".join(status.waiting)),
-        ("not found", "\n".join(describe_missing(status))),
-        ("options", "\n".join(map(format_option, _options(environment, status.name)))),
+        ("last error", [status.last_error or ""]),
+        ("where", [str(place), *place.source()] if place else []),
+        ("library", [status.target]),
+        ("hooks", [", ".join(status.hooks)]),
+        ("wrapped", status.wrapped),
+        ("waiting", status.waiting),
+        ("not found", describe_missing(status)),
+        ("options", [line for row in _options(environment, status.name) for line in describe_option(row)]),
         *(("process", process.describe()) for process in _processes_to_show(live)),
-        ("next", str(step) if step else ""),
+        ("next", [str(step) if step else ""]),
     )
-    print_facts((name, value) for name, value in facts if value)
+    print_facts((name, lines) for name, lines in facts if any(lines))
 
 
-def _describe_state(status: PluginStatus, running: Summary | None) -> str:
+def _describe_state(status: PluginStatus, running: Summary | None) -> list[str]:
     """Return the state in a new process; a worse one in running processes comes first."""
     here = f"{status.state}: {status.reason}" if status.reason else str(status.state)
     if running is None or not running.is_bad:
-        return here
-    return f"{running.state} {running.share}: {running.reason}\n{here}{'' if status.reason else ' in a new process'}"
+        return [here]
+    return [
+        f"{running.state} {running.share}: {running.reason}",
+        f"{here}{'' if status.reason else ' in a new process'}",
+    ]
 
 
 def _processes_to_show(live: list[LivePlugin]) -> list[LivePlugin]:

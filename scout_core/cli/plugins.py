@@ -12,7 +12,7 @@ from scout_core.cli.check import check_plugin
 from scout_core.cli.environment import Environment, inspect_environment, timeout_option
 from scout_core.cli.live import Summary, live_plugins, summarise
 from scout_core.cli.new import new_plugin
-from scout_core.cli.output import as_json_option, print_json, print_problems, print_table
+from scout_core.cli.output import as_json_option, echo, print_json, print_problems, print_table
 from scout_core.cli.plugin_detail import show_plugin
 from scout_core.cli.status_text import format_cost
 from scout_core.cli.suggesting import SuggestingGroup
@@ -80,7 +80,7 @@ def _show_all(environment: Environment, *, as_json: bool) -> None:
         _print_below(environment.statuses, running)
         if live:
             count = len({process.process.instance for process in live})
-            click.echo(f"RUNNING and COST P95: from the dashboard, for {count} process{'es' if count > 1 else ''}")
+            echo(f"RUNNING and COST P95: from the dashboard, for {count} process{'es' if count > 1 else ''}")
     print_problems(environment.problems)
     has_failed = any(status.state is State.FAILED for status in environment.statuses)
     if environment.problems or has_failed or any(summary.is_bad for summary in running.values()):
@@ -90,7 +90,7 @@ def _show_all(environment: Environment, *, as_json: bool) -> None:
 def _print_table(statuses: list[PluginStatus], running: dict[str, Summary]) -> None:
     head = ("NAME", "VERSION", "STATE", *(("RUNNING", "COST P95") if running else ()), "TARGET", "HOOKS", "FROM")
     print_table(head, [_row(status, running) for status in statuses])
-    click.echo()
+    echo()
 
 
 def _row(status: PluginStatus, running: dict[str, Summary]) -> tuple[str, ...]:
@@ -115,16 +115,16 @@ def _running_cells(summary: Summary | None) -> tuple[str, str]:
 def _print_below(statuses: list[PluginStatus], running: dict[str, Summary]) -> None:
     bad = {name: summary for name, summary in running.items() if summary.is_bad}
     for name, summary in bad.items():
-        click.echo(f"{name} {summary.state.predicate} {summary.share}: {_with_step(summary.reason, summary.next_step)}")
+        echo(f"{name} {summary.state.predicate} {summary.share}: {_with_step(summary.reason, summary.next_step)}")
     explained = sorted((status for status in statuses if status.reason), key=lambda status: -status.state.severity)
     for status in explained:
-        click.echo(f"{status.name} {status.state.predicate}: {_with_step(status.reason, status.next_step)}")
+        echo(f"{status.name} {status.state.predicate}: {_with_step(status.reason, status.next_step)}")
     count = Counter(status.state for status in statuses)
     states = ", ".join(f"{count[state]} {state}" for state in State if count[state])
     here = {status.name for status in statuses}
     example = next((name for name in [*bad, *(status.name for status in explained)] if name in here), "NAME")
     details = f": {states}. Details: scout-core plugins {example}" if statuses else ""
-    click.echo(f"{len(statuses)} plugins{details}")
+    echo(f"{len(statuses)} plugins{details}")
 
 
 def _with_step(reason: str, step: NextStep | None) -> str:

@@ -27,14 +27,16 @@ class Place:
         where = f"{self.file}:{self.line}"
         return f"{where} in {self.function}" if self.function and self.function != "<module>" else where
 
-    def source(self) -> str:
+    def source(self) -> list[str]:
         """Return three lines with a mark at this one; empty when they cannot be read."""
         around = [(number, linecache.getline(self.file, number)) for number in range(self.line - 1, self.line + 2)]
         if not linecache.getline(self.file, self.line):
-            return ""
-        return "\n".join(
-            f"{'>' if number == self.line else ' '} {number:4}  {text.rstrip()}" for number, text in around if text
-        )
+            return []
+        return [
+            f"{'>' if number == self.line else ' '} {number:4}  {text.rstrip().expandtabs(4)}"
+            for number, text in around
+            if text
+        ]
 
 
 def place_of(file: str, line: int, function: str = "") -> Place:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import click
 
+from scout_core.cli.output import echo, make_errors_visible
 from scout_core.errors import ScoutError
 from scout_core.suggest import similar
 
@@ -31,8 +33,21 @@ class SuggestingGroup(click.Group):
         try:
             return super().invoke(ctx)
         except ScoutError as error:
-            click.echo(f"scout-core: {error}", err=True)
+            echo(f"scout-core: {error}", err=True)
             ctx.exit(1)
+        except click.ClickException as error:
+            make_errors_visible(error)
+            raise
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Parse the arguments; an error shows control characters as escapes."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.ClickException as error:
+            make_errors_visible(error)
+            raise
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from scout_core.boundary.discovery import find_plugins
 from scout_core.boundary.next_step import how_to_enable
 from scout_core.boundary.plugins import search_path
 from scout_core.boundary.switches import why_disabled
-from scout_core.cli.output import as_json_option, print_json
+from scout_core.cli.output import as_json_option, echo, print_json
 from scout_core.cli.suggesting import no_such
 from scout_core.config.config import Config, read_config
 from scout_core.config.files import Settings, settings_here
@@ -103,10 +103,11 @@ def _switch(ctx: click.Context, names: tuple[str, ...], *, is_on: bool, dry_run:
         facts = {"file": str(path), "changed": is_changed, "created": is_changed and is_new, "dry_run": dry_run}
         print_json(facts | {"diff": diff, "warnings": warnings})
     else:
-        click.echo(_summary(path, is_changed=is_changed, is_new=is_new, dry_run=dry_run))
-        click.echo(diff, nl=False)
+        echo(_summary(path, is_changed=is_changed, is_new=is_new, dry_run=dry_run))
+        for line in diff.splitlines():
+            echo(line)
     for warning in warnings:
-        click.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
 
 
 def _check_names(ctx: click.Context, names: tuple[str, ...], config: Config) -> None:

@@ -44,4 +44,5 @@ finally:  # Python reports an exception of the other one and goes on; so do we
         except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever went wrong, the application must start
             reason = f"a plugin called sys.exit({error.code!r})" if isinstance(error, SystemExit) else error
             if sys.stderr is not None:
-                sys.stderr.write(f"scout-core: not recording: {reason}\n")
+                text = "".join(part if part.isprintable() else ascii(part)[1:-1] for part in str(reason))
+                sys.stderr.write(f"scout-core: not recording: {text}\n")

@@ -1,4 +1,4 @@
-"""Texts that every encoder accepts: exact ``str``, without lone surrogates, bounded in length."""
+"""Texts that every encoder and every terminal accepts: exact ``str``, without lone surrogates, bounded in length, all visible."""
 
 from __future__ import annotations
 
@@ -40,3 +40,22 @@ def beginning(text: str, limit: int) -> str:
     than any secret whose first half would not be recognised.
     """
     return text if len(text) <= 2 * limit else text[: 2 * limit - 64]
+
+
+def visible(text: str) -> str:
+    """
+    Return the text with an escape such as ``\\x1b`` in place of each character that a terminal obeys or does not show.
+
+    These are control characters, line breaks, marks that change the direction of writing, characters of no width, and all others
+    that are not printable: a text cannot imitate other output. A tab becomes a space.
+    """
+    text = exact(text)
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else _escape(character) for character in text.replace("\t", " ")
+    )
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from scout_core.cli.output import echo
 from scout_core.sending.protocol import login_url
 from scout_dashboard.options import LARGEST_PORT, MOST_DAYS, RETENTION_DAYS, TRACE_RETENTION_DAYS
 
@@ -108,7 +109,7 @@ def read_settings() -> tuple[Path, Options]:
     config = read_config(settings=settings_here())
     config.add_plugin_options("dashboard", Options)
     for problem in config.problems:
-        click.echo(f"scout-core: {problem}", err=True)
+        echo(f"scout-core: {problem}", err=True)
     options = config.plugin("dashboard")
     assert isinstance(options, Options)
     return config.state_dir, options
@@ -143,7 +144,7 @@ def _start(
             raise click.BadParameter(
                 f"{error}; choose another port, or omit the option to use any free port", param_hint="--port"
             ) from error
-        click.echo(f"scout-core: {error}; using a free port", err=True)
+        echo(f"scout-core: {error}; using a free port", err=True)
         return start_on(0)
 
 
@@ -158,4 +159,5 @@ def _print_summary(collector: Collector, command: tuple[str, ...]) -> None:
         else "Connect    scout-core run -- COMMAND starts an application that reports here",
         "Stop       Ctrl-C",
     ]
-    click.echo("\n".join(lines), err=bool(command))
+    for line in lines:
+        echo(line, err=bool(command))

@@ -12,7 +12,6 @@ from threading import Event
 from types import FrameType
 from typing import Final
 
-import click
 from attrs import define
 
 LAST_REPORT_SECONDS: Final = 0.5
@@ -71,13 +70,14 @@ def run_application(command: Sequence[str], signals: Signals, *, state_dir: Path
     Returns:
         Its exit code, or like a shell 128 plus the number of the signal that killed it, or 127 for an unknown command.
     """
+    from scout_core.cli.output import echo
     from scout_core.cli.run import environment
 
     try:
         # Running the user's command is the purpose.
         child = subprocess.Popen(command, env={**environment(os.environ), "SCOUT_STATE_DIR": str(state_dir.resolve())})  # noqa: S603
     except OSError as error:
-        click.echo(f"scout-core: cannot run {command[0]!r}: {error.strerror}", err=True)
+        echo(f"scout-core: cannot run {command[0]!r}: {error.strerror}", err=True)
         return 127 if isinstance(error, FileNotFoundError) else 126
     signals.forward_to(child)
     code = child.wait()

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from scout_core.cli.output import echo
+
 if TYPE_CHECKING:
     from scout_dashboard.store.reader import Reader
 
@@ -187,7 +189,7 @@ def replay_command(
     shown = [name + (f" x {policies.weights[name]:g}" if name in policies.weights else "") for name in policies.names]
     _print(facts if as_json else None, rendering.replay_lines(periods, shown, show_all=show_all))
     for problem in problems:
-        click.echo(f"problem: {problem}", err=True)
+        echo(f"problem: {problem}", err=True)
     if policies.problems():
         raise SystemExit(1)
 
@@ -236,7 +238,7 @@ def _missing_policies(traces: Any, names: list[str]) -> list[str]:  # Any: rows 
 
 def _print(facts: object, lines: Iterator[str]) -> None:
     if facts is not None:
-        click.echo(json.dumps(facts))
+        echo(json.dumps(facts))
         return
     for line in lines:
-        click.echo(line)
+        echo(line)
