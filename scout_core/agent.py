@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Mapping
-from random import SystemRandom
 from typing import Any, Final
 
 from attrs import evolve
@@ -15,13 +13,14 @@ from scout_core.boundary.guard import Guard
 from scout_core.boundary.hooks import AT_RUN_TIME, Hooks, RunTimeHooks
 from scout_core.boundary.plugins import Plugins, search_path
 from scout_core.boundary.status import status_of
-from scout_core.clocks import monotonic, time
+from scout_core.clocks import monotonic
 from scout_core.config.config import Config
 from scout_core.config.options import OPTIONS
 from scout_core.ends import Ends
 from scout_core.log import Log
-from scout_core.measuring.report import Counters, PluginStatus, Process
+from scout_core.measuring.report import Counters, PluginStatus
 from scout_core.recording import collecting, context
+from scout_core.recording.early import Early
 from scout_core.recording.silence import Silence
 from scout_core.recording.tracer import Tracer
 from scout_core.recording.transaction import reseed
@@ -29,6 +28,8 @@ from scout_core.sending.ledger import Ledger
 from scout_core.sending.recorder import Recorder
 from scout_core.sending.registration import register_exporters
 from scout_core.signals import is_from_signal_handler
+from scout_core.states import State
+from scout_core.this_process import forked, this_process
 from scout_core.uwsgi import may_still_fork
 
 log = Log("scout_core")
@@ -59,11 +60,12 @@ class Agent:
         self.plugins.load(find_plugins(search_path()), config.get("plugins"))
         self.plugins.read_options()
         self.exporters = self._exporters()
-        self.process = self._describe_process()
+        self.process = this_process(self.config, VERSION)
         self.is_running = False
         self.ends: Ends | None = None
         """Wrapped functions that precede the end of this process; None for the agent of a test."""
         self._must_call_on_start = False
+        self._early: Early | None = None
         self._begin()
 
     def _begin(self, tracer: Tracer | None = None) -> None:
@@ -82,6 +84,16 @@ class Agent:
             guards=self._guards,
         )
 
+    def has_active(self, plugin: str) -> bool:
+        """Whether a plugin of that name is loaded."""
+        return plugin in self.plugins.all and self.plugins.all[plugin].state is State.ACTIVE
+
+    def take_over(self, early: Early) -> None:
+        """Before ``start``: go on with the transactions that were recorded until now."""
+        self._early = early
+        self._begin(early.hand_over())
+        self.tracer.adopt(self.config, self._first)
+
     def freeze(self) -> None:
         """Use the implementations of the plugins that are loaded now: after one came or went."""
         hooks = self._run_time_hooks()
@@ -98,14 +110,24 @@ class Agent:
         Args:
             threaded: False: nothing runs by itself; the recorder is driven by hand, as tests do.
         """
-        if not threaded:
-            self.tracer.has_started = True
+        self.tracer.has_started = True
         self.plugins.instrument()
         self.is_running = True
         collecting.watch()
         context.tracer = self.tracer
+        if self._early is None:
+            self.tracer.has_started = not threaded
         self._call("on_start")
         self._log_problems()
+        if self._early is not None:
+            self._go_on(self._early)
+
+    def _go_on(self, early: Early) -> None:
+        """Use the hooks from now on, also for the transactions that were taken over."""
+        self._early = None
+        self.tracer.use_hooks(self._run_time_hooks())
+        early.call_start_hooks()
+        self._first()
 
     def stop(self, timeout: float | None = None) -> None:
         """
@@ -211,7 +233,7 @@ class Agent:
         self._must_call_on_start = True
         for guard in self._guards():
             guard.forget_calls()
-        self.process = evolve(self.process, pid=os.getpid(), instance=_instance(), started=time())
+        self.process = forked(self.process)
         self._begin(tracer)
 
     def _first(self) -> None:
@@ -253,18 +275,6 @@ class Agent:
         self._export_guards = {id(guard.exporter): guard for guard in register_exporters(self.plugins, self.config)}
         return [guard.exporter for guard in self._export_guards.values()]
 
-    def _describe_process(self) -> Process:
-        return Process(
-            app=self.config.get("name"),
-            hostname=self.config.get("hostname"),
-            pid=os.getpid(),
-            instance=_instance(),
-            started=time(),
-            agent=VERSION,
-            python=platform.python_version(),
-            revision=self.config.get("revision_sha"),
-        )
-
     def _call(self, hook: str) -> None:
         self._run(self.implementations(hook))
 
@@ -280,7 +290,3 @@ class Agent:
             for complaint in plugin.complaints:
                 log.warning("plugin %r: %s; the application is not affected", plugin.name, complaint)
         self.plugins.log_states()
-
-
-def _instance() -> str:
-    return f"{SystemRandom().getrandbits(64):016x}"

@@ -13,6 +13,7 @@ from scout_core.ends import Ends
 from scout_core.errors import PluginError, ScoutError
 from scout_core.log import Log
 from scout_core.recording import context
+from scout_core.recording.early import Early
 from scout_core.sending.ending import at_exit
 from scout_core.threads import LateLock
 from scout_core.uwsgi import watch_uwsgi
@@ -43,7 +44,9 @@ def start(**settings: Any) -> Agent | None:
     return _start(settings, None)
 
 
-def start_from_settings(framework: str, settings: Mapping[Any, Any]) -> Agent | None:
+def start_from_settings(
+    framework: str, settings: Mapping[Any, Any], *, early: Early | None = None, plugin: str = ""
+) -> Agent | None:
     """
     Start the agent with the settings of a framework; if it is already running, add the settings to it.
 
@@ -51,6 +54,7 @@ def start_from_settings(framework: str, settings: Mapping[Any, Any]) -> Agent | 
         framework: its name, as problems show it: ``Flask``.
         settings: its settings. Those whose names are environment variables of options are used: ``SCOUT_NAME``,
             ``SCOUT_TEAM_PREFIX``. What ``start()`` is given in code is stronger.
+        early: what was recorded before; an agent that starts takes it over if this ``plugin`` is active.
 
     Returns:
         As ``start``.
@@ -58,10 +62,15 @@ def start_from_settings(framework: str, settings: Mapping[Any, Any]) -> Agent | 
     Raises:
         PluginError: as ``start``.
     """
-    return _start({}, (framework, settings))
+    return _start({}, (framework, settings), early, plugin)
 
 
-def _start(code: Mapping[str, Any], framework: tuple[str, Mapping[Any, Any]] | None) -> Agent | None:
+def _start(
+    code: Mapping[str, Any],
+    framework: tuple[str, Mapping[Any, Any]] | None,
+    early: Early | None = None,
+    plugin: str = "",
+) -> Agent | None:
     global _running, _is_starting
     with _starting.held():
         if _running is not None and _running.is_running:
@@ -80,7 +89,7 @@ def _start(code: Mapping[str, Any], framework: tuple[str, Mapping[Any, Any]] | N
             return None
         _is_starting = True
         try:
-            _running = _started(config)
+            _running = _started(config, early, plugin)
         finally:
             _is_starting = False
         if _running is not None:
@@ -88,11 +97,13 @@ def _start(code: Mapping[str, Any], framework: tuple[str, Mapping[Any, Any]] | N
         return _running
 
 
-def _started(config: Config) -> Agent | None:
+def _started(config: Config, early: Early | None, plugin: str) -> Agent | None:
     """Start a new agent; return None when a fault of our own keeps it from starting."""
     agent = None
     try:
         agent = Agent(config)
+        if early is not None and agent.has_active(plugin):
+            agent.take_over(early)
         agent.start()
         agent.ends = Ends(agent.plugins.watch, _flush, config)
         watch_uwsgi(agent.plugins.watch, _after_fork_in_c)

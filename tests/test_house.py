@@ -39,7 +39,7 @@ GROUPS = {
     "recording": ("recording",),
     "boundary": ("boundary", "log", "threads"),
     "sending": ("sending",),
-    "agent": ("agent", "ends", "running", "uwsgi", "__init__"),
+    "agent": ("agent", "ends", "first_requests", "running", "this_process", "uwsgi", "__init__"),
     "beside": ("builtin", "cli", "launch", "scaffold", "testing", "pytest_plugin", "__main__"),
 }
 
@@ -53,6 +53,7 @@ PUBLIC_MODULES = (
     "scout_core.config.files",
     "scout_core.endpoints",
     "scout_core.errors",
+    "scout_core.first_requests",
     "scout_core.log",
     "scout_core.measuring.histogram",
     "scout_core.measuring.report",

@@ -57,6 +57,7 @@ class Tracer:
         "ignored_placeholder",
         "on_first",
         "has_started",
+        "has_no_agent",
     )
 
     config: Config
@@ -103,6 +104,8 @@ class Tracer:
     on_first: Callable[[], object]
     """Called once, when the first transaction ends: starts the agent's thread."""
     has_started: bool
+    has_no_agent: bool
+    """It records while the agent starts; see ``early.py``."""
 
     def __init__(self, config: Config, on_first: Callable[[], object], hooks: RunTimeHooks | None = None) -> None:
         self.config = config
@@ -127,6 +130,14 @@ class Tracer:
         self.silent.is_finished = False  # otherwise a transaction would begin in it
         self.on_first = on_first
         self.has_started = False
+        self.has_no_agent = False
+
+    def adopt(self, config: Config, on_first: Callable[[], object]) -> None:
+        """Become the tracer of an agent after recording without one; its hooks follow. See ``early.py``."""
+        self.config = config
+        self.on_first = on_first
+        self.has_no_agent = False
+        self.read_limits()
 
     def use_hooks(self, hooks: RunTimeHooks | None) -> None:
         """Replace all hooks: a plugin came or went, or an option changed. None: no hooks."""

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 
 import attrs
 import flask
@@ -18,6 +18,7 @@ import pytest
 
 import scout_core
 from scout_core import Transaction, hookimpl
+from scout_core.recording import context
 from scout_flask import ScoutApm
 
 METHODS = ("full_dispatch_request", "preprocess_request")
@@ -339,7 +340,77 @@ def test_only_a_single_request_among_many_concurrent_requests_starts_the_agent(n
 
     assert [(200, b"home")] * 8 == answers
     assert agent is not None
-    assert 1 < len(notes.names) <= 9  # those that came while it started are served, not waited for
+    assert ["home"] * 9 == notes.names
+
+
+class SlowToStart:
+    """A plugin in whose ``on_start`` the start waits until others have been served."""
+
+    def __init__(self) -> None:
+        self.is_starting = Event()
+        self.may_end = Event()
+
+    @hookimpl
+    def on_start(self, agent: object) -> None:
+        self.is_starting.set()
+        assert self.may_end.wait(30)
+
+
+@pytest.fixture
+def while_starting(new_app, notes):
+    """Return a function: send requests while the first one starts the agent, and return the application."""
+
+    def send(*paths: str, **settings: object) -> flask.Flask:
+        slow = SlowToStart()
+        app = new_app(SCOUT_PLUGINS=[notes, slow], **settings)
+        app.add_url_rule("/health", "health", lambda: "health")
+        ScoutApm(app)
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(get, app)
+            try:
+                if settings.get("SCOUT_MONITOR", True):
+                    assert slow.is_starting.wait(30)
+                statuses = [get(app, path)[0] for path in paths]
+            finally:
+                slow.may_end.set()
+            assert (200, b"home") == first.result(30)
+        assert {200, 404} >= set(statuses)
+        return app
+
+    return send
+
+
+def test_requests_while_the_agent_starts_wait_for_nothing_and_are_recorded(while_starting, notes):
+    app = while_starting("/", "/", "/nothing", "/health")
+    assert "full_dispatch_request" not in vars(app)
+    get(app)
+    scout_core.stop()
+
+    assert ["health", "home", "home", "home", "home"] == sorted(notes.names)
+
+
+def test_options_apply_to_requests_while_the_agent_starts(while_starting, notes):
+    while_starting("/", "/health", SCOUT_IGNORE="/health")
+    agent = scout_core.start()
+    scout_core.stop()
+
+    assert ["home", "home"] == notes.names
+    assert {"ignored": 1} == {key: value for key, value in agent.counters().dropped.items() if key == "ignored"}
+
+
+def test_nothing_is_recorded_while_the_agent_starts_with_the_plugin_disabled(while_starting, notes):
+    while_starting("/", "/", SCOUT_PLUGINS_DISABLE="flask")
+    scout_core.stop()
+
+    assert [] == notes.names
+    assert not is_patched()
+
+
+def test_requests_while_an_agent_does_not_start_leave_nothing(while_starting, notes):
+    while_starting("/", "/", SCOUT_MONITOR=False)
+
+    assert context.tracer is None
+    assert [] == notes.names
 
 
 @pytest.mark.parametrize("is_first", [True, False])

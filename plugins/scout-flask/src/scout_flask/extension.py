@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-import scout_core
-from scout_core.errors import ScoutError
+from scout_core.first_requests import FirstRequests
 from scout_core.log import Log
 
 if TYPE_CHECKING:
@@ -37,26 +35,25 @@ class ScoutApm:
             _before_first_request(app)
 
 
-# The method is replaced on this object until its first call, which puts the original back, so that later requests do not
+# The method is replaced on this object until the agent has started, which puts the original back, so that later requests do not
 # pass through here. A wrapper around `wsgi_app` could not be removed once another one has been put around it.
 def _before_first_request(app: Flask) -> None:
+    from scout_flask import dispatch
+
     before = vars(app).get(METHOD)
-    once = Lock()
+    first = FirstRequests(
+        "Flask", app.config, plugin="flask", target=f"flask.app:Flask.{METHOD}", describer=dispatch, log=log
+    )
 
     def first_request(*context: object) -> Response:
-        if once.acquire(blocking=False):  # never released: only one of several first requests starts the agent
-            if vars(app).get(METHOD) is first_request:
-                del vars(app)[METHOD]
-                vars(app).update({} if before is None else {METHOD: before})
-            _start(app)
+        # Whether another extension's method is recorded is up to the method that it calls.
+        recording = first.enter(getattr(type(app), METHOD) if before is None else None)
+        if recording is not None:
+            return recording(app, *context)  # type: ignore[no-any-return]  # it returns what the method returns
+        if first.is_over and vars(app).get(METHOD) is first_request:
+            vars(app).pop(METHOD, None)
+            vars(app).update({} if before is None else {METHOD: before})
         method = before or getattr(type(app), METHOD).__get__(app)
-        return method(*context)  # type: ignore[no-any-return]  # it returns the result of a method that returns one
+        return method(*context)  # type: ignore[no-any-return]  # as above
 
     app.full_dispatch_request = first_request  # type: ignore[method-assign]  # first_request removes it
-
-
-def _start(app: Flask) -> None:
-    try:
-        scout_core.start_from_settings("Flask", app.config)
-    except ScoutError as error:
-        log.warning("not recording: %s; the application is not affected", error)
