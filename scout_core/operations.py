@@ -17,12 +17,12 @@ OTHER: Final = "Other"
 OTHER_NAME: Final = "other"
 """Name under which transactions and spans are counted when there are too many names."""
 
-_WEB_PREFIX: Final = f"{CONTROLLER}/"
+WEB_PREFIX: Final = f"{CONTROLLER}/"
 
 
 def is_web(operation: str) -> bool:
     """Whether a transaction of this operation is a web request; all others are background jobs."""
-    return operation.startswith(_WEB_PREFIX)
+    return operation.startswith(WEB_PREFIX)
 
 
 def kind_of(operation: str) -> str:

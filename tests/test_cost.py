@@ -64,6 +64,43 @@ def command(monkeypatch):
     return cost_command
 
 
+REAL_CLOCKS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from bench.clocks import modules_with_real_clocks, replace_clocks
+{first}
+replace_clocks()
+import scout_core.agent, scout_core.recording.span
+{second}
+print(modules_with_real_clocks())
+"""
+
+
+def real_clocks(first="", second=""):
+    """Run in a new interpreter, and return what it prints and its last line on standard error."""
+    code = REAL_CLOCKS.format(first=first, second=second)
+    result = subprocess.run([sys.executable, "-c", code, str(BENCHMARKS)], capture_output=True, text=True, timeout=60)
+    return result.stdout.strip(), result.stderr.strip().rpartition("\n")[2]
+
+
+def test_everything_that_is_counted_reads_fixed_clocks():
+    assert ("[]", "") == real_clocks()
+
+
+def test_a_module_that_reads_a_real_clock_is_found():
+    real = real_clocks(
+        "from time import perf_counter_ns", "scout_core.recording.span.perf_counter_ns = perf_counter_ns"
+    )
+
+    assert ("['scout_core.recording.span.perf_counter_ns']", "") == real
+
+
+def test_clocks_cannot_be_replaced_too_late():
+    assert (
+        "RuntimeError: the clocks must be replaced before scout_core is imported" == real_clocks("import scout_core")[1]
+    )
+
+
 def test_a_baseline_holds_both_threads_and_what_the_counts_depend_on(baseline):
     stored = json.loads(baseline.read_text(encoding="utf-8"))
 

@@ -14,6 +14,8 @@ import scout_core
 from scout_core import current_transaction, span, transaction
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.wrappers import describing_wrapper
+from scout_core.testing import recording
+from tests.workbench import plugin
 
 FOLDERS = tuple(str(Path(scout_core.__file__).parent / name) for name in ("recording", "boundary"))
 
@@ -195,6 +197,26 @@ def test_the_next_request_is_counted_wherever_an_exception_arrives(scout, reques
         assert len(operations) <= 2
         scout.forget()
         runs += 1
+
+    assert runs > 100
+    assert [] == missing
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("request_", ["by hand", "ignored", "nested"])
+def test_the_next_request_is_counted_wherever_an_exception_arrives_around_hooks(request_):
+    hooks = plugin("hooks", on_request_start=lambda transaction: None, on_span=lambda span: None)
+    with recording(plugins=[hooks]) as scout:
+        by_hand()
+        scout.forget()
+        runs, missing = 1, []
+        while place := interrupted_at(runs, REQUESTS[request_]):
+            by_hand()
+            operations = [seen.operation for seen in scout.transactions]
+            if not operations or operations[-1] != "Job/first" or current_transaction() is not None:
+                missing.append((place, operations))
+            scout.forget()
+            runs += 1
 
     assert runs > 100
     assert [] == missing

@@ -78,6 +78,60 @@ def test_a_hook_still_finds_the_transaction_that_it_is_called_in(scout):
     assert [home] == found
 
 
+def test_a_hook_of_the_start_finds_its_transaction_until_it_ignores_it():
+    found = []
+
+    def on_request_start(transaction):
+        found.append(current_transaction() is transaction)
+        trace()
+        transaction.ignore("first")
+        transaction.ignore("second")
+        found.append(current_transaction())
+
+    with running(plugin("test_ignore", on_request_start=on_request_start), threaded=False) as agent:
+        with transaction("Controller/home") as home, span("SQL/Query") as query:
+            pass
+        counters = agent.counters()
+
+    assert ([True, None], "first", 0.0) == (found, home.ignored, query.duration)
+    assert (3, 0, {"ignored": 1}) == (counters.in_hooks, counters.late_spans, counters.dropped)
+
+
+def test_a_transaction_is_open_again_after_the_hooks_of_its_start():
+    with running(plugin("test_start", on_request_start=trace), threaded=False) as agent:
+        with transaction("Controller/home") as home, span("SQL/Query"):
+            assert current_transaction() is home
+        assert (3, 1) == (agent.counters().in_hooks, len(home.spans))
+
+
+@pytest.mark.parametrize("hook", APPLICATION)
+def test_a_thread_of_a_request_records_while_hooks_of_that_request_run_elsewhere(hook):
+    """Only the thread that runs the hook is silent: a thread in a copy of the context goes on in the transaction."""
+    entered, go = threading.Event(), threading.Event()
+
+    def wait(*arguments):
+        if threading.current_thread() is not slow:
+            return
+        entered.set()
+        assert go.wait(20)
+
+    def request():
+        with transaction("Controller/slow"), span("SQL/Slow"):
+            pass
+
+    arguments = {"on_request_start": lambda transaction, config: wait(), "on_span": lambda span: wait()}
+    slow = threading.Thread(target=request)
+    with running(plugin("test_slow", **{hook: arguments[hook]}), threaded=False) as agent:
+        slow.start()
+        assert entered.wait(20)
+        with transaction("Controller/home"), span("SQL/Query"):
+            pass
+        go.set()
+        slow.join(20)
+        assert ["Controller/home", "Controller/slow"] == [ended.operation for ended in agent.tracer.inbox]
+        assert [1, 1] == [len(ended.spans) for ended in agent.tracer.inbox]
+
+
 def test_a_task_that_a_hook_begins_can_trace_when_the_hook_is_over():
     async def work(go):
         await go.wait()

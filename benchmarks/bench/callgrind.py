@@ -90,10 +90,11 @@ def total_of(file: Path) -> int:
 
 
 def _run(case: Case, few: int, many: int, directory: Path, prefix: Sequence[str] = ()) -> None:
-    """Run the worker, and check that it did the work and that no plugin was disabled."""
+    """Run the worker, and check that it did the work, with fixed clocks, and that no plugin was disabled."""
     recorded = run_once([*prefix, *case.command(few, many)], directory=directory)
     states = recorded.pop("plugins", {})
     broken = [f"plugin {name} is {state}" for name, state in states.items() if state not in HEALTHY]
+    broken += [f"{clock} is a real clock" for clock in recorded.pop("real_clocks", [])]
     expected = case.expected(few, many)
     if recorded != expected:
         broken.append(f"expected {expected}, recorded {recorded}")

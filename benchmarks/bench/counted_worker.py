@@ -13,7 +13,7 @@ import sys
 
 from bench.agents.protocol import agent_named
 from bench.arguments import arguments
-from bench.clocks import replace_clocks
+from bench.clocks import modules_with_real_clocks, replace_clocks
 from bench.work import WORK
 
 WARM_UP = 3
@@ -21,7 +21,11 @@ WARM_UP = 3
 
 
 def recorded() -> dict[str, object]:
-    """Return the numbers of transactions and spans, and the state of each plugin; empty without an agent."""
+    """
+    Return the numbers of transactions and spans, the state of each plugin, and modules that read real clocks.
+
+    Empty without an agent.
+    """
     if "scout_core" not in sys.modules:
         return {}
     from bench.agents.scout_core_by_hand import running_agent
@@ -33,6 +37,7 @@ def recorded() -> dict[str, object]:
         "spans": counters.spans,
         "dropped": {reason: count for reason, count in counters.dropped.items() if reason != "no exporter"},
         "plugins": {status.name: str(status.state) for status in agent.plugin_statuses()},
+        "real_clocks": modules_with_real_clocks(),
     }
 
 

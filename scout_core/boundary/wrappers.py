@@ -109,9 +109,10 @@ def _plain(function: Function, guard: Guard, is_root: bool) -> Function:
                 return function(*args, **kwargs)
         described = describe(*args, **kwargs)
         kind = type(described)
-        span = described if kind is Span or kind is Transaction else _guarded(guard, described)
+        span = described if kind is Span or kind is Transaction or described is None else _guarded(guard, described)
         if span is None:
-            _refuse(guard, described)
+            if described is not None:
+                _refuse(guard, described)
             return function(*args, **kwargs)
         with span:
             return function(*args, **kwargs)
@@ -135,9 +136,10 @@ def _async(function: Function, guard: Guard, is_root: bool) -> Function:
                 return await function(*args, **kwargs)
         described = describe(*args, **kwargs)
         kind = type(described)
-        span = described if kind is Span or kind is Transaction else _guarded(guard, described)
+        span = described if kind is Span or kind is Transaction or described is None else _guarded(guard, described)
         if span is None:
-            _refuse(guard, described)
+            if described is not None:
+                _refuse(guard, described)
             return await function(*args, **kwargs)
         with span:
             return await function(*args, **kwargs)
@@ -160,7 +162,9 @@ def _plain_with_result(function: Function, guard: Guard, is_root: bool) -> Funct
             elif inside.ignored is not None:
                 return function(*args, **kwargs)
         begun = begin(args, kwargs)
-        span = None if begun is None else _guarded(guard, begun[1])
+        span = None if begun is None else begun[1]
+        if span is not None and type(span) is not Transaction:
+            span = _guarded(guard, span)
         if begun is None or span is None:
             _refuse_first_step(guard, begun)
             return function(*args, **kwargs)
@@ -196,7 +200,9 @@ def _async_with_result(function: Function, guard: Guard, is_root: bool) -> Funct
             elif inside.ignored is not None:
                 return await function(*args, **kwargs)
         begun = begin(args, kwargs)
-        span = None if begun is None else _guarded(guard, begun[1])
+        span = None if begun is None else begun[1]
+        if span is not None and type(span) is not Transaction:
+            span = _guarded(guard, span)
         if begun is None or span is None:
             _refuse_first_step(guard, begun)
             return await function(*args, **kwargs)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 @when_changed("ignore")
 def on_request_start(transaction: Transaction, config: Config) -> None:
     """Ignore by path before anything is recorded."""
-    prefixes = config.get("ignore")
-    if transaction.path is not None and transaction.path.lstrip("/ ").startswith(prefixes):
+    path = transaction.path
+    if path is not None and path.lstrip("/ ").startswith(config.get("ignore")):
         transaction.ignore("by path")
 
 

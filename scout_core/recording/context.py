@@ -27,6 +27,6 @@ def current_transaction() -> Transaction | None:
     while span is not None and span.transaction is not None:
         transaction = span.transaction
         if transaction.tracer.silent is not transaction:
-            return None if transaction.is_closed else transaction
+            return None if transaction.is_finished or transaction.ignored is not None else transaction
         span = span.parent  # a hook asks
     return None

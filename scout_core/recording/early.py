@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from scout_core.config.options import BY_KEY
 from scout_core.recording import collecting, context
+from scout_core.recording.silence import Silence
 from scout_core.recording.tracer import Tracer
 
 if TYPE_CHECKING:
@@ -44,10 +45,12 @@ class Early:
     def call_start_hooks(self) -> None:
         """Have the hooks of the agent decide on the transactions that began before, as on those that begin: ignored, sampled."""
         tracer = self.tracer
-        for transaction in self._noted:
-            transaction.is_closed = transaction.ignored is not None  # a closed one cannot be ignored
-            tracer.run_hooks(tracer.on_request_start, transaction, tracer.config)
-            transaction.is_closed = transaction.is_finished or transaction.ignored is not None
+        with Silence(tracer):
+            for transaction in self._noted:
+                transaction.is_closed = transaction.ignored is not None  # a closed one cannot be ignored
+                for hook in tracer.on_request_start:
+                    hook(transaction, tracer.config)
+                transaction.is_closed = transaction.is_finished or transaction.ignored is not None
         self._noted.clear()
 
     def drop(self) -> None:

@@ -2,49 +2,85 @@
 Nothing is recorded while a hook runs: a hook that traces would be called for its own spans and transactions, for ever.
 
 While hooks run, the current span is one of a closed transaction, which turns away whatever begins in it. So recording does not ask
-whether a hook runs.
+whether a hook runs. For the hooks of a transaction's start, that is the transaction itself, which is closed meanwhile: nothing
+else can be in it yet. For all others it is a span made for them: other threads and tasks go on in their transaction.
+
+Hot code: ``run_silently`` is called for every span, if a plugin implements ``on_span``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.context import current
-from scout_core.recording.span import Span
 
 if TYPE_CHECKING:
+    from scout_core.recording.span import Span
     from scout_core.recording.tracer import Tracer
+    from scout_core.recording.transaction import Transaction
 
 _get = current.get
 _set = current.set
 
 
+class _SilentSpan:
+    """Stands for the current span while hooks run; has only the attributes of a current span that are read."""
+
+    __slots__ = ("transaction", "parent")
+
+    transaction: Transaction
+    parent: Span | None
+    stop_ns: Final = 0
+
+
+def run_silently(tracer: Tracer, hooks: tuple[Callable[[Span], object], ...], span: Span) -> None:
+    """Call hooks with a span; nothing that they do is recorded on this thread, or in this task."""
+    if collecting and is_collecting_here():  # nothing is recorded anyway, and the variable must not be set
+        for hook in hooks:
+            hook(span)
+        return
+    before = _get()
+    silence = _SilentSpan()
+    silence.transaction = tracer.silent
+    silence.parent = before
+    try:
+        _set(silence)  # type: ignore[arg-type]  # see _SilentSpan
+        for hook in hooks:
+            hook(span)
+    finally:
+        _set(before)
+        _end(silence, tracer)
+
+
 class Silence:
-    """Context manager: nothing is recorded on this thread, or in this task."""
+    """Context manager: the same for what is not called for each span."""
 
     __slots__ = ("tracer", "before", "span")
 
     def __init__(self, tracer: Tracer) -> None:
         self.tracer = tracer
-        self.span: Span | None = None
+        self.span: _SilentSpan | None = None
 
     def __enter__(self) -> None:
         if collecting and is_collecting_here():
             return
-        self.before = before = _get()
-        span = Span("Hook/silence")
+        self.before = _get()
+        self.span = span = _SilentSpan()
         span.transaction = self.tracer.silent
-        span.parent = before
-        self.span = span
-        _set(span)
+        span.parent = self.before
+        _set(span)  # type: ignore[arg-type]  # see _SilentSpan
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        span = self.span
-        if span is not None:
+        if self.span is not None:
             _set(self.before)
-            span.transaction = self.tracer.finished_placeholder  # a task that a hook has begun may trace
-            span.parent = None
+            _end(self.span, self.tracer)
+
+
+def _end(silence: _SilentSpan, tracer: Tracer) -> None:
+    silence.transaction = tracer.finished_placeholder  # a task that a hook has begun may trace
+    silence.parent = None

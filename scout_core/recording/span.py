@@ -53,7 +53,7 @@ class Span:
     parent: Span | None
     """The innermost span that was open when this one started; None for the transaction itself."""
     start_ns: int
-    """Monotonic clock."""
+    """Monotonic clock; 0 before the start, and of a transaction while the hooks of its start run."""
     stop_ns: int
     """0 while open."""
     error: type[BaseException] | None
@@ -108,7 +108,7 @@ class Span:
             tracer.invalid_values += 1
         current_span = _get()
         inside = None if current_span is None else current_span.transaction
-        if inside is not None and inside.tracer.silent is inside:
+        if inside is not None and not inside.start_ns:  # a hook runs
             raise TypeError(f"{name} must be a {expected}, got {type_name(type(value))}")
 
     @property

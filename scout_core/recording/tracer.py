@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from scout_core.recording.silence import Silence
-from scout_core.recording.transaction import placeholder, release
+from scout_core.recording.ended import placeholder, release
+from scout_core.recording.silence import run_silently
 
 if TYPE_CHECKING:
     from scout_core.boundary.hooks import RunTimeHooks
@@ -98,7 +98,7 @@ class Tracer:
     may_ignore: bool
     """Whether a plugin implements ``ignore_transaction``."""
     finished_placeholder: Transaction
-    """Replaces every transaction that the agent's thread is done with; see ``transaction.placeholder``."""
+    """Replaces every transaction that the agent's thread is done with; see ``ended.placeholder``."""
     ignored_placeholder: Transaction
     """The same for ignored transactions."""
     on_first: Callable[[], object]
@@ -106,6 +106,9 @@ class Tracer:
     has_started: bool
     has_no_agent: bool
     """It records while the agent starts; see ``early.py``."""
+
+    run_hooks = run_silently
+    """Call hooks for a span; a method, so that ``span.py`` need not import what imports it."""
 
     def __init__(self, config: Config, on_first: Callable[[], object], hooks: RunTimeHooks | None = None) -> None:
         self.config = config
@@ -128,6 +131,7 @@ class Tracer:
         self.ignored_placeholder = placeholder(self, IGNORED)
         self.silent = placeholder(self)
         self.silent.is_finished = False  # otherwise a transaction would begin in it
+        self.silent.start_ns = 0
         self.on_first = on_first
         self.has_started = False
         self.has_no_agent = False
@@ -199,20 +203,14 @@ class Tracer:
             self.refused += 1
         release(transaction)
 
-    def run_hooks(self, hooks: tuple[Callable[..., object], ...], *arguments: object) -> None:
-        """Call hooks; nothing that they do is recorded."""
-        with Silence(self):
-            for hook in hooks:
-                hook(*arguments)
-
     def read_exceptions(self) -> None:
         """Read the texts of exceptions, so that they are freed. On the agent's thread."""
         while self.unread:
             _ = self.unread.popleft().message
 
     def count_late(self, transaction: Transaction) -> None:
-        """Count a span that came after the end of its transaction, unless that was ignored."""
-        if transaction is self.silent:
+        """Count a span that came after the end of its transaction, unless that was ignored, or from a hook."""
+        if not transaction.start_ns:
             self.in_hooks += 1
         elif transaction.ignored is None:
             self.late_spans += 1

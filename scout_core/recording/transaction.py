@@ -5,28 +5,29 @@ Hot code: a finished transaction is handed to the agent's thread by one append.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from scout_core.clocks import perf_counter_ns, time
-from scout_core.operations import OTHER, OTHER_NAME, is_web
+from scout_core.operations import OTHER, OTHER_NAME, WEB_PREFIX
 from scout_core.recording import context
 from scout_core.recording.abandoned import give_up, is_abandoned
 from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.raised import Raised, is_failure, note_raised
 from scout_core.recording.span import Span, has_error_tag, name_or_refuse, plain_name
+from scout_core.recording.web import WebRequest, path_of, read_environ
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from scout_core.measuring.report import Trace
     from scout_core.recording.tracer import Tracer
-    from scout_core.recording.web import WebRequest
 
 MAX_MERGED: Final = 100
 """Operations counted separately among merged spans; further ones are counted as ``Other/other``."""
+_WEB_LENGTH: Final = len(WEB_PREFIX)
 _OTHER_OPERATION: Final = f"{OTHER}/{OTHER_NAME}"
 
 _ids: Final = Random()  # noqa: S311  # an id is not a secret
@@ -47,8 +48,8 @@ class Transaction(Span):
     """
 
     __slots__ = (
-        "tracer", "id", "started", "spans", "merged", "is_closed", "is_finished", "ignored", "request", "queued_at",
-        "queue_time", "raised", "add_request_tags", "is_handed_over", "held_by", "__weakref__",
+        "tracer", "id", "started", "spans", "merged", "is_closed", "is_finished", "ignored", "environ", "own_request",
+        "queued_at", "queue_time", "raised", "add_request_tags", "is_handed_over", "held_by", "__weakref__",
     )  # fmt: skip
 
     tracer: Tracer
@@ -62,12 +63,16 @@ class Transaction(Span):
     merged: dict[str, list[int]] | None
     """Spans beyond ``max_spans``: operation to ``[count, nanoseconds, those not spent in a merged child, errors]``."""
     is_closed: bool
-    """Accepts no more spans: it has ended, or is ignored."""
+    """Accepts no spans: the hooks of its start are running, it is ignored, or it has ended."""
     is_finished: bool
     ignored: str | None
     """Why it is ignored; None: it is not."""
-    request: WebRequest | None
-    """Facts of a web request, not yet processed; None for a job."""
+    environ: Mapping[str, Any] | None  # Any: a WSGI environ holds anything
+    """
+    The WSGI environ of a web request that starts. Its facts are taken into ``request`` once the hooks of the start have run, unless
+    they have ignored the transaction and no plugin implements ``on_ignore``. Then this is None again.
+    """
+    own_request: WebRequest | None
     queued_at: float | None
     """For jobs: Unix time at which the job was put into its queue."""
     queue_time: float | None
@@ -99,7 +104,8 @@ class Transaction(Span):
         self.is_finished = False
         self.is_handed_over = False
         self.ignored = None
-        self.request = None
+        self.environ = None
+        self.own_request = None
         self.queued_at = None
         self.queue_time = None
         self.raised = None
@@ -140,20 +146,38 @@ class Transaction(Span):
         return self.error is not None or has_error_tag(self.own_tags)
 
     @property
+    def request(self) -> WebRequest | None:
+        """Facts of a web request, not yet processed; None for a job."""
+        if self.environ is not None:
+            self._take_request()
+        return self.own_request
+
+    @request.setter
+    def request(self, request: WebRequest | None) -> None:
+        self.environ = None
+        self.own_request = request
+
+    def _take_request(self) -> None:
+        self.own_request = read_environ(WebRequest.from_environ, self.environ)  # type: ignore[arg-type]  # called if there is one
+        self.environ = None
+
+    @property
     def path(self) -> str | None:
         """Path of a web request, without its query; None for a job."""
-        return None if self.request is None else self.request.path
+        if self.environ is not None:
+            return read_environ(path_of, self.environ)
+        return None if self.own_request is None else self.own_request.path
 
     @property
     def is_web(self) -> bool:
         """Whether it is a web request."""
-        return is_web(self.own_operation)
+        return self.own_operation[:_WEB_LENGTH] == WEB_PREFIX  # `startswith` takes three times as long (Python 3.11)
 
     def ignore(self, reason: str = "by the application") -> None:
         """Leave it out of every figure, and record nothing more inside it."""
         if self.transaction is not None and self.transaction is not self:
             self.transaction.ignore(reason)
-        elif not self.is_closed:  # the first reason counts
+        elif self.ignored is None and not (self.is_closed and self.start_ns):  # the first reason counts
             self.ignored = reason
             self.is_closed = True
 
@@ -186,6 +210,8 @@ class Transaction(Span):
         parent = _get()
         if parent is not None and not parent.transaction.is_finished:  # type: ignore[union-attr]  # a current span has one
             if not is_abandoned(parent.transaction, parent is parent.transaction):  # type: ignore[arg-type]
+                if self.environ is not None:
+                    self._take_request()
                 return Span.__enter__(self)
             give_up(parent.transaction)  # type: ignore[arg-type]
         tracer = context.tracer
@@ -198,12 +224,20 @@ class Transaction(Span):
         self.transaction = self
         self.id = _getrandbits(64)
         self.started = time()
-        self.start_ns = perf_counter_ns()
         has_started = False
         try:
             _set(self)
             if tracer.on_request_start:
-                tracer.run_hooks(tracer.on_request_start, self, tracer.config)
+                self.is_closed = True  # nothing is recorded while hooks run: for spans, `silence.py` does this
+                for hook in tracer.on_request_start:
+                    hook(self, tracer.config)
+                self.is_closed = self.ignored is not None
+            if self.environ is not None:
+                if self.ignored is None or tracer.wants_ignored:
+                    self._take_request()
+                else:
+                    self.environ = None
+            self.start_ns = perf_counter_ns()
             has_started = True
         finally:
             if not has_started:  # a signal handler raised, and __exit__ will not be called
@@ -222,11 +256,17 @@ class Transaction(Span):
         self.is_closed = self.is_finished = True
         try:
             innermost = _get()
-            if innermost is not None and innermost.transaction is self and not (collecting and is_collecting_here()):
+            if (
+                innermost is not None
+                and (innermost.transaction is self or _is_left_by_hook(innermost, self))
+                and not (collecting and is_collecting_here())
+            ):
                 _set(None)
             if self.stop_ns:
                 return
             self.stop_ns = perf_counter_ns()
+            if self.environ is not None:  # set too late for the start
+                self._take_request()
             if kind is not None and is_failure(kind, error):
                 self.error = kind
                 if error is not None and self.ignored is None:
@@ -245,28 +285,6 @@ def reseed(finished: Iterable[Transaction]) -> None:
         transaction.id = _getrandbits(64)
 
 
-def placeholder(tracer: Tracer, ignored: str | None = None) -> Transaction:
-    """
-    Return the closed transaction that replaces every one that the agent's thread is done with.
-
-    A context may outlive its transaction (a task that continues, a generator that is never closed). It must find something closed
-    there that does not keep the spans of a finished request alive.
-    """
-    closed = Transaction("Ended/transaction")
-    closed.tracer = tracer
-    closed.transaction = closed
-    closed.is_closed = closed.is_finished = True
-    closed.ignored = ignored
-    return closed
-
-
-def release(transaction: Transaction) -> None:
-    """Break all reference cycles, so that memory is freed at once."""
-    tracer = transaction.tracer
-    closed = tracer.finished_placeholder if transaction.ignored is None else tracer.ignored_placeholder
-    if transaction.spans:
-        for span in transaction.spans:
-            span.transaction = closed
-            span.parent = None
-        transaction.spans = []
-    transaction.transaction = closed
+def _is_left_by_hook(innermost: Span, transaction: Transaction) -> bool:
+    """Whether an exception of a signal handler has left what is current while the hooks of its span run; see ``silence.py``."""
+    return innermost.parent is not None and innermost.parent.transaction is transaction

@@ -5,8 +5,14 @@ Sources: scout_apm_python ``core/web_requests.py`` and ``core/queue_time.py`` fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from scout_core.recording import context
+from scout_core.signals import is_from_signal_handler
+
+_Fact = TypeVar("_Fact")
+_new = tuple.__new__
 
 
 class WebRequest(NamedTuple):
@@ -26,12 +32,28 @@ class WebRequest(NamedTuple):
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, Any]) -> WebRequest:
-        """Take it from a WSGI environ."""
+        """Take it from a WSGI environ. Until a transaction starts, set its ``environ`` instead, which may save this."""
         get = environ.get
-        path = get("SCRIPT_NAME", "") + get("PATH_INFO", "")
-        if not path.isascii():  # PEP 3333: its characters are bytes
-            path = path.encode("latin-1", "replace").decode("utf-8", "replace")
-        addresses = get("HTTP_X_FORWARDED_FOR"), get("HTTP_CLIENT_IP"), get("REMOTE_ADDR")
-        times = get("HTTP_X_QUEUE_START"), get("HTTP_X_REQUEST_START")
-        # Called for every request: `cls(…)` goes through a function written in Python.
-        return tuple.__new__(cls, (path, get("QUERY_STRING", ""), *addresses, *times))
+        facts = (
+            path_of(environ), get("QUERY_STRING", ""), get("HTTP_X_FORWARDED_FOR"), get("HTTP_CLIENT_IP"), get("REMOTE_ADDR"),
+            get("HTTP_X_QUEUE_START"), get("HTTP_X_REQUEST_START"),
+        )  # fmt: skip
+        return _new(cls, facts)  # `cls(…)` goes through a function written in Python, for every request
+
+
+def path_of(environ: Mapping[str, Any]) -> str:
+    """Return only the path, as ``WebRequest.from_environ`` does."""
+    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")  # PEP 3333: bytes
+
+
+def read_environ(read: Callable[[Mapping[str, Any]], _Fact], environ: Mapping[str, Any]) -> _Fact | None:
+    """Read facts on the application's thread, which is not interrupted; None, and counted, when it is not a WSGI environ."""
+    try:
+        return read(environ)
+    except Exception as error:
+        if is_from_signal_handler(error):
+            raise
+        if context.tracer is not None:
+            context.tracer.invalid_values += 1
+        return None

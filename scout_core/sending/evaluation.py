@@ -9,8 +9,9 @@ from attrs import define, field
 
 from scout_core.boundary.hooks import RunTimeHooks
 from scout_core.measuring.figures import Brief, sum_by_operation
+from scout_core.recording.ended import release
 from scout_core.recording.tracer import IGNORED, SAMPLED
-from scout_core.recording.transaction import Transaction, release
+from scout_core.recording.transaction import Transaction
 from scout_core.sending.choice import Choice
 from scout_core.sending.ledger import Tally
 from scout_core.sending.request_facts import RequestFacts

@@ -10,7 +10,7 @@ from attrs import define, field
 
 from scout_core.clocks import monotonic, time
 from scout_core.measuring.report import PluginStatus, Process, Report, Trace
-from scout_core.recording.transaction import release
+from scout_core.recording.ended import release
 from scout_core.sending.evaluation import Evaluation
 from scout_core.sending.gauges import measured
 from scout_core.sending.ledger import Ledger

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from scout_core import Span, Transaction, WebRequest, hookimpl, span, transaction
+from scout_core import Span, Transaction, hookimpl, span, transaction
 from scout_core.endpoints import EndpointOperations
 from scout_flask.extension import ScoutApm as ScoutApm
 
@@ -32,7 +32,7 @@ def dispatch(app: Flask, *context: object) -> Generator[Transaction, Response, N
     if rule is None or request.routing_exception is not None:
         return
     web = transaction(operation(app, rule.endpoint))
-    web.request = WebRequest.from_environ(request.environ)
+    web.environ = request.environ
     response = yield web
     if response.status_code >= 500:
         web.tag("error", True)

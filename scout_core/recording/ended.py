@@ -1,0 +1,38 @@
+"""The remains of a transaction that the agent's thread is done with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scout_core.recording.transaction import Transaction
+
+if TYPE_CHECKING:
+    from scout_core.recording.tracer import Tracer
+
+
+def placeholder(tracer: Tracer, ignored: str | None = None) -> Transaction:
+    """
+    Return the closed transaction that replaces every one that the agent's thread is done with.
+
+    A context may outlive its transaction (a task that continues, a generator that is never closed). It must find something closed
+    there that does not keep the spans of a finished request alive.
+    """
+    closed = Transaction("Ended/transaction")
+    closed.tracer = tracer
+    closed.transaction = closed
+    closed.is_closed = closed.is_finished = True
+    closed.start_ns = 1  # no hook runs in it
+    closed.ignored = ignored
+    return closed
+
+
+def release(transaction: Transaction) -> None:
+    """Break all reference cycles, so that memory is freed at once."""
+    tracer = transaction.tracer
+    closed = tracer.finished_placeholder if transaction.ignored is None else tracer.ignored_placeholder
+    if transaction.spans:
+        for span in transaction.spans:
+            span.transaction = closed
+            span.parent = None
+        transaction.spans = []
+    transaction.transaction = closed
