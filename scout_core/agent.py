@@ -11,7 +11,8 @@ from attrs import evolve
 from scout_core.boundary.discovery import find_plugins
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.hooks import AT_RUN_TIME, Hooks, RunTimeHooks
-from scout_core.boundary.plugins import Plugins, search_path
+from scout_core.boundary.importing import search_path
+from scout_core.boundary.plugins import Plugins
 from scout_core.boundary.status import status_of
 from scout_core.clocks import monotonic
 from scout_core.config.config import Config

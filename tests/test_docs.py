@@ -22,7 +22,7 @@ from scout_core.cli import build
 from scout_core.config.config import read_config
 from scout_core.config.files import find_settings
 from scout_core.config.options import OPTIONS
-from scout_core.testing import recording
+from scout_core.testing import recording, static_problems
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -150,6 +150,17 @@ def test_the_example_of_a_hook_is_called_and_does_not_fail(hook, tmp_path):
     assert [] == [(place, error[0]) for place, _, *error in printed if error not in ([], ["None"])]
     assert 0 < calls[hook]
     assert [] == [place for place, count in calls.items() if not count]
+
+
+@pytest.mark.parametrize("hook", hook_signatures())
+def test_the_example_of_a_hook_follows_the_rules_for_plugins(hook, tmp_path):
+    (example,) = [
+        example for example in ALL_EXAMPLES if example.page.name == "hooks.md" and example.text in SECTIONS[hook]
+    ]
+    (tmp_path / example.file).write_text(example.text, encoding="utf-8")
+
+    module = example.file.removesuffix(".py")
+    assert [] == static_problems(module, packaged=False, path=[str(tmp_path), *sys.path])
 
 
 @pytest.fixture

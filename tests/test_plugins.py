@@ -12,8 +12,9 @@ import scout_core
 from scout_core import hookimpl, span, transaction
 from scout_core.boundary.discovery import Environment
 from scout_core.boundary.hooks import Hooks
+from scout_core.boundary.importing import search_path
 from scout_core.boundary.metadata import Found
-from scout_core.boundary.plugins import Plugins, search_path
+from scout_core.boundary.plugins import Plugins
 from scout_core.boundary.status import status_of
 from scout_core.config.config import read_config
 from scout_core.config.files import Settings

@@ -94,11 +94,11 @@ def printed(shell, tmp_path_factory) -> dict[int, str]:
 
 
 def plain(line: str) -> str:
-    """A line without the parts that differ between runs."""
+    """A line without the parts that differ between runs. The number of tests that passed does not."""
     line = re.sub(r"\x1b\[[0-9;]*m", "", line)
     line = re.sub(r"\b[0-9a-f]{16}\b|\b\d{4}-\d\d-\d\d\b", "#", line)
     line = re.sub(r"\b\d+ (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b", "#", line)
-    line = re.sub(r"(?<![\w.-])\d+(:\d+)*(\.\d+)?(?![\w.-])( (s|ms|µs|ns))?", "#", line)
+    line = re.sub(r"(?<![\w.-])\d+(:\d+)*(\.\d+)?(?![\w.-])(?! passed)( (s|ms|µs|ns))?", "#", line)
     return " ".join(re.sub(r"\bin [\d.]+s", "in #", line).split())
 
 

@@ -12,6 +12,7 @@ from functools import partial
 
 from attrs import frozen
 
+from scout_core.boundary.names import why_invalid
 from scout_core.boundary.path_entries import Metadata
 from scout_core.boundary.versions import canonicalize_name
 from scout_core.hookspecs import PROJECT
@@ -65,7 +66,9 @@ def read_plugins(metadata: Metadata) -> Iterator[Found]:
     )
     try:
         for name, module in _entries(_decode(content)):
-            yield found(name=name, module=module, problem=problem or _invalid_module(name, module))
+            yield found(
+                name=name, module=module, problem=problem or why_invalid(name, module) or _invalid_module(name, module)
+            )
     except ValueError as error:
         yield found(name=distribution, module="", problem=unreadable(metadata.location, error))
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
+from scout_core.boundary.names import INVALID_NAME
 from scout_core.boundary.patches import PatchState
-from scout_core.boundary.plugin import Plugin
+from scout_core.boundary.plugin import INVALID_OPTIONS, Plugin
 from scout_core.config.config import Config
 from scout_core.config.origin import Layer
 from scout_core.problems import NextStep
@@ -20,6 +23,8 @@ def next_step(plugin: Plugin, state: State) -> NextStep | None:
     Returns:
         None when there is nothing to do. A step of kind ``none`` explains why nothing needs to be done.
     """
+    if any(problem.kind == INVALID_OPTIONS for problem in plugin.complaints) and state in (State.ACTIVE, State.WAITING):
+        return NextStep("fix-options", f"fix register_options in {plugin.module}", _newer(plugin))
     if state is State.ACTIVE:
         return _improvement(plugin)
     if state is State.WAITING:
@@ -70,11 +75,14 @@ def _for_waiting(plugin: Plugin) -> NextStep:
 def _for_failed(plugin: Plugin) -> NextStep:
     kinds = {problem.kind for problem in plugin.problems}
     if plugin.found is None:
-        if "duplicate-name" in kinds:
+        if kinds & {"duplicate-name", INVALID_NAME}:
             return NextStep("rename-module", f"rename the module {plugin.module}")
         return NextStep("fix-module", f"fix {plugin.module}")
+    if INVALID_NAME in kinds:
+        remove = f"pip uninstall {quote(plugin.found.distribution)}"
+        return NextStep("rename-plugin", "rename the entry point of the plugin, or uninstall it", (remove,))
     if "broken-metadata" in kinds:
-        reinstall = f"pip install --force-reinstall {plugin.found.distribution}"
+        reinstall = f"pip install --force-reinstall {quote(plugin.found.distribution)}"
         return NextStep("reinstall-plugin", "reinstall the plugin", (reinstall,))
     commands = (_upgrade(plugin), f"scout-core plugins disable {plugin.name}")
     return NextStep("upgrade-plugin", "upgrade or disable the plugin", commands)
@@ -102,4 +110,8 @@ def _improvement(plugin: Plugin) -> NextStep | None:
 
 
 def _upgrade(plugin: Plugin) -> str:
-    return f"pip install -U {plugin.found.distribution if plugin.found else plugin.module}"
+    return f"pip install -U {quote(plugin.found.distribution if plugin.found else plugin.module)}"
+
+
+def _newer(plugin: Plugin) -> tuple[str, ...]:
+    return (_upgrade(plugin),) if plugin.found else ()

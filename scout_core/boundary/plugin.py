@@ -17,6 +17,8 @@ from scout_core.problems import NextStep, Problem, join_problems
 from scout_core.states import State
 from scout_core.tracebacks import Frame
 
+INVALID_OPTIONS: Final = "invalid-options"
+"""The kind of the complaint about ``register_options``."""
 OWN: Final = "scout-core"
 """The distribution whose plugins come with the core."""
 
@@ -80,7 +82,7 @@ class Plugin:
         wrapped = [patch for patch in self.patches if patch.state is PatchState.WRAPPED]
         waiting = [patch for patch in self.patches if patch.state is PatchState.WAITING]
         if waiting and not wrapped:
-            return State.WAITING, (self._waits_for(waiting),)
+            return State.WAITING, (self._waits_for(waiting), *self.complaints)
         missing = [patch for patch in self.patches if patch.state is PatchState.NOT_FOUND]
         if missing and not wrapped:
             return State.FAILED, tuple(map(_not_wrapped, missing))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
 from collections.abc import Sequence
 from functools import partial
 from types import ModuleType
@@ -15,11 +12,13 @@ from attrs import define, field
 from scout_core.boundary.discovery import Environment
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.hooks import Hooks
+from scout_core.boundary.importing import import_plugin, name_of
 from scout_core.boundary.imports import ImportWatch
 from scout_core.boundary.metadata import Found
+from scout_core.boundary.names import why_invalid
 from scout_core.boundary.next_step import how_to_enable
 from scout_core.boundary.patches import Patch, PatchState
-from scout_core.boundary.plugin import Plugin
+from scout_core.boundary.plugin import INVALID_OPTIONS, Plugin
 from scout_core.boundary.state_log import log_states
 from scout_core.boundary.switches import missing, unknown_names, why_disabled
 from scout_core.boundary.versions import check_support
@@ -55,7 +54,7 @@ class Plugins:
             PluginError: a plugin that the user named in code or required cannot be used; with ``plugins.strict``, any plugin.
         """
         self.problems += environment.problems
-        modules = {_name_of(module) for module in named}
+        modules = {name_of(module) for module in named}
         for found in environment.plugins:
             self._add_found(found, environment, is_named=found.module in modules)
         for module in named:
@@ -87,6 +86,12 @@ class Plugins:
             options = guard.run()
             if not guard.failures.count:
                 guard.attempt(self.config.add_plugin_options, guard.plugin, options)
+            failure = guard.failures.last
+            if failure is not None:
+                plugin = self.all[guard.plugin]
+                detail = f"its options cannot be read, so its hooks get None: {failure}"
+                plugin.complaints.append(Problem(INVALID_OPTIONS, plugin.name, detail))
+                guard.logged.add("failure")  # complaints are logged at start
 
     def instrument(self) -> None:
         """
@@ -187,12 +192,15 @@ class Plugins:
         self.load_module(plugin, found.module)
 
     def _add_named(self, named: str | ModuleType) -> None:
-        name = _name_of(named)
+        name = name_of(named)
         plugin = next((plugin for plugin in self.all.values() if plugin.module == name), None)
         if plugin is None:
             plugin = Plugin(name, name)
             disabled = why_disabled(self.config, name, distribution=None, is_named=True)
-            if name in self.all:
+            invalid = why_invalid(name, name)
+            if invalid:
+                plugin.fail(invalid)
+            elif name in self.all:
                 plugin.fail(Problem("duplicate-name", name, "an installed plugin already uses the name"))
                 detail = f"plugin {name!r} ({self.config.origin('plugins')}): {plugin.reason}"
                 self.problems.append(Problem("duplicate-name", name, detail))
@@ -212,7 +220,7 @@ class Plugins:
     def load_module(self, plugin: Plugin, module: str | Any) -> None:
         """Import a plugin and register its hooks; when that is not possible, it has failed."""
         try:
-            loaded = _imported(module, is_named=plugin.found is None) if isinstance(module, str) else module
+            loaded = import_plugin(module, is_named=plugin.found is None) if isinstance(module, str) else module
             plugin.hooks = self.hooks.register(loaded, plugin.name)
         except PluginError as error:
             plugin.fail(Problem(error.kind, plugin.module, str(error)), error.frames)
@@ -241,31 +249,3 @@ class Plugins:
             plugin.fail(Problem("missing-target", patch.target, detail))
         if patch.state is not PatchState.WRAPPED and self._is_started:
             log_states([plugin])
-
-
-def _imported(name: str, *, is_named: bool) -> ModuleType:
-    """
-    Import a module. One that the user named may also be next to the program or in the working directory.
-
-    Under ``scout-core run`` the agent starts before Python puts the program's folder on ``sys.path``.
-    """
-    if not is_named:
-        return importlib.import_module(name)
-    program = sys.argv[0] if getattr(sys, "argv", None) else ""
-    folders = [os.path.dirname(os.path.abspath(program))] if os.path.isfile(program) else []
-    added = [folder for folder in dict.fromkeys([*folders, os.getcwd()]) if folder not in sys.path]
-    sys.path.extend(added)
-    try:
-        return importlib.import_module(name)
-    finally:
-        for folder in added:
-            sys.path.remove(folder)
-
-
-def _name_of(named: str | ModuleType) -> str:
-    return named if isinstance(named, str) else getattr(named, "__name__", repr(named))
-
-
-def search_path() -> list[str]:
-    """Return the folders that are searched for plugins."""
-    return list(sys.path)

@@ -14,7 +14,7 @@ import click
 from attrs import asdict, frozen
 
 from scout_core.boundary.discovery import find_plugins
-from scout_core.boundary.plugins import search_path
+from scout_core.boundary.importing import search_path
 from scout_core.cli.output import as_json_option, bold, coloured, echo, print_json
 from scout_core.cli.suggesting import no_such
 from scout_core.hookspecs import PROJECT

@@ -15,9 +15,10 @@ from scout_core.boundary import discovery
 from scout_core.boundary.discovery import find_plugins
 from scout_core.boundary.hooks import Hooks
 from scout_core.boundary.implementations import hook_names
+from scout_core.boundary.importing import search_path
 from scout_core.boundary.limits import Limits
 from scout_core.boundary.plugin import OWN
-from scout_core.boundary.plugins import Plugins, search_path
+from scout_core.boundary.plugins import Plugins
 from scout_core.cli.isolation import Announce, AnnouncingHooks, AnnouncingPlugins, Answer, Step, in_child
 from scout_core.cli.loading import Loaded, load_plugins
 from scout_core.cli.option_rows import option_rows

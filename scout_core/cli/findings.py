@@ -10,6 +10,7 @@ from typing import Literal
 
 from attrs import frozen
 
+from scout_core.boundary.plugin import INVALID_OPTIONS
 from scout_core.cli.environment import Environment
 from scout_core.cli.live import LivePlugin, live_plugins, summarise
 from scout_core.cli.status_text import describe_missing
@@ -56,6 +57,9 @@ def check_plugins(environment: Environment) -> Iterator[Finding]:
         text = f"{status.name} {status.state.predicate}: {status.reason}"
         yield Finding("problem", "plugins", text, _advice(status.name, status.next_step))
     for status in statuses:
+        for problem in status.problems if status.state.is_fine else ():
+            if problem.kind == INVALID_OPTIONS:
+                yield Finding("problem", "plugins", f"{status.name}: {problem}", _advice(status.name, status.next_step))
         if status.state.is_fine and status.not_found:
             targets = "; ".join(describe_missing(status))
             yield Finding("note", "plugins", f"{status.name} cannot wrap all of its targets: {targets}")

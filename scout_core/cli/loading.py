@@ -57,11 +57,21 @@ def load_plugins(
         loaded.statuses = [status_of(plugin) for _, plugin in sorted(plugins.all.items())]
         plugins.undo()
         loaded.failures += [
-            Problem("plugin-error", status.name, f"plugin {status.name!r} raised an exception: {status.last_error}")
+            Problem(
+                "plugin-error",
+                status.name,
+                f"plugin {status.name!r} raised an exception: {status.last_error}",
+                _advice(status),
+            )
             for status in loaded.statuses
             if status.last_error and status.state is not State.FAILED
         ]
     return loaded
+
+
+def _advice(status: PluginStatus) -> str:
+    details = f"details: scout-core plugins {status.name}"
+    return f"{status.next_step}; {details}" if status.next_step and status.next_step.kind != "none" else details
 
 
 def _register_commands(plugins: Plugins) -> None:

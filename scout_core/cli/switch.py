@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from scout_core.boundary.discovery import find_plugins
+from scout_core.boundary.importing import search_path
 from scout_core.boundary.next_step import how_to_enable
-from scout_core.boundary.plugins import search_path
 from scout_core.boundary.switches import why_disabled
 from scout_core.cli.output import as_json_option, echo, print_json
 from scout_core.cli.suggesting import no_such

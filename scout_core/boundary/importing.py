@@ -1,0 +1,37 @@
+"""Import the module of a plugin, from where applications import theirs."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from types import ModuleType
+
+
+def import_plugin(name: str, *, is_named: bool) -> ModuleType:
+    """
+    Import a module. One that the user named may also be next to the program or in the working directory.
+
+    Under ``scout-core run`` the agent starts before Python puts the program's folder on ``sys.path``.
+    """
+    if not is_named:
+        return importlib.import_module(name)
+    program = sys.argv[0] if getattr(sys, "argv", None) else ""
+    folders = [os.path.dirname(os.path.abspath(program))] if os.path.isfile(program) else []
+    added = [folder for folder in dict.fromkeys([*folders, os.getcwd()]) if folder not in sys.path]
+    sys.path.extend(added)
+    try:
+        return importlib.import_module(name)
+    finally:
+        for folder in added:
+            sys.path.remove(folder)
+
+
+def name_of(named: str | ModuleType) -> str:
+    """Return the name of a module that the user named, or passed."""
+    return named if isinstance(named, str) else getattr(named, "__name__", repr(named))
+
+
+def search_path() -> list[str]:
+    """Return the folders that are searched for plugins."""
+    return list(sys.path)
