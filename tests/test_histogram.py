@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,7 +61,7 @@ def test_merging_is_the_same_as_adding_all_values(some, others):
 @given(many_seconds)
 def test_encoding_and_decoding_keeps_every_bucket(values):
     sent = sample_report(transactions=0)
-    sent.transactions[0].durations.merge(histogram_of(values))
+    sent = evolve(sent, transactions=(evolve(sent.transactions[0], durations=histogram_of(values)),))
 
     (received,) = decode(encode(sent)).transactions
 

@@ -32,6 +32,8 @@ class Figures:
         Raises:
             Exception: the application has set something else than a time.
         """
+        if duration_ns < 0:
+            duration_ns = 0
         self.durations.add_to(bucket_of(duration_ns / 1e9))
         self.count += 1
         self.errors += is_error

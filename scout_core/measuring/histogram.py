@@ -11,6 +11,8 @@ from itertools import repeat
 from math import ceil, log
 from typing import Final
 
+from scout_core.measuring.read_only import ReadOnlyDict
+
 RELATIVE_ERROR: Final = 0.01
 _GROWTH: Final = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _PER_LOG: Final = 1 / log(_GROWTH)
@@ -93,6 +95,29 @@ class Histogram:
 
     def __repr__(self) -> str:
         return f"Histogram(count={self.count}, p50={self.quantile(0.5)}, p95={self.quantile(0.95)})"
+
+
+class FrozenHistogram(Histogram):
+    """The same, as reports have it: it cannot be changed; ``Histogram(dict(it.buckets))`` is a copy that can."""
+
+    __slots__ = ()
+
+    def __init__(self, buckets: dict[int, int]) -> None:
+        object.__setattr__(self, "buckets", ReadOnlyDict(buckets))
+        object.__setattr__(self, "count", sum(buckets.values()))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("the histogram of a report cannot be changed; change a copy: Histogram(dict(it.buckets))")
+
+    __delattr__ = __setattr__  # type: ignore[assignment]  # it raises whatever it is called with
+
+    def __reduce__(self) -> tuple[type, tuple[dict[int, int]]]:
+        return type(self), (dict(self.buckets),)
+
+
+def frozen_histogram(histogram: Histogram) -> Histogram:
+    """Return a copy that cannot be changed."""
+    return histogram if type(histogram) is FrozenHistogram else FrozenHistogram(histogram.buckets)
 
 
 class RankedHistogram(Histogram):

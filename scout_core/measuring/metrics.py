@@ -16,8 +16,20 @@ if TYPE_CHECKING:
 _COUNT, _ERRORS, _TOTAL, _EXCLUSIVE = range(4)
 MAX_KINDS: Final = 50
 """Kinds counted separately under one name; further ones are counted as ``Other``."""
+LONGEST: Final = 1e9
+"""Seconds. No duration is longer; receivers refuse a report with a number that is not finite."""
 LONGEST_KIND: Final = 100
 """Characters of it that are kept."""
+
+
+def clamp_seconds(seconds: float) -> float:
+    """
+    Return seconds as a report may have them: 0 for a negative number, which a clock that was set back produces, and for NaN.
+
+    Raises:
+        Exception: it is not a number.
+    """
+    return min(max(0.0, float(seconds)), LONGEST)
 
 
 class NameMetrics:
@@ -46,8 +58,10 @@ class NameMetrics:
             Exception: an attribute that the application or a plugin has set is not of the expected type.
         """
         duration_ns = transaction.stop_ns - transaction.start_ns
+        if duration_ns < 0:  # an application can set both
+            duration_ns = 0
         is_error = transaction.is_error
-        waited = None if transaction.queue_time is None else float(transaction.queue_time)
+        waited = None if transaction.queue_time is None else clamp_seconds(transaction.queue_time)
         kinds = _kinds(transaction, duration_ns, is_error)
         bucket = bucket_of(duration_ns / 1e9)
         # Nothing below raises: figures with half a transaction in them would never add up again.
@@ -116,9 +130,10 @@ def _kinds(transaction: Transaction, duration_ns: int, is_error: bool) -> dict[s
         if sums is None:
             sums = figures[kind] = [0, 0, 0, 0]
         sums[_COUNT] += 1
-        sums[_TOTAL] += total_ns
-        if exclusive_ns > 0:
-            sums[_EXCLUSIVE] += exclusive_ns
+        if total_ns > 0:
+            sums[_TOTAL] += total_ns
+            if exclusive_ns > 0:
+                sums[_EXCLUSIVE] += exclusive_ns
         if span.error is not None:
             sums[_ERRORS] += 1
     if transaction.merged:
@@ -137,7 +152,7 @@ def _add(
     sums = figures.setdefault(kind_of(operation), [0, 0, 0, 0])
     sums[_COUNT] += count
     sums[_ERRORS] += errors
-    sums[_TOTAL] += total_ns
+    sums[_TOTAL] += max(total_ns, 0)
     sums[_EXCLUSIVE] += max(exclusive_ns, 0)
 
 

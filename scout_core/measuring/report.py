@@ -1,5 +1,7 @@
 """The report that the agent sends each period: aggregates of every transaction, the kept traces, and its own state.
 
+Nothing in it can be changed, because exporters and hooks share it.
+
 Times are in seconds, and points in time in Unix time, unless the name has another unit. Strings are sanitised already.
 """
 
@@ -9,7 +11,8 @@ from typing import Final, Union
 
 from attrs import field, frozen
 
-from scout_core.measuring.histogram import Histogram
+from scout_core.measuring.histogram import Histogram, frozen_histogram
+from scout_core.measuring.read_only import with_read_only_mappings
 from scout_core.problems import NextStep, Problem, TooManyErrors, TooSlow
 from scout_core.states import State
 
@@ -32,7 +35,7 @@ class KindMetrics:
     """Time not spent in a child span, summed: over all kinds this adds up to the transactions' own time."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=with_read_only_mappings)
 class TransactionMetrics:
     """All transactions of one name in one period, whether a trace of them was kept or not."""
 
@@ -40,7 +43,7 @@ class TransactionMetrics:
     count: int
     errors: int
     total: float
-    durations: Histogram
+    durations: Histogram = field(converter=frozen_histogram)
     queue_time: float = 0.0
     """Summed over the ``queued`` transactions."""
     queued: int = 0
@@ -61,7 +64,7 @@ class ErrorReport:
     """``(file, line, function)``, innermost first, at most 50."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=with_read_only_mappings)
 class SpanRecord:
     """One span of a kept trace."""
 
@@ -77,7 +80,7 @@ class SpanRecord:
     """Class of the exception that left the span."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=with_read_only_mappings)
 class Trace:
     """A kept transaction with its spans, and why it was kept."""
 
@@ -158,7 +161,7 @@ class PluginStatus:
     """The first thing to do; None when there is nothing to do."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=with_read_only_mappings)
 class Counters:
     """How many transactions since the process started went where, for one exporter.
 
@@ -209,7 +212,7 @@ class Process:
     revision: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=with_read_only_mappings)
 class Report:
     """One period of one process."""
 

@@ -30,9 +30,11 @@ def release(transaction: Transaction) -> None:
     """Break all reference cycles, so that memory is freed at once."""
     tracer = transaction.tracer
     closed = tracer.finished_placeholder if transaction.ignored is None else tracer.ignored_placeholder
-    if transaction.spans:
-        for span in transaction.spans:
-            span.transaction = closed
-            span.parent = None
-        transaction.spans = []
     transaction.transaction = closed
+    spans = transaction.spans
+    if spans:
+        transaction.spans = []
+        if type(spans) is list:  # a hook can have replaced it by something endless
+            for span in spans:
+                span.transaction = closed
+                span.parent = None

@@ -74,7 +74,7 @@ class Choice:
         if name.metrics is None:
             name.metrics = metrics
             self._in_period.append(name)
-        duration = (transaction.stop_ns - transaction.start_ns) / 1e9
+        duration = max(0.0, (transaction.stop_ns - transaction.start_ns) / 1e9)
         self._all_time += duration
         quantile = name.lifetime.add(duration, bucket)
         stats = Stats(name.lifetime, quantile, self._all_time, now)

@@ -128,5 +128,8 @@ class Period:
             self.ledger.tags_dropped += lost
             for guard in self.evaluation.hooks.on_keep:
                 guard.run(item.item, item.score)
-            release(item.item)
+            try:
+                release(item.item)
+            except Exception:  # noqa: BLE001  # a hook can have left anything in it, and its trace is complete
+                self.contain_failure("a transaction could not be released after on_keep; its trace is sent")
             yield trace

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from scout_core import boundary
+from scout_core.measuring.metrics import clamp_seconds
 from scout_core.measuring.report import ErrorReport, SpanRecord, Trace
 from scout_core.text.plain import exact
 from scout_core.text.tags import clean_tags
@@ -21,6 +22,9 @@ _WRAPPERS: Final = os.path.join(os.path.dirname(boundary.__file__), "")
 """Directory of our frames around the application's calls, which do not explain its error."""
 _module: Final[Callable[[type], str]] = type.__dict__["__module__"].__get__
 _qualified_name: Final[Callable[[type], str]] = type.__dict__["__qualname__"].__get__
+_64_BITS: Final = 2**64 - 1
+_LATEST: Final = 1e12
+"""Unix time, in the year 33,658."""
 LONGEST_OPERATION: Final = 300
 """Characters of it that leave the process."""
 
@@ -29,7 +33,7 @@ def trace_of(kept: Kept[Transaction]) -> tuple[Trace, int]:
     """The trace, and how many tags had to be left out."""
     transaction = kept.item
     tags, dropped = clean_tags(transaction.tags)
-    spans = sorted(transaction.spans, key=lambda span: span.start_ns)
+    spans = _spans_of(transaction)
     numbers = {id(span): number for number, span in enumerate(spans, 1)}
     records = []
     for span in spans:
@@ -40,18 +44,18 @@ def trace_of(kept: Kept[Transaction]) -> tuple[Trace, int]:
                 id=numbers[id(span)],
                 parent=_nearest(span, numbers),
                 operation=span.operation[:LONGEST_OPERATION],
-                start=(span.start_ns - transaction.start_ns) / 1e9,
-                duration=(span.stop_ns - span.start_ns) / 1e9,
+                start=clamp_seconds((span.start_ns - transaction.start_ns) / 1e9),
+                duration=clamp_seconds((span.stop_ns - span.start_ns) / 1e9),
                 tags=span_tags,
                 error=None if span.error is None else class_path(span.error),
             )
         )
     trace = Trace(
-        id=f"{transaction.id:016x}",
+        id=f"{transaction.id & _64_BITS:016x}",
         name=kept.name,
-        start=transaction.started,
-        duration=(transaction.stop_ns - transaction.start_ns) / 1e9,
-        queue_time=transaction.queue_time,
+        start=_point_in_time(transaction.started),
+        duration=clamp_seconds((transaction.stop_ns - transaction.start_ns) / 1e9),
+        queue_time=None if transaction.queue_time is None else clamp_seconds(transaction.queue_time),
         is_error=transaction.is_error,
         error=None if transaction.raised is None else error_of(transaction.raised),
         tags=tags,
@@ -60,12 +64,26 @@ def trace_of(kept: Kept[Transaction]) -> tuple[Trace, int]:
         seen=kept.seen,
         spans=tuple(records),
         merged={
-            operation[:LONGEST_OPERATION]: (count, total_ns / 1e9)
+            operation[:LONGEST_OPERATION]: (count, clamp_seconds(total_ns / 1e9))
             for operation, (count, total_ns, *_) in (transaction.merged or {}).items()
             if count
         },
     )
     return trace, dropped
+
+
+def _spans_of(transaction: Transaction) -> list[Span]:
+    """Return its spans in order of start, each once: an exporter cannot send two with one number."""
+    if type(transaction.spans) is not list:  # something endless, perhaps
+        raise TypeError("the spans of a transaction are not a list any more")
+    return sorted({id(span): span for span in transaction.spans}.values(), key=lambda span: span.start_ns)
+
+
+def _point_in_time(unix_time: float) -> float:
+    seconds = float(unix_time)
+    if not abs(seconds) <= _LATEST:
+        raise ValueError("a transaction has no readable start")
+    return seconds
 
 
 def error_of(raised: Raised) -> ErrorReport:
