@@ -151,3 +151,27 @@ def test_output_of_plugins_goes_to_standard_error_and_is_bounded(scout_core):
     assert "active" == ran.named("letters")["state"]
     assert ran.err.startswith("hello\nxxx")
     assert len(ran.err) < 100_000
+
+
+@pytest.mark.parametrize("source", [*(source for source, _ in ENDINGS.values()), *BREAKING.values()])
+def test_help_and_commands_of_plugins_leave_such_a_plugin_out_and_name_it(scout_core, source):
+    scout_core.install("breaking", f"import sys\n{HOOK}\n{source}\n")
+    scout_core.install("letters", COMMANDS.format("cli.command('letters')(lambda: print('written'))"))
+    ran = scout_core("--help")
+    letters = scout_core("letters")
+
+    assert (0, 0, "written\n") == (ran.code, letters.code, letters.out)
+    assert "\n  letters " in f"{ran.out} ".replace("letters\n", "letters \n")
+    assert [True, True] == [
+        "plugin 'breaking' is left out: importing acme_breaking" in text for text in (ran.err, letters.err)
+    ]
+
+
+def test_a_plugin_that_ends_the_process_in_register_commands_is_left_out_and_named(scout_core):
+    scout_core.install("breaking", COMMANDS.format("import os; os._exit(3)"))
+    scout_core.install("letters", COMMANDS.format("cli.command('letters')(lambda: print('written'))"))
+    ran = scout_core("letters")
+
+    assert (0, "written\n") == (ran.code, ran.out)
+    assert "plugin 'breaking' could not add its commands" in ran.err
+    assert "the process ended with 3" in ran.err

@@ -62,9 +62,13 @@ class Commands(SuggestingGroup):
             return
         self.has_plugins = True
         from scout_core.cli.environment import load_here
+        from scout_core.cli.isolation import BROKEN, ENDED
 
-        own = dict(self.commands)
-        for guard in load_here().hooks.frozen("register_commands"):
+        own, loaded = dict(self.commands), load_here()
+        for plugin in loaded.plugins.all.values():
+            if any(problem.kind in (ENDED, BROKEN) for problem in plugin.problems):
+                echo(f"scout-core: plugin {plugin.name!r} is left out: {plugin.reason}", err=True)
+        for guard in loaded.hooks.frozen("register_commands"):
             try:
                 guard.run(self)
             except SystemExit as error:  # the other commands must keep working

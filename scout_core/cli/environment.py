@@ -13,7 +13,6 @@ from attrs import define, field, frozen
 
 from scout_core.boundary import discovery
 from scout_core.boundary.discovery import find_plugins
-from scout_core.boundary.hooks import Hooks
 from scout_core.boundary.implementations import hook_names
 from scout_core.boundary.importing import search_path
 from scout_core.boundary.limits import Limits
@@ -99,7 +98,7 @@ def inspect_environment(*, instrument: bool = False, commands: bool = False, sec
 
     Args:
         instrument: also apply their wrappers, which are undone again.
-        commands: then also let each plugin register its commands, to see whether it can.
+        commands: also let each plugin register its commands, to see whether it can.
         seconds: the longest time that one step of a plugin may take. A plugin that takes longer, or ends the process, is shown with
             that as a problem, and all others as they are.
     """
@@ -124,16 +123,31 @@ def inspect_environment(*, instrument: bool = False, commands: bool = False, sec
 
 
 def load_here() -> Loaded:
-    """Load the plugins in this process, to run what they provide."""
+    """
+    Load the plugins in this process, to run what they provide.
+
+    A child process does the same before, so that a plugin that would end or hold this process is left out of it.
+    """
     config = read_config(settings=settings_here())
-    hooks = Hooks.from_config(config)
-    hooks.reraise = False
+    installed = find_plugins(search_path())
+    answer = in_child(partial(_look, config, installed, instrument=False, commands=True), seconds=SECONDS)
     printed = io.StringIO()  # of the plugins
     try:
         with redirect_stdout(printed), redirect_stderr(printed):
-            return load_plugins(Plugins(config, hooks), find_plugins(search_path()))
+            return load_plugins(_plugins(config, lambda _: None, answer.left_out), installed)
     finally:
         print_printed(printed.getvalue())
+
+
+def _plugins(config: Config, announce: Announce, left_out: Mapping[Step, str]) -> Plugins:
+    hooks = AnnouncingHooks(
+        limits=Limits.from_config(config),
+        order=config.get("plugins.order"),
+        config=config,
+        announce=announce,
+        left_out=left_out,
+    )
+    return AnnouncingPlugins(config=config, hooks=hooks, announce=announce, left_out=left_out)
 
 
 def _look(
@@ -146,14 +160,7 @@ def _look(
     commands: bool,
 ) -> Found:
     """Load the plugins and describe them; in the child."""
-    hooks = AnnouncingHooks(
-        limits=Limits.from_config(config),
-        order=config.get("plugins.order"),
-        config=config,
-        announce=announce,
-        left_out=left_out,
-    )
-    plugins = AnnouncingPlugins(config=config, hooks=hooks, announce=announce, left_out=left_out)
+    plugins = _plugins(config, announce, left_out)
     loaded = load_plugins(plugins, installed, instrument=instrument, commands=commands)
     return Found(
         statuses=loaded.statuses,

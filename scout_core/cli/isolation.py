@@ -31,6 +31,10 @@ Step = tuple[str, str]
 """A plugin, and ``import`` or the name of a hook."""
 Announce = Callable[[Step], None]
 IMPORT: Final = "import"
+ENDED: Final = "ended-process"
+"""The kind of the problem of a plugin whose import ended or held the process."""
+BROKEN: Final = "broken-imports"
+"""The kind of the problem of a plugin after whose import no other module can be imported."""
 MOST_CHILDREN: Final = 100
 """Each one leaves out a step more than the one before."""
 
@@ -70,7 +74,7 @@ class AnnouncingPlugins(Plugins):
         """Import it, unless that is to be left out."""
         step = plugin.name, IMPORT
         if step in self.left_out:
-            plugin.fail(Problem("ended-process", plugin.module, f"importing {plugin.module}: {self.left_out[step]}"))
+            plugin.fail(Problem(ENDED, plugin.module, f"importing {plugin.module}: {self.left_out[step]}"))
             return
         self.announce(step)
         before = ImportState()
@@ -80,7 +84,7 @@ class AnnouncingPlugins(Plugins):
             before.restore()
             self.hooks.unregister(plugin.name)
             detail = f"importing {plugin.module} changes {broken}, so that no other module can be imported"
-            plugin.fail(Problem("broken-imports", plugin.module, detail))
+            plugin.fail(Problem(BROKEN, plugin.module, detail))
 
 
 @define

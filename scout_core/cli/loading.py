@@ -45,15 +45,16 @@ def load_plugins(
     Args:
         plugins: none loaded yet.
         instrument: also apply their wrappers, which are undone again.
-        commands: then also let each plugin register its commands, to see whether it can.
+        commands: also let each plugin register its commands, to see whether it can.
     """
     loaded = Loaded(config=plugins.config, hooks=plugins.hooks, plugins=plugins)
     _attempt(loaded, lambda: plugins.load(installed, plugins.config.get("plugins")))
     _attempt(loaded, plugins.read_options)
     if instrument:
         _attempt(loaded, plugins.instrument)
-        if commands:
-            _attempt(loaded, lambda: _register_commands(plugins))
+    if commands:
+        _attempt(loaded, lambda: _register_commands(plugins))
+    if instrument:
         loaded.statuses = [status_of(plugin) for _, plugin in sorted(plugins.all.items())]
         plugins.undo()
         loaded.failures += [

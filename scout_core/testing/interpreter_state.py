@@ -74,14 +74,14 @@ def imports() -> Facts:
 
 
 def _is_imported(name: str, module: object) -> bool:
-    """Whether the import system made this entry, or a module of the standard library that has parts in C, as ``pyexpat.errors``."""
+    """Whether the import system made this entry, or a package that it has imported, as ``os.path`` and ``pyexpat.errors``."""
+    package, dot, _ = name.partition(".")
+    if dot:
+        return _is_imported(package, sys.modules.get(package))
     if name == "__mp_main__":  # made by ``multiprocessing``
         return True
-    if issubclass(type(module), ModuleType):
-        spec = vars(module).get("__spec__")
-        if spec is not None and (spec.name == name or spec.name.partition(".")[0] in sys.stdlib_module_names):
-            return True
-    return "." in name and name.partition(".")[0] in sys.stdlib_module_names
+    spec = vars(module).get("__spec__") if issubclass(type(module), ModuleType) else None
+    return spec is not None and (spec.name == name or spec.name.partition(".")[0] in sys.stdlib_module_names)
 
 
 def builtin_names() -> Facts:
