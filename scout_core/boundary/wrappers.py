@@ -14,15 +14,15 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Generator
-from types import TracebackType
-from typing import Any, cast
+from typing import Any
 
+from scout_core.boundary.described import guarded, is_used, refuse, refuse_first_step, send_result
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.patches import Function
-from scout_core.errors import LeftAlone, PluginError
+from scout_core.errors import LeftAlone
 from scout_core.recording.abandoned import give_up, is_abandoned
 from scout_core.recording.context import current
-from scout_core.recording.span import Span, type_name
+from scout_core.recording.span import Span
 from scout_core.recording.transaction import Transaction
 
 Describer = Callable[..., "Span | Generator[Span, Any, object] | None"]
@@ -109,10 +109,10 @@ def _plain(function: Function, guard: Guard, is_root: bool) -> Function:
                 return function(*args, **kwargs)
         described = describe(*args, **kwargs)
         kind = type(described)
-        span = described if kind is Span or kind is Transaction or described is None else _guarded(guard, described)
-        if span is None:
+        span = described if kind is Span or kind is Transaction or described is None else guarded(guard, described)
+        if span is None or (span.start_ns and is_used(span, parent)):
             if described is not None:
-                _refuse(guard, described)
+                refuse(guard, described, span)
             return function(*args, **kwargs)
         with span:
             return function(*args, **kwargs)
@@ -136,10 +136,10 @@ def _async(function: Function, guard: Guard, is_root: bool) -> Function:
                 return await function(*args, **kwargs)
         described = describe(*args, **kwargs)
         kind = type(described)
-        span = described if kind is Span or kind is Transaction or described is None else _guarded(guard, described)
-        if span is None:
+        span = described if kind is Span or kind is Transaction or described is None else guarded(guard, described)
+        if span is None or (span.start_ns and is_used(span, parent)):
             if described is not None:
-                _refuse(guard, described)
+                refuse(guard, described, span)
             return await function(*args, **kwargs)
         with span:
             return await function(*args, **kwargs)
@@ -164,9 +164,9 @@ def _plain_with_result(function: Function, guard: Guard, is_root: bool) -> Funct
         begun = begin(args, kwargs)
         span = None if begun is None else begun[1]
         if span is not None and type(span) is not Transaction:
-            span = _guarded(guard, span)
-        if begun is None or span is None:
-            _refuse_first_step(guard, begun)
+            span = guarded(guard, span)
+        if begun is None or span is None or (span.start_ns and is_used(span, parent)):
+            refuse_first_step(guard, begun, span)
             return function(*args, **kwargs)
         description, _ = begun
         with span:
@@ -179,7 +179,7 @@ def _plain_with_result(function: Function, guard: Guard, is_root: bool) -> Funct
             except BaseException:  # any exception passes through; the describer ends at its yield
                 guard.finish(description.close)
                 raise
-            guard.finish(_send_result, description, result)
+            guard.finish(send_result, description, result)
             return result
 
     return wrapper
@@ -202,9 +202,9 @@ def _async_with_result(function: Function, guard: Guard, is_root: bool) -> Funct
         begun = begin(args, kwargs)
         span = None if begun is None else begun[1]
         if span is not None and type(span) is not Transaction:
-            span = _guarded(guard, span)
-        if begun is None or span is None:
-            _refuse_first_step(guard, begun)
+            span = guarded(guard, span)
+        if begun is None or span is None or (span.start_ns and is_used(span, parent)):
+            refuse_first_step(guard, begun, span)
             return await function(*args, **kwargs)
         description, _ = begun
         with span:
@@ -217,62 +217,7 @@ def _async_with_result(function: Function, guard: Guard, is_root: bool) -> Funct
             except BaseException:  # any exception passes through; the describer ends at its yield
                 guard.finish(description.close)
                 raise
-            guard.finish(_send_result, description, result)
+            guard.finish(send_result, description, result)
             return result
 
     return wrapper
-
-
-class _Guarded:
-    """A span of a plugin's own class, as a context manager that contains what its methods raise."""
-
-    __slots__ = ("guard", "span")
-
-    def __init__(self, guard: Guard, span: Span) -> None:
-        self.guard = guard
-        self.span = span
-
-    @property
-    def transaction(self) -> Transaction | None:
-        return self.span.transaction
-
-    def __enter__(self) -> None:
-        self.guard.attempt(self.span.__enter__)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.guard.attempt(self.span.__exit__, kind, error, trace)
-        base = Transaction if issubclass(type(self.span), Transaction) else Span
-        base.__exit__(self.span, kind, error, trace)  # does nothing if it has ended
-
-
-def _guarded(guard: Guard, described: object) -> Any:  # Any: a span, or what stands for one
-    """Return the context manager of a call; None when a describer returned something else than a span."""
-    kind = type(described)
-    if kind is Span or kind is Transaction:
-        return described
-    return _Guarded(guard, cast(Span, described)) if issubclass(kind, Span) else None
-
-
-def _send_result(description: Generator[Span, Any, object], result: object) -> None:
-    """Run the describer from its ``yield`` to its end."""
-    try:
-        description.send(result)
-    except StopIteration:
-        return
-    description.close()
-    raise PluginError("a describer must yield once, the span; this one yielded again")
-
-
-def _refuse_first_step(guard: Guard, begun: tuple[Any, Any] | None) -> None:
-    """End a describer that did not yield a span."""
-    if begun is not None:
-        description, span = begun
-        _refuse(guard, span)
-        guard.attempt(description.close)
-
-
-def _refuse(guard: Guard, span: object) -> None:
-    if span is not None:
-        guard.refuse(f"a describer must return a span or None, got {type_name(type(span))}")

@@ -127,7 +127,8 @@ def is_failure(kind: type[BaseException], error: BaseException | None) -> bool:
     if error is None or not issubclass(kind, SystemExit):
         return False
     code = _exit_code(error)  # type: ignore[arg-type]  # mypy does not connect the class with the object
-    return code is not None and not (type(code) in (int, bool) and code == 0)
+    of: object = type(code)  # compared by identity: a metaclass may raise
+    return code is not None and not ((of is int or of is bool) and code == 0)
 
 
 def _copy(error: BaseException, depth: int) -> tuple[BaseException, bool]:

@@ -202,7 +202,8 @@ def _step_out(span: Span) -> None:
 def has_error_tag(tags: dict[str, Any]) -> bool:
     """Whether the tag ``error`` is set to true."""
     tag = tags.get("error")
-    return type(tag) in (bool, int, str) and tag in (True, "true")  # other types might run code when compared
+    kind: object = type(tag)  # other types, and their metaclasses, might run code when compared
+    return (kind is bool or kind is int or kind is str) and tag in (True, "true")
 
 
 def name_or_refuse(operation: object) -> str:

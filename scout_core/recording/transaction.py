@@ -178,7 +178,7 @@ class Transaction(Span):
         if self.transaction is not None and self.transaction is not self:
             self.transaction.ignore(reason)
         elif self.ignored is None and not (self.is_closed and self.start_ns):  # the first reason counts
-            self.ignored = reason
+            self.ignored = reason if type(reason) is str else plain_name(reason)
             self.is_closed = True
 
     def merge(self, span: Span) -> None:

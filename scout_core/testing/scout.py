@@ -109,8 +109,9 @@ def recording(**settings: Any) -> Iterator[Scout]:
         left_open = context.current.get()
         context.current.set(None)
         try:
-            agent.stop(0)
+            agent.recorder.work()  # stopping at once leaves no time for hooks, and `Scout` is one
         finally:
+            agent.stop(0)
             agent.plugins.undo()  # even if a plugin raised while the agent started or stopped
             running.use(before)
     found = leaks.found(patch.target for plugin in agent.plugins.all.values() for patch in plugin.patches)
