@@ -217,6 +217,15 @@ def test_a_pool_with_tasks_left_is_terminated_at_once(sink, tmp_path):
     assert done.seconds < 30
 
 
+@pytest.mark.parametrize(("settings", "periods"), [({}, "60.0 5.0"), ({"SCOUT_REPORT_PERIOD": "20"}, "20.0 20.0")])
+def test_children_that_may_be_terminated_report_more_often_unless_the_period_is_configured(tmp_path, settings, periods):
+    body = "print(period(), end=' ', flush=True)\n    child = multiprocessing.Process(target=show)\n    child.start()\n    child.join()"
+    begin = "def period():\n    return scout_core.start().recorder.period\n\n\ndef show():\n    print(period())\n\n\n"
+    done = run_app(begin + POOL.format(method="fork", body=body), tmp_path / "state", **settings)
+
+    assert (0, periods, "") == (done.code, done.out.strip(), done.err)
+
+
 def test_nothing_of_uvicorn_or_multiprocessing_is_imported_or_changed_for_this(tmp_path):
     done = run_app(
         """

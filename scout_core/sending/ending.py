@@ -21,10 +21,16 @@ def at_exit(function: Callable[[], object]) -> None:
     util = sys.modules.get("multiprocessing.util")
     if util is None:
         return
-    if sys.modules["multiprocessing.process"].parent_process() is not None:
+    if is_child_of_multiprocessing():
         _finalize(function)
     # A child forgets what was registered before it begins its own work, then runs this.
     util.register_after_fork(function, _finalize)
+
+
+def is_child_of_multiprocessing() -> bool:
+    """Whether ``multiprocessing`` started this process, so that its parent may terminate it without notice."""
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
 
 
 def _finalize(function: Callable[[], object]) -> None:

@@ -11,6 +11,7 @@ from attrs import define, field
 from scout_core.clocks import monotonic, time
 from scout_core.measuring.report import PluginStatus, Process, Report, Trace
 from scout_core.recording.ended import release
+from scout_core.sending.ending import is_child_of_multiprocessing
 from scout_core.sending.evaluation import Evaluation
 from scout_core.sending.gauges import measured
 from scout_core.sending.ledger import Ledger
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 FIRST_PERIOD: Final = 5.0
 """The first report comes early, so that a new user need not wait a minute to see that it works."""
+CHILD_PERIOD: Final = 5.0
+"""For a process that may be terminated without notice, which loses at most this much then."""
 SHORTEST_PERIOD: Final = 1.0
 """Seconds. Receivers do not get reports more often, whatever they request."""
 
@@ -53,13 +56,16 @@ class Period:
         """
         Return the seconds between two reports: what the user chose, or the shortest of the default and what receivers request.
 
+        The default is shorter in children of ``multiprocessing``.
+
         Args:
             requested: by each receiver; None: nothing.
         """
         chosen = float(self.config.get("report_period"))
         if self.config.is_set("report_period"):
             return chosen
-        return min([chosen, *(max(SHORTEST_PERIOD, seconds) for seconds in requested if seconds is not None)])
+        longest = min(chosen, CHILD_PERIOD) if is_child_of_multiprocessing() else chosen
+        return min([longest, *(max(SHORTEST_PERIOD, seconds) for seconds in requested if seconds is not None)])
 
     def end(self, requested: Iterable[float | None]) -> float:
         """Return the monotonic seconds at which the next report is due; ``inf`` before the first period has begun."""
