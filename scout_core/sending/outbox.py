@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
-from threading import Condition, Thread
+from threading import Condition, Thread, main_thread
 from typing import Final
 
 from attrs import define
@@ -95,10 +95,11 @@ class Outbox:
             if self._thread is not None or self._deadline is not None:
                 return
             thread = start_thread(self._run, f"scout-core-{self.name}")
-            if isinstance(thread, NoThread):
-                self._log_once("thread", f"{_format_error(thread.error)}; reports wait")
-            else:
+            if not isinstance(thread, NoThread):
                 self._thread = thread
+            elif self._queue:  # expected at the end of the interpreter, of Python 3.12.0 and 3.12.1
+                message = f"{_format_error(thread.error)}; reports wait"
+                self._log_once("thread", message, is_expected=not main_thread().is_alive())
 
     def put(self, report: Report, transactions: int) -> None:
         """Take a report; when there is no room the oldest one goes, and is counted."""
