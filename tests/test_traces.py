@@ -141,7 +141,7 @@ def test_tags_beyond_the_limit_are_counted(agent):
 
     trace, dropped = trace_of(Kept("Controller/home", 1.0, {}, ended))
 
-    assert 7 == dropped
+    assert (7, 0) == (agent.counters().tags_dropped, dropped), "they are dropped when their span ends"
     assert (64, 64) == (len(trace.tags), len(trace.spans[0].tags))
 
 

@@ -78,7 +78,7 @@ FULL = Report(
     counters={
         "collector": Counters(
             finished=10, exported=5, queued=3, dropped={"ignored": 2}, figures_only=5, spans=20, spans_merged=12, late_spans=1,
-            in_collection=2, in_hooks=3, invalid_values=8, names_merged=4, tags_dropped=6, traces_lost=1,
+            in_collection=2, in_hooks=3, invalid_values=8, values_cut=9, names_merged=4, tags_dropped=6, traces_lost=1,
             left_out={"traces": 2},
         )
     },
@@ -137,7 +137,7 @@ WIRE = {
     }],
     "counters": {"collector": {
         "finished": 10, "exported": 5, "queued": 3, "dropped": {"ignored": 2}, "figures_only": 5, "spans": 20, "spans_merged": 12,
-        "late_spans": 1, "in_collection": 2, "in_hooks": 3, "invalid_values": 8, "names_merged": 4, "tags_dropped": 6, "traces_lost": 1,
+        "late_spans": 1, "in_collection": 2, "in_hooks": 3, "invalid_values": 8, "values_cut": 9, "names_merged": 4, "tags_dropped": 6, "traces_lost": 1,
         "left_out": {"traces": 2},
     }},
     "gauges": {"process": {"rss_bytes": 50e6}},
@@ -148,7 +148,7 @@ WIRE = {
 
 MAY_BE_MISSING = {
     "transactions.queue_time", "transactions.queued", "traces.merged", "traces.spans.error", "counters.collector.spans",
-    "counters.collector.figures_only", "counters.collector.spans_merged", "counters.collector.late_spans", "counters.collector.in_collection", "counters.collector.in_hooks", "counters.collector.invalid_values", "counters.collector.names_merged",
+    "counters.collector.figures_only", "counters.collector.spans_merged", "counters.collector.late_spans", "counters.collector.in_collection", "counters.collector.in_hooks", "counters.collector.invalid_values", "counters.collector.values_cut", "counters.collector.names_merged",
     "counters.collector.tags_dropped", "counters.collector.traces_lost", "traces.seen", "plugins.functions", "plugins.traceback", "plugins.functions.slow",
     "plugins.functions.off", "gauges", "is_last", "period", "left_out", "counters.collector.left_out", "plugins.functions.too_slow", "plugins.functions.too_many_errors", "plugins.functions.is_recovered", "plugins.target_problems",
     "plugins.target_problems.advice", "plugins.problems", "plugins.problems.advice", "plugins.next_step", "plugins.next_step.commands",

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from types import CodeType, TracebackType
 from typing import Any, Final
 
+from scout_core.recording.bounds import bounded_container
 from scout_core.signals import is_from_signal_handler
 from scout_core.tracebacks import MAX_FRAMES, frames_of
 
@@ -216,7 +217,8 @@ def _part(value: Any, depth: int) -> tuple[Any, bool]:
         return (value if value.bit_length() <= _MOST_BITS else "<int>"), True
     if issubclass(kind, BaseException):
         return _copy(value, depth - 1)
-    return value, False
+    short = bounded_container(value)
+    return short, short is not value
 
 
 def _text_of(error: BaseException, kind: type[BaseException]) -> str:

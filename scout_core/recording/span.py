@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from scout_core.clocks import perf_counter_ns
 from scout_core.operations import kind_of
+from scout_core.recording.bounding import bound_ended
+from scout_core.recording.bounds import LONGEST_KEY, LONGEST_TEXT, bounded
 from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.context import current
 from scout_core.recording.raised import is_failure
@@ -69,8 +71,10 @@ class Span:
         self.error = None
 
     def tag(self, key: str, value: Any) -> None:
-        """Set a tag, replacing an earlier value."""
-        self.own_tags[key if type(key) is str else plain_name(key)] = value
+        """Set a tag, replacing an earlier value. A value of megabytes is shortened; see ``bounds.py``."""
+        if type(value) is str and len(value) > LONGEST_TEXT:
+            value = shortened(self, key, value)
+        self.own_tags[key if type(key) is str and len(key) < LONGEST_KEY else plain_key(self, key)] = value
 
     def rename(self, operation: str) -> None:
         """Change the operation."""
@@ -167,8 +171,11 @@ class Span:
             tracer.count_late(transaction)
             return
         spans = transaction.spans
-        if len(spans) < tracer.max_spans:
+        count = len(spans)
+        if count < tracer.max_spans:
             spans.append(self)
+            if count & 7 == 7:
+                bound_ended(transaction)
         else:
             transaction.merge(self)
         if tracer.on_span:
@@ -199,6 +206,14 @@ def _step_out(span: Span) -> None:
             return
 
 
+def shortened(span: Span, key: str, value: str) -> str:
+    """Return the part of a long text that is kept as a tag."""
+    transaction = span.transaction
+    if transaction is not None:
+        transaction.tracer.values_cut += 1
+    return bounded(value, is_statement=type(key) is str and key == "statement")  # type: ignore[no-any-return]  # a text
+
+
 def has_error_tag(tags: dict[str, Any]) -> bool:
     """Whether the tag ``error`` is set to true."""
     tag = tags.get("error")
@@ -226,6 +241,14 @@ def plain_name(name: object) -> str:
     if issubclass(kind, str):
         return str.__getitem__(name, slice(None))  # type: ignore[index]
     return f"<{type_name(kind)}>"
+
+
+def plain_key(span: Span, key: object) -> str:
+    """The same for the key of a tag, which may be very long."""
+    name = plain_name(key)
+    if len(name) > LONGEST_KEY and span.transaction is not None:
+        span.transaction.tracer.values_cut += 1
+    return name[:LONGEST_KEY]
 
 
 def type_name(kind: type) -> str:

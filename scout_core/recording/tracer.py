@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from scout_core.recording.bounding import bound_transaction
 from scout_core.recording.ended import placeholder, release
 from scout_core.recording.silence import run_silently
 
@@ -24,6 +25,10 @@ SAMPLED: Final = "sampled"
 """The reason of a transaction that was not sampled."""
 IGNORED: Final = "ignored"
 """The reason under which all other ignored transactions are counted."""
+MOST_BYTES: Final = 32 * 1024 * 1024
+"""In the inbox, about; what comes beyond it is only counted and timed."""
+MOST_BESIDE_A_BRIEF: Final = 3_000
+"""Bytes of a transaction that waits in ``overflow`` with its tags and its request."""
 MOST_BRIEFS: Final = 50_000
 """In ``overflow``: 10 MB, or 40 where a plugin may ignore them; more than a second at 30,000 a second."""
 
@@ -39,6 +44,10 @@ class Tracer:
         "unread",
         "overflow",
         "refused",
+        "entered",
+        "left",
+        "values_cut",
+        "tags_dropped",
         "after_stop",
         "is_retired",
         "ignored",
@@ -71,6 +80,14 @@ class Tracer:
     """Exceptions whose text the agent's thread has not read yet; see ``raised.py``."""
     refused: int
     """Finished transactions for which neither the inbox nor ``overflow`` had room."""
+    entered: int
+    """Bytes that finished transactions held, about, when they came into the inbox."""
+    left: int
+    """The same of those that the agent's thread has taken."""
+    values_cut: int
+    """Texts that were shortened, and tags that were replaced by their type, so that the inbox is bounded; see ``bounds.py``."""
+    tags_dropped: int
+    """Tags beyond the limit of one span or transaction, and those of spans beyond the limit of text of one transaction."""
     after_stop: int
     """Transactions that were open when the agent stopped."""
     is_retired: bool
@@ -117,6 +134,10 @@ class Tracer:
         self.overflow = deque()
         self.unread = deque()
         self.refused = 0
+        self.entered = 0
+        self.left = 0
+        self.values_cut = 0
+        self.tags_dropped = 0
         self.after_stop = 0
         self.is_retired = False
         self.ignored = 0
@@ -170,7 +191,9 @@ class Tracer:
                 release(transaction)
             else:
                 transaction.transaction = self.ignored_placeholder
-        elif len(self.inbox) < self.max_queue:
+        elif len(self.inbox) < self.max_queue and self.entered - self.left < MOST_BYTES:
+            size = bound_transaction(transaction, self)
+            self.entered += size
             transaction.is_handed_over = True
             self.inbox.append(transaction)
         else:
@@ -194,6 +217,10 @@ class Tracer:
             brief = brief_of(transaction)
             if self.may_ignore:
                 transaction.raised = transaction.merged = None
+                transaction.spans = []
+                if bound_transaction(transaction, self) > MOST_BESIDE_A_BRIEF:
+                    transaction.own_tags = {}
+                    transaction.own_request = None
             else:
                 brief = *brief[:-1], None
             transaction.is_handed_over = True

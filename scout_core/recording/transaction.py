@@ -14,9 +14,11 @@ from scout_core.clocks import perf_counter_ns, time
 from scout_core.operations import OTHER, OTHER_NAME, WEB_PREFIX
 from scout_core.recording import context
 from scout_core.recording.abandoned import give_up, is_abandoned
+from scout_core.recording.bounding import cut_operation
+from scout_core.recording.bounds import LONGEST_KEY, LONGEST_NAME, LONGEST_TEXT
 from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.raised import Raised, is_failure, note_raised
-from scout_core.recording.span import Span, has_error_tag, name_or_refuse, plain_name
+from scout_core.recording.span import Span, has_error_tag, name_or_refuse, plain_key, plain_name, shortened
 from scout_core.recording.web import WebRequest, path_of, read_environ
 
 if TYPE_CHECKING:
@@ -48,8 +50,8 @@ class Transaction(Span):
     """
 
     __slots__ = (
-        "tracer", "id", "started", "spans", "merged", "is_closed", "is_finished", "ignored", "environ", "own_request",
-        "queued_at", "queue_time", "raised", "add_request_tags", "is_handed_over", "held_by", "__weakref__",
+        "tracer", "id", "started", "spans", "size", "bounded", "merged", "is_closed", "is_finished", "ignored", "environ",
+        "own_request", "queued_at", "queue_time", "raised", "add_request_tags", "is_handed_over", "held_by", "__weakref__",
     )  # fmt: skip
 
     tracer: Tracer
@@ -60,6 +62,9 @@ class Transaction(Span):
     """Unix time."""
     spans: list[Span]
     """Finished spans in order of their end, without the transaction itself."""
+    size: int
+    """Characters in the tags of its finished spans; in the inbox, about the bytes that it holds."""
+    bounded: int  # spans whose tags have been looked at
     merged: dict[str, list[int]] | None
     """Spans beyond ``max_spans``: operation to ``[count, nanoseconds, those not spent in a merged child, errors]``."""
     is_closed: bool
@@ -99,6 +104,8 @@ class Transaction(Span):
         self.id = 0
         self.started = 0.0
         self.spans = []
+        self.size = 0
+        self.bounded = 0
         self.merged = None
         self.is_closed = False
         self.is_finished = False
@@ -123,9 +130,10 @@ class Transaction(Span):
         return transaction_from(trace)
 
     def tag(self, key: str, value: Any) -> None:
-        """Set a tag, replacing an earlier value."""
+        """Set a tag, replacing an earlier value. A value of megabytes is shortened; see ``bounds.py``."""
+        value = shortened(self, key, value) if type(value) is str and len(value) > LONGEST_TEXT else value
         tags = self.own_tags if self.add_request_tags is None else self.tags  # those of the request come first
-        tags[key if type(key) is str else plain_name(key)] = value
+        tags[key if type(key) is str and len(key) < LONGEST_KEY else plain_key(self, key)] = value
 
     @property
     def tags(self) -> dict[str, Any]:
@@ -178,7 +186,7 @@ class Transaction(Span):
         if self.transaction is not None and self.transaction is not self:
             self.transaction.ignore(reason)
         elif self.ignored is None and not (self.is_closed and self.start_ns):  # the first reason counts
-            self.ignored = reason if type(reason) is str else plain_name(reason)
+            self.ignored = (reason if type(reason) is str else plain_name(reason))[:LONGEST_NAME]
             self.is_closed = True
 
     def merge(self, span: Span) -> None:
@@ -187,6 +195,8 @@ class Transaction(Span):
             merged: dict[str, list[int]] = {}  # before Python 3.12 this may run the collector, and so other threads
             if self.merged is None:
                 self.merged = merged
+        if len(span.own_operation) > LONGEST_NAME:
+            cut_operation(span, self.tracer)
         # No call between reading and writing, so CPython cannot switch threads in between: no lock is needed.
         duration = span.stop_ns - span.start_ns
         failed = span.error is not None

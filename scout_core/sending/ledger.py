@@ -94,7 +94,9 @@ class Ledger:
 
     def take(self, most: int) -> list[Transaction]:
         """Move what lies in the inbox into our hands."""
-        return self._take(self.tracer.inbox, most)
+        batch = self._take(self.tracer.inbox, most)
+        self.tracer.left += sum([transaction.size for transaction in batch])
+        return batch
 
     def take_briefs(self, most: int) -> list[Brief]:
         """The same for the transactions that are only counted."""
@@ -194,7 +196,8 @@ class Ledger:
                 in_hooks=self.tracer.in_hooks,
                 invalid_values=self.tracer.invalid_values,
                 names_merged=self.names_merged,
-                tags_dropped=self.tags_dropped,
+                values_cut=self.tracer.values_cut,
+                tags_dropped=self.tags_dropped + self.tracer.tags_dropped,
                 traces_lost=self.traces_lost,
                 left_out=dict(self.left_out.get(exporter, {})),
             )

@@ -24,6 +24,7 @@ LONGEST: Final = 16_384
 """Characters of the longest statement that is read."""
 
 _LONGEST_CACHED: Final = 4_096
+_TOO_LONG: Final = pattern(r"<statement of \d{5,20} characters>")
 
 
 def _string(quote: str, escaped: str, prefix: str = "") -> str:
@@ -196,6 +197,8 @@ def mask_sql(statement: str, *, dialect: str | None = None) -> str:
     Returns:
         ``<statement that could not be read>`` when a token is unterminated or can be read in two ways.
     """
+    if statement.startswith("<statement of ") and _TOO_LONG.fullmatch(statement):  # cut when its span ended
+        return statement
     if len(statement) > LONGEST:
         return f"<statement of {len(statement)} characters>"
     if len(statement) > _LONGEST_CACHED:

@@ -142,6 +142,7 @@ def test_every_nonzero_counter_is_shown(collector: Collector) -> None:
         "in_collection": 7,
         "in_hooks": 8,
         "invalid_values": 9,
+        "values_cut": 11,
         "names_merged": 4,
         "tags_dropped": 5,
         "traces_lost": 6,
@@ -153,7 +154,7 @@ def test_every_nonzero_counter_is_shown(collector: Collector) -> None:
     assert (
         "1 span · 2 merged beyond the limit of a trace · 3 ended after their transaction"
         " · 7 started by the garbage collector, not recorded (Python before 3.12) · 8 begun by hooks, not recorded"
-        " · 9 invalid values not used · 10 transactions only counted and timed because the inbox was full"
+        " · 9 invalid values not used · 11 large values shortened · 10 transactions only counted and timed because the inbox was full"
         " · 4 counted as “other” because of too many names · 5 tags dropped · 6 kept traces lost to an error"
     ) in visitor_of(collector).page("/health").text
 
