@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import ModuleType
 
 import pytest
@@ -101,6 +102,21 @@ def test_plugins_new_refuses_an_invalid_name(scout_core_command, name):
     assert "invalid plugin name " in ran.err
     assert "expected lower-case letters, digits and single hyphens" in ran.err
     assert [] == list(scout_core_command.here.iterdir())
+
+
+@pytest.mark.parametrize("name", [*INVALID, "a\nb"])
+def test_plugins_check_refuses_a_project_with_an_invalid_name(scout_core_command, name):
+    project = scout_core_command.here / "letters"
+    project.mkdir()
+    (project / "letters.py").write_text(POLICY, encoding="utf-8")
+    entry = json.dumps(name)
+    (project / "pyproject.toml").write_text(
+        f'[project]\nname = "letters"\n[project.entry-points.scout_core]\n{entry} = "letters"\n', encoding="utf-8"
+    )
+    ran = scout_core_command("plugins", "check", "letters")
+
+    assert (2, "") == (ran.code, ran.out)
+    assert "invalid plugin name " in ran.err
 
 
 INVALID_OPTIONS = {

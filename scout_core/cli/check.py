@@ -15,6 +15,7 @@ from attrs import asdict, frozen
 
 from scout_core.boundary.discovery import find_plugins
 from scout_core.boundary.importing import search_path
+from scout_core.boundary.names import why_invalid
 from scout_core.cli.output import as_json_option, bold, coloured, echo, print_json
 from scout_core.cli.suggesting import no_such
 from scout_core.hookspecs import PROJECT
@@ -161,6 +162,10 @@ def _subjects_of_project(ctx: click.Context, folder: Path, site: Path) -> list[S
     if not project.get("name") or not entries:
         text = f"{folder / 'pyproject.toml'} defines no plugin; it needs a name and [project.entry-points.{PROJECT}]"
         raise click.UsageError(text, ctx)
+    for entry, module in entries.items():
+        invalid = why_invalid(entry, module)
+        if invalid:
+            raise click.UsageError(f"{folder / 'pyproject.toml'}: {invalid}", ctx)
     _write_metadata(site, project, entries)
     path = (str(site), *(str(place) for place in (folder / "src", folder) if place.is_dir()))
     return [Subject(module, str(folder), path, is_packaged=True) for module in entries.values()]

@@ -16,8 +16,8 @@ from scout_core.testing.interpreter_state import Imported, prepare
 from scout_core.testing.problems import Problem
 from scout_core.testing.process_starts import MOST_SECONDS_AT_EXIT, Starts
 
-MOST_SECONDS: Final = 2.0
-"""Seconds that an import, a start or a stop may take; usually it takes a thousandth of that."""
+MOST_SECONDS: Final = 3.0
+"""Seconds that an import, a start or a stop may take; usually it takes a hundredth of that."""
 
 _READERS: Final = (*process_state.READERS, *interpreter_state.READERS)
 _ADVICE: Final = {
