@@ -22,6 +22,7 @@ ENDINGS = {
     "kills": ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "the process was ended by SIGKILL"),
     "raises the interrupt": ("raise KeyboardInterrupt", "it raised KeyboardInterrupt"),
     "becomes another program": ("import os\nos.execv('/bin/true', ['true'])", "the process ended with 0"),
+    "goes to the background": ("import os\nif os.fork(): os._exit(0)", "the process ended with 0"),
     "closes all files": ("import os\nos.closerange(0, 200)", "the process ended with 1"),
 }
 
@@ -103,6 +104,9 @@ HARMLESS = {
     "fork that stays": "import os, signal\nif os.fork() == 0: signal.pause()",
     "process that stays": "import subprocess\nsubprocess.Popen(['sleep', '1000'])",
     "exit function": "import atexit, threading\natexit.register(threading.Event().wait)",
+    "replaced functions": "import binascii, json, os, pickle\nfor module, name in ((json, 'dumps'), (json.JSONEncoder, 'encode'), (os, 'write'), (os, '_exit'), (os, 'getpid'), (pickle, 'dumps'), (binascii, 'b2a_base64')): setattr(module, name, None)",
+    "stop": "import os, signal\nos.kill(0, signal.SIGCONT)",
+    "limits": "import gc, sys\ngc.disable()\nsys.setswitchinterval(1)\nsys.setrecursionlimit(300)",
     "input": "import sys\nsys.stdin.read()",
     "signals": "import signal\nfor number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD): signal.signal(number, signal.SIG_IGN)",
 }  # fmt: skip

@@ -7,8 +7,9 @@ the next child leaves that step out, so that all other plugins are still shown.
 
 from __future__ import annotations
 
-import base64
+import binascii
 import io
+import json
 import os
 import pickle
 import sys
@@ -149,14 +150,13 @@ def _fork(work: Callable[[Announce], Any]) -> Child:
 
 def _be_child(work: Callable[[Announce], Any], answers: int, output: int) -> None:
     """Do the work, answer and end; nothing of the command runs in this process any more."""
-    own, write, leave, dump = os.getpid(), os.write, os._exit, _packed  # kept: a plugin may replace them
+    own, encode = os.getpid(), json.JSONEncoder().encode
+    current, write, leave = os.getpid, os.write, os._exit  # kept, as in _packed: a plugin may replace them
 
     def send(**line: str | tuple[str, str]) -> None:
-        import json
-
-        if os.getpid() != own:  # a copy that a plugin has forked
+        if current() != own:  # a copy that a plugin has forked
             leave(0)
-        text = json.dumps(line).encode() + b"\n"
+        text = encode(line).encode() + b"\n"
         while text:
             text = text[write(answers, text) :]
 
@@ -165,7 +165,7 @@ def _be_child(work: Callable[[Announce], Any], answers: int, output: int) -> Non
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        result = dump(work(lambda step: send(step=step)))
+        result = _packed(work(lambda step: send(step=step)))
         for stream in (sys.stdout, sys.stderr):
             with suppress(BaseException):  # of the plugins' streams
                 stream.flush()
@@ -178,12 +178,14 @@ def _be_child(work: Callable[[Announce], Any], answers: int, output: int) -> Non
         leave(0)
 
 
-def _packed(result: Any) -> str:
-    return base64.b64encode(pickle.dumps(result)).decode()
+def _packed(
+    result: Any, dumps: Callable[..., bytes] = pickle.dumps, encode: Callable[..., bytes] = binascii.b2a_base64
+) -> str:
+    return encode(dumps(result)).decode().strip()
 
 
 def _unpacked(text: str) -> Any:
-    return _Unpickler(io.BytesIO(base64.b64decode(text))).load()
+    return _Unpickler(io.BytesIO(binascii.a2b_base64(text))).load()
 
 
 class _Unpickler(pickle.Unpickler):
