@@ -140,8 +140,8 @@ def use(agent: Agent | None) -> Agent | None:
 
 
 def _after_fork() -> None:
-    global _starting
-    _starting = LateLock()
+    global _starting, _is_starting
+    _starting, _is_starting = LateLock(), False
     if _running is not None:
         _running.after_fork()
         at_exit(stop)

@@ -450,3 +450,45 @@ print(first, random.getrandbits(60), random.Random(7).getrandbits(60))
     )
 
     assert first == with_agent == without
+
+
+def test_a_child_that_was_forked_while_another_thread_started_the_agent_can_start_it(sink, app, tmp_path):
+    (tmp_path / "blocking.py").write_text(
+        """
+import app_events
+from scout_core import hookimpl
+
+@hookimpl
+def on_span(span):
+    pass
+
+app_events.is_importing.set()
+app_events.may_end.wait(30)
+"""
+    )
+    (tmp_path / "app_events.py").write_text(
+        "import threading\nis_importing = threading.Event()\nmay_end = threading.Event()\n"
+    )
+    parent, child = app(
+        """
+import app_events
+
+
+def in_child():
+    scout_core.start()
+    work(3)
+
+
+thread = threading.Thread(target=scout_core.start, kwargs={"plugins": ["blocking"]})
+thread.start()
+app_events.is_importing.wait(30)
+pid = fork(in_child)
+wait_for(pid)
+app_events.may_end.set()
+thread.join()
+work(2)
+print(os.getpid(), pid)
+"""
+    )
+
+    assert {parent: 2, child: 3} == by_process(sink.reports)

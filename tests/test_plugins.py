@@ -387,6 +387,19 @@ def status(scout, name="shop.policies"):
     return next(status for status in scout.agent.plugin_statuses() if status.name == name)
 
 
+def test_objects_without_a_name_are_plugins_named_after_their_class():
+    class Notes:
+        @hookimpl
+        def on_span(self, span):
+            pass
+
+    first, second = Notes(), Notes()
+    with recording(plugins=[first, second]) as scout:
+        named = {status.name: status.state for status in scout.agent.plugin_statuses() if "Notes" in status.name}
+
+    assert {f"{__name__}.Notes-{id(first):x}": "active", f"{__name__}.Notes-{id(second):x}": "active"} == named
+
+
 def test_a_plugin_waits_until_its_library_is_imported(site):
     write_modules(site, some_library=LIBRARY)
     with recording(plugins=[module(instrument=instrument_library)]) as scout:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from types import ModuleType
 
@@ -28,8 +29,18 @@ def import_plugin(name: str, *, is_named: bool) -> ModuleType:
 
 
 def name_of(named: str | ModuleType) -> str:
-    """Return the name of a module that the user named, or passed."""
-    return named if isinstance(named, str) else getattr(named, "__name__", repr(named))
+    """
+    Return the name of a module that the user named, or passed.
+
+    An object without a name, such as an instance of a class, is named after its class and its address: ``shop.Notes-7f95dbcb2250``.
+    """
+    if isinstance(named, str):
+        return named
+    name = getattr(named, "__name__", None)
+    if isinstance(name, str):
+        return name
+    kind = type(named)
+    return re.sub(r"[^\w.-]", "_", f"{kind.__module__}.{kind.__name__}", flags=re.ASCII) + f"-{id(named):x}"
 
 
 def search_path() -> list[str]:
