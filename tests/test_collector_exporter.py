@@ -713,6 +713,41 @@ def test_waiting_reports_arrive_when_the_collector_is_back(tmp_path, monkeypatch
     assert 0 == collector.refused
 
 
+def test_reports_wait_while_the_collector_answers_500_and_are_all_counted_once_it_works(monkeypatch):
+    """However often: 200 answers are three hours of pauses."""
+    monkeypatch.setattr(agent_thread, "TICK", 0.005)
+    monkeypatch.setattr(period, "FIRST_PERIOD", 0.02)
+    monkeypatch.setattr("scout_core.sending.outbox.pause_after", lambda failures: 0.001)
+    reports, answers = [], iter([500, 503, 502, 429] * 50)
+
+    def answer(connection):
+        body = read_request(connection).partition(b"\r\n\r\n")[2]
+        status = next(answers, 202)
+        if status == 202:
+            reports.append(decode(body))
+        text = b'{"accepted": true}' if status == 202 else b"<html>Internal Server Error</html>"
+        connection.sendall(b"HTTP/1.1 %d Whatever\r\nContent-Length: %d\r\n\r\n" % (status, len(text)) + text)
+
+    sink = Sink(answer)
+    try:
+        with running(collector_url=sink.url, plugins_enable=("collector",)) as agent:
+            for _ in range(5):
+                with transaction("Controller/home"):
+                    pass
+            eventually(lambda: agent.counters("collector").exported, 60)
+            agent.stop(20)
+            status = {status.name: status for status in agent.plugin_statuses()}["collector"]
+            dropped = agent.counters("collector").dropped
+    finally:
+        sink.close()
+
+    assert ({}, 5) == (dropped, sum(metrics.count for report in reports for metrics in report.transactions))
+    assert len({report.id for report in reports}) == len(reports)
+    assert status.errors >= 200
+    assert "answered " in status.last_error
+    assert [] == [problem for problem in status.problems if problem.kind == "export-failed"]
+
+
 def test_errors_are_logged_without_the_token(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(agent_thread, "TICK", 0.005)
     monkeypatch.setattr(period, "FIRST_PERIOD", 0.02)

@@ -159,15 +159,21 @@ def test_an_exporter_that_works_is_accepted(exporter):
         assert [exporter] == agent.exporters
 
 
+class EndlessSequence:
+    def __getitem__(self, number):
+        return Sender()
+
+
 @pytest.mark.parametrize(
     "endless",
     [
+        lambda: EndlessSequence(),
         lambda: itertools.repeat(Sender()),
         lambda: itertools.repeat(None),
         lambda: (Sender(f"number {number}") for number in itertools.count()),
         lambda: map(Sender, itertools.cycle("abc")),
     ],
-    ids=["the same", "None", "numbered", "cycle"],
+    ids=["sequence", "the same", "None", "numbered", "cycle"],
 )
 def test_endless_exporters_are_refused_with_the_name_of_their_plugin(caplog, endless):
     good = Keeper("good")

@@ -240,7 +240,12 @@ def test_a_single_report_takes_no_more_memory_than_all_may(sender_for, gate, cap
     assert size < MAX_BYTES
     assert (1, ()) == (report.transactions[0].count, report.traces)
     assert {"traces": 1} == report.left_out == sender.ledger.counters("test").left_out
-    assert "exporter test: 1 traces did not fit into a report; the figures are complete" in caplog.text
+    expected = "exporter test: a report was too large, and parts of it left out (traces: 1); its figures are complete"
+    assert expected in caplog.text
+    caplog.clear()
+    sender.send(2, **big_report_changes(6.0))
+    eventually(lambda: (3, 0, {}) == sender.places)
+    assert "" == caplog.text, "it is logged once"
 
 
 def test_parts_that_an_exporter_left_out_are_counted(sender_for):

@@ -24,6 +24,7 @@ class ExportGuard(Guard):
 
     def __init__(self, plugin: str, name: str, exporter: Any) -> None:  # Any: whatever has an ``export``
         super().__init__(plugin, f"{name}.export", exporter.export)
+        self.logged.add("failure")  # by its outbox, with what becomes of the report
         self.exporter = exporter
         self.name = name
         self.failures_in_a_row = 0

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from threading import Condition, Thread, main_thread
 from typing import Final
 
-from attrs import define
-
 from scout_core.clocks import monotonic
 from scout_core.errors import NoReceiver, RejectedReport
 from scout_core.log import Log
@@ -19,6 +17,7 @@ from scout_core.sending.exporter import Delivery, Exporter
 from scout_core.sending.fitting import fit
 from scout_core.sending.ledger import MAX_REASONS, NOT_SENT, Ledger
 from scout_core.sending.registration import unusable_result
+from scout_core.sending.turns import Waiting, next_turn
 from scout_core.sending.weight import weigh
 from scout_core.threads import NoThread, lock_factory, start_thread
 
@@ -33,24 +32,9 @@ LONGEST_WAIT: Final = 0.05
 LONGEST_INTERVAL: Final = 86_400.0
 LONGEST_REASON: Final = 100
 """Characters."""
-PATIENCE: Final = 6
-"""Attempts of one report, over about a minute, before the others get a turn."""
-PROOFS: Final = 3
-"""Times that a report must fail directly after another one has arrived before it is dropped."""
 IDLE: Final = 5.0  # seconds
 ALWAYS_FAILS: Final = "cannot be exported"
 """Reason under which such a report is counted."""
-
-
-@define(eq=False)
-class _Waiting:
-    report: Report
-    transactions: int
-    size: int
-    attempts: int = 0
-    """Those that failed."""
-    failures_beside_others: int = 0
-    """Attempts that failed directly after another report had arrived."""
 
 
 class Outbox:
@@ -64,11 +48,11 @@ class Outbox:
         self.guard = guard or ExportGuard("", exporter.name, exporter)
         self.name = self.guard.name
         self._ledger = ledger
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[Waiting] = deque()
         self._size = 0
         self._changed = Condition()
         self._locks_made_by = lock_factory()
-        self._sending: _Waiting | None = None
+        self._sending: Waiting | None = None
         """In the exporter's hands; still in the queue."""
         self._deadline: float | None = None
         """Monotonic seconds at which the last attempts must end; None until it is to stop."""
@@ -104,7 +88,7 @@ class Outbox:
     def put(self, report: Report, transactions: int) -> None:
         """Take a report; when there is no room the oldest one goes, and is counted."""
         report, size = self._limited(report)
-        waiting = _Waiting(report, transactions, size)
+        waiting = Waiting(report, transactions, size)
         with self._changed:
             self._size += waiting.size
             if self._deadline is not None:  # of a thread that had been given up, and went on
@@ -131,8 +115,12 @@ class Outbox:
     def _note_left_out(self, parts: Mapping[str, int]) -> None:
         if parts:
             self._ledger.leave_out(self.name, parts)
-            text = ", ".join(f"{count} {part}" for part, count in parts.items())
-            self._log_once("left out", f"{text} did not fit into a report; the figures are complete")
+            if "left out" not in self.guard.logged:  # once, not again after each success
+                self.guard.logged.add("left out")
+                text = ", ".join(f"{part}: {count}" for part, count in parts.items())
+                self._log_once(
+                    "left out", f"a report was too large, and parts of it left out ({text}); its figures are complete"
+                )
 
     def stop(self, deadline: float) -> None:
         """Send what is there until the deadline (monotonic seconds); at once, whatever pause there was."""
@@ -176,7 +164,7 @@ class Outbox:
                     return
                 if not self._queue or (self._deadline is not None and monotonic() >= self._deadline):
                     return
-                waiting = self._sending = self._next()
+                waiting = self._sending = next_turn(self._queue, has_delivered=self._has_delivered)
             is_over = self._send(waiting)
             with self._changed:
                 self._sending = None
@@ -191,18 +179,7 @@ class Outbox:
                     pause_after(self._failures),
                 )
 
-    def _next(self) -> _Waiting:
-        """
-        Return the oldest, except that one which has failed many times lets the others try.
-
-        If they arrive, the fault is in the report, not in the receiver: it is tried directly after them, which is the proof.
-        """
-        suspects = [waiting for waiting in self._queue if waiting.attempts >= PATIENCE]
-        if self._has_delivered and suspects:
-            return suspects[0]
-        return min(self._queue, key=lambda waiting: max(0, waiting.attempts - PATIENCE + 1))
-
-    def _send(self, waiting: _Waiting) -> bool:
+    def _send(self, waiting: Waiting) -> bool:
         """Send it; return whether it is done with, and need not be sent again."""
         guard = self.guard
         has_delivered, self._has_delivered = self._has_delivered, False
@@ -222,11 +199,10 @@ class Outbox:
             return True
         except BaseException as error:  # noqa: BLE001  # sys.exit() in an exporter, too, must not end this thread of ours
             guard.note(error)
-            waiting.attempts += 1
-            waiting.failures_beside_others += has_delivered and waiting.attempts > PATIENCE
+            waiting.note_failure(is_after_delivery=has_delivered)
             self._failures += 1
             self._log_once("unreachable", f"{self._last_error}; reports wait and are sent again")
-            if waiting.failures_beside_others < PROOFS:
+            if not waiting.is_proved_bad:
                 return False
             self._log_once("poison", f"report {waiting.report.id} is dropped and counted: it fails while others arrive")
             self._done(waiting, ALWAYS_FAILS)
@@ -243,14 +219,14 @@ class Outbox:
             self.requested_interval = float(interval)
         return True
 
-    def _reject(self, waiting: _Waiting, error: RejectedReport, *, is_expected: bool = False) -> None:
+    def _reject(self, waiting: Waiting, error: RejectedReport, *, is_expected: bool = False) -> None:
         reason = _format_error(getattr(error, "reason", "rejected"))[:LONGEST_REASON]
         self._failures = 0
         message = f"{_format_error(error)}; reports are dropped and counted"
         self._log_once(reason, message, is_expected=is_expected)
         self._done(waiting, reason)
 
-    def _done(self, waiting: _Waiting, reason: str | None) -> None:
+    def _done(self, waiting: Waiting, reason: str | None) -> None:
         with self._changed:
             if waiting not in self._queue:
                 return  # the deadline was over before it arrived, so it is counted already
@@ -261,13 +237,13 @@ class Outbox:
             self._size -= waiting.size
             self._ledger.delivered(self.name, waiting.transactions)
             for other in self._queue:
-                other.attempts = min(other.attempts, PATIENCE)  # the receiver is reachable: each gets another attempt
+                other.allow_another_attempt()  # the receiver is reachable
 
-    def _lose(self, waiting: _Waiting, reason: str) -> None:
+    def _lose(self, waiting: Waiting, reason: str) -> None:
         self._size -= waiting.size
         self._ledger.lost(self.name, waiting.transactions, reason)
 
-    def _oldest_to_drop(self, newest: _Waiting) -> _Waiting | None:
+    def _oldest_to_drop(self, newest: Waiting) -> Waiting | None:
         """The oldest that is neither being sent nor the newest."""
         return next((waiting for waiting in self._queue if waiting not in (self._sending, newest)), None)
 
@@ -283,7 +259,6 @@ class Outbox:
         if cause in self._logged or len(self._logged) >= MAX_REASONS:
             return
         self._logged.add(cause)
-        self.guard.logged.add("failure")  # not another time as a failure of its plugin
         owner = f" of plugin {self.guard.plugin!r}" if self.guard.plugin else ""
         (log.info if is_expected else log.warning)("exporter %s%s: %s", self.name, owner, message)
 

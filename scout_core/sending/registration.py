@@ -64,14 +64,14 @@ class _Candidate:
     """Why it cannot be used; empty when it can."""
 
 
-def _read(returned: object) -> list[_Candidate]:
+def _read(returned: Any) -> list[_Candidate]:
     """Check everything that a plugin returned before any of it is used."""
     if returned is None:
         return []
-    if isinstance(returned, (str, bytes)) or not isinstance(returned, Iterable):
+    if isinstance(returned, (str, bytes)):
+        return [_Candidate(returned, problem="register_exporters must return a list of exporters, not a text")]
+    if not isinstance(returned, Iterable) and not hasattr(returned, "__getitem__"):
         problem = f"register_exporters must return a list of exporters; {_describe(returned)} is not iterable"
-        if isinstance(returned, (str, bytes)):
-            problem = "register_exporters must return a list of exporters, not a text"
         return [_Candidate(returned, problem=problem)]
     exporters = list(islice(returned, MOST_EXPORTERS + 1))
     if len(exporters) > MOST_EXPORTERS:
