@@ -12,9 +12,9 @@ import _thread
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from types import FrameType
+from types import BuiltinFunctionType, FrameType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -55,6 +55,18 @@ class NoThread:
     error: Exception
     is_final: bool
     """No thread can ever be: it is a subinterpreter that refuses daemon threads (Python >= 3.12)."""
+
+
+def breathe() -> None:
+    """
+    Let others run, between two steps of work that takes milliseconds.
+
+    After ``gevent.monkey.patch_all()`` our threads are greenlets, and all greenlets of the application wait until one of ours yields.
+    A real thread is interrupted anyway, and would wait for the interpreter's lock if it released that here.
+    """
+    if type(lock_factory()) is not BuiltinFunctionType:
+        with suppress(Exception):  # where a greenlet cannot yield, such as in the hub
+            sys.modules["time"].sleep(0)  # looked up each time, because a patch replaces it
 
 
 def frame_of(thread: threading.Thread) -> FrameType | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from scout_core import hookimpl
 from scout_core.errors import NoReceiver, RejectedReport
-from scout_core.sending.exporter import Delivery, importing
+from scout_core.sending.exporter import Delivery, import_in_steps
 from scout_core.sending.protocol import MAX_REPORT_BYTES, REPORTS, error_text, read_accepted, read_limit
 from scout_core.sending.rendezvous import CollectorAddress, locate
 
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from scout_core import Config, Exporter, Report
 
 TOO_LARGE: Final = 413
+_MODULES: Final = (
+    "encodings.idna", "json", "email.parser", "http.client", "typing_extensions", "uuid", "cattrs.errors", "scout_core.builtin.posting",
+    "scout_core.sending.wire",
+)  # fmt: skip
+"""Needed to send, in small steps: Python imports the first when it looks up a host, the others import each other."""
 NO_COLLECTOR: Final = "no collector"
 """The reason under which reports are counted while no collector has announced itself."""
 
@@ -39,11 +44,7 @@ class CollectorExporter:
     def export(self, report: Report) -> float | Delivery | None:
         """Post as much of it as the collector accepts; it answers how soon it would like the next one."""
         address = self._address()
-        with importing:
-            import encodings.idna  # noqa: F401  # Python imports it when it first looks up a host
-
-            import scout_core.builtin.posting
-            import scout_core.sending.wire  # noqa: F401
+        import_in_steps(*_MODULES)
         most = address.max_report_bytes or self._limits.get(address.url, MAX_REPORT_BYTES)
         sent = sys.maxsize
         while True:

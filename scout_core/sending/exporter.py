@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
+from importlib import import_module
 from threading import RLock
 from typing import Final, Protocol, runtime_checkable
 
 from attrs import field, frozen
 
 from scout_core.measuring.report import Report
+from scout_core.threads import breathe
 
 importing: Final = RLock()
 """
@@ -19,6 +22,15 @@ The process does not fork meanwhile. A child that is forked during an import of 
 for the other half when it imports it too.
 """
 os.register_at_fork(before=importing.acquire, after_in_parent=importing.release, after_in_child=importing.release)
+
+
+def import_in_steps(*modules: str) -> None:
+    """Import modules one after another, each while holding ``importing``; between them other greenlets run."""
+    for module in modules:
+        if module not in sys.modules:
+            with importing:
+                import_module(module)
+            breathe()
 
 
 @frozen(kw_only=True)

@@ -17,6 +17,7 @@ from scout_core.sending.gauges import measured
 from scout_core.sending.ledger import Ledger
 from scout_core.sending.outbox import Outbox
 from scout_core.sending.traces import trace_of
+from scout_core.threads import breathe
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
@@ -84,6 +85,7 @@ class Period:
         counters = {name: self.ledger.counters(name) for name in names} or {"": self.ledger.counters()}
         plugins = self.plugin_statuses()
         traces = tuple(self._traces())
+        breathe()
         now = time()
         self.reports += 1
         report = Report(
@@ -138,4 +140,5 @@ class Period:
                 release(item.item)
             except Exception:  # noqa: BLE001  # a hook can have left anything in it, and its trace is complete
                 self.contain_failure("a transaction could not be released after on_keep; its trace is sent")
+            breathe()
             yield trace

@@ -25,7 +25,7 @@ from scout_core.sending.outbox import Outbox
 from scout_core.sending.period import Period
 from scout_core.sending.watchdog import Watchdog
 from scout_core.text.patterns import compile_all
-from scout_core.threads import NoThread
+from scout_core.threads import NoThread, breathe
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
@@ -166,7 +166,7 @@ class Recorder:
     def _turn(self) -> bool:
         """Look into the inbox, and close the period if it is over; return whether there were many transactions."""
         before = self.ledger.taken
-        self._safely(compile_all)  # only the first call does anything, when the first response is out
+        self._safely(lambda: compile_all(breathe))  # only the first call does anything, when the first response is out
         self._safely(self._look)
         return self.ledger.taken - before > MANY
 
@@ -203,6 +203,7 @@ class Recorder:
             else:
                 self._count([brief_of(transaction) for transaction in batch])
             self.ledger.names_merged = self.evaluation.choice.names_merged
+            breathe()
             if monotonic() >= min(until, self._end_of_figures):
                 break
         log_changes(self.guards())
@@ -225,6 +226,7 @@ class Recorder:
         for _ in range(MOST_BRIEFS // MANY_BRIEFS):
             if briefs := self.ledger.take_briefs(MANY_BRIEFS):
                 self._count(briefs)
+                breathe()
 
     def _count(self, briefs: Sequence[Brief]) -> None:
         tally = Tally()

@@ -6,6 +6,7 @@ Compiling those of this package takes 20 ms, and the application's first respons
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 _METHODS: Final = ("search", "match", "fullmatch", "sub", "subn", "split", "findall", "finditer")
@@ -32,7 +33,13 @@ def pattern(source: str, flags: int = 0) -> re.Pattern[str]:
     return cast("re.Pattern[str]", _Lazy(source, flags))
 
 
-def compile_all() -> None:
-    """Compile the patterns that have not been used. On the agent's thread, so that the application's first error need not wait."""
+def compile_all(between: Callable[[], None] = lambda: None) -> None:
+    """
+    Compile the patterns that have not been used. On the agent's thread, so that the application's first error need not wait.
+
+    Args:
+        between: called after each, which may take 5 ms.
+    """
     while _not_compiled:
         _not_compiled.pop().search  # noqa: B018  # looking up a method compiles
+        between()
