@@ -81,6 +81,8 @@ def test_greenlets_that_start_the_agent_at_the_same_time_get_one_agent(run, sink
         from scout_core import hookimpl
 
         class Slow:
+            __name__ = "slow"
+
             @hookimpl
             def on_start(self):
                 sleep(0.01)

@@ -159,6 +159,7 @@ def _add(
 def _time_in_children(transaction: Transaction) -> dict[int, int]:
     """``id`` of a span, or of the transaction, to the nanoseconds spent in its children; parallel ones add up to more than it took."""
     found: dict[int, int] = {}
+    skipped: dict[int, Span | None] = {}
     last_ns = transaction.stop_ns
     for span in transaction.spans:
         parent = span.parent
@@ -166,24 +167,39 @@ def _time_in_children(transaction: Transaction) -> dict[int, int]:
             key = id(parent)
             found[key] = found.get(key, 0) + span.stop_ns - span.start_ns
         else:
-            _share_among_ancestors(span, transaction, found)
+            _share_among_ancestors(span, transaction, found, skipped)
     return found
 
 
-def _share_among_ancestors(span: Span, transaction: Transaction, found: dict[int, int]) -> None:
+def _share_among_ancestors(
+    span: Span, transaction: Transaction, found: dict[int, int], skipped: dict[int, Span | None]
+) -> None:
     """
     Where a span went on when its parent had ended, the rest of its time lies within the nearest ancestor that was still open.
 
     Ancestors that never ended, or ended after the transaction, are in no figure and so are passed over.
     """
     begin_ns = span.start_ns
-    ancestor = span.parent
+    ancestor = _nearest_ended(span.parent, transaction, skipped)
     while ancestor is not None and begin_ns < span.stop_ns:
-        if begin_ns < ancestor.stop_ns <= transaction.stop_ns:
+        if begin_ns < ancestor.stop_ns:
             end_ns = min(ancestor.stop_ns, span.stop_ns)
             found[id(ancestor)] = found.get(id(ancestor), 0) + end_ns - begin_ns
             begin_ns = end_ns
-        ancestor = ancestor.parent
+        ancestor = _nearest_ended(ancestor.parent, transaction, skipped)
+
+
+def _nearest_ended(span: Span | None, transaction: Transaction, skipped: dict[int, Span | None]) -> Span | None:
+    """Return the span, or its nearest ancestor, that ended within the transaction; ``skipped`` has the answers for the others."""
+    passed = []
+    while span is not None and not 0 < span.stop_ns <= transaction.stop_ns:
+        if id(span) in skipped:
+            span = skipped[id(span)]
+            break
+        passed.append(id(span))
+        span = span.parent
+    skipped.update(dict.fromkeys(passed, span))
+    return span
 
 
 def _by_operation(transaction: Transaction, in_children: dict[int, int]) -> dict[str, int]:
@@ -193,10 +209,13 @@ def _by_operation(transaction: Transaction, in_children: dict[int, int]) -> dict
     ``in_children`` holds only those by now: the entries of recorded parents have been removed.
     """
     found: dict[str, int] = {}
+    visited: set[int] = set()
     for span in transaction.spans:
         ancestor = span.parent
-        while ancestor is not None:
+        while ancestor is not None and id(ancestor) not in visited:  # then all above it were, too
+            visited.add(id(ancestor))
             spent_ns = in_children.pop(id(ancestor), 0)
-            found[ancestor.operation] = found.get(ancestor.operation, 0) + spent_ns
+            if spent_ns:
+                found[ancestor.operation] = found.get(ancestor.operation, 0) + spent_ns
             ancestor = ancestor.parent
     return found

@@ -109,11 +109,19 @@ def class_path(kind: type) -> str:
 
 
 def _nearest(span: Span, numbers: dict[int, int]) -> int:
-    """Number of the nearest ancestor that is in the trace; one that never ended or was merged is passed over. 0: the transaction."""
+    """
+    Number of the nearest ancestor that is in the trace; one that never ended or was merged is passed over. 0: the transaction.
+
+    The answer is added to ``numbers`` for those that were passed over, so that each is passed over once.
+    """
     ancestor = span.parent
-    while ancestor is not None:
-        number = numbers.get(id(ancestor))
-        if number is not None:
-            return number
+    number = None if ancestor is None else numbers.get(id(ancestor))
+    if number is not None:
+        return number
+    passed = []
+    while ancestor is not None and (number := numbers.get(id(ancestor))) is None:
+        passed.append(id(ancestor))
         ancestor = ancestor.parent
-    return 0
+    number = number or 0
+    numbers.update(dict.fromkeys(passed, number))
+    return number

@@ -116,23 +116,50 @@ with transaction("Job/many"):
     assert len(trace.spans) <= 1_501
 
 
-def test_deep_nesting_is_recorded(record, record_property):
-    depth = size(2_000, 100_000)
+DEEP = {
+    "each ended": """
+    with transaction("Job/deep"), ExitStack() as stack:
+        for _ in range({depth}):
+            stack.enter_context(span("Custom/deeper"))
+""",
+    "none ended": """
+    with transaction("Job/deep"):
+        for _ in range({depth}):
+            span("Custom/deeper").__enter__()
+        for _ in range(1_600):
+            with span("SQL/Query"):
+                pass
+""",
+    "a half ended": """
+    with transaction("Job/deep"), ExitStack() as stack:
+        for _ in range({depth} // 2):
+            stack.enter_context(span("Custom/deeper"))
+            span("Custom/open").__enter__()
+""",
+}
+
+
+@pytest.mark.parametrize("how", DEEP)
+def test_deep_nesting_is_recorded_in_linear_time(record, record_property, how):
+    """The agent's thread needs milliseconds; a time that grows with the square of the depth would be reported on stderr."""
+    depth = size(40_000, 100_000)
     more_mib, reports = record(
         f"""
 from contextlib import ExitStack
 
 before = peak_mib()
 for number in range(3):
-    with transaction("Job/deep"), ExitStack() as stack:
-        for _ in range({depth}):
-            stack.enter_context(span("Custom/deeper"))
+{DEEP[how].format(depth=depth)}
+keep_pace()
+assert time.clock_gettime(time.pthread_getcpuclockid(agent.recorder.thread.thread.ident)) < 5
 """
     )
 
     (deep,) = (metrics for report in reports for metrics in report.transactions)
-    record_property("depth", f"{depth}; peak memory {more_mib:+} MiB")
-    assert 3 * depth == deep.kinds["Custom"].count
+    record_property(f"depth, {how}", f"{depth}; peak memory {more_mib:+} MiB")
+    expected = {"each ended": ("Custom", depth), "none ended": ("SQL", 1_600), "a half ended": ("Custom", depth // 2)}
+    kind, count = expected[how]
+    assert 3 * count == deep.kinds[kind].count
 
 
 ODD = """
