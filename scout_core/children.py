@@ -34,6 +34,7 @@ class Child:
     """Descriptor from which its standard output and standard error are read."""
     ended: str = field(default="", init=False)
     """How it ended, a clause: ``the process ended with 3``; empty while it runs, and when it has answered completely."""
+    has_timed_out: bool = field(default=False, init=False)
     printed: bytearray = field(factory=bytearray, init=False)
 
     def lines(self, seconds: float, *, is_last: Callable[[Any], bool]) -> Iterator[Any]:  # Any: JSON
@@ -82,6 +83,7 @@ class Child:
                 if has_ended and not any(key.fd == self.answers for key, _ in ready):
                     return
                 if monotonic() > deadline:
+                    self.has_timed_out = True
                     self.ended = f"it did not end within {seconds:g} s"
                     return
 

@@ -61,8 +61,8 @@ class Commands(SuggestingGroup):
         if self.has_plugins:
             return
         self.has_plugins = True
+        from scout_core.cli.announcing import BROKEN, ENDED
         from scout_core.cli.environment import load_here
-        from scout_core.cli.isolation import BROKEN, ENDED
 
         own, loaded = dict(self.commands), load_here()
         for plugin in loaded.plugins.all.values():

@@ -18,7 +18,8 @@ from scout_core.boundary.importing import search_path
 from scout_core.boundary.limits import Limits
 from scout_core.boundary.plugin import OWN
 from scout_core.boundary.plugins import Plugins
-from scout_core.cli.isolation import Announce, AnnouncingHooks, AnnouncingPlugins, Answer, Step, in_child
+from scout_core.cli.announcing import Announce, AnnouncingHooks, AnnouncingPlugins, Step
+from scout_core.cli.isolation import Answer, in_child
 from scout_core.cli.loading import Loaded, load_plugins
 from scout_core.cli.option_rows import option_rows
 from scout_core.cli.output import print_printed

@@ -1,8 +1,8 @@
 """
 Plugins loaded in a child process, where no plugin can end, hold or break the command.
 
-The child announces each step of each plugin before it makes it. When it ends or hangs, the plugin of the last step is to blame:
-the next child leaves that step out, so that all other plugins are still shown.
+The child announces each step of each plugin before it makes it. When it hangs, the last step is to blame, and when it
+ends, the plugin that also does so by itself: the next child leaves that step out, so that all other plugins are still shown.
 """
 
 from __future__ import annotations
@@ -15,77 +15,18 @@ import pickle
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from time import sleep
 from typing import Any, Final
 
 from attrs import define, field
 
-from scout_core.boundary.guard import Guard
-from scout_core.boundary.hooks import Hooks
-from scout_core.boundary.import_state import ImportState
-from scout_core.boundary.plugin import Plugin
-from scout_core.boundary.plugins import Plugins
 from scout_core.children import Child
-from scout_core.errors import PluginError
-from scout_core.problems import Problem
+from scout_core.cli.announcing import IMPORT, Announce, Step
 
-Step = tuple[str, str]
-"""A plugin, and ``import`` or the name of a hook."""
-Announce = Callable[[Step], None]
-IMPORT: Final = "import"
-ENDED: Final = "ended-process"
-"""The kind of the problem of a plugin whose import ended or held the process."""
-BROKEN: Final = "broken-imports"
-"""The kind of the problem of a plugin after whose import no other module can be imported."""
+LINGER: Final = 0.3
+"""Seconds that a child with one plugin waits for what that has started in threads."""
 MOST_CHILDREN: Final = 100
 """Each one leaves out a step more than the one before."""
-
-
-@define(eq=False, kw_only=True)
-class AnnouncingHooks(Hooks):
-    """Hooks whose functions announce when they are called, and raise when their step is to be left out."""
-
-    announce: Announce
-    left_out: Mapping[Step, str]
-
-    def frozen(self, hook: str, *, is_changed: Callable[[str], bool] = bool) -> tuple[Guard, ...]:
-        """Return the guards, as ever."""
-        guards = super().frozen(hook, is_changed=is_changed)
-        for guard in guards:
-            guard.function = self._announced(guard.function, (guard.plugin, hook))
-        return guards
-
-    def _announced(self, function: Callable[..., Any], step: Step) -> Callable[..., Any]:
-        def announced(*args: Any) -> Any:
-            if step in self.left_out:
-                raise PluginError(f"{step[1]}: {self.left_out[step]}")
-            self.announce(step)
-            return function(*args)
-
-        return announced
-
-
-@define(eq=False, kw_only=True)
-class AnnouncingPlugins(Plugins):
-    """Plugins that announce their import, one after the other. One that breaks all imports is undone, and has failed."""
-
-    announce: Announce
-    left_out: Mapping[Step, str]
-
-    def load_module(self, plugin: Plugin, module: Any) -> None:
-        """Import it, unless that is to be left out."""
-        step = plugin.name, IMPORT
-        if step in self.left_out:
-            plugin.fail(Problem(ENDED, plugin.module, f"importing {plugin.module}: {self.left_out[step]}"))
-            return
-        self.announce(step)
-        before = ImportState()
-        super().load_module(plugin, module)
-        broken = before.broken_thing()
-        if broken:
-            before.restore()
-            self.hooks.unregister(plugin.name)
-            detail = f"importing {plugin.module} changes {broken}, so that no other module can be imported"
-            plugin.fail(Problem(BROKEN, plugin.module, detail))
 
 
 @define
@@ -102,31 +43,91 @@ class Answer:
     """Output of the plugins in the last child."""
 
 
-def in_child(work: Callable[[Announce, Mapping[Step, str]], Any], *, seconds: float) -> Answer:  # Any: plain data
+Work = Callable[[Announce, Mapping[Step, str]], Any]  # Any: plain data
+"""Gets a function that announces each step, and the steps to leave out; returns data of the core's own classes."""
+
+
+def in_child(work: Work, *, seconds: float) -> Answer:
     """
     Do some work with plugins in child processes, until one finishes.
 
     Args:
-        work: gets a function that announces each step, and the steps to leave out. It returns data of the core's own classes.
         seconds: the longest time that one step may take.
     """
     answer = Answer()
     for _ in range(MOST_CHILDREN):
-        step, last = None, ""
-        child = _fork(lambda announce: work(announce, answer.left_out))
-        for line in child.lines(seconds, is_last=lambda line: "result" in line):
-            step = tuple(line.get("step", ())) or step
-            last = line.get("raised", last)
-            answer.result = _unpacked(line["result"]) if "result" in line else None
-        answer.printed = child.printed.decode("utf-8", "replace")
-        answer.ended = "" if answer.result is not None else last or child.ended
-        if answer.result is not None or step is None or step in answer.left_out:
+        run = _run(work, answer.left_out, seconds)
+        answer.result, answer.printed = run.result, run.printed
+        answer.ended = run.ended
+        if run.result is not None or not run.steps:
             return answer
-        answer.left_out[step] = answer.ended
+        step, ended = (run.steps[-1], run.ended) if run.has_timed_out else _culprit(work, run, answer.left_out, seconds)
+        if step in answer.left_out:
+            return answer
+        answer.left_out[step] = ended
     return answer
 
 
-def _fork(work: Callable[[Announce], Any]) -> Child:
+@define
+class _Run:
+    """One child."""
+
+    result: Any = None
+    steps: list[Step] = field(factory=list)
+    ended: str = ""
+    has_timed_out: bool = False
+    has_lingered: bool = False
+    """It had made all steps, and waited for what they had started."""
+    printed: str = ""
+
+
+class _Only(dict[Step, str]):
+    """The steps to leave out: those of all plugins but one, too."""
+
+    def __init__(self, plugin: str, left_out: Mapping[Step, str]) -> None:
+        super().__init__(left_out)
+        self._plugin = plugin
+
+    def __contains__(self, step: object) -> bool:
+        return super().__contains__(step) or (isinstance(step, tuple) and step[0] != self._plugin)
+
+    def __missing__(self, step: Step) -> str:
+        return "another plugin is examined"
+
+
+def _culprit(work: Work, run: _Run, left_out: Mapping[Step, str], seconds: float) -> tuple[Step, str]:
+    """
+    Return the step that ended a child, and how.
+
+    Usually that is the last one. A thread that another plugin has started may have ended it as well: the culprit is the plugin that
+    also ends a child that has no other plugin.
+    """
+    last = run.steps[-1]
+    for plugin in dict.fromkeys([last[0], *(name for name, _ in run.steps)]):
+        single = _run(work, _Only(plugin, left_out), seconds, linger=LINGER)
+        if single.result is None and not single.has_timed_out:
+            is_later = not single.steps or single.has_lingered
+            return ((plugin, IMPORT) if is_later else single.steps[-1]), single.ended
+    return last, run.ended
+
+
+def _run(work: Work, left_out: Mapping[Step, str], seconds: float, *, linger: float = 0.0) -> _Run:
+    run = _Run()
+    child = _fork(lambda announce: work(announce, left_out), linger)
+    raised = ""
+    for line in child.lines(seconds, is_last=lambda line: "result" in line):
+        if "step" in line:
+            run.steps.append(tuple(line["step"]))
+        run.has_lingered = run.has_lingered or "lingers" in line
+        raised = line.get("raised", raised)
+        run.result = _unpacked(line["result"]) if "result" in line else None
+    run.printed = child.printed.decode("utf-8", "replace")
+    run.ended = "" if run.result is not None else raised or child.ended
+    run.has_timed_out = child.has_timed_out
+    return run
+
+
+def _fork(work: Callable[[Announce], Any], linger: float) -> Child:
     answers, for_answers = os.pipe()
     output, for_output = os.pipe()
     for stream in (sys.stdout, sys.stderr):
@@ -134,7 +135,7 @@ def _fork(work: Callable[[Announce], Any]) -> Child:
             stream.flush()
     pid = os.fork()
     if pid == 0:
-        _be_child(work, for_answers, for_output)
+        _be_child(work, for_answers, for_output, linger)
     os.close(for_answers)
     os.close(for_output)
     codes: list[int] = []
@@ -148,10 +149,10 @@ def _fork(work: Callable[[Announce], Any]) -> Child:
     return Child(pid, poll, answers, output)
 
 
-def _be_child(work: Callable[[Announce], Any], answers: int, output: int) -> None:
+def _be_child(work: Callable[[Announce], Any], answers: int, output: int, linger: float) -> None:
     """Do the work, answer and end; nothing of the command runs in this process any more."""
     own, encode = os.getpid(), json.JSONEncoder().encode
-    current, write, leave = os.getpid, os.write, os._exit  # kept, as in _packed: a plugin may replace them
+    current, write, leave, wait = os.getpid, os.write, os._exit, sleep  # kept, as in _packed: a plugin may replace them
 
     def send(**line: str | tuple[str, str]) -> None:
         if current() != own:  # a copy that a plugin has forked
@@ -166,6 +167,9 @@ def _be_child(work: Callable[[Announce], Any], answers: int, output: int) -> Non
         os.dup2(output, 1)
         os.dup2(output, 2)
         result = _packed(work(lambda step: send(step=step)))
+        if linger:
+            send(lingers="")
+            wait(linger)
         for stream in (sys.stdout, sys.stderr):
             with suppress(BaseException):  # of the plugins' streams
                 stream.flush()
