@@ -68,12 +68,14 @@ def test_every_worker_reports_as_a_process_of_its_own(uwsgi, options, more):
     uwsgi.write("shop.py", APP.format(more=more))
     server = uwsgi.start(
         BIN / "uwsgi", "--http-socket", "127.0.0.1:0", "--master", "--processes", "3", "--enable-threads",
-        *options, "--wsgi", "shop",
+        *options, "--wsgi", "shop", SCOUT_REPORT_PERIOD="0.5" if "--threads" in options else "60",
     )  # fmt: skip
     answers = server.ask_all(120)
     # A signal that comes while a worker loads the application, or while it ends anyway, is lost by uWSGI itself.
     loads = 3 if "--lazy-apps" in options else 1
     eventually(lambda: server.log.read_text().count("WSGI app 0") >= loads)
+    if "--threads" in options:  # uWSGI cancels its threads at the end, whatever they hold
+        eventually(lambda: uwsgi.counted >= 120)
     recycled = sum(count for count in answers.values() if count == 20) if "--max-requests" in options else 0
     eventually(lambda: uwsgi.counted >= recycled)
     printed = server.end(signal.SIGINT)
