@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / ".ci"))
 
 from changed import UnknownRevision, changed_files, select  # noqa: E402
+from counting import python_for_counts, stored_versions, stored_with  # noqa: E402
 from environments import plan  # noqa: E402
 from projects import CORE, LATEST, OLDEST, Project, floors, read_projects, released, with_local_needs  # noqa: E402
 from skew import announces_break, base_revision, extract, project_at, works_with  # noqa: E402
@@ -363,27 +364,55 @@ def release(session: nox.Session) -> None:
     session.run("python", str(ROOT / ".ci" / "release.py"), *session.posargs)
 
 
-@nox.session(python=sorted(file.stem for file in (ROOT / "benchmarks" / "baselines").glob("*.json")))
+@nox.session(python=python_for_counts(OWN))
 def cost(session: nox.Session) -> None:
-    """Count what the agent costs in instructions; fails when that has grown. `nox -s cost -- --help` lists the options."""
-    environments = nox.project.load_toml(ROOT / "benchmarks" / "environments.toml")
-    app, pins = environments["app"], [*environments["app"]["requirements"], *environments["core"]["requirements"]]
-    install(session, [PROJECTS[name] for name in app["plugins"]], *pins, *tools("test"))
+    """
+    Count what the agent costs in instructions; fails when that has grown. `nox -s cost -- --help` lists the options.
+
+    The counts are compared with those stored for this very version of Python; without any, with those of the code that they were
+    stored with, counted on the same Python.
+    """
     options = without_base(session.posargs)[1]
-    session.run("python", str(ROOT / "benchmarks" / "cost.py"), *options)
+    version = session.run("python", "-c", "import platform; print(platform.python_version())", silent=True)
+    version = str(version or "").strip()  # empty where nox only lists what it would run
+    command = ["python", str(ROOT / "benchmarks" / "cost.py")]
+    if version in stored_versions() or {"--accept", "--baseline", "--help", "-h"}.intersection(options):
+        install_counted(session)
+        session.run(*command, *options)
+    else:
+        compare_with_revision(session, command, options, version)
     if not options:
         run_tests(session, *OF_THE_REPOSITORY["cost"])
 
 
-@nox.session(python=PYTHONS, allow_parallel=False)
-def reliability(session: nox.Session) -> None:
-    """The promises of `docs/reliability.md` at full length, which takes an hour; the figures are in the log."""
-    projects = [PROJECTS[CORE], *PLAN.shared(LATEST, str(session.python))]
-    install_plugins(session, projects[1:])
-    files = [file for project in projects for file in project.test_files("reliability")]
-    if session.python != OWN:  # the others do not depend on the Python
-        files = [file for file in files if file in PROJECTS[CORE].test_files("processes")]
-    run_tests(session, *files, environment={"TEST_SIZE": "full"})
+def install_counted(session: nox.Session, revision: str | None = None) -> None:
+    """Install the application and the agent with pinned libraries, from the working tree or a revision."""
+    environments = nox.project.load_toml(ROOT / "benchmarks" / "environments.toml")
+    app, pins = environments["app"], [*environments["app"]["requirements"], *environments["core"]["requirements"]]
+    revisions = None if revision is None else dict.fromkeys(PROJECTS, revision)
+    again = ["--force-reinstall"]  # both revisions may have the same version
+    install(session, [PROJECTS[name] for name in app["plugins"]], *pins, *tools("test"), *again, revisions=revisions)
+
+
+def compare_with_revision(session: nox.Session, command: list[str], options: list[str], version: str) -> None:
+    """Count on a Python that no counts are stored for: first the code that the newest counts were stored with, then this one."""
+    stored, revision = " and ".join(stored_versions()), stored_with()
+    if revision is None:
+        session.skip(
+            f"not with counts to compare with: they are stored for Python {stored}, this is {version}, and this clone does not"
+            " have the commit that stored them, whose cost could be counted here instead"
+        )
+    session.warn(
+        f"counts are stored for Python {stored}, and this is {version}: the code of commit {revision[:10]}, which stored them, is"
+        f" counted on Python {version}, and compared with this code"
+    )
+    only = options[options.index("--only") :] if "--only" in options else []
+    with tempfile.TemporaryDirectory(prefix="scout-") as folder:
+        baseline = str(Path(folder, f"{version}.json"))
+        install_counted(session, revision)
+        session.run(*command, "--accept", "--baseline", baseline, *only)
+        install_counted(session)
+        session.run(*command, "--baseline", baseline, *options)
 
 
 @nox.session(allow_parallel=False)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+ROOT = Path(__file__).resolve().parent.parent
+BENCHMARKS = ROOT / "benchmarks"
 LOOP = """
 from scout_core import hookimpl
 
@@ -161,3 +162,82 @@ def test_another_build_of_python_is_noticed_by_the_request_without_an_agent(comm
 def test_without_a_baseline_it_prints_how_to_store_it(command, tmp_path, capsys):
     assert 2 == command.compare([], None, tmp_path / "none.json")
     assert "none.json does not exist; store these counts there with --accept" in capsys.readouterr().err
+
+
+@pytest.fixture
+def counting(monkeypatch):
+    """The module that chooses the Python to count on, and the commit to compare with."""
+    monkeypatch.syspath_prepend(str(ROOT / ".ci"))
+    import counting
+
+    return counting
+
+
+@pytest.fixture
+def pythons(tmp_path):
+    """A function that makes an interpreter of a version in a folder of its own, and a path with all of them."""
+    folders = []
+
+    def make(*versions):
+        for version in versions:
+            folder = tmp_path / f"python-{version}"
+            folder.mkdir()
+            python = folder / f"python{version.rpartition('.')[0]}"
+            python.write_text(f"#!/bin/sh\necho {version}\n", encoding="utf-8")
+            python.chmod(0o755)
+            folders.append(str(folder))
+        return os.pathsep.join(folders)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("here", "stored", "chosen"),
+    [
+        (["3.11.7"], ["3.11.7"], "3.11.7"),
+        (["3.11.2", "3.11.7"], ["3.11.7"], "3.11.7"),
+        (["3.11.9"], ["3.11.7"], "3.13"),
+        (["3.12.1"], ["3.11.7"], "3.13"),
+        (["3.12.1"], ["3.11.7", "3.12.1"], "3.12.1"),
+        ([], ["3.11.7"], "3.13"),
+        (["3.11.7"], [], "3.13"),
+    ],
+)
+def test_counts_are_made_on_a_python_that_some_are_stored_for(
+    counting, pythons, tmp_path, monkeypatch, here, stored, chosen
+):
+    monkeypatch.setenv("PATH", os.pathsep.join(filter(None, [pythons(*here), "/bin"])))
+    folder = tmp_path / "baselines"
+    folder.mkdir()
+    for version in stored:
+        (folder / f"{version}.json").write_text("{}", encoding="utf-8")
+
+    assert (sorted(stored), chosen) == (
+        counting.stored_versions(folder),
+        counting.python_for_counts("3.13", folder),
+    )
+
+
+def test_other_counts_are_compared_with_the_commit_that_stored_the_newest(counting, tmp_path):
+    def git(*arguments, cwd=tmp_path / "origin"):
+        name = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+        done = subprocess.run(["git", *name, *arguments], cwd=cwd, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    origin = tmp_path / "origin"
+    folder = origin / "baselines"
+    folder.mkdir(parents=True)
+    git("init", "-q")
+    commits = []
+    for file in ("README", "baselines/3.11.7.json", "module.py"):
+        (origin / file).write_text("", encoding="utf-8")
+        git("add", "--all")
+        git("commit", "-qm", file)
+        commits.append(git("rev-parse", "HEAD"))
+    for depth in ("1", "2", "3"):
+        git("clone", "-q", "--depth", depth, origin.as_uri(), str(tmp_path / depth))
+    known = {depth: counting.stored_with(tmp_path / depth / "baselines") for depth in ("1", "2", "3")}
+
+    assert commits[1] == counting.stored_with(folder)
+    assert {"1": None, "2": None, "3": commits[1]} == known
+    assert None is counting.stored_with(tmp_path)

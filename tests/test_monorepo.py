@@ -21,7 +21,6 @@ WORKFLOW = ".github/workflows/test.yml"
 CHEAP = {"lint", "types"}
 CORE = {f"core-3.{minor}" for minor in (10, 11, 12, 13)}
 PROCESSES = {"processes-3.10", "processes-3.13"}
-COST = {f"cost-{file.stem}" for file in (ROOT / "benchmarks" / "baselines").glob("*.json")}
 PROBE = {f"plugin(probe, latest, 3.{minor})" for minor in (10, 11, 12, 13)}
 """The sessions of the plugin that `new_plugin` makes."""
 
@@ -242,7 +241,7 @@ def test_a_change_of_the_core_or_of_a_file_without_a_rule_tests_everything(repos
         ("tests/test_exit.py", PROCESSES | {"core_with_plugins"}),
         ("tests/test_memory.py", {"once"}),
         ("tests/workbench.py", CORE | PROCESSES | {"core_with_plugins", "once"}),
-        ("benchmarks/README.md", COST | {"once"}),
+        ("benchmarks/README.md", {"cost", "once"}),
         ("tests/test_docs.py", {"docs"}),
         ("tests/test_packaging.py", {"packaging"}),
         (WORKFLOW, {"monorepo"}),
