@@ -111,9 +111,11 @@ def recording(**settings: Any) -> Iterator[Scout]:
         try:
             agent.recorder.work()  # stopping at once leaves no time for hooks, and `Scout` is one
         finally:
-            agent.stop(0)
-            agent.plugins.undo()  # even if a plugin raised while the agent started or stopped
-            running.use(before)
+            try:
+                agent.stop(0)
+            finally:
+                agent.plugins.undo()  # even if a plugin raised while the agent started or stopped
+                running.use(before)
     found = leaks.found(patch.target for plugin in agent.plugins.all.values() for patch in plugin.patches)
     if left_open is not None:
         found.insert(0, f"the span {left_open.operation} is still open at the end of the test")
