@@ -415,6 +415,17 @@ def compare_with_revision(session: nox.Session, command: list[str], options: lis
         session.run(*command, "--baseline", baseline, *options)
 
 
+@nox.session(python=PYTHONS, allow_parallel=False)
+def reliability(session: nox.Session) -> None:
+    """The promises of `docs/reliability.md` at full length, which takes one to two hours; the figures are in the log."""
+    projects = [PROJECTS[CORE], *PLAN.shared(LATEST, str(session.python))]
+    install_plugins(session, projects[1:])
+    files = [file for project in projects for file in project.test_files("reliability")]
+    if session.python != OWN:  # the others do not depend on the Python
+        files = [file for file in files if file in PROJECTS[CORE].test_files("processes")]
+    run_tests(session, *files, environment={"TEST_SIZE": "full"})
+
+
 @nox.session(allow_parallel=False)
 def bench(session: nox.Session) -> None:
     """Measure what the agent costs; `nox -s bench -- --help` lists the options."""

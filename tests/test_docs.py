@@ -338,3 +338,10 @@ def test_every_test_that_the_page_about_reliability_names_exists():
 
     assert len(named) > 20
     assert [] == [name for name in sorted(named) if not (ROOT / name).is_file()]
+
+
+def test_the_session_that_the_page_about_reliability_names_exists():
+    page, sessions = ((ROOT / name).read_text(encoding="utf-8") for name in ("docs/reliability.md", "noxfile.py"))
+
+    assert "`nox -s reliability`" in page
+    assert "def reliability(session: nox.Session)" in sessions
