@@ -129,8 +129,7 @@ class Guard:
             self.failures.begin_call()
 
     def _first_step(self, /, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        generator = self.function(*args, **kwargs)
-        return generator, next(generator, None)
+        return (generator := self.function(*args, **kwargs)), next(generator, None)
 
     def _timed(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """
@@ -142,8 +141,7 @@ class Guard:
         Raises:
             PluginError: it is called within its own call.
         """
-        here = get_ident()
-        if here in self.entered:
+        if (here := get_ident()) in self.entered:
             around = self._innermost_entry()
             if around is not None:
                 self.time_every = self.pace.time_every = 1
