@@ -492,3 +492,36 @@ print(os.getpid(), pid)
     )
 
     assert {parent: 2, child: 3} == by_process(sink.reports)
+
+
+@pytest.mark.parametrize("hook", ["on_request_end", "score_transaction", "ignore_transaction", "on_report", "on_keep"])
+def test_a_hook_that_forks_leaves_the_agents_thread_only_in_its_own_process(sink, app, hook):
+    """In the child, the copy of the thread ends with the hook: it neither evaluates the parent's transactions nor reports."""
+    parent, finished, *exits = app(
+        f"""
+import types
+
+pids = []
+
+def forking():
+    if len(pids) < 3 and os.getpid() == parent:
+        pid = os.fork()
+        if pid:
+            pids.append(pid)
+
+parent = os.getpid()
+plugin = types.ModuleType("forking")
+plugin.{hook} = scout_core.hookimpl(forking)
+agent = scout_core.start(plugins=[plugin], slow_hook_seconds=10)
+work(40)
+scout_core.stop()
+print(parent, agent.counters("collector").exported)
+for pid in pids:
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    )
+
+    assert {parent: 40} == by_process(sink.reports)
+    assert 40 == finished
+    assert exits
+    assert {0} == set(exits), "each child ends by itself"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable
 from threading import Event, Thread
 from typing import Final
+from weakref import WeakSet
 
 from attrs import define, field
 
@@ -20,6 +22,19 @@ TICK: Final = 0.25
 """Seconds between two looks into the inbox. Nobody wakes this thread: waking costs the application's thread more than the append."""
 BUSY_TICK: Final = 0.05
 """The same after a look that found many: what waits is memory of the application's process."""
+
+
+_threads: Final[WeakSet[AgentThread]] = WeakSet()
+
+
+def _forget_all() -> None:
+    """In a forked child, also of an agent that is stopping, which has no other notice of the fork."""
+    for thread in list(_threads):
+        thread.is_in_child = True
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forget_all)
 
 
 @define(eq=False)
@@ -52,6 +67,9 @@ class AgentThread:
     """Each is set when the work up to now is done."""
     _last_step: Callable[[], None] = lambda: None
     _locks_made_by: object = field(factory=lock_factory)
+
+    def __attrs_post_init__(self) -> None:
+        _threads.add(self)
 
     def begin(self) -> NoThread | None:
         """Start the thread; return why it does not run."""
@@ -137,9 +155,10 @@ class AgentThread:
             found_many = self._turn()
             self.is_working = False
             pause = BUSY_TICK if found_many else TICK
+        if not self.is_in_child:
+            self._finish()
         if self.is_in_child:
             return
-        self._finish()
         self._finished.set()
         self._may_end.wait()
         self._last_step()

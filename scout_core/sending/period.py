@@ -41,6 +41,8 @@ class Period:
     plugin_statuses: Callable[[], tuple[PluginStatus, ...]]
     contain_failure: Callable[[str], None]
     """Logs the exception that is being handled; raises it again in tests."""
+    is_over: Callable[[], bool] = lambda: False
+    """Whether this is a forked child, in which nothing of the parent's is reported."""
     reports: int = 0
     """How many reports this process has made."""
     _state_reports: int = 0
@@ -104,6 +106,8 @@ class Period:
         self._start = now
         for guard in self.evaluation.hooks.on_report:
             guard.run(report)
+        if self.is_over():  # a hook has forked, and this is the child: the report is the parent's
+            return
         count = self.ledger.close_period(names)
         for outbox in outboxes:
             outbox.put(report, count)

@@ -77,6 +77,7 @@ class Recorder:
             self.config, self.ledger, self.evaluation, self.process, self.plugin_statuses, self._contain_failure
         )
         self.thread = AgentThread(self._turn, lambda: self._safely(self._finish), self._on_late_patch)
+        self.open_period.is_over = lambda: self.thread.is_in_child
         self.watchdog = Watchdog(
             self.thread, self.ledger, lambda: self.open_period.report_state(self.outboxes), lambda: self.period
         )
@@ -253,6 +254,8 @@ class Recorder:
 
     def close_period(self, *, is_last: bool = False) -> None:
         """Make the report of the period that ends now, and hand it to every exporter; ``is_last`` as for ``Period.close``."""
+        if self.thread.is_in_child:
+            return
         self.watchdog.settle()
         with Silence(self.ledger.tracer):
             self.open_period.close(self.outboxes, is_last=is_last)
