@@ -29,7 +29,10 @@ _LONGEST_FACTS: Final = 4_000
 def bound_transaction(transaction: Transaction, tracer: Tracer) -> int:
     """Shorten what a finished transaction holds; return its size in bytes, about, which is stored there too."""
     spans = transaction.spans
-    bound_spans(transaction, tracer, (transaction, *spans[transaction.bounded :]) if spans else (transaction,))
+    if spans:
+        bound_spans(transaction, tracer, (transaction, *spans[transaction.bounded :]))
+    elif transaction.own_tags or len(transaction.own_operation) > LONGEST_NAME:
+        bound_spans(transaction, tracer, (transaction,))
     request = transaction.own_request
     if request is not None and type(request) is WebRequest:
         try:
