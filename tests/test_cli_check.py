@@ -204,7 +204,7 @@ def test_the_libraries_of_a_package_are_read_from_its_project_file(scout_core):
 
             @hookimpl
             def instrument(wrap):
-                wrap("pluggy:PluginManager.register", lambda *args, **options: None)
+                wrap("pluggy._manager:PluginManager.register", lambda *args, **options: None)
             """
         )
     )
