@@ -18,7 +18,7 @@ from scout_core.scaffold import KINDS, make_plan, render
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = {
     **{f"my-{kind}": ["--kind", kind] for kind in KINDS},
-    "clicks": ["--target", "click:Command.invoke"],
+    "clicks": ["--target", "click.core:Command.invoke"],
     "click-jobs": ["--kind", "framework", "--target", "click.core:Group.invoke", "--library", "click"],
     "digests": ["--target", "hashlib:pbkdf2_hmac"],
 }
