@@ -26,7 +26,10 @@ nitpick_ignore_regex = [
         r"py:.*",
         r"(collections\.abc|pathlib|datetime|types|enum|attrs)\..*",
     ),  # nothing is fetched, so nothing links to Python's own
-    (r"py:(class|exc)", r"(scout_core\.config\.\w+\.)?[A-Z]\w+"),  # types that only annotations name
+    (
+        r"py:(class|exc)",
+        r"(scout_core\.(config|ends|recording|sending)\.([a-z_]+\.)?)?[A-Z]\w+",
+    ),  # types that only annotations name
 ]
 
 html_theme = "furo"

@@ -106,8 +106,17 @@ class Child:
         deadline = monotonic() + _MOST_WAIT
         while self.poll() is None and monotonic() < deadline:
             sleep(0.001)
+        self._read_rest()
         os.close(self.answers)
         os.close(self.output)
+
+    def _read_rest(self) -> None:
+        """Read what it printed before its last answer, which may have arrived first."""
+        try:
+            while len(self.printed) < MOST_OUTPUT and (part := os.read(self.output, 65536)):
+                self.printed += part[: MOST_OUTPUT - len(self.printed)]
+        except BlockingIOError:  # a process that it has started keeps the pipe open
+            pass
 
 
 def _read(line: bytes) -> Any:  # Any: JSON

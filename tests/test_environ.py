@@ -38,7 +38,7 @@ def test_a_recorded_request_has_all_its_facts():
     environ = Environ(HTTP_X_FORWARDED_FOR="198.51.100.7")
     with recording(**ONLY_THESE) as scout:
         web = visit(environ)
-        assert WebRequest("/cart", "page=2", "198.51.100.7", None, "192.0.2.1", None, None) == web.request
+        assert WebRequest("/cart", "page=2", "198.51.100.7", "", "192.0.2.1", "", "") == web.request
         assert (None, "/cart") == (web.environ, web.path)
         assert {"path": "/cart?page=2", "user_ip": "198.51.100.7"} == scout.transactions[0].tags
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.scout(**ONLY_THESE)
 
 
 def request_for(path):
-    return WebRequest(path, "", None, None, None, None)
+    return WebRequest(path, "")
 
 
 def visit(operation, path=None, *, late=False):

@@ -168,7 +168,7 @@ def test_large_names_of_spans_do_not_wait_in_the_inbox():
 @pytest.mark.parametrize("field", WebRequest._fields)
 @pytest.mark.parametrize("kind", [str, Long])
 def test_large_facts_of_a_request_do_not_wait_in_the_inbox(field, kind):
-    nothing = WebRequest("/", "", None, None, None, None)
+    nothing = WebRequest("/", "")
 
     def work(number):
         with transaction("Controller/home") as web:

@@ -285,7 +285,7 @@ def test_start_raises_when_a_plugin_named_in_code_cannot_be_used(site):
         (["nowhere"], r"plugin 'nowhere' \(named in code\): nowhere cannot be imported: ModuleNotFoundError: "),
         (["broken"], r"plugin 'broken' \(named in code\): broken cannot be imported: RuntimeError: not today"),
         ([ModuleType("empty")], r"plugin 'empty' \(named in code\): it has no function marked with @hookimpl"),
-        ([7], r"plugin '7' \(named in code\): it has no function marked with @hookimpl"),
+        ([7], r"plugin 'builtins.int-[0-9a-f]+' \(named in code\): it has no function marked with @hookimpl"),
     ):
         with pytest.raises(PluginError, match=expected):
             loaded(named=named)

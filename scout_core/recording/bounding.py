@@ -20,29 +20,24 @@ if TYPE_CHECKING:
 
 SPAN_SIZE: Final = 400
 """Bytes of a span without tags, about."""
-TRANSACTION_SIZE: Final = 1_200
-"""The same of a transaction without spans."""
-_LONGEST_FACTS: Final = 4_000
+LONGEST_FACTS: Final = 4_000
 """Characters in all facts of a request that need no closer look."""
 
 
 def bound_transaction(transaction: Transaction, tracer: Tracer) -> int:
     """Shorten what a finished transaction holds; return its size in bytes, about, which is stored there too."""
     spans = transaction.spans
-    if spans:
-        bound_spans(transaction, tracer, (transaction, *spans[transaction.bounded :]))
-    elif transaction.own_tags or len(transaction.own_operation) > LONGEST_NAME:
-        bound_spans(transaction, tracer, (transaction,))
+    bound_spans(transaction, tracer, (transaction, *spans[transaction.bounded :]) if spans else (transaction,))
     request = transaction.own_request
-    if request is not None and type(request) is WebRequest:
+    if request is not None:
         try:
-            is_short = len("".join(filter(None, request))) < _LONGEST_FACTS
-        except Exception:  # noqa: BLE001  # not plain texts
+            is_short = len("".join(request)) < LONGEST_FACTS
+        except TypeError:  # facts that are not texts
             is_short = False
         if not is_short:
             _cut_request(transaction, request, tracer)
-    size = transaction.size = transaction.size + SPAN_SIZE * len(spans) + TRANSACTION_SIZE
-    return size
+    transaction.size += SPAN_SIZE * len(spans)
+    return transaction.size
 
 
 def bound_ended(transaction: Transaction) -> None:

@@ -21,6 +21,8 @@ LONGEST_KEY: Final = 1_001
 MOST_TAGS: Final = 64
 MOST_TEXT: Final = 2_000_000
 """Characters in the tags of one transaction; further spans are kept without their tags."""
+TRANSACTION_SIZE: Final = 1_600
+"""Bytes of a transaction without spans and tags, about."""
 LARGEST: Final = 2**64
 """Larger integers, up or down, are replaced."""
 _MOST_ITEMS: Final = 64

@@ -28,7 +28,7 @@ def transaction_from(trace: Trace) -> Transaction:
     rebuilt.error = None if trace.error is None else _exception(trace.error.exception)
     path = trace.tags.get("path")
     if rebuilt.is_web and isinstance(path, str):
-        rebuilt.request = WebRequest(path, "", None, None, None, None)
+        rebuilt.request = WebRequest(path, "")
     rebuilt.spans = _spans(trace, rebuilt)
     rebuilt.merged = {
         operation: [count, round(seconds * 1e9), round(seconds * 1e9), 0]

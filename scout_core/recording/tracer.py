@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from scout_core.recording.bounding import bound_transaction
+from scout_core.recording.bounding import LONGEST_FACTS, bound_transaction
+from scout_core.recording.bounds import LONGEST_NAME, TRANSACTION_SIZE
 from scout_core.recording.ended import placeholder, release
 from scout_core.recording.silence import run_silently
 
@@ -192,8 +193,17 @@ class Tracer:
             else:
                 transaction.transaction = self.ignored_placeholder
         elif len(self.inbox) < self.max_queue and self.entered - self.left < MOST_BYTES:
-            size = bound_transaction(transaction, self)
-            self.entered += size
+            request = transaction.own_request
+            try:
+                is_small = (
+                    not transaction.spans
+                    and not transaction.own_tags
+                    and len(transaction.own_operation) <= LONGEST_NAME
+                    and (request is None or len("".join(request)) < LONGEST_FACTS)
+                )
+            except TypeError:  # facts that are not texts
+                is_small = False
+            self.entered += TRANSACTION_SIZE if is_small else bound_transaction(transaction, self)
             transaction.is_handed_over = True
             self.inbox.append(transaction)
         else:

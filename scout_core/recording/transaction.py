@@ -15,7 +15,7 @@ from scout_core.operations import OTHER, OTHER_NAME, WEB_PREFIX
 from scout_core.recording import context
 from scout_core.recording.abandoned import give_up, is_abandoned
 from scout_core.recording.bounding import cut_operation
-from scout_core.recording.bounds import LONGEST_KEY, LONGEST_NAME, LONGEST_TEXT
+from scout_core.recording.bounds import LONGEST_KEY, LONGEST_NAME, LONGEST_TEXT, TRANSACTION_SIZE
 from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.raised import Raised, is_failure, note_raised
 from scout_core.recording.span import Span, has_error_tag, name_or_refuse, plain_key, plain_name, shortened
@@ -104,7 +104,7 @@ class Transaction(Span):
         self.id = 0
         self.started = 0.0
         self.spans = []
-        self.size = 0
+        self.size = TRANSACTION_SIZE
         self.bounded = 0
         self.merged = None
         self.is_closed = False

@@ -16,18 +16,18 @@ _new = tuple.__new__
 
 
 class WebRequest(NamedTuple):
-    """A request as it came. Only strings, so that no object of the framework is kept alive."""
+    """A request as it came. Only strings, so that no object of the framework is kept alive; one that is missing is empty."""
 
     path: str
     """With the prefix that the application is mounted at."""
     query: str
     """As received; from a WSGI environ its characters are bytes (PEP 3333), which the agent's thread decodes."""
-    forwarded_for: str | None
-    client_ip: str | None
-    remote_address: str | None
-    queue_start: str | None
+    forwarded_for: str = ""
+    client_ip: str = ""
+    remote_address: str = ""
+    queue_start: str = ""
     """The header ``X-Queue-Start``; several are separated by commas."""
-    request_start: str | None = None
+    request_start: str = ""
     """The header ``X-Request-Start``, which counts when the other one is missing or unreadable."""
 
     @classmethod
@@ -35,8 +35,8 @@ class WebRequest(NamedTuple):
         """Take it from a WSGI environ. Until a transaction starts, set its ``environ`` instead, which may save this."""
         get = environ.get
         facts = (
-            path_of(environ), get("QUERY_STRING", ""), get("HTTP_X_FORWARDED_FOR"), get("HTTP_CLIENT_IP"), get("REMOTE_ADDR"),
-            get("HTTP_X_QUEUE_START"), get("HTTP_X_REQUEST_START"),
+            path_of(environ), get("QUERY_STRING", ""), get("HTTP_X_FORWARDED_FOR", ""), get("HTTP_CLIENT_IP", ""),
+            get("REMOTE_ADDR", ""), get("HTTP_X_QUEUE_START", ""), get("HTTP_X_REQUEST_START", ""),
         )  # fmt: skip
         return _new(cls, facts)  # `cls(…)` goes through a function written in Python, for every request
 
