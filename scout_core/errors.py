@@ -1,4 +1,9 @@
-"""Every error that scout_core raises on purpose."""
+"""Every error that scout_core raises on purpose, and how any exception is named in a text."""
+
+
+def with_kind(kind: str, message: str) -> str:
+    """Return ``KeyError: 'plan'`` for the name of a class and a message; only ``CancelledError`` when the message is empty."""
+    return f"{kind}: {message}" if message else kind
 
 
 class ScoutError(Exception):

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+import scout_core.testing
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -406,6 +408,20 @@ def test_no_module_searches_a_text_that_is_written_for_people(path):
     searched = {f"{relative(path)}: {name}" for name in searched_texts(path)}
 
     assert set() == searched - set(PARSED_ELSEWHERE)
+
+
+def test_a_public_class_of_the_test_kit_has_a_name_that_no_other_public_module_uses():
+    """A plugin's author imports both, and an editor offers both under one name."""
+    owners: dict[str, list[str]] = {}
+    for path in CORE_MODULES:
+        module = module_name(path)
+        if module in PUBLIC_MODULES or module.startswith("scout_core.testing."):
+            for node in tree(path).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    owners.setdefault(node.name, []).append(module)
+    exported = set(scout_core.testing.__all__)
+
+    assert {} == {name: modules for name, modules in owners.items() if name in exported and len(modules) > 1}
 
 
 STATE_WORDS = {"waiting", "disabled", "skipped", "quarantined"}

@@ -87,6 +87,9 @@ def test_an_installed_plugin_is_loaded_and_its_hooks_are_known(site):
         ),
         ("raise RuntimeError('not today')", "scout_redis cannot be imported: RuntimeError: not today"),
         ("def broken(:", "scout_redis cannot be imported: SyntaxError: invalid syntax (scout_redis.py, line 1)"),
+        ("import asyncio; raise asyncio.CancelledError", "scout_redis cannot be imported: CancelledError"),
+        ("raise AssertionError", "scout_redis cannot be imported: AssertionError"),
+        ("raise ValueError('')", "scout_redis cannot be imported: ValueError"),
         ("import sys; sys.exit(3)", "scout_redis called sys.exit(3) when it was imported"),
         ("raise SystemExit", "scout_redis called sys.exit(None) when it was imported"),
         (

@@ -19,10 +19,10 @@ from scout_core.measuring.report import Report
 from scout_core.recording import context
 from scout_core.testing import (
     Call,
-    Problem,
     RecordedSpan,
     RecordedTransaction,
     Scout,
+    Violation,
     conformance,
     hostile,
     recording,
@@ -496,8 +496,8 @@ def test_the_path_of_the_static_rules_is_the_callers(tmp_path):
 
 
 def test_a_problem_is_one_sentence_and_its_advice():
-    assert "import: it imports flask; do not" == str(Problem("import", "it imports flask", "do not"))
-    assert "fork: asks: nothing; wait" == str(Problem("fork", "nothing", "wait", "asks"))
+    assert "import: it imports flask; do not" == str(Violation("import", "it imports flask", "do not"))
+    assert "fork: asks: nothing; wait" == str(Violation("fork", "nothing", "wait", "asks"))
 
 
 def test_a_suite_with_an_unknown_rule_or_its_own_fixture_is_refused():

@@ -6,7 +6,7 @@ import os
 from typing import Final, NamedTuple
 
 from scout_core.boundary.blame import Culprit
-from scout_core.errors import ScoutError
+from scout_core.errors import ScoutError, with_kind
 from scout_core.problems import TooManyErrors
 from scout_core.tracebacks import MAX_FRAMES, frames_of
 
@@ -35,11 +35,12 @@ class Failure(NamedTuple):
 
     def __str__(self) -> str:
         """``KeyError: 'plan' at /srv/app/shop/scout.py:12 in score_transaction``."""
+        text = with_kind(self.kind, self.message)
         if not self.frames:
-            return f"{self.kind}: {self.message}"
+            return text
         file, line, function = self.frames[0]
         blame = " (code of the application, counted once)" if self.is_of_application else ""
-        return f"{self.kind}: {self.message} at {file}:{line} in {function}{blame}"
+        return f"{text} at {file}:{line} in {function}{blame}"
 
 
 class Failures:

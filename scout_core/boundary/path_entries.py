@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from scout_core.errors import with_kind
+
 if TYPE_CHECKING:
     from zipfile import ZipFile
 
@@ -108,4 +110,4 @@ def _read_member(archive: ZipFile, folder: str, name: str) -> bytes | None:
     except KeyError:
         return None
     except Exception as error:  # zipfile, zlib and struct raise errors of a dozen kinds for damaged archives
-        raise ValueError(f"{name}: {type(error).__name__}: {error}") from error
+        raise ValueError(f"{name}: {with_kind(type(error).__name__, str(error))}") from error

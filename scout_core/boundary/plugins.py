@@ -25,7 +25,7 @@ from scout_core.boundary.versions import check_support
 from scout_core.boundary.wrap import Wrap
 from scout_core.config.config import Config
 from scout_core.config.origin import Layer
-from scout_core.errors import PluginError, TargetError
+from scout_core.errors import PluginError, TargetError, with_kind
 from scout_core.problems import Problem
 from scout_core.states import State
 from scout_core.text.message import error_message
@@ -230,7 +230,7 @@ class Plugins:
         except KeyboardInterrupt:  # by the person who started the application
             raise
         except BaseException as error:  # noqa: BLE001  # a plugin's own code runs here; nothing that it raises may keep the others from loading
-            detail = f"{plugin.module} cannot be imported: {type(error).__name__}: {error_message(error)}"
+            detail = f"{plugin.module} cannot be imported: {with_kind(type(error).__name__, error_message(error))}"
             plugin.fail(Problem("import-error", plugin.module, detail), frames_of_load(error))
 
     def _apply(self, plugin: Plugin, patch: Patch, module: ModuleType) -> None:
@@ -241,7 +241,7 @@ class Plugins:
         except TargetError as error:
             patch.state, patch.reason = PatchState.NOT_FOUND, str(error)
         except Exception as error:  # noqa: BLE001  # inside the application's import: nothing may be raised
-            patch.state, patch.reason = PatchState.NOT_FOUND, f"{type(error).__name__}: {error}"
+            patch.state, patch.reason = PatchState.NOT_FOUND, with_kind(type(error).__name__, str(error))
         if patch.state is PatchState.WRAPPED:
             self._applied.append(patch)
         elif patch.state is PatchState.NOT_FOUND and not patch.is_optional:

@@ -21,7 +21,7 @@ from scout_core.cli.suggesting import no_such
 from scout_core.hookspecs import PROJECT
 
 if TYPE_CHECKING:
-    from scout_core.testing.problems import Problem
+    from scout_core.testing.problems import Violation
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -104,7 +104,7 @@ def _result(subject: Subject, timeout: float) -> dict[str, Any]:  # Any: several
     }
 
 
-def _last_checked(problems: Sequence[Problem], rules: Sequence[str]) -> str:
+def _last_checked(problems: Sequence[Violation], rules: Sequence[str]) -> str:
     """
     Return the last rule that was checked.
 

@@ -7,7 +7,7 @@ from scout_core.testing.calls import Call
 from scout_core.testing.clocks import Clock, stopped_clock
 from scout_core.testing.hostility import hostile
 from scout_core.testing.isolated import static_problems
-from scout_core.testing.problems import RULES, STATIC_RULES, Problem
+from scout_core.testing.problems import RULES, STATIC_RULES, Violation
 from scout_core.testing.recorded import RecordedSpan, RecordedTransaction
 from scout_core.testing.scout import Scout, recording
 from scout_core.testing.suite import conformance
@@ -17,10 +17,10 @@ __all__ = [
     "STATIC_RULES",
     "Call",
     "Clock",
-    "Problem",
     "RecordedSpan",
     "RecordedTransaction",
     "Scout",
+    "Violation",
     "conformance",
     "hostile",
     "recording",

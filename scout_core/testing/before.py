@@ -8,7 +8,7 @@ from time import perf_counter
 from scout_core.boundary.import_state import ImportState
 from scout_core.testing.interpreter_state import is_compared
 from scout_core.testing.originals import Originals, all_originals, changed
-from scout_core.testing.problems import Problem
+from scout_core.testing.problems import Violation
 from scout_core.testing.process import Process
 from scout_core.testing.scout import recording
 
@@ -19,7 +19,7 @@ class Before:
     def __init__(self, module: str) -> None:
         self.replaced: list[str] = []
         """Messages about attributes of modules."""
-        self.process_problems: list[Problem] = []
+        self.process_problems: list[Violation] = []
         self.can_end = False
         """It implements ``on_stop``, which may end its threads."""
         self._module = module
@@ -69,7 +69,7 @@ class Before:
             self.process_problems += self._process.threads(doing, can_end=self.can_end)
             self._compare()
 
-    def at_exit(self) -> Iterator[Problem]:
+    def at_exit(self) -> Iterator[Violation]:
         """Run what the plugin has registered for the end of the process, and report what takes too long."""
         yield from self._process.slow_at_exit(self._module)
 

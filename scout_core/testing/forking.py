@@ -12,7 +12,7 @@ from typing import Final
 
 from scout_core.recording.transaction import Transaction
 from scout_core.testing.calls import Bench, Bound, Outline, describe, outline, run_within
-from scout_core.testing.problems import Problem
+from scout_core.testing.problems import Violation
 from scout_core.testing.scout import Scout
 
 PATIENCE: Final = 20.0
@@ -20,7 +20,7 @@ PATIENCE: Final = 20.0
 _encode: Final = json.JSONEncoder().encode  # created before the plugin, which may replace json.dumps
 
 
-def fork(bench: Bench, bound: Bound) -> Iterator[Problem]:
+def fork(bench: Bench, bound: Bound) -> Iterator[Violation]:
     """Fork inside a transaction, with calls before and after the fork on both sides."""
     if not hasattr(os, "fork"):
         return
@@ -36,14 +36,14 @@ def fork(bench: Bench, bound: Bound) -> Iterator[Problem]:
     advice = "keep no per-process state in the module; create it in on_start"
     if child is None:
         evidence = f"the call did not end within {PATIENCE:.0f} s in a forked child, or ended the child"
-        yield Problem("fork", evidence, advice, bound.call.name)
+        yield Violation("fork", evidence, advice, bound.call.name)
     elif child != once:
         evidence = f"a forked child recorded {describe(child)} instead of {describe(once)}"
-        yield Problem("fork", evidence, advice, bound.call.name)
+        yield Violation("fork", evidence, advice, bound.call.name)
     expected = (*once[:-1], *once)
     if parent != expected:
         evidence = f"the parent recorded {describe(parent)} around the fork instead of {describe(expected)}"
-        yield Problem("fork", evidence, advice, bound.call.name)
+        yield Violation("fork", evidence, advice, bound.call.name)
 
 
 def _in_child(scout: Scout, bound: Bound) -> Outline | None:

@@ -13,14 +13,14 @@ from typing import Any
 from attrs import asdict
 
 from scout_core.children import Child
-from scout_core.testing.problems import Problem
+from scout_core.testing.problems import Violation
 
 _PROGRAM = "from scout_core.testing.isolated import main; main()"
 
 
 def static_problems(
     module: str, *, packaged: bool = True, path: Sequence[str] | None = None, timeout: float = 60.0
-) -> list[Problem]:
+) -> list[Violation]:
     """
     Check the rules of ``STATIC_RULES``, which need no calls of the library.
 
@@ -38,12 +38,12 @@ def static_problems(
     for line in child.lines(timeout, is_last=lambda line: line.get("rule") == "end"):
         rule = line.get("rule", rule)
         if "problem" in line:
-            problems.append(Problem(**line["problem"]))
+            problems.append(Violation(**line["problem"]))
     if rule != "end":
         printed = child.printed.decode("utf-8", "replace").strip().splitlines()
         evidence = ": ".join([module, child.ended, *printed[-1:]])
         advice = "a plugin must neither end nor block its process"
-        problems.append(Problem(rule, evidence, advice, is_fatal=True, ends_process=True))
+        problems.append(Violation(rule, evidence, advice, is_fatal=True, ends_process=True))
     return problems
 
 

@@ -10,13 +10,13 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from scout_core.boundary.versions import canonicalize_name
 from scout_core.hookspecs import PROJECT
-from scout_core.testing.problems import Problem
+from scout_core.testing.problems import Violation
 from scout_core.testing.targets import Target
 
 _CORE = "scout-core"
 
 
-def check_metadata(module: str, targets: tuple[Target, ...]) -> Iterator[Problem]:
+def check_metadata(module: str, targets: tuple[Target, ...]) -> Iterator[Violation]:
     """Check the entry point, the range of the core, and the extra ``instruments``."""
     distribution = next((candidate for candidate in distributions() if _is_of(candidate, module)), None)
     if distribution is None:
@@ -57,7 +57,7 @@ def _extra(requirement: Requirement) -> str:
     return "instruments" if requirement.marker.evaluate({"extra": "instruments"}) else "another"
 
 
-def _range_of_core(requirement: Requirement | None) -> Iterator[Problem]:
+def _range_of_core(requirement: Requirement | None) -> Iterator[Violation]:
     bounds = list(requirement.specifier) if requirement else []
     operators = {bound.operator for bound in bounds}
     if any(bound.operator in ("==", "===") and not bound.version.endswith(".*") for bound in bounds):
@@ -71,7 +71,7 @@ def _range_of_core(requirement: Requirement | None) -> Iterator[Problem]:
 
 def _supported(
     plain: dict[str, Requirement], instruments: dict[str, Requirement], libraries: dict[str, set[str]]
-) -> Iterator[Problem]:
+) -> Iterator[Violation]:
     for package, names in libraries.items():
         if (names and not names & instruments.keys()) or not instruments:
             yield _problem(
@@ -97,5 +97,5 @@ def _libraries(targets: tuple[Target, ...]) -> dict[str, set[str]]:
     return {package: {canonicalize_name(name) for name in owners.get(package, ())} for package in sorted(packages)}
 
 
-def _problem(evidence: str, advice: str) -> Problem:
-    return Problem("metadata", evidence, advice)
+def _problem(evidence: str, advice: str) -> Violation:
+    return Violation("metadata", evidence, advice)

@@ -7,7 +7,7 @@ from typing import Final
 
 from scout_core.testing.calls import Bench, Bound, run_within
 from scout_core.testing.effort import LONGEST_NS, LONGEST_WAIT_NS, Steps, Times
-from scout_core.testing.problems import Problem
+from scout_core.testing.problems import Violation
 
 ROUNDS: Final = 10
 """Repetitions of a call to find its fewest steps."""
@@ -15,27 +15,27 @@ TIMED: Final = 60
 """Repetitions of a call to find its shortest time: even on a busy machine some call is not interrupted."""
 
 
-def overhead(bench: Bench, bound: Bound) -> Iterator[Problem]:
+def overhead(bench: Bench, bound: Bound) -> Iterator[Violation]:
     """Check the steps and the time of the plugin's part of a call."""
     steps = _fewest_steps(bench, bound)
     expensive = {name for name, count in steps.items() if count > bench.steps}
     for name in expensive:
         evidence = f"its part of {name} takes {steps[name]} steps, more than the {bench.steps} allowed"
         advice = "leave work that needs only the tags to hooks on the agent's thread"
-        yield Problem("overhead", evidence, advice, bound.call.name)
+        yield Violation("overhead", evidence, advice, bound.call.name)
     for name, (took, waited) in _shortest_times(bench, bound).items():
         if name in expensive:
             continue
         if waited > LONGEST_WAIT_NS:
             evidence = f"its part of {name} waits for {waited / 1e6:.2f} ms in the fastest of {TIMED} calls"
             advice = "do not block in a describer: no sleep, no contended lock, no network"
-            yield Problem("overhead", evidence, advice, bound.call.name)
+            yield Violation("overhead", evidence, advice, bound.call.name)
         elif took > LONGEST_NS:
             evidence = f"its part of {name} takes {took / 1e6:.2f} ms in the fastest of {TIMED} calls"
             advice = (
                 f"the budget of a hook is {LONGEST_NS / 1e6:.1f} ms: do no work in describers that grows with the data"
             )
-            yield Problem("overhead", evidence, advice, bound.call.name)
+            yield Violation("overhead", evidence, advice, bound.call.name)
 
 
 def _fewest_steps(bench: Bench, bound: Bound) -> dict[str, int]:

@@ -45,8 +45,8 @@ CALL_RULES: Final = (
 
 
 @frozen
-class Problem:
-    """A violation of a rule."""
+class Violation:
+    """A rule that a plugin does not follow, and where that was observed."""
 
     rule: str
     """Key of ``RULES``."""

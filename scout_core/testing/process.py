@@ -13,7 +13,7 @@ from typing import Final
 
 from scout_core.testing import interpreter_state, process_state
 from scout_core.testing.interpreter_state import Imported, prepare
-from scout_core.testing.problems import Problem
+from scout_core.testing.problems import Violation
 from scout_core.testing.process_starts import MOST_SECONDS_AT_EXIT, Starts
 
 MOST_SECONDS: Final = 3.0
@@ -62,7 +62,7 @@ class Process:
         """Ignore, while an agent runs, what has changed since the last snapshot: the agent itself has changed it."""
         self._ours = set(_changed(self._before, _read()))
 
-    def changed(self, doing: str, *, agent_runs: bool = False) -> Iterator[Problem]:
+    def changed(self, doing: str, *, agent_runs: bool = False) -> Iterator[Violation]:
         """
         Report what is different.
 
@@ -76,24 +76,24 @@ class Process:
             yield from self._report(thing, f"{doing} changes", found[thing])
         if more := things[MOST_CHANGES:]:
             self._reported.update(more)
-            yield Problem("process", f"{doing} changes {len(more)} more, the last of them {more[-1]}", _LEAVE_IT)
+            yield Violation("process", f"{doing} changes {len(more)} more, the last of them {more[-1]}", _LEAVE_IT)
         for clause in self._starts.processes:
             yield from self._report(clause, doing, _PROCESS)
         for name in self._starts.registered:
             yield from self._report(f"something with {name}", f"{doing} registers", _LEAVE_IT)
 
-    def slow(self, doing: str, seconds: float) -> Iterator[Problem]:
+    def slow(self, doing: str, seconds: float) -> Iterator[Violation]:
         """Report what took too long."""
         if seconds > MOST_SECONDS:
-            yield Problem("process", f"{doing} takes {seconds:.1f} s, more than {MOST_SECONDS:.0f} s", _SLOW)
+            yield Violation("process", f"{doing} takes {seconds:.1f} s, more than {MOST_SECONDS:.0f} s", _SLOW)
 
-    def slow_at_exit(self, module: str) -> Iterator[Problem]:
+    def slow_at_exit(self, module: str) -> Iterator[Violation]:
         """Call what was registered with ``atexit``, and report what takes too long."""
         for name, _ in self._starts.slow_at_exit():
             text = f"{module} registers {name} with atexit, which takes more than {MOST_SECONDS_AT_EXIT:.0f} s"
-            yield Problem("process", text, _AT_EXIT)
+            yield Violation("process", text, _AT_EXIT)
 
-    def threads(self, doing: str, *, can_end: bool = False) -> Iterator[Problem]:
+    def threads(self, doing: str, *, can_end: bool = False) -> Iterator[Violation]:
         """
         Report threads that were started.
 
@@ -109,10 +109,10 @@ class Process:
             elif not thread.name.startswith("scout-core") and (thread.is_alive() or not can_end):
                 yield from self._report(f"the thread {thread.name}", f"{doing} starts", _THREAD)
 
-    def _report(self, thing: str, doing: str, advice: str) -> Iterator[Problem]:
+    def _report(self, thing: str, doing: str, advice: str) -> Iterator[Violation]:
         if thing not in self._reported:
             self._reported.add(thing)
-            yield Problem("process", f"{doing} {thing}", advice)
+            yield Violation("process", f"{doing} {thing}", advice)
 
 
 def _read() -> State:

@@ -12,10 +12,10 @@ from scout_core.testing.calls import Bench, Bound, Outline, describe, outline, r
 from scout_core.testing.effects import EffectMeter
 from scout_core.testing.hostility import collecting_evaluations, in_plugin
 from scout_core.testing.probes import Passage, Raised, watching_spans
-from scout_core.testing.problems import Problem
+from scout_core.testing.problems import Violation
 
 
-def spans(bench: Bench, bound: Bound) -> Iterator[Problem]:
+def spans(bench: Bench, bound: Bound) -> Iterator[Violation]:
     """Check that a call is recorded, and raises nothing new."""
     with bench.recording() as scout:
         error = run_within(bound)
@@ -33,7 +33,7 @@ def spans(bench: Bench, bound: Bound) -> Iterator[Problem]:
         )
 
 
-def exceptions(bench: Bench, bound: Bound) -> Iterator[Problem]:
+def exceptions(bench: Bench, bound: Bound) -> Iterator[Violation]:
     """Compare the exception that the library raises with the one that its caller gets."""
     if bound.call.raises is None:
         return
@@ -77,7 +77,7 @@ def _differences(below: Raised, above: Raised) -> Iterator[str]:
         yield "frames are missing from its traceback"
 
 
-def results(bench: Bench, bound: Bound) -> Iterator[Problem]:
+def results(bench: Bench, bound: Bound) -> Iterator[Violation]:
     """Compare arguments and results on both sides of the plugin, and look for side effects."""
     with bench.probed(meter=EffectMeter) as (_, passages):
         run_within(bound)
@@ -119,7 +119,7 @@ def _is(first: object, second: object) -> bool:
     return first is second
 
 
-def outside(bench: Bench, bound: Bound) -> Iterator[Problem]:
+def outside(bench: Bench, bound: Bound) -> Iterator[Violation]:
     """Check that no span is created outside a transaction."""
     with bench.recording(), watching_spans() as created:
         bound.run()
@@ -133,7 +133,7 @@ def outside(bench: Bench, bound: Bound) -> Iterator[Problem]:
         )
 
 
-def twice(bench: Bench, bound: Bound) -> Iterator[Problem]:
+def twice(bench: Bench, bound: Bound) -> Iterator[Violation]:
     """Check that starting, restarting and attaching give one set of spans."""
 
     def recorded(*, again: bool = False) -> Outline:
@@ -156,7 +156,7 @@ def twice(bench: Bench, bound: Bound) -> Iterator[Problem]:
         yield _problem("twice", bound, evidence, advice)
 
 
-def asynchronous(bench: Bench, bound: Bound) -> Iterator[Problem]:
+def asynchronous(bench: Bench, bound: Bound) -> Iterator[Violation]:
     """Check that spans last as long as what is awaited, and that concurrent calls are kept apart."""
     with bench.probed() as (_, passages), watching_spans():
         run_within(bound)
@@ -209,7 +209,7 @@ def _has_ended_early(passage: Passage) -> bool:
     )
 
 
-def hostile(bench: Bench, bound: Bound) -> Iterator[Problem]:
+def hostile(bench: Bench, bound: Bound) -> Iterator[Violation]:
     """Check that only the library evaluates user objects."""
     with collecting_evaluations() as evaluations, bench.probed() as (scout, _):
         run_within(bound)
@@ -228,5 +228,5 @@ def hostile(bench: Bench, bound: Bound) -> Iterator[Problem]:
         )
 
 
-def _problem(rule: str, bound: Bound, evidence: str, advice: str) -> Problem:
-    return Problem(rule, evidence, advice, bound.call.name)
+def _problem(rule: str, bound: Bound, evidence: str, advice: str) -> Violation:
+    return Violation(rule, evidence, advice, bound.call.name)

@@ -14,13 +14,13 @@ from scout_core.boundary.implementations import marked, unfilled
 from scout_core.boundary.plugins import Plugins
 from scout_core.config.config import read_config
 from scout_core.config.kinds import Unsupported
-from scout_core.errors import PluginError, ScoutError
+from scout_core.errors import PluginError, ScoutError, with_kind
 from scout_core.suggest import similar
 from scout_core.testing.before import Before
 from scout_core.testing.defining import defining_name
 from scout_core.testing.leaks import LeftBehind, raw_target
 from scout_core.testing.metadata import check_metadata
-from scout_core.testing.problems import Problem
+from scout_core.testing.problems import Violation
 from scout_core.testing.scout import recording
 from scout_core.testing.targets import Target, import_targets, targets_of
 from scout_core.text.message import error_message
@@ -29,7 +29,7 @@ _NEAR = 0.85
 """Similarity from which a name counts as a misspelling of another."""
 
 
-def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -> Iterator[Problem]:
+def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -> Iterator[Violation]:
     """
     Check one rule after the other; stop at a problem that prevents later rules.
 
@@ -45,11 +45,11 @@ def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -
         plugin = importlib.import_module(module)
     except SystemExit as error:
         evidence = f"{module} calls sys.exit({error.code!r}) when it is imported"
-        yield Problem("import", evidence, "remove the call", is_fatal=True)
+        yield Violation("import", evidence, "remove the call", is_fatal=True)
         return
     except BaseException as error:  # noqa: BLE001  # any error is reported
         evidence = f"{module} cannot be imported: {_described(error)}"
-        yield Problem("import", evidence, "fix this first", is_fatal=True)
+        yield Violation("import", evidence, "fix this first", is_fatal=True)
         return
     before.is_imported(perf_counter() - start)
     yield from _imported(loaded, module, f"importing {module}")
@@ -64,7 +64,7 @@ def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -
         before.start()
     except PluginError as error:
         if error.kind != "missing-target":  # the rule `targets` reports it
-            yield Problem(
+            yield Violation(
                 "hooks", f"{module}: {error}", "compare it with the documentation of the hooks", is_fatal=True
             )
             return
@@ -72,7 +72,7 @@ def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -
         pass  # the rule `undo` reports it, once the library is imported
     except BaseException as error:  # noqa: BLE001  # from instrument, on_start or on_stop
         evidence = f"starting the agent with it raises {_described(error)}"
-        yield Problem("hooks", evidence, "fix this first", is_fatal=True)
+        yield Violation("hooks", evidence, "fix this first", is_fatal=True)
         return
     yield from _unsupported_options(plugin)
     if not any(target.package in loaded for target in targets):
@@ -93,7 +93,7 @@ def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -
     except PluginError:
         pass  # a missing target: the rule `targets` has reported it
     for evidence in dict.fromkeys(before.replaced):
-        yield Problem("undo", evidence, "replace only by wrap, which restores the original")
+        yield Violation("undo", evidence, "replace only by wrap, which restores the original")
 
     begin("process")
     yield from before.process_problems
@@ -108,27 +108,26 @@ def _tops() -> set[str]:
     return {name.partition(".")[0] for name in sys.modules}
 
 
-def _imported(loaded: set[str], module: str, doing: str) -> Iterator[Problem]:
+def _imported(loaded: set[str], module: str, doing: str) -> Iterator[Violation]:
     own = {module.partition(".")[0], "scout_core", "__mp_main__", *sys.stdlib_module_names}
     others = sorted(name for name in _tops() - loaded - own if not name.startswith("_sysconfigdata_"))
     loaded.update(others)  # reported once
     if others:
         advice = "import it inside the describer, where it is already loaded, or under TYPE_CHECKING"
-        yield Problem("import", f"{doing} imports {', '.join(others)}", advice)
+        yield Violation("import", f"{doing} imports {', '.join(others)}", advice)
 
 
 def _described(error: BaseException) -> str:
-    text = str(error) if isinstance(error, ScoutError) else error_message(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return with_kind(type(error).__name__, str(error) if isinstance(error, ScoutError) else error_message(error))
 
 
-def _unfilled(plugin: ModuleType) -> Iterator[Problem]:
+def _unfilled(plugin: ModuleType) -> Iterator[Violation]:
     for attribute, hook, _ in marked(plugin):
         for evidence, advice in unfilled(hook, getattr(plugin, attribute)):
-            yield Problem("hooks", evidence, advice)
+            yield Violation("hooks", evidence, advice)
 
 
-def _unsupported_options(plugin: ModuleType) -> Iterator[Problem]:
+def _unsupported_options(plugin: ModuleType) -> Iterator[Violation]:
     """Report options whose annotation is not supported; the class itself was read when the agent started."""
     config = read_config({"plugins.reraise": True})
     plugins = Plugins(config, Hooks.from_config(config))
@@ -137,12 +136,12 @@ def _unsupported_options(plugin: ModuleType) -> Iterator[Problem]:
     for option in config.options.values():
         if option.plugin == plugin.__name__ and isinstance(option.kind, Unsupported):
             evidence = f"the option {option.name} has a type that is not supported: {option.kind.form}"
-            yield Problem(
+            yield Violation(
                 "hooks", evidence, "give it a supported type, see 'Options' in docs/writing-a-plugin.md, or a converter"
             )
 
 
-def _missing(targets: tuple[Target, ...], failed: dict[str, str]) -> Iterator[Problem]:
+def _missing(targets: tuple[Target, ...], failed: dict[str, str]) -> Iterator[Violation]:
     """
     Report missing targets. A name similar to one of the library's is misspelled; others may belong to another version.
 
@@ -166,22 +165,22 @@ def _missing(targets: tuple[Target, ...], failed: dict[str, str]) -> Iterator[Pr
         else:
             continue
         why = f" ({failed[target.module]})" if is_module else ""
-        yield Problem("targets", f"{target.name} does not exist{why}", advice, is_fatal=is_fatal)
+        yield Violation("targets", f"{target.name} does not exist{why}", advice, is_fatal=is_fatal)
 
 
-def _not_wrappable(targets: tuple[Target, ...]) -> Iterator[Problem]:
+def _not_wrappable(targets: tuple[Target, ...]) -> Iterator[Violation]:
     for target in targets:
         if target.obstacle:
             evidence = f"{target.name} cannot be wrapped: {target.obstacle}"
-            yield Problem("targets", evidence, "name a function or method", is_fatal=not target.is_optional)
+            yield Violation("targets", evidence, "name a function or method", is_fatal=not target.is_optional)
 
 
-def _re_exported(targets: tuple[Target, ...]) -> Iterator[Problem]:
+def _re_exported(targets: tuple[Target, ...]) -> Iterator[Violation]:
     for target in targets:
         name = defining_name(target.name)
         if name is not None and target.is_there:
             evidence = f"{target.name} is a re-export, which other code may have replaced before the agent starts"
-            yield Problem("targets", evidence, f"name the module that defines it: {name}")
+            yield Violation("targets", evidence, f"name the module that defines it: {name}")
 
 
 def _near(target: Target, *, is_module: bool) -> list[str]:

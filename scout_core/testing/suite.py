@@ -17,16 +17,16 @@ from scout_core.testing.isolated import static_problems
 from scout_core.testing.originals import changed, originals
 from scout_core.testing.overhead import overhead
 from scout_core.testing.probes import Passage
-from scout_core.testing.problems import CALL_RULES, RULES, STATIC_RULES, Problem
+from scout_core.testing.problems import CALL_RULES, RULES, STATIC_RULES, Violation
 from scout_core.testing.targets import Target
 
 if TYPE_CHECKING:
     import pytest
 
-Rule = Callable[[Bench, Bound], Iterator[Problem]]
+Rule = Callable[[Bench, Bound], Iterator[Violation]]
 
 
-def left_behind(bench: Bench, bound: Bound) -> Iterator[Problem]:
+def left_behind(bench: Bench, bound: Bound) -> Iterator[Violation]:
     """Check that a call with the agent leaves the library unchanged."""
     packages = {target.package for target in bench.targets}
     before = originals(packages)
@@ -39,7 +39,7 @@ def left_behind(bench: Bench, bound: Bound) -> Iterator[Problem]:
     before = {name: place for name, place in after.items() if name not in own}
     ours = ("scout_core", bench.module.partition(".")[0])
     for evidence in (*changed(before, originals(packages), ours), *bench.left_behind):
-        yield Problem("undo", evidence, "replace only by wrap, which restores the original", bound.call.name)
+        yield Violation("undo", evidence, "replace only by wrap, which restores the original", bound.call.name)
 
 
 _OF_CALLS: Final[dict[str, Rule]] = {
@@ -131,7 +131,7 @@ def conformance(
     return test_conformance
 
 
-def covered(bench: Bench, calls: list[Bound], skipped: Mapping[str, str]) -> Iterator[Problem]:
+def covered(bench: Bench, calls: list[Bound], skipped: Mapping[str, str]) -> Iterator[Violation]:
     """Check that the calls cover everything that the rules need."""
     errors, passages = {}, list[Passage]()
     with collecting_evaluations() as evaluations:
@@ -146,22 +146,24 @@ def covered(bench: Bench, calls: list[Bound], skipped: Mapping[str, str]) -> Ite
             raise error
         if expected is not None and not isinstance(error, expected):
             evidence = "it raised nothing" if error is None else f"it raised {error!r}"
-            yield Problem("calls", evidence, f"make it raise {expected.__name__}", bound.call.name)
+            yield Violation("calls", evidence, f"make it raise {expected.__name__}", bound.call.name)
     reached = {_kind(passage.target) for passage in passages}
     for target in {_kind(target): target for target in reversed(bench.targets) if target.is_there}.values():
         if _kind(target) not in reached:
             form = "an async" if target.is_async else "a"
             advice = f"add {form} call that runs {target.name}"
-            yield Problem("calls", f"no call reaches {target.describer} for {form} function", advice)
+            yield Violation("calls", f"no call reaches {target.describer} for {form} function", advice)
     if "exceptions" not in skipped and not any(
         passage.below and passage.below[0].raised and isinstance(passage.below[0].raised.error, Exception)
         for passage in passages
     ):
-        yield Problem(
+        yield Violation(
             "calls", "the library raises in none of the calls", "add Call(…, raises=…) with an exception of the library"
         )
     if "hostile" not in skipped and not evaluations.created:
-        yield Problem("calls", "no call passes a hostile() object", "pass one where the library takes a user's object")
+        yield Violation(
+            "calls", "no call passes a hostile() object", "pass one where the library takes a user's object"
+        )
 
 
 def _kind(target: Target) -> tuple[str, bool]:
@@ -169,5 +171,5 @@ def _kind(target: Target) -> tuple[str, bool]:
 
 
 @functools.lru_cache(maxsize=16)
-def _static_problems(module: str, packaged: bool) -> tuple[Problem, ...]:
+def _static_problems(module: str, packaged: bool) -> tuple[Violation, ...]:
     return tuple(static_problems(module, packaged=packaged))

@@ -14,6 +14,7 @@ from scout_core.boundary.hooks import Hooks
 from scout_core.boundary.plugins import Plugins
 from scout_core.boundary.wrap import Describer, Wrap, why_not_wrapped
 from scout_core.config.config import read_config
+from scout_core.errors import with_kind
 from scout_core.testing.leaks import raw_target
 
 
@@ -97,7 +98,7 @@ def import_targets(targets: Iterable[Target]) -> dict[str, str]:
         try:
             importlib.import_module(module)
         except Exception as error:  # noqa: BLE001  # it may belong to another version, or need a driver that is missing
-            failed[module] = f"{type(error).__name__}: {error}"
+            failed[module] = with_kind(type(error).__name__, str(error))
     return failed
 
 
