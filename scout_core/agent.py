@@ -48,7 +48,7 @@ class Agent:
     Everything that records, decides and sends in this process. Made by ``start``.
 
     Args:
-        config: what holds.
+        config: the configuration in effect.
 
     Raises:
         PluginError: a plugin that the user named in code, or requires, cannot be used.
@@ -90,7 +90,7 @@ class Agent:
         return plugin in self.plugins.all and self.plugins.all[plugin].state is State.ACTIVE
 
     def take_over(self, early: Early) -> None:
-        """Before ``start``: go on with the transactions that were recorded until now."""
+        """Before ``start``: continue with the transactions that were recorded until now."""
         self._early = early
         self._begin(early.hand_over())
         self.tracer.adopt(self.config, self._first)
@@ -132,7 +132,7 @@ class Agent:
 
     def stop(self, timeout: float | None = None) -> None:
         """
-        Record no more, put back what was wrapped, and send what is left.
+        Stop recording, restore the wrapped functions, and send the remaining data.
 
         Args:
             timeout: seconds it may take; None: ``shutdown_timeout_seconds``.
@@ -154,7 +154,7 @@ class Agent:
 
     def flush(self, timeout: float | None = None) -> None:
         """
-        Send what was recorded until now, and go on: the process may be about to end without notice.
+        Send what was recorded until now, and continue: the process may be about to end without notice.
 
         Args:
             timeout: seconds it may take; None: ``shutdown_timeout_seconds``.

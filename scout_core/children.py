@@ -84,13 +84,13 @@ class Child:
                     return
                 if monotonic() > deadline:
                     self.has_timed_out = True
-                    self.ended = f"it did not end within {seconds:g} s"
+                    self.ended = f"it timed out after {seconds:g} s"
                     return
 
     def _ending(self) -> str:
         code = self.poll()
         if code is None:
-            return "it wrote something else in the place of its answer"
+            return "it wrote invalid output instead of its answer"
         if code >= 0:
             return f"the process ended with {code}"
         try:

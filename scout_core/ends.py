@@ -1,5 +1,5 @@
 """
-Ends of processes that run nothing in Python: what is recorded leaves before, in functions of servers and pools that precede them.
+Send the last report before a server or pool ends the process without running Python's exit handlers.
 
 uvicorn 0.29 and later raise the signal that ended the server once more, for the default handler, which runs no ``atexit``.
 ``multiprocessing.Pool`` ends its workers with SIGTERM when it is terminated, as its ``with`` block does. No signal handler is ours.
@@ -60,7 +60,7 @@ def _apply(patch: Patch, module: ModuleType) -> None:
     try:
         patch.apply(module)
     except TargetError as error:
-        log.info("the end of this process may go unnoticed, and its last period be lost: %s", error)
+        log.info("the end of this process may not be detected, and its last period may be lost: %s", error)
 
 
 def _flushing(shutdown: Callable[..., Awaitable[Any]], flush: Callable[[], None]) -> Function:

@@ -1,8 +1,8 @@
 """
 For extensions of frameworks: the first request of an application starts the agent, with the settings that hold by then.
 
-Others may come meanwhile. They wait for nothing, and are recorded as later ones are, except that the spans inside them are those
-of libraries that are wrapped already.
+Other requests may arrive in the meantime. They do not wait, and are recorded as later ones are, except that the spans inside them
+are those of libraries that are wrapped already.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def register_options() -> type | None:
 @hookspec
 def register_exporters(config: Config, options: Any) -> Iterable[Exporter] | None:
     """
-    Where reports are sent; called once at start.
+    Return the exporters that send reports; called once at start.
 
     Returns:
         Objects with a ``name`` and ``export(report)``. Each gets a bounded queue and a thread of its own.

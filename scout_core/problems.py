@@ -41,7 +41,7 @@ class NextStep:
 
 @frozen
 class TooManyErrors:
-    """So many of the last calls of a function failed."""
+    """The number of failures among a function's last calls."""
 
     errors: int
     calls: int

@@ -45,7 +45,7 @@ def is_from_signal_handler(error: BaseException) -> bool:
     Whether a signal handler of the application raised it, which is then a frame of the traceback.
 
     It has the code of a handler that is installed. One that removed itself is recognised by its arguments: it is called with the
-    very frame that it interrupts.
+    frame that it interrupts.
     """
     trace = error.__traceback__
     handlers = set(_codes())

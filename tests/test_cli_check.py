@@ -82,7 +82,7 @@ def test_a_plugin_that_ends_its_process_is_reported_and_later_rules_are_shown_as
     assert (1, "", "import") == (ran.code, ran.err, problem["rule"])
     assert ["problem", *["not reached"] * (len(STATIC_RULES) - 2), "skipped"] == list(states(ran).values())
     assert (
-        "\nnot reached hooks     every hook that it implements exists and passes those arguments, and the types of its options are supported\n"
+        "\nnot reached hooks     every hook that it implements exists and accepts its arguments, and the types of its options are supported\n"
         in shown.out
     )
     assert "\nok " not in shown.out

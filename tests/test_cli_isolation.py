@@ -71,7 +71,7 @@ def test_a_plugin_that_never_returns_is_named_and_the_others_are_shown(scout_cor
     scout_core.install("letters", wait + HOOK)
     ran = scout_core("plugins", "--timeout", "2")
 
-    lines = [line for line in (ran.out + ran.err).splitlines() if "it did not end within 2 s" in line]
+    lines = [line for line in (ran.out + ran.err).splitlines() if "it timed out after 2 s" in line]
     assert 1 == ran.code
     assert lines
     for line in lines:  # of the state, and of a problem beside the table
@@ -88,7 +88,7 @@ def test_several_plugins_that_end_the_process_are_all_named(scout_core):
 
     states = {name: ran.named(name)["state"] for name in ("aaa", "letters", "speed", "zzz")}
     assert {"aaa": "failed", "letters": "active", "speed": "active", "zzz": "failed"} == states
-    assert "it did not end within 2 s" in ran.named("zzz")["reason"]
+    assert "it timed out after 2 s" in ran.named("zzz")["reason"]
     (problem,) = ran.problems
     assert "'letters'" in problem
     assert "the process ended with 5" in problem

@@ -1,4 +1,4 @@
-"""Whose code raised what came out of a plugin's function: the plugin's, or that of an object that the application passed."""
+"""Decide whether the plugin or the application raised an exception that came out of a plugin's function."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class _Incoming(RawIOBase):
     def readinto(self, buffer: Buffer) -> int:
         left = self._deadline - monotonic()
         if left <= 0:
-            raise TimeoutError(f"the answer was not there after {LONGEST_EXCHANGE} s")
+            raise TimeoutError(f"no response within {LONGEST_EXCHANGE} s")
         self._socket.settimeout(left)
         return self._bytes.readinto(buffer) or 0  # None only for sockets that never wait
 

@@ -40,7 +40,7 @@ scout-core plugins disable redis
 scout-core plugins disable redis jinja2 --dry-run
 
 The file is the nearest scout-core.toml, or pyproject.toml with [tool.scout-core], in this folder or above. If there is
-none, scout-core.toml is created here. Applications read the file when they start.
+no such file, scout-core.toml is created here. Applications read the file when they start.
 """
 
 

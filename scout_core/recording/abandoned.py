@@ -2,8 +2,8 @@
 Transactions that nobody can end any more.
 
 A signal handler may raise at any instruction: after ``__enter__`` has made a transaction current and before the ``with``
-statement knows, or when ``__exit__`` is called and before its first line. No code of ours sees that, and the thread would stay in the
-transaction for ever: later ones would become spans of it. But then nobody holds the transaction besides ourselves. A ``with``
+statement knows, or when ``__exit__`` is called and before its first line. Our code cannot detect that, and the thread would stay in
+the transaction forever: later ones would become spans of it. But then nobody holds the transaction besides ourselves. A ``with``
 statement, an ``ExitStack`` or any code that calls ``__exit__`` later has a reference to it. So when a transaction begins
 inside another one, the references to the other are counted.
 """

@@ -140,7 +140,7 @@ class Recorder:
 
     def flush(self, deadline: float) -> None:
         """
-        Close the period, and wait until its report has arrived, an exporter failed, or the deadline is over; then go on.
+        Close the period, and wait until its report has arrived, an exporter failed, or the deadline is over; then continue.
 
         Args:
             deadline: monotonic seconds.
@@ -162,7 +162,7 @@ class Recorder:
         try:
             step()
         except BaseException:  # noqa: BLE001  # even sys.exit() in a plugin: without this thread nothing is recorded
-            self._contain_failure("the agent's thread goes on after an error of its own")
+            self._contain_failure("internal error in the agent's thread; it continues")
 
     def _turn(self) -> bool:
         """Look into the inbox, and close the period if it is over; return whether there were many transactions."""

@@ -69,7 +69,7 @@ class Watchdog:
             self._lock.release()
 
     def settle(self) -> None:
-        """The agent's thread goes on: nothing hangs any more."""
+        """Clear the hang: the agent's thread is making progress again."""
         if self._hanging is not None:
             self._hanging.hangs_since = None
             self._hanging = None

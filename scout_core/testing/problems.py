@@ -8,7 +8,7 @@ from attrs import frozen
 
 RULES: Final = {
     "import": "importing the plugin, and starting the agent with it, imports no library",
-    "hooks": "every hook that it implements exists and passes those arguments, and the types of its options are supported",
+    "hooks": "every hook that it implements exists and accepts its arguments, and the types of its options are supported",
     "targets": "its targets exist, can be wrapped, and name the module that defines them",
     "undo": "after the agent has stopped, every attribute is the original object again",
     "process": "it leaves the process as it was: environment, signals, imports, streams, logging, threads, child processes",

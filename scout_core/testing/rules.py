@@ -128,7 +128,7 @@ def outside(bench: Bench, bound: Bound) -> Iterator[Violation]:
         yield _problem(
             "outside",
             bound,
-            f"it created {len(idle)} spans outside a transaction, where nothing is recorded; the first is {idle[0]}",
+            f"it created {len(idle)} span{'s' * (len(idle) > 1)} outside a transaction, where nothing is recorded; the first is {idle[0]}",
             "use root=True only for describers that return a transaction, and check current_transaction() before creating a span yourself",
         )
 

@@ -202,11 +202,11 @@ MUTATIONS = [
         FETCH, f"shelf.tidy('emma')\n    {FETCH}",
     ),
     Mutation(
-        "root for a span", "outside", "fetches: it created 1 spans outside a transaction, where nothing is recorded; the first is Shelf/Fetch",
+        "root for a span", "outside", "fetches: it created 1 span outside a transaction, where nothing is recorded; the first is Shelf/Fetch",
         'wrap("shelf:Shelf.fetch", fetch)', 'wrap("shelf:Shelf.fetch", fetch, root=True)',
     ),
     Mutation(
-        "a span by hand", "outside", "lends: it created 1 spans outside a transaction, where nothing is recorded; the first is Shelf/Lend",
+        "a span by hand", "outside", "lends: it created 1 span outside a transaction, where nothing is recorded; the first is Shelf/Lend",
         f'    if current_transaction() is None:\n        return wrapped(*args, reader="Ada")\n{LEND}', LEND,
     ),
     Mutation(

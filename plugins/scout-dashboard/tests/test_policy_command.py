@@ -365,7 +365,7 @@ def test_an_invalid_option_is_a_usage_error(ask, arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--weight", "sped=2"], "no policy 'sped' to weight; did you mean speed?"),
+        (["--weight", "sped=2"], "No such policy 'sped'. Did you mean 'speed'?"),
         (["--app", "Shopp"], "unknown application 'Shopp'; the store contains Shop"),
         (["--last", "1s"], "no trace was kept in this time range; use a longer one, such as --last 1d"),
     ],

@@ -16,7 +16,7 @@ from scout_core.config.files import settings_here
 from scout_core.measuring.scoring import score
 from scout_core.problems import join_problems
 from scout_core.states import State
-from scout_core.suggest import did_you_mean
+from scout_core.suggest import similar
 from scout_dashboard.errors import PolicyError
 from scout_dashboard.policy.evidence import Evidence
 
@@ -91,8 +91,9 @@ def load_policies(modules: Sequence[str], weights: Mapping[str, float]) -> Polic
         _check(agent, module)
     for name in weights:
         if name not in policies.names:
-            hint = did_you_mean(name, policies.names) or f"policies here: {', '.join(policies.names) or 'none'}"
-            raise PolicyError(f"no policy {name!r} to weight; {hint}")
+            near = similar(name, policies.names, count=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Policies: {', '.join(policies.names) or 'none'}."
+            raise PolicyError(f"No such policy {name!r}. {hint}")
     return policies
 
 
@@ -100,9 +101,9 @@ def _check(agent: Agent, module: str) -> None:
     plugin = next((plugin for plugin in agent.plugins.all.values() if plugin.module == module), None)
     if plugin is None:
         problems = join_problems(agent.plugins.problems) or "not loaded"
-        raise PolicyError(f"the policies in {module!r} cannot be tried: {problems}")
+        raise PolicyError(f"cannot load the policies in {module!r}: {problems}")
     if plugin.state is not State.ACTIVE:
-        raise PolicyError(f"the policies in {module!r} cannot be tried: it {plugin.state.predicate}: {plugin.reason}")
+        raise PolicyError(f"cannot load the policies in {module!r}: {plugin.reason}")
     if "score_transaction" not in plugin.hooks:
         raise PolicyError(
             f"{module!r} scores nothing: it has the hooks {', '.join(plugin.hooks)}, not score_transaction"
