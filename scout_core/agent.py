@@ -14,9 +14,9 @@ from scout_core.boundary.hooks import AT_RUN_TIME, Hooks, RunTimeHooks
 from scout_core.boundary.importing import search_path
 from scout_core.boundary.plugins import Plugins
 from scout_core.boundary.status import status_of
-from scout_core.clocks import monotonic
 from scout_core.config.config import Config
 from scout_core.config.options import OPTIONS
+from scout_core.deadlines import deadline_after
 from scout_core.ends import Ends
 from scout_core.log import Log
 from scout_core.measuring.report import Counters, PluginStatus
@@ -135,13 +135,13 @@ class Agent:
         Stop recording, restore the wrapped functions, and send the remaining data.
 
         Args:
-            timeout: seconds it may take; None: ``shutdown_timeout_seconds``.
+            timeout: seconds it may take, at most a day; None: ``shutdown_timeout_seconds``.
         """
         if not self.is_running:
             return
         self._notice_fork()  # otherwise a thread of the parent would be waited for
         self.is_running = False
-        deadline = monotonic() + (self.config.get("shutdown_timeout_seconds") if timeout is None else timeout)
+        deadline = deadline_after(timeout, self.config)
         if context.tracer is self.tracer:
             context.tracer = None
         on_stop = self.implementations("on_stop")
@@ -157,11 +157,10 @@ class Agent:
         Send what was recorded until now, and continue: the process may be about to end without notice.
 
         Args:
-            timeout: seconds it may take; None: ``shutdown_timeout_seconds``.
+            timeout: seconds it may take, at most a day; None: ``shutdown_timeout_seconds``.
         """
         if self.is_running:
-            seconds = self.config.get("shutdown_timeout_seconds") if timeout is None else timeout
-            self.recorder.flush(monotonic() + seconds)
+            self.recorder.flush(deadline_after(timeout, self.config))
 
     def abandon(self) -> None:
         """Undo a start that failed: record nothing, send nothing, and put back what was wrapped."""

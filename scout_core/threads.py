@@ -20,6 +20,8 @@ from weakref import WeakKeyDictionary
 
 from attrs import frozen
 
+from scout_core.clocks import monotonic
+
 is_own_thread: Final[ContextVar[bool]] = ContextVar("scout_core_is_own_thread", default=False)
 """Whether this is a thread that ``start_thread`` started. A ContextVar, because gevent's and eventlet's threads share a real one."""
 
@@ -73,6 +75,11 @@ def frame_of(thread: threading.Thread) -> FrameType | None:
     """Return the innermost frame of a thread of ours, also of one that is a greenlet; None when it does not run."""
     frame = sys._current_frames().get(thread.ident or 0)
     return frame if frame is not None else getattr(_greenlets.get(thread), "gr_frame", None)
+
+
+def seconds_left(deadline: float) -> float:
+    """Return the seconds until a deadline (monotonic seconds) that a lock of this platform can wait; 0 when it is over."""
+    return min(max(0.0, deadline - monotonic()), threading.TIMEOUT_MAX)
 
 
 def start_thread(target: Callable[[], object], name: str) -> threading.Thread | NoThread:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import threading
 import types
+from datetime import timedelta
 
 import attrs
 import pytest
@@ -476,3 +478,45 @@ def test_a_start_that_is_interrupted_leaves_nothing():
         assert current_transaction() is None
     assert 0 == job.id
     assert scout_core.start() is not None
+
+
+class Unprintable:
+    """Neither a number nor text."""
+
+    def __repr__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("timeout", "is_reported"),
+    [
+        (1e10, False), (1e300, False), (math.inf, False), (10**400, False), ("900 d", False), (timedelta.max, False), ("2 s", False), (-1, False),
+        (-math.inf, False), (math.nan, True), ("soon", True), ([5], True), (True, True), (Unprintable(), True),
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+@pytest.mark.parametrize("call", ["stop", "flush"])
+def test_no_timeout_raises_in_the_application(caplog, call, timeout, is_reported):
+    keeper = Keeper()
+    with running(exporting(keeper)) as agent:
+        with transaction("Controller/home"):
+            pass
+        getattr(agent, call)(timeout)
+    reported = [record.getMessage() for record in caplog.records if "invalid timeout" in record.getMessage()]
+
+    assert is_reported == bool(reported)
+    assert all(text.endswith("using shutdown_timeout_seconds") for text in reported)
+    assert keeper.counted == 1 or timeout in (-1, -math.inf)
+
+
+@pytest.mark.parametrize("value", ["1e10", "inf", "nan", "-1", "2 d", "86401"])
+def test_the_option_has_a_timeout_that_can_be_waited_for(monkeypatch, caplog, value):
+    monkeypatch.setenv("SCOUT_SHUTDOWN_TIMEOUT_SECONDS", value)
+    keeper = Keeper()
+    agent = scout_core.start(plugins=[exporting(keeper)])
+    with transaction("Controller/home"):
+        pass
+    scout_core.stop()
+
+    assert (2.0, 1) == (agent.config.get("shutdown_timeout_seconds"), keeper.counted)
+    assert any("expected a duration from 0 to 1 d, in seconds" in record.getMessage() for record in caplog.records)

@@ -41,7 +41,7 @@ GROUPS = {
     "recording": ("recording",),
     "boundary": ("boundary", "log", "threads"),
     "sending": ("sending",),
-    "agent": ("agent", "ends", "first_requests", "running", "this_process", "uwsgi", "__init__"),
+    "agent": ("agent", "deadlines", "ends", "first_requests", "running", "this_process", "uwsgi", "__init__"),
     "beside": ("builtin", "cli", "launch", "scaffold", "testing", "pytest_plugin", "__main__"),
 }
 

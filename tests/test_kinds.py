@@ -226,3 +226,19 @@ def test_every_default_is_a_value_of_its_kind(option):
         assert type(option.default) is type(option.kind.read(option.default))
     assert option.help.endswith(".")
     assert option.variable == "SCOUT_" + option.key.upper().replace(".", "_")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "0"), (0.0, "0"), (60.0, "1 min"), (2, "2 s"), (90, "90 s"), (5_400, "90 min"), (3_600, "1 h"), (86_400, "1 d"), (0.005, "5 ms"),
+        (0.0002, "0.2 ms"), (1.5, "1.5 s"), (-60, "-1 min"), (timedelta(minutes=1), "1 min"), (timedelta(), "0"),
+    ],
+)  # fmt: skip
+def test_a_duration_is_written_with_its_unit(seconds, expected):
+    assert expected == kinds.duration(seconds)
+    assert not isinstance(seconds, float) or seconds < 0 or kinds.SECONDS.read(expected) == seconds
+
+
+def test_bounds_of_durations_are_written_with_their_units():
+    assert "a duration from 2 s to 1 min" == kinds.within(kinds.SECONDS, ge=2.0, le=60.0).name

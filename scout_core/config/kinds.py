@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 TRUE_WORDS: Final = frozenset({"true", "yes", "on", "t", "1"})
 FALSE_WORDS: Final = frozenset({"false", "no", "off", "f", "0", ""})
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_WRITTEN: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _UNIT: Final = re.compile(
     r"\s*(\d+(?:\.\d+)?)\s*(ms|millis\w*|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)(?![a-z])\s*", re.IGNORECASE
 )
@@ -28,6 +29,8 @@ class Kind:
     """Text or a Python value to a value of this kind; raises for one that it refuses."""
     form: str = ""
     """Notation, where the name is not enough: ``or a percentage up to 100``."""
+    written: Callable[[Any], str] = str
+    """A value of this kind as a person writes it."""
 
     @property
     def expected(self) -> str:
@@ -70,9 +73,9 @@ def within(
 ) -> Kind:
     """Return a kind with bounds, which have the names of attrs's validators."""
     bounds = {"above": gt, "of at least": ge, "below": lt, "of at most": le}
-    limits = " and ".join(f"{text} {bound}" for text, bound in bounds.items() if bound is not None)
+    limits = " and ".join(f"{text} {kind.written(bound)}" for text, bound in bounds.items() if bound is not None)
     if ge is not None and le is not None and gt is lt is None:
-        limits = f"from {ge} to {le}"
+        limits = f"from {kind.written(ge)} to {kind.written(le)}"
 
     def convert(value: Any) -> Any:
         result = kind.read(value)
@@ -232,6 +235,18 @@ def _seconds(value: Any) -> float:
     return _number(seconds)
 
 
+def duration(seconds: Any) -> str:
+    """Write a duration (seconds, or a timedelta) with the largest unit in which it is a whole number: ``2 min``, ``0.2 ms``."""
+    if hasattr(seconds, "total_seconds"):
+        seconds = seconds.total_seconds()
+    for unit, size in _WRITTEN:
+        if seconds and seconds % size == 0:
+            return f"{seconds / size:.15g} {unit}"
+    if not seconds:
+        return "0"
+    return f"{seconds:.15g} s" if abs(seconds) >= 1 else f"{seconds * 1_000:.12g} ms"
+
+
 def _path(value: Any) -> Path:
     if not isinstance(value, (str, Path)) or not str(value).strip():
         raise ValueError
@@ -253,7 +268,7 @@ NUMBER: Final = Kind("a number", _number)
 INTEGER: Final = Kind("a whole number", _integer)
 COUNT: Final = within(INTEGER, ge=0)
 SHARE: Final = Kind("a share from 0 to 1", _share, "or a percentage up to 100")
-SECONDS: Final = Kind("a duration", _seconds, "in seconds or as 500 ms, 2 min, 1h30m")
+SECONDS: Final = Kind("a duration", _seconds, "in seconds or as 500 ms, 2 min, 1h30m", written=duration)
 PATH: Final = Kind("a path", _path)
 NAMES: Final = list_of(WORD, plural="names")
 PREFIXES: Final = list_of(Kind("text", lambda value: _word(value).lstrip("/ ")), plural="prefixes")

@@ -70,6 +70,8 @@ def variable_of(key: str) -> str:
 
 
 DURATION: Final = within(SECONDS, gt=0)
+LONGEST_TIMEOUT: Final = 86_400.0
+"""A day: far below what a lock can wait, which differs between platforms."""
 
 OPTIONS: Final = (
     Option("monitor", True, BOOLEAN, "Whether to record. When false, nothing is wrapped and no thread starts."),
@@ -94,10 +96,10 @@ OPTIONS: Final = (
     Option("uri_reporting", "filtered_params", choice_of(["filtered_params", "path"]),
            "The tag path: with the query, whose secrets are filtered, or without it."),
     Option("slow_hook_seconds", 0.005, DURATION,
-           "A plugin's function on the agent's thread is switched off when the median of its last 100 calls, at least 10, is longer than this. on_report and measure_process may take 100 times as long."),
+           "A plugin's function on the agent's thread is switched off when the median of its last 100 timed calls, at least 10, is longer than this. on_report and measure_process may take 100 times as long."),
     Option("hook_budget_seconds", 0.0002, DURATION,
            "A plugin's function on the application's thread is reported as slow when the 95th percentile of its last 100 timed calls, at least 20, is longer than this. With plugins.strict it is switched off."),
-    Option("shutdown_timeout_seconds", 2.0, within(SECONDS, ge=0), "Time that the process may wait at its end for reports to be sent. 0: it does not wait."),
+    Option("shutdown_timeout_seconds", 2.0, within(SECONDS, ge=0, le=LONGEST_TIMEOUT), "Time that the process may wait at its end for reports to be sent. 0: it does not wait."),
     Option("state_dir", "", TEXT,
            "Private directory where agents and collector find each other. Empty: scout-core below $XDG_STATE_HOME or ~/.local/state."),
     Option("collector_url", "", TEXT, "Address of the collector. Empty: the collector that is announced in the state directory."),

@@ -28,7 +28,7 @@ _PLAIN: Final[dict[Any, Kind]] = {
     Path: kinds.PATH,
     Any: kinds.ANYTHING,
     object: kinds.ANYTHING,
-    timedelta: Kind(kinds.SECONDS.name, lambda value: timedelta(seconds=kinds.SECONDS.read(value)), kinds.SECONDS.form),
+    timedelta: Kind(kinds.SECONDS.name, lambda value: timedelta(seconds=kinds.SECONDS.read(value)), kinds.SECONDS.form, kinds.duration),
     re.Pattern: Kind("a regular expression", lambda value: value if isinstance(value, re.Pattern) else _pattern(value)),
 }  # fmt: skip
 _LISTS: Final[dict[Any, Callable[[list[Any]], Any]]] = {

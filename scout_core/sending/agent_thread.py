@@ -14,7 +14,7 @@ from attrs import define, field
 from scout_core.boundary.busy import busy_part, wait_until
 from scout_core.clocks import monotonic
 from scout_core.log import Log
-from scout_core.threads import NoThread, lock_factory, start_thread
+from scout_core.threads import NoThread, lock_factory, seconds_left, start_thread
 
 log = Log("scout_core")
 
@@ -131,7 +131,7 @@ class AgentThread:
                 on_stop()
                 return
         if wait_until(has_ended, deadline):
-            thread.join(max(0.0, deadline - monotonic()))
+            thread.join(seconds_left(deadline))
         elif on_stop is not None:
             log.warning("%s did not return in time; the process does not wait for it", busy_part(thread))
 

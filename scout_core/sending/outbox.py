@@ -19,7 +19,7 @@ from scout_core.sending.ledger import MAX_REASONS, NOT_SENT, Ledger
 from scout_core.sending.registration import unusable_result
 from scout_core.sending.turns import Waiting, next_turn
 from scout_core.sending.weight import weigh
-from scout_core.threads import NoThread, lock_factory, start_thread
+from scout_core.threads import NoThread, lock_factory, seconds_left, start_thread
 
 log = Log("scout_core.exporters")
 
@@ -142,7 +142,7 @@ class Outbox:
         """After ``stop``: wait until everything is sent or the deadline is over, then drop and count the rest."""
         deadline = self._deadline or 0.0
         if self._thread is not None:
-            self._thread.join(max(0.0, deadline - monotonic()))
+            self._thread.join(seconds_left(deadline))
         with self._changed:
             while self._queue:
                 self._lose(self._queue.popleft(), NOT_SENT)
