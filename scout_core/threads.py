@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary
 from attrs import frozen
 
 from scout_core.clocks import monotonic
+from scout_core.signals import is_from_signal_handler
 
 is_own_thread: Final[ContextVar[bool]] = ContextVar("scout_core_is_own_thread", default=False)
 """Whether this is a thread that ``start_thread`` started. A ContextVar, because gevent's and eventlet's threads share a real one."""
@@ -82,15 +83,22 @@ def seconds_left(deadline: float) -> float:
     return min(max(0.0, deadline - monotonic()), threading.TIMEOUT_MAX)
 
 
-def start_thread(target: Callable[[], object], name: str) -> threading.Thread | NoThread:
+def start_thread(
+    target: Callable[[], object], name: str, keep: Callable[[threading.Thread | None], object] = lambda thread: None
+) -> threading.Thread | NoThread:
     """
     Start a daemon thread, if that is possible.
 
     Args:
         target: must not raise.
+        keep: stores the thread before it runs, or None when it will not run after all: a signal handler of the application may raise
+            while this function waits for the thread to start, and nothing is returned then.
     """
+    right_to_run = [True]
 
     def run() -> None:
+        if not _is_taken(right_to_run):  # its start was given up
+            return
         is_own_thread.set(True)
         library = sys.modules.get("greenlet")
         if library is not None:
@@ -99,10 +107,27 @@ def start_thread(target: Callable[[], object], name: str) -> threading.Thread | 
 
     try:
         thread = threading.Thread(target=run, name=name, daemon=True)
-    except Exception as error:  # noqa: BLE001  # the application's thread must not notice
+    except Exception as error:
+        if is_from_signal_handler(error):
+            raise
         return NoThread(error, is_final=True)
     try:
+        keep(thread)
         thread.start()
-    except Exception as error:  # noqa: BLE001  # too many threads, the interpreter ends, or whatever a patch raises
-        return NoThread(error, is_final=False)
+    except BaseException as error:
+        has_failed = _is_taken(right_to_run)
+        if has_failed:
+            keep(None)
+        if not isinstance(error, Exception) or is_from_signal_handler(error):
+            raise
+        if has_failed:  # too many threads, the interpreter ends, or whatever a patch raises
+            return NoThread(error, is_final=False)
     return thread
+
+
+def _is_taken(right: list[bool]) -> bool:
+    """Take the only item; False when another thread has it."""
+    try:
+        return right.pop()
+    except IndexError:
+        return False

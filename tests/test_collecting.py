@@ -236,3 +236,62 @@ def test_the_mark_of_a_collection_is_removed_when_the_agent_stops_during_it():
 
     assert {} == collecting
     assert not [callback for callback in gc.callbacks if "scout_core" in str(getattr(callback, "__module__", ""))]
+
+
+class Alarm(Exception):
+    """The exception of a time-out."""
+
+
+@pytest.mark.parametrize("phase", ["start", "stop"])
+def test_no_alarm_is_lost_in_a_callback_of_the_agent(phase):
+    """What a signal handler raises within a collector's callback that is written in Python is lost."""
+
+    def ring(called: str, _: object) -> None:
+        if called == phase:
+            signal.raise_signal(signal.SIGALRM)  # arrives with the next instruction in Python
+
+    def time_out(number: int, frame: object) -> None:
+        arrived.append(frame.f_code.co_filename)  # type: ignore[attr-defined]
+
+    arrived: list[str] = []
+    before = signal.signal(signal.SIGALRM, time_out)
+    try:
+        with running(threaded=False) as agent:
+            Cycle(trace)
+            gc.collect()
+            for place in range(len(gc.callbacks) + 1):
+                signal.set_wakeup_fd(-1)
+                gc.callbacks.insert(place, ring)
+                gc.collect(0)
+                gc.callbacks.remove(ring)
+                assert not collecting
+                trace()
+            assert names(agent)["Job/destructor"] >= place + 1
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert place + 1 == len(arrived)
+    assert set(arrived) == {__file__}
+
+
+def test_every_alarm_reaches_an_application_that_collects():
+    def time_out(number: int, frame: object) -> None:
+        raise Alarm
+
+    lost: list[object] = []
+    hook, sys.unraisablehook = sys.unraisablehook, lost.append
+    before = signal.signal(signal.SIGALRM, time_out)
+    try:
+        with running(threaded=False) as agent:
+            for _ in range(300):
+                with pytest.raises(Alarm):
+                    signal.setitimer(signal.ITIMER_REAL, 2e-4)
+                    while True:
+                        gc.collect(0)
+            assert not collecting
+            trace()
+            assert {"Job/destructor": 1} == names(agent)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        sys.unraisablehook = hook
+    assert [] == lost

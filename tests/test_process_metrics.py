@@ -11,6 +11,7 @@ import pytest
 
 from scout_core import transaction
 from scout_core.sending.wire import decode, encode
+from tests.workbench import eventually
 
 pytestmark = pytest.mark.scout(plugins_autoload=False, plugins_enable=["process"])
 
@@ -43,10 +44,10 @@ def test_the_gauges_follow_the_process(scout, tmp_path):
         during = gauges(scout)
     released.set()
     thread.join()
-    after = gauges(scout)
 
     assert (before["threads"] + 1, before["open_files"] + 1) == (during["threads"], during["open_files"])
-    assert (before["threads"], before["open_files"]) == (after["threads"], after["open_files"])
+    eventually(lambda: gauges(scout)["threads"] == before["threads"])  # the system ends it a little later than Python
+    assert before["open_files"] == gauges(scout)["open_files"]
     assert during["gc_full_collections"] > before["gc_full_collections"]
     assert during["gc_collections"] > before["gc_collections"]
 

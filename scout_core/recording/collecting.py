@@ -11,36 +11,54 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Callable
+from functools import partial
 from threading import local
-from typing import Final
+from typing import Any, Final
 
 IS_NEEDED: Final = sys.version_info < (3, 12)
 
 collecting: Final[dict[str, object]] = {}
 """Empty, and so false, while no collection runs on any thread."""
 _here: Final = local()
-"""Has the attribute ``start`` on the thread that the collection runs on."""
+"""Its attribute ``mark`` is that of the start on the thread that the collection runs on."""
 
-# Written in C: no signal handler and no other thread can run before they have done their work.
-_MARKS: Final = (collecting.__setitem__, _here.__setattr__)
+
+def _at(phase: str, action: Callable[[Any], object]) -> partial[object]:  # Any: the mark
+    """
+    Return a callback for ``gc`` that calls an action with a mark at the start or at the stop of a collection.
+
+    It is written in C, and so must the action be: then no signal handler and no other thread can run before it has done its
+    work. What a handler raises within a callback in Python would be lost, and the work left undone.
+    """
+    kind = type("_Mark", (), {"__slots__": (), phase: property(action)})
+    return partial(getattr, kind())  # called with the phase, and a default that is returned at the other phase
+
+
+_BEFORE_OTHERS: Final = (
+    _at("start", partial(collecting.__setitem__, "mark")),
+    _at("start", partial(_here.__setattr__, "mark")),
+)
+_AFTER_OTHERS: Final = (_at("stop", partial(_here.__setattr__, "mark")), _at("stop", partial(collecting.pop, "mark")))
+_STARTED: Final = _BEFORE_OTHERS[1].args[0]
 
 
 def is_collecting_here() -> bool:
     """Whether the collection that runs, runs on this thread. Ask only while ``collecting`` is not empty."""
-    return hasattr(_here, "start")
+    return getattr(_here, "mark", None) is _STARTED
 
 
 def watch() -> None:
     """Follow the collector from now on. Repeating it does no harm."""
-    if IS_NEEDED and _note_phase not in gc.callbacks:
-        gc.callbacks[:0] = _MARKS  # before other people's callbacks, which may be interrupted, too
-        gc.callbacks.append(_note_phase)  # and after them
+    if IS_NEEDED and _AFTER_OTHERS[0] not in gc.callbacks:
+        gc.callbacks[:0] = _BEFORE_OTHERS  # other people's callbacks may be interrupted during a collection, too
+        gc.callbacks.extend(_AFTER_OTHERS)
 
 
 def unwatch() -> None:
     """Take the callbacks out again; during a collection they stay, since they would miss its end."""
-    if not collecting and _note_phase in gc.callbacks:
-        for callback in (*_MARKS, _note_phase):
+    if not collecting and _AFTER_OTHERS[0] in gc.callbacks:
+        for callback in (*_BEFORE_OTHERS, *_AFTER_OTHERS):
             gc.callbacks.remove(callback)
 
 
@@ -48,13 +66,3 @@ def forget_other_threads() -> None:
     """In a forked child: a collection that another thread of the parent had begun never ends here."""
     if collecting and not is_collecting_here():
         collecting.clear()
-
-
-def _note_phase(phase: str, _: object) -> None:
-    if phase == "stop":
-        # No call from here to the end: a signal handler could run after it, when the marks are gone and the collection is not.
-        collecting["start"] = collecting["stop"] = _here.start = _here.stop = None
-        del collecting["stop"]
-        del collecting["start"]
-        del _here.stop
-        del _here.start

@@ -72,15 +72,17 @@ class AgentThread:
         _threads.add(self)
 
     def begin(self) -> NoThread | None:
-        """Start the thread; return why it does not run."""
+        """Start the thread, unless it runs; return why it does not run."""
+        if self.thread is not None:
+            return None
         if self._locks_made_by is not lock_factory():
             self._locks_made_by = lock_factory()
             self._stopping, self._finished, self._may_end = Event(), Event(), Event()
-        thread = start_thread(self._run, "scout-core")
-        if isinstance(thread, NoThread):
-            return thread
+        started = start_thread(self._run, "scout-core", self._keep)
+        return started if isinstance(started, NoThread) else None
+
+    def _keep(self, thread: Thread | None) -> None:
         self.thread = thread
-        return None
 
     def finish(self, deadline: float) -> None:
         """Do the last work, on the thread where there is one; wait until the deadline (monotonic seconds) at most."""

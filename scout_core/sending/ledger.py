@@ -173,7 +173,8 @@ class Ledger:
     @property
     def has_any(self) -> bool:
         """Whether a transaction has ended in this process."""
-        return bool(self.taken or self._dropped_at_once())
+        tracer = self.tracer
+        return bool(self.taken or tracer.inbox or tracer.overflow or self._dropped_at_once())
 
     def counters(self, exporter: str = "") -> Counters:
         """Return how many transactions went where, for one exporter; without a name, as without exporters."""

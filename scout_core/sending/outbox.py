@@ -78,12 +78,15 @@ class Outbox:
         with self._changed:
             if self._thread is not None or self._deadline is not None:
                 return
-            thread = start_thread(self._run, f"scout-core-{self.name}")
-            if not isinstance(thread, NoThread):
-                self._thread = thread
-            elif self._queue:  # expected at the end of the interpreter, of Python 3.12.0 and 3.12.1
-                message = f"{_format_error(thread.error)}; reports wait"
+            started = start_thread(self._run, f"scout-core-{self.name}", self._keep)
+            if (
+                isinstance(started, NoThread) and self._queue
+            ):  # expected at the end of the interpreter, of Python 3.12.0 and 3.12.1
+                message = f"{_format_error(started.error)}; reports wait"
                 self._log_once("thread", message, is_expected=not main_thread().is_alive())
+
+    def _keep(self, thread: Thread | None) -> None:
+        self._thread = thread
 
     def put(self, report: Report, transactions: int) -> None:
         """Take a report; when there is no room the oldest one goes, and is counted."""
