@@ -244,7 +244,7 @@ class Alarm(Exception):
 
 @pytest.mark.parametrize("phase", ["start", "stop"])
 def test_no_alarm_is_lost_in_a_callback_of_the_agent(phase):
-    """What a signal handler raises within a collector's callback that is written in Python is lost."""
+    """An exception that a signal handler raises within a collector's callback written in Python is lost."""
 
     def ring(called: str, _: object) -> None:
         if called == phase:

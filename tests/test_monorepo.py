@@ -239,7 +239,7 @@ def test_a_change_of_the_core_or_of_a_file_without_a_rule_tests_everything(repos
         ("tests/test_span.py", CORE | {"core_with_plugins"}),
         ("tests/test_wire.py", CORE),
         ("tests/test_exit.py", PROCESSES | {"core_with_plugins"}),
-        ("tests/test_memory.py", {"once"}),
+        ("tests/test_benchmarks.py", {"once"}),
         ("tests/workbench.py", CORE | PROCESSES | {"core_with_plugins", "once"}),
         ("benchmarks/README.md", {"cost", "once"}),
         ("tests/test_docs.py", {"docs"}),
