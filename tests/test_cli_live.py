@@ -6,10 +6,13 @@ import json
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 
+from scout_core.cli import live
 from scout_core.cli.live import Summary, seconds
+from scout_core.config.config import Config
 from scout_core.states import State
 from tests.commandline import Commandline, Ran
 
@@ -36,7 +39,13 @@ def plan_of(transaction):
 """
 APP = """
 import sys
-import scout_core
+import scout_core.clocks
+
+if len(sys.argv) > 2:  # it reports as if it ended so many seconds ago
+    now = scout_core.clocks.time
+    for module in list(sys.modules.values()):
+        if getattr(module, "time", None) is now:
+            module.time = lambda: now() - float(sys.argv[2])
 
 for number in range(30):
     with scout_core.transaction("Job/x") as job:
@@ -150,24 +159,50 @@ def test_the_doctor_reports_a_quarantined_plugin(scout_core):
 
 
 def test_processes_that_have_ended_are_shown_with_their_age_and_are_not_counted(scout_core):
-    """A process that has not reported for three periods has ended, so the command runs with a tiny period."""
+    """The process reports every minute, whatever the period is in the shell that asks."""
     detail, table, doctor = after_processes(
         scout_core,
-        [FAILS],
+        [f"{FAILS} 400"],
         *(
-            f"SCOUT_REPORT_PERIOD=0.001 scout-core {command}"
+            f"SCOUT_REPORT_PERIOD=3000 scout-core {command}"
             for command in ("plugins my_policy", "plugins", "doctor --json")
         ),
     )
 
     assert (0, 0, "active") == (detail.code, table.code, fact(detail, "state"))
     assert re.match(
-        r"\d+ \(Shop on .+\) has not reported for \d+ s; last state: quarantined: ",
+        r"\d+ \(Shop on .+\) has not reported for \d+ min; last state: quarantined: ",
         fact(detail, "process").splitlines()[0],
     )
     assert "RUNNING" not in table.out
     assert "quarantined" not in table.out
     assert "quarantined" not in json.dumps(doctor.json)
+
+
+def test_the_period_of_the_shell_does_not_decide_whether_a_process_is_running(scout_core):
+    (detail,) = after_processes(scout_core, [f"{GOES_WELL} 100"], "SCOUT_REPORT_PERIOD=1 scout-core plugins my_policy")
+
+    assert re.match(r"\d+ \(Shop on .+\) active; 30 calls", fact(detail, "process").splitlines()[0])
+
+
+@pytest.mark.parametrize(
+    ("sent", "ago", "expected"),
+    [(True, 9_000, True), (False, 1, False), (None, 100, True), (None, 1_000, False)],
+)
+def test_the_dashboard_sends_which_process_is_running_and_for_an_earlier_one_the_age_decides(
+    monkeypatch, sent, ago, expected
+):
+    process = {
+        "app": "Shop", "host": "web", "pid": 1, "instance": "1", "agent": "0", "python": "3", "revision": "", "started": 1,
+        "seen": time.time() - ago, "plugins": [
+            {"name": "flask", "state": "active", "reason": "", "calls": 0, "errors": 0, "last_error": None, "traceback": [],
+             "functions": [], "wrapped": [], "waiting": [], "not_found": []}
+        ],
+    }  # fmt: skip
+    answer = {"processes": [process if sent is None else {**process, "is_running": sent}]}
+    monkeypatch.setattr(live, "ask", lambda config, path: answer)
+
+    assert [expected] == [found.is_running for found in live.live_plugins(Config({}))]
 
 
 def test_times_are_rounded():

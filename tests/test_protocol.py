@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from scout_core.sending.protocol import Accepted, PluginsAnswer, TraceAnswer, error_text, read_accepted, read_answer
+from scout_core.sending.protocol import (
+    Accepted,
+    PluginsAnswer,
+    TraceAnswer,
+    error_text,
+    is_heard_from,
+    read_accepted,
+    read_answer,
+)
 
 PLUGIN = {
     "name": "flask",
@@ -63,6 +71,21 @@ def test_an_answer_is_structured_and_fields_of_a_newer_dashboard_are_ignored():
 def test_an_answer_of_another_shape_is_an_error_that_names_the_field(facts, reason):
     with pytest.raises(ValueError, match=reason):
         read_answer(facts, PluginsAnswer)
+
+
+@pytest.mark.parametrize(
+    ("period", "ago", "expected"),
+    [
+        (None, 180, True),
+        (None, 181, False),
+        (1.0, 180, True),
+        (600.0, 1_800, True),
+        (600.0, 1_801, False),
+        (60.0, -5, True),
+    ],
+)
+def test_a_process_is_heard_from_for_three_periods_and_three_minutes(period, ago, expected):
+    assert expected is is_heard_from(1e9 - ago, period, now=1e9)
 
 
 def test_of_a_trace_only_the_name_is_needed():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from time import time
-from typing import Final
 
 from attrs import frozen
 
@@ -18,12 +17,10 @@ from scout_core.sending.protocol import (
     PluginsAnswer,
     RunningPlugin,
     RunningProcess,
+    is_heard_from,
     read_answer,
 )
 from scout_core.states import State
-
-SILENT_PERIODS: Final = 3
-"""A process that has not reported for so many periods has ended."""
 
 
 @frozen
@@ -35,7 +32,7 @@ class LivePlugin:
     age: float
     """Seconds since the process reported."""
     is_running: bool
-    """The process has reported in the last periods."""
+    """The process has reported lately, by the rule of the dashboard."""
 
     @property
     def p95_ms(self) -> float | None:
@@ -100,13 +97,18 @@ def live_plugins(config: Config) -> list[LivePlugin]:
         answer = read_answer(ask(config, PLUGINS), PluginsAnswer)
     except (DashboardError, ValueError):  # no dashboard, or one of another version
         return []
-    now, patience = time(), SILENT_PERIODS * config.get("report_period")
+    now = time()
     return [
-        LivePlugin(plugin, process, age, is_running=age <= patience)
+        LivePlugin(plugin, process, max(0.0, now - process.seen), is_running=_is_running(process, now))
         for process in answer.processes
-        for age in [max(0.0, now - process.seen)]
         for plugin in process.plugins
     ]
+
+
+def _is_running(process: RunningProcess, now: float) -> bool:
+    if process.is_running is None:  # from a dashboard of an earlier version, which does not send the period either
+        return is_heard_from(process.seen, None, now=now)
+    return process.is_running
 
 
 def summarise(plugins: Iterable[LivePlugin]) -> dict[str, Summary]:

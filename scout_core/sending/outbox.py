@@ -9,7 +9,7 @@ from threading import Condition, Thread, main_thread
 from typing import Final
 
 from scout_core.clocks import monotonic
-from scout_core.errors import NoReceiver, RejectedReport
+from scout_core.errors import NoReceiver, RejectedReport, with_kind
 from scout_core.log import Log
 from scout_core.measuring.report import Report
 from scout_core.sending.export_guard import HANGS_AFTER, ExportGuard
@@ -256,7 +256,7 @@ class Outbox:
     @property
     def _last_error(self) -> str:
         last = self.guard.failures.last
-        return "" if last is None else f"{last.kind}: {last.message}"
+        return "" if last is None else with_kind(last.kind, last.message)
 
     def _log_once(self, cause: str, message: str, *, is_expected: bool = False) -> None:
         if cause in self._logged or len(self._logged) >= MAX_REASONS:

@@ -39,6 +39,9 @@ PROBE_NAME: Final = "Job/scout-core.doctor"
 DROPPED_AS_CONFIGURED: Final = frozenset({IGNORED, SAMPLED})
 """The reasons in the counters that the user configured; a transaction that is dropped for any other reason is lost."""
 
+_SILENT_PERIODS: Final = 3
+_LONGEST_REQUEST: Final = 60.0
+"""Seconds. A process may report less often than it planned, because nobody views the dashboard any more."""
 _MOST_ERROR_CHARACTERS: Final = 200
 _Shape = TypeVar("_Shape")
 
@@ -144,6 +147,8 @@ class RunningProcess(ProcessFacts):
     """A process with its plugins."""
 
     plugins: tuple[RunningPlugin, ...]
+    is_running: bool | None = None
+    """Whether it has reported lately, see ``is_heard_from``; None from a dashboard of an earlier version."""
 
 
 @frozen
@@ -168,7 +173,7 @@ class ReportFacts:
     has_ended: bool | None
     """Whether a report was marked as the last one; None from an agent that does not mark it."""
     is_silent: bool
-    """It has not ended, and has not reported for three periods: it was killed, hangs, or cannot reach the collector."""
+    """It has not ended, and is not heard from any more: it was killed, hangs, or cannot reach the collector."""
 
 
 @frozen(kw_only=True)
@@ -203,6 +208,17 @@ class TraceAnswer:
 def login_url(url: str, token: str) -> str:
     """Return the link that logs a browser in to the dashboard at this address; a one-time ticket may replace the token."""
     return f"{url}{LOGIN}?token={token}"
+
+
+def is_heard_from(seen: float, period: float | None, *, now: float) -> bool:
+    """
+    Whether a process has reported within three of its report periods, at least within three minutes.
+
+    Args:
+        seen: Unix time of its latest report.
+        period: seconds between its reports, which its latest report names; None from an agent that does not send it.
+    """
+    return now - seen <= _SILENT_PERIODS * max(_LONGEST_REQUEST, period or 0.0)
 
 
 def read_answer(facts: object, shape: type[_Shape]) -> _Shape:

@@ -137,8 +137,10 @@ def test_a_process_without_a_last_report_is_silent_after_three_periods(
     now = time.time()
     store.apply(sent(1, end=now - ago, period=period), now=now)
     facts = reports_of(store)
+    (process,) = Queries(store, Tally()).plugins()["processes"]
 
     assert (is_silent, False) == (facts["is_silent"], facts["has_ended"])
+    assert process["is_running"] is not is_silent
 
 
 def test_nothing_is_claimed_about_an_agent_that_does_not_mark_its_last_report(store: Store) -> None:

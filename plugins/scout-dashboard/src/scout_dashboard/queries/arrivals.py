@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from attrs import asdict
 
-from scout_core.sending.protocol import ReportFacts
+from scout_core.sending.protocol import ReportFacts, is_heard_from
 from scout_dashboard.queries.metrics import Facts
 from scout_dashboard.store.reader import Reader
-
-_LONGEST_REQUEST: Final = 60.0
-"""Seconds. A process may report less often than it planned, because nobody views the dashboard any more."""
-_SILENT_PERIODS: Final = 3
 
 
 def arrivals(reader: Reader, processes: Sequence[tuple[Facts, Facts]], *, now: float) -> dict[str, Facts | None]:
@@ -51,7 +46,6 @@ def arrivals(reader: Reader, processes: Sequence[tuple[Facts, Facts]], *, now: f
 
 def _facts(numbers: tuple[int, int, int, bool | None], seen: float, facts: Facts, *, now: float) -> Facts:
     received, first, last, has_ended = numbers
-    patience = _SILENT_PERIODS * max(_LONGEST_REQUEST, facts.get("period") or 0.0)
     return asdict(
         ReportFacts(
             received=received,
@@ -59,6 +53,6 @@ def _facts(numbers: tuple[int, int, int, bool | None], seen: float, facts: Facts
             last=last,
             missing=max(0, last - first + 1 - received),
             has_ended=has_ended,
-            is_silent=has_ended is False and now - seen > patience,
+            is_silent=has_ended is False and not is_heard_from(seen, facts.get("period"), now=now),
         )
     )

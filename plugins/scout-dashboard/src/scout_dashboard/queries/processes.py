@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import asdict
 
-from scout_core.sending.protocol import PROBE_APP, ProcessFacts
+from scout_core.sending.protocol import PROBE_APP, ProcessFacts, is_heard_from
 from scout_dashboard.queries.arrivals import arrivals
 from scout_dashboard.queries.gauges import gauges_of, usage
 from scout_dashboard.queries.metrics import Facts
@@ -26,7 +26,12 @@ _OWN_EXPORTER: Final = "collector"
 
 def plugins(reader: Reader, *, app: str | None, now: float) -> Facts:
     """Return the plugins of each process: latest started process first, and plugins that need attention first."""
-    return {"processes": [head | {"plugins": _plugins(facts)} for head, facts in _processes(reader, app=app, now=now)]}
+    return {
+        "processes": [
+            head | {"plugins": _plugins(facts), "is_running": is_heard_from(head["seen"], facts.get("period"), now=now)}
+            for head, facts in _processes(reader, app=app, now=now)
+        ]
+    }
 
 
 def health(store: Store, tally: Tally, *, app: str | None, now: float) -> Facts:
