@@ -54,7 +54,8 @@ def texts(found):
             "Env",
             "environment SCOUT_NAME",
         ),
-        ({"file": {"name": "File"}, "environment": {"SCOUT_NAME": ""}}, "", "environment SCOUT_NAME"),
+        ({"file": {"name": "File"}, "environment": {"SCOUT_NAME": ""}}, "File", f"file {FILE}"),
+        ({"file": {"name": "File"}, "code": {"name": ""}}, "", "code"),
     ],
 )
 def test_the_strongest_layer_counts(layers, value, origin):
@@ -197,6 +198,42 @@ def test_an_empty_value_gives_way_to_what_is_derived(empty):
     assert [] == found.problems
 
 
+@pytest.mark.parametrize("empty", ["", "  ", "\n"])
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.key)
+def test_an_empty_environment_variable_is_not_set(option, empty):
+    """As in ``SCOUT_MONITOR=${SCOUT_MONITOR}`` of a compose file."""
+    unset, found = config(), config(environment=dict.fromkeys(option.variables, empty))
+    in_code = config({option.key: option.default}, environment={option.variable: empty})
+
+    assert ([], unset.get(option.key)) == (found.problems, found.get(option.key))
+    assert (unset.origin(option.key), False) == (found.origin(option.key), found.is_set(option.key))
+    assert str(in_code.origin(option.key)) in ("code", str(unset.origin(option.key)))
+
+
+def test_an_empty_variable_gives_way_to_the_former_name():
+    found = config(environment={"SCOUT_DISABLED_INSTRUMENTS": "old", "SCOUT_PLUGINS_DISABLE": ""})
+
+    assert ("old",) == found.get("plugins.disable")
+
+
+@pytest.mark.parametrize(("key", "some"), [("ignore", ["/x"]), ("plugins.disable", ["a"]), ("policies", {"speed": 2})])
+def test_a_comma_is_an_empty_list_or_table(key, some):
+    variable = "SCOUT_" + key.replace(".", "_").upper()
+    found = config(file={key: some}, environment={variable: ","})
+
+    assert ([], f"environment {variable}") == (found.problems, str(found.origin(key)))
+    assert not found.get(key)
+
+
+@pytest.mark.parametrize("layer", ["code", "file", "framework"])
+@pytest.mark.parametrize("key", ["monitor", "max_spans", "report_period", "sample_rate", "uri_reporting"])
+def test_an_empty_text_in_other_layers_is_invalid_where_text_is_not_expected(layer, key):
+    found = config(**{layer: {f"SCOUT_{key.upper()}" if layer == "framework" else key: ""}})
+
+    assert config().get(key) == found.get(key)
+    assert [key] == [problem.subject for problem in found.problems]
+
+
 def test_there_is_a_state_directory_without_a_home():
     assert config(environment={"HOME": ""}).state_dir.is_absolute()
 
@@ -238,14 +275,14 @@ POSITIVE = "expected a duration above 0, in seconds or as 500 ms, 2 min, 1h30m"
         ),
         (
             {
-                "environment": {"SCOUT_REPORT_PERIOD": ""},
+                "environment": {"SCOUT_REPORT_PERIOD": "0"},
                 "code": {"report_period": [5]},
                 "framework": {"SCOUT_REPORT_PERIOD": "never"},
                 "file": {"report_period": True},
             },
             60.0,
             [
-                f"invalid value '' for report_period (environment SCOUT_REPORT_PERIOD); {POSITIVE}; using the default, 60.0",
+                f"invalid value '0' for report_period (environment SCOUT_REPORT_PERIOD); {POSITIVE}; using the default, 60.0",
                 f"invalid value [5] for report_period (code); {POSITIVE}; using the default, 60.0",
                 f"invalid value 'never' for report_period (Flask settings); {POSITIVE}; using the default, 60.0",
                 f"invalid value True for report_period (file {FILE}); {POSITIVE}; using the default, 60.0",

@@ -39,7 +39,7 @@ NUMBERS_NOT = ["", " ", "abc", "1,5", "0x10", "--1", "nan", "inf", "-inf", "1e99
 GOOD = {
     kinds.BOOLEAN: [
         *((word, True) for word in ("true", "True", "TRUE", "yes", "Yes", "on", "ON", "t", "T", "1", " true ", True, 1)),
-        *((word, False) for word in ("false", "False", "no", "off", "f", "0", "", "  ", False, 0)),
+        *((word, False) for word in ("false", "False", "no", "off", "f", "0", False, 0)),
     ],
     kinds.TEXT: [
         ("Shop", "Shop"), ("  Shop  ", "Shop"), ("", ""), (None, ""), (7, "7"), (0.5, "0.5"), (Path("/tmp"), "/tmp"), ("日本\ud800", "日本\ud800"),
@@ -83,7 +83,7 @@ GOOD = {
 }  # fmt: skip
 
 BAD = {
-    kinds.BOOLEAN: ["maybe", "2", 2, -1, 1.0, None, "truefalse", [], *NONSENSE],
+    kinds.BOOLEAN: ["maybe", "", "  ", "2", 2, -1, 1.0, None, "truefalse", [], *NONSENSE],
     kinds.TEXT: [[], {}, *NONSENSE],
     kinds.NUMBER: NUMBERS_NOT,
     kinds.INTEGER: [*NUMBERS_NOT, "1.5", 0.1],

@@ -99,7 +99,7 @@ def test_options_from_the_environment():
         "SCOUT_TEAM_POLICY_SHARE": "-0.25",
         "SCOUT_TEAM_POLICY_LABEL": " gold ",
         "SCOUT_TEAM_POLICY_NAMES": "a, b",
-        "SCOUT_TEAM_POLICY_MADE": "",
+        "SCOUT_TEAM_POLICY_MADE": ",",
         "SCOUT_TEAM_POLICY_LIMIT": "5",
         "SCOUT_TEAM_POLICY_PATH": "/srv",
         "SCOUT_TEAM_POLICY_MODE": "EXACT",
@@ -482,7 +482,7 @@ def test_the_documented_plugin_and_its_message():
     (message,) = re.findall("`SCOUT_SLOW_JOBS_POINTS=9` is reported as `(.*?)`", PAGE)
     assert [message] == [text.split("; ")[1] for text in texts(found)]
     assert {
-        "after": "a duration above 0:00:00, in seconds or as 500 ms, 2 min, 1h30m",
+        "after": "a duration above 0, in seconds or as 500 ms, 2 min, 1h30m",
         "points": "a number from 0 to 5",
         "queues": "a list of texts, separated by commas",
         "compare": "one of duration, queue_time",

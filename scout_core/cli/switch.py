@@ -155,7 +155,7 @@ def _summary(path: Path, *, is_changed: bool, is_new: bool, dry_run: bool) -> st
 def _warnings(names: tuple[str, ...], config: Config, *, is_on: bool) -> Iterator[str]:
     for key in ("plugins.disable", "plugins.enable") if is_on else ("plugins.disable",):
         for variable in map(variable_of, (key, *BY_KEY[key].aliases)):
-            if variable in os.environ:
+            if os.environ.get(variable, "").strip():
                 yield f"{variable} is set in the environment and overrides the file; unset or change it"
     required = [name for name in names if name in config.get("plugins.require")]
     if required and not is_on:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 TRUE_WORDS: Final = frozenset({"true", "yes", "on", "t", "1"})
-FALSE_WORDS: Final = frozenset({"false", "no", "off", "f", "0", ""})
+FALSE_WORDS: Final = frozenset({"false", "no", "off", "f", "0"})
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _WRITTEN: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _UNIT: Final = re.compile(

@@ -100,12 +100,14 @@ class Layers:
         """
         Yield the values that are set for an option, strongest first.
 
+        An environment variable without text is not set: compose files and shells have no other way to leave one out.
+
         Args:
             variables: environment variables to read. None: all of the option.
         """
         variables = option.variables if variables is None else variables
         for variable in variables:
-            if variable in self.environment:
+            if self.environment.get(variable, "").strip():
                 yield Value(option.key, self.environment[variable], from_environment(variable))
                 break
         if option.key in self.code:

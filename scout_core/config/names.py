@@ -48,7 +48,7 @@ def unknown_names(layers: Layers, options: Mapping[str, Option], plugins: Collec
         if variable not in owners:
             yield unknown(variable, value.origin, owners, prefix=PREFIX)
     for variable in sorted(layers.environment):
-        if variable.startswith(PREFIX) and variable not in owners:
+        if variable.startswith(PREFIX) and variable not in owners and layers.environment[variable].strip():
             # Only those that are nearly an option: other programs have variables that begin with SCOUT_, too.
             hint = did_you_mean(variable, owners, cutoff=0.9)
             if hint:
