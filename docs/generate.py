@@ -48,6 +48,21 @@ def known() -> str:
     return "\n".join(f"{name}: {' and '.join(libraries)}" for name, libraries in rows.items() if libraries)
 
 
+def states() -> str:
+    """Return the table of the states of plugins, from their docstrings: ``NAME = "word"``, followed by the meaning."""
+    (definition,) = (
+        node
+        for node in ast.parse((ROOT / "scout_core" / "states.py").read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef)
+    )
+    rows = [
+        f"| `{ast.literal_eval(member.value)}` | {ast.literal_eval(meaning.value)} |"
+        for member, meaning in zip(definition.body, definition.body[1:], strict=False)
+        if isinstance(member, ast.Assign) and isinstance(meaning, ast.Expr)
+    ]
+    return "\n".join(["| state | meaning |", "|---|---|", *rows])
+
+
 WORKLOADS = {
     "hello": "Flask, a constant",
     "unsampled": "Flask, a constant, sampled out",
@@ -77,6 +92,7 @@ def _count(cost: dict[str, Any]) -> str:  # Any: JSON
 PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "options": (ROOT / "docs" / "configuration.md", options),
     "plugins": (ROOT / "docs" / "plugins.md", plugins),
+    "states": (ROOT / "docs" / "how-it-works.md", states),
     "costs": (ROOT / "docs" / "performance.md", costs),
     "known": (ROOT / "scout_core" / "cli" / "known.py", known),
 }

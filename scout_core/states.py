@@ -11,15 +11,15 @@ class State(str, Enum):
     ACTIVE = "active"
     """Loaded; its hooks are called and its targets wrapped."""
     WAITING = "waiting"
-    """Loaded; the library that it instruments is not imported yet."""
+    """Loaded; the library that it instruments is not imported yet, or not installed."""
     DISABLED = "disabled"
-    """The configuration keeps it out; it was not imported."""
+    """The configuration disables it; the reason names the option and where it is set."""
     SKIPPED = "skipped"
-    """The installed version of its library or of scout-core is outside the supported range; it was not imported."""
+    """The installed version of its library or of scout-core is not supported; it was not imported."""
     QUARANTINED = "quarantined"
-    """It worked, and some of its functions are switched off because they kept failing or were too slow, or one has not returned."""
+    """Some of its functions kept failing or were too slow and are switched off, or one has not returned for ten seconds."""
     FAILED = "failed"
-    """It cannot be used; nothing of it is called or wrapped."""
+    """It cannot be imported, implements a hook that does not exist, or cannot wrap its targets; nothing of it is called or wrapped."""
 
     def __str__(self) -> str:  # Python 3.12 changed what format() gives for a member
         return self.value

@@ -22,6 +22,7 @@ from scout_core.cli import build
 from scout_core.config.config import read_config
 from scout_core.config.files import find_settings
 from scout_core.config.options import OPTIONS
+from scout_core.states import State
 from scout_core.testing import recording, static_problems
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -297,7 +298,7 @@ def test_an_unknown_part_of_the_documentation_is_an_error_that_names_the_parts(t
     )
 
     assert 2 == done.returncode
-    assert "invalid part 'option'; expected one of options, plugins, costs, known" in done.stderr
+    assert "invalid part 'option'; expected one of options, plugins, states, costs, known" in done.stderr
 
 
 def test_generated_parts_are_up_to_date(tmp_path):
@@ -345,3 +346,58 @@ def test_the_session_that_the_page_about_reliability_names_exists():
 
     assert "`nox -s reliability`" in page
     assert "def reliability(session: nox.Session)" in sessions
+
+
+def reasons_in(path: Path) -> set[str]:
+    """Return the reasons for dropped transactions in a module of the core; ``collector answered`` stands for every status."""
+    module = ast.parse(path.read_text(encoding="utf-8"))
+    names = vars(import_module(".".join(path.relative_to(ROOT).with_suffix("").parts)))
+    nodes: list[ast.expr | None] = []
+    for node in ast.walk(module):
+        if isinstance(node, ast.Call):
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            position = {"RejectedReport": 1, "NoReceiver": 1, "_lose": 1, "_done": 1, "drop": 0, "lost": 2}.get(called)
+            nodes += [] if position is None else node.args[position : position + 1]
+        elif isinstance(node, ast.Subscript) and getattr(node.value, "attr", "") == "dropped":
+            nodes.append(node.slice)
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "reason":
+            nodes.append(node.value)
+        elif isinstance(node, ast.FunctionDef):
+            arguments = node.args.args[len(node.args.args) - len(node.args.defaults) :]
+            nodes += [
+                default
+                for argument, default in zip(arguments, node.args.defaults, strict=True)
+                if argument.arg == "reason"
+            ]
+            if node.name == "_dropped_at_once":
+                nodes += [key for part in ast.walk(node) if isinstance(part, ast.Dict) for key in part.keys]
+    found = set()
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.IfExp):
+            nodes += [node.body, node.orelse]
+        elif isinstance(node, ast.JoinedStr):
+            nodes.append(node.values[0])
+        value = getattr(node, "value", names.get(getattr(node, "id", "")))
+        if isinstance(value, str):
+            found.add(value.strip())
+    return found
+
+
+def test_every_reason_for_a_dropped_transaction_is_explained():
+    core = ROOT / "scout_core"
+    modules = [core / "errors.py", *(core / "sending").glob("*.py"), *(core / "builtin").glob("*.py")]
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    table = page.partition("| reason |")[2].partition("\n\n")[0]
+    explained = {reason.removesuffix(" 401") for reason in re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)}
+
+    produced = {reason for path in modules for reason in reasons_in(path)} - {""}
+
+    assert explained == produced
+
+
+def test_the_table_of_causes_has_every_state_in_the_usual_order():
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    table = page.partition("| state |")[2].partition("\n\n")[0]
+
+    assert [*State] == [State(word) for word in ("active", *re.findall(r"^\| `(\w+)`", table, re.MULTILINE))]

@@ -70,7 +70,7 @@ FILES = sorted(
     for path in subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split("\0")
-    if re.search(r"\.(?:py|md|toml|html|js|css|yml|in)$|^\.ci/run$", path) and (ROOT / path).is_file()
+    if re.search(r"\.(?:py|md|toml|html|js|css|yml|in)$|^\.ci/(?:run|install)$", path) and (ROOT / path).is_file()
 )
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _PHRASE = re.compile(r"\b(?:" + "|".join(f"(?:{phrase})" for phrase in PHRASES) + r")\b", re.IGNORECASE)

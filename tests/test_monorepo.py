@@ -528,6 +528,14 @@ def test_the_workflow_runs_what_nox_lists(repository, everything, tmp_path):
     assert {"": everything, "main": repository.needed()} == listed
     assert "${{ fromJSON(needs.list.outputs.sessions) }}" == jobs["strategy"]["matrix"]["include"]
     assert {"run": 'nox -s "$SESSION"', "env": {"SESSION": "${{ matrix.session }}"}} == jobs["steps"][-1]
+    assert {"run": ".ci/install"} in jobs["steps"]
+
+
+def test_a_run_on_a_machine_and_the_workflow_install_the_same_programs(repository):
+    """Those that the sessions need and pip does not provide, by the same script."""
+    assert "\n.ci/install\n" in repository.read(".ci/run")
+    assert {"valgrind", "chromium"} <= set(re.findall(r"\w+", repository.read(".ci/install")))
+    assert (repository.path / ".ci" / "install").stat().st_mode & 0o111
 
 
 def test_a_new_plugin_is_listed_tested_built_and_documented_and_touches_only_its_own_folder(repository):

@@ -30,7 +30,7 @@ STANDALONE = {
     "CHANGELOG.md",
     "LICENSE",
     "README.md",
-    "changelog.d/+first.feature.md",
+    "changelog.d/+first.added.md",
     "pyproject.toml",
     "src/scout_mailqueue/__init__.py",
     "src/scout_mailqueue/py.typed",

@@ -41,7 +41,8 @@ class Span:
 
     Args:
         operation: ``Kind/name``, as in ``SQL/Query``.
-        tags: facts; strings, numbers, bools and None are sent; at most 64.
+        tags: facts, at most 64. Strings, numbers, bools and None are sent; dates, timedeltas, UUID, Decimal, paths and enum
+            members as text; anything else as ``<TypeName>``.
 
     ``with span("Cart/Checkout", items=3) as s: s.tag("total", 9)``, or ``@span("Cart/Checkout")`` on a function.
     """
