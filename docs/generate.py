@@ -42,10 +42,19 @@ def plugins() -> str:
 
 
 def known() -> str:
-    """Return each plugin with the libraries that it supports, as ``scout-core doctor --suggest`` reads it."""
+    """Return the dict of each plugin with the libraries that it supports, which ``scout-core doctor --suggest`` reads."""
     projects = (tomllib.loads(file.read_text(encoding="utf-8"))["project"] for file in _projects())
     rows = {it["name"]: it.get("optional-dependencies", {}).get("instruments", []) for it in projects}
-    return "\n".join(f"{name}: {' and '.join(libraries)}" for name, libraries in rows.items() if libraries)
+    lines = [f"    {_text(name)}: ({_texts(libraries)}),\n" for name, libraries in rows.items() if libraries]
+    return f"KNOWN: Final[dict[str, tuple[str, ...]]] = {{\n{''.join(lines)}}}"
+
+
+def _texts(texts: list[str]) -> str:
+    return ", ".join(map(_text, texts)) + ("," if len(texts) == 1 else "")
+
+
+def _text(text: str) -> str:
+    return json.dumps(text)  # as a literal of Python with the quotes that ruff prefers
 
 
 def states() -> str:
@@ -107,7 +116,7 @@ would change these pages.
 def filled(text: str, names: set[str]) -> str:
     """Return a page with these parts up to date."""
     for name in names:
-        part = re.compile(rf"(?<=<!-- generated: {name} -->\n).*?(?=<!-- end -->)", re.DOTALL)
+        part = re.compile(rf"(?<=<!-- generated: {name} -->\n).*?(?=(?:# )?<!-- end -->)", re.DOTALL)
         if part.search(text):
             made = PARTS[name][1]()
             text = part.sub(lambda _, made=made: f"\n{made}\n\n", text)

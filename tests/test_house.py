@@ -13,6 +13,8 @@ import pytest
 from packaging.requirements import Requirement
 
 import scout_core.testing
+from scout_core.operations import CONTROLLER, JOB
+from scout_core.states import State
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -424,8 +426,26 @@ def test_a_public_class_of_the_test_kit_has_a_name_that_no_other_public_module_u
     assert {} == {name: modules for name, modules in owners.items() if name in exported and len(modules) > 1}
 
 
-STATE_WORDS = {"waiting", "disabled", "skipped", "quarantined"}
-"""Words that only states of plugins are; ``active`` and ``failed`` have other uses."""
+KINDS_OF_EXAMPLES = {
+    "scout_core/recording/abandoned.py": "objects that are never recorded",
+    "scout_core/testing/calls.py": "the name of a transaction, as an application would write it",
+    "scout_core/testing/forking.py": "the same",
+    "scout_core/testing/rules.py": "the same",
+}
+
+
+@pytest.mark.parametrize("path", CORE_MODULES + PLUGIN_MODULES, ids=relative)
+def test_the_kinds_of_the_core_are_written_in_one_module(path):
+    if relative(path) == "scout_core/operations.py" or relative(path) in KINDS_OF_EXAMPLES:
+        return
+    texts = [
+        node.value for node in ast.walk(tree(path)) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+    assert [] == [text for text in texts if re.match(rf"({CONTROLLER}|{JOB})(/\S*)?$", text)]
+
+
+STATE_WORDS = {state.value for state in State}
 OWN_STATES = {
     "scout_core/states.py": "the states",
     "scout_core/boundary/patches.py": "a target waits for its module, too",

@@ -696,7 +696,7 @@ def test_the_core_is_released_with_the_version_in_its_module(repository):
         assert "Version: 0.1.1\n" in wheel.read("scout_core-0.1.1.dist-info/METADATA").decode()
     changed = repository.ask("git", "diff", "--name-only", "HEAD~1").splitlines()
     assert [] == [path for path in changed if path.startswith("plugins/")]
-    assert "scout-urllib3: urllib3>=1.26,<4\n" in repository.read("scout_core/cli/known.py")
+    assert '    "scout-urllib3": ("urllib3>=1.26,<4",),\n' in repository.read("scout_core/cli/known.py")
 
 
 RANGE = '"scout-core>=0.1,<0.2"'

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, Final
 
 import click
-from attrs import asdict, frozen, has
+from attrs import asdict, evolve, frozen, has
 
 from scout_core.states import State
 from scout_core.text.plain import visible
@@ -80,20 +80,22 @@ def print_printed(text: str) -> None:
         echo(line, err=True)
 
 
-def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print columns as wide as their widest cells, with states in colour."""
-    table = [[visible(cell) for cell in row] for row in (head, *rows)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str | Styled]]) -> None:
+    """Print columns as wide as their widest cells."""
+    table = [[cell if isinstance(cell, Styled) else Styled(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(len(visible(row[column].text)) for row in table) for column in range(len(head))]
     for row in table:
-        cells = [coloured(cell, f"{cell.ljust(width)}  ") for cell, width in zip(row, widths, strict=True)]
-        echo(*cells[:-1], coloured(row[-1], row[-1]))
+        cells = [
+            evolve(cell, text=f"{visible(cell.text).ljust(width)}  ") for cell, width in zip(row, widths, strict=True)
+        ]
+        echo(*cells[:-1], row[-1])
 
 
-def print_facts(facts: Iterable[tuple[str, Sequence[str]]], *, width: int = 12) -> None:
+def print_facts(facts: Iterable[tuple[str, Sequence[str | Styled]]], *, width: int = 12) -> None:
     """Print names and the lines of their values, below each other."""
     for name, lines in facts:
-        first, *rest = lines or [""]
-        echo(f"  {visible(name).ljust(width)}", coloured(first.partition(" ")[0], first))
+        first, *rest = lines or ("",)
+        echo(f"  {visible(name).ljust(width)}", first)
         for line in rest:
             echo(f"  {'':{width}}", line)
 

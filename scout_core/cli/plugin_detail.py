@@ -11,7 +11,7 @@ from attrs import asdict
 from scout_core.cli.environment import Environment, inspect_environment, timeout_option
 from scout_core.cli.live import LivePlugin, Summary, live_plugins, summarise
 from scout_core.cli.option_rows import describe_option
-from scout_core.cli.output import as_json_option, bold, echo, print_facts, print_json, print_problems
+from scout_core.cli.output import Styled, as_json_option, bold, coloured, echo, print_facts, print_json, print_problems
 from scout_core.cli.source import Place, place_of
 from scout_core.cli.status_text import describe_missing
 from scout_core.cli.suggesting import no_such
@@ -80,7 +80,7 @@ def _print(
     origin = ", ".join(filter(None, (status.distribution or "named module", environment.found.files[status.name])))
     echo(bold(" ".join(filter(None, (status.name, status.version)))), f" ({origin})")
     step = running.next_step if running and running.is_bad else status.next_step
-    facts: tuple[tuple[str, Sequence[str]], ...] = (
+    facts: tuple[tuple[str, Sequence[str | Styled]], ...] = (
         ("state", _describe_state(status, running)),
         ("last error", [status.last_error or ""]),
         ("where", [str(place), *place.source()] if place else []),
@@ -96,14 +96,14 @@ def _print(
     print_facts((name, lines) for name, lines in facts if any(lines))
 
 
-def _describe_state(status: PluginStatus, running: Summary | None) -> list[str]:
+def _describe_state(status: PluginStatus, running: Summary | None) -> list[Styled]:
     """Return the state in a new process; a worse one in running processes comes first."""
     here = f"{status.state}: {status.reason}" if status.reason else str(status.state)
     if running is None or not running.is_bad:
-        return [here]
+        return [coloured(status.state, here)]
     return [
-        f"{running.state} {running.share}: {running.reason}",
-        f"{here}{'' if status.reason else ' in a new process'}",
+        coloured(running.state, f"{running.state} {running.share}: {running.reason}"),
+        coloured(status.state, f"{here}{'' if status.reason else ' in a new process'}"),
     ]
 
 

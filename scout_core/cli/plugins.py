@@ -12,7 +12,7 @@ from scout_core.cli.check import check_plugin
 from scout_core.cli.environment import Environment, inspect_environment, timeout_option
 from scout_core.cli.live import Summary, live_plugins, summarise
 from scout_core.cli.new import new_plugin
-from scout_core.cli.output import as_json_option, echo, print_json, print_problems, print_table
+from scout_core.cli.output import Styled, as_json_option, coloured, echo, print_json, print_problems, print_table
 from scout_core.cli.plugin_detail import show_plugin
 from scout_core.cli.status_text import format_cost
 from scout_core.cli.suggesting import SuggestingGroup
@@ -93,11 +93,11 @@ def _print_table(statuses: list[PluginStatus], running: dict[str, Summary]) -> N
     echo()
 
 
-def _row(status: PluginStatus, running: dict[str, Summary]) -> tuple[str, ...]:
+def _row(status: PluginStatus, running: dict[str, Summary]) -> tuple[str | Styled, ...]:
     return (
         status.name,
         status.version or "",
-        status.state.value,
+        coloured(status.state, status.state.value),
         *(_running_cells(running.get(status.name)) if running else ()),
         status.target,
         ", ".join(status.hooks),
@@ -105,11 +105,11 @@ def _row(status: PluginStatus, running: dict[str, Summary]) -> tuple[str, ...]:
     )
 
 
-def _running_cells(summary: Summary | None) -> tuple[str, str]:
+def _running_cells(summary: Summary | None) -> tuple[str | Styled, str]:
     if summary is None:
         return "", ""
     cost = format_cost(summary.p95_ms) if summary.p95_ms is not None else ""
-    return f"{summary.state} ({summary.count}/{summary.processes})", cost
+    return coloured(summary.state, f"{summary.state} ({summary.count}/{summary.processes})"), cost
 
 
 def _print_below(statuses: list[PluginStatus], running: dict[str, Summary]) -> None:

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 from attrs import frozen
 
+from scout_core.operations import JOB
 from scout_core.problems import NextStep, Problem, TooManyErrors, TooSlow
 from scout_core.recording.tracer import IGNORED, SAMPLED
 from scout_core.states import State
@@ -34,7 +35,7 @@ LOGIN_FILE: Final = "dashboard-login-token"
 
 PROBE_APP: Final = "scout-core doctor"
 """Application name of the doctor's probe; pages and totals leave it out unless it is asked for by name."""
-PROBE_NAME: Final = "Job/scout-core.doctor"
+PROBE_NAME: Final = f"{JOB}/scout-core.doctor"
 
 DROPPED_AS_CONFIGURED: Final = frozenset({IGNORED, SAMPLED})
 """The reasons in the counters that the user configured; a transaction that is dropped for any other reason is lost."""

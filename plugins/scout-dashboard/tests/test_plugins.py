@@ -18,7 +18,7 @@ from visitor import Visitor, visitor_of
 from scout_core.measuring.report import FunctionStatus
 from scout_core.sending.protocol import PluginsAnswer, read_answer
 from scout_dashboard.collector import Collector
-from scout_dashboard.queries.plugins import is_fine, plugin_facts
+from scout_dashboard.queries.plugins import is_fine, plugin_facts, urgency
 
 STATUSES = {status.name: status for status in sample_reports.plugins()}
 
@@ -169,6 +169,16 @@ def test_the_latest_process_comes_first_and_in_it_plugins_that_need_attention(co
         for plugin in processes[0]["plugins"]
         if plugin["name"] in ("jinja2", "celery", "broken", "elasticsearch")
     ]
+
+
+def test_the_worst_state_comes_first_and_the_best_of_those_that_need_nothing():
+    attention = [
+        {"state": state, "needs_attention": True}
+        for state in ("unheard-of", "failed", "quarantined", "skipped", "waiting", "active")
+    ]
+    fine = [{"state": state, "needs_attention": False} for state in ("active", "waiting", "disabled")]
+
+    assert attention + fine == sorted([*reversed(fine), *reversed(attention)], key=urgency)
 
 
 def test_the_json_has_every_fact_of_a_status(collector, visitor):

@@ -44,6 +44,15 @@ def needs_attention(facts: Status) -> bool:
     return bool(not is_fine(facts["state"]) or facts["errors"] > over or facts["not_found"] or slow)
 
 
+def urgency(facts: Status) -> tuple[bool, int]:
+    """Sort key: the worst state of those that need attention first, then the best state of the others."""
+    try:
+        severity = State(facts["state"]).severity
+    except ValueError:  # a word that only another version knows
+        severity = len(State)
+    return (False, -severity) if facts["needs_attention"] else (True, severity)
+
+
 def is_fine(state: str) -> bool:
     """Whether nothing needs to be done in a state; False for a word that only another version knows."""
     try:

@@ -13,7 +13,7 @@ from scout_core.sending.protocol import PROBE_APP, ProcessFacts, is_heard_from
 from scout_dashboard.queries.arrivals import arrivals
 from scout_dashboard.queries.gauges import gauges_of, usage
 from scout_dashboard.queries.metrics import Facts
-from scout_dashboard.queries.plugins import plugin_facts
+from scout_dashboard.queries.plugins import plugin_facts, urgency
 from scout_dashboard.store import Store
 from scout_dashboard.store.reader import Reader
 from scout_dashboard.tally import Tally
@@ -83,9 +83,7 @@ def _processes(reader: Reader, *, app: str | None, now: float) -> list[tuple[Fac
 
 def _plugins(facts: Facts) -> list[Facts]:
     plugins = [plugin_facts(status) for status in facts["plugins"]]
-    return sorted(
-        plugins, key=lambda plugin: (not plugin["needs_attention"], plugin["state"] != "active", plugin["name"])
-    )
+    return sorted(plugins, key=lambda plugin: (*urgency(plugin), plugin["name"]))
 
 
 def _head(process: Facts, seen: float) -> Facts:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from zlib import crc32
 
-from scout_core.operations import OTHER
+from scout_core.operations import CONTROLLER, JOB, OTHER
 
-KINDS: Final = ("Middleware", "Controller", "Job", "Template", "SQL", "MongoDB", "Redis", "Memcached", "HTTP")
+KINDS: Final = ("Middleware", CONTROLLER, JOB, "Template", "SQL", "MongoDB", "Redis", "Memcached", "HTTP")
 """Kinds with their own colour, in the order in which charts stack them."""
 POLICIES: Final = ("percentile", "percent", "age", "speed")
 SHARED_COLOURS: Final = 6
