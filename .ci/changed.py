@@ -1,4 +1,4 @@
-"""Which sessions test a change: git lists the changed files; imports and dependencies show who uses them."""
+"""Choose the sessions that test a change: git lists the changed files; imports and dependencies show who uses them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which environments the plugins are tested in: those that they share, and those that one plugin has to itself."""
+"""The environments that the plugins are tested in: those that they share, and those that one plugin has to itself."""
 
 from __future__ import annotations
 

@@ -226,7 +226,7 @@ class Agent:
             self._restart(self.tracer)
 
     def _restart(self, tracer: Tracer | None) -> None:
-        """Become the agent of a new process, which has no thread of ours."""
+        """Become the agent of a new process, which has none of our threads."""
         collecting.forget_other_threads()
         self.recorder.forget_thread()
         reseed(tuple(tracer.inbox) if tracer else ())
@@ -237,7 +237,7 @@ class Agent:
         self._begin(tracer)
 
     def _first(self) -> None:
-        """The first transaction of this process has ended; until then a process has no thread of ours."""
+        """The first transaction of this process has ended; until then a process has none of our threads."""
         try:
             self._notice_fork()
             self._start_threads()

@@ -41,7 +41,7 @@ class Log:
         self._log(logging.ERROR, message, values, exc_info=exc_info)
 
     def _log(self, level: int, message: str, values: tuple[object, ...], *, exc_info: bool = False) -> None:
-        if _is_logging.get():  # a handler that starts the agent or logs through a plugin would be called for ever
+        if _is_logging.get():  # a handler that starts the agent or logs through a plugin would be called forever
             return
         before = _is_logging.set(True)
         try:

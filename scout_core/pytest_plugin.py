@@ -25,7 +25,7 @@ def scout(request: pytest.FixtureRequest) -> Iterator[Scout]:
     """
     An agent that records this test, a ``scout_core.testing.Scout``. ``@pytest.mark.scout(ignore=["/health"])`` sets options.
 
-    The test fails when it leaves an open span, a wrapped target, a thread of ours or a changed environment variable behind.
+    The test fails when it leaves an open span, a wrapped target, one of our threads or a changed environment variable behind.
     """
     from scout_core.testing import recording
 

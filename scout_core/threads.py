@@ -27,7 +27,7 @@ is_own_thread: Final[ContextVar[bool]] = ContextVar("scout_core_is_own_thread", 
 """Whether this is a thread that ``start_thread`` started. A ContextVar, because gevent's and eventlet's threads share a real one."""
 
 _greenlets: Final[WeakKeyDictionary[threading.Thread, Any]] = WeakKeyDictionary()
-"""Threads of ours to the greenlet that each runs in, where greenlets are in use."""
+"""Our threads to the greenlet that each runs in, where greenlets are in use."""
 
 
 def lock_factory() -> object:
@@ -73,7 +73,7 @@ def breathe() -> None:
 
 
 def frame_of(thread: threading.Thread) -> FrameType | None:
-    """Return the innermost frame of a thread of ours, also of one that is a greenlet; None when it does not run."""
+    """Return the innermost frame of one of our threads, also of one that is a greenlet; None when it does not run."""
     frame = sys._current_frames().get(thread.ident or 0)
     return frame if frame is not None else getattr(_greenlets.get(thread), "gr_frame", None)
 

@@ -2,7 +2,7 @@
 uWSGI: it forks its workers in C, and calls the functions of ``os.register_at_fork`` only if it is configured to.
 
 It calls ``uwsgi.post_fork_hook`` instead, which ``uwsgidecorators`` replaces when it is imported. A thread that runs while it
-forks can leave the interpreter's lock taken in the worker, which then waits for ever; so no thread is started before.
+forks can leave the interpreter's lock taken in the worker, which then waits forever; so no thread is started before.
 Without threads enabled, which is the default before 2.0.27, uWSGI never releases that lock between two requests.
 """
 

@@ -82,7 +82,7 @@ class Commandline:
             folder.mkdir()
 
     def environment(self, **more: str) -> dict[str, str]:
-        """Environment of the command, without variables of ours and of Python."""
+        """Environment of the command, without our variables and Python's."""
         kept = {
             key: value for key, value in os.environ.items() if not key.startswith(("SCOUT", "PYTHON", "XDG", "COV"))
         }

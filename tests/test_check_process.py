@@ -192,7 +192,7 @@ def test_a_function_that_waits_at_the_end_of_the_process_is_reported(check):
 
 
 def test_a_fork_that_comes_back_answers_only_once(check):
-    """Both copies go on with the check."""
+    """Both copies continue the check."""
     (problem,) = check("import os\nos.fork()\n")
 
     assert ("process", "importing letters forks the process") == (problem.rule, problem.evidence)

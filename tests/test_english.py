@@ -43,6 +43,10 @@ PHRASES = {
     r"has its say|had its say": "has run",
     r"wants? to hear": "subscribes, is interested",
     r"nobody could": "cannot be",
+    r"nobody knows": "is unknown",
+    r"for ever": "forever",
+    r"(?:goes|going|went) on(?= (?:after|in|with|when|while|until|as|and|for)\b|[.,;:])": "continues, keeps",
+    r"(?:a|an|one|no|every|each|any|this) (?!one)\w+ of (?:ours|yours|theirs)": "one of our …, our",
 }
 """Pattern of a whole word or phrase, case ignored, to what to write instead."""
 
@@ -55,7 +59,9 @@ NAMES = {
 WHOLE_NAMES = {"one", "ones", "each"}
 """Names without a meaning of their own; within a longer name, such as that of a test, these words are fine."""
 
-RIDDLES = re.compile(r'(?:^[ \t]*|"+[ \t]*|(?<!#)#[ \t]*)(What|Of|That) [a-z]', re.MULTILINE)
+RIDDLES = re.compile(
+    r'(?:^[ \t]*|"+[ \t]*|(?<!#)#[ \t]*)(What|Of|That) [a-z]|"""\s*(Where|Which|Whose) [a-z]', re.MULTILINE
+)
 """How a docstring, comment or sentence does not begin: it begins with the thing. A heading may be a question."""
 
 EXCEPTIONS: dict[tuple[str, str], str] = {
@@ -73,7 +79,18 @@ FILES = sorted(
     if re.search(r"\.(?:py|md|toml|html|js|css|yml|in)$|^\.ci/(?:run|install)$", path) and (ROOT / path).is_file()
 )
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_PHRASE = re.compile(r"\b(?:" + "|".join(f"(?:{phrase})" for phrase in PHRASES) + r")\b", re.IGNORECASE)
+_SPACE = r"(?: |[ \t]*\n[ \t]*(?:#[ \t]*)?)"
+"""A space, or the end of a line within a paragraph or a comment."""
+
+
+def across_lines(pattern: str) -> str:
+    """Let each space of a pattern match the end of a line, too, except in assertions that look behind."""
+    return "".join(
+        part if part.startswith("(?<!") else part.replace(" ", _SPACE) for part in re.split(r"(\(\?<![^)]*\))", pattern)
+    )
+
+
+_PHRASE = re.compile(r"\b(?:" + "|".join(f"(?:{across_lines(phrase)})" for phrase in PHRASES) + r")\b", re.IGNORECASE)
 
 
 def is_exception(path: str, phrase: str) -> bool:
@@ -89,9 +106,13 @@ def names_in(source: str) -> list[tuple[int, str]]:
     ]
 
 
+def one_line(phrase: str) -> str:
+    return re.sub(_SPACE, " ", phrase)
+
+
 def advice(phrase: str) -> str:
     for pattern, better in PHRASES.items():
-        if re.fullmatch(pattern, phrase, re.IGNORECASE):
+        if re.fullmatch(pattern, one_line(phrase), re.IGNORECASE):
             return better
     return next(better for pattern, better in PHRASES.items() if pattern.startswith("(?<!there"))
 
@@ -100,11 +121,11 @@ def findings(path: str) -> list[str]:
     """``file:line: phrase → better``, for everything in a file that is on the lists."""
     text = (ROOT / path).read_text(encoding="utf-8")
     found = [
-        (text.count("\n", 0, match.start()) + 1, match.group(), advice(match.group()))
+        (text.count("\n", 0, match.start()) + 1, one_line(match.group()), advice(match.group()))
         for match in _PHRASE.finditer(text)
     ]
     found += [
-        (text.count("\n", 0, match.start(1)) + 1, f"{match.group(1)} …", "begin with the thing")
+        (text.count("\n", 0, match.start()) + 1, f"{match.group(1) or match.group(2)} …", "begin with the thing")
         for match in RIDDLES.finditer(text)
     ]
     if path.endswith(".py"):
@@ -134,6 +155,9 @@ def test_it_is_plain_english(path):
         ("it is no longer there", []),
         ("leave it alone, let alone", ["alone"]),
         ("the agent alone", ["alone"]),
+        ("it makes no\n    sense", ["makes no\n    sense"]),
+        ("# this is\n# no list", ["is\n# no "]),
+        ("A thread that hangs for\never", ["for\never"]),
     ],
 )
 def test_the_phrases_match_what_they_should(text, found):

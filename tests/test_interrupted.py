@@ -1,4 +1,4 @@
-"""Exceptions of signal handlers, raised at every instruction of ours: the thread records what comes after them."""
+"""Exceptions of signal handlers, raised at each of our instructions: the thread records what comes after them."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def is_ours(code):
 
 @contextmanager
 def calling(function):
-    """Call the function with code and offset before every instruction of ours."""
+    """Call the function with code and offset before each of our instructions."""
     if sys.version_info >= (3, 12):
         monitoring, tool = sys.monitoring, sys.monitoring.PROFILER_ID
         event = monitoring.events.INSTRUCTION
@@ -153,7 +153,7 @@ def in_generator(function):
 
 
 def interrupted_at(number, request):
-    """Raise before one instruction of ours, or of a ``with`` statement around it; return where, None if there are fewer."""
+    """Raise before one of our instructions, or of a ``with`` statement around it; return where, None if there are fewer."""
     numbers = iter(range(1, 100_000))
     arrived, passed = [], []
 

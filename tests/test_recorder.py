@@ -790,7 +790,7 @@ class Cycle:
 
 
 def test_destructors_that_record_can_run_within_our_code(quick):
-    """With frequent collections, destructors run on every thread of ours, even while it holds a lock."""
+    """With frequent collections, destructors run on each of our threads, even while it holds a lock."""
     Cycle.deleted = 0
     keeper = Behaving("keeper", lambda report: [Cycle() for _ in range(3)] and None)
 

@@ -106,7 +106,7 @@ def test_a_transaction_is_open_again_after_the_hooks_of_its_start():
 
 @pytest.mark.parametrize("hook", APPLICATION)
 def test_a_thread_of_a_request_records_while_hooks_of_that_request_run_elsewhere(hook):
-    """Only the thread that runs the hook is silent: a thread in a copy of the context goes on in the transaction."""
+    """Only the thread that runs the hook is silent: a thread in a copy of the context stays in the transaction."""
     entered, go = threading.Event(), threading.Event()
 
     def wait(*arguments):

@@ -1,4 +1,4 @@
-"""Which plugins are disabled: every combination of the switches, compared with the table in ``docs/configuration.md``."""
+"""Disabled plugins: every combination of the switches, compared with the table in ``docs/configuration.md``."""
 
 from __future__ import annotations
 

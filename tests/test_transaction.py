@@ -459,7 +459,7 @@ def test_a_signal_handler_that_records_can_interrupt_every_line_of_ours(scout):
     folder = str(Path(transaction_module.__file__).parent)
 
     def run_with_a_handler_at(number):
-        """Record from a handler at a line of ours; return whether there are so many lines."""
+        """Record from a handler at one of our lines; return whether there are so many lines."""
         lines = iter(range(1, 1000))
 
         def trace(frame, event, argument):
@@ -550,7 +550,7 @@ def test_a_transaction_of_the_kind_controller_is_a_web_request():
 
 def test_an_error_in_masking_the_message_does_not_affect_the_exception_of_the_application(scout, monkeypatch):
     def broken(*args):
-        raise RuntimeError("an error of ours")
+        raise RuntimeError("our own error")
 
     monkeypatch.setattr("scout_core.text.message.masked_message", broken)
     error = ValueError("of the application")

@@ -1,4 +1,4 @@
-"""A hook that hangs on the agent's thread: the log and the plugin's state name it, and the application goes on."""
+"""A hook that hangs on the agent's thread: the log and the plugin's state name it, and the application continues."""
 
 from __future__ import annotations
 

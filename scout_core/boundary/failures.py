@@ -44,7 +44,7 @@ class Failure(NamedTuple):
 
 
 class Failures:
-    """Which of the last calls failed, and how the last of them did."""
+    """Record which of the last calls failed, and the last error."""
 
     __slots__ = ("count", "history", "last", "culprits")
 
@@ -109,5 +109,5 @@ def _message(error: BaseException) -> str:
         return error_message(error)
     try:
         return str(error)  # ours quote the plugin's code
-    except Exception:  # noqa: BLE001  # a plugin's subclass of ours can fail even at that
+    except Exception:  # noqa: BLE001  # a plugin's subclass of our class can fail even at that
         return UNREADABLE

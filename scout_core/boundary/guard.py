@@ -135,7 +135,7 @@ class Guard:
         """
         Call and time it.
 
-        A function that is called within its own call makes that call, and would be called again for ever. Only timed calls are
+        A function that is called within its own call makes that call, and would be called again forever. Only timed calls are
         examined for that, which are the first ones, and all once it has happened.
 
         Raises:

@@ -60,7 +60,7 @@ def how_to_enable(config: Config, name: str, key: str, distribution: str | None)
 
 
 def _place(config: Config, key: str) -> str:
-    """Where to change an option: the variable of the environment, or the key and where it was set."""
+    """Return the place where an option is changed: the variable of the environment, or the key and where it was set."""
     origin = config.origin(key)
     return origin.name if origin.layer is Layer.ENVIRONMENT else f"{key} ({origin})"
 

@@ -42,7 +42,7 @@ class Plugin:
     is_logged: bool = False
     """Set once the reason why it cannot be used was logged."""
     frames: tuple[Frame, ...] = ()
-    """Where it failed while it was loaded, innermost first."""
+    """The frames in which loading it failed, innermost first."""
     support: Support = field(factory=lambda: Support(target=""))
     hooks: tuple[str, ...] = ()
     complaints: list[Problem] = field(factory=list)

@@ -1,4 +1,4 @@
-"""Which objects a wrapper can replace. The reasons name the alternative, where there is one."""
+"""Decide which objects a wrapper can replace. The reasons name the alternative, where there is one."""
 
 from __future__ import annotations
 

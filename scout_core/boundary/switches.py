@@ -1,4 +1,4 @@
-"""Which plugins are loaded: ``plugins.disable``, ``allow``, ``enable``, ``require`` and ``autoload`` decide, in this order."""
+"""Decide which plugins are loaded: ``plugins.disable``, ``allow``, ``enable``, ``require`` and ``autoload`` decide, in this order."""
 
 from __future__ import annotations
 

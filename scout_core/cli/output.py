@@ -51,7 +51,7 @@ def echo(*parts: str | Styled, err: bool = False, nl: bool = True) -> None:
     Print one line.
 
     Args:
-        parts: printed one after the other. A line break in a part is shown as an escape: it would look like a line of ours.
+        parts: printed one after the other. A line break in a part is shown as an escape: it would look like one of our lines.
         nl: False: do not end the line.
     """
     click.echo("".join(map(_rendered, parts)).rstrip(" ") if nl else "".join(map(_rendered, parts)), nl=nl, err=err)

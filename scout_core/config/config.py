@@ -48,7 +48,7 @@ class Config:
         return self.values[key].value
 
     def origin(self, key: str) -> Origin:
-        """Where the value was set."""
+        """The place where the value was set."""
         return self.values[key].origin
 
     def is_set(self, key: str) -> bool:

@@ -30,7 +30,7 @@ class Settings:
 
     @property
     def origin(self) -> Origin:
-        """Where every value in it was set."""
+        """The place where every value in it was set."""
         return Origin(Layer.FILE, str(self.path))
 
 

@@ -1,4 +1,4 @@
-"""Where a value of the configuration was set."""
+"""The place where a value of the configuration was set."""
 
 from __future__ import annotations
 

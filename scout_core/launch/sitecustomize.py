@@ -37,7 +37,7 @@ def start_agent() -> None:
 
 try:
     run_other_sitecustomize(os.path.dirname(os.path.realpath(__file__)))
-finally:  # Python reports an exception of the other one and goes on; so do we
+finally:  # Python reports an exception of the other one and continues; so do we
     if os.environ.get("SCOUT_CORE_RUN"):
         try:
             start_agent()

@@ -175,7 +175,7 @@ def _share_among_ancestors(
     span: Span, transaction: Transaction, found: dict[int, int], skipped: dict[int, Span | None]
 ) -> None:
     """
-    Where a span went on when its parent had ended, the rest of its time lies within the nearest ancestor that was still open.
+    The rest of a span's time, after its parent has ended, lies within the nearest ancestor that was still open.
 
     Ancestors that never ended, or ended after the transaction, are in no figure and so are passed over.
     """

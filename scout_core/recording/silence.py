@@ -1,9 +1,9 @@
 """
-Nothing is recorded while a hook runs: a hook that traces would be called for its own spans and transactions, for ever.
+Nothing is recorded while a hook runs: a hook that traces would be called for its own spans and transactions, forever.
 
 While hooks run, the current span is one of a closed transaction, which turns away whatever begins in it. So recording does not ask
 whether a hook runs. For the hooks of a transaction's start, that is the transaction itself, which is closed meanwhile: nothing
-else can be in it yet. For all others it is a span made for them: other threads and tasks go on in their transaction.
+else can be in it yet. For all others it is a span made for them: other threads and tasks stay in their transaction.
 
 Hot code: ``run_silently`` is called for every span, if a plugin implements ``on_span``.
 """

@@ -95,7 +95,7 @@ class AgentThread:
             log.warning("%s did not return in time; the last period is lost", busy_part(self.thread))
 
     def flush(self, deadline: float) -> None:
-        """Do the work up to now as at the end, on the thread where there is one; wait until the deadline at most, then go on."""
+        """Do the work up to now as at the end, on the thread where there is one; wait until the deadline at most, then continue."""
         if self.thread is None:
             self._finish()
         elif not self._stopping.is_set():

@@ -18,7 +18,7 @@ importing: Final = RLock()
 """
 Hold it while an exporter imports what it needs: ``with importing: from http.client import HTTPConnection``.
 
-The process does not fork meanwhile. A child that is forked during an import of another thread has half a module, and waits for ever
+The process does not fork meanwhile. A child that is forked during an import of another thread has half a module, and waits forever
 for the other half when it imports it too.
 """
 os.register_at_fork(before=importing.acquire, after_in_parent=importing.release, after_in_child=importing.release)

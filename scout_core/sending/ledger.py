@@ -1,4 +1,4 @@
-"""Where every finished transaction is, so that ``finished = exported + dropped + queued`` at every moment.
+"""The place of every finished transaction, so that ``finished = exported + dropped + queued`` at every moment.
 
 Each move from one place to the next happens under one lock, which only the agent's and the exporters' threads take;
 the places are counted separately, so a transaction that got lost would show.

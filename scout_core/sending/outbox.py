@@ -94,7 +94,7 @@ class Outbox:
         waiting = Waiting(report, transactions, size)
         with self._changed:
             self._size += waiting.size
-            if self._deadline is not None:  # of a thread that had been given up, and went on
+            if self._deadline is not None:  # of a thread that had been given up, and continued
                 self._lose(waiting, NOT_SENT)
                 return
             self._queue.append(waiting)
@@ -200,7 +200,7 @@ class Outbox:
             guard.note(error)
             self._reject(waiting, error)
             return True
-        except BaseException as error:  # noqa: BLE001  # sys.exit() in an exporter, too, must not end this thread of ours
+        except BaseException as error:  # noqa: BLE001  # sys.exit() in an exporter, too, must not end our thread
             guard.note(error)
             waiting.note_failure(is_after_delivery=has_delivered)
             self._failures += 1

@@ -1,4 +1,4 @@
-"""Which of the waiting reports is sent next, so that one that always fails neither blocks the others nor is tried for ever."""
+"""Choose the report to send next, so that one that always fails neither blocks the others nor is retried forever."""
 
 from __future__ import annotations
 

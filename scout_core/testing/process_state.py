@@ -45,7 +45,7 @@ def _signal(number: int) -> str:
 
 
 def place() -> Facts:
-    """Where and as whom it runs."""
+    """The directory, user and group with which it runs."""
     yield "the working directory", _directory()
     mask = os.umask(0o077)
     os.umask(mask)

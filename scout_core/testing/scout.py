@@ -85,7 +85,7 @@ def recording(**settings: Any) -> Iterator[Scout]:
         settings: any options; ``plugins=[module]`` loads further plugins.
 
     Raises:
-        LeftBehind: at the end, when a span is still open, a target is still wrapped, or a thread of ours still runs.
+        LeftBehind: at the end, when a span is still open, a target is still wrapped, or one of our threads still runs.
         ScoutError: an agent is recording already.
     """
     if context.tracer is not None:

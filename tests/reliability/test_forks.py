@@ -1,4 +1,4 @@
-"""Many forks while other threads trace: no child hangs, no transaction is counted twice, and idle children have no thread of ours."""
+"""Many forks while other threads trace: no child hangs, no transaction is counted twice, and idle children have none of our threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store as it is after weeks: many endpoints, every hour of many days. Pages are read, days expire, and reports go on arriving."""
+"""A store as it is after weeks: many endpoints, every hour of many days. Pages are read, days expire, and reports keep arriving."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the time goes first: 2.5 points times the name's share of the time spent in all transactions."""
+"""Prefer the names that take the most time: 2.5 points times the name's share of the time spent in all transactions."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Gate:
 
         try:
             await (self._refusal(scope) or self._app)(scope, receive, send_with_headers)
-        except Exception as error:  # noqa: BLE001  # last resort: log a bug of ours as one line, not as a traceback
+        except Exception as error:  # noqa: BLE001  # last resort: log our own bug as one line, not as a traceback
             log.error("%s %s failed: %s: %s", scope["method"], scope["path"][:200], type(error).__name__, error)
             if not started:
                 await PlainTextResponse(FAILURE_TEXT, status_code=500)(scope, receive, send_with_headers)

@@ -1,4 +1,4 @@
-"""Which reports of each process arrived: gaps in their numbers, and whether the process has ended with a last report."""
+"""The reports of each process that arrived: gaps in their numbers, and whether the process has ended with a last report."""
 
 from __future__ import annotations
 
