@@ -41,9 +41,9 @@ GROUPS = {
     "text": ("text",),
     "measuring": ("measuring",),
     "recording": ("recording",),
-    "boundary": ("boundary", "log", "threads"),
+    "boundary": ("boundary", "log", "threads", "uwsgi"),
     "sending": ("sending",),
-    "agent": ("agent", "deadlines", "ends", "first_requests", "running", "this_process", "uwsgi", "__init__"),
+    "agent": ("agent", "deadlines", "ends", "first_requests", "running", "this_process", "__init__"),
     "beside": ("builtin", "cli", "launch", "scaffold", "testing", "pytest_plugin", "__main__"),
 }
 

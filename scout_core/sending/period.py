@@ -18,6 +18,7 @@ from scout_core.sending.ledger import Ledger
 from scout_core.sending.outbox import Outbox
 from scout_core.sending.traces import trace_of
 from scout_core.threads import breathe
+from scout_core.uwsgi import is_process_of_uwsgi
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
@@ -59,7 +60,7 @@ class Period:
         """
         Return the seconds between two reports: what the user chose, or the shortest of the default and what receivers request.
 
-        The default is shorter in children of ``multiprocessing``.
+        The default is shorter in children of ``multiprocessing`` and in processes of uWSGI.
 
         Args:
             requested: by each receiver; None: nothing.
@@ -67,7 +68,8 @@ class Period:
         chosen = float(self.config.get("report_period"))
         if self.config.is_set("report_period"):
             return chosen
-        longest = min(chosen, CHILD_PERIOD) if is_child_of_multiprocessing() else chosen
+        may_end_without_notice = is_child_of_multiprocessing() or is_process_of_uwsgi()
+        longest = min(chosen, CHILD_PERIOD) if may_end_without_notice else chosen
         return min([longest, *(max(SHORTEST_PERIOD, seconds) for seconds in requested if seconds is not None)])
 
     def end(self, requested: Iterable[float | None]) -> float:
