@@ -36,8 +36,10 @@ def bound_transaction(transaction: Transaction, tracer: Tracer) -> int:
             is_short = False
         if not is_short:
             _cut_request(transaction, request, tracer)
-    transaction.size += SPAN_SIZE * len(spans)
-    return transaction.size
+    transaction.size = size = transaction.size + SPAN_SIZE * len(spans)
+    if type(size) is not int:
+        raise TypeError("the size of a transaction has been set")  # a nan would fill the inbox forever
+    return size
 
 
 def bound_ended(transaction: Transaction) -> None:

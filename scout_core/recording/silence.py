@@ -84,3 +84,8 @@ class Silence:
 def _end(silence: _SilentSpan, tracer: Tracer) -> None:
     silence.transaction = tracer.finished_placeholder  # a task that a hook has begun may trace
     silence.parent = None
+
+
+def is_left_by_hook(innermost: Span, transaction: Transaction) -> bool:
+    """Whether an exception of a signal handler has left what is current while the hooks of a span of this transaction run."""
+    return innermost.parent is not None and innermost.parent.transaction is transaction

@@ -15,6 +15,7 @@ from scout_core.operations import kind_of
 from scout_core.recording.bounding import bound_ended
 from scout_core.recording.bounds import LONGEST_KEY, LONGEST_TEXT, bounded
 from scout_core.recording.collecting import collecting, is_collecting_here
+from scout_core.recording.contain import lose
 from scout_core.recording.context import current
 from scout_core.recording.raised import is_failure
 
@@ -134,21 +135,24 @@ class Span:
         return self.error is not None or has_error_tag(self.own_tags)
 
     def __enter__(self: _Self) -> _Self:
-        parent = _get()
-        if parent is None or self.start_ns:
-            return self
-        transaction = parent.transaction
-        if transaction is None or transaction.is_closed:
-            if transaction is not None:
-                transaction.tracer.count_late(transaction)
-            return self
-        if collecting and is_collecting_here():
-            transaction.tracer.in_collection += 1
-            return self
-        self.transaction = transaction
-        self.parent = parent
-        _set(self)
-        self.start_ns = perf_counter_ns()
+        try:
+            parent = _get()
+            if parent is None or self.start_ns:
+                return self
+            transaction = parent.transaction
+            if transaction is None or transaction.is_closed:
+                if transaction is not None:
+                    transaction.tracer.count_late(transaction)
+                return self
+            if collecting and is_collecting_here():
+                transaction.tracer.in_collection += 1
+                return self
+            self.transaction = transaction
+            self.parent = parent
+            _set(self)
+            self.start_ns = perf_counter_ns()
+        except Exception as error:  # noqa: BLE001  # see `contain.py`
+            lose(self, error)
         return self
 
     def __exit__(
@@ -159,26 +163,30 @@ class Span:
         if transaction is None or self.stop_ns:
             return
         self.stop_ns = stop_ns
-        if kind is not None and is_failure(kind, error):
-            self.error = kind
-        if collecting and is_collecting_here():
-            pass  # a generator that the collector closes: the span stays current until its transaction ends
-        elif _get() is self:
-            _set(self.parent)
-        else:
-            _step_out(self)
-        tracer = transaction.tracer
-        if transaction.is_closed:
-            tracer.count_late(transaction)
+        try:
+            if kind is not None and is_failure(kind, error):
+                self.error = kind
+            if collecting and is_collecting_here():
+                pass  # a generator that the collector closes: the span stays current until its transaction ends
+            elif _get() is self:
+                _set(self.parent)
+            else:
+                _step_out(self)
+            tracer = transaction.tracer
+            if transaction.is_closed:
+                tracer.count_late(transaction)
+                return
+            spans = transaction.spans
+            count = len(spans)
+            if count < tracer.max_spans:
+                spans.append(self)
+                if count & 7 == 7:
+                    bound_ended(transaction)
+            else:
+                transaction.merge(self)
+        except Exception as fault:  # noqa: BLE001  # see `contain.py`
+            lose(self, fault)
             return
-        spans = transaction.spans
-        count = len(spans)
-        if count < tracer.max_spans:
-            spans.append(self)
-            if count & 7 == 7:
-                bound_ended(transaction)
-        else:
-            transaction.merge(self)
         if tracer.on_span:
             tracer.run_hooks(tracer.on_span, self)
 

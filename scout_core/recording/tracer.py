@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from scout_core.recording.bounding import LONGEST_FACTS, bound_transaction
-from scout_core.recording.bounds import LONGEST_NAME, TRANSACTION_SIZE
+from scout_core.recording.bounds import LONGEST_NAME
+from scout_core.recording.contain import drop
 from scout_core.recording.ended import placeholder, release
 from scout_core.recording.silence import run_silently
 
@@ -56,6 +57,8 @@ class Tracer:
         "late_spans",
         "in_collection",
         "interrupted",
+        "failed",
+        "fault",
         "in_hooks",
         "invalid_values",
         "silent",
@@ -103,6 +106,10 @@ class Tracer:
     """Spans and transactions that were not recorded because the garbage collector was running; see ``collecting.py``."""
     interrupted: int
     """Transactions that an exception of a signal handler left without an end; see ``abandoned.py``."""
+    failed: int
+    """Transactions that could not be handed over because of a fault of our own; see ``contain.py``."""
+    fault: Exception | None
+    """The first of these faults that has not been logged."""
     in_hooks: int
     """Spans and transactions that were not recorded because a hook began them."""
     invalid_values: int
@@ -146,6 +153,8 @@ class Tracer:
         self.late_spans = 0
         self.in_collection = 0
         self.interrupted = 0
+        self.failed = 0
+        self.fault = None
         self.in_hooks = 0
         self.invalid_values = 0
         self.use_hooks(hooks)
@@ -179,35 +188,38 @@ class Tracer:
 
     def finish(self, transaction: Transaction) -> None:
         """Hand a finished transaction over to the agent's thread."""
-        # ``+=`` on an int attribute makes no call, so CPython neither switches threads during it nor runs a signal handler between
-        # it and the line before.
-        if transaction.ignored is not None and not self.wants_ignored:
-            is_sampled = transaction.ignored == SAMPLED
-            transaction.is_handed_over = True
-            if is_sampled:
-                self.sampled += 1
+        try:
+            # ``+=`` on an int attribute makes no call, so CPython neither switches threads during it nor runs a signal handler between
+            # it and the line before.
+            if transaction.ignored is not None and not self.wants_ignored:
+                is_sampled = transaction.ignored == SAMPLED
+                transaction.is_handed_over = True
+                if is_sampled:
+                    self.sampled += 1
+                else:
+                    self.ignored += 1
+                if transaction.spans:
+                    release(transaction)
+                else:
+                    transaction.transaction = self.ignored_placeholder
+            elif len(self.inbox) < self.max_queue and self.entered - self.left < MOST_BYTES:
+                request = transaction.own_request
+                try:
+                    is_small = (
+                        not transaction.spans
+                        and not transaction.own_tags
+                        and len(transaction.own_operation) <= LONGEST_NAME
+                        and (request is None or len("".join(request)) < LONGEST_FACTS)
+                    )
+                except TypeError:  # facts that are not texts
+                    is_small = False
+                self.entered += transaction.size if is_small else bound_transaction(transaction, self)
+                transaction.is_handed_over = True
+                self.inbox.append(transaction)
             else:
-                self.ignored += 1
-            if transaction.spans:
-                release(transaction)
-            else:
-                transaction.transaction = self.ignored_placeholder
-        elif len(self.inbox) < self.max_queue and self.entered - self.left < MOST_BYTES:
-            request = transaction.own_request
-            try:
-                is_small = (
-                    not transaction.spans
-                    and not transaction.own_tags
-                    and len(transaction.own_operation) <= LONGEST_NAME
-                    and (request is None or len("".join(request)) < LONGEST_FACTS)
-                )
-            except TypeError:  # facts that are not texts
-                is_small = False
-            self.entered += TRANSACTION_SIZE if is_small else bound_transaction(transaction, self)
-            transaction.is_handed_over = True
-            self.inbox.append(transaction)
-        else:
-            self._finish_beyond(transaction)
+                self._finish_beyond(transaction)
+        except Exception as error:  # noqa: BLE001  # see `contain.py`
+            drop(self, transaction, error)
         if not self.has_started:
             self.has_started = True
             self.on_first()

@@ -17,7 +17,9 @@ from scout_core.recording.abandoned import give_up, is_abandoned
 from scout_core.recording.bounding import cut_operation
 from scout_core.recording.bounds import LONGEST_KEY, LONGEST_NAME, LONGEST_TEXT, TRANSACTION_SIZE
 from scout_core.recording.collecting import collecting, is_collecting_here
+from scout_core.recording.contain import lose, restore_tracer
 from scout_core.recording.raised import Raised, is_failure, note_raised
+from scout_core.recording.silence import is_left_by_hook
 from scout_core.recording.span import Span, has_error_tag, name_or_refuse, plain_key, plain_name, shortened
 from scout_core.recording.web import WebRequest, path_of, read_environ
 
@@ -73,10 +75,7 @@ class Transaction(Span):
     ignored: str | None
     """Why it is ignored; None: it is not."""
     environ: Mapping[str, Any] | None  # Any: a WSGI environ holds anything
-    """
-    The WSGI environ of a web request that starts. Its facts are taken into ``request`` once the hooks of the start have run, unless
-    they have ignored the transaction and no plugin implements ``on_ignore``. Then this is None again.
-    """
+    """The WSGI environ of a web request that starts; None once the hooks have run and its facts are taken into ``request``."""
     own_request: WebRequest | None
     queued_at: float | None
     """For jobs: Unix time at which the job was put into its queue."""
@@ -86,7 +85,6 @@ class Transaction(Span):
     """The exception that propagated out of it."""
     add_request_tags: Callable[[Transaction], None] | None
     """Adds the tags that are computed from ``request``, called when ``tags`` is first read; None: nothing to add."""
-
     is_handed_over: bool
     """Counted, or in the inbox of the agent's thread."""
     held_by: tuple[int, int]
@@ -212,18 +210,20 @@ class Transaction(Span):
 
     def _merged_as(self, operation: str) -> list[int]:
         merged: dict[str, list[int]] = self.merged  # type: ignore[assignment]  # merge() created it
-        if operation not in merged and len(merged) >= MAX_MERGED:
-            operation = _OTHER_OPERATION
-        return merged.setdefault(operation, [0, 0, 0, 0])
+        name = operation if operation in merged or len(merged) < MAX_MERGED else _OTHER_OPERATION
+        return merged.setdefault(name, [0, 0, 0, 0])
 
     def __enter__(self) -> Self:
-        parent = _get()
-        if parent is not None and not parent.transaction.is_finished:  # type: ignore[union-attr]  # a current span has one
-            if not is_abandoned(parent.transaction, parent is parent.transaction):  # type: ignore[arg-type]
-                if self.environ is not None:
-                    self._take_request()
-                return Span.__enter__(self)
-            give_up(parent.transaction)  # type: ignore[arg-type]
+        try:
+            parent = _get()
+            if parent is not None and not parent.transaction.is_finished:  # type: ignore[union-attr]  # a current span has one
+                if not is_abandoned(parent.transaction, parent is parent.transaction):  # type: ignore[arg-type]
+                    if self.environ is not None:
+                        self._take_request()
+                    return Span.__enter__(self)
+                give_up(parent.transaction)  # type: ignore[arg-type]
+        except Exception as error:  # noqa: BLE001  # see `contain.py`
+            lose(self, error)
         tracer = context.tracer
         if tracer is None or self.start_ns:
             return self
@@ -241,6 +241,7 @@ class Transaction(Span):
                 self.is_closed = True  # nothing is recorded while hooks run: for spans, `silence.py` does this
                 for hook in tracer.on_request_start:
                     hook(self, tracer.config)
+                self.transaction, self.tracer = self, tracer  # a hook can have set them
                 self.is_closed = self.ignored is not None
             if self.environ is not None:
                 if self.ignored is None or tracer.wants_ignored:
@@ -259,8 +260,10 @@ class Transaction(Span):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.transaction is not self:
-            Span.__exit__(self, kind, error, trace)
-            return
+            if not self.id or self.is_handed_over:
+                Span.__exit__(self, kind, error, trace)
+                return
+            self.transaction = self  # the application has set it
         # Before anything else: a signal handler may raise at any call below. Later transactions must not nest in this one,
         # and it must be handed over once; `abandoned.py` has the case that not even this line is reached.
         self.is_closed = self.is_finished = True
@@ -268,7 +271,7 @@ class Transaction(Span):
             innermost = _get()
             if (
                 innermost is not None
-                and (innermost.transaction is self or _is_left_by_hook(innermost, self))
+                and (innermost.transaction is self or is_left_by_hook(innermost, self))
                 and not (collecting and is_collecting_here())
             ):
                 _set(None)
@@ -282,6 +285,8 @@ class Transaction(Span):
                 if error is not None and self.ignored is None:
                     self.raised = note_raised(error, trace, self.tracer.unread)
             self.tracer.finish(self)
+        except Exception as fault:  # noqa: BLE001  # see `contain.py`
+            restore_tracer(self, fault)
         finally:
             if not self.is_handed_over:
                 self.stop_ns = self.stop_ns or perf_counter_ns()
@@ -293,8 +298,3 @@ def reseed(finished: Iterable[Transaction]) -> None:
     _ids.seed()
     for transaction in finished:
         transaction.id = _getrandbits(64)
-
-
-def _is_left_by_hook(innermost: Span, transaction: Transaction) -> bool:
-    """Whether an exception of a signal handler has left what is current while the hooks of its span run; see ``silence.py``."""
-    return innermost.parent is not None and innermost.parent.transaction is transaction

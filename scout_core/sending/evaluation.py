@@ -13,14 +13,12 @@ from scout_core.recording.ended import release
 from scout_core.recording.tracer import IGNORED, SAMPLED
 from scout_core.recording.transaction import Transaction
 from scout_core.sending.choice import Choice
-from scout_core.sending.ledger import Tally
+from scout_core.sending.ledger import INTERNAL_ERROR, Tally
 from scout_core.sending.request_facts import RequestFacts
 from scout_core.sending.traces import error_of
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
-
-INTERNAL_ERROR = "internal error"
 
 
 @define(eq=False)

@@ -23,6 +23,7 @@ _Item = TypeVar("_Item")
 INBOX_FULL: Final = "inbox full"
 INTERRUPTED: Final = "interrupted"
 """By an exception of a signal handler while it began or ended."""
+INTERNAL_ERROR: Final = "internal error"
 OPEN_AT_STOP: Final = "open when the agent stopped"
 NOT_SENT: Final = "not sent before the process ended"
 MAX_REASONS: Final = 50
@@ -95,7 +96,11 @@ class Ledger:
     def take(self, most: int) -> list[Transaction]:
         """Move what lies in the inbox into our hands."""
         batch = self._take(self.tracer.inbox, most)
-        self.tracer.left += sum([transaction.size for transaction in batch])
+        sizes = [transaction.size for transaction in batch]
+        try:
+            self.tracer.left += sum(sizes)
+        except TypeError:  # the application has set one since
+            self.tracer.left += sum(size for size in sizes if isinstance(size, int))
         return batch
 
     def take_briefs(self, most: int) -> list[Brief]:
@@ -167,6 +172,7 @@ class Ledger:
                 IGNORED: tracer.ignored,
                 SAMPLED: tracer.sampled,
                 INTERRUPTED: tracer.interrupted,
+                INTERNAL_ERROR: tracer.failed,
             }
         )
 

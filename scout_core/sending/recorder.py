@@ -17,10 +17,10 @@ from scout_core.measuring.report import PluginStatus, Process
 from scout_core.recording.silence import Silence
 from scout_core.recording.tracer import MOST_BRIEFS, brief_of
 from scout_core.sending.agent_thread import AgentThread
-from scout_core.sending.evaluation import INTERNAL_ERROR, Evaluation
+from scout_core.sending.evaluation import Evaluation
 from scout_core.sending.export_guard import ExportGuard
 from scout_core.sending.exporter import Exporter
-from scout_core.sending.ledger import Ledger, Tally
+from scout_core.sending.ledger import INTERNAL_ERROR, Ledger, Tally
 from scout_core.sending.outbox import Outbox
 from scout_core.sending.period import Period
 from scout_core.sending.watchdog import Watchdog
@@ -191,7 +191,17 @@ class Recorder:
             until: monotonic seconds after which the rest is left: applications can be faster than this thread.
         """
         with Silence(self.ledger.tracer):
+            self._log_fault()
             self._work(until)
+
+    def _log_fault(self) -> None:
+        """Log what kept a transaction from coming into the inbox."""
+        fault, self.ledger.tracer.fault = self.ledger.tracer.fault, None
+        if fault is not None:
+            try:
+                raise fault
+            except Exception:  # noqa: BLE001  # of our own
+                self._contain_failure("a transaction could not be recorded; further ones are only counted as dropped")
 
     def _work(self, until: float) -> None:
         overflow = self.ledger.tracer.overflow
