@@ -40,7 +40,8 @@ def test_config_shows_every_option_with_its_origin_and_meaning(scout_core, here)
     assert "report_period = 60.0  (default)\n" in done.out
     for option in OPTIONS:
         assert f"{option.key} = " in done.out
-        assert option.help in done.out
+        assert option.help.replace("``", "") in done.out
+    assert "``" not in done.out
 
 
 def test_config_check_prints_that_there_are_no_problems(scout_core):
@@ -127,7 +128,7 @@ def test_secrets_are_never_shown(scout_core, here):
     (here / "scout-core.toml").write_text('[plugins.my_plugin]\napi_key = ["hunter2"]\n')
     environment = {
         "SCOUT_COLLECTOR_TOKEN": "hunter2",
-        "SCOUT_COLLECTOR_URL": "https://ann:hunter2@collector.example/base?token=hunter2",
+        "SCOUT_COLLECTOR_URL": "https://collector.example/base/hunter2:hunter2@?token=hunter2",
         "SCOUT_PLUGINS": "my_plugin",
     }
     commands = ("config", "config --json", "plugins --json", "plugins my_plugin --json")
@@ -136,9 +137,7 @@ def test_secrets_are_never_shown(scout_core, here):
         assert "hunter2" not in ran.out + ran.err
     shown = json.loads(done["config --json"].out)["options"]
     assert ["…"] == [row["value"] for row in shown if row["key"] == "collector_token"]
-    (url,) = [row["value"] for row in shown if row["key"] == "collector_url"]
-    assert url.startswith("https://")
-    assert "collector.example/base" in url
+    assert [""] == [row["value"] for row in shown if row["key"] == "collector_url"]  # refused
 
 
 TYPED = """
@@ -298,3 +297,13 @@ def test_an_option_that_does_not_exist_is_a_mistake_of_usage(scout_core):
 
     assert (2, "") == (ran.code, ran.out)
     assert "Error: No such option 'sample_rat'. Did you mean 'sample_rate'?\n" in ran.err
+
+
+@pytest.mark.parametrize("value", ["-1", "0", "nan", "inf", "-inf", "1e10", "soon"])
+@pytest.mark.parametrize("command", ["plugins", "plugins speed", "plugins check speed", "doctor"])
+def test_an_unusable_timeout_is_an_error_of_usage(scout_core, command, value):
+    done = scout_core(*command.split(), "--timeout", value)
+
+    assert (2, "") == (done.code, done.out)
+    assert "Invalid value for '--timeout': " in done.err
+    assert "not in the range 0<x<=86400" in done.err or value == "soon"

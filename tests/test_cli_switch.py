@@ -107,6 +107,16 @@ def test_repeating_a_command_does_not_change_the_file(scout_core, word, names):
     assert (before.st_ino, before.st_mtime_ns) == (path.stat().st_ino, path.stat().st_mtime_ns)
 
 
+@pytest.mark.parametrize("before", [None, "", "[plugins]\ndisable = []\n", '[plugins]\ndisable = "age"\n'])
+def test_a_name_that_is_given_twice_is_written_once(scout_core, before):
+    path = scout_core.here / "scout-core.toml"
+    if before is not None:
+        path.write_text(before)
+
+    assert 0 == scout_core("plugins", "disable", "speed", "speed").code
+    assert ["speed"] == [name for name in disabled(path) if name != "age"]
+
+
 def test_enabling_does_not_create_a_file(scout_core):
     ran = scout_core("plugins", "enable", "speed")
 

@@ -70,6 +70,7 @@ def test_every_option_can_be_set_in_every_layer(option):
     texts = {
         "uri_reporting": "path",
         "report_period": "7",
+        "collector_url": "http://h",
         "plugins": "a.b",
         "sample_endpoints": "a:0.5",
         "sample_jobs": "a:0.5",
@@ -411,6 +412,9 @@ def test_secrets_are_never_shown():
         {"code": {"collector_tokn": secret}},
         {"framework": {"SCOUT_COLLECTOR_TOKEN": [secret]}},
         {"code": {"collector_url": [f"https://ann:{secret}@collector.example"]}},
+        {"code": {"collector_url": f"https://ann:{secret}@collector.example"}},
+        {"code": {"collector_url": f"https://collector.example?key={secret}"}},
+        {"file": {"collector_url": f"https://collector.example#{secret}"}},
     ):
         found = config(**layers)
         assert 1 == len(found.problems)
@@ -525,3 +529,33 @@ def test_starting_the_agent_loads_no_metadata_reader_and_no_network(tmp_path):
 
     assert "scout_core.agent" in modules
     assert set() == (HEAVY - {"attr", "packaging", "socket"}) & modules
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        *((url, "") for url in (
+            "notaurl", "127.0.0.1:7600", "ftp://127.0.0.1/", "http://", "http:///x", "http://:7600", "http://h:99999", "http://h:0", "http://h:port",
+            "http://h:-1", "http://[::1", "http://a b/", "http://a/b c", "http://a\n/", "http://a..b", "http://h\\x", "http://h/ü", "//h", "/x", "http:h",
+        )),
+        *((url, ", without user, password, query and fragment") for url in ("http://ann:pw@h/", "https://ann@h", "http://h/?a=1", "http://h#x")),
+    ],
+)  # fmt: skip
+def test_an_unusable_url_is_reported_when_it_is_read(url, hint):
+    (problem,) = texts(config(environment={"SCOUT_COLLECTOR_URL": url}))
+
+    shown = "'…'" if hint else repr(url)
+    expected = f"expected a URL such as http://127.0.0.1:7600{hint}; using the default, ''"
+    assert problem.replace("value … for", "value '…' for") == (
+        f"invalid value {shown} for collector_url (environment SCOUT_COLLECTOR_URL); {expected}"
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:7600", "https://collector.example/scout/", "http://[::1]:7600", "HTTP://h", "http://münchen.example", "http://h.", "  http://h  "],
+)  # fmt: skip
+def test_a_usable_url_is_kept(url):
+    found = config(environment={"SCOUT_COLLECTOR_URL": url})
+
+    assert ([], url.strip()) == (texts(found), found.get("collector_url"))

@@ -55,6 +55,7 @@ PUBLIC_MODULES = (
     "scout_core.cli.run",
     "scout_core.config.config",
     "scout_core.config.files",
+    "scout_core.config.kinds",
     "scout_core.endpoints",
     "scout_core.errors",
     "scout_core.first_requests",

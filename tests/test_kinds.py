@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scout_core.config import kinds
+from scout_core.config import durations, kinds
 from scout_core.config.options import OPTIONS
 
 unhurried = settings(
@@ -236,7 +236,7 @@ def test_every_default_is_a_value_of_its_kind(option):
     ],
 )  # fmt: skip
 def test_a_duration_is_written_with_its_unit(seconds, expected):
-    assert expected == kinds.duration(seconds)
+    assert expected == durations.duration(seconds)
     assert not isinstance(seconds, float) or seconds < 0 or kinds.SECONDS.read(expected) == seconds
 
 

@@ -17,6 +17,7 @@ from scout_core.boundary.discovery import find_plugins
 from scout_core.boundary.importing import search_path
 from scout_core.boundary.names import why_invalid
 from scout_core.cli.output import as_json_option, bold, coloured, echo, print_json
+from scout_core.cli.seconds import Seconds
 from scout_core.cli.suggesting import no_such
 from scout_core.hookspecs import PROJECT
 
@@ -61,7 +62,7 @@ Exits with 1 if a rule is broken.
 
 @click.command("check", help=_HELP)
 @click.argument("path")
-@click.option("--timeout", default=60.0, show_default=True, help="Seconds before the check is aborted.")
+@click.option("--timeout", type=Seconds(), default=60.0, show_default=True, help="Seconds before the check is aborted.")
 @as_json_option
 @click.pass_context
 def check_plugin(ctx: click.Context, path: str, timeout: float, as_json: bool) -> None:

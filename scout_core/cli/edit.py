@@ -115,7 +115,7 @@ def _change(ours: _Table, key: str, change: Names) -> None:
     for table, name in spelled:
         _write(table, name, list(dict.fromkeys(change(_names(table[name])))))
     if not spelled:
-        wanted = list(change([]))
+        wanted = list(dict.fromkeys(change([])))
         if wanted:
             _write(_plugins_of(ours), key, wanted)
 

@@ -23,6 +23,7 @@ from scout_core.cli.isolation import Answer, in_child
 from scout_core.cli.loading import Loaded, load_plugins
 from scout_core.cli.option_rows import option_rows
 from scout_core.cli.output import print_printed
+from scout_core.cli.seconds import Seconds
 from scout_core.cli.source import file_of
 from scout_core.config.config import Config, read_config
 from scout_core.config.files import Settings, settings_here
@@ -32,6 +33,7 @@ from scout_core.problems import Problem
 SECONDS: Final = 10.0
 timeout_option = click.option(
     "--timeout",
+    type=Seconds(),
     default=SECONDS,
     show_default=True,
     help="Seconds that one step of a plugin may take, such as its import.",

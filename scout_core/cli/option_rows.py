@@ -31,7 +31,7 @@ def option_rows(
                 "default": _public(option, option.default),
                 "type": option.kind.expected,
                 "variable": option.variable,
-                "help": option.help,
+                "help": option.help.replace("``", ""),
             }
 
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from attrs import evolve, frozen
 
+from scout_core.config.durations import duration, number, seconds_of
+from scout_core.config.urls import Hint, url_of
+
 TRUE_WORDS: Final = frozenset({"true", "yes", "on", "t", "1"})
 FALSE_WORDS: Final = frozenset({"false", "no", "off", "f", "0"})
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_WRITTEN: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-_UNIT: Final = re.compile(
-    r"\s*(\d+(?:\.\d+)?)\s*(ms|millis\w*|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)(?![a-z])\s*", re.IGNORECASE
-)
 
 
 @frozen(eq=False)
@@ -46,6 +42,8 @@ class Kind:
         """
         try:
             return self.convert(value)
+        except Hint as hint:
+            raise ValueError(f"expected {self.expected}, {hint}") from None
         except (ValueError, TypeError, ArithmeticError, LookupError, StopIteration):
             raise ValueError(f"expected {self.expected}") from None
 
@@ -195,15 +193,8 @@ def _word(value: Any) -> str:
     return value.strip()
 
 
-def _number(value: Any) -> float:
-    result = math.nan if isinstance(value, bool) else float(value)
-    if not math.isfinite(result):
-        raise ValueError
-    return result
-
-
 def _integer(value: Any) -> int:
-    result = _number(value)
+    result = number(value)
     if result != int(result):
         raise ValueError
     try:
@@ -214,37 +205,10 @@ def _integer(value: Any) -> int:
 
 def _share(value: Any) -> float:
     is_percentage = isinstance(value, str) and value.rstrip().endswith("%")
-    result = _number(value.rstrip().removesuffix("%") if is_percentage else value)
+    result = number(value.rstrip().removesuffix("%") if is_percentage else value)
     if not 0 <= result <= 100:
         raise ValueError
     return result / 100 if is_percentage or result > 1 else result
-
-
-def _seconds(value: Any) -> float:
-    if hasattr(value, "total_seconds"):
-        return float(value.total_seconds())
-    if not isinstance(value, str) or not value.rstrip()[-1:].isalpha():
-        return _number(value)
-    seconds, end = 0.0, 0
-    while end < len(value):
-        part = _UNIT.match(value, end)
-        if part is None:
-            raise ValueError
-        unit = "ms" if part[2].lower().startswith(("ms", "mil")) else part[2][0].lower()
-        seconds, end = seconds + float(part[1]) * _UNITS[unit], part.end()
-    return _number(seconds)
-
-
-def duration(seconds: Any) -> str:
-    """Write a duration (seconds, or a timedelta) with the largest unit in which it is a whole number: ``2 min``, ``0.2 ms``."""
-    if hasattr(seconds, "total_seconds"):
-        seconds = seconds.total_seconds()
-    for unit, size in _WRITTEN:
-        if seconds and seconds % size == 0:
-            return f"{seconds / size:.15g} {unit}"
-    if not seconds:
-        return "0"
-    return f"{seconds:.15g} s" if abs(seconds) >= 1 else f"{seconds * 1_000:.12g} ms"
 
 
 def _path(value: Any) -> Path:
@@ -264,15 +228,18 @@ BOOLEAN: Final = Kind("true or false", _boolean)
 TEXT: Final = Kind("text", _text)
 WORD: Final = Kind("text", _word)
 """For lists: only text, because a number or None among names is a mistake."""
-NUMBER: Final = Kind("a number", _number)
+NUMBER: Final = Kind("a number", number)
 INTEGER: Final = Kind("a whole number", _integer)
 COUNT: Final = within(INTEGER, ge=0)
 SHARE: Final = Kind("a share from 0 to 1", _share, "or a percentage up to 100")
-SECONDS: Final = Kind("a duration", _seconds, "in seconds or as 500 ms, 2 min, 1h30m", written=duration)
+SECONDS: Final = Kind("a duration", seconds_of, "in seconds or as 500 ms, 2 min, 1h30m", written=duration)
 PATH: Final = Kind("a path", _path)
+URL: Final = Kind("a URL such as http://127.0.0.1:7600", lambda value: url_of(_text(value)))
+"""Of HTTP. Empty text is allowed."""
 NAMES: Final = list_of(WORD, plural="names")
 PREFIXES: Final = list_of(Kind("text", lambda value: _word(value).lstrip("/ ")), plural="prefixes")
 MODULES: Final = list_of(Kind("a module", _module), plural="module names")
 _NAME: Final = Kind("text", lambda value: _text(value).lstrip("/"))
 SHARES: Final = table_of(SHARE, key=_NAME, names=("name", "share"), example="users:0.5")
-WEIGHTS: Final = table_of(within(NUMBER, ge=0), names=("policy", "weight"), example="speed:2")
+WEIGHT: Final = within(NUMBER, ge=0)
+WEIGHTS: Final = table_of(WEIGHT, names=("policy", "weight"), example="speed:2")

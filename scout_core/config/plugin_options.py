@@ -54,7 +54,7 @@ def declare(plugin: str, options_class: Any) -> Declared:  # Any: whatever the p
             f"plugins.{plugin}.{name}",
             getattr(defaults, attribute.name),
             _kind(attribute, options_class),
-            str(attribute.metadata.get("help", "")),
+            " ".join(str(attribute.metadata.get("help", "")).split()),
             plugin=plugin,
         )
         for name, attribute in attributes.items()

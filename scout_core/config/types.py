@@ -17,7 +17,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
-from scout_core.config import kinds
+from scout_core.config import durations, kinds
 from scout_core.config.kinds import Kind
 
 _PLAIN: Final[dict[Any, Kind]] = {
@@ -28,7 +28,7 @@ _PLAIN: Final[dict[Any, Kind]] = {
     Path: kinds.PATH,
     Any: kinds.ANYTHING,
     object: kinds.ANYTHING,
-    timedelta: Kind(kinds.SECONDS.name, lambda value: timedelta(seconds=kinds.SECONDS.read(value)), kinds.SECONDS.form, kinds.duration),
+    timedelta: Kind(kinds.SECONDS.name, lambda value: timedelta(seconds=kinds.SECONDS.read(value)), kinds.SECONDS.form, durations.duration),
     re.Pattern: Kind("a regular expression", lambda value: value if isinstance(value, re.Pattern) else _pattern(value)),
 }  # fmt: skip
 _LISTS: Final[dict[Any, Callable[[list[Any]], Any]]] = {

@@ -17,6 +17,8 @@ from scout_core.suggest import did_you_mean
 _SECRET: Final = re.compile(
     r"token|secret|passw|pwd|credential|(?<![a-z])(?:key|auth|pass|dsn)(?![a-z])", re.IGNORECASE
 )
+_MAY_BE_SECRET: Final = re.compile("[@?#]")
+"""In an address: a user with a password, a query, a fragment."""
 _LONGEST: Final = 100
 
 
@@ -98,7 +100,7 @@ def show(key: str, value: object) -> str:
         text = repr(as_written(value))
     except Exception:  # noqa: BLE001  # what was given in code can be any object
         return f"<{type(value).__name__}>"
-    return "…" if "://" in text and "@" in text else text[:_LONGEST]
+    return "…" if "://" in text and _MAY_BE_SECRET.search(text) else text[:_LONGEST]
 
 
 def as_written(value: Any) -> Any:  # Any: each option has its own type

@@ -196,7 +196,9 @@ def test_a_replay_compares_the_traces_that_a_module_would_have_kept(filled, ask,
 
     assert (0, "Policies my_policies") == (result.code, result.lines[0])
     assert "Traces 7 in 3 periods, 2 of them changed" == result.lines[1]
-    assert "Only kept traces are stored" in result.out
+    assert result.lines[2].startswith("Only kept traces are stored")
+    assert result.lines[3].startswith("Each period therefore has fewer places")
+    assert "\\n" not in result.out
     table = result.lines.index("TRACE BEFORE AFTER NAME")
     assert [
         "0300000000000000 4. 1.00 1. 10.00 gained admin.report",
@@ -230,12 +232,12 @@ def test_a_weight_overrides_the_configuration(filled, ask, write, tmp_path):
     (tmp_path / "scout-core.toml").write_text("[policies]\nmy_policies = 3\nspeed = 0\n", encoding="utf-8")
 
     configured = ask("replay", "my_policies", "--json").json
-    given = ask("replay", "my_policies", "--json", "--weight", "my_policies=-2", "--weight", "age=0.5").json
+    given = ask("replay", "my_policies", "--json", "--weight", "my_policies=2e1", "--weight", "age=0.5").json
 
     assert {"age": 1.0, "my_policies": 3.0, "percent": 1.0, "percentile": 1.0, "speed": 0.0} == configured["weights"]
-    assert {"age": 0.5, "my_policies": -2.0, "percent": 1.0, "percentile": 1.0, "speed": 0.0} == given["weights"]
+    assert {"age": 0.5, "my_policies": 20.0, "percent": 1.0, "percentile": 1.0, "speed": 0.0} == given["weights"]
     points = [trace["policies"]["my_policies"] for trace in given["periods"][0]["after"]]
-    assert [-2.0, -2.0] == points
+    assert [20.0, 20.0] == points
 
 
 def test_built_in_policies_give_the_same_points_as_in_the_agent(collector, ask):
@@ -275,6 +277,11 @@ def test_period_length_and_number_of_places_are_options(filled, ask):
     every = ask("replay", "--json", "--per", "7d", "--keep", "1").json["periods"]
 
     assert [("web", 6, 1), ("jobs", 1, 1)] == [(period["of"], period["traces"], period["places"]) for period in every]
+
+
+@pytest.mark.parametrize("last", ["60 min", "1h", "0.5h30min", "3600", " 1 hour "])
+def test_a_duration_is_written_as_in_the_options(filled, ask, last):
+    assert 7 == ask("replay", "--last", last, "--per", "1min 30s", "--json").json["traces"]
 
 
 def test_a_policy_is_notified_of_kept_traces(filled, ask, write, tmp_path):
@@ -346,10 +353,15 @@ def test_output_of_a_module_is_not_in_the_json(filled, ask, write, tmp_path):
     [
         (
             ["--last", "soon"],
-            "'soon' is not a duration; use a number followed by s, m, h or d, such as 90s, 10m, 1h or 7d",
+            "invalid value 'soon'; expected a duration above 0 and of at most 36500 d, in seconds or as 500 ms, 2 min, 1h30m",
         ),
-        (["--last", "0h"], "'0h' is not a duration"),
-        (["--per", "-1m"], "'-1m' is not a duration"),
+        (["--last", "0h"], "invalid value '0h'; expected a duration above 0"),
+        (["--last", "1e300"], "invalid value '1e300'; expected a duration above 0 and of at most 36500 d"),
+        (["--last", "nan"], "invalid value 'nan'; expected a duration above 0"),
+        (["--per", "-1m"], "invalid value '-1m'; expected a duration above 0"),
+        (["--weight", "speed=-2"], "'speed=-2' is not a weight; expected a number of at least 0, such as speed=2"),
+        (["--weight", "speed=inf"], "'speed=inf' is not a weight; expected a number of at least 0"),
+        (["--weight", "=2"], "'=2' is not a weight; use NAME=NUMBER"),
         (["--weight", "speed"], "'speed' is not a weight; use NAME=NUMBER, such as speed=2"),
         (["--weight", "speed=fast"], "'speed=fast' is not a weight"),
         (["--keep", "0"], "0 is not in the range x>=1"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,34 +13,36 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from scout_core.cli.output import echo
+from scout_core.config.kinds import SECONDS, WEIGHT, within
 
 if TYPE_CHECKING:
     from scout_dashboard.store.reader import Reader
 
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_DURATION: Final = within(SECONDS, gt=0, le=36_500 * 86_400)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def _seconds(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
-    """Parse a duration: ``90s``, ``10m``, ``1h``, ``7d``."""
+    """Parse a duration as in the options: ``90s``, ``10m``, ``1h30m``, ``7 d``."""
     if text is None:
         return None
-    parts = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
-    if parts is None or not int(parts[1]):
-        raise click.BadParameter(
-            f"{text!r} is not a duration; use a number followed by s, m, h or d, such as 90s, 10m, 1h or 7d"
-        )
-    return float(int(parts[1]) * _SECONDS[parts[2]])
+    try:
+        return float(_DURATION.read(text))
+    except ValueError as error:
+        raise click.BadParameter(f"invalid value {text!r}; {error}") from None
 
 
 def _weights(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, float]:
-    """Parse ``NAME=NUMBER``."""
+    """Parse ``NAME=NUMBER``, a number that the option ``policies`` would accept."""
     weights = {}
     for text in texts:
         name, _equals, number = text.rpartition("=")
-        if not name or not re.fullmatch(r"-?\d{1,6}(\.\d{1,6})?", number):
+        if not name.strip():
             raise click.BadParameter(f"{text!r} is not a weight; use NAME=NUMBER, such as speed=2")
-        weights[name] = float(number)
+        try:
+            weights[name.strip()] = float(WEIGHT.read(number))
+        except ValueError as error:
+            raise click.BadParameter(f"{text!r} is not a weight; {error}, such as speed=2") from None
     return weights
 
 
@@ -127,7 +128,7 @@ assigned once by the points that the agent recorded and once by the new points.
     metavar="DURATION",
     default="1h",
     show_default=True,
-    help="Time range up to now: 90s, 10m, 1h, 7d.",
+    help="Time range up to now: 90s, 10m, 1h30m, 7d.",
 )
 @click.option(
     "--per",
@@ -182,7 +183,7 @@ def replay_command(
         "policies": policies.names,
         "weights": {name: policies.weights.get(name, 1.0) for name in policies.names},
         "traces": len(traces),
-        "note": rendering.REPLAY_NOTE,
+        "note": " ".join(rendering.REPLAY_NOTE),
         "problems": problems,
         "periods": [period.facts() for period in periods],
     }

@@ -12,9 +12,10 @@ from scout_dashboard.queries.names import label_of
 from scout_dashboard.store.traces import TraceRow
 
 REPLAY_NOTE: Final = (
-    "Only kept traces are stored, so a replay cannot restore a trace that the agent discarded.\n"
-    "Each period therefore has fewer places than traces, assigned once by the old points and once by the new ones."
+    "Only kept traces are stored, so a replay cannot restore a trace that the agent discarded.",
+    "Each period therefore has fewer places than traces, assigned once by the old points and once by the new ones.",
 )
+"""Lines."""
 _VERDICTS: Final = {(True, True): "kept", (True, False): "lost", (False, True): "gained", (False, False): ""}
 _MAX_NAMES: Final = 10
 
@@ -62,7 +63,7 @@ def replay_lines(periods: Sequence[Period], policies: Sequence[str], *, show_all
     traces = sum(len(period.candidates) for period in periods)
     yield f"Policies  {', '.join(policies) or 'none'}"
     yield f"Traces    {traces:,} in {formatting.plural(len(periods), 'period')}, {len(changed):,} of them changed"
-    yield REPLAY_NOTE
+    yield from REPLAY_NOTE
     for period in periods if show_all else changed:
         yield ""
         yield _title(period)
