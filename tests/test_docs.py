@@ -306,7 +306,7 @@ def test_generated_parts_are_up_to_date(tmp_path):
 
 
 def test_every_public_name_is_in_the_api_reference():
-    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").partition("## Modules")[0]
     documented = set(re.findall(r"^\.\. auto\w+:: (\w+)$", page, re.MULTILINE)) | set(re.findall(r"`(\w+)`", page))
     for module in re.findall(r"^\.\. automodule:: (\S+)$", page, re.MULTILINE):
         documented |= set(vars(import_module(module)))

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -47,35 +48,6 @@ GROUPS = {
     "beside": ("builtin", "cli", "launch", "scaffold", "testing", "pytest_plugin", "__main__"),
 }
 
-# Modules that a plugin may import at run time: `scout_core` itself, and the modules for commands and for receivers of
-# reports. The plugins of this repository follow the same rule; if one needs another module, add it here.
-PUBLIC_MODULES = (
-    "scout_core",
-    "scout_core.cli.output",
-    "scout_core.cli.run",
-    "scout_core.config.config",
-    "scout_core.config.files",
-    "scout_core.config.kinds",
-    "scout_core.endpoints",
-    "scout_core.errors",
-    "scout_core.first_requests",
-    "scout_core.log",
-    "scout_core.measuring.histogram",
-    "scout_core.measuring.report",
-    "scout_core.measuring.scoring",
-    "scout_core.operations",
-    "scout_core.problems",
-    "scout_core.private_files",
-    "scout_core.recording.web",
-    "scout_core.sending.exporter",
-    "scout_core.sending.protocol",
-    "scout_core.sending.rendezvous",
-    "scout_core.sending.wire",
-    "scout_core.states",
-    "scout_core.suggest",
-    "scout_core.testing",
-)
-
 PARTS_OF_THE_AGENT = {"evaluation", "ledger", "outboxes", "recorder", "tracer"}
 """Attributes that lead into the agent: a plugin uses the agent's own methods."""
 
@@ -90,6 +62,17 @@ CORE = ROOT / "scout_core"
 CORE_MODULES = sorted(CORE.rglob("*.py"))
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
 PLUGIN_MODULES = sorted(ROOT.glob("plugins/*/src/**/*.py"))
+
+PUBLIC_MODULES = dict(
+    re.findall(
+        r"^\| `(scout_core[\w.]*)` \| (.*?) \| ", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+)
+"""
+Modules that a plugin may import at run time, to the names that the page lists.
+
+The plugins of this repository follow the same rule; if one needs another module, add it to the page.
+"""
 
 
 def relative(path: Path) -> str:
@@ -164,6 +147,23 @@ def test_a_plugin_imports_only_public_modules(path):
     private = {name for name in core_imports(path) if name not in PUBLIC_MODULES and not name.startswith(own_package)}
 
     assert set() == private
+
+
+@pytest.mark.parametrize("module", PUBLIC_MODULES)
+def test_the_names_that_the_page_lists_for_a_public_module_exist(module):
+    listed = set(re.findall(r"`(\w+)`", PUBLIC_MODULES[module]))
+
+    assert listed or "*" in PUBLIC_MODULES[module]
+    assert set() == listed - set(dir(import_module(module)))
+
+
+def test_the_page_lists_every_public_module_once_and_each_exists():
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(scout_core[\w.]*)` ", page, re.MULTILINE)
+
+    assert [*PUBLIC_MODULES] == rows
+    assert [] == [name for name in rows if not is_module(name)]
+    assert set(re.findall(r"^\.\. (?:automodule|currentmodule):: (\S+)$", page, re.MULTILINE)) <= {*rows}
 
 
 @pytest.mark.parametrize("path", sorted((CORE / "builtin").rglob("*.py")) + PLUGIN_MODULES, ids=relative)
