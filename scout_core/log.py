@@ -13,7 +13,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import Final
 
-from scout_core.signals import is_from_signal_handler
+from scout_core.signals import is_from_outside
 from scout_core.text.plain import visible
 from scout_core.threads import is_own_thread
 
@@ -57,15 +57,12 @@ class Log:
 
 def _passes(error: BaseException) -> bool:
     """
-    Whether something else than logging raised it: the end of the application, a time limit, or gevent's kill.
+    Whether something else than logging raised it: Ctrl-C, a signal handler, or gevent's kill or time limit.
 
-    The threads of the agent live on whatever it is.
+    Whatever else a handler or a filter raises stays here, also ``SystemExit`` and classes of its own. The threads of the agent live
+    on whatever it is.
     """
-    if is_own_thread.get():
-        return False
-    if isinstance(error, (Exception, GeneratorExit)) or type(error).__name__ == "CancelledError":
-        return is_from_signal_handler(error)
-    return True
+    return not is_own_thread.get() and is_from_outside(error)
 
 
 def _print_instead(message: str, values: tuple[object, ...], error: BaseException) -> None:

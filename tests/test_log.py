@@ -140,19 +140,63 @@ def test_the_threads_live_on_whatever_logging_raises(handling, quick, error, mon
     assert 1 == sum("internal error in the agent's thread" in message for message in handler.messages)
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
-def test_what_ends_the_application_passes(handling, error):
+class OwnClass(BaseException):
+    pass
+
+
+CONTAINED = [
+    SystemExit(3),
+    OwnClass("mine"),
+    pytest.fail.Exception("a test that watches the log"),
+    GeneratorExit(),
+    asyncio.CancelledError(),
+]
+
+
+@pytest.mark.parametrize("error", CONTAINED, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("place", ["handler", "filter of a handler", "filter of ours"])
+def test_start_does_not_raise_what_logging_raises_whatever_its_class(handling, filtering, capsys, place, error):
     def throw(record):
         raise error
 
+    if place == "handler":
+        handling(throw)
+    else:
+        filtering(
+            handling(lambda record: None) if place == "filter of a handler" else logging.getLogger("scout_core"), throw
+        )
+
+    agent = scout_core.start(no_such_option=1)
+
+    assert agent.is_running
+    assert f"(logging raised {type(error).__name__})" in capsys.readouterr().err
+
+
+def test_ctrl_c_in_a_handler_passes(handling):
+    def throw(record):
+        raise KeyboardInterrupt
+
     handling(throw)
 
-    with pytest.raises(type(error)):
+    with pytest.raises(KeyboardInterrupt):
         log.warning("stop")
 
 
-def test_sys_exit_in_a_handler_does_not_leave_a_thread_of_ours(handling):
-    """On a thread of the application it does: a server's signal handler may have called it."""
+@pytest.mark.parametrize("error", [SystemExit(1), OwnClass("time is up")], ids=lambda error: type(error).__name__)
+def test_a_signal_handler_that_ends_the_application_while_it_logs_passes(handling, error):
+    def end(number, frame):
+        raise error
+
+    handling(lambda record: signal.raise_signal(signal.SIGALRM))
+    before = signal.signal(signal.SIGALRM, end)
+    try:
+        with pytest.raises(type(error)):
+            log.warning("stop")
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_sys_exit_in_a_handler_leaves_no_thread_of_ours_or_of_others():
     passed = []
 
     def throw(record):
@@ -164,13 +208,18 @@ def test_sys_exit_in_a_handler_does_not_leave_a_thread_of_ours(handling):
         except SystemExit:
             passed.append(threading.current_thread().name)
 
-    handling(throw)
-    start_thread(run, "ours").join()
-    other = threading.Thread(target=run, name="other")
-    other.start()
-    other.join()
+    handler = Handler(throw)
+    logging.getLogger().addHandler(handler)
+    try:
+        start_thread(run, "ours").join()
+        other = threading.Thread(target=run, name="other")
+        other.start()
+        other.join()
+    finally:
+        logging.getLogger().removeHandler(handler)
 
-    assert ["other"] == passed
+    assert [] == passed
+    assert ["stop", "stop"] == handler.messages
 
 
 def test_the_time_limit_of_the_application_passes(handling):
