@@ -66,8 +66,12 @@ def unfilled(hook: str, function: Callable[..., Any]) -> Iterator[tuple[str, str
             )
         elif name in known and parameter.default is not parameter.empty:
             yield f"{hook} has a default for {name}, so {name} is never passed", f"remove the default of {name}"
-        elif parameter.default is not parameter.empty and (hint := did_you_mean(name, known)):
-            yield f"{hook} takes {name}, which the hook does not have", hint
+        elif parameter.default is not parameter.empty:
+            hint = did_you_mean(name, known)
+            # `limit=5` may be a constant of the plugin; None, and the name of another hook's argument, wait for the core.
+            if hint or parameter.default is None or any(name in arguments_of(other) for other in hook_names()):
+                remedy = hint or f"remove {name}; the hook has {_list(known)}"
+                yield f"{hook} takes {name}, which the hook does not have", remedy
 
 
 def is_active(function: Callable[..., Any], is_changed: Callable[[str], bool]) -> bool:
