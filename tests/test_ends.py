@@ -77,6 +77,17 @@ def test_every_request_arrives_when_a_server_is_ended_by_a_signal(serving, name,
     assert "Traceback" not in printed
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_whose_only_transactions_end_while_it_shuts_down_reports_them(serving, workers):
+    """The agent's thread has not looked for any before."""
+    serving.write("shop.py", APP)
+    server = serving.start(*UVICORN, "--workers", str(workers), "shop:asgi")
+    eventually(lambda: server.log.read_text().count("Application startup complete.") == workers)
+    server.end()
+
+    assert workers == serving.counted
+
+
 def test_every_request_arrives_when_the_workers_of_uvicorn_are_replaced(serving):
     serving.write("shop.py", APP)
     server = serving.start(*UVICORN, "--workers", "2", "shop:asgi")
