@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from types import CodeType, FrameType, TracebackType
 from typing import Final
 
+from scout_core.tracebacks import steps_of
+
 _RAISING: Final = {dis.opmap[name] for name in ("RAISE_VARARGS", "RERAISE")}
 _DEEPEST: Final = 10
 """Groups within groups that are looked through."""
@@ -47,14 +49,13 @@ def is_from_signal_handler(error: BaseException) -> bool:
     It has the code of a handler that is installed. One that removed itself is recognised by its arguments: it is called with the
     frame that it interrupts.
     """
-    trace = error.__traceback__
     handlers = set(_codes())
     interrupted: FrameType | None = None
-    while trace is not None:
-        frame = trace.tb_frame
+    for step in steps_of(error.__traceback__):
+        frame = step.tb_frame
         if frame.f_code in handlers or (interrupted is not None and _is_called_with(frame, interrupted)):
             return True
-        interrupted, trace = frame, trace.tb_next
+        interrupted = frame
     return False
 
 
@@ -73,12 +74,11 @@ def _is_called_with(frame: FrameType, interrupted: FrameType) -> bool:
 
 def _was_raised(trace: TracebackType | None) -> bool:
     """Whether a ``raise`` statement is the innermost instruction of the traceback."""
-    if trace is None:
+    steps = steps_of(trace)
+    if not steps:
         return False
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    code = trace.tb_frame.f_code.co_code
-    return 0 <= trace.tb_lasti < len(code) and code[trace.tb_lasti] in _RAISING
+    code, last = steps[-1].tb_frame.f_code.co_code, steps[-1].tb_lasti
+    return 0 <= last < len(code) and code[last] in _RAISING
 
 
 def _leaves(error: BaseException, depth: int = _DEEPEST) -> Iterator[BaseException]:

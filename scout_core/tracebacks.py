@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-from traceback import walk_tb
 from types import CodeType, TracebackType
 from typing import Final
 
@@ -20,9 +19,22 @@ _NOT_IN_THE_MODULE: Final = (
 )
 
 
+def steps_of(trace: TracebackType | None) -> list[TracebackType]:
+    """
+    Return the parts of a traceback, one for each frame, the innermost last; empty for None.
+
+    A list: a signal handler's exception that arrives while a generator is freed would be lost.
+    """
+    steps = []
+    while trace is not None:
+        steps.append(trace)
+        trace = trace.tb_next
+    return steps
+
+
 def frames_of(trace: TracebackType | None) -> list[tuple[CodeType, int]]:
     """Return code and line of each frame, the innermost last; empty for None."""
-    return [(frame.f_code, line) for frame, line in walk_tb(trace)]
+    return [(step.tb_frame.f_code, step.tb_lineno) for step in steps_of(trace)]
 
 
 def frames_of_load(error: BaseException) -> tuple[Frame, ...]:

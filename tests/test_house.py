@@ -36,6 +36,7 @@ GROUPS = {
         "states",
         "suggest",
         "signals",
+        "tag_values",
         "tracebacks",
     ),
     "config": ("config",),
@@ -425,6 +426,20 @@ def test_a_public_class_of_the_test_kit_has_a_name_that_no_other_public_module_u
     exported = set(scout_core.testing.__all__)
 
     assert {} == {name: modules for name, modules in owners.items() if name in exported and len(modules) > 1}
+
+
+def test_a_traceback_is_walked_in_one_module():
+    walkers = {
+        relative(path)
+        for path in CORE_MODULES + PLUGIN_MODULES
+        if any(
+            (isinstance(node, ast.Attribute) and node.attr in ("tb_next", "walk_tb"))
+            or (isinstance(node, ast.ImportFrom) and node.module == "traceback")
+            for node in ast.walk(tree(path))
+        )
+    }
+
+    assert {"scout_core/tracebacks.py"} == walkers
 
 
 KINDS_OF_EXAMPLES = {

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import tracemalloc
-from datetime import datetime, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from http import HTTPStatus
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from uuid import UUID
 
 import pytest
 
 from scout_core import span, transaction
 from scout_core.recording import tracer
-from scout_core.recording.bounds import LONGEST_KEY, LONGEST_NAME, LONGEST_TEXT, MOST_TAGS, MOST_TEXT
+from scout_core.recording.bounds import LONGEST_NAME, LONGEST_TEXT, MOST_TEXT, bounded
 from scout_core.recording.web import WebRequest
+from scout_core.tag_values import KEY_READ, MOST_TAGS, PRINTED_TYPES
 from scout_core.testing import recording
+from scout_core.text.tags import clean_tags
 
 SIZE = 500_000
 COUNT = 20
@@ -145,7 +147,7 @@ def test_large_names_do_not_wait_in_the_inbox(work):
         assert scout.agent.counters().values_cut > COUNT
         for found in scout.agent.tracer.inbox:
             assert len(found.own_operation) <= LONGEST_NAME
-            assert all(len(key) <= LONGEST_KEY for key in found.own_tags)
+            assert all(len(key) <= KEY_READ for key in found.own_tags)
 
 
 def shared_key(key):
@@ -278,6 +280,7 @@ SMALL = {
     "status": HTTPStatus.OK,
     "color": Color.RED,
     "moment": datetime(2026, 1, 2, tzinfo=timezone.utc),
+    "opening time": time(9, 30),
     "id": UUID(int=7),
     "price": Decimal("9.99"),
     "path": PurePosixPath("/srv/app"),
@@ -294,6 +297,20 @@ def test_small_values_stay_what_they_are(name):
         assert query.tags["value"] is SMALL[name]
         assert job.tags["value"] is SMALL[name]
         assert 0 == scout.agent.counters().values_cut
+
+
+def test_every_type_that_is_kept_is_also_shown_as_text():
+    values = [
+        datetime(2026, 1, 2, tzinfo=timezone.utc), date(2026, 1, 2), time(9, 30), timedelta(1), UUID(int=7), Decimal(1),
+        type(Path("a"))("a"), PurePosixPath("a"), PureWindowsPath("a"),
+    ]  # fmt: skip
+    assert {*PRINTED_TYPES} - {"PosixPath", "WindowsPath"} <= {type(value).__name__ for value in values}
+
+    for value in values:
+        assert bounded(value) is value
+        assert {"value": str(value).replace(" ", "T" if type(value) is datetime else " ")} == clean_tags(
+            {"value": value}
+        )[0]
 
 
 def test_a_trace_shows_of_large_values_what_it_always_showed():

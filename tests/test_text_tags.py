@@ -7,7 +7,7 @@ import threading
 import types
 import uuid
 from collections import OrderedDict, UserDict, defaultdict
-from datetime import date, datetime, timedelta, timezone, tzinfo
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from zoneinfo import ZoneInfo
@@ -148,6 +148,9 @@ VALUES = [
     (NOON.replace(tzinfo=ZoneInfo("Europe/Berlin")), "2024-05-06T12:00:00+02:00"),
     (NOON.replace(tzinfo=Zone()), "2024-05-06T12:00:00 <Zone>"),
     (OwnDatetime(2024, 5, 6), "<OwnDatetime>"),
+    (time(9, 30), "09:30:00"),
+    (time(9, 30, tzinfo=timezone.utc), "09:30:00+00:00"),
+    (time(9, 30, tzinfo=Zone()), "09:30:00 <Zone>"),
     (date(2024, 5, 6), "2024-05-06"),
     (timedelta(seconds=90), "0:01:30"),
     (uuid.UUID(int=5), "00000000-0000-0000-0000-000000000005"),

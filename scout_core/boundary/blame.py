@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Final
+
+from scout_core.tracebacks import steps_of
 
 _CORE: Final = __name__.partition(".")[0]
 _NOT_EVALUATION: Final = frozenset(
@@ -30,7 +32,9 @@ def culprit_in_application(error: BaseException, *, plugin: str, target: str) ->
         target: what is described, ``module:Class.method``, or the name of a hook.
     """
     frames = [
-        frame for frame in _frames(error.__traceback__) if _top(frame) != _CORE or _module(frame).startswith(_BUILTIN)
+        step.tb_frame
+        for step in steps_of(error.__traceback__)
+        if _top(step.tb_frame) != _CORE or _module(step.tb_frame).startswith(_BUILTIN)
     ]
     if isinstance(error, (RecursionError, MemoryError)) and len(frames) < _NEARLY_FULL:
         return "", 0, type(error).__name__
@@ -48,14 +52,6 @@ def culprit_in_application(error: BaseException, *, plugin: str, target: str) ->
 
 
 _BUILTIN: Final = f"{_CORE}.builtin."
-
-
-def _frames(trace: TracebackType | None) -> list[FrameType]:
-    found = []
-    while trace is not None:
-        found.append(trace.tb_frame)
-        trace = trace.tb_next
-    return found
 
 
 def _module(frame: FrameType) -> str:

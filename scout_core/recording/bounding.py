@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from scout_core.recording.bounds import LARGEST, LONGEST_NAME, LONGEST_TEXT, MOST_TAGS, MOST_TEXT, Bounded, bounded_text
+from scout_core.recording.bounds import LONGEST_NAME, LONGEST_TEXT, MOST_TEXT, Bounded, bounded_text
 from scout_core.recording.web import WebRequest
+from scout_core.tag_values import LARGEST, MOST_TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,28 +12,19 @@ import sys
 from enum import Enum
 from typing import Any, Final
 
+from scout_core.tag_values import KEY_READ, LARGEST, MOST_TAGS, PATHS, SMALL_TYPES, is_type
+
 LONGEST_TEXT: Final = 16_384
 """Characters of a text that are kept: the most that is read of any, which is an SQL statement."""
 LONGEST_NAME: Final = 300
 """Characters of an operation that are kept."""
-LONGEST_KEY: Final = 1_001
-"""Characters of a tag's key that are kept: every key of more than 1,000 is sensitive."""
-MOST_TAGS: Final = 64
 MOST_TEXT: Final = 2_000_000
 """Characters in the tags of one transaction; further spans are kept without their tags."""
 TRANSACTION_SIZE: Final = 1_600
 """Bytes of a transaction without spans and tags, about."""
-LARGEST: Final = 2**64
-"""Larger integers, up or down, are replaced."""
 _MOST_ITEMS: Final = 64
 _LONGEST_ITEM: Final = 256
 _MOST_DIGITS: Final = 2_000
-
-# Types whose objects are small, by the module that has them: a value of the type proves the import.
-_SMALL: Final = (
-    ("datetime", "datetime"), ("datetime", "date"), ("datetime", "timedelta"), ("datetime", "time"), ("uuid", "UUID"),
-)  # fmt: skip
-_PATHS: Final = ("PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath")
 _CONTAINERS: Final = (list, tuple, set, frozenset, dict)
 
 
@@ -123,19 +114,19 @@ def bounded_text(text: Any, limit: int) -> Any:  # Any: what a framework's plugi
 def _bounded_key(key: Any) -> Any:  # Any: `tags` is a dict that the application can fill directly
     kind = type(key)
     if kind is str:
-        return key if len(key) <= LONGEST_KEY else key[:LONGEST_KEY]
+        return key if len(key) <= KEY_READ else key[:KEY_READ]
     if issubclass(kind, str):
-        return str.__getitem__(key, slice(LONGEST_KEY))
+        return str.__getitem__(key, slice(KEY_READ))
     return bounded(key) if key is None or issubclass(kind, (int, float, Enum)) else f"<{_type_name(kind)}>"
 
 
 def _is_small(value: Any, kind: type) -> bool:
-    for module, name in _SMALL:
-        if _is_type(module, name, kind):
+    for name, module in SMALL_TYPES.items():
+        if is_type(module, name, kind):
             return True
-    if _is_type("decimal", "Decimal", kind):
+    if is_type("decimal", "Decimal", kind):
         return sys.getsizeof(value) <= _MOST_DIGITS
-    return any(_is_type("pathlib", name, kind) for name in _PATHS) and len(str(value)) <= LONGEST_TEXT
+    return any(is_type("pathlib", name, kind) for name in PATHS) and len(str(value)) <= LONGEST_TEXT
 
 
 def _is_small_container(value: Any, kind: type) -> bool:
@@ -163,10 +154,6 @@ def _is_small_container(value: Any, kind: type) -> bool:
             elif not (item is None or of is bool or of is float or (of is int and -LARGEST < item < LARGEST)):
                 return False
     return True
-
-
-def _is_type(module: str, name: str, kind: type) -> bool:
-    return getattr(sys.modules.get(module), name, None) is kind
 
 
 def _type_name(kind: type) -> str:

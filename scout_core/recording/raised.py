@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from scout_core.recording.bounds import bounded_container
 from scout_core.signals import is_from_signal_handler
+from scout_core.tag_values import LARGEST
 from scout_core.tracebacks import MAX_FRAMES, frames_of
 
 MOST_UNREAD: Final = 100
@@ -28,7 +29,6 @@ _LONGEST: Final = 2_000
 _MOST_ARGUMENTS: Final = 10
 _DEEPEST: Final = 3
 """Exceptions within the arguments of exceptions that are copied."""
-_MOST_BITS: Final = 64
 
 # The descriptors themselves: an attribute of a class or an object may be foreign code.
 _BUILT_IN: Final = (BaseException, KeyError, OSError, AttributeError, NameError, ImportError, SyntaxError)
@@ -214,7 +214,7 @@ def _part(value: Any, depth: int) -> tuple[Any, bool]:
     if value is None or kind is bool or kind is float:
         return value, True
     if kind is int:
-        return (value if value.bit_length() <= _MOST_BITS else "<int>"), True
+        return (value if -LARGEST < value < LARGEST else "<int>"), True
     if issubclass(kind, BaseException):
         return _copy(value, depth - 1)
     short = bounded_container(value)

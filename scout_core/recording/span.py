@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from scout_core.clocks import perf_counter_ns
 from scout_core.operations import kind_of
 from scout_core.recording.bounding import bound_ended
-from scout_core.recording.bounds import LONGEST_KEY, LONGEST_TEXT, bounded
+from scout_core.recording.bounds import LONGEST_TEXT, bounded
 from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.contain import lose
 from scout_core.recording.context import current
 from scout_core.recording.raised import is_failure
+from scout_core.tag_values import KEY_READ
 
 if TYPE_CHECKING:
     from scout_core.recording.transaction import Transaction
@@ -76,7 +77,7 @@ class Span:
         """Set a tag, replacing an earlier value. A value of megabytes is shortened; see ``bounds.py``."""
         if type(value) is str and len(value) > LONGEST_TEXT:
             value = shortened(self, key, value)
-        self.own_tags[key if type(key) is str and len(key) < LONGEST_KEY else plain_key(self, key)] = value
+        self.own_tags[key if type(key) is str and len(key) < KEY_READ else plain_key(self, key)] = value
 
     def rename(self, operation: str) -> None:
         """Change the operation."""
@@ -255,9 +256,9 @@ def plain_name(name: object) -> str:
 def plain_key(span: Span, key: object) -> str:
     """The same for the key of a tag, which may be very long."""
     name = plain_name(key)
-    if len(name) > LONGEST_KEY and span.transaction is not None:
+    if len(name) > KEY_READ and span.transaction is not None:
         span.transaction.tracer.values_cut += 1
-    return name[:LONGEST_KEY]
+    return name[:KEY_READ]
 
 
 def type_name(kind: type) -> str:

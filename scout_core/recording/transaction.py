@@ -15,13 +15,14 @@ from scout_core.operations import OTHER, OTHER_NAME, WEB_PREFIX
 from scout_core.recording import context
 from scout_core.recording.abandoned import give_up, is_abandoned
 from scout_core.recording.bounding import cut_operation
-from scout_core.recording.bounds import LONGEST_KEY, LONGEST_NAME, LONGEST_TEXT, TRANSACTION_SIZE
+from scout_core.recording.bounds import LONGEST_NAME, LONGEST_TEXT, TRANSACTION_SIZE
 from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.contain import lose, restore_tracer
 from scout_core.recording.raised import Raised, is_failure, note_raised
 from scout_core.recording.silence import is_left_by_hook
 from scout_core.recording.span import Span, has_error_tag, name_or_refuse, plain_key, plain_name, shortened
 from scout_core.recording.web import WebRequest, path_of, read_environ
+from scout_core.tag_values import KEY_READ
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -37,7 +38,6 @@ _OTHER_OPERATION: Final = f"{OTHER}/{OTHER_NAME}"
 _ids: Final = Random()  # noqa: S311  # an id is not a secret
 """Not the generator of the module ``random``: applications seed that one, and rely on the numbers that follow."""
 _getrandbits = _ids.getrandbits
-
 _get = context.current.get
 _set = context.current.set
 
@@ -131,7 +131,7 @@ class Transaction(Span):
         """Set a tag, replacing an earlier value. A value of megabytes is shortened; see ``bounds.py``."""
         value = shortened(self, key, value) if type(value) is str and len(value) > LONGEST_TEXT else value
         tags = self.own_tags if self.add_request_tags is None else self.tags  # those of the request come first
-        tags[key if type(key) is str and len(key) < LONGEST_KEY else plain_key(self, key)] = value
+        tags[key if type(key) is str and len(key) < KEY_READ else plain_key(self, key)] = value
 
     @property
     def tags(self) -> dict[str, Any]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+from scout_core.tag_values import LONGEST_READABLE_KEY
 from scout_core.text.patterns import pattern
 
 FILTERED: Final = "[FILTERED]"
 """Replaces a value that must not leave the process."""
-
-_LONGEST_KEY: Final = 1_000
 
 OAUTH: Final = frozenset(
     {"state", "iss", "scope", "session_state", "grant_type", "redirect_uri", "client_id", "code_verifier"}
@@ -71,7 +70,7 @@ def is_sensitive(key: str) -> bool:
     Source: the keys of scout_apm_python ``core/web_requests.py``, and parts of names that it does not filter:
     ``db_password``, ``Authorization``, ``session``, ``cookie``.
     """
-    return len(key) > _LONGEST_KEY or _is_sensitive(key)
+    return len(key) > LONGEST_READABLE_KEY or _is_sensitive(key)
 
 
 @lru_cache(maxsize=1_024)

@@ -7,15 +7,15 @@ Values come from applications and may be anything. No method of a foreign object
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, time, timezone
 from enum import Enum
 from functools import lru_cache
 from itertools import islice
 from math import isfinite
 from typing import TYPE_CHECKING, Final, cast
 
+from scout_core.tag_values import KEY_READ, LARGEST, LONGEST_SHOWN_KEY, MOST_TAGS, PRINTED_TYPES, is_type
 from scout_core.text.keys import FILTERED, is_sensitive
 from scout_core.text.links import clean_urls
 from scout_core.text.plain import beginning, cut, exact, plain
@@ -26,23 +26,10 @@ from scout_core.text.url import public_url
 if TYPE_CHECKING:
     from scout_core.measuring.report import TagValue
 
-MOST_TAGS: Final = 64
-LONGEST_KEY: Final = 100
 LONGEST_VALUE: Final = 2_000
 
-_KEY_READ: Final = 1_001
-"""Characters of a key that are read: ``is_sensitive`` calls every key of more than 1,000 sensitive."""
 _MOST_READ: Final = 10_000
-_MOST_BITS: Final = 64
 _ATTEMPTS: Final = 100
-
-# Types whose ``str()`` runs no foreign code, and their modules: found in sys.modules, because a value of the type proves the import.
-_SAFE_TO_PRINT: Final = {
-    **dict.fromkeys(("date", "timedelta"), "datetime"),
-    "Decimal": "decimal",
-    "UUID": "uuid",
-    **dict.fromkeys(("PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath"), "pathlib"),
-}
 
 # The descriptors themselves: `kind.__name__` would look in a metaclass first, `member.name` in a subclass.
 _type_name: Final[Callable[[type], str]] = type.__dict__["__name__"].__get__
@@ -105,13 +92,13 @@ def _foreign_items(tags: Mapping[str, object]) -> tuple[list[tuple[object, objec
 
 def _key_text(key: object) -> str:
     if issubclass(type(key), str):
-        return exact(cast(str, key))[:_KEY_READ]
+        return exact(cast(str, key))[:KEY_READ]
     return str(_raw_value(key))
 
 
 @lru_cache(maxsize=1_024)
 def _clean_key(key: str) -> tuple[str, bool]:
-    return cut(scrub(beginning(key, LONGEST_KEY)), LONGEST_KEY), is_sensitive(key)
+    return cut(scrub(beginning(key, LONGEST_SHOWN_KEY)), LONGEST_SHOWN_KEY), is_sensitive(key)
 
 
 def _clean_text(name: str, text: str, dialect: str | None) -> str:
@@ -141,14 +128,14 @@ def _raw_value(value: object) -> TagValue:
         return cast("bool | None", value)
     if issubclass(kind, int):
         number = int.__add__(cast(int, value), 0)
-        return number if number.bit_length() <= _MOST_BITS else "<int>"
+        return number if -LARGEST < number < LARGEST else "<int>"
     if issubclass(kind, float):
         real = float.__add__(cast(float, value), 0.0)
         return real if isfinite(real) else None
     if issubclass(kind, Enum):
         return _member(value, kind)
-    if kind is datetime:
-        return _moment(cast(datetime, value))
+    if kind is datetime or kind is time:
+        return _moment(cast("datetime | time", value))
     if _is_safe_to_print(value, kind):
         return str(value)
     return _type_text(kind)
@@ -156,7 +143,7 @@ def _raw_value(value: object) -> TagValue:
 
 def _type_text(kind: type) -> str:
     """Return ``<TypeName>``. The name may be an instance of a subclass of ``str``, so none of its methods is called either."""
-    return f"<{exact(_type_name(kind))[:LONGEST_KEY]}>"
+    return f"<{exact(_type_name(kind))[:LONGEST_SHOWN_KEY]}>"
 
 
 def _member(value: object, kind: type) -> str:
@@ -164,24 +151,20 @@ def _member(value: object, kind: type) -> str:
     return f"{_type_text(kind)[1:-1]}.{name}" if type(name) is str else _type_text(kind)
 
 
-def _moment(value: datetime) -> str:
+def _moment(value: datetime | time) -> str:
     zone = value.tzinfo
-    if zone is None or type(zone) is timezone or _is_type("zoneinfo", "ZoneInfo", type(zone)):
+    if zone is None or type(zone) is timezone or is_type("zoneinfo", "ZoneInfo", type(zone)):
         return value.isoformat()
     return f"{value.replace(tzinfo=None).isoformat()} {_type_text(type(zone))}"  # utcoffset() would be foreign code
 
 
 def _is_safe_to_print(value: object, kind: type) -> bool:
     name = exact(_type_name(kind))
-    module = _SAFE_TO_PRINT.get(name)
-    if module is None or not _is_type(module, name, kind):
+    module = PRINTED_TYPES.get(name)
+    if module is None or not is_type(module, name, kind):
         return False
     if (
         module == "pathlib"
     ):  # Python >= 3.12 keeps the parts, which may be of a subclass of str, and joins them in str()
         return all(type(part) is str for part in getattr(value, "_raw_paths", ()))
     return module != "uuid" or type(getattr(value, "int", None)) is int
-
-
-def _is_type(module: str, name: str, kind: type) -> bool:
-    return getattr(sys.modules.get(module), name, None) is kind
