@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 import threading
 
@@ -12,7 +13,7 @@ from scout_core import Span, current_transaction, span, transaction
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.wrappers import describing_wrapper
 from scout_core.recording import context
-from tests.workbench import plugin, running
+from tests.workbench import Behaving, eventually, exporting, plugin, running
 
 
 def trace(*arguments):
@@ -225,3 +226,62 @@ def test_a_span_of_a_plugins_own_class_is_contained(scout, kind, errors, has_ste
     assert [errors] * 3 == [guard.failures.count for guard in guards]
     assert ["Shop/call"] * 2 == scout.operations[:2]
     assert "Controller/home" == scout.operations[-1]
+
+
+def fail_after_trace(report):
+    trace()
+    raise ConnectionError("nobody listens")
+
+
+def trace_in_a_copied_context(report):
+    """As ``asyncio.to_thread`` and ``propagate`` do."""
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(trace,))
+    thread.start()
+    thread.join()
+
+
+def trace_in_a_loop(report):
+    async def main():
+        trace()
+
+    asyncio.run(main())
+
+
+EXPORTS = {
+    "records": lambda report: trace(),
+    "records and fails": fail_after_trace,
+    "in a copied context": trace_in_a_copied_context,
+    "in a loop": trace_in_a_loop,
+}
+
+
+@pytest.mark.parametrize("behave", EXPORTS.values(), ids=EXPORTS)
+def test_an_exporter_that_records_has_nothing_to_export_because_of_that(behave):
+    """Its thread is silent while it exports: it would have something to export in every period, and nobody calls the application."""
+    exporter = Behaving("tracing", behave)
+    with running(exporting(exporter), report_period=0.05) as agent:
+        with transaction("Job/once"):
+            pass
+        eventually(lambda: agent.counters().in_hooks >= 2)
+        counters = agent.counters()
+
+    assert 1 == counters.finished
+    assert {"Job/once"} >= {metrics.name for report in exporter.reports for metrics in report.transactions}
+
+
+def test_a_thread_of_the_application_records_while_an_exporter_works():
+    def behave(report):
+        started.set()
+        assert goes_on.wait(20)
+
+    started, goes_on = threading.Event(), threading.Event()
+    with running(exporting(Behaving("waiting", behave)), report_period=0.05) as agent:
+        with transaction("Job/one"):
+            pass
+        assert started.wait(20)
+        with transaction("Job/two"):
+            pass
+        goes_on.set()
+        counters = agent.counters()
+
+    assert (2, 0) == (counters.finished, counters.in_hooks)
