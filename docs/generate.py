@@ -198,11 +198,14 @@ def _is_released(line: str) -> bool:
 def _row(option: Option) -> str:
     aliases = "".join(f", `{alias}`" for alias in option.aliases)
     meaning = option.help.replace("``", "`").replace("|", "\\|")
-    cells = (f"`{option.key}`{aliases}", f"`{option.variable}`", option.kind.name, _default(option.default), meaning)
+    cells = (f"`{option.key}`{aliases}", f"`{option.variable}`", option.kind.expected, _default(option), meaning)
     return f"| {' | '.join(cells)} |"
 
 
-def _default(value: object) -> str:
+def _default(option: Option) -> str:
+    value = option.default
+    if option.kind.written is not None:
+        return f"`{option.kind.written(value)}`"
     if value in ("", (), None) or value == {}:
         return "–"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"

@@ -56,7 +56,7 @@ def test_config_check_prints_that_there_are_no_problems(scout_core):
         (
             {"SCOUT_REPORT_PERIOD": "soon"},
             "",
-            "problem: invalid value 'soon' for report_period (environment SCOUT_REPORT_PERIOD); expected a duration above 0, in seconds or as 500 ms, 2 min, 1h30m; using the default, 60.0",
+            "problem: invalid value 'soon' for report_period (environment SCOUT_REPORT_PERIOD); expected a duration above 0, in seconds or as 500 ms, 2 min, 1h30m; using the default, 1 min",
         ),
         (
             {"SCOUT_REPORT_PEROID": "5"},

@@ -70,7 +70,7 @@ GOOD = {
     kinds.SECONDS: [
         ("5", 5.0), (5, 5.0), (" 0.5 ", 0.5), ("5 s", 5.0), ("2m", 120.0), ("2 min", 120.0), ("1h30m", 5400.0), ("1 h 30 min", 5400.0),
         ("1.5 hours", 5400.0), ("500 ms", 0.5), ("500milliseconds", 0.5), ("1D", 86400.0), ("2 days", 172800.0), ("90 seconds", 90.0),
-        (timedelta(minutes=2), 120.0), ("1e3", 1000.0), ("-5", -5.0),
+        (timedelta(minutes=2), 120.0), ("1e3", 1000.0),
     ],
     kinds.PATH: [("/tmp", Path("/tmp")), (" a/b ", Path("a/b")), ("~/x", Path.home() / "x"), (Path("/tmp"), Path("/tmp"))],
     PORT: [("0", 0), ("65535", 65535)],
@@ -97,7 +97,7 @@ BAD = {
     kinds.MODULES: [5, object()],
     kinds.SHARES: ["users", "users:", ":0.5", " : 1", "users:-1", "users:x", ["users:1"], 5, {"users": None}, {"": 1}, {"a": 200}],
     kinds.WEIGHTS: ["speed", "2", ":2", "speed:-1", "speed:x", ["speed:1"], 5, {"": 1}, {"speed": None}, {"speed": math.inf}],
-    kinds.SECONDS: [*NUMBERS_NOT, "5 parsecs", "s", "5 s 3", "5s later", "-5 s", "1:30", "5 µs"],
+    kinds.SECONDS: [*NUMBERS_NOT, "5 parsecs", "s", "5 s 3", "5s later", "-5 s", "-5", -5, -0.1, timedelta(seconds=-5), "-1e3", "1:30", "5 µs"],
     kinds.PATH: ["", "  ", None, 5, [], *NONSENSE],
     PORT: ["-1", 65536, "80.5", None, ""],
     MODE: ["pat", "", None, 5, *NONSENSE],
@@ -146,14 +146,14 @@ def test_refused_values_name_the_kind(kind, value):
         (kinds.within(kinds.SECONDS, gt=0), "a duration above 0, in seconds or as 500 ms, 2 min, 1h30m"),
         (MODE, "one of filtered_params, path"),
         (kinds.NAMES, "a list of names, separated by commas"),
-        (NUMBERS, "a list of values, separated by commas, each a whole number"),
+        (NUMBERS, "a list of values, separated by commas; each value is a whole number"),
         (
             kinds.table_of(kinds.SHARE, names=("name", "share")),
-            "a table of name:share pairs, separated by commas, each share from 0 to 1",
+            "a table of name:share pairs, separated by commas; each share is a number from 0 to 1, or a percentage up to 100",
         ),
         (
             kinds.WEIGHTS,
-            "a table of policy:weight pairs, separated by commas, such as speed:2, each weight a number of at least 0",
+            "a table of policy:weight pairs, separated by commas, such as speed:2; each weight is a number of at least 0",
         ),
     ],
 )

@@ -186,7 +186,9 @@ def _read_core(layers: Layers, problems: list[Problem]) -> dict[str, Value]:
         if option.key in facts:
             candidates = [value for value in (*candidates, facts[option.key]) if not _is_empty(value.value)]
         default = Value(option.key, option.default, DEFAULT)
-        values[option.key] = first_usable(candidates, convert=option.kind.read, default=default, problems=problems)
+        values[option.key] = first_usable(
+            candidates, convert=option.kind.read, default=default, problems=problems, written=option.kind.written
+        )
     return values
 
 

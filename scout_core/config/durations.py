@@ -22,11 +22,14 @@ def number(value: Any) -> float:  # Any, here and below: whatever a person wrote
 
 
 def seconds_of(value: Any) -> float:
-    """Return the seconds of a timedelta, a number, or text with or without units; raises for anything else."""
+    """Return the seconds of a timedelta, a number, or text with or without units; raises for anything else, and below 0."""
     if hasattr(value, "total_seconds"):
-        return float(value.total_seconds())
+        value = float(value.total_seconds())
     if not isinstance(value, str) or not value.rstrip()[-1:].isalpha():
-        return number(value)
+        result = number(value)
+        if result < 0:  # as with a unit, which has no sign
+            raise ValueError
+        return result
     seconds, end = 0.0, 0
     while end < len(value):
         part = _UNIT.match(value, end)

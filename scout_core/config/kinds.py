@@ -25,8 +25,8 @@ class Kind:
     """Text or a Python value to a value of this kind; raises for one that it refuses."""
     form: str = ""
     """Notation, where the name is not enough: ``or a percentage up to 100``."""
-    written: Callable[[Any], str] = str
-    """A value of this kind as a person writes it."""
+    written: Callable[[Any], str] | None = None
+    """Writes a value as a person does; None: Python's notation is the same."""
 
     @property
     def expected(self) -> str:
@@ -70,10 +70,11 @@ def within(
     lt: Any = None,
 ) -> Kind:
     """Return a kind with bounds, which have the names of attrs's validators."""
+    written = kind.written or str
     bounds = {"above": gt, "of at least": ge, "below": lt, "of at most": le}
-    limits = " and ".join(f"{text} {kind.written(bound)}" for text, bound in bounds.items() if bound is not None)
+    limits = " and ".join(f"{text} {written(bound)}" for text, bound in bounds.items() if bound is not None)
     if ge is not None and le is not None and gt is lt is None:
-        limits = f"from {kind.written(ge)} to {kind.written(le)}"
+        limits = f"from {written(ge)} to {written(le)}"
 
     def convert(value: Any) -> Any:
         result = kind.read(value)
@@ -142,7 +143,7 @@ def list_of(item: Kind, make: Callable[[list[Any]], Any] = tuple, *, plural: str
             raise ValueError
         return make([item.read(entry) for entry in items if not (isinstance(entry, str) and not entry.strip())])
 
-    items_of = "" if plural else f", each {item.name}"
+    items_of = "" if plural else f"; each value is {item.expected}"
     return Kind(f"a list of {plural or 'values'}", convert, f"separated by commas{items_of}")
 
 
@@ -166,7 +167,11 @@ def table_of(
         return {key_kind.read(name): value_kind.read(entry) for name, entry in pairs}
 
     such_as = f", such as {example}" if example else ""
-    form = f"separated by commas{such_as}, each {names[1]} {value_kind.name.removeprefix(f'a {names[1]} ')}"
+    own = f"a {names[1]} "  # not "each share is a share"
+    value_is = (
+        value_kind.expected.replace(own, "a number ", 1) if value_kind.name.startswith(own) else value_kind.expected
+    )
+    form = f"separated by commas{such_as}; each {names[1]} is {value_is}"
     return Kind(f"a table of {names[0]}:{names[1]} pairs", convert, form)
 
 

@@ -86,7 +86,7 @@ def build(
             option = _culprit(declared, given)
             refused = left[option.key].pop(0)
             instead = _choose(option, list(left[option.key]), [])
-            problems.append(invalid(refused, _reason(option, error), instead=instead))
+            problems.append(invalid(refused, _reason(option, error), instead=instead, written=option.kind.written))
         else:
             names = {attribute.alias or attribute.name: attribute.name for attribute in fields(declared.options_class)}
             return made, {
@@ -98,7 +98,9 @@ def build(
 def _choose(option: Option, candidates: list[Value], problems: list[Problem]) -> Value:
     """The first that can be converted; those before it are removed."""
     default = Value(option.key, option.default, DEFAULT)
-    chosen = first_usable(candidates, convert=option.kind.read, default=default, problems=problems)
+    chosen = first_usable(
+        candidates, convert=option.kind.read, default=default, problems=problems, written=option.kind.written
+    )
     while candidates and (chosen is default or candidates[0].origin != chosen.origin):
         candidates.pop(0)
     return chosen

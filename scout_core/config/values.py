@@ -37,6 +37,7 @@ def first_usable(
     convert: Callable[[Any], Any],
     default: Value,
     problems: list[Problem],
+    written: Callable[[Any], str] | None = None,
 ) -> Value:
     """
     Return the first value that can be converted, else the default.
@@ -44,6 +45,7 @@ def first_usable(
     Args:
         candidates: strongest first.
         problems: gets a problem for each value that was refused.
+        written: writes the default as a person does; None: in Python's notation.
     """
     chosen, refused = default, []
     for candidate in candidates:
@@ -53,21 +55,22 @@ def first_usable(
         except Exception as error:  # noqa: BLE001  # what was given in code can be any object
             reason = str(error) if type(error) is ValueError else f"it raised {type(error).__name__}"
             refused.append((candidate, reason))
-    problems.extend(invalid(value, reason, instead=chosen) for value, reason in refused)
+    problems.extend(invalid(value, reason, instead=chosen, written=written) for value, reason in refused)
     return chosen
 
 
-def invalid(value: Value, reason: str, *, instead: Value) -> Problem:
+def invalid(value: Value, reason: str, *, instead: Value, written: Callable[[Any], str] | None = None) -> Problem:
     """
     Return the problem of an invalid value.
 
     Args:
         reason: what was expected.
         instead: the value that is used in its place.
+        written: as in ``first_usable``.
     """
     used = "the default, " if instead.origin is DEFAULT else f"the value from {instead.origin}"
     if instead.origin is DEFAULT:
-        used += show(value.key, instead.value)
+        used += show(value.key, instead.value, written)
     return Problem(
         "invalid-value",
         value.key,
@@ -92,12 +95,12 @@ def unknown(name: str, origin: Origin, known: Iterable[str], *, prefix: str = ""
     )
 
 
-def show(key: str, value: object) -> str:
+def show(key: str, value: object, written: Callable[[Any], str] | None = None) -> str:
     """Represent a value for a person; ``…`` when its key suggests a secret, or it is an address with a password."""
     if is_secret(key):
         return "…"
     try:
-        text = repr(as_written(value))
+        text = repr(as_written(value)) if written is None or value is None else written(value)
     except Exception:  # noqa: BLE001  # what was given in code can be any object
         return f"<{type(value).__name__}>"
     return "…" if "://" in text and _MAY_BE_SECRET.search(text) else text[:_LONGEST]

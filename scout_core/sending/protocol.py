@@ -68,6 +68,11 @@ class Failure:
     max_report_bytes: int | None = None
     """The limit that was exceeded; only with status 413."""
 
+    def facts(self) -> dict[str, object]:
+        """Return it as JSON."""
+        limit = {} if self.max_report_bytes is None else {"max_report_bytes": self.max_report_bytes}
+        return {"error": self.error, **limit}
+
 
 @frozen(kw_only=True)
 class Frame:

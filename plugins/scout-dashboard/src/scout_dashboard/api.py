@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import asdict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -67,4 +66,4 @@ def _endpoint_of(answer: Answer) -> Callable[[Request], Response]:
 
 
 def _failure(error: Exception, status: int) -> Response:
-    return JSONResponse(asdict(Failure(error=str(error))), status_code=status)
+    return JSONResponse(Failure(error=str(error)).facts(), status_code=status)

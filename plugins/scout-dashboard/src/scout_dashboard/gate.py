@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import asdict
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -108,7 +107,7 @@ def error_response(request: Request, status: int, title: str, text: str) -> Resp
     """Return an error: JSON below ``/api/``, otherwise a page."""
     if request.url.path.startswith("/api/"):
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-        return JSONResponse(asdict(Failure(error=text)), status_code=status, headers=headers)
+        return JSONResponse(Failure(error=text).facts(), status_code=status, headers=headers)
     return pages.message_page(request, title=title, text=text, status=status)
 
 

@@ -145,4 +145,4 @@ async def _drain(chunks: AsyncIterator[bytes]) -> None:
 
 def _failure(status: int, text: str, *, max_bytes: int | None = None) -> Response:
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}.get(status)
-    return JSONResponse(asdict(Failure(error=text, max_report_bytes=max_bytes)), status_code=status, headers=headers)
+    return JSONResponse(Failure(error=text, max_report_bytes=max_bytes).facts(), status_code=status, headers=headers)
