@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from scout_core.text.patterns import pattern
+from scout_core.text.secrets import SPACED_USER_INFO
 from scout_core.text.url import UNREADABLE, clean_path, public_url
 
 # To white space or a sign that never belongs to a URL; an apostrophe belongs to it within a word.
@@ -27,7 +28,7 @@ def clean_urls(text: str) -> str:
 
     ``Not Found for url: http://h/search?q=ann`` becomes ``Not Found for url: http://h/search``.
     """
-    return _URL.sub(_clean_url, text) if "://" in text else text
+    return _URL.sub(_clean_url, SPACED_USER_INFO.sub("", text)) if "://" in text else text
 
 
 def clean_paths(text: str) -> str:

@@ -48,6 +48,15 @@ _TOKENS: Final = (
 )
 _BY_FORM: Final = pattern(rf"{_PRIVATE_KEY}|{_CRYPT}|(?<![A-Za-z0-9_-])(?:{'|'.join(_TOKENS)})", re.DOTALL | re.ASCII)
 
+SPACED_USER_INFO: Final = pattern(
+    r"""
+    (?<=://) [^\s/@:'"<>]{0,200} : (?!\d{1,5}(?:[/?\s]))   # not a port
+    [^\s@'"<>]{1,200} (?:[ ]{1,3}[^\s@'"<>]{1,100}){1,5} @ (?=[\w\[])
+    """,
+    re.VERBOSE,
+)
+"""``user:pass word@`` of a URL whose password was not quoted: up to six words."""
+
 # RFC 3986, 3.2.1: `user:password@`, also with a raw `/` in the password. Bounded, because it may begin at each `://`.
 _USER_INFO: Final = pattern(
     r"""
@@ -84,7 +93,10 @@ _ASSIGNED: Final = pattern(
 )
 # `code=…&state=…`: a code of OAuth among parameters; elsewhere a code is a status, or a country's.
 _OAUTH: Final = pattern(rf"(?<![\w-])(?:{'|'.join(sorted(OAUTH))})=", re.IGNORECASE)
-_CODE: Final = pattern(r"((?<=[?&])code=|(?<![\w-])code=(?=[^&\s]{1,500}&))[^&\s\"'<>]+", re.IGNORECASE)
+# The separator may be `;`, or `&amp;` in HTML.
+_CODE: Final = pattern(
+    r"((?<=[?&;])code=|(?<![\w-])code=(?=[^&;\s]{1,500}(?:&|;\w)))(?:[^&;\s\"'<>]|;(?![\w.-]{1,50}=))+", re.IGNORECASE
+)
 # `('password', '…')`, `[b'Authorization', b'…']`: headers and parameters as Python prints them.
 _PAIRED: Final = pattern(r"(?:(?<=[(\[][\"'])|(?<=[(\[]b[\"']))(?P<name>[\w.\[\]-]+)[\"'],\s{0,4}(?=[bu]?[\"'])")
 # `--password …`: options of commands.
@@ -184,10 +196,10 @@ def is_card_number(digits: str) -> bool:
 def _scrub(text: str) -> str:
     text = _BY_FORM.sub(FILTERED, text)
     if "://" in text:
-        text = _USER_INFO.sub(f"{FILTERED}@", text)
+        text = SPACED_USER_INFO.sub(f"{FILTERED}@", _USER_INFO.sub(f"{FILTERED}@", text))
     if "=" in text or ":" in text:
         text = _without_values(text, _ASSIGNED, _VALUE)
-    if "&" in text and _OAUTH.search(text):
+    if ("&" in text or ";" in text) and _OAUTH.search(text):
         text = _CODE.sub(rf"\1{FILTERED}", text)
     if "<" in text:
         text = _without_values(text, _ELEMENT, _CONTENT)
