@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import collections
 import functools
 import gc
 import inspect
@@ -14,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
+from typing import Generic, TypeVar
 
 import pytest
 
@@ -596,3 +598,47 @@ def test_odd_results_are_returned_as_they_are(scout):
             assert span("Cart/Total")(lambda made=made: made)() is made
 
     assert 4 == scout.operations.count("Cart/Total")
+
+
+_Content = TypeVar("_Content")
+
+
+class Box(Generic[_Content]):
+    pass
+
+
+@pytest.mark.parametrize(
+    "alias", [list[int], dict[str, int], Box[int], collections.deque[str]], ids=["list", "dict", "own", "deque"]
+)
+def test_a_generic_alias_is_refused_as_its_class_is(alias):
+    with pytest.raises(TypeError, match="is a class: decorate its methods"):
+        span("Work/make")(alias)
+
+
+@pytest.mark.parametrize("decorate", [span("Work/area"), transaction("Job/area")], ids=["span", "transaction"])
+def test_a_singledispatchmethod_is_refused_with_the_place_for_the_decorator(decorate):
+    with pytest.raises(TypeError, match="is a singledispatchmethod: put the decorator below it"):
+
+        class Shapes:
+            @decorate
+            @functools.singledispatchmethod
+            def area(self, shape):
+                return 0
+
+
+def test_a_decorator_below_singledispatchmethod_and_register_times_each_function(scout):
+    class Shapes:
+        @functools.singledispatchmethod
+        @span("Work/other")
+        def area(self, shape):
+            return "other"
+
+        @area.register(int)
+        @span("Work/int")
+        def _(self, shape):
+            return "int"
+
+    with transaction("Job/shapes"):
+        assert ("other", "int") == (Shapes().area("x"), Shapes().area(1))
+
+    assert ["Work/other", "Work/int", "Job/shapes"] == scout.operations

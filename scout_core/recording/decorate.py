@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from types import FunctionType, MethodDescriptorType, MethodType, WrapperDescriptorType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from types import FunctionType, GenericAlias, MethodDescriptorType, MethodType, WrapperDescriptorType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TypeVar
 
 from scout_core.recording.deferred import is_deferred, until_done
 from scout_core.recording.span import type_name
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from scout_core.recording.span import Span
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_TYPING_ALIAS: Final = type(ClassVar[int])
+"""Of ``Box[int]``, where ``Box`` is a generic class: calling it makes an object."""
 _PLAIN_RESULTS: Final = frozenset(map(id, (type(None), bool, int, float, str, bytes, list, dict, tuple, set)))
 """Ids of the types of most results, none of which is deferred work. Comparing types could run code of a metaclass."""
 
@@ -99,10 +101,12 @@ def _check(function: object) -> None:
         TypeError: with the reason, and what to decorate instead.
     """
     of = type(function)
-    if issubclass(of, type):
+    if issubclass(of, (type, GenericAlias, _TYPING_ALIAS)):
         _refuse(function, "a class", "decorate its methods")
     if issubclass(of, (property, functools.cached_property)):
         _refuse(function, "a property", "decorate the function below it instead")
+    if issubclass(of, functools.singledispatchmethod):
+        _refuse(function, "a singledispatchmethod", "put the decorator below it, and below each register()")
     if hasattr(of, "__enter__") or hasattr(of, "__aenter__"):
         _refuse(function, "a context manager, not a function", "open a span around its with statement instead")
     if not callable(function):
