@@ -53,4 +53,5 @@ def modules_with_real_clocks() -> list[str]:
         if name.startswith("scout_")
         for clock in READ
         if callable(found := vars(module).get(clock)) and found is not getattr(time, clock)
+        if not isinstance(found, type)  # `datetime.time`
     ]
