@@ -126,7 +126,13 @@ def _is_small(value: Any, kind: type) -> bool:
             return True
     if is_type("decimal", "Decimal", kind):
         return sys.getsizeof(value) <= _MOST_DIGITS
-    return any(is_type("pathlib", name, kind) for name in PATHS) and len(str(value)) <= LONGEST_TEXT
+    return any(is_type("pathlib", name, kind) for name in PATHS) and _path_length(value) <= LONGEST_TEXT
+
+
+def _path_length(path: Any) -> int:  # Any: a class of pathlib
+    # Python 3.12 never frees the parts of a path that was converted to text (it interns them), so long ones must not be.
+    raw = getattr(path, "_raw_paths", None)  # Python >= 3.12
+    return len(str(path)) if raw is None else sum(map(len, raw))
 
 
 def _is_small_container(value: Any, kind: type) -> bool:
