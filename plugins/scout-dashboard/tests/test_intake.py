@@ -321,10 +321,11 @@ def test_a_body_of_the_largest_size_is_read(collector):
 
 @pytest.mark.parametrize("size", [MAX_BYTES + 1, 9 * 1024 * 1024])
 def test_a_body_with_a_content_length_above_the_limit_is_refused(collector, size):
-    status, answer = send(collector.url, collector.token, b" " * size)
+    # By hand: the collector answers before the body is complete, and a client of HTTP may see only that the connection ended.
+    answer = exchange(collector, head(collector, f"Content-Length: {size}"), b" " * size)
 
-    assert (413, {"too large": 1}) == (status, rejected(collector))
-    assert str(MAX_BYTES) in reason(answer)
+    assert (413, {"too large": 1}) == (answer.status, rejected(collector))
+    assert str(MAX_BYTES) in reason(answer.body)
 
 
 def test_a_chunked_body_above_the_limit_is_refused(collector):
