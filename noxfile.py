@@ -318,7 +318,7 @@ def both_revisions(session: nox.Session, project: Project, base: str, folder: Pa
 @nox.session
 def lint(session: nox.Session) -> None:
     """ruff, the rules for this repository's files, and the table of plugins."""
-    session.install(*tools("lint"))
+    install(session, [PROJECTS[CORE]], *tools("lint"))
     session.run("ruff", "check", str(ROOT))
     session.run("ruff", "format", "--check", str(ROOT))
     session.run("python", str(ROOT / "docs" / "generate.py"), "--check", "plugins")
