@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-import pytest
-
 from tests.sizes import size
-from tests.workbench import CollectorSink, announced, run_app
+from tests.workbench import run_app
 
 FORKS = size(80, 10_000)
 
@@ -72,14 +70,6 @@ assert counters.finished == sum(own)
 assert not failed, failed
 print(counters.exported, sum(counters.dropped.values()), sum(own), round(longest, 3))
 """
-
-
-@pytest.fixture
-def sink(tmp_path):
-    sink = CollectorSink()
-    announced(tmp_path / "state", sink.url)
-    yield sink
-    sink.close()
 
 
 def test_no_fork_hangs_or_counts_twice_while_threads_trace(sink, tmp_path, record_property):
