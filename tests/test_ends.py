@@ -193,14 +193,6 @@ WAYS_TO_USE = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def sink(tmp_path):
-    sink = CollectorSink()
-    announced(tmp_path / "state", sink.url)
-    yield sink
-    sink.close()
-
-
 @pytest.mark.parametrize("use", WAYS_TO_USE)
 def test_every_task_of_a_pool_arrives(sink, tmp_path, use):
     done = run_app(

@@ -9,19 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.sizes import size
-from tests.workbench import CollectorSink, announced, run_app
+from tests.workbench import run_app
 
 pytest.importorskip("scout_flask", reason="not with the core only: scout-flask is missing")
 
 FOLDER = Path(__file__).parent / "inside"
-
-
-@pytest.fixture
-def sink(tmp_path):
-    sink = CollectorSink()
-    announced(tmp_path / "state", sink.url)
-    yield sink
-    sink.close()
 
 
 PASSED_BY_EVERY_CALL = ("scout_core.boundary.", "scout_core.recording.")

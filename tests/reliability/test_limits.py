@@ -9,7 +9,7 @@ import pytest
 
 from scout_core.measuring.report import Report
 from tests.sizes import size
-from tests.workbench import CollectorSink, announced, run_app
+from tests.workbench import run_app
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason=f"not on {sys.platform}: memory of a process"
@@ -42,14 +42,6 @@ counters = agent.counters("collector")
 assert counters.finished == counters.exported, counters
 print(counters.finished)
 """
-
-
-@pytest.fixture
-def sink(tmp_path):
-    sink = CollectorSink()
-    announced(tmp_path / "state", sink.url)
-    yield sink
-    sink.close()
 
 
 @pytest.fixture
