@@ -162,12 +162,13 @@ def measure_process(options: Any) -> dict[str, float] | None:
 
 
 @hookspec
-def ignore_transaction(transaction: Transaction, config: Config, options: Any) -> bool | None:
+def ignore_transaction(transaction: Transaction, config: Config, options: Any) -> bool | str | None:
     """
     Whether to leave a transaction out of every figure. On the agent's thread, once its name is final.
 
     Returns:
-        True ignores it, and one True suffices; anything else leaves the decision to other plugins.
+        True ignores it, and so does a text, which is the reason; ``sampled`` counts it as not sampled. The first that ignores it
+        decides, and later plugins are not asked. Anything else leaves the decision to other plugins.
     """
 
 

@@ -496,7 +496,7 @@ def test_hook_ignore_transaction():
     def make(name):
         def ignore_transaction(transaction, config):
             calls.append((name, transaction.operation, config))
-            return {"zebra": transaction.operation == "Controller/striped", "apple": 1, "first": "yes"}.get(name)
+            return {"zebra": transaction.operation == "Controller/striped", "apple": 1, "first": ""}.get(name)
 
         return ignore_transaction
 
@@ -506,12 +506,40 @@ def test_hook_ignore_transaction():
             pass
         with transaction("Controller/named.later") as later:
             later.rename("Controller/striped")
-        assert ["Controller/plain"] == scout.operations  # only True drops
+        assert ["Controller/plain"] == scout.operations  # neither 1 nor an empty text ignores it
         assert [("Controller/striped", "by plugin zebra")] == scout.ignored
         config = scout.agent.config
         plain = [(name, "Controller/plain", config) for name in names]
         assert [*plain, *((name, "Controller/striped", config) for name in names[:-1])] == calls
         assert_only_it_failed(scout, "ignore_transaction")
+
+
+class Reason(str):
+    """A text whose methods are somebody else's."""
+
+    def __getitem__(self, _):
+        raise RuntimeError
+
+    __len__ = __bool__ = __eq__ = __hash__ = __getitem__
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "counted"),
+    [("crawler", "crawler", "ignored"), ("sampled", "sampled", "sampled"), (Reason("own"), "own", "ignored"),
+     ("long" * 100, ("long" * 100)[:300], "ignored")],
+    ids=["reason", "sampled", "subclass", "long"],
+)  # fmt: skip
+def test_hook_ignore_transaction_returns_the_reason(answer, reason, counted):
+    asked = []
+    modules = [
+        plugin("answers", ignore_transaction=lambda: answer),
+        plugin("later", ignore_transaction=lambda: asked.append(1)),
+    ]
+    with recorded(modules) as scout:
+        with transaction("Controller/home"):
+            pass
+        assert ([], [("Controller/home", reason)], []) == (scout.operations, scout.ignored, asked)
+        assert {counted: 1} == scout.agent.counters().dropped
 
 
 def test_hook_score_transaction():

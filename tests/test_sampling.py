@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 
 import pytest
 
@@ -11,6 +10,9 @@ from scout_core import span, transaction
 from scout_core.builtin import sampling
 from scout_core.builtin.sampling import rate_of
 from scout_core.config.config import read_config
+from scout_core.recording import transaction as transactions
+from scout_core.recording.transaction import _ids as ids
+from scout_core.recording.transaction import reseed
 from scout_core.testing import recording
 
 ONLY_THIS = {"plugins_autoload": False, "plugins_enable": ["sampling"]}
@@ -51,6 +53,11 @@ def test_a_transaction_has_the_rate_of_its_name_or_kind(operation, unset, expect
     assert expected == rate_of(transaction(operation), read_config(options, environment={}))
 
 
+def draw(monkeypatch, chance):
+    """Have every transaction get an id that stands for this number."""
+    monkeypatch.setattr(transactions, "_getrandbits", lambda bits: min(int(chance * 2**64), 2**64 - 1))
+
+
 def count(scout, number):
     for _ in range(number):
         with transaction("Controller/home"), span("SQL/Query"):
@@ -72,7 +79,7 @@ def test_a_rate_of_one_records_everything(scout):
 
 @pytest.mark.scout(sample_rate=25)
 def test_a_rate_of_a_quarter_records_about_a_quarter(scout):
-    random.seed(4)
+    ids.seed(4)
     recorded = count(scout, 2000)
 
     assert 430 < recorded < 570
@@ -82,7 +89,7 @@ def test_a_rate_of_a_quarter_records_about_a_quarter(scout):
 @pytest.mark.parametrize(("chance", "is_recorded"), [(0.0, True), (0.2499, True), (0.25, False), (0.9999, False)])
 @pytest.mark.scout(sample_rate=0.25)
 def test_a_draw_below_the_rate_is_recorded(scout, monkeypatch, chance, is_recorded):
-    monkeypatch.setattr(sampling, "random", lambda: chance)
+    draw(monkeypatch, chance)
 
     assert is_recorded == count(scout, 1)
 
@@ -164,10 +171,10 @@ def test_an_invalid_rate_is_reported_and_everything_is_recorded(key, written):
     assert str(config.problems[0]).startswith(f"invalid value {written!r} for {key} (code); expected ")
 
 
-@pytest.mark.parametrize("share, drawn, is_recorded", [(0, 0.0, False), (1, 1 - 2**-53, True), (1e-9, 0.0, True)])
+@pytest.mark.parametrize("share, drawn, is_recorded", [(0, 0.0, False), (1, 1.0, True), (1e-9, 0.0, True)])
 def test_rates_of_zero_and_one_are_exact(monkeypatch, share, drawn, is_recorded):
-    """``random()`` returns values from 0 to just below 1."""
-    monkeypatch.setattr(sampling, "random", lambda: drawn)
+    """The number that is drawn is at least 0, and below 1 even if all bits of the id are set."""
+    draw(monkeypatch, drawn)
     with recording(**ONLY_THIS, job_sample_rate=share) as scout:
         with transaction("Job/mail"):
             pass
@@ -179,7 +186,7 @@ def test_rates_of_zero_and_one_are_exact(monkeypatch, share, drawn, is_recorded)
 def test_the_recorded_share_is_close_to_the_rate(share):
     """Within four standard deviations; the generator is seeded, so that every run is the same."""
     count = 4_000
-    random.seed(20)
+    ids.seed(20)
     with recording(**ONLY_THIS, sample_rate=share) as scout:
         for _ in range(count):
             with transaction("Controller/home"):
@@ -199,3 +206,85 @@ def test_rates_of_names_and_kinds_apply_together(scout):
 
     assert ["Controller/users.list", "Job/mail"] == [recorded.operation for recorded in scout.transactions]
     assert [("Controller/home", "sampled"), ("Job/noise", "sampled")] == scout.ignored
+
+
+def name_late(first, final, number):
+    """Record transactions that get their name after they began, as where a framework routes late."""
+    for _ in range(number):
+        with transaction(first) as web, span("SQL/Query"):
+            web.rename(final)
+
+
+@pytest.mark.parametrize(
+    ("options", "first", "final", "is_recorded"),
+    [
+        ({"sample_endpoints": "admin:0"}, "Controller/routing", "Controller/admin.users", False),
+        ({"sample_rate": 0, "sample_endpoints": "admin:1"}, "Controller/routing", "Controller/admin.users", True),
+        ({"sample_endpoints": "admin:0"}, "Controller/admin.users", "Controller/home", True),
+        ({"sample_rate": 0, "sample_endpoints": "admin:1"}, "Controller/admin.users", "Controller/home", False),
+        ({"sample_jobs": "mail:0"}, "Job/task", "Job/mail.send", False),
+        ({"job_sample_rate": 0, "sample_jobs": "mail:1"}, "Job/task", "Job/mail.send", True),
+        ({"endpoint_sample_rate": 0}, "Job/task", "Controller/home", False),
+    ],
+)
+def test_the_final_name_decides(options, first, final, is_recorded):
+    with recording(**ONLY_THIS, **options) as scout:
+        name_late(first, final, 20)
+        recorded = scout.transactions
+        counters = scout.agent.counters()
+
+    assert (20 if is_recorded else 0) == len(recorded)
+    assert [(final, "sampled")] * (0 if is_recorded else 20) == scout.ignored, "each is announced once"
+    assert {transaction.operation for transaction in recorded} <= {final}
+    assert all(("SQL/Query",) == tuple(span.operation for span in transaction.spans) for transaction in recorded)
+    assert ({} if is_recorded else {"sampled": 20}, 20) == (counters.dropped, counters.finished)
+
+
+RATES = {"sample_rate": 0.25, "sample_endpoints": {"half": 0.5, "tenth": 0.1, "most": 0.9}}
+
+
+@pytest.mark.parametrize(("final", "share"), [("half", 0.5), ("tenth", 0.1), ("most", 0.9), ("home", 0.25)])
+@pytest.mark.parametrize("first", ["half", "tenth", "most", "home"])
+@pytest.mark.parametrize("is_announced", [True, False])
+def test_the_recorded_share_is_the_rate_of_the_final_name_whatever_the_name_was_before(
+    first, final, share, is_announced
+):
+    """Within four standard deviations, also where the agent's thread never gets those that were not recorded."""
+    count = 2_000
+    ids.seed(f"{first} {final}")
+    with recording(**ONLY_THIS, **RATES) as scout:
+        scout.agent.tracer.wants_ignored = is_announced
+        name_late(f"Controller/{first}", f"Controller/{final}", count)
+        found = len(scout.transactions)
+        counters = scout.agent.counters()
+
+    assert abs(found - share * count) < 4 * math.sqrt(count * share * (1 - share))
+    assert ({"sampled": count - found}, count) == (counters.dropped, counters.finished)
+
+
+def test_the_rate_of_the_final_name_holds_where_the_inbox_has_no_room():
+    ids.seed(7)
+    with recording(**ONLY_THIS, max_queue=10, sample_rate=0, sample_endpoints="admin:50") as scout:
+        name_late("Controller/routing", "Controller/admin", 400)
+        name_late("Controller/admin", "Controller/home", 400)
+        report = scout.report()
+        counters = scout.agent.counters()
+
+    (admin,) = report.transactions
+    assert ("Controller/admin", True) == (admin.name, 160 < admin.count < 240)
+    assert (800, {"sampled": 800 - admin.count}) == (counters.finished, dropped_of(counters))
+    assert counters.figures_only > 0
+
+
+def dropped_of(counters):
+    return {reason: count for reason, count in counters.dropped.items() if reason != "no exporter"}
+
+
+def test_new_ids_after_a_fork_leave_the_decision():
+    with recording(**ONLY_THIS):
+        with transaction("Controller/home") as web:
+            pass
+    before, chance = web.id, sampling.chance_of(web)
+    reseed([web])
+
+    assert (True, chance) == (before != web.id, pytest.approx(sampling.chance_of(web), abs=1e-9))

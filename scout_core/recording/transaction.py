@@ -296,5 +296,5 @@ class Transaction(Span):
 def reseed(finished: Iterable[Transaction]) -> None:
     """Draw other ids than the process that this one was forked from, also for those that finished since."""
     _ids.seed()
-    for transaction in finished:
-        transaction.id = _getrandbits(64)
+    for transaction in finished:  # the upper half stays: sampling has compared it with a rate
+        transaction.id = transaction.id >> 32 << 32 | _getrandbits(32)

@@ -9,6 +9,7 @@ from attrs import define, field
 
 from scout_core.boundary.hooks import RunTimeHooks
 from scout_core.measuring.figures import Brief, sum_by_operation
+from scout_core.recording.bounds import LONGEST_NAME
 from scout_core.recording.ended import release
 from scout_core.recording.tracer import IGNORED, SAMPLED
 from scout_core.recording.transaction import Transaction
@@ -16,6 +17,7 @@ from scout_core.sending.choice import Choice
 from scout_core.sending.ledger import INTERNAL_ERROR, Tally
 from scout_core.sending.request_facts import RequestFacts
 from scout_core.sending.traces import error_of
+from scout_core.text.plain import exact
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
@@ -110,8 +112,12 @@ class Evaluation:
 
     def _ask_whether_to_ignore(self, transaction: Transaction) -> None:
         for guard in self.hooks.ignore_transaction:
-            if guard.run(transaction, self.config) is True:
+            answer = guard.run(transaction, self.config)
+            if answer is True:
                 transaction.ignored = f"by plugin {guard.plugin}"
+                return
+            if issubclass(type(answer), str) and (reason := exact(answer)):
+                transaction.ignored = reason[:LONGEST_NAME]
                 return
 
     def _log_incomplete(self) -> None:
