@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from attrs import evolve
@@ -12,6 +12,7 @@ from scout_core.boundary.discovery import find_plugins
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.hooks import AT_RUN_TIME, Hooks, RunTimeHooks
 from scout_core.boundary.importing import search_path
+from scout_core.boundary.plugin import Plugin
 from scout_core.boundary.plugins import Plugins
 from scout_core.boundary.status import status_of
 from scout_core.config.config import Config
@@ -49,18 +50,22 @@ class Agent:
 
     Args:
         config: the configuration in effect.
+        may_export: whether the exporters of a plugin are used; None: all are.
 
     Raises:
         PluginError: a plugin that the user named in code, or requires, cannot be used.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, may_export: Callable[[Plugin], bool] | None = None) -> None:
         self.config = config
         self.hooks = Hooks.from_config(config)
         self.plugins = Plugins(config, self.hooks)
         self.plugins.load(find_plugins(search_path()), config.get("plugins"))
         self.plugins.read_options()
-        self.exporters = self._exporters()
+        guards = register_exporters(self.plugins, config)
+        used = [guard for guard in guards if may_export is None or may_export(self.plugins.all[guard.plugin])]
+        self._export_guards = {id(guard.exporter): guard for guard in used}
+        self.exporters = [guard.exporter for guard in used]
         self.process = this_process(self.config, VERSION)
         self.is_running = False
         self.ends: Ends | None = None
@@ -111,13 +116,12 @@ class Agent:
         Args:
             threaded: False: nothing runs by itself; the recorder is driven by hand, as tests do.
         """
-        self.tracer.has_started = True
         self.plugins.instrument()
         self.is_running = True
         collecting.watch()
         context.tracer = self.tracer
-        if self._early is None:
-            self.tracer.has_started = not threaded
+        if threaded and self._early is None:
+            self.tracer.await_first()
         self._call("on_start")
         self._log_problems()
         if self._early is not None:
@@ -235,6 +239,8 @@ class Agent:
             guard.forget_calls()
         self.process = forked(self.process)
         self._begin(tracer)
+        if tracer is None:
+            self.tracer.await_first()
 
     def _first(self) -> None:
         """The first transaction of this process has ended; until then a process has none of our threads."""
@@ -242,7 +248,7 @@ class Agent:
             self._notice_fork()
             self._start_threads()
         except BaseException as error:
-            self.tracer.has_started = False
+            self.tracer.await_first()
             if not isinstance(error, Exception) or is_from_signal_handler(error):
                 raise
             self._retire(error)
@@ -256,7 +262,7 @@ class Agent:
 
     def _start_threads(self) -> None:
         if may_still_fork():
-            self.tracer.has_started = False  # its transactions wait; they are sent when it ends
+            self.tracer.await_first()  # its transactions wait; they are sent when it ends
             return
         if self._must_call_on_start:
             self._must_call_on_start = False
@@ -264,16 +270,12 @@ class Agent:
         refused = self.recorder.begin()
         if refused is None:
             return
-        self.tracer.has_started = False  # the next one tries again
+        self.tracer.await_first()  # the next one tries again
         if refused.is_final:
             self._retire(refused.error)
 
     def _guards(self) -> tuple[Guard, ...]:
         return tuple(guard for plugin in self.plugins.all.values() for guard in plugin.guards)
-
-    def _exporters(self) -> list[Any]:
-        self._export_guards = {id(guard.exporter): guard for guard in register_exporters(self.plugins, self.config)}
-        return [guard.exporter for guard in self._export_guards.values()]
 
     def _call(self, hook: str) -> None:
         self._run(self.implementations(hook))

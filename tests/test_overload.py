@@ -9,7 +9,7 @@ from time import sleep
 import pytest
 
 from scout_core import span, transaction
-from scout_core.recording import tracer
+from scout_core.recording import overflow
 from scout_core.testing import recording
 from tests.workbench import Keeper, eventually, exporting, plugin, running
 
@@ -81,7 +81,7 @@ def test_statistics_of_policies_include_transactions_that_were_only_counted():
 
 
 def test_beyond_that_too_they_are_dropped_with_a_reason(monkeypatch):
-    monkeypatch.setattr(tracer, "MOST_BRIEFS", 50)
+    monkeypatch.setattr(overflow, "MOST_BRIEFS", 50)
     with recording(max_queue=10) as scout:
         produce(100)
         report = scout.report()

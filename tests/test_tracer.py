@@ -57,6 +57,9 @@ def test_limits_come_from_the_configuration(tracer):
 
 
 def test_the_agent_starts_once_when_the_first_transaction_ends(tracer, starts):
+    record(1)
+    assert [] == starts
+    tracer.await_first()
     with transaction("Job/a"):
         assert [] == starts
     record(3)

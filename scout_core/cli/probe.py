@@ -13,7 +13,7 @@ from time import perf_counter
 from attrs import evolve, frozen
 
 from scout_core.agent import Agent
-from scout_core.builtin.collector import NO_COLLECTOR
+from scout_core.builtin import collector
 from scout_core.cli.dashboard import DashboardError, ask
 from scout_core.config.config import Config
 from scout_core.config.options import OPTIONS
@@ -90,12 +90,12 @@ def follow(config: Config, *, is_collector_active: bool) -> Iterator[Step]:
 
 
 def _send(agent: Agent, report: Report) -> Step:
-    (exporter,) = (exporter for exporter in agent.exporters if exporter.name == "collector")
+    (exporter,) = collector.register_exporters(agent.config)
     begin = perf_counter()
     try:
         exporter.export(evolve(report, plugins=()))  # the process ends at once, so its plugins are of no interest
     except RejectedReport as error:
-        is_unannounced = error.reason == NO_COLLECTOR  # then its message names the next step
+        is_unannounced = error.reason == collector.NO_COLLECTOR  # then its message names the next step
         advice = "" if is_unannounced else "check collector_url and collector_token"
         return Step("collector", False, str(error), advice)
     except Exception as error:  # noqa: BLE001  # any exception of an exporter means that the delivery failed
@@ -124,8 +124,7 @@ def _agent(config: Config) -> Iterator[Agent]:
             values[option.key] = Value(option.key, option.default, DEFAULT)
     given = {"name": PROBE_APP, "plugins.autoload": False, "plugins.enable": ("collector",), "revision_sha": ""}
     values |= {key: Value(key, value, CODE) for key, value in given.items()}
-    agent = Agent(Config(values))
-    agent.recorder.outboxes = []  # the report is sent explicitly
+    agent = Agent(Config(values), may_export=lambda plugin: False)  # the report is sent explicitly
     before = context.tracer
     outer = context.current.set(None)
     try:

@@ -25,10 +25,7 @@ class Early:
     """A tracer without hooks, from ``begin`` until an agent takes it over or ``drop``."""
 
     def __init__(self) -> None:
-        self.tracer = Tracer(cast("Config", _Defaults()), lambda: None)
-        self.tracer.has_no_agent = True
-        self.tracer.has_started = True  # there is no thread to start
-        self.tracer.on_request_start = (self._note,)
+        self.tracer = Tracer(cast("Config", _Defaults()), lambda: None, noted_by=self._note)
         self._is_open = True
         self._noted: list[Transaction] = []
 

@@ -17,12 +17,19 @@ def placeholder(tracer: Tracer, ignored: str | None = None) -> Transaction:
     A context may outlive its transaction (a task that continues, a generator that is never closed). It must find something closed
     there that does not keep the spans of a finished request alive.
     """
+    ended = closed_to_all(tracer)
+    ended.is_finished = True
+    ended.start_ns = 1  # no hook runs in it
+    ended.ignored = ignored
+    return ended
+
+
+def closed_to_all(tracer: Tracer) -> Transaction:
+    """Return the closed transaction that is current while hooks run: neither spans nor transactions begin in it."""
     closed = Transaction("Ended/transaction")
     closed.tracer = tracer
     closed.transaction = closed
-    closed.is_closed = closed.is_finished = True
-    closed.start_ns = 1  # no hook runs in it
-    closed.ignored = ignored
+    closed.is_closed = True
     return closed
 
 

@@ -17,6 +17,7 @@ from scout_core.recording.bounds import LONGEST_TEXT, bounded
 from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.contain import lose
 from scout_core.recording.context import current
+from scout_core.recording.merging import merge
 from scout_core.recording.raised import is_failure
 from scout_core.tag_values import KEY_READ
 
@@ -184,7 +185,7 @@ class Span:
                 if count & 7 == 7:
                     bound_ended(transaction)
             else:
-                transaction.merge(self)
+                merge(transaction, self)
         except Exception as fault:  # noqa: BLE001  # see `contain.py`
             lose(self, fault)
             return

@@ -14,8 +14,8 @@ from scout_core.boundary.hooks import RunTimeHooks
 from scout_core.clocks import monotonic
 from scout_core.log import Log
 from scout_core.measuring.report import PluginStatus, Process
+from scout_core.recording.overflow import MOST_BRIEFS, brief_of
 from scout_core.recording.silence import Silence
-from scout_core.recording.tracer import MOST_BRIEFS, brief_of
 from scout_core.sending.agent_thread import AgentThread
 from scout_core.sending.evaluation import Evaluation
 from scout_core.sending.export_guard import ExportGuard
@@ -156,7 +156,7 @@ class Recorder:
         self.thread.is_in_child = True
 
     def _on_late_patch(self) -> None:
-        self.ledger.tracer.has_started = False  # the next transaction starts another thread
+        self.ledger.tracer.await_first()  # the next transaction starts another thread
 
     def _safely(self, step: Callable[[], None]) -> None:
         try:

@@ -56,7 +56,7 @@ def _in_child(scout: Scout, bound: Bound) -> Outline | None:
     if pid == 0:
         try:
             os.close(read)
-            scout.agent.tracer.has_started = True  # start no thread: the records are read here
+            scout.agent.tracer.await_none()  # start no thread: the records are read here
             scout.forget()
             run_within(bound)
             os.write(write, _encode(outline(scout)).encode()[:60_000])

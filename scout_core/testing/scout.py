@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from scout_core import running
 from scout_core.agent import Agent
-from scout_core.config.config import read_config
+from scout_core.boundary.plugin import Plugin
+from scout_core.config.config import Config, read_config
 from scout_core.errors import ScoutError
 from scout_core.measuring.report import Report, Trace
 from scout_core.recording import context
@@ -97,9 +99,9 @@ def recording(**settings: Any) -> Iterator[Scout]:
         "hostname": "test",
     }
     leaks = Leaks()
-    agent = Agent(read_config({**defaults, **settings}, environment={}))
-    if "plugins_disable" not in settings:  # otherwise the test chooses its exporters
-        _send_nothing(agent)
+    config = read_config({**defaults, **settings}, environment={})
+    # A test that disables plugins chooses its exporters itself.
+    agent = Agent(config, None if "plugins_disable" in settings else partial(_is_about, config))
     scout = Scout(agent)
     before = running.use(agent)
     try:
@@ -123,18 +125,8 @@ def recording(**settings: Any) -> Iterator[Scout]:
         raise LeftBehind("; ".join(found))
 
 
-def _send_nothing(agent: Agent) -> None:
-    """Drop the exporters of installed plugins, but not those of plugins that the test names."""
-    named = {getattr(module, "__name__", module) for module in agent.config.get("plugins")}
-    enabled = (*agent.config.get("plugins.enable"), *agent.config.get("plugins.require"))
-    installed = {
-        plugin.module.partition(".")[0]
-        for plugin in agent.plugins.all.values()
-        if plugin.found is not None and plugin.module not in named and plugin.name not in enabled
-        if "register_exporters" in plugin.hooks
-    }
-    kept = [exporter for exporter in agent.exporters if type(exporter).__module__.partition(".")[0] not in installed]
-    agent.recorder.outboxes = [
-        outbox for outbox in agent.recorder.outboxes if any(outbox.exporter is exporter for exporter in kept)
-    ]
-    agent.exporters[:] = kept
+def _is_about(config: Config, plugin: Plugin) -> bool:
+    """Whether a test has named a plugin: only the exporters of those are used, not of whatever is installed."""
+    named = {getattr(module, "__name__", module) for module in config.get("plugins")}
+    enabled = (*config.get("plugins.enable"), *config.get("plugins.require"))
+    return plugin.found is None or plugin.module in named or plugin.name in enabled

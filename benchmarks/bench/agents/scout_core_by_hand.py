@@ -22,7 +22,7 @@ def start(url: str, settings: dict[str, str]) -> None:
     own = {"name": "Benchmark", "plugins_disable": "collector"}
     os.environ.update({f"SCOUT_{key.upper()}": value for key, value in {**own, **settings}.items()})
     _agent = scout_core.start()
-    running_agent().tracer.has_started = True
+    running_agent().tracer.await_none()
 
 
 def running_agent() -> Agent:
