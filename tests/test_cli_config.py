@@ -37,7 +37,7 @@ def test_config_shows_every_option_with_its_origin_and_meaning(scout_core, here)
     assert (0, "") == (done.code, done.err)
     assert f"name = 'Shop'  (file {here}/pyproject.toml)\n" in done.out
     assert "sample_rate = 0.5  (environment SCOUT_SAMPLE_RATE)\n" in done.out
-    assert "report_period = 60.0  (default)\n" in done.out
+    assert "report_period = '1 min'  (default)\n" in done.out
     for option in OPTIONS:
         assert f"{option.key} = " in done.out
         assert option.help.replace("``", "") in done.out
@@ -101,7 +101,7 @@ def test_config_prints_problems_below_the_values(scout_core):
     done = scout_core("config", SCOUT_REPORT_PERIOD="soon")
 
     assert 1 == done.code
-    assert "report_period = 60.0  (default)\n" in done.out
+    assert "report_period = '1 min'  (default)\n" in done.out
     assert done.err.startswith("problem: invalid value 'soon' for report_period ")
 
 
@@ -161,6 +161,7 @@ class Options:
     every: timedelta = timedelta(minutes=2)
     ids: frozenset[int] = frozenset({2, 1})
     text: re.Pattern[str] = re.compile("a+")
+    pauses: list[timedelta] = field(factory=lambda: [timedelta(milliseconds=500), timedelta(minutes=1)])
     raw: bytes = b""
     password: str = "hunter2"
 
@@ -180,6 +181,8 @@ def test_options_of_every_type_are_shown_as_they_are_written(scout_core):
     expected = {"colour": "red", "path": "/srv", "every": 120.0, "ids": [1, 2], "text": "a+", "password": "…"}
     assert expected == {key: rows[key]["value"] for key in expected} == {key: rows[key]["default"] for key in expected}
     assert "plugins.typed.colour = 'red'  (default)\n    One of red.\n" in as_text.out
+    assert "plugins.typed.every = '2 min'  (default)\n" in as_text.out
+    assert "plugins.typed.pauses = ['500 ms', '1 min']  (default)\n" in as_text.out
     assert "    Not supported: options cannot have the type bytes.\n" in as_text.out
     assert "hunter2" not in as_text.out + as_json.out
 

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 
 from scout_core.cli.known import KNOWN, Suggestion, suggestions
 from scout_core.cli.probe import follow
-from scout_core.cli.servers import check_gevent, check_gunicorn, check_uwsgi
+from scout_core.cli.servers import check_gevent, check_gunicorn, check_uwsgi, check_uwsgi_end
 from scout_core.config.config import read_config
 from scout_core.recording import context
 from scout_core.sending.protocol import PROBE_APP, PROBE_NAME
@@ -272,6 +272,43 @@ def test_uwsgi_settings_that_stop_the_agents_thread_are_found(tmp_path, text, st
     assert states == [finding.state for finding in check_uwsgi(path, {"uwsgi": "2.0.26"})]
     newer = [finding.state for finding in check_uwsgi(path, {"pyuwsgi": "2.0.30.post1"})]
     assert ["ok" for _ in states] == newer
+
+
+GRACEFUL = "hook-master-start = unix_signal:15 gracefully_kill_them_all"
+
+
+@pytest.mark.parametrize(
+    ("text", "states"),
+    [
+        ("[uwsgi]\nmaster = true\n", ["note"]),
+        (f"[uwsgi]\nmaster\n{GRACEFUL}\n", ["ok"]),
+        (f"[uwsgi]\nmaster = 1\n{GRACEFUL}\nhook-master-start = print:started\n", ["ok"]),
+        ("[uwsgi]\nmaster = true\nhook-master-start = print:started\n", ["note"]),
+        (f"[uwsgi]\nmaster = true\n# {GRACEFUL}\n", ["note"]),
+        ("[uwsgi]\nmaster = true\nhook-master-start = unix_signal:1 gracefully_kill_them_all\n", ["note"]),
+        ("[uwsgi]\nmaster = false\n", []),
+        ("[uwsgi]\nmodule = shop\n", []),
+        ("[pytest]\naddopts = -q\n", []),
+        ("\xff", []),
+    ],
+)
+def test_a_uwsgi_file_whose_workers_end_in_the_middle_of_a_request_is_found(tmp_path, text, states):
+    path = tmp_path / "app.ini"
+    path.write_text(text, encoding="latin-1")
+    findings = [*check_uwsgi_end(path)]
+
+    assert states == [finding.state for finding in findings]
+    assert [f"add: {GRACEFUL}"] * states.count("note") == [finding.advice for finding in findings if finding.advice]
+
+
+def test_the_documented_uwsgi_file_is_fine(tmp_path):
+    production = Path(__file__).resolve().parent.parent / "docs" / "production.md"
+    path = tmp_path / "app.ini"
+    path.write_text(
+        production.read_text(encoding="utf-8").partition("```ini\n")[2].partition("```")[0], encoding="utf-8"
+    )
+
+    assert ["ok", "ok"] == [finding.state for finding in (*check_uwsgi(path, {}), *check_uwsgi_end(path))]
 
 
 def test_a_uwsgi_file_in_the_working_directory_is_checked(scout_core):

@@ -240,5 +240,13 @@ def test_a_duration_is_written_with_its_unit(seconds, expected):
     assert not isinstance(seconds, float) or seconds < 0 or kinds.SECONDS.read(expected) == seconds
 
 
+@unhurried
+@given(st.floats(0, 10**9) | st.integers(0, 10**9) | st.timedeltas(timedelta(0)))
+def test_every_duration_is_read_as_it_was_written(seconds):
+    expected = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
+
+    assert expected == kinds.SECONDS.read(durations.duration(seconds))
+
+
 def test_bounds_of_durations_are_written_with_their_units():
     assert "a duration from 2 s to 1 min" == kinds.within(kinds.SECONDS, ge=2.0, le=60.0).name

@@ -6,8 +6,9 @@ import enum
 import re
 import sys
 import typing
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
+from ipaddress import IPv4Network
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 
 from scout_core.config.config import read_config
 from scout_core.config.files import Settings, find_settings
+from scout_core.config.library_types import library_types
 from scout_core.config.options import variable_of
 from scout_core.config.types import kind_of
 from scout_core.errors import ConfigError
@@ -160,8 +162,8 @@ def test_a_bad_value_leaves_the_other_options_as_they_are():
         ({"share": ""}, {"share": None}, ""),
         ({"mode": "B"}, {"mode": "b"}, ""),
         ({"mode": "c"}, {}, "expected one of a, b; using the default, 'a'"),
-        ({"prefix": "job"}, {}, "'prefix' must match regex '[A-Z].*' ('job' doesn't); using the default, 'Job/'"),
-        ({"token": "too long"}, {}, "it raised ValueError; using the default, …"),
+        ({"prefix": "job"}, {}, "expected text that matches '[A-Z].*'; using the default, 'Job/'"),
+        ({"token": "too long"}, {}, "expected text of at most 5 characters; using the default, …"),
     ],
 )
 def test_validators_of_attrs_hold_for_their_own_option(given, expected, reason):
@@ -190,19 +192,19 @@ def test_limits_are_shown():
         "level": "a whole number from 0 to 3",
         "share": "a number above 0 and below 1, or empty",
         "mode": "one of a, b",
-        "prefix": "text",
-        "token": "text",
+        "prefix": "text that matches '[A-Z].*'",
+        "token": "text of at most 5 characters",
     } == {option.name: option.kind.expected for option in found.options.values() if option.plugin}
 
 
 def test_limits_hold_also_where_they_cannot_be_shown(monkeypatch):
     """As with a version of attrs that has other classes of validators."""
     for name in ("_NUMBER", "_IN", "_AND", "_OPTIONAL"):
-        monkeypatch.setattr(f"scout_core.config.plugin_options.{name}", None)
+        monkeypatch.setattr(f"scout_core.config.conditions.{name}", None)
     found = configured(Limited, code={"level": 9, "mode": "c", "share": 0.25})
 
     assert Limited(share=0.25) == found.plugin("team-policy")
-    assert ["'level' must be <= 3: 9", "'mode' must be in ['a', 'b'] (got 'c')"] == [
+    assert [f"expected {kind}, and the plugin does not allow this value" for kind in ("a whole number", "text")] == [
         text.split("(code); ")[1].split("; using")[0] for text in texts(found)
     ]
 
@@ -248,9 +250,10 @@ def test_a_converter_of_the_plugin_gets_the_converted_value():
         (None, "the plugin declares no type for it"),
     ],
 )
-def test_a_type_that_options_cannot_have_is_reported_when_it_is_set(kind, reason):
+def test_a_type_that_options_cannot_have_is_reported_whether_it_is_set_or_not(kind, reason):
     options = attrs.make_class("Made", {"odd": field(type=kind, default=None), "even": field(type=int, default=2)})
-    assert [] == configured(options).problems
+    advice = "declare another type in the plugin, or a converter"
+    assert [f"plugins.team-policy.odd cannot be set; {reason}; {advice}"] == texts(configured(options))
     found = configured(options, file={"odd": "x", "even": 4})
 
     assert (None, 4) == (found.plugin("team-policy").odd, found.plugin("team-policy").even)
@@ -293,7 +296,9 @@ def test_a_class_that_cannot_be_used_is_refused():
 
     with pytest.raises(ConfigError, match="every option must have a default; missing for first, second"):
         configured(Needy)
-    with pytest.raises(ConfigError, match="Contradiction refuses its own defaults: 'level' must be <= 3: 9"):
+    with pytest.raises(
+        ConfigError, match="Contradiction refuses its own defaults: level is 9; expected a whole number of at most 3"
+    ):
         configured(Contradiction)
     for nonsense in (5, object, Options(), "Options"):
         with pytest.raises(ConfigError, match="register_options must return an attrs class, got "):
@@ -359,11 +364,14 @@ def test_a_name_that_resembles_no_option_is_reported_without_a_suggestion(layers
     [
         (Colour.BLUE, "'blue'"),
         (Path("/srv"), "'/srv'"),
-        (timedelta(minutes=2), "120.0"),
+        (timedelta(minutes=2), "'2 min'"),
+        (date(2026, 1, 31), "'2026-01-31'"),
+        (IPv4Network("10.0.0.0/8"), "'10.0.0.0/8'"),
+        (Decimal("1.10"), "'1.10'"),
         (re.compile("a+"), "'a+'"),
         (frozenset({2, 1}), "[1, 2]"),
         ((Path("/srv"), Path("/var")), "('/srv', '/var')"),
-        ({"a": timedelta(seconds=1)}, "{'a': 1.0}"),
+        ({"a": timedelta(seconds=1)}, "{'a': '1 s'}"),
     ],
 )
 def test_problems_show_values_as_they_are_written_in_the_file(default, shown):
@@ -381,6 +389,52 @@ def test_a_variable_of_a_plugin_is_not_a_mistyped_option_of_the_core():
 
 def option_class(*names):
     return attrs.make_class("Made", {name: field(type=int, default=0) for name in names})
+
+
+def with_foo(*names, **environment):
+    """A configuration with the plugins foo, which has options, and bare, which has none; further plugins are not loaded."""
+    found = read_config(environment=environment)
+    found.plugin_names = {"foo", "bare", *names}
+    found.add_plugin_options("foo", option_class("level", "bar_level"))
+    found.add_plugin_options("bare", None)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("variable", "advice"),
+    [
+        ("SCOUT_FOO_TOTALLYWRONG", "see 'scout-core plugins foo' for its options"),
+        ("SCOUT_FOO_TOTALLY_WRONG", "see 'scout-core plugins foo' for its options"),
+        ("SCOUT_FOO_LEVELS", "did you mean SCOUT_FOO_LEVEL?"),
+        ("SCOUT_FOO_LVEEL", "did you mean SCOUT_FOO_LEVEL?"),
+        ("SCOUT_BARE_LEVEL", "the plugin bare has no options"),
+    ],
+)
+def test_a_variable_that_begins_with_the_name_of_a_loaded_plugin_is_one_of_its_options(variable, advice):
+    found = with_foo("foo_bar", **{variable: "1"})
+
+    assert [f"unknown option {variable} (environment) is ignored; {advice}"] == texts(found)
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "SCOUT_FOO_LEVEL",
+        "SCOUT_FOO_BAR_LEVEL",
+        "SCOUT_FOO_BAR_OTHER",
+        "SCOUT_FOO_BAZ_LEVEL",
+        "SCOUT_QUX_LEVEL",
+        "SCOUT_FOOD",
+        "SCOUT_FOO",
+        "SCOUT_REPORT_PERIOD",
+        "SCOUT_PLUGINS_STRICT",
+        "SCOUTING_FOO_X",
+    ],
+)
+def test_variables_of_the_core_and_of_plugins_that_are_not_loaded_are_no_mistakes(variable):
+    environment = {"SCOUT_PLUGINS_DISABLE": "foo_baz", variable: "1"}
+
+    assert [] == texts(with_foo("foo-bar", **environment))
 
 
 def test_a_variable_that_two_plugins_share_sets_the_first_and_is_a_problem():
@@ -466,7 +520,7 @@ def test_the_page_lists_annotations():
 def test_a_documented_annotation_is_supported(annotation):
     if annotation == "Enum":
         annotation = "Colour"
-    kind_of(eval(annotation, {**vars(typing), **globals(), "Decimal": Decimal}))
+    kind_of(eval(annotation, {**vars(typing), **library_types(), **globals()}))
 
 
 def test_the_documented_plugin_and_its_message():

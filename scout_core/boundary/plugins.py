@@ -79,6 +79,7 @@ class Plugins:
 
     def read_options(self) -> None:
         """Read the options that each plugin registers into the configuration."""
+        self.config.plugin_names = frozenset(self.all)
         for plugin in self.all.values():
             if plugin.state is State.ACTIVE and "register_options" not in plugin.hooks:
                 self.config.add_plugin_options(plugin.name, None)

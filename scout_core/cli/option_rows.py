@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from scout_core.config.config import Config
+from scout_core.config.durations import Seconds, duration
 from scout_core.config.options import Option
 from scout_core.config.origin import Layer
 from scout_core.config.values import as_written
@@ -49,6 +50,8 @@ def describe_option(row: dict[str, Any]) -> tuple[str, str]:  # Any: as above
 def _public(option: Option, value: object) -> object:
     if value and option.is_secret:
         return "…"
+    if isinstance(value, float) and option.kind.written is duration:
+        return Seconds(value)
     value = _plain(as_written(value))
     return public_url(value) if isinstance(value, str) and option.key.endswith("_url") and value else value
 
@@ -64,7 +67,7 @@ class Shown(str):
 
 def _plain(value: object) -> object:
     """Return an equal value of plain types, which does not depend on the plugin's own classes."""
-    if value is None or isinstance(value, bool):
+    if value is None or isinstance(value, (bool, Seconds)):
         return value
     for kind in (int, float, str):
         if isinstance(value, kind):

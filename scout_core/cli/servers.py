@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,11 @@ from scout_core.cli.findings import Finding
 
 _TRUE: Final = frozenset({"", "1", "true", "yes", "on"})
 """Values that switch an option of uWSGI on; a name without a value does, too."""
+
+_GRACEFUL: Final = re.compile(
+    r"^\s*hook-master-start\s*=\s*unix_signal:15\s+gracefully_kill_them_all\s*$", re.MULTILINE
+)
+"""The setting may be repeated, so the parsed settings do not suffice."""
 
 
 def check_servers(installed: Mapping[str, str]) -> Iterator[Finding]:
@@ -34,6 +40,7 @@ def check_servers(installed: Mapping[str, str]) -> Iterator[Finding]:
     yield from check_gunicorn(folder, os.environ)
     for path in sorted(folder.glob("*.ini")):
         yield from check_uwsgi(path, installed)
+        yield from check_uwsgi_end(path)
 
 
 def check_gevent(installed: Mapping[str, str]) -> Iterator[Finding]:
@@ -70,12 +77,9 @@ def check_gunicorn(folder: Path, environment: Mapping[str, str]) -> Iterator[Fin
 
 def check_uwsgi(path: Path, installed: Mapping[str, str]) -> Iterator[Finding]:
     """Check whether threads run."""
-    parser = configparser.ConfigParser(allow_no_value=True, strict=False, interpolation=None, delimiters=("=",))
-    try:
-        parser.read(path, encoding="utf-8")
-        settings = {key: (value or "").strip().lower() for key, value in parser["uwsgi"].items()}
-    except (configparser.Error, OSError, UnicodeDecodeError, KeyError):
-        return  # not a configuration of uWSGI
+    settings = _uwsgi_settings(path)
+    if settings is None:
+        return
     # Before 2.0.27 uWSGI does not release the GIL without it (its documentation, "ThingsToKnow"; 2.0.27 made it the default).
     version = installed.get("uwsgi") or installed.get("pyuwsgi")
     is_new = version is not None and Version(version) >= Version("2.0.27")
@@ -87,6 +91,28 @@ def check_uwsgi(path: Path, installed: Mapping[str, str]) -> Iterator[Finding]:
         "are handled and when a worker ends"
     )
     yield Finding("problem", "uwsgi", text, "add: enable-threads = true")
+
+
+def check_uwsgi_end(path: Path) -> Iterator[Finding]:
+    """Check whether the master lets its workers answer the requests that they are handling, when it gets SIGTERM."""
+    settings = _uwsgi_settings(path)
+    if settings is None or not _is_on(settings, "master"):
+        return  # only a master has hooks
+    if _GRACEFUL.search(path.read_text(encoding="utf-8")):
+        yield Finding("ok", "uwsgi", f"{path}: SIGTERM lets workers answer the requests that they are handling")
+        return
+    text = f"{path}: SIGTERM ends workers in the middle of a request, and what they have recorded since their last report is lost"
+    yield Finding("note", "uwsgi", text, "add: hook-master-start = unix_signal:15 gracefully_kill_them_all")
+
+
+def _uwsgi_settings(path: Path) -> dict[str, str] | None:
+    """Return the settings of uWSGI in a file, the last one of each name; None if the file is not a configuration of uWSGI."""
+    parser = configparser.ConfigParser(allow_no_value=True, strict=False, interpolation=None, delimiters=("=",))
+    try:
+        parser.read(path, encoding="utf-8")
+        return {key: (value or "").strip().lower() for key, value in parser["uwsgi"].items()}
+    except (configparser.Error, OSError, UnicodeDecodeError, KeyError):
+        return None
 
 
 def _constants(path: Path) -> dict[str, object]:

@@ -33,6 +33,8 @@ class Config:
     layers: Layers = field(factory=Layers)
     options: dict[str, Option] = field(factory=lambda: dict(BY_KEY))
     """By key: the core's, then those of plugins in the order in which they were added."""
+    plugin_names: Collection[str] = ()
+    """Every plugin that was found, loaded or not; empty until they are searched."""
     _value_problems: dict[str, list[Problem]] = field(factory=dict)
     """By plugin; the core's under the empty name."""
     _declared: dict[str, Declared | None] = field(factory=dict)
@@ -74,7 +76,14 @@ class Config:
         problems = [*self.layers.problems]
         for found in self._value_problems.values():
             problems += found
-        return [*problems, *shared_variables(self.options), *unknown_names(self.layers, self.options, self._declared)]
+        unknown = unknown_names(self.layers, self.options, self._declared, self._other_plugins())
+        return [*problems, *shared_variables(self.options), *unknown]
+
+    def _other_plugins(self) -> set[str]:
+        """The names of plugins that are not loaded, as far as they are known: their options may be set."""
+        lists = (self.get(f"plugins.{name}") for name in ("disable", "enable", "require", "order"))
+        named = {*self.plugin_names, *self.layers.plugins.values(), *(name for names in lists for name in names)}
+        return named.difference(self._declared)
 
     def add_plugin_options(self, name: str, options: type | None) -> None:
         """

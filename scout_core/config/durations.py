@@ -41,12 +41,37 @@ def seconds_of(value: Any) -> float:
 
 
 def duration(seconds: Any) -> str:
-    """Write a duration (seconds, or a timedelta) with the largest unit in which it is a whole number: ``2 min``, ``0.2 ms``."""
+    """
+    Write a duration (seconds, or a timedelta) with the largest unit in which it is a whole number: ``2 min``, ``0.2 ms``.
+
+    ``seconds_of`` reads the same duration from it; where units would round it, it is written in seconds without one.
+    """
     if hasattr(seconds, "total_seconds"):
         seconds = seconds.total_seconds()
+    text = _with_unit(seconds)
+    return text if seconds < 0 or _reads_as(seconds, text) else repr(float(seconds))
+
+
+def _reads_as(seconds: float, text: str) -> bool:
+    try:
+        return seconds_of(text) == seconds
+    except ValueError:  # an exponent, or infinite
+        return False
+
+
+def _with_unit(seconds: float) -> str:
     for unit, size in _WRITTEN:
         if seconds and seconds % size == 0:
             return f"{seconds / size:.15g} {unit}"
     if not seconds:
         return "0"
     return f"{seconds:.15g} s" if abs(seconds) >= 1 else f"{seconds * 1_000:.12g} ms"
+
+
+class Seconds(float):
+    """A duration that a person sees with its unit, ``'2 min'``, and a program as a number."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(duration(float(self)))

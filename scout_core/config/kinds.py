@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,10 @@ from scout_core.config.urls import Hint, url_of
 
 TRUE_WORDS: Final = frozenset({"true", "yes", "on", "t", "1"})
 FALSE_WORDS: Final = frozenset({"false", "no", "off", "f", "0"})
+MOST_CHOICES: Final = 20
+"""Further values that are allowed are not listed."""
+LONGEST_LIST: Final = 100
+"""Characters of a container that cannot be listed."""
 
 
 @frozen(eq=False)
@@ -27,6 +32,10 @@ class Kind:
     """Notation, where the name is not enough: ``or a percentage up to 100``."""
     written: Callable[[Any], str] | None = None
     """Writes a value as a person does; None: Python's notation is the same."""
+    inner: Kind | None = None
+    """The kind without None, where None is allowed; else None."""
+    with_values: Callable[[Change, Change], Kind] | None = None
+    """Changes the kinds of a list's values, or of a table's keys and values; None where the kind contains no values."""
 
     @property
     def expected(self) -> str:
@@ -42,10 +51,19 @@ class Kind:
         """
         try:
             return self.convert(value)
+        except OwnMessage as message:
+            raise ValueError(str(message)) from None
         except Hint as hint:
             raise ValueError(f"expected {self.expected}, {hint}") from None
         except (ValueError, TypeError, ArithmeticError, LookupError, StopIteration):
             raise ValueError(f"expected {self.expected}") from None
+
+
+Change = Callable[[Kind], Kind]
+
+
+class OwnMessage(ValueError):
+    """A value that is refused with a message of its own, instead of the kind that was expected."""
 
 
 class Unsupported(Kind):
@@ -88,17 +106,26 @@ def within(
     return evolve(kind, name=f"{kind.name} {limits}", convert=convert)
 
 
-def among(kind: Kind, choices: Iterable[Any]) -> Kind:
-    """Return a kind that allows only some values; text matches in any case."""
-    allowed = list(choices)
+def among(kind: Kind, choices: Any) -> Kind:
+    """Return a kind that allows only some values, those in a list, a range or another container; text matches in any case."""
+    written = kind.written or (lambda choice: str(getattr(choice, "value", choice)))
+    listed = (
+        [*islice(choices, MOST_CHOICES + 1)] if isinstance(choices, Iterable) and not isinstance(choices, str) else []
+    )
 
     def convert(value: Any) -> Any:
         result = kind.read(value)
-        if result is None or result in allowed:
+        if result is None or result in choices:
             return result
-        return next(choice for choice in allowed if str(choice).lower() == str(result).lower())
+        return next(choice for choice in listed if str(choice).lower() == str(result).lower())
 
-    return Kind(f"one of {', '.join(str(getattr(choice, 'value', choice)) for choice in allowed)}", convert, kind.form)
+    if isinstance(choices, range) and choices and choices.step == 1:
+        return evolve(kind, name=f"{kind.name} from {choices[0]} to {choices[-1]}", convert=convert)
+    if not listed:
+        return evolve(kind, name=f"{kind.name} that is in {choices!r:.{LONGEST_LIST}}", convert=convert)
+    names = [written(choice) for choice in listed if choice is not None]
+    more = ", …" if len(names) > MOST_CHOICES else ""
+    return Kind(f"one of {', '.join(names[:MOST_CHOICES])}{more}", convert, kind.form, kind.written)
 
 
 def choice_of(values: Iterable[Any], names: Iterable[str] | None = None) -> Kind:
@@ -131,7 +158,8 @@ def optional(kind: Kind) -> Kind:
     def convert(value: Any) -> Any:
         return None if value is None or (isinstance(value, str) and not value.strip()) else kind.read(value)
 
-    return evolve(kind, convert=convert, form=f"{kind.form}, or empty" if kind.form else "or empty")
+    form = f"{kind.form}, or empty" if kind.form else "or empty"
+    return evolve(kind, convert=convert, form=form, inner=kind, with_values=None)
 
 
 def list_of(item: Kind, make: Callable[[list[Any]], Any] = tuple, *, plural: str = "") -> Kind:
@@ -143,8 +171,13 @@ def list_of(item: Kind, make: Callable[[list[Any]], Any] = tuple, *, plural: str
             raise ValueError
         return make([item.read(entry) for entry in items if not (isinstance(entry, str) and not entry.strip())])
 
+    def with_values(change: Change, _: Change) -> Kind:
+        changed = change(item)
+        return list_of(changed, make, plural=plural if changed is item else "")
+
     items_of = "" if plural else f"; each value is {item.expected}"
-    return Kind(f"a list of {plural or 'values'}", convert, f"separated by commas{items_of}")
+    name = f"a list of {plural or 'values'}"
+    return Kind(name, convert, f"separated by commas{items_of}", with_values=with_values)
 
 
 def table_of(
@@ -166,13 +199,17 @@ def table_of(
             raise ValueError
         return {key_kind.read(name): value_kind.read(entry) for name, entry in pairs}
 
+    def with_values(change_key: Change, change: Change) -> Kind:
+        return table_of(change(value_kind), key=change_key(key_kind), names=names, example=example)
+
     such_as = f", such as {example}" if example else ""
     own = f"a {names[1]} "  # not "each share is a share"
     value_is = (
         value_kind.expected.replace(own, "a number ", 1) if value_kind.name.startswith(own) else value_kind.expected
     )
-    form = f"separated by commas{such_as}; each {names[1]} is {value_is}"
-    return Kind(f"a table of {names[0]}:{names[1]} pairs", convert, form)
+    key_is = "" if key_kind.name == TEXT.name else f"each {names[0]} is {key_kind.expected}, "
+    form = f"separated by commas{such_as}; {key_is}each {names[1]} is {value_is}"
+    return Kind(f"a table of {names[0]}:{names[1]} pairs", convert, form, with_values=with_values)
 
 
 def _boolean(value: Any) -> bool:

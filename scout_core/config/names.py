@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from scout_core.config.layers import PREFIX, Layers
-from scout_core.config.options import BY_KEY, Option
+from scout_core.config.options import BY_KEY, Option, variable_of
+from scout_core.config.origin import Layer, Origin
 from scout_core.config.values import unknown
 from scout_core.problems import Problem
 from scout_core.suggest import did_you_mean
+
+_ENVIRONMENT = Origin(Layer.ENVIRONMENT)
 
 
 def owners_of(options: Mapping[str, Option]) -> dict[str, Option]:
@@ -35,25 +38,44 @@ def shared_variables(options: Mapping[str, Option]) -> Iterator[Problem]:
                 )
 
 
-def unknown_names(layers: Layers, options: Mapping[str, Option], plugins: Collection[str]) -> Iterator[Problem]:
+def unknown_names(
+    layers: Layers, options: Mapping[str, Option], plugins: Collection[str], others: Collection[str]
+) -> Iterator[Problem]:
     """
     Yield a problem for each name that is not an option.
 
     Args:
         plugins: plugins whose options are known; options of other plugins are not checked.
+        others: further names of plugins, which are not loaded.
     """
     yield from _in_code_and_file(layers, options, plugins)
     owners = owners_of(options)
     for variable, value in layers.framework.items():
         if variable not in owners:
             yield unknown(variable, value.origin, owners, prefix=PREFIX)
+    names = {
+        name: variable_of(f"{name}.") for name in (*others, *plugins)
+    }  # the loaded one of two that share a prefix is last
     for variable in sorted(layers.environment):
         if variable.startswith(PREFIX) and variable not in owners and layers.environment[variable].strip():
-            # Only those that are nearly an option: other programs have variables that begin with SCOUT_, too.
-            hint = did_you_mean(variable, owners, cutoff=0.9)
-            if hint:
-                detail = f"unknown option {variable} (environment) is ignored"
-                yield Problem("unknown-option", variable, detail, hint)
+            # Only those that are of a plugin, or nearly an option: other programs have variables that begin with SCOUT_, too.
+            plugin = max(
+                (name for name in names if variable.startswith(names[name])),
+                key=lambda name: (len(name), name in plugins),
+                default=None,
+            )
+            if plugin is not None and plugin in plugins:
+                yield _of_plugin(variable, plugin, options, owners)
+            elif plugin is None and did_you_mean(variable, owners, cutoff=0.9):
+                yield unknown(variable, _ENVIRONMENT, owners, prefix=PREFIX)
+
+
+def _of_plugin(variable: str, plugin: str, options: Mapping[str, Option], owners: Collection[str]) -> Problem:
+    own = [option.variable for option in options.values() if option.plugin == plugin]
+    hint = did_you_mean(variable, own, prefix=variable_of(f"{plugin}.")) or did_you_mean(variable, owners, cutoff=0.9)
+    otherwise = f"see 'scout-core plugins {plugin}' for its options" if own else f"the plugin {plugin} has no options"
+    detail = f"unknown option {variable} ({_ENVIRONMENT}) is ignored"
+    return Problem("unknown-option", variable, detail, hint or otherwise)
 
 
 def _in_code_and_file(layers: Layers, options: Mapping[str, Option], plugins: Collection[str]) -> Iterator[Problem]:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 from attrs import NOTHING, Attribute, evolve, fields, frozen, has
-from attrs.validators import and_, ge, in_, optional
 
-from scout_core.config.kinds import ANYTHING, Kind, Unsupported, among, within
+from scout_core.config.conditions import is_from_attrs, narrow
+from scout_core.config.kinds import ANYTHING, Kind, Unsupported
 from scout_core.config.options import Option
 from scout_core.config.origin import DEFAULT
 from scout_core.config.types import kind_of, resolve
-from scout_core.config.values import Value, first_usable, invalid
+from scout_core.config.values import Value, first_usable, invalid, show
 from scout_core.errors import ConfigError
 from scout_core.problems import Problem
-
-_NUMBER: Final[Any] = type(ge(0))  # Any, here and below: attrs does not document the classes of its validators
-_IN: Final[Any] = type(in_([0]))
-_AND: Final[Any] = type(and_())
-_OPTIONAL: Final[Any] = type(optional(ge(0)))
-_BOUNDS: Final = {">=": "ge", ">": "gt", "<=": "le", "<": "lt"}
 
 
 @frozen
@@ -48,7 +42,8 @@ def declare(plugin: str, options_class: Any) -> Declared:  # Any: whatever the p
     try:
         defaults = options_class()
     except Exception as error:
-        raise ConfigError(f"{options_class.__name__} refuses its own defaults: {_message(error)}") from error
+        reason = _why_refused(attributes, options_class) if is_from_attrs(error) else None
+        raise ConfigError(f"{options_class.__name__} refuses its own defaults: {reason or _message(error)}") from error
     options = tuple(
         Option(
             f"plugins.{plugin}.{name}",
@@ -77,6 +72,11 @@ def build(
         problems: gets a problem for each invalid value.
     """
     left = {option.key: list(candidates.get(option.key, ())) for option in declared.options}
+    problems.extend(
+        _unsupported(option)
+        for option in declared.options
+        if isinstance(option.kind, Unsupported) and not left[option.key]
+    )
     while True:
         values = {option.key: _choose(option, left[option.key], problems) for option in declared.options}
         given = {option.name: values[option.key].value for option in declared.options if left[option.key]}
@@ -118,8 +118,24 @@ def _culprit(declared: Declared, given: Mapping[str, Any]) -> Option:
 
 
 def _reason(option: Option, error: Exception) -> str:
-    """The message of a validator; left out for secrets, because it may contain the value."""
+    """The message of the plugin; left out for secrets, because it may contain the value. attrs's are not for users."""
+    if is_from_attrs(error):
+        return f"expected {option.kind.expected}, and the plugin does not allow this value"
     return f"it raised {type(error).__name__}" if option.is_secret else _message(error)
+
+
+def _why_refused(attributes: Mapping[str, Attribute[Any]], options_class: type) -> str | None:
+    for name, attribute in attributes.items():
+        try:
+            _kind(attribute, options_class).read(attribute.default)
+        except ValueError as reason:
+            return f"{name} is {show(name, attribute.default)}; {reason}"
+    return None
+
+
+def _unsupported(option: Option) -> Problem:
+    advice = "declare another type in the plugin, or a converter"
+    return Problem("unsupported-type", option.key, f"{option.key} cannot be set; {option.kind.form}", advice)
 
 
 def _message(error: Exception) -> str:
@@ -128,7 +144,7 @@ def _message(error: Exception) -> str:
 
 
 def _kind(attribute: Attribute[Any], options_class: type) -> Kind:
-    """By its annotation, with the limits of its validators."""
+    """By its annotation, with the conditions of its validators."""
     annotation: Any = attribute.type
     try:
         if annotation is None:
@@ -136,23 +152,7 @@ def _kind(attribute: Attribute[Any], options_class: type) -> Kind:
         kind = kind_of(resolve(annotation, options_class) if isinstance(annotation, str) else annotation)
     except Exception as error:  # noqa: BLE001  # annotations can be any object
         return ANYTHING if attribute.converter is not None else Unsupported("not supported", str, str(error))
-    bounds = {}
-    for validator in _validators(attribute.validator):
-        if type(validator) is _NUMBER:
-            bounds[_BOUNDS[validator.compare_op]] = validator.bound
-        elif type(validator) is _IN:
-            kind = among(kind, validator.options)
-    return within(kind, **bounds) if bounds else kind
-
-
-# attrs has no way to ask a validator what it allows, so this reads attributes of its classes. If they change, the limit is
-# no longer shown, but it still holds: the class is made with every value, and attrs refuses it then.
-def _validators(validator: Any) -> Iterator[Any]:
-    """The validators within ``and_`` and ``optional``, or the validator itself."""
-    if type(validator) is _AND:
-        for inner in validator._validators:
-            yield from _validators(inner)
-    elif type(validator) is _OPTIONAL:
-        yield from _validators(validator.validator)
-    elif validator is not None:
-        yield validator
+    try:
+        return narrow(kind, attribute)
+    except Exception:  # noqa: BLE001  # validators, and the values that they allow, can be any object
+        return kind

@@ -12,13 +12,13 @@ import types
 import typing
 from collections import abc
 from collections.abc import Callable
-from datetime import timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
-from scout_core.config import durations, kinds
-from scout_core.config.kinds import Kind
+from scout_core.config import kinds
+from scout_core.config.kinds import Change, Kind
+from scout_core.config.library_types import library_kind, library_types, pattern_kind
 
 _PLAIN: Final[dict[Any, Kind]] = {
     bool: kinds.BOOLEAN,
@@ -28,9 +28,7 @@ _PLAIN: Final[dict[Any, Kind]] = {
     Path: kinds.PATH,
     Any: kinds.ANYTHING,
     object: kinds.ANYTHING,
-    timedelta: Kind(kinds.SECONDS.name, lambda value: timedelta(seconds=kinds.SECONDS.read(value)), kinds.SECONDS.form, durations.duration),
-    re.Pattern: Kind("a regular expression", lambda value: value if isinstance(value, re.Pattern) else _pattern(value)),
-}  # fmt: skip
+}
 _LISTS: Final[dict[Any, Callable[[list[Any]], Any]]] = {
     list: list,
     tuple: tuple,
@@ -42,7 +40,7 @@ _LISTS: Final[dict[Any, Callable[[list[Any]], Any]]] = {
     abc.Set: frozenset,
 }
 _TABLES: Final = (dict, abc.Mapping)
-_USUAL: Final = {**vars(typing), **vars(abc), "Path": Path, "timedelta": timedelta}
+_USUAL: Final = {**vars(typing), **vars(abc), "Path": Path}
 
 
 def kind_of(annotation: Any) -> Kind:  # Any, here and below: a type, or a form of the typing module
@@ -69,21 +67,15 @@ def kind_of(annotation: Any) -> Kind:  # Any, here and below: a type, or a form 
         return kinds.choice_of(arguments)
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return _enum(annotation)
-    if (
-        getattr(annotation, "__module__", None) == "decimal" and annotation.__name__ == "Decimal"
-    ):  # not imported here: 1 ms
-        return Kind(kinds.NUMBER.name, lambda value: _exactly(annotation, value))
+    if origin is re.Pattern and arguments == (str,):
+        return pattern_kind(re.Pattern)
+    kind = None if arguments else library_kind(annotation)
+    if kind is not None:
+        return kind
     return _container(origin or annotation, arguments, annotation)
 
 
-def _exactly(decimal: Any, value: Any) -> Any:
-    kinds.NUMBER.read(value)  # refuses NaN, infinities and booleans
-    return decimal(value.strip() if isinstance(value, str) else str(value))
-
-
 def _container(container: Any, arguments: tuple[Any, ...], annotation: Any) -> Kind:
-    if container is re.Pattern:
-        return _PLAIN[re.Pattern]
     if container is tuple and arguments and arguments[-1] is not Ellipsis:
         return _fixed([kind_of(argument) for argument in arguments])
     if container in _LISTS:
@@ -146,16 +138,11 @@ def _fixed(items: list[Kind]) -> Kind:
         parts = list(value.split(",") if isinstance(value, str) else value)
         return tuple(item.read(part) for item, part in zip(items, parts, strict=True))
 
-    return Kind(
-        f"a list of {len(items)} values", convert, f"separated by commas: {', '.join(item.name for item in items)}"
-    )
+    def with_values(change: Change, _: Change) -> Kind:
+        return _fixed([change(item) for item in items])
 
-
-def _pattern(value: Any) -> re.Pattern[str]:
-    try:
-        return re.compile(kinds.WORD.read(value))
-    except re.error as error:
-        raise ValueError(str(error)) from None
+    form = f"separated by commas: {', '.join(item.name for item in items)}"
+    return Kind(f"a list of {len(items)} values", convert, form, with_values=with_values)
 
 
 def resolve(text: str, owner: type) -> Any:
@@ -167,11 +154,12 @@ def resolve(text: str, owner: type) -> Any:
 
     Raises:
         TypeError: a name in it is not defined in the module of the class. The usual ones are known also where they are imported
-            for type checkers only: those of ``typing`` and ``collections.abc``, ``Path`` and ``timedelta``.
+            for type checkers only: those of ``typing`` and ``collections.abc``, ``Path``, and those of ``library_types.py``.
     """
     for base in owner.__mro__[:-1]:
         holder = type(base.__name__, (), {"__annotations__": {"type": text}, "__module__": base.__module__})
-        for names in ({}, {**_USUAL, **vars(sys.modules.get(base.__module__, types))}):
+        for is_usual in (True, False):
+            names = {**(_USUAL if is_usual else library_types()), **vars(sys.modules.get(base.__module__, types))}
             try:
                 return typing.get_type_hints(holder, localns=names, include_extras=True)["type"]
             except Exception:  # noqa: BLE001, S112  # an annotation is the plugin's own code

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from scout_core.config.durations import Seconds
 from scout_core.config.origin import DEFAULT, Origin
 from scout_core.problems import Problem
 from scout_core.suggest import did_you_mean
@@ -120,8 +121,12 @@ def as_written(value: Any) -> Any:  # Any: each option has its own type
         return sorted(map(as_written, value), key=repr)
     if type(value) in (list, tuple):
         return type(value)(map(as_written, value))
-    seconds = getattr(type(value), "total_seconds", None)  # of a timedelta, without importing datetime
-    return value if seconds is None else seconds(value)
+    if hasattr(type(value), "total_seconds"):
+        return Seconds(value.total_seconds())
+    from scout_core.config.library_types import library_kind  # not needed at start: the core has no such option
+
+    kind = library_kind(type(value))
+    return value if kind is None or kind.written is None else kind.written(value)
 
 
 def is_secret(key: str) -> bool:
