@@ -149,8 +149,8 @@ def _with_each(kind: Kind, item: Kind, table_value: Kind) -> Kind:
                 table_value.read(result[entry])
         return result
 
-    each = f"each value is {item.name}" if table_value is ANYTHING else f"each value is {table_value.name}"
-    return evolve(kind, convert=convert, form=", ".join(filter(None, (kind.form, each))))
+    values = f"each value is {(item if table_value is ANYTHING else table_value).name}"
+    return evolve(kind, convert=convert, form=", ".join(filter(None, (kind.form, values))))
 
 
 def _conditions(validator: Any, attribute: Attribute[Any], *, allows_none: bool = False) -> Iterator[_Condition]:
