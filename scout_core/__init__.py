@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from scout_core.hookspecs import hookimpl, when_changed
 from scout_core.recording.context import current_transaction
 from scout_core.recording.span import Span
+from scout_core.recording.trace_headers import trace_headers
 from scout_core.recording.transaction import Transaction
 from scout_core.recording.web import WebRequest
 
@@ -66,6 +67,7 @@ __all__ = [
     "start",
     "start_from_settings",
     "stop",
+    "trace_headers",
     "transaction",
     "when_changed",
 ]

@@ -50,11 +50,20 @@ def test_a_request_copies_only_texts_from_a_wsgi_environ():
         "192.0.2.1",
         "",
         "t=1700000000",
+        "",
+        "",
     ) == tuple(request)
 
 
+def test_the_state_of_a_trace_is_only_copied_beside_its_id():
+    state = {"HTTP_TRACESTATE": "congo=1"}
+
+    assert ("", "") == WebRequest.from_environ(state)[-2:]
+    assert ("00-1", "congo=1") == WebRequest.from_environ({**state, "HTTP_TRACEPARENT": "00-1"})[-2:]
+
+
 def test_an_empty_environ_gives_an_empty_request():
-    assert ("", "", "", "", "", "", "") == tuple(WebRequest.from_environ({}))
+    assert ("", "", "", "", "", "", "", "", "") == tuple(WebRequest.from_environ({}))
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ FULL = Report(
                 SpanRecord(id=1, parent=0, operation="SQL/Query", start=0.125, duration=0.25, tags={"statement": "SELECT ?"}),
                 SpanRecord(id=2, parent=1, operation="HTTP/GET", start=0.25, duration=0.125, tags={}, error="KeyError"),
             ),
-            merged={"SQL/Query": (12, 0.5)},
+            merged={"SQL/Query": (12, 0.5)}, trace_id="4bf92f3577b34da6a3ce929d0e0e4736", parent_span_id="00f067aa0ba902b7",
+            calls={"b7ad6b7169203331": 2},
         ),
     ),
     plugins=(
@@ -111,7 +112,8 @@ WIRE = {
             {"id": 2, "parent": 1, "operation": "HTTP/GET", "start": 0.25, "duration": 0.125, "tags": {},
              "error": "KeyError"},
         ],
-        "merged": {"SQL/Query": [12, 0.5]},
+        "merged": {"SQL/Query": [12, 0.5]}, "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "parent_span_id": "00f067aa0ba902b7", "calls": {"b7ad6b7169203331": 2},
     }],
     "plugins": [{
         "name": "flask", "distribution": "scout-flask", "version": "0.1.0", "state": "active", "reason": "",
@@ -149,7 +151,7 @@ WIRE = {
 MAY_BE_MISSING = {
     "transactions.queue_time", "transactions.queued", "traces.merged", "traces.spans.error", "counters.collector.spans",
     "counters.collector.figures_only", "counters.collector.spans_merged", "counters.collector.late_spans", "counters.collector.in_collection", "counters.collector.in_hooks", "counters.collector.invalid_values", "counters.collector.values_cut", "counters.collector.names_merged",
-    "counters.collector.tags_dropped", "counters.collector.traces_lost", "traces.seen", "plugins.functions", "plugins.traceback", "plugins.functions.slow",
+    "counters.collector.tags_dropped", "counters.collector.traces_lost", "traces.seen", "traces.trace_id", "traces.parent_span_id", "traces.calls", "plugins.functions", "plugins.traceback", "plugins.functions.slow",
     "plugins.functions.off", "gauges", "is_last", "period", "left_out", "counters.collector.left_out", "plugins.functions.too_slow", "plugins.functions.too_many_errors", "plugins.functions.is_recovered", "plugins.target_problems",
     "plugins.target_problems.advice", "plugins.problems", "plugins.problems.advice", "plugins.next_step", "plugins.next_step.commands",
 }  # fmt: skip
@@ -160,6 +162,7 @@ NAMES = (
     "traces.policies",
     "traces.seen",
     "traces.merged",
+    "traces.calls",
     "counters",
     "counters.collector.dropped",
     "gauges",

@@ -102,6 +102,12 @@ class Trace:
     """In order of start."""
     merged: dict[str, tuple[int, float]] = field(factory=dict)
     """Spans beyond the limit: operation to ``(count, seconds)``."""
+    trace_id: str = ""
+    """Id of the W3C trace that it is a part of, 32 hexadecimal digits; empty from an agent that does not send it."""
+    parent_span_id: str = ""
+    """The caller's span in that trace, 16 hexadecimal digits; empty where the trace begins. Its own is ``id``."""
+    calls: dict[str, int] = field(factory=dict)
+    """Ids of spans in that trace that were read, as for a call to another service: each to the number of the span."""
 
 
 @frozen(kw_only=True)

@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from scout_core.recording.span import Span
+from scout_core.recording.trace_context import TraceContext
 from scout_core.recording.transaction import Transaction
 from scout_core.recording.web import WebRequest
 
@@ -34,6 +35,8 @@ def transaction_from(trace: Trace) -> Transaction:
         operation: [count, round(seconds * 1e9), round(seconds * 1e9), 0]
         for operation, (count, seconds) in trace.merged.items()
     } or None
+    if trace.trace_id:
+        rebuilt.own_trace = TraceContext(trace.trace_id, trace.parent_span_id, 0, "")
     rebuilt.is_closed = rebuilt.is_finished = True
     return rebuilt
 

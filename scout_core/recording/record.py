@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from scout_core.operations import WEB_PREFIX
 from scout_core.recording.bounds import LONGEST_NAME, LONGEST_TEXT, TRANSACTION_SIZE
 from scout_core.recording.span import Span, has_error_tag, name_or_refuse, plain_key, plain_name, shortened
+from scout_core.recording.traced import Traced
 from scout_core.recording.web import WebRequest, path_of, read_environ
 from scout_core.tag_values import KEY_READ
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _WEB_LENGTH: Final = len(WEB_PREFIX)
 
 
-class Record(Span):
+class Record(Traced):
     """The facts of one transaction; ``Transaction`` adds how it begins and ends."""
 
     __slots__ = (

@@ -19,6 +19,7 @@ from scout_core.recording.contain import lose
 from scout_core.recording.context import current
 from scout_core.recording.merging import merge
 from scout_core.recording.raised import is_failure
+from scout_core.recording.trace_ids import span_id_of
 from scout_core.tag_values import KEY_READ
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Span:
     ``with span("Cart/Checkout", items=3) as s: s.tag("total", 9)``, or ``@span("Cart/Checkout")`` on a function.
     """
 
-    __slots__ = ("own_operation", "own_tags", "transaction", "parent", "start_ns", "stop_ns", "error")
+    __slots__ = ("own_operation", "own_tags", "transaction", "parent", "start_ns", "stop_ns", "error", "own_id")
 
     own_operation: str
     own_tags: dict[str, Any]  # Any: cleaned when sent
@@ -64,6 +65,7 @@ class Span:
     """0 while open."""
     error: type[BaseException] | None
     """Class of the exception that propagated out of it; None: it succeeded."""
+    own_id: str  # unset until somebody reads `span_id`
 
     def __init__(self, operation: str, /, **tags: Any) -> None:
         self.own_operation = operation if type(operation) is str else name_or_refuse(operation)
@@ -123,6 +125,11 @@ class Span:
     def kind(self) -> str:
         """The operation up to its first slash: ``SQL`` of ``SQL/Query``."""
         return kind_of(self.own_operation)
+
+    @property
+    def span_id(self) -> str:
+        """Its id in the trace, 16 hexadecimal digits; empty while it is not recorded."""
+        return span_id_of(self)
 
     @property
     def duration(self) -> float:

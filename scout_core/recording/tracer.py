@@ -16,6 +16,7 @@ from scout_core.recording.counted import Counted
 from scout_core.recording.ended import closed_to_all, placeholder, release
 from scout_core.recording.overflow import hand_over_beyond
 from scout_core.recording.silence import run_silently
+from scout_core.text.hosts import HostList
 
 if TYPE_CHECKING:
     from scout_core.boundary.hooks import RunTimeHooks
@@ -40,6 +41,7 @@ class Tracer(Counted):
         "config",
         "max_spans",
         "max_queue",
+        "trace_hosts",
         "inbox",
         "unread",
         "overflow",
@@ -60,6 +62,8 @@ class Tracer(Counted):
     config: Config
     max_spans: int
     max_queue: int
+    trace_hosts: HostList | None
+    """Hosts that are sent trace headers; None: all."""
     inbox: deque[Transaction]
     """Finished transactions that the agent's thread has not taken yet."""
     overflow: deque[Brief]
@@ -145,6 +149,8 @@ class Tracer(Counted):
         """Read the limits from the configuration again."""
         self.max_spans = self.config.get("max_spans")
         self.max_queue = self.config.get("max_queue")
+        included, excluded = self.config.get("trace_hosts"), self.config.get("trace_hosts_exclude")
+        self.trace_hosts = None if "*" in included and not excluded else HostList(included, excluded)
 
     def finish(self, transaction: Transaction) -> None:
         """Hand a finished transaction over to the agent's thread."""

@@ -19,6 +19,7 @@ from scout_core.recording.raised import is_failure, note_raised
 from scout_core.recording.record import Record
 from scout_core.recording.silence import is_left_by_hook
 from scout_core.recording.span import Span
+from scout_core.recording.trace_ids import keep_only_trace
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -88,7 +89,7 @@ class Transaction(Record):
                 if self.ignored is None or tracer.wants_ignored:
                     self._take_request()
                 else:
-                    self.environ = None
+                    keep_only_trace(self)
             self.start_ns = perf_counter_ns()
             has_started = True
         finally:

@@ -29,14 +29,20 @@ class WebRequest(NamedTuple):
     """The header ``X-Queue-Start``; several are separated by commas."""
     request_start: str = ""
     """The header ``X-Request-Start``, which counts when the other one is missing or unreadable."""
+    traceparent: str = ""
+    """The header ``traceparent``, with which the caller makes this request a part of its trace."""
+    tracestate: str = ""
+    """The header ``tracestate``, only read beside ``traceparent``; several are separated by commas."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, Any]) -> WebRequest:
         """Take it from a WSGI environ. Until a transaction starts, set its ``environ`` instead, which may save this."""
         get = environ.get
+        parent = get("HTTP_TRACEPARENT", "")
         facts = (
             path_of(environ), get("QUERY_STRING", ""), get("HTTP_X_FORWARDED_FOR", ""), get("HTTP_CLIENT_IP", ""),
             get("REMOTE_ADDR", ""), get("HTTP_X_QUEUE_START", ""), get("HTTP_X_REQUEST_START", ""),
+            parent, get("HTTP_TRACESTATE", "") if parent else "",
         )  # fmt: skip
         return _new(cls, facts)  # `cls(…)` goes through a function written in Python, for every request
 

@@ -68,6 +68,9 @@ def trace_of(kept: Kept[Transaction]) -> tuple[Trace, int]:
             for operation, (count, total_ns, *_) in (transaction.merged or {}).items()
             if count
         },
+        trace_id=transaction.trace_id,
+        parent_span_id=transaction.parent_span_id,
+        calls={span.own_id: numbers[id(span)] for span in spans if hasattr(span, "own_id")},
     )
     return trace, dropped
 

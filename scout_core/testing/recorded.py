@@ -23,6 +23,8 @@ class RecordedSpan:
     error: str | None = None
     """Class of the exception that propagated out of it."""
     duration: float = field(default=0.0, eq=False)
+    span_id: str = field(default="", eq=False)
+    """Its id in the trace, 16 hexadecimal digits."""
 
 
 @frozen
@@ -35,6 +37,10 @@ class RecordedTransaction(RecordedSpan):
     queue_time: float | None = field(default=None, eq=False)
     message: str | None = None
     """Message of that exception, masked."""
+    trace_id: str = field(default="", eq=False)
+    """32 hexadecimal digits."""
+    parent_span_id: str = field(default="", eq=False)
+    """The caller's span; empty where the trace begins."""
 
 
 class RecordingPlugin:
@@ -55,6 +61,7 @@ class RecordingPlugin:
                 parent=None if span.parent is None else span.parent.operation,
                 error=None if span.error is None else class_path(span.error),
                 duration=span.duration,
+                span_id=span.span_id,
             )
             for span in transaction.spans
         )
@@ -64,10 +71,13 @@ class RecordingPlugin:
                 tags=dict(transaction.tags),
                 error=None if transaction.error is None else class_path(transaction.error),
                 duration=transaction.duration,
+                span_id=transaction.span_id,
                 spans=spans,
                 is_error=transaction.is_error,
                 queue_time=transaction.queue_time,
                 message=None if transaction.raised is None else transaction.raised.message,
+                trace_id=transaction.trace_id,
+                parent_span_id=transaction.parent_span_id,
             )
         )
 

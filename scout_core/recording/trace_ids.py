@@ -1,0 +1,105 @@
+"""
+Which trace a transaction belongs to, and the ids of its spans in it.
+
+Nobody asks for most of them, so they are made when they are first read. Several threads may read one for the first time at
+once, and nothing here waits for a lock: so each id is computed from what does not change, and all get the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from scout_core.clocks import perf_counter_ns
+from scout_core.recording.contain import lose
+from scout_core.recording.trace_context import RANDOM, SAMPLED, TraceContext, find_headers, read_context
+
+if TYPE_CHECKING:
+    from scout_core.recording.span import Span
+    from scout_core.recording.transaction import Transaction
+
+_64_BITS: Final = 2**64 - 1
+_OURS: Final = SAMPLED | RANDOM
+"""The flags where a trace begins: the right-hand half of its id is 64 random bits."""
+
+
+def trace_id_of(transaction: Transaction) -> str:
+    """Return the id of its trace, 32 hexadecimal digits; empty before it begins."""
+    trace = trace_of(transaction)
+    return "" if trace is None else trace.trace_id
+
+
+def trace_of(transaction: Transaction) -> TraceContext | None:
+    """Return the trace of a transaction; None before it begins. Inside another transaction it is that one's."""
+    if not transaction.id:
+        outer = transaction.transaction
+        return None if outer is None or outer is transaction else trace_of(outer)
+    if hasattr(transaction, "own_trace"):
+        return transaction.own_trace
+    transaction.own_trace = found = _caller_of(transaction) or _begun_by(transaction)
+    return found
+
+
+def span_id_of(span: Span) -> str:
+    """Return the id of a span in its trace, 16 hexadecimal digits; empty while it is not recorded."""
+    if hasattr(span, "own_id"):
+        return span.own_id
+    transaction = span.transaction
+    if transaction is None or not span.start_ns or not transaction.id:
+        return ""
+    # The address distinguishes it from every other span that is open now, the clock from all before.
+    span.own_id = made = _digits(hash((transaction.id, span.start_ns, id(span))))
+    return made
+
+
+def transaction_id_of(transaction: Transaction) -> str:
+    """Return the id of a transaction as a span of its trace; empty before it begins."""
+    return _digits(transaction.id) if transaction.id else span_id_of(transaction)
+
+
+def continue_from(transaction: Transaction, headers: object) -> None:
+    """
+    Make a transaction part of the trace of its caller, if headers name one and nothing has asked for its trace yet.
+
+    The application is not interrupted by headers that cannot be read; they are counted as values that are not used.
+    """
+    if headers is None or hasattr(transaction, "own_trace"):
+        return
+    try:
+        found = read_context(*find_headers(headers))
+        if found is not None:
+            transaction.own_trace = found
+    except Exception as error:  # noqa: BLE001  # see `contain.py`
+        lose(transaction, error)
+
+
+def keep_only_trace(transaction: Transaction) -> None:
+    """Forget the environ of a request that is not recorded, except for its trace: the services that it calls stay in that."""
+    environ, transaction.environ = transaction.environ, None
+    try:
+        has_caller = environ is not None and "HTTP_TRACEPARENT" in environ
+    except Exception as error:  # noqa: BLE001  # see `contain.py`
+        lose(transaction, error)
+        return
+    if has_caller:
+        continue_from(transaction, environ)
+
+
+def _caller_of(transaction: Transaction) -> TraceContext | None:
+    request: Any = transaction.request  # Any: what a plugin has set, perhaps without these two
+    parent = getattr(request, "traceparent", None)
+    return read_context(parent, getattr(request, "tracestate", None)) if parent else None
+
+
+def _begun_by(transaction: Transaction) -> TraceContext:
+    # The id is all that is random. The start makes a process's ids differ where two of that many bits would be equal one day.
+    left = _digits(hash((transaction.id, transaction.started if type(transaction.started) is float else 0)))
+    return TraceContext(left + _digits(transaction.id), "", _OURS, "")
+
+
+def unrecorded_id(transaction: Transaction) -> str:
+    """Return the id of a call that is not recorded, another one each time."""
+    return _digits(hash((transaction.id, perf_counter_ns())))
+
+
+def _digits(number: int) -> str:
+    return f"{(number & _64_BITS) or 1:016x}"
