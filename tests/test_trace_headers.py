@@ -58,13 +58,14 @@ def test_a_transaction_begins_a_trace(agent):
         assert re.fullmatch("[0-9a-f]{32}", job.trace_id)
         assert (job.trace_id, job.span_id, "03") == sent()
         assert {"traceparent"} == trace_headers().keys()
-        assert (f"{job.id:016x}", job.trace_id[16:], "") == (job.span_id, job.span_id, job.parent_span_id)
+        assert (f"{job.id:016x}", job.trace_id[:16], "") == (job.span_id, job.span_id, job.parent_span_id)
         first = job.trace_id
     with transaction("Job/b") as other:
         pass
 
     assert first == job.trace_id
     assert first[:16] != other.trace_id[:16]
+    assert first[16:] != other.trace_id[16:]
 
 
 def test_the_innermost_open_span_is_the_caller(agent):

@@ -1,9 +1,8 @@
 """
 W3C trace context, level 2: the headers ``traceparent`` and ``tracestate``, read and written.
 
-What the specification leaves open, or the public suite and the text disagree about, is decided as the suite does: a ``tracestate``
-with an invalid member or more than 32 is dropped as a whole, of a key that comes twice the first member is kept, and a key with
-``@`` is ``tenant@system``.
+The public test suite decides wherever the specification leaves a choice, or differs from it: a ``tracestate`` with an invalid member
+or more than 32 is dropped as a whole, of a key that comes twice the first member is kept, and a key with ``@`` is ``tenant@system``.
 
 Source: https://www.w3.org/TR/trace-context-2/, https://github.com/w3c/trace-context (``test/test.py``).
 """
@@ -109,13 +108,13 @@ def format_traceparent(context: TraceContext, span_id: str, *, is_recorded: bool
 
 def find_headers(headers: object) -> tuple[object, object]:
     """
-    Return the values of ``traceparent`` and ``tracestate``, the latter joined; None where there is none.
+    Return the values of ``traceparent`` and ``tracestate``, the latter joined; None for one that is missing.
 
     Args:
         headers: a mapping, pairs, or a WSGI environ. Names are ``str`` or ``bytes``, in any case.
 
     Raises:
-        Exception: whatever an object raises that is none of these.
+        Exception: whatever any other object raises.
     """
     environ: Any = headers  # Any: it may be anything
     if isinstance(headers, Mapping) and ("HTTP_TRACEPARENT" in headers or "REQUEST_METHOD" in headers):

@@ -1,7 +1,7 @@
 """
-Which trace a transaction belongs to, and the ids of its spans in it.
+The trace that a transaction belongs to, and the ids of its spans in it.
 
-Nobody asks for most of them, so they are made when they are first read. Several threads may read one for the first time at
+Most ids are never read, so they are made when they are first read. Several threads may read one for the first time at
 once, and nothing here waits for a lock: so each id is computed from what does not change, and all get the same.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _64_BITS: Final = 2**64 - 1
 _OURS: Final = SAMPLED | RANDOM
-"""The flags where a trace begins: the right-hand half of its id is 64 random bits."""
+"""The flags where a trace begins."""
 
 
 def trace_id_of(transaction: Transaction) -> str:
@@ -91,9 +91,9 @@ def _caller_of(transaction: Transaction) -> TraceContext | None:
 
 
 def _begun_by(transaction: Transaction) -> TraceContext:
-    # The id is all that is random. The start makes a process's ids differ where two of that many bits would be equal one day.
-    left = _digits(hash((transaction.id, transaction.started if type(transaction.started) is float else 0)))
-    return TraceContext(left + _digits(transaction.id), "", _OURS, "")
+    # 64 random bits, and a hash of them with the time: its bits are random too where sampling has chosen by those of the id.
+    started = transaction.started if type(transaction.started) is float else 0
+    return TraceContext(_digits(transaction.id) + _digits(hash((transaction.id, started))), "", _OURS, "")
 
 
 def unrecorded_id(transaction: Transaction) -> str:

@@ -1,4 +1,4 @@
-"""What a transaction shows of the trace that it is a part of."""
+"""The ids of a transaction in a trace, which may begin in another service."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _SIGNATURES: Final = ("x-amz-", "awsaccesskeyid=")
 
 
 class Host(NamedTuple):
-    """Where a URL leads to, in lower case."""
+    """The host and port that a URL names, in lower case."""
 
     name: str
     """An IPv6 address without its brackets; empty when the URL names none."""
