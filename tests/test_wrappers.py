@@ -7,14 +7,14 @@ import inspect
 
 import pytest
 
-from scout_core.boundary import wrappers
+from scout_core.boundary import generator_wrappers, wrappers
 
-MODULE = ast.parse(inspect.getsource(wrappers))
 FACTORIES = {
     node.name: node
-    for node in MODULE.body
+    for module in (wrappers, generator_wrappers)
+    for node in ast.parse(inspect.getsource(module)).body
     if isinstance(node, ast.FunctionDef) and [argument.arg for argument in node.args.args][:2] == ["function", "guard"]
-    if node.name != "describing_wrapper"
+    if node.name.startswith("_")
 }
 
 
@@ -38,7 +38,9 @@ def wrapper_in(factory: ast.FunctionDef) -> ast.FunctionDef | ast.AsyncFunctionD
 
 
 def test_every_factory_is_known():
-    assert {"_plain", "_async", "_plain_with_result", "_async_with_result"} == set(FACTORIES)
+    assert {"_plain", "_async", "_stepped"} == {name for name in FACTORIES if not name.endswith("_with_result")}
+    assert {f"{name}_with_result" for name in ("_plain", "_async", "_stepped")} < set(FACTORIES)
+    assert 6 == len(FACTORIES)
 
 
 @pytest.mark.parametrize("kind", ["", "_with_result"])
@@ -58,6 +60,15 @@ def test_every_wrapper_begins_with_the_same_lines(name):
     assert plain(ast.Module(first, [])) == plain(ast.Module(own, []))
     assert "parent = _get()" == ast.unparse(own[0])
     assert isinstance(own[1], ast.If)
+
+
+@pytest.mark.parametrize("kind", ["", "_with_result"])
+def test_a_wrapper_of_a_generator_function_describes_as_its_plain_counterpart_does(kind):
+    """Up to the call of the original: a generator runs nothing then."""
+    plain_body, own_body = (wrapper_in(FACTORIES[name + kind]).body for name in ("_plain", "_stepped"))
+    described = next(number for number, line in enumerate(plain_body) if isinstance(line, ast.With))
+
+    assert plain(ast.Module(plain_body[:described], [])) == plain(ast.Module(own_body[:described], []))
 
 
 @pytest.mark.parametrize("name", FACTORIES)

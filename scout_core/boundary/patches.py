@@ -18,9 +18,10 @@ from attrs import define, field
 
 from scout_core.boundary.replaceable import check_replaceable, name_of
 from scout_core.errors import LeftAlone, TargetError
+from scout_core.recording.generator_functions import GeneratorFunction
 
 _MISSING: Final = object()
-_WRAPPER_TYPES: Final = (FunctionType, classmethod, staticmethod)
+_WRAPPER_TYPES: Final = (FunctionType, GeneratorFunction, classmethod, staticmethod)
 """Types of the objects that a patch puts in place. No other object is asked for ``_REMOVED``: it could have a ``__getattr__``."""
 _REMOVED: Final = "_scout_core_removed"
 """
@@ -28,7 +29,7 @@ Attribute of a wrapper whose patch was undone while something else covered it: `
 
 A patch that is undone later and finds such a wrapper beneath puts the original back instead of it.
 """
-_CALLED_WITH_INSTANCE: Final = (FunctionType, MethodDescriptorType, WrapperDescriptorType)
+_CALLED_WITH_INSTANCE: Final = (FunctionType, GeneratorFunction, MethodDescriptorType, WrapperDescriptorType)
 """Types whose objects, in a class, may be called with the instance as the first argument; others must be bound to it first."""
 
 Function = Callable[..., Any]

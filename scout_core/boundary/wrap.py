@@ -37,8 +37,8 @@ class Wrap:
         Time each call of a function or method.
 
         Args:
-            target: ``module:Class.method`` or ``module:function``. Functions, methods, class and static methods, ``async`` or not;
-                generator functions are not wrapped.
+            target: ``module:Class.method`` or ``module:function``. Functions, methods, class and static methods, ``async`` or not.
+                The span of a generator function lasts from the first step to the end.
             describer: called with the arguments of the call, on the application's thread. A generator function yields the
                 span, receives the result of the call, and may tag or rename the span before it ends.
             root: also call it outside of a transaction, to begin one.

@@ -4,9 +4,10 @@ The functions that replace a library's functions.
 Hot code: they run at every call of the library. They call the describer through its guard, and the original so that its
 exceptions pass untouched.
 
-A new kind of function is a new factory here and a line in ``describing_wrapper``. Each wrapper begins with the same lines,
-which return early where nothing is recorded: they are repeated, because calling a function for them would double their cost
-(0.3 µs). ``tests/test_wrappers.py`` compares them, and each async wrapper with its plain counterpart.
+A new kind of function is a new factory and a line in ``describing_wrapper``; those for generator functions are in
+``generator_wrappers.py``. Each wrapper begins with the same lines, which return early where nothing is recorded: they are repeated,
+because calling a function for them would double their cost (0.3 µs). ``tests/test_wrappers.py`` compares them, and each async wrapper
+with its plain counterpart.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from scout_core.boundary.described import guarded, is_used, refuse, refuse_first_step, send_result
+from scout_core.boundary.generator_wrappers import generator_wrapper
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.patches import Function
 from scout_core.errors import LeftAlone
 from scout_core.recording.abandoned import give_up, is_abandoned
 from scout_core.recording.context import current
+from scout_core.recording.generator_functions import GeneratorFunction, is_generator_function
 from scout_core.recording.span import Span
 from scout_core.recording.transaction import Transaction
 
@@ -42,9 +45,13 @@ def describing_wrapper(function: Function, guard: Guard, *, is_root: bool) -> Fu
     Raises:
         LeftAlone: functions of this kind cannot be timed.
     """
-    _refuse_generator_function(function)
+    stepped = generator_wrapper(function, guard, is_root)
+    if stepped is not None:
+        return stepped
     if inspect.iscoroutinefunction(function):
         return (_async_with_result if guard.has_steps else _async)(function, guard, is_root)
+    if is_generator_function(inspect.unwrap(function)):
+        raise LeftAlone("it is a plain function that returns a generator, so its end cannot be observed")
     if inspect.iscoroutinefunction(inspect.unwrap(function)):
         raise LeftAlone("it is a plain function that returns a coroutine, so its end cannot be observed")
     return (_plain_with_result if guard.has_steps else _plain)(function, guard, is_root)
@@ -59,11 +66,7 @@ def around_wrapper(
     Args:
         is_undone: True once ``around`` must not be called any more, when the wrapper itself cannot be removed.
         has_instance: the first argument is an instance or a class.
-
-    Raises:
-        LeftAlone: functions of this kind cannot be replaced.
     """
-    _refuse_generator_function(function)
 
     def call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if is_undone():
@@ -84,13 +87,7 @@ def around_wrapper(
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         return call(args, kwargs)
 
-    return wrapper
-
-
-def _refuse_generator_function(function: Function) -> None:
-    original = inspect.unwrap(function)
-    if inspect.isgeneratorfunction(original) or inspect.isasyncgenfunction(original):
-        raise LeftAlone("generator functions are not supported: their end cannot be observed")
+    return GeneratorFunction(function, wrapper) if is_generator_function(function) else wrapper
 
 
 def _plain(function: Function, guard: Guard, is_root: bool) -> Function:

@@ -8,13 +8,22 @@ from collections.abc import Callable
 from types import FunctionType, GenericAlias, MethodDescriptorType, MethodType, WrapperDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TypeVar
 
-from scout_core.recording.deferred import is_deferred, until_done
+from scout_core.recording.context import current
+from scout_core.recording.deferred import is_deferred, stepped, until_done
+from scout_core.recording.generator_functions import (
+    GeneratorFunction,
+    is_block_function,
+    is_generator_function,
+    replace_block_function,
+)
 from scout_core.recording.span import type_name
 
 if TYPE_CHECKING:
     from scout_core.recording.span import Span
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_get = current.get
+_set = current.set
 _TYPING_ALIAS: Final = type(ClassVar[int])
 """Of ``Box[int]``, where ``Box`` is a generic class: calling it makes an object."""
 _PLAIN_RESULTS: Final = frozenset(map(id, (type(None), bool, int, float, str, bytes, list, dict, tuple, set)))
@@ -29,7 +38,7 @@ def decorated(function: _Function, kind: type[Span], operation: str, tags: dict[
     everything but its calls.
 
     Raises:
-        TypeError: it is a generator function, which returns before its work is done, or not a function at all.
+        TypeError: it is not a function.
     """
 
     def again(inner: Any) -> Any:
@@ -52,7 +61,9 @@ def decorated(function: _Function, kind: type[Span], operation: str, tags: dict[
         def timed(called: Callable[..., Any]) -> Callable[..., Any]:
             return _timed(called, kind, operation, tags)
 
-        if of in (FunctionType, MethodDescriptorType, WrapperDescriptorType):
+        if of is FunctionType and is_generator_function(function):
+            made = GeneratorFunction(function, timed(function))
+        elif of in (FunctionType, MethodDescriptorType, WrapperDescriptorType):
             made = timed(function)
         else:
             from scout_core.recording.callables import stand_in  # rarely needed
@@ -62,6 +73,10 @@ def decorated(function: _Function, kind: type[Span], operation: str, tags: dict[
 
 
 def _timed(function: Callable[..., Any], kind: type[Span], operation: str, tags: dict[str, Any]) -> Callable[..., Any]:
+    if is_block_function(function):
+        return replace_block_function(function, lambda inner: _in_steps(inner, kind, operation, tags, is_block=True))
+    if is_generator_function(function) or is_generator_function(_call_method(function)):
+        return _in_steps(function, kind, operation, tags)
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(_call_method(function)):
 
         @functools.wraps(function)
@@ -80,7 +95,9 @@ def _timed(function: Callable[..., Any], kind: type[Span], operation: str, tags:
             result = function(*args, **kwargs)
             if id(type(result)) not in _PLAIN_RESULTS and is_deferred(result):
                 ends_here = False
-                return until_done(opened, result)
+                result = until_done(opened, result)
+                if opened.transaction is not None and _get() is opened:
+                    _set(opened.parent)
             return result
         except BaseException as error:  # any exception passes
             ends_here = False
@@ -91,6 +108,16 @@ def _timed(function: Callable[..., Any], kind: type[Span], operation: str, tags:
                 opened.__exit__(None, None, None)
 
     return called
+
+
+def _in_steps(
+    function: Callable[..., Any], kind: type[Span], operation: str, tags: dict[str, Any], *, is_block: bool = False
+) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def begun(*args: Any, **kwargs: Any) -> Any:
+        return stepped(kind(operation, **tags), function(*args, **kwargs), is_block=is_block)
+
+    return begun
 
 
 def _check(function: object) -> None:
@@ -111,10 +138,6 @@ def _check(function: object) -> None:
         _refuse(function, "a context manager, not a function", "open a span around its with statement instead")
     if not callable(function):
         _refuse(function, "not a function", "decorate a function or a method")
-    innermost = inspect.unwrap(function)
-    for candidate in (function, innermost, _call_method(function)):
-        if inspect.isgeneratorfunction(candidate) or inspect.isasyncgenfunction(candidate):
-            _refuse(function, "a generator function", "open a span inside it instead")
 
 
 def _refuse(function: object, what: str, advice: str) -> NoReturn:

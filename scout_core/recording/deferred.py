@@ -2,46 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from scout_core.recording.collecting import collecting, is_collecting_here
-from scout_core.recording.context import current
+from scout_core.recording.stepped import (
+    AsyncBlockSteps,
+    AsyncGeneratorSteps,
+    BlockSteps,
+    CoroutineSteps,
+    GeneratorSteps,
+    SteppedAsyncGenerator,
+    SteppedCoroutine,
+    SteppedGenerator,
+)
+from scout_core.recording.steps import Steps, Timed
 
-if TYPE_CHECKING:
-    from scout_core.recording.span import Span
-
-_get = current.get
-_set = current.set
 _bases: Final = type.__dict__["__mro__"].__get__  # a metaclass may raise for `kind.__mro__`
 _names: Final = type.__dict__["__dict__"].__get__
+_KINDS: Final = (
+    (("asend", "athrow", "aclose"), SteppedAsyncGenerator, AsyncGeneratorSteps, AsyncBlockSteps),
+    (("__await__", "send"), SteppedCoroutine, CoroutineSteps, CoroutineSteps),
+    (("__next__", "send", "throw", "close"), SteppedGenerator, GeneratorSteps, BlockSteps),
+)
+"""Methods by which a class is recognised; the stand-in of its objects, their steps, and those where it makes a context manager."""
 
 
 def is_deferred(result: object) -> bool:
-    """Whether it is a coroutine or a future. Asks the class only, without running code of it."""
+    """Whether it is a generator, a coroutine or a future. Asks the class only, without running code of it."""
     kind = type(result)
-    return _has(kind, "add_done_callback") or _is_coroutine(kind)
+    return _has(kind, "add_done_callback") or _kind_of(kind) is not None
 
 
-def until_done(opened: Span, result: Any) -> Any:  # Any: a coroutine or a future
+def stepped(span: Timed, result: Any, *, is_open: bool = False, is_block: bool = False) -> Any:  # Any: of these kinds
     """
-    Let an open span last until the result is done; meanwhile it is not the current span of the caller.
+    Return the stand-in of a generator, an async generator or a coroutine, whose steps are the work of a span.
+
+    Args:
+        is_open: the span has begun and is current; else it begins with the first step.
+        is_block: the generator makes a context manager, whose ``with`` block belongs to the span.
+    """
+    found = _kind_of(type(result))
+    if found is None:
+        return result
+    _, stand_in, pausing, in_block = found
+    steps = in_block if is_block else pausing
+    return stand_in(steps(span, result, is_open=is_open, active_ns=None if steps is CoroutineSteps else 0))
+
+
+def until_done(opened: Timed, result: Any) -> Any:  # Any: as above, or a future
+    """
+    Let an open span last until the result is done.
 
     Returns:
-        A future is returned itself. A coroutine is replaced by one that gives the same result.
+        A future is returned itself, everything else is replaced.
     """
     if opened.transaction is None:  # not recorded
         return result
-    if _get() is opened:
-        _set(opened.parent)
-    if _is_coroutine(type(result)):
-        resumed: Any = _resume(opened, result)
-        resumed.__name__ = str(
-            getattr(result, "__name__", resumed.__name__)
-        )  # named in the warning that it was never awaited
-        resumed.__qualname__ = str(getattr(result, "__qualname__", resumed.__qualname__))
-        return resumed
+    if not _has(type(result), "add_done_callback"):
+        return stepped(opened, result, is_open=True)
     try:
         result.add_done_callback(partial(_end, opened))
     except Exception:  # noqa: BLE001  # a class of its own, or a loop that is closed
@@ -49,19 +67,7 @@ def until_done(opened: Span, result: Any) -> Any:  # Any: a coroutine or a futur
     return result
 
 
-async def _resume(opened: Span, coroutine: Coroutine[Any, Any, Any]) -> Any:
-    before = _get()
-    _set(opened)
-    try:
-        with opened:
-            return await coroutine
-    finally:
-        # Not where another context closes it, nor where the collector does.
-        if _get() is opened.parent and before is not opened.parent and not (collecting and is_collecting_here()):
-            _set(before)
-
-
-def _end(opened: Span, future: Any) -> None:
+def _end(opened: Timed, future: Any) -> None:
     error = getattr(
         future, "_exception", None
     )  # `exception()` would count as reading it, so that nobody would be warned
@@ -71,8 +77,11 @@ def _end(opened: Span, future: Any) -> None:
         opened.__exit__(None, None, None)
 
 
-def _is_coroutine(kind: type) -> bool:
-    return _has(kind, "__await__") and _has(kind, "send")
+def _kind_of(kind: type) -> tuple[tuple[str, ...], Any, type[Steps], type[Steps]] | None:
+    for found in _KINDS:
+        if all(_has(kind, name) for name in found[0]):
+            return found
+    return None
 
 
 def _has(kind: type, name: str) -> bool:

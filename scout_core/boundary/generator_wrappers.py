@@ -1,0 +1,96 @@
+"""
+The functions that replace generator functions: a call describes, and the span begins with the first step.
+
+They begin with the same lines as those in ``wrappers.py``; ``tests/test_wrappers.py`` compares them.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from scout_core.boundary.described import guarded, is_used, refuse, refuse_first_step, send_result
+from scout_core.boundary.guard import Guard
+from scout_core.boundary.patches import Function
+from scout_core.recording.abandoned import give_up, is_abandoned
+from scout_core.recording.context import current
+from scout_core.recording.deferred import stepped
+from scout_core.recording.generator_functions import (
+    GeneratorFunction,
+    is_block_function,
+    is_generator_function,
+    replace_block_function,
+)
+from scout_core.recording.span import Span
+from scout_core.recording.transaction import Transaction
+
+_get = current.get
+
+
+def generator_wrapper(function: Function, guard: Guard, is_root: bool) -> Function | None:
+    """Return the replacement of a generator function, or of a context manager that is made of one; None for any other function."""
+    factory = _stepped_with_result if guard.has_steps else _stepped
+    if is_block_function(function):
+        return replace_block_function(function, lambda inner: factory(inner, guard, is_root, True))
+    if is_generator_function(function):
+        return GeneratorFunction(function, factory(function, guard, is_root, False))
+    return None
+
+
+def _stepped(function: Function, guard: Guard, is_root: bool, is_block: bool) -> Function:
+    describe = guard.run
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        parent = _get()
+        if parent is None:
+            if not is_root:
+                return function(*args, **kwargs)
+        elif (inside := parent.transaction) is not None and (is_root or inside.ignored) and not inside.is_finished:
+            if is_root and is_abandoned(inside, 1 + (inside is parent)):
+                give_up(inside)
+            elif inside.ignored is not None:
+                return function(*args, **kwargs)
+        described = describe(*args, **kwargs)
+        kind = type(described)
+        span = described if kind is Span or kind is Transaction or described is None else guarded(guard, described)
+        if span is None or (span.start_ns and is_used(span, parent)):
+            if described is not None:
+                refuse(guard, described, span)
+            return function(*args, **kwargs)
+        return stepped(span, function(*args, **kwargs), is_block=is_block)
+
+    return wrapper
+
+
+def _stepped_with_result(function: Function, guard: Guard, is_root: bool, is_block: bool) -> Function:
+    begin = guard.begin
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        parent = _get()
+        if parent is None:
+            if not is_root:
+                return function(*args, **kwargs)
+        elif (inside := parent.transaction) is not None and (is_root or inside.ignored) and not inside.is_finished:
+            if is_root and is_abandoned(inside, 1 + (inside is parent)):
+                give_up(inside)
+            elif inside.ignored is not None:
+                return function(*args, **kwargs)
+        begun = begin(args, kwargs)
+        span = None if begun is None else begun[1]
+        if span is not None and type(span) is not Transaction:
+            span = guarded(guard, span)
+        if begun is None or span is None or (span.start_ns and is_used(span, parent)):
+            refuse_first_step(guard, begun, span)
+            return function(*args, **kwargs)
+        description, _ = begun
+        try:
+            result = function(*args, **kwargs)
+        except BaseException:  # any exception passes through; the describer ends at its yield
+            guard.finish(description.close)
+            raise
+        guard.finish(send_result, description, result)
+        return stepped(span, result, is_block=is_block)
+
+    return wrapper

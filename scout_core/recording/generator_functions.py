@@ -1,0 +1,71 @@
+"""Replacements of generator functions and of functions that ``contextlib.contextmanager`` has made of them."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable
+from types import CodeType, FunctionType, MethodType
+from typing import Any, Final
+
+Function = Callable[..., Any]
+
+_made_by: Final[dict[CodeType, Callable[[Any], Any]]] = {
+    made_by(len).__code__: made_by  # type: ignore[arg-type]  # any function will do; it is not called
+    for made_by in (contextlib.contextmanager, contextlib.asynccontextmanager)
+}
+"""The code that all functions made by one decorator share, to the decorator."""
+
+
+def is_generator_function(function: object) -> bool:
+    """Whether a call returns a generator or an async generator, and runs nothing yet."""
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+
+def is_block_function(function: object) -> bool:
+    """Whether ``contextlib`` has made it of a generator function: a call returns a context manager."""
+    return type(function) is FunctionType and function.__code__ in _made_by
+
+
+def replace_block_function(function: Any, replace: Callable[[Function], Function]) -> Function:
+    """
+    Make a function such as ``contextlib`` makes them, of a replacement of the generator function.
+
+    So the context managers are of the same class as before, and can also be used as decorators.
+    """
+    made_by = _made_by[function.__code__]
+    return functools.update_wrapper(made_by(replace(function.__wrapped__)), function)
+
+
+class GeneratorFunction:
+    """
+    The replacement of a generator function: a call returns a stand-in of the generator, and ``inspect`` takes it for the original's kind.
+
+    Those that ask (pytest, FastAPI, ``contextlib``) read the flags of the code, which a plain function could not have.
+    It is bound to instances as a function is, and pickled and copied by its name.
+    """
+
+    def __init__(self, original: Function, call: Function) -> None:
+        functools.update_wrapper(self, original)
+        vars(self)["_scout_core_call"] = call
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Return the stand-in of a generator."""
+        return self._scout_core_call(*args, **kwargs)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    @property  # type: ignore[misc]  # isinstance() falls back on it
+    def __class__(self) -> Any:
+        return FunctionType
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(vars(self)["__wrapped__"], name)
+
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
+
+    def __reduce_ex__(self, protocol: Any) -> str:
+        return self.__qualname__  # type: ignore[no-any-return]  # update_wrapper() has set it

@@ -1,0 +1,195 @@
+"""
+A span whose work is done in steps, while others run in between: a generator, a coroutine, the body of a response.
+
+Each step runs with the current span that the step before it left, and afterwards the caller's own is current again. The context
+variable is only read and set: a token could not be used from the next thread, task or callback.
+
+Hot code: ``run`` is called for each step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Protocol
+
+from scout_core.clocks import perf_counter_ns
+from scout_core.recording.collecting import collecting, is_collecting_here
+from scout_core.recording.context import current
+from scout_core.recording.span import Span
+from scout_core.recording.transaction import Transaction
+
+ACTIVE_TIME: Final = "active_time"
+"""Tag: the seconds that the steps took, without the pauses between them."""
+ABANDONED: Final = "abandoned"
+"""Tag: nobody has run the steps to their end, nor closed what they belong to; the span ended when that was freed."""
+
+_get = current.get
+_set = current.set
+
+
+class Timed(Protocol):
+    """A span, or what contains the faults of one of a plugin's own class."""
+
+    @property
+    def transaction(self) -> Transaction | None:
+        """None while not recorded."""
+
+    def tag(self, key: str, value: Any, /) -> None:
+        """Set a tag."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Steps:
+    """
+    One span and what it is the span of.
+
+    Args:
+        span: begins with the first step, unless it is open.
+        body: what the steps belong to.
+        is_open: the span has begun, and is current or an ancestor of what is.
+        active_ns: nanoseconds that it has worked before its first step; None: do not tag the time of the steps.
+    """
+
+    __slots__ = ("span", "body", "inside", "has_begun", "active_ns", "turn_ns", "__weakref__")
+
+    span: Timed | None
+    """None once it has ended, and when it is not recorded."""
+    body: Any
+    inside: Span | None
+    """The current span at the end of the last step."""
+    turn_ns: int
+    """When the body was resumed; 0 while it pauses."""
+
+    def __init__(self, span: Timed | None, body: Any, *, is_open: bool = False, active_ns: int | None = 0) -> None:
+        self.span = span
+        self.body = body
+        self.inside = _get() if is_open else None
+        self.has_begun = is_open
+        self.active_ns = active_ns
+        self.turn_ns = 0
+
+    def run(self, step: Callable[..., Any], /, *args: Any) -> Any:
+        """
+        Run one step; its result or its exception is the caller's.
+
+        The nested ``finally`` has no call between its beginning and the ``try`` in it, so whatever a signal handler raises, the caller's
+        span becomes current again.
+        """
+        if self.span is None:
+            return step(*args)
+        if collecting and is_collecting_here():
+            return self._run_in_collection(step, args)
+        before = _get()
+        try:
+            if self.has_begun:
+                _set(self.inside)
+            else:
+                self._begin(before)
+            if not self.turn_ns:
+                self.turn_ns = perf_counter_ns()
+            return step(*args)
+        except BaseException as error:  # any exception passes
+            self.settle(error)
+            raise
+        finally:
+            try:
+                self.inside = None if self.span is None else _get()
+            finally:
+                _set(before)
+
+    def run_in_block(self, step: Callable[..., Any], /, *args: Any) -> Any:
+        """
+        Run one step of a context manager, whose ``with`` block belongs to the span: the span stays current until it ends.
+
+        A class of steps has it as its ``run``.
+        """
+        if self.span is None:
+            return step(*args)
+        if collecting and is_collecting_here():
+            return self._run_in_collection(step, args)
+        try:
+            if not self.has_begun:
+                self._begin(_get())
+            self.turn_ns = self.turn_ns or perf_counter_ns()
+            return step(*args)
+        except BaseException as error:  # any exception passes
+            self.settle(error)
+            raise
+
+    def run_turn(self, step: Callable[..., Any], /, *args: Any) -> Any:
+        """Run a step after which the body pauses until its consumer wants more."""
+        try:
+            return self.run(step, *args)
+        finally:
+            self.pause()
+
+    def pause(self) -> None:
+        """Count the time since the body was resumed."""
+        if self.turn_ns and self.active_ns is not None:
+            self.active_ns += perf_counter_ns() - self.turn_ns
+        self.turn_ns = 0
+
+    def settle(self, error: BaseException) -> None:
+        """End the span if an exception that has left a step is the end of the body."""
+        if self.is_over(error):
+            self.end(None if isinstance(error, (StopIteration, StopAsyncIteration)) else error)
+
+    def is_over(self, error: BaseException | None) -> bool:
+        """Whether the body has ended, with an exception that has left a step or without one."""
+        return error is not None
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End the span, unless it has ended or not begun."""
+        span = self.span
+        if span is None:
+            return
+        try:
+            if self.has_begun:
+                self.pause()
+                if self.active_ns is not None:
+                    span.tag(ACTIVE_TIME, self.active_ns / 1e9)
+                if error is None:
+                    span.__exit__(None, None, None)
+                else:
+                    span.__exit__(type(error), error, error.__traceback__)
+        finally:
+            self.span = self.inside = None
+
+    def _begin(self, before: Span | None) -> None:
+        span = self.span
+        self.has_begun = True
+        if span is not None:
+            span.__enter__()
+            if _get() is before:  # there is nothing to record it in
+                self.span = None
+
+    def _run_in_collection(self, step: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """The same where the variable must not be set; see ``collecting.py``."""
+        try:
+            return step(*args)
+        except BaseException as error:
+            self.settle(error)
+            raise
+
+    def __del__(self) -> None:
+        """
+        End the span of a body that nobody has closed.
+
+        The last reference to the body is dropped in a step, so that what it runs when it is freed belongs to the span.
+        """
+        if self.span is None or not self.has_begun:
+            return
+        if not (collecting and is_collecting_here()):
+            self.run(self._drop)
+        if self.span is not None:
+            self.span.tag(ABANDONED, True)
+            self.end()
+
+    def _drop(self) -> None:
+        self.body = None
