@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
@@ -14,13 +14,11 @@ from scout_core.boundary.hooks import AT_RUN_TIME, Hooks, RunTimeHooks
 from scout_core.boundary.importing import search_path
 from scout_core.boundary.plugin import Plugin
 from scout_core.boundary.plugins import Plugins
-from scout_core.boundary.status import status_of
 from scout_core.config.config import Config
 from scout_core.config.options import OPTIONS
 from scout_core.deadlines import deadline_after
 from scout_core.ends import Ends
 from scout_core.log import Log
-from scout_core.measuring.report import Counters, PluginStatus
 from scout_core.recording import collecting, context
 from scout_core.recording.early import Early
 from scout_core.recording.silence import Silence
@@ -33,6 +31,9 @@ from scout_core.signals import is_from_signal_handler
 from scout_core.states import State
 from scout_core.this_process import forked, this_process
 from scout_core.uwsgi import may_still_fork
+
+if TYPE_CHECKING:
+    from scout_core.measuring.report import Counters, PluginStatus
 
 log = Log("scout_core")
 
@@ -208,6 +209,8 @@ class Agent:
 
     def plugin_statuses(self) -> tuple[PluginStatus, ...]:
         """Every plugin as it is at this moment, by name."""
+        from scout_core.boundary.status import status_of  # with the first report
+
         return tuple(status_of(plugin) for _, plugin in sorted(self.plugins.all.items()))
 
     def after_fork(self) -> None:

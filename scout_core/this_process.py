@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from scout_core.clocks import time
-from scout_core.measuring.report import Process
+from scout_core.measuring.process import Process
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config

@@ -236,7 +236,7 @@ print(os.getpid(), *pids)
 
 
 def test_a_child_forked_during_an_import_in_the_exporters_thread_reports(sink, app):
-    """Its first report imports HTTP and the wire format; a child that is forked meanwhile would have a partly imported module."""
+    """Its first report imports HTTP and the encoding; a child that is forked meanwhile would have a partly imported module."""
     parent, child = app(
         """
 scout_core.start()
@@ -247,7 +247,7 @@ def is_loading(name):
     return getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False)
 
 
-watched = ("http.client", "cattrs", "cattrs.converters", "cattrs.gen", "scout_core.sending.wire", "email.parser")
+watched = ("http.client", "email.parser", "json.decoder", "scout_core.builtin.posting", "scout_core.sending.wire")
 while not any(is_loading(name) for name in watched) and "scout_core.sending.wire" not in sys.modules:
     pass
 pid = fork(lambda: work(2))

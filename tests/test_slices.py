@@ -25,7 +25,7 @@ APP = """
         while not is_over:
             seen.add(("taken", agent.ledger.taken // 100))
             seen.add(("patterns", len(patterns._not_compiled)))
-            modules = [name in sys.modules for name in ("http.client", "cattrs", "scout_core.sending.wire")]
+            modules = [name in sys.modules for name in ("http.client", "email.parser", "scout_core.sending.wire")]
             seen.add(("modules", *modules))
             time.sleep(0)
 

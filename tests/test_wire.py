@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from scout_core.errors import RejectedReport
 from scout_core.measuring.histogram import Histogram
+from scout_core.measuring.process import Process
 from scout_core.measuring.report import (
     Counters,
     ErrorReport,
     FunctionStatus,
     KindMetrics,
     PluginStatus,
-    Process,
     Report,
     SpanRecord,
     Trace,

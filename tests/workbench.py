@@ -25,7 +25,8 @@ from scout_core import running as running_agent
 from scout_core.agent import Agent
 from scout_core.config.config import read_config
 from scout_core.measuring.histogram import Histogram
-from scout_core.measuring.report import KindMetrics, Process, Report, TransactionMetrics
+from scout_core.measuring.process import Process
+from scout_core.measuring.report import KindMetrics, Report, TransactionMetrics
 from scout_core.sending.rendezvous import CollectorAddress, announce
 from scout_core.sending.wire import decode
 

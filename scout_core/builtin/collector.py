@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from scout_core import hookimpl
 from scout_core.errors import NoReceiver, RejectedReport
 from scout_core.sending.exporter import Delivery, import_in_steps
-from scout_core.sending.protocol import MAX_REPORT_BYTES, REPORTS, error_text, read_accepted, read_limit
+from scout_core.sending.intake import CONTENT_TYPE, MAX_REPORT_BYTES, REPORTS, error_text, read_accepted, read_limit
 from scout_core.sending.rendezvous import CollectorAddress, locate
 
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 TOO_LARGE: Final = 413
 _MODULES: Final = (
-    "encodings.idna", "json", "email.parser", "http.client", "typing_extensions", "uuid", "cattrs.errors", "scout_core.builtin.posting",
-    "scout_core.sending.wire",
+    "encodings.idna", "json", "email.parser", "http.client", "scout_core.builtin.posting", "scout_core.sending.wire",
 )  # fmt: skip
 """Needed to send, in small steps: Python imports the first when it looks up a host, the others import each other."""
 NO_COLLECTOR: Final = "no collector"
@@ -78,7 +77,6 @@ class CollectorExporter:
         import json
 
         from scout_core.builtin.posting import post
-        from scout_core.sending.wire import CONTENT_TYPE
 
         headers = {"Authorization": f"Bearer {address.token}", "Content-Type": CONTENT_TYPE}
         status, text = post(address.url, REPORTS, headers=headers, body=body)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from scout_core.measuring.histogram import Histogram, bucket_of
-from scout_core.measuring.report import KindMetrics, TransactionMetrics
 from scout_core.operations import OTHER, kind_of
 
 if TYPE_CHECKING:
     from scout_core.measuring.figures import Figures
+    from scout_core.measuring.report import TransactionMetrics
     from scout_core.recording.span import Span
     from scout_core.recording.transaction import Transaction
 
@@ -98,6 +98,8 @@ class NameMetrics:
 
     def freeze(self, name: str) -> TransactionMetrics:
         """As it goes into the report."""
+        from scout_core.measuring.report import KindMetrics, TransactionMetrics  # with the first report
+
         return TransactionMetrics(
             name=name,
             count=self.count,

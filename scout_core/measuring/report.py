@@ -12,6 +12,7 @@ from typing import Final, Union
 from attrs import field, frozen
 
 from scout_core.measuring.histogram import Histogram, frozen_histogram
+from scout_core.measuring.process import Process
 from scout_core.measuring.read_only import with_read_only_mappings
 from scout_core.problems import NextStep, Problem, TooManyErrors, TooSlow
 from scout_core.states import State
@@ -202,22 +203,6 @@ class Counters:
     """Kept, but something that the application or a plugin had put into them could not be read."""
     left_out: dict[str, int] = field(factory=dict)
     """The sums of ``left_out`` of the reports before."""
-
-
-@frozen(kw_only=True)
-class Process:
-    """The process that reports."""
-
-    app: str
-    hostname: str
-    pid: int
-    instance: str
-    """16 hexadecimal digits, new for each process, so that a reused pid is noticed."""
-    started: float
-    agent: str
-    """Version of scout-core."""
-    python: str
-    revision: str
 
 
 @frozen(kw_only=True, field_transformer=with_read_only_mappings)

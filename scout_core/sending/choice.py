@@ -10,16 +10,16 @@ from attrs import define, field
 from scout_core.boundary.guard import Guard
 from scout_core.clocks import monotonic
 from scout_core.measuring.metrics import NameMetrics
-from scout_core.measuring.report import TransactionMetrics
 from scout_core.measuring.reservoir import Kept, Reservoir
 from scout_core.measuring.scoring import score
 from scout_core.measuring.stats import Lifetime, Stats
 from scout_core.operations import CONTROLLER, JOB, OTHER_NAME, is_web, kind_of
-from scout_core.sending.traces import LONGEST_OPERATION
+from scout_core.recording.bounds import LONGEST_NAME
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
     from scout_core.measuring.figures import Figures
+    from scout_core.measuring.report import TransactionMetrics
     from scout_core.recording.transaction import Transaction
 
 
@@ -115,7 +115,7 @@ class Choice:
 
     def _name_of(self, operation: str, now: float, transactions: int = 1) -> _Name:
         """Return the name under which so many transactions of an operation are counted."""
-        name = operation[:LONGEST_OPERATION]
+        name = operation[:LONGEST_NAME]
         if name not in self._names and len(self._names) >= self.config.get("max_names"):
             self.names_merged += transactions
             name = f"{CONTROLLER if is_web(name) else JOB}/{OTHER_NAME}"

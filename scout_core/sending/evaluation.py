@@ -16,7 +16,6 @@ from scout_core.recording.transaction import Transaction
 from scout_core.sending.choice import Choice
 from scout_core.sending.ledger import INTERNAL_ERROR, Tally
 from scout_core.sending.request_facts import RequestFacts
-from scout_core.sending.traces import error_of
 from scout_core.text.plain import exact
 
 if TYPE_CHECKING:
@@ -98,6 +97,8 @@ class Evaluation:
             release(transaction)
             return
         if transaction.raised is not None and hooks.on_error:
+            from scout_core.sending.traces import error_of  # with the first report, or here
+
             error = error_of(transaction.raised)
             for guard in hooks.on_error:
                 guard.run(transaction, error)

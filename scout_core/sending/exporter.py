@@ -7,12 +7,14 @@ import sys
 from collections.abc import Mapping
 from importlib import import_module
 from threading import RLock
-from typing import Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from attrs import field, frozen
 
-from scout_core.measuring.report import Report
 from scout_core.threads import breathe
+
+if TYPE_CHECKING:
+    from scout_core.measuring.report import Report
 
 importing: Final = RLock()
 """

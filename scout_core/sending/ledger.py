@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from threading import RLock
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from scout_core.measuring.report import Counters
 from scout_core.recording.tracer import IGNORED, SAMPLED
 
 if TYPE_CHECKING:
     from scout_core.measuring.figures import Brief
+    from scout_core.measuring.report import Counters
     from scout_core.recording.tracer import Tracer
     from scout_core.recording.transaction import Transaction
 
@@ -184,6 +184,8 @@ class Ledger:
 
     def counters(self, exporter: str = "") -> Counters:
         """Return how many transactions went where, for one exporter; without a name, as without exporters."""
+        from scout_core.measuring.report import Counters  # with the first report
+
         with self.lock:
             dropped = self.dropped + self.dropped_by.get(exporter, Counter())
             # The inbox grows while we look; taken once, so both sides of the equation see the same.

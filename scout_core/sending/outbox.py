@@ -6,21 +6,21 @@ import random
 from collections import deque
 from collections.abc import Callable, Mapping
 from threading import Condition, Thread, main_thread
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from scout_core.clocks import monotonic
 from scout_core.errors import NoReceiver, RejectedReport, with_kind
 from scout_core.log import Log
-from scout_core.measuring.report import Report
 from scout_core.recording.silence import Silence
 from scout_core.sending.export_guard import HANGS_AFTER, ExportGuard
 from scout_core.sending.exporter import Delivery, Exporter
-from scout_core.sending.fitting import fit
 from scout_core.sending.ledger import MAX_REASONS, NOT_SENT, Ledger
 from scout_core.sending.registration import unusable_result
 from scout_core.sending.turns import Waiting, next_turn
-from scout_core.sending.weight import weigh
 from scout_core.threads import NoThread, lock_factory, seconds_left, start_thread
+
+if TYPE_CHECKING:
+    from scout_core.measuring.report import Report
 
 log = Log("scout_core.exporters")
 
@@ -109,9 +109,13 @@ class Outbox:
 
     def _limited(self, report: Report) -> tuple[Report, int]:
         """Return the report, or what fits of it, and its size: a single one must not take more memory than all may."""
+        from scout_core.sending.weight import weigh  # with the first report
+
         size = weigh(report)
         if size <= MAX_BYTES:
             return report, size
+        from scout_core.sending.fitting import fit
+
         smaller = fit(report, MAX_BYTES, weigh)
         self._note_left_out(smaller.left_out)
         return smaller, weigh(smaller)

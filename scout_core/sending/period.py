@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field
 
 from scout_core.clocks import monotonic, time
-from scout_core.measuring.report import PluginStatus, Process, Report, Trace
 from scout_core.recording.ended import release
 from scout_core.sending.ending import is_child_of_multiprocessing
 from scout_core.sending.evaluation import Evaluation
 from scout_core.sending.gauges import measured
 from scout_core.sending.ledger import Ledger
 from scout_core.sending.outbox import Outbox
-from scout_core.sending.traces import trace_of
 from scout_core.threads import breathe
 from scout_core.uwsgi import is_process_of_uwsgi
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
+    from scout_core.measuring.process import Process
+    from scout_core.measuring.report import PluginStatus, Trace
 
 FIRST_PERIOD: Final = 5.0
 """The first report comes early, so that a new user need not wait a minute to see that it works."""
@@ -84,6 +84,8 @@ class Period:
         Args:
             is_last: the process ends, or at least its agent.
         """
+        from scout_core.measuring.report import Report  # with the first report
+
         self._start_monotonic = monotonic()
         names = [outbox.name for outbox in outboxes]
         counters = {name: self.ledger.counters(name) for name in names} or {"": self.ledger.counters()}
@@ -116,6 +118,8 @@ class Period:
 
     def report_state(self, outboxes: Sequence[Outbox]) -> None:
         """Report the state of the plugins without any figures. On another thread, while the agent's hangs."""
+        from scout_core.measuring.report import Report
+
         self._state_reports += 1
         now = time()
         report = Report(
@@ -132,6 +136,8 @@ class Period:
             outbox.put(report, 0)
 
     def _traces(self) -> Iterator[Trace]:
+        from scout_core.sending.traces import trace_of
+
         for item in self.evaluation.choice.take_kept():
             try:
                 trace, lost = trace_of(item)

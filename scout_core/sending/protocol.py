@@ -1,12 +1,11 @@
 """The HTTP protocol between a collector with its dashboard and everyone who asks it: paths, files and shapes of answers.
 
-The agent posts reports, the command line reads answers, and the dashboard serves both. Only attrs is imported here, since
-the agent imports this module too; reading an answer imports cattrs.
+The agent posts reports, for which it needs only ``intake.py``, the command line reads answers, and the dashboard serves both.
+Reading an answer imports cattrs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from attrs import frozen
@@ -14,20 +13,30 @@ from attrs import frozen
 from scout_core.operations import JOB
 from scout_core.problems import NextStep, Problem, TooManyErrors, TooSlow
 from scout_core.recording.tracer import IGNORED, SAMPLED
+from scout_core.sending.intake import (
+    API,
+    CONTENT_TYPE,
+    MAX_REPORT_BYTES,
+    REPORTS,
+    Accepted,
+    Failure,
+    error_text,
+    read_accepted,
+    read_limit,
+)
 from scout_core.states import State
 
-API: Final = "/api/v1"
-REPORTS: Final = f"{API}/reports"
-"""Agents post here, with the token of ``CollectorAddress``."""
+__all__ = [
+    "API", "CONTENT_TYPE", "DROPPED_AS_CONFIGURED", "HEALTH", "LOGIN", "LOGIN_FILE", "MAX_REPORT_BYTES", "PLUGINS", "PROBE_APP",
+    "PROBE_NAME", "REPORTS", "TRACE", "Accepted", "Failure", "Frame", "HealthAnswer", "PluginsAnswer", "ProcessFacts", "ReportFacts",
+    "ReportingProcess", "RunningFunction", "RunningPlugin", "RunningProcess", "StoredTrace", "TraceAnswer", "error_text",
+    "is_heard_from", "login_url", "read_accepted", "read_answer", "read_limit",
+]  # fmt: skip
+
 HEALTH: Final = f"{API}/health"
 PLUGINS: Final = f"{API}/plugins"
 TRACE: Final = f"{API}/trace/"
 """Followed by the trace's id."""
-
-MAX_REPORT_BYTES: Final = 8 * 1024 * 1024
-"""The largest report that a collector accepts, unless it announces another limit."""
-_LEAST_LIMIT: Final = 4_096
-"""Bytes. A receiver that announces less cannot mean it."""
 
 LOGIN: Final = "/login"
 LOGIN_FILE: Final = "dashboard-login-token"
@@ -43,35 +52,7 @@ DROPPED_AS_CONFIGURED: Final = frozenset({IGNORED, SAMPLED})
 _SILENT_PERIODS: Final = 3
 _LONGEST_REQUEST: Final = 60.0
 """Seconds. A process may report less often than it planned, because nobody views the dashboard any more."""
-_MOST_ERROR_CHARACTERS: Final = 200
 _Shape = TypeVar("_Shape")
-
-
-@frozen(kw_only=True)
-class Accepted:
-    """Answer to a report that was stored."""
-
-    accepted: bool
-    duplicate: bool = False
-    """The report was stored before and not counted again."""
-    next_report: float | None = None
-    """Requested number of seconds until the next report."""
-    max_report_bytes: int | None = None
-    """The largest report that the collector accepts; None from one of an earlier version."""
-
-
-@frozen(kw_only=True)
-class Failure:
-    """Answer with any status from 400."""
-
-    error: str
-    max_report_bytes: int | None = None
-    """The limit that was exceeded; only with status 413."""
-
-    def facts(self) -> dict[str, object]:
-        """Return it as JSON."""
-        limit = {} if self.max_report_bytes is None else {"max_report_bytes": self.max_report_bytes}
-        return {"error": self.error, **limit}
 
 
 @frozen(kw_only=True)
@@ -242,28 +223,3 @@ def read_answer(facts: object, shape: type[_Shape]) -> _Shape:
         return CONVERTER.structure(facts, shape)
     except Exception as error:  # cattrs groups errors of many types; each becomes one part of the message
         raise ValueError("; ".join(transform_error(error)[:10])[:2_000]) from error
-
-
-def read_accepted(facts: object) -> Accepted | None:
-    """Return the answer to a report, without an unusable ``next_report``; None when it is not an acceptance."""
-    if not isinstance(facts, Mapping) or facts.get("accepted") is not True:
-        return None
-    seconds = facts.get("next_report")
-    return Accepted(
-        accepted=True,
-        duplicate=facts.get("duplicate") is True,
-        next_report=seconds if isinstance(seconds, (int, float)) else None,
-        max_report_bytes=read_limit(facts),
-    )
-
-
-def read_limit(facts: object) -> int | None:
-    """Return ``max_report_bytes`` of an answer or an announcement; None when it is missing or unusable."""
-    limit = facts.get("max_report_bytes") if isinstance(facts, Mapping) else None
-    return limit if isinstance(limit, int) and not isinstance(limit, bool) and limit >= _LEAST_LIMIT else None
-
-
-def error_text(facts: object) -> str:
-    """Return the ``error`` of a failed answer, at most 200 characters; ``no reason given`` for any other content."""
-    text = facts.get("error") if isinstance(facts, Mapping) else None
-    return str(text)[:_MOST_ERROR_CHARACTERS] if text else "no reason given"

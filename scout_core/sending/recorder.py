@@ -13,13 +13,12 @@ from scout_core.boundary.guard_log import log_changes
 from scout_core.boundary.hooks import RunTimeHooks
 from scout_core.clocks import monotonic
 from scout_core.log import Log
-from scout_core.measuring.report import PluginStatus, Process
 from scout_core.recording.overflow import MOST_BRIEFS, brief_of
 from scout_core.recording.silence import Silence
 from scout_core.sending.agent_thread import AgentThread
 from scout_core.sending.evaluation import Evaluation
 from scout_core.sending.export_guard import ExportGuard
-from scout_core.sending.exporter import Exporter
+from scout_core.sending.exporter import Exporter, import_in_steps
 from scout_core.sending.ledger import INTERNAL_ERROR, Ledger, Tally
 from scout_core.sending.outbox import Outbox
 from scout_core.sending.period import Period
@@ -30,10 +29,16 @@ from scout_core.threads import NoThread, breathe
 if TYPE_CHECKING:
     from scout_core.config.config import Config
     from scout_core.measuring.figures import Brief
+    from scout_core.measuring.process import Process
+    from scout_core.measuring.report import PluginStatus
     from scout_core.recording.transaction import Transaction
 
 log = Log("scout_core")
 
+FOR_REPORTS: Final = (
+    "scout_core.measuring.report", "scout_core.sending.traces", "scout_core.boundary.status", "scout_core.sending.weight",
+)  # fmt: skip
+"""Imported when the first response is out, because they take a fifth of a whole start."""
 MANY: Final = 200
 """Transactions after which the thread looks again soon."""
 MANY_BRIEFS: Final = 1_000
@@ -167,7 +172,10 @@ class Recorder:
     def _turn(self) -> bool:
         """Look into the inbox, and close the period if it is over; return whether there were many transactions."""
         before = self.ledger.taken
-        self._safely(lambda: compile_all(breathe))  # only the first call does anything, when the first response is out
+        self._safely(
+            lambda: import_in_steps(*FOR_REPORTS)
+        )  # only the first call does anything, when the first response is out
+        self._safely(lambda: compile_all(breathe))  # likewise
         self._safely(self._look)
         return self.ledger.taken - before > MANY
 

@@ -14,7 +14,7 @@ from attrs import asdict, frozen
 
 from scout_core.errors import ScoutError
 from scout_core.private_files import private_directory, read_private_bytes, write_private
-from scout_core.sending.protocol import read_limit
+from scout_core.sending.intake import read_limit
 
 FILE_NAME = "collector.json"
 

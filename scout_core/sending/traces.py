@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from scout_core import boundary
 from scout_core.measuring.metrics import clamp_seconds
 from scout_core.measuring.report import ErrorReport, SpanRecord, Trace
+from scout_core.recording.bounds import LONGEST_NAME
 from scout_core.text.plain import exact
 from scout_core.text.tags import clean_tags
 
@@ -25,8 +26,6 @@ _qualified_name: Final[Callable[[type], str]] = type.__dict__["__qualname__"].__
 _64_BITS: Final = 2**64 - 1
 _LATEST: Final = 1e12
 """Unix time, in the year 33,658."""
-LONGEST_OPERATION: Final = 300
-"""Characters of it that leave the process."""
 
 
 def trace_of(kept: Kept[Transaction]) -> tuple[Trace, int]:
@@ -43,7 +42,7 @@ def trace_of(kept: Kept[Transaction]) -> tuple[Trace, int]:
             SpanRecord(
                 id=numbers[id(span)],
                 parent=_nearest(span, numbers),
-                operation=span.operation[:LONGEST_OPERATION],
+                operation=span.operation[:LONGEST_NAME],
                 start=clamp_seconds((span.start_ns - transaction.start_ns) / 1e9),
                 duration=clamp_seconds((span.stop_ns - span.start_ns) / 1e9),
                 tags=span_tags,
@@ -64,7 +63,7 @@ def trace_of(kept: Kept[Transaction]) -> tuple[Trace, int]:
         seen=kept.seen,
         spans=tuple(records),
         merged={
-            operation[:LONGEST_OPERATION]: (count, clamp_seconds(total_ns / 1e9))
+            operation[:LONGEST_NAME]: (count, clamp_seconds(total_ns / 1e9))
             for operation, (count, total_ns, *_) in (transaction.merged or {}).items()
             if count
         },

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import define
 
-from scout_core.measuring.report import Report
+if TYPE_CHECKING:
+    from scout_core.measuring.report import Report
+
 
 PATIENCE: Final = 6
 """Attempts of one report, over about a minute, before the others get a turn."""

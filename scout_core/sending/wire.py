@@ -1,118 +1,54 @@
-"""Reports as bytes and back: JSON, structured by cattrs. Imported by those who send or receive, never by an application's thread."""
+"""
+Reports as bytes and back: JSON. Imported by those who send or receive, never by an application's thread.
+
+Writing needs no cattrs, which would cost each process 3 MB and 60 ms of CPU; reading, elsewhere, imports it when it is first used.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from math import isfinite
-from typing import Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
-from attrs import evolve
-from cattrs import Converter, transform_error
+from attrs import evolve, fields
 
-from scout_core.errors import RejectedReport
 from scout_core.measuring.histogram import Histogram
-from scout_core.measuring.report import SCHEMA, Report, TagValue
+from scout_core.measuring.report import Report
 from scout_core.sending.fitting import Part, fit
-from scout_core.states import State
+from scout_core.sending.intake import CONTENT_TYPE
 from scout_core.threads import breathe
 
-CONTENT_TYPE: Final = "application/json"
-ANOTHER_SCHEMA: Final = "another schema"
-"""Reason of a refusal: the report comes from an agent whose reports this version cannot read."""
-MOST: Final = 1e20
-"""No number but a tag is larger, up or down; no integer has more than 64 bits."""
+if TYPE_CHECKING:
+    from scout_core.sending.reading import ANOTHER_SCHEMA, CONVERTER, decode
 
+__all__ = ["ANOTHER_SCHEMA", "CONTENT_TYPE", "CONVERTER", "decode", "encode", "encode_within"]
 
-def _converter() -> Converter:
-    converter = Converter(forbid_extra_keys=False)
-    converter.register_unstructure_hook(Histogram, lambda histogram: sorted(histogram.buckets.items()))
-    converter.register_structure_hook(Histogram, lambda pairs, _: _histogram(pairs))
-    converter.register_structure_hook(TagValue, lambda value, _: _tag_value(value))
-    converter.register_structure_hook(float, lambda value, _: _number(value))
-    converter.register_structure_hook(int, lambda value, _: _count(value))
-    converter.register_structure_hook(bool, lambda value, _: _boolean(value))  # not an int here, unlike in Python
-    converter.register_structure_hook(str, lambda value, _: _text(value))
-    converter.register_structure_hook(State, lambda value, _: State(_text(value)))  # else it would be taken for a str
-    return converter
-
-
-def _histogram(pairs: Any) -> Histogram:  # Any: it comes from outside
-    buckets = {_integer(bucket): _integer(count) for bucket, count in pairs}
-    if any(count < 0 for count in buckets.values()) or any(abs(bucket) > 5_000 for bucket in buckets):
-        raise ValueError("a bucket out of range")
-    return Histogram(buckets)
-
-
-def _tag_value(value: Any) -> TagValue:  # Any: it comes from outside
-    if isinstance(value, str):
-        return _text(value)
-    if value is None or isinstance(value, bool) or (isinstance(value, float) and isfinite(value)):
-        return value
-    if isinstance(value, int) and abs(value) <= MOST:
-        return value
-    raise ValueError(f"a tag cannot hold a {type(value).__name__}")
-
-
-def _number(value: Any) -> float:  # Any: it comes from outside
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MOST:
-        raise ValueError("not a finite number")
-    return float(value)
-
-
-def _integer(value: Any) -> int:  # Any: it comes from outside
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 2**62:
-        raise ValueError("not an integer")
-    return value
-
-
-def _count(value: Any) -> int:  # Any: it comes from outside
-    if _integer(value) < 0:  # it would be subtracted from what is stored
-        raise ValueError("not 0 or more")
-    return int(value)
-
-
-def _boolean(value: Any) -> bool:  # Any: it comes from outside
-    if not isinstance(value, bool):
-        raise ValueError("not true or false")
-    return value
-
-
-def _text(value: Any) -> str:  # Any: it comes from outside
-    if not isinstance(value, str):
-        raise ValueError("not a text")
-    # Half a surrogate pair is valid JSON, but no file, database or answer can hold it.
-    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
-
-
-CONVERTER = _converter()
 _IN_SLICES: Final = ("transactions", "traces", "plugins")
 """Fields of a report that are encoded one part after another: a whole report may take 100 ms."""
 
 
+def __getattr__(name: str) -> Any:  # Any: each name has its own type
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from scout_core.sending import reading
+
+    globals()[name] = value = getattr(reading, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def encode(report: Report) -> bytes:
     """The report as UTF-8 JSON."""
-    rest = CONVERTER.unstructure(evolve(report, transactions=(), traces=(), plugins=()))
+    rest = _members(evolve(report, transactions=(), traces=(), plugins=()))
     members = [
         f'"{key}":[{",".join(_slices(getattr(report, key)))}]' if key in _IN_SLICES else f'"{key}":{_text_of(value)}'
         for key, value in rest.items()
     ]
     return f"{{{','.join(members)}}}".encode("utf-8", "replace")
-
-
-def _slices(parts: Iterable[Part]) -> Iterator[str]:
-    """Yield the JSON of each part; between two of them other greenlets run."""
-    for part in parts:
-        yield _text_of(CONVERTER.unstructure(part))
-        breathe()
-
-
-def _text_of(facts: object) -> str:
-    return json.dumps(facts, separators=(",", ":"), allow_nan=False)
-
-
-def _dump(part: Part) -> bytes:
-    return _text_of(CONVERTER.unstructure(part)).encode("utf-8", "replace")
 
 
 def encode_within(report: Report, most: int) -> tuple[bytes, Report]:
@@ -128,26 +64,38 @@ def encode_within(report: Report, most: int) -> tuple[bytes, Report]:
     return encode(smaller), smaller
 
 
-def decode(body: bytes) -> Report:
+def _slices(parts: Iterable[Part]) -> Iterator[str]:
+    """Yield the JSON of each part; between two of them other greenlets run."""
+    for part in parts:
+        yield _text_of(part)
+        breathe()
+
+
+def _dump(part: Part) -> bytes:
+    return _text_of(part).encode("utf-8", "replace")
+
+
+def _text_of(facts: object) -> str:
+    return _encode_json(facts)
+
+
+def _members(value: Any) -> dict[str, Any]:  # Any: an object of one of the classes of a report, and its fields
+    return {name: getattr(value, name) for name in _names(type(value))}  # type: ignore[arg-type]  # mypy doubts that a class can be hashed
+
+
+@lru_cache(maxsize=100)
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+def _plain(value: Any) -> object:  # Any: what JSON does not know
     """
-    The report that ``encode`` made.
+    Return what stands for an object.
 
     Raises:
-        RejectedReport: it is not JSON, has another schema, or a field is missing or wrong; the message names each field.
+        NotAnAttrsClassError: a report has no such objects, so a plugin has put it there.
     """
-    try:
-        facts = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise RejectedReport("the body is not JSON") from error
-    if not isinstance(facts, dict):
-        raise RejectedReport("the body is not a JSON object")
-    schema = facts.get("schema")
-    if schema != SCHEMA:
-        raise RejectedReport(
-            f"schema {str(schema)[:20]!r} is not {SCHEMA}: use the same version of scout-core on both sides",
-            ANOTHER_SCHEMA if isinstance(schema, int) else "rejected",
-        )
-    try:
-        return CONVERTER.structure(facts, Report)
-    except Exception as error:  # cattrs groups what it found, of many types; each becomes a line
-        raise RejectedReport("; ".join(transform_error(error)[:10])[:2_000]) from error
+    return sorted(value.buckets.items()) if isinstance(value, Histogram) else _members(value)
+
+
+_encode_json: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_plain).encode

@@ -16,13 +16,13 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from scout_core.measuring.histogram import Histogram
+from scout_core.measuring.process import Process
 from scout_core.measuring.report import (
     Counters,
     ErrorReport,
     FunctionStatus,
     KindMetrics,
     PluginStatus,
-    Process,
     Report,
     SpanRecord,
     Tags,
