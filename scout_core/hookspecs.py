@@ -35,6 +35,7 @@ _Function = TypeVar("_Function", bound="Callable[..., object]")
 
 
 WHEN_CHANGED = f"{PROJECT}_when_changed"
+WHEN_FAILED = f"{PROJECT}_when_failed"
 
 
 def when_changed(*options: str) -> Callable[[_Function], _Function]:
@@ -52,6 +53,16 @@ def when_changed(*options: str) -> Callable[[_Function], _Function]:
         return function
 
     return mark
+
+
+def when_failed(function: _Function) -> _Function:
+    """
+    Call an implementation of ``score_transaction`` or ``trace_group`` only for transactions that failed; goes below ``@hookimpl``.
+
+    All others, which are most, then cost nothing. One has failed if its ``is_error`` is true.
+    """
+    setattr(function, WHEN_FAILED, True)
+    return function
 
 
 @hookspec
@@ -173,12 +184,29 @@ def ignore_transaction(transaction: Transaction, config: Config, options: Any) -
 
 
 @hookspec
+def trace_group(transaction: Transaction, stats: Stats, config: Config, options: Any) -> str | None:
+    """
+    The group in which the trace of this transaction competes for a place. On the agent's thread, before it is scored.
+
+    Only the best trace of each group is kept in a period. Groups of two plugins are different, even if their texts are equal.
+
+    Args:
+        stats: as for ``score_transaction``, except that ``seconds_since_kept`` is that of the group by name.
+
+    Returns:
+        A text of 1 to 500 characters, which is shown with the trace. The first plugin that returns one decides, and later plugins
+        are not asked. None leaves the decision to them; if all return None, the group is the transaction's name. Anything else is an
+        error of the plugin and counts as None.
+    """
+
+
+@hookspec
 def score_transaction(transaction: Transaction, stats: Stats, config: Config, options: Any) -> float | None:
     """
     How much the trace of this transaction is worth. On the agent's thread.
 
     Args:
-        stats: what the agent knows of all transactions of this name.
+        stats: what the agent knows of all transactions of this name, and when a trace of this group was last kept.
 
     Returns:
         Points, usually 0 to 5: any real, finite number, also of numpy, ``Decimal`` or ``Fraction``. They are multiplied by the

@@ -48,7 +48,7 @@ def test_plugins_are_shown_as_a_table(scout_core):
     head, *rows = done.out.splitlines()
     assert ["NAME", "VERSION", "STATE", "TARGET", "HOOKS", "FROM"] == head.split()
     row = next(row for row in rows if row.startswith("sampling "))
-    assert ["sampling", VERSION, "active", "on_request_start", "scout-core"] == row.split()
+    assert ["sampling", VERSION, "active", "ignore_transaction,", "on_request_start", "scout-core"] == row.split()
 
 
 def test_plugins_are_printed_as_json(scout_core, here):

@@ -197,6 +197,48 @@ def test_the_slowest_of_several_slower_traces_is_kept(recipe):
     assert 3.0 == pytest.approx(trace.duration)
 
 
+def test_the_slowest_request_of_each_customer_is_kept(recipe):
+    with recording(**recipe("of_each_customer", plugins_enable=["error_traces"], traces_per_period=10)) as scout:
+        for name, seconds, customer in (("a", 1, "acme"), ("b", 3, "acme"), ("c", 2, "acme"), ("d", 1, "mega")):
+            run(f"Controller/{name}", seconds, customer=customer)
+        run("Controller/e", 5, customer="acme", failing=KeyError)
+        run("Controller/f")
+        kept = {trace.group: trace.name for trace in scout.traces()}
+
+    assert {
+        "customer acme": "Controller/b",
+        "customer mega": "Controller/d",
+        "errors of Controller/e": "Controller/e",
+        "Controller/f": "Controller/f",
+    } == kept
+
+
+def test_a_trace_of_each_exception_of_an_endpoint_is_kept(recipe):
+    with recording(**recipe("of_each_exception", plugins_enable=["error_traces"], traces_per_period=10)) as scout:
+        for kind in (KeyError, KeyError, ValueError, None):
+            for name in ("cart", "home"):
+                run(f"Controller/{name}", failing=kind)
+        run("Controller/cart", error=True)
+        kept = {trace.group for trace in scout.traces()}
+
+    assert {
+        "Controller/cart", "Controller/cart: KeyError", "Controller/cart: ValueError", "Controller/cart: no exception",
+        "Controller/home", "Controller/home: KeyError", "Controller/home: ValueError",
+    } == kept  # fmt: skip
+
+
+def test_a_trace_of_the_first_requests_after_a_deploy_is_kept_beside_the_others(recipe):
+    with recording(**recipe("first_of_revision", revision_sha="4f2a", traces_per_period=10)) as scout:
+        for _ in range(25):
+            run("Controller/home")
+        first = sorted(trace.group for trace in scout.traces())
+        run("Controller/home")
+        later = [trace.group for trace in scout.traces()]
+
+    assert ["Controller/home", "Controller/home: first requests of 4f2a"] == first
+    assert ["Controller/home"] == later
+
+
 def test_a_policy_learns_which_traces_were_stored(recipe):
     with recording(**recipe("stored")) as scout:
         kept = []

@@ -528,5 +528,15 @@ def test_the_built_in_plugins_are_found():
     environment = find_plugins(sys.path)
 
     ours = {found.name for found in environment.plugins if found.distribution == "scout-core"}
-    assert {"age", "collector", "ignoring", "percent", "percentile", "process", "sampling", "speed"} == ours
+    assert {
+        "age",
+        "collector",
+        "error_traces",
+        "ignoring",
+        "percent",
+        "percentile",
+        "process",
+        "sampling",
+        "speed",
+    } == ours
     assert "scout-core" in environment.installed

@@ -28,6 +28,7 @@ from scout_core import (
     span,
     transaction,
     when_changed,
+    when_failed,
 )
 from scout_core.boundary.hooks import AT_RUN_TIME, ON_APP_THREAD, Hooks
 from scout_core.boundary.pace import Limit
@@ -82,7 +83,7 @@ def assert_only_it_failed(scout, hook):
 
 
 def test_run_time_hooks_are_hooks():
-    assert 16 == len(HOOKS)
+    assert 17 == len(HOOKS)
     assert set(AT_RUN_TIME) <= set(HOOKS)
     assert set(AT_RUN_TIME) >= ON_APP_THREAD
 
@@ -542,6 +543,115 @@ def test_hook_ignore_transaction_returns_the_reason(answer, reason, counted):
         assert {counted: 1} == scout.agent.counters().dropped
 
 
+def test_hook_trace_group():
+    calls = []
+
+    def make(name):
+        def trace_group(transaction, stats, config):
+            calls.append((name, transaction.operation, stats.count, config))
+            return f"{transaction.tags['customer']}" if name == "zebra" and "customer" in transaction.tags else None
+
+        return trace_group
+
+    modules, names = crowd("trace_group", make)
+    with recorded(modules) as scout:
+        with transaction("Controller/home"):
+            pass
+        for operation in ("Controller/cart", "Controller/pay"):
+            with transaction(operation, customer="acme"):
+                pass
+        traces = {trace.name: (trace.group, trace.grouped_by) for trace in scout.traces()}
+        config = scout.agent.config
+        assert [(name, "Controller/home", 1, config) for name in names] == calls[:4]
+        assert [(name, "Controller/cart", 1, config) for name in names[:3]] == calls[4:7], "the first result decides"
+        assert ("Controller/home", "") == traces.pop("Controller/home")
+        assert [("acme", "zebra")] == list(traces.values()), "one of each group"
+        assert_only_it_failed(scout, "trace_group")
+
+
+class Text(str):
+    """A text whose methods are somebody else's."""
+
+    def __hash__(self):
+        raise RuntimeError
+
+    __eq__ = __len__ = __getitem__ = __format__ = __str__ = __hash__
+
+
+def test_hook_trace_group_with_a_subclass_of_str_is_a_text():
+    with recorded([plugin("own", trace_group=lambda: Text("acme"))]) as scout:
+        with transaction("Controller/home"):
+            pass
+        (trace,) = scout.traces()
+
+    assert (str, "acme", "own") == (type(trace.group), trace.group, trace.grouped_by)
+
+
+@pytest.mark.parametrize(
+    ("group", "problem"),
+    [
+        (5, "must be a str or None, got int"),
+        (True, "must be a str or None, got bool"),
+        (b"acme", "must be a str or None, got bytes"),
+        (["acme"], "must be a str or None, got list"),
+        ("", "must have 1 to 500 characters, got 0"),
+        ("a" * 501, "must have 1 to 500 characters, got 501"),
+    ],
+    ids=["number", "bool", "bytes", "list", "empty", "long"],
+)
+def test_hook_trace_group_with_an_invalid_result_leaves_the_decision_to_others(group, problem):
+    modules = [plugin("nonsense", trace_group=lambda: group), plugin("sound", trace_group=lambda: "acme")]
+    with recorded(modules) as scout:
+        for _ in range(12):
+            with transaction("Controller/home"):
+                pass
+        (trace,) = scout.traces()
+        assert ("acme", "sound") == (trace.group, trace.grouped_by)
+        nonsense = status(scout, "nonsense")
+        assert (10, "quarantined", f"ValueError: a trace group {problem}") == (
+            nonsense.errors, nonsense.state, nonsense.last_error,
+        )  # fmt: skip
+        assert (12, 12) == (status(scout, "sound").calls, len(scout.transactions))
+
+
+def test_a_function_with_when_failed_is_called_only_for_transactions_that_failed():
+    calls = []
+
+    @hookimpl
+    @when_failed
+    def score_transaction(transaction):
+        calls.append(f"score {transaction.operation}")
+
+    @when_failed
+    @hookimpl
+    def trace_group(transaction):
+        calls.append(f"group {transaction.operation}")
+
+    with recorded([plugin("failures", score_transaction=score_transaction, trace_group=trace_group)]) as scout:
+        with transaction("Controller/fine"):
+            pass
+        with transaction("Controller/answered") as answered:
+            answered.tag("error", True)
+        with pytest.raises(KeyError), transaction("Controller/raised"):
+            raise KeyError
+        assert 3 == len(scout.traces())
+
+    assert [
+        "group Controller/answered",
+        "score Controller/answered",
+        "group Controller/raised",
+        "score Controller/raised",
+    ] == calls
+
+
+@pytest.mark.parametrize("hook", sorted(set(HOOKS) - {"score_transaction", "trace_group"}))
+def test_when_failed_is_refused_where_it_would_have_no_effect(hook):
+    with pytest.raises(PluginError) as caught:
+        Hooks().register(plugin("wrong", **{hook: hookimpl(when_failed(lambda: None))}), "wrong")
+
+    assert f"{hook} must not have @when_failed, which is for score_transaction, trace_group" == str(caught.value)
+
+
 def test_hook_score_transaction():
     calls = []
 
@@ -980,7 +1090,15 @@ def test_a_hook_s_limit_follows_from_where_and_how_often_it_is_called(is_strict)
     assert {
         **dict.fromkeys(("on_request_start", "on_span"), on_app_thread),
         **dict.fromkeys(
-            ("on_error", "on_request_end", "on_ignore", "on_keep", "ignore_transaction", "score_transaction"),
+            (
+                "on_error",
+                "on_request_end",
+                "on_ignore",
+                "on_keep",
+                "ignore_transaction",
+                "trace_group",
+                "score_transaction",
+            ),
             per_transaction,
         ),
         **dict.fromkeys(

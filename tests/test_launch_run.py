@@ -45,7 +45,7 @@ def here(tmp_path) -> Path:
 def outer(tmp_path) -> dict[str, str]:
     """Return the environment of the command, with all built-in plugins and no others."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("SCOUT_", "COV_", "PYTHON"))}
-    builtin = "age, collector, ignoring, percent, percentile, process, sampling, speed"
+    builtin = "age, collector, error_traces, ignoring, percent, percentile, process, sampling, speed"
     return {
         **kept,
         "XDG_STATE_HOME": str(tmp_path / "state"),
@@ -95,7 +95,17 @@ def test_the_agent_runs_before_the_program_and_has_no_thread_yet(ended):
     assert {
         "is_running": True,
         "name": "Python App",
-        "active": ["age", "collector", "ignoring", "percent", "percentile", "process", "sampling", "speed"],
+        "active": [
+            "age",
+            "collector",
+            "error_traces",
+            "ignoring",
+            "percent",
+            "percentile",
+            "process",
+            "sampling",
+            "speed",
+        ],
         "threads": ["MainThread"],
     } == state(ended(*RUN, sys.executable, "-c", STATE))
 

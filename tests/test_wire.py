@@ -47,7 +47,7 @@ FULL = Report(
             id="fedcba9876543210", name="Controller/shop.home", start=1.6e9, duration=0.5, queue_time=0.25, is_error=True,
             error=ErrorReport(exception="builtins.KeyError", message="?", frames=(("/srv/app.py", 12, "home"),)),
             tags={"plan": "gold", "items": 3, "share": 0.5, "is_new": True, "nothing": None}, score=2.5,
-            policies={"speed": 0.5, "team": 2.0}, seen={"count": 3.0},
+            policies={"speed": 0.5, "team": 2.0}, group="acme ☕", grouped_by="by_customer", seen={"count": 3.0},
             spans=(
                 SpanRecord(id=1, parent=0, operation="SQL/Query", start=0.125, duration=0.25, tags={"statement": "SELECT ?"}),
                 SpanRecord(id=2, parent=1, operation="HTTP/GET", start=0.25, duration=0.125, tags={}, error="KeyError"),
@@ -79,7 +79,7 @@ FULL = Report(
     counters={
         "collector": Counters(
             finished=10, exported=5, queued=3, dropped={"ignored": 2}, figures_only=5, spans=20, spans_merged=12, late_spans=1,
-            in_collection=2, in_hooks=3, invalid_values=8, values_cut=9, names_merged=4, tags_dropped=6, traces_lost=1,
+            in_collection=2, in_hooks=3, invalid_values=8, values_cut=9, names_merged=4, tags_dropped=6, groups_left_out=7, traces_lost=1,
             left_out={"traces": 2},
         )
     },
@@ -105,7 +105,7 @@ WIRE = {
         "is_error": True,
         "error": {"exception": "builtins.KeyError", "message": "?", "frames": [["/srv/app.py", 12, "home"]]},
         "tags": {"plan": "gold", "items": 3, "share": 0.5, "is_new": True, "nothing": None}, "score": 2.5,
-        "policies": {"speed": 0.5, "team": 2.0}, "seen": {"count": 3.0},
+        "policies": {"speed": 0.5, "team": 2.0}, "group": "acme ☕", "grouped_by": "by_customer", "seen": {"count": 3.0},
         "spans": [
             {"id": 1, "parent": 0, "operation": "SQL/Query", "start": 0.125, "duration": 0.25,
              "tags": {"statement": "SELECT ?"}, "error": None},
@@ -139,7 +139,7 @@ WIRE = {
     }],
     "counters": {"collector": {
         "finished": 10, "exported": 5, "queued": 3, "dropped": {"ignored": 2}, "figures_only": 5, "spans": 20, "spans_merged": 12,
-        "late_spans": 1, "in_collection": 2, "in_hooks": 3, "invalid_values": 8, "values_cut": 9, "names_merged": 4, "tags_dropped": 6, "traces_lost": 1,
+        "late_spans": 1, "in_collection": 2, "in_hooks": 3, "invalid_values": 8, "values_cut": 9, "names_merged": 4, "tags_dropped": 6, "groups_left_out": 7, "traces_lost": 1,
         "left_out": {"traces": 2},
     }},
     "gauges": {"process": {"rss_bytes": 50e6}},
@@ -151,7 +151,8 @@ WIRE = {
 MAY_BE_MISSING = {
     "transactions.queue_time", "transactions.queued", "traces.merged", "traces.spans.error", "counters.collector.spans",
     "counters.collector.figures_only", "counters.collector.spans_merged", "counters.collector.late_spans", "counters.collector.in_collection", "counters.collector.in_hooks", "counters.collector.invalid_values", "counters.collector.values_cut", "counters.collector.names_merged",
-    "counters.collector.tags_dropped", "counters.collector.traces_lost", "traces.seen", "traces.trace_id", "traces.parent_span_id", "traces.calls", "plugins.functions", "plugins.traceback", "plugins.functions.slow",
+    "counters.collector.tags_dropped", "counters.collector.groups_left_out", "counters.collector.traces_lost", "traces.seen", "traces.group", "traces.grouped_by",
+    "traces.trace_id", "traces.parent_span_id", "traces.calls", "plugins.functions", "plugins.traceback", "plugins.functions.slow",
     "plugins.functions.off", "gauges", "is_last", "period", "left_out", "counters.collector.left_out", "plugins.functions.too_slow", "plugins.functions.too_many_errors", "plugins.functions.is_recovered", "plugins.target_problems",
     "plugins.target_problems.advice", "plugins.problems", "plugins.problems.advice", "plugins.next_step", "plugins.next_step.commands",
 }  # fmt: skip

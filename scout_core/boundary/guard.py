@@ -37,7 +37,7 @@ class Guard:
 
     __slots__ = (
         "plugin", "place", "function", "reraise", "has_steps", "time_every", "calls", "failures", "pace", "off", "hangs_since", "logged",
-        "entered", "module",
+        "entered", "module", "when_failed",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +59,8 @@ class Guard:
         self.function = function
         self.reraise = reraise
         """Let its exceptions through: for tests."""
+        self.when_failed = False
+        """Not to be called for a transaction that succeeded; see ``hookspecs.when_failed``."""
         self.has_steps = has_steps
         """A generator function: called with ``begin``, and a call has succeeded when ``finish`` has."""
         self.calls = 0

@@ -39,6 +39,7 @@ class RunTimeHooks:
     on_report: tuple[Guard, ...] = ()
     measure_process: tuple[Guard, ...] = ()
     ignore_transaction: tuple[Guard, ...] = ()
+    trace_group: tuple[Guard, ...] = ()
     score_transaction: tuple[Guard, ...] = ()
 
 
@@ -133,6 +134,7 @@ class Hooks:
                 reraise=self.reraise,
                 module=getattr(item.plugin, "__name__", ""),
             )
+        guard.when_failed = getattr(item.function, hookspecs.WHEN_FAILED, False)
         guard.function = function  # options may have changed since it was frozen before
         return guard
 

@@ -61,7 +61,7 @@ def unknown_names(config: Config, plugins: Mapping[str, Plugin]) -> Iterator[Pro
     """Yield a problem for each name in the configuration that matches no plugin."""
     named = [
         (key, name, config.origin(key))
-        for key in ("plugins.disable", "plugins.enable", "plugins.order", "policies")
+        for key in ("plugins.disable", "plugins.enable", "plugins.order", "policies", "reserved_places")
         for name in config.get(key)
     ]
     named += [(f"plugins.{name}", name, origin) for name, origin in config.layers.configured_plugins().items()]

@@ -82,6 +82,8 @@ OPTIONS: Final = (
     Option("report_period", 60.0, DURATION,
            "Time between two reports. Unless it is set, a collector on this machine may request more frequent reports."),
     Option("traces_per_period", 10, COUNT, "Traces of web requests that are kept in each period, and as many traces of jobs."),
+    Option("reserved_places", {}, SHARES,
+           "Shares of traces_per_period that are reserved for the trace groups of plugins, by plugin: ``error_traces:0.3``. Those that are not listed share the rest equally with the groups by name."),
     Option("max_spans", 1500, COUNT, "Spans that are listed in a transaction; further spans are counted and summed."),
     Option("max_names", 500, COUNT, "Distinct transaction names in one process; further names are counted as Controller/other or Job/other."),
     Option("max_queue", 10_000, COUNT, "Finished transactions that may wait for the agent's thread; further transactions are only counted and timed."),

@@ -97,6 +97,10 @@ class Trace:
     score: float
     policies: dict[str, float]
     """Policy name to its points after its weight; they add up to ``score``."""
+    group: str = ""
+    """The group in which it competed for its place, at most 500 characters; empty: from an agent that does not send it, its name."""
+    grouped_by: str = ""
+    """The plugin that chose the group; empty: none, the group is the name."""
     seen: dict[str, float] = field(factory=dict)
     """The figures that policies could read, by the names of ``Stats``; unknown ones are missing."""
     spans: tuple[SpanRecord, ...]
@@ -199,6 +203,8 @@ class Counters:
     """Transactions counted under ``other`` because there were too many names."""
     tags_dropped: int = 0
     """Beyond the limit of one span or transaction."""
+    groups_left_out: int = 0
+    """Trace groups, by default the names, of which no trace had a place in a period: summed, and at most 1,000 of each period."""
     traces_lost: int = 0
     """Kept, but something that the application or a plugin had put into them could not be read."""
     left_out: dict[str, int] = field(factory=dict)

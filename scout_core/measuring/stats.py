@@ -13,15 +13,17 @@ if TYPE_CHECKING:
 class Lifetime:
     """All transactions of one name since the process started."""
 
-    __slots__ = ("count", "total", "durations", "kept_at")
+    __slots__ = ("count", "total", "durations", "first_at", "kept_at")
 
     def __init__(self, now: float) -> None:
         self.count = 0
         self.total = 0.0
         """Seconds, summed."""
         self.durations = RankedHistogram()
+        self.first_at = now
+        """Monotonic seconds at which the name was first recorded."""
         self.kept_at = now
-        """Monotonic seconds at which a trace was last kept, or the name first recorded."""
+        """Monotonic seconds at which a trace of its own group was last kept, or the name first recorded."""
 
     def add(self, seconds: float, bucket: int | None = None) -> float:
         """
@@ -53,17 +55,21 @@ class Stats:
         quantile: the result of ``lifetime.add``.
         all_time: seconds spent in all names.
         now: monotonic seconds.
+        kept_at: monotonic seconds at which a trace of its group was last kept; None: the group is the name.
     """
 
-    __slots__ = ("_lifetime", "_all_time", "_now", "quantile")
+    __slots__ = ("_lifetime", "_all_time", "_now", "_kept_at", "quantile")
 
     quantile: float
     """The share, 0 to 1, of this name's transactions that were shorter than this one."""
 
-    def __init__(self, lifetime: Lifetime, quantile: float, all_time: float, now: float) -> None:
+    def __init__(
+        self, lifetime: Lifetime, quantile: float, all_time: float, now: float, kept_at: float | None = None
+    ) -> None:
         self._lifetime = lifetime
         self._all_time = all_time
         self._now = now
+        self._kept_at = lifetime.kept_at if kept_at is None else kept_at
         self.quantile = quantile
 
     @property
@@ -84,12 +90,12 @@ class Stats:
     @property
     def seconds_since_kept(self) -> float:
         """
-        Seconds since a trace of this name was last kept in this process; while none was kept, since the name was first recorded.
+        Seconds since a trace of this group was last kept in this process; while none was kept, since the name was first recorded.
 
-        It is 0.0 for the first transaction of a name, and never None. A trace counts as kept when its report is made, at the end
-        of the period; a restarted or forked process starts again.
+        The group is the name, unless a plugin chose another. It is 0.0 for the first transaction of a name, and never None. A
+        trace counts as kept when its report is made, at the end of the period; a restarted or forked process starts again.
         """
-        return max(0.0, self._now - self._lifetime.kept_at)
+        return max(0.0, self._now - self._kept_at)
 
     def as_numbers(self) -> dict[str, float]:
         """Return all of these by name, so that a kept trace can show the figures that its policies had."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
 from scout_core.boundary.guard import Guard
+from scout_core.boundary.hooks import RunTimeHooks
 from scout_core.clocks import monotonic
+from scout_core.measuring.groups import BY_NAME, Group, group_of, reserved_places
 from scout_core.measuring.metrics import NameMetrics
 from scout_core.measuring.reservoir import Kept, Reservoir
 from scout_core.measuring.scoring import score
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from scout_core.measuring.report import TransactionMetrics
     from scout_core.recording.transaction import Transaction
 
+MOST_GROUPS: Final = 1_000
+"""Groups of plugins of which it is known when a trace was last kept. The longest ago is forgotten first."""
+
 
 @define(eq=False)
 class _Name:
@@ -31,8 +36,15 @@ class _Name:
     places: Reservoir[Transaction]
     """For traces of web requests, or for those of jobs."""
     lifetime: Lifetime
+    group: Group
+    """The group of its traces for which no plugin chooses another."""
     metrics: NameMetrics | None = None
     """Its figures in the open period; None while it has none."""
+
+
+def always(guards: Iterable[Guard]) -> tuple[Guard, ...]:
+    """Return those that are also called for a transaction that succeeded."""
+    return tuple(guard for guard in guards if not guard.when_failed)
 
 
 @define(eq=False)
@@ -49,6 +61,13 @@ class Choice:
     _all_time: float = 0.0
     _web: Reservoir[Transaction] = field(init=False)
     _jobs: Reservoir[Transaction] = field(init=False)
+    _kept_at: dict[Group, float] = field(factory=dict)
+    """Group that a plugin chose to the monotonic seconds at which a trace of it was last kept, the latest last."""
+    _groups_left_out: int = 0
+    """Those of the periods that are over."""
+    _hooks: RunTimeHooks = field(factory=RunTimeHooks)
+    _without_failures: RunTimeHooks = field(factory=RunTimeHooks)
+    """The same, for transactions that succeeded."""
     _weights: dict[str, float] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -59,8 +78,22 @@ class Choice:
         """Read the options again; traces that have a place keep it for this period."""
         self._web.size = self._jobs.size = self.config.get("traces_per_period")
         self._weights = self.config.get("policies")
+        self._reserve_places()
 
-    def add(self, transaction: Transaction, policies: Iterable[Guard]) -> Transaction | None:
+    def use_hooks(self, hooks: RunTimeHooks) -> None:
+        """Replace the hooks; traces that have a place keep it for this period."""
+        self._without_failures = RunTimeHooks(
+            trace_group=always(hooks.trace_group), score_transaction=always(hooks.score_transaction)
+        )
+        self._hooks = hooks
+        self._reserve_places()
+
+    def _reserve_places(self) -> None:
+        plugins = tuple(guard.plugin for guard in self._hooks.trace_group)
+        shares = self.config.get("reserved_places")
+        self._web.reserved = self._jobs.reserved = reserved_places(self._web.size, plugins, shares)
+
+    def add(self, transaction: Transaction) -> Transaction | None:
         """
         Count a transaction, and let it compete for a place.
 
@@ -78,11 +111,19 @@ class Choice:
         self._all_time += duration
         quantile = name.lifetime.add(duration, bucket)
         stats = Stats(name.lifetime, quantile, self._all_time, now)
-        points = score(transaction, stats, policies, weights=self._weights, config=self.config)
+        hooks = self._hooks if transaction.is_error else self._without_failures
+        group = name.group
+        if hooks.trace_group:
+            chosen = group_of(transaction, stats, hooks.trace_group, self.config)
+            if chosen is not None:
+                group = chosen
+                kept_at = self._kept_at.get(group, name.lifetime.first_at)
+                stats = Stats(name.lifetime, quantile, self._all_time, now, kept_at)
+        points = score(transaction, stats, hooks.score_transaction, weights=self._weights, config=self.config)
         total = sum(points.values())
-        if not name.places.admits(name.name, total):
+        if not name.places.admits(group, total):
             return transaction
-        replaced = name.places.offer(Kept(name.name, total, points, transaction, stats.as_numbers()))
+        replaced = name.places.offer(Kept(name.name, total, points, transaction, stats.as_numbers(), group))
         return None if replaced is None else replaced.item
 
     def add_figures(self, operation: str, figures: Figures) -> None:
@@ -96,6 +137,11 @@ class Choice:
         self._all_time += figures.total_ns / 1e9
         name.lifetime.add_figures(figures)
 
+    @property
+    def groups_left_out(self) -> int:
+        """Groups of which no trace had a place in a period, summed over all periods, the open one included."""
+        return self._groups_left_out + self._web.left_out + self._jobs.left_out
+
     def take_metrics(self) -> tuple[TransactionMetrics, ...]:
         """Remove and return the figures of the period, which is over."""
         names, self._in_period = self._in_period, []
@@ -108,9 +154,17 @@ class Choice:
 
     def take_kept(self) -> list[Kept[Transaction]]:
         """Remove and return the traces of the period, which is over: web requests first, of each the best first."""
+        self._groups_left_out = self.groups_left_out
         kept = [*self._web.take(), *self._jobs.take()]
+        now = monotonic()
         for item in kept:
-            self._names[item.name].lifetime.kept_at = monotonic()
+            if item.group.plugin == BY_NAME:
+                self._names[item.name].lifetime.kept_at = now
+            else:
+                self._kept_at.pop(item.group, None)
+                self._kept_at[item.group] = now
+        for oldest in list(self._kept_at)[:-MOST_GROUPS]:
+            del self._kept_at[oldest]
         return kept
 
     def _name_of(self, operation: str, now: float, transactions: int = 1) -> _Name:
@@ -120,5 +174,5 @@ class Choice:
             self.names_merged += transactions
             name = f"{CONTROLLER if is_web(name) else JOB}/{OTHER_NAME}"
         if name not in self._names:
-            self._names[name] = _Name(name, self._web if is_web(name) else self._jobs, Lifetime(now))
+            self._names[name] = _Name(name, self._web if is_web(name) else self._jobs, Lifetime(now), Group(name))
         return self._names[name]

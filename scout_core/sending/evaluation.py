@@ -38,6 +38,12 @@ class Evaluation:
     def __attrs_post_init__(self) -> None:
         self.choice = Choice(self.config)
         self.read_options()
+        self.use_hooks(self.hooks)
+
+    def use_hooks(self, hooks: RunTimeHooks) -> None:
+        """Replace all hooks: a plugin came or went, or an option changed."""
+        self.hooks = hooks
+        self.choice.use_hooks(hooks)
 
     def read_options(self) -> None:
         """Read the options again; transactions that were evaluated before stay as they are."""
@@ -106,7 +112,7 @@ class Evaluation:
             guard.run(transaction)
         merged = sum(count for count, *_ in transaction.merged.values()) if transaction.merged else 0
         spans = len(transaction.spans) + merged
-        loser = self.choice.add(transaction, hooks.score_transaction)
+        loser = self.choice.add(transaction)
         tally.count(spans, merged)
         if loser is not None:
             release(loser)

@@ -92,6 +92,7 @@ class Ledger:
         self.names_merged = 0
         self.tags_dropped = 0
         self.traces_lost = 0
+        self.groups_left_out = 0
 
     def take(self, most: int) -> list[Transaction]:
         """Move what lies in the inbox into our hands."""
@@ -208,5 +209,6 @@ class Ledger:
                 values_cut=self.tracer.values_cut,
                 tags_dropped=self.tags_dropped + self.tracer.tags_dropped,
                 traces_lost=self.traces_lost,
+                groups_left_out=self.groups_left_out,
                 left_out=dict(self.left_out.get(exporter, {})),
             )

@@ -88,6 +88,7 @@ class Period:
 
         self._start_monotonic = monotonic()
         names = [outbox.name for outbox in outboxes]
+        self.ledger.groups_left_out = self.evaluation.choice.groups_left_out
         counters = {name: self.ledger.counters(name) for name in names} or {"": self.ledger.counters()}
         plugins = self.plugin_statuses()
         traces = tuple(self._traces())

@@ -91,7 +91,8 @@ class Recorder:
 
     def use_hooks(self, hooks: RunTimeHooks) -> None:
         """Replace all hooks: a plugin came or went, or an option changed."""
-        self.hooks = self.evaluation.hooks = hooks
+        self.hooks = hooks
+        self.evaluation.use_hooks(hooks)
 
     def read_options(self, process: Process) -> None:
         """Read the options again, and report as this process from now on."""

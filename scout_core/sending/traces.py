@@ -60,6 +60,8 @@ def trace_of(kept: Kept[Transaction]) -> tuple[Trace, int]:
         tags=tags,
         score=kept.score,
         policies=kept.policies,
+        group=kept.group.text,
+        grouped_by=kept.group.plugin,
         seen=kept.seen,
         spans=tuple(records),
         merged={

@@ -31,7 +31,16 @@ def _weigh_trace(trace: Trace) -> int:
     spans = sum(120 + len(span.operation) + _weigh_tags(span.tags) for span in trace.spans)
     merged = sum(40 + len(operation) for operation in trace.merged)
     figures = 30 * (len(trace.policies) + len(trace.seen))
-    return 300 + len(trace.name) + figures + _weigh_tags(trace.tags) + _weigh_error(trace.error) + merged + spans
+    return (
+        300
+        + len(trace.name)
+        + len(trace.group)
+        + figures
+        + _weigh_tags(trace.tags)
+        + _weigh_error(trace.error)
+        + merged
+        + spans
+    )
 
 
 def _weigh_error(error: ErrorReport | None) -> int:
