@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from scout_core.hookspecs import hookimpl, when_changed, when_failed
 from scout_core.recording.context import current_transaction
+from scout_core.recording.recorded_errors import record_error
 from scout_core.recording.span import Span
 from scout_core.recording.trace_headers import trace_headers
 from scout_core.recording.transaction import Transaction
@@ -63,6 +64,7 @@ __all__ = [
     "Wrap",
     "current_transaction",
     "hookimpl",
+    "record_error",
     "span",
     "start",
     "start_from_settings",

@@ -134,7 +134,11 @@ def on_span(span: Span, options: Any) -> None:
 
 @hookspec
 def on_error(transaction: Transaction, error: ErrorReport, options: Any) -> None:
-    """An exception left a transaction. On the agent's thread, before the transaction is counted."""
+    """
+    An exception left a transaction, or was recorded in it. On the agent's thread, before the transaction is counted.
+
+    Called once for each recorded error; first for those that made the transaction fail.
+    """
 
 
 @hookspec

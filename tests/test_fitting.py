@@ -7,6 +7,7 @@ import random
 import pytest
 from attrs import evolve
 
+from scout_core.measuring.error_report import RelatedException
 from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.report import ErrorReport, KindMetrics, PluginStatus, SpanRecord, Trace, TransactionMetrics
 from scout_core.problems import Problem
@@ -32,6 +33,17 @@ def figures(name: str, *, count: int = 10, total: float = 1.0, buckets: int = 1,
         name=name, count=count, errors=1, total=total, durations=durations, queue_time=0.5, queued=2,
         kinds={f"Kind{n}": KindMetrics(count=count, errors=1, total=total, exclusive=total) for n in range(kinds)},
     )  # fmt: skip
+
+
+RELATED = ErrorReport(
+    exception="E", message="m", frames=(), handled=True,
+    related=(
+        RelatedException(
+            exception="shop.E", message="m" * 50, frames=(("/srv/app/shop.py", 1, "f"),) * 20, in_app=(True,) * 20,
+            notes=("a note",) * 3, parent=0, relation="member",
+        ),
+    ) * 20,
+)  # fmt: skip
 
 
 def status(name: str, frames: int = 0) -> PluginStatus:
@@ -148,6 +160,7 @@ def test_plugins_come_before_traces():
                 evolve(
                     trace(1, 1),
                     error=ErrorReport(exception="E", message="m" * 300, frames=(("/srv/app" * 20, 1, "f"),) * 50),
+                    more_errors=(RELATED,) * 9,
                     merged={f"SQL/{n}": (1, 0.5) for n in range(500)},
                 ),
             )

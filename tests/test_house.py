@@ -25,6 +25,7 @@ else:
 # A module imports from its own group and from those above it. `__init__` stands for `scout_core` itself.
 GROUPS = {
     "words": (
+        "application_code",
         "clocks",
         "endpoints",
         "errors",

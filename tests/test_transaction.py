@@ -116,11 +116,11 @@ def test_a_failing_transaction_records_the_exception_and_its_frames(scout):
 
     assert (caught.value.__context__, caught.value.__cause__) == (None, None)
     assert home.is_error
-    assert ValueError is home.raised.kind
-    assert "no such plan: ?" == home.raised.message
-    here = test_a_failing_transaction_records_the_exception_and_its_frames.__code__
-    assert [fail.__code__, here] == [code for code, _ in home.raised.frames]
-    assert fail.__code__.co_firstlineno + 1 == home.raised.frames[0][1]
+    (error,) = home.errors
+    assert ("ValueError", "no such plan: ?", False) == (error.exception, error.message, error.handled)
+    here = test_a_failing_transaction_records_the_exception_and_its_frames.__name__
+    assert [(__file__, "fail"), (__file__, here)] == [(file, function) for file, _, function in error.frames]
+    assert fail.__code__.co_firstlineno + 1 == error.frames[0][1]
     recorded = scout.transaction
     assert (True, "ValueError", "no such plan: ?") == (recorded.is_error, recorded.error, recorded.message)
 
@@ -154,10 +154,10 @@ def test_the_innermost_frames_of_a_deep_traceback_are_kept(scout):
     with pytest.raises(RecursionError), transaction("Controller/home") as home:
         descend(200)
 
-    frames = home.raised.frames
-    assert MAX_FRAMES == len(frames)
+    (error,) = home.errors
+    assert (MAX_FRAMES, {"frames": 152}) == (len(error.frames), error.left_out)
     assert [descend.__code__.co_firstlineno + 2, descend.__code__.co_firstlineno + 3] == [
-        line for _, line in frames[:2]
+        line for _, line, _ in error.frames[:2]
     ]
 
 
@@ -206,7 +206,7 @@ def test_exceptions_that_end_a_program_or_a_task_are_not_errors(scout, kind):
         raise raised
 
     assert caught.value is raised
-    assert (False, None) == (home.is_error, home.raised)
+    assert (False, ()) == (home.is_error, home.errors)
     assert ["Controller/home"] == scout.operations
 
 
@@ -283,7 +283,7 @@ def test_an_ignored_transaction_that_fails_does_not_keep_the_exception(scout):
         health.ignore()
         raise ValueError("text")
 
-    assert health.raised is None
+    assert () == health.errors
     assert [("Controller/health", "by the application")] == scout.ignored
 
 
@@ -559,4 +559,4 @@ def test_an_error_in_masking_the_message_does_not_affect_the_exception_of_the_ap
 
     assert error is caught.value
     assert (None, None) == (error.__context__, error.__cause__)
-    assert "<message could not be read>" == home.raised.message
+    assert "<message could not be read>" == home.errors[0].message

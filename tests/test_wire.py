@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scout_core.errors import RejectedReport
+from scout_core.measuring.error_report import RelatedException
 from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.process import Process
 from scout_core.measuring.report import (
@@ -28,6 +29,24 @@ from scout_core.measuring.report import (
 from scout_core.problems import NextStep, Problem, TooManyErrors, TooSlow
 from scout_core.sending.wire import decode, encode
 
+ERROR = ErrorReport(
+    exception="builtins.KeyError", message="?", frames=(("/srv/app.py", 12, "home"),), in_app=(True,), notes=("cart ?",),
+    handled=True, left_out={"frames": 3},
+    related=(
+        RelatedException(
+            exception="OSError", message="gone", frames=(("/srv/app.py", 3, "buy"),), in_app=(True,), notes=("?",), parent=0,
+            relation="cause",
+        ),
+    ),
+)  # fmt: skip
+ERROR_WIRE = {
+    "exception": "builtins.KeyError", "message": "?", "frames": [["/srv/app.py", 12, "home"]], "in_app": [True],
+    "notes": ["cart ?"], "handled": True, "left_out": {"frames": 3},
+    "related": [
+        {"exception": "OSError", "message": "gone", "frames": [["/srv/app.py", 3, "buy"]], "in_app": [True], "notes": ["?"],
+         "parent": 0, "relation": "cause"},
+    ],
+}  # fmt: skip
 FULL = Report(
     id="0123456789abcdef-7",
     process=Process(
@@ -45,7 +64,7 @@ FULL = Report(
     traces=(
         Trace(
             id="fedcba9876543210", name="Controller/shop.home", start=1.6e9, duration=0.5, queue_time=0.25, is_error=True,
-            error=ErrorReport(exception="builtins.KeyError", message="?", frames=(("/srv/app.py", 12, "home"),)),
+            error=ERROR,
             tags={"plan": "gold", "items": 3, "share": 0.5, "is_new": True, "nothing": None}, score=2.5,
             policies={"speed": 0.5, "team": 2.0}, group="acme ☕", grouped_by="by_customer", seen={"count": 3.0},
             spans=(
@@ -54,6 +73,8 @@ FULL = Report(
             ),
             merged={"SQL/Query": (12, 0.5)}, trace_id="4bf92f3577b34da6a3ce929d0e0e4736", parent_span_id="00f067aa0ba902b7",
             calls={"b7ad6b7169203331": 2},
+            more_errors=(ERROR,),
+            errors_left_out=4,
         ),
     ),
     plugins=(
@@ -103,7 +124,7 @@ WIRE = {
     "traces": [{
         "id": "fedcba9876543210", "name": "Controller/shop.home", "start": 1.6e9, "duration": 0.5, "queue_time": 0.25,
         "is_error": True,
-        "error": {"exception": "builtins.KeyError", "message": "?", "frames": [["/srv/app.py", 12, "home"]]},
+        "error": ERROR_WIRE,
         "tags": {"plan": "gold", "items": 3, "share": 0.5, "is_new": True, "nothing": None}, "score": 2.5,
         "policies": {"speed": 0.5, "team": 2.0}, "group": "acme ☕", "grouped_by": "by_customer", "seen": {"count": 3.0},
         "spans": [
@@ -114,6 +135,8 @@ WIRE = {
         ],
         "merged": {"SQL/Query": [12, 0.5]}, "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
         "parent_span_id": "00f067aa0ba902b7", "calls": {"b7ad6b7169203331": 2},
+        "more_errors": [ERROR_WIRE],
+        "errors_left_out": 4,
     }],
     "plugins": [{
         "name": "flask", "distribution": "scout-flask", "version": "0.1.0", "state": "active", "reason": "",
@@ -149,7 +172,9 @@ WIRE = {
 }  # fmt: skip
 
 MAY_BE_MISSING = {
-    "transactions.queue_time", "transactions.queued", "traces.merged", "traces.spans.error", "counters.collector.spans",
+    *(f"traces.{name}.{field}" for name in ("error", "more_errors") for field in
+      ("in_app", "notes", "handled", "left_out", "related", "related.in_app", "related.notes")), "traces.more_errors",
+    "traces.errors_left_out", "transactions.queue_time", "transactions.queued", "traces.merged", "traces.spans.error", "counters.collector.spans",
     "counters.collector.figures_only", "counters.collector.spans_merged", "counters.collector.late_spans", "counters.collector.in_collection", "counters.collector.in_hooks", "counters.collector.invalid_values", "counters.collector.values_cut", "counters.collector.names_merged",
     "counters.collector.tags_dropped", "counters.collector.groups_left_out", "counters.collector.traces_lost", "traces.seen", "traces.group", "traces.grouped_by",
     "traces.trace_id", "traces.parent_span_id", "traces.calls", "plugins.functions", "plugins.traceback", "plugins.functions.slow",
@@ -170,6 +195,8 @@ NAMES = (
     "gauges.process",
     "counters.collector.left_out",
     "left_out",
+    "traces.error.left_out",
+    "traces.more_errors.left_out",
 )
 """Mappings whose keys are data, not fields."""
 
@@ -307,7 +334,14 @@ def cases() -> Iterator[Any]:
             "period",
         )
         for wrong in WRONG[type(value)]:
-            is_list_of_texts = path[-1] in ("hooks", "wrapped", "waiting", "not_found", "commands") and wrong in (
+            is_list_of_texts = path[-1] in (
+                "hooks",
+                "wrapped",
+                "waiting",
+                "not_found",
+                "commands",
+                "notes",
+            ) and wrong in (
                 "text",
                 {"a": 1},
             )

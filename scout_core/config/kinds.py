@@ -279,6 +279,7 @@ PATH: Final = Kind("a path", _path)
 URL: Final = Kind("a URL such as http://127.0.0.1:7600", lambda value: url_of(_text(value)))
 """Of HTTP. Empty text is allowed."""
 NAMES: Final = list_of(WORD, plural="names")
+PLACES: Final = list_of(WORD, plural="modules or folders")
 PREFIXES: Final = list_of(Kind("text", lambda value: _word(value).lstrip("/ ")), plural="prefixes")
 MODULES: Final = list_of(Kind("a module", _module), plural="module names")
 _NAME: Final = Kind("text", lambda value: _text(value).lstrip("/"))

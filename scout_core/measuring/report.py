@@ -11,6 +11,7 @@ from typing import Final, Union
 
 from attrs import field, frozen
 
+from scout_core.measuring.error_report import ErrorReport as ErrorReport
 from scout_core.measuring.histogram import Histogram, frozen_histogram
 from scout_core.measuring.process import Process
 from scout_core.measuring.read_only import with_read_only_mappings
@@ -53,18 +54,6 @@ class TransactionMetrics:
     """Span kind to its figures; the transaction's own kind is among them."""
 
 
-@frozen(kw_only=True)
-class ErrorReport:
-    """An exception that left a transaction."""
-
-    exception: str
-    """Module and class: ``sqlalchemy.exc.IntegrityError``."""
-    message: str
-    """First line, literals masked, at most 300 characters."""
-    frames: tuple[tuple[str, int, str], ...]
-    """``(file, line, function)``, innermost first, at most 50."""
-
-
 @frozen(kw_only=True, field_transformer=with_read_only_mappings)
 class SpanRecord:
     """One span of a kept trace."""
@@ -93,6 +82,7 @@ class Trace:
     queue_time: float | None
     is_error: bool
     error: ErrorReport | None
+    """The first error that made it fail; None without one, as when only its tag ``error`` is set."""
     tags: Tags
     score: float
     policies: dict[str, float]
@@ -113,6 +103,15 @@ class Trace:
     """The caller's span in that trace, 16 hexadecimal digits; empty where the trace begins. Its own is ``id``."""
     calls: dict[str, int] = field(factory=dict)
     """Ids of spans in that trace that were read, as for a call to another service: each to the number of the span."""
+    more_errors: tuple[ErrorReport, ...] = ()
+    """Its other recorded errors, in the order in which they were recorded, those that were handled last."""
+    errors_left_out: int = 0
+    """Recorded errors beyond the limit of one transaction, 10."""
+
+    @property
+    def errors(self) -> tuple[ErrorReport, ...]:
+        """All recorded errors: ``error``, if there is one, and ``more_errors``."""
+        return self.more_errors if self.error is None else (self.error, *self.more_errors)
 
 
 @frozen(kw_only=True)
@@ -190,7 +189,7 @@ class Counters:
     spans_merged: int = 0
     """Beyond the limit of one transaction: aggregated, not in its trace."""
     late_spans: int = 0
-    """Ended after their transaction: in no figure."""
+    """Spans and errors that came after the end of their transaction: in no figure."""
     in_collection: int = 0
     """Spans and transactions begun while the garbage collector ran, which Python before 3.12 cannot record: in no figure."""
     in_hooks: int = 0

@@ -45,7 +45,7 @@ class Counted:
     sampled: int
     """The same for transactions that were not sampled."""
     late_spans: int
-    """Spans that started or ended after their transaction."""
+    """Spans that started or ended, and errors that were recorded, after their transaction."""
     in_collection: int
     """Spans and transactions that were not recorded because the garbage collector was running; see ``collecting.py``."""
     interrupted: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from scout_core.recording.recorded_errors import RecordedErrors
 from scout_core.recording.span import Span
 from scout_core.recording.trace_context import TraceContext
 from scout_core.recording.transaction import Transaction
@@ -27,6 +28,7 @@ def transaction_from(trace: Trace) -> Transaction:
     rebuilt.stop_ns = _START_NS + round(trace.duration * 1e9)
     rebuilt.queue_time = trace.queue_time
     rebuilt.error = None if trace.error is None else _exception(trace.error.exception)
+    rebuilt.raised = RecordedErrors.of_reports(trace.errors, trace.errors_left_out) if trace.errors else None
     path = trace.tags.get("path")
     if rebuilt.is_web and isinstance(path, str):
         rebuilt.request = WebRequest(path, "")

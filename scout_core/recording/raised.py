@@ -1,84 +1,61 @@
 """
-The exception that propagated out of a transaction: its class, where it was raised, and what its message is made of.
+The exceptions that an error consists of: itself, what it was raised from, and the members of exception groups.
 
-On the application's thread no code of the exception runs, and its message is neither built nor masked: ``__str__`` may raise
-``KeyboardInterrupt``, query a database or sleep, and a message may have megabytes. What a built-in ``__str__`` prints is copied
-there, cut, into a new built-in exception. An exception with a ``__str__`` of its own is copied without its traceback, so that
-the local variables of its frames are freed in time and on their own thread. Only one that cannot be copied, because
-it has slots or is written in C, is kept itself. Each is kept until the agent's thread has read its text, with the next look into the
-inbox, and at most ``MOST_UNREAD`` at a time: of further ones the message is missing.
+On the application's thread no code of an exception runs: what is read are fields of built-in classes, and texts are copied, not built;
+see ``copies.py``. How many exceptions and frames are read is limited, whatever the application has chained.
 """
 
 from __future__ import annotations
 
-import builtins
-from collections import deque
+import sys
 from collections.abc import Callable
 from types import CodeType, TracebackType
 from typing import Any, Final
 
-from scout_core.recording.bounds import bounded_container
+from scout_core.recording.copies import LONGEST, Group, attributes_of, copy_of, size_of
 from scout_core.signals import is_from_signal_handler
-from scout_core.tag_values import LARGEST
-from scout_core.tracebacks import MAX_FRAMES, frames_of
+from scout_core.tracebacks import MAX_FRAMES, steps_of
 
-MOST_UNREAD: Final = 100
-"""Exceptions that wait for the agent's thread at the same time."""
-_LONGEST: Final = 2_000
-"""Characters of a message, and of each of its parts, that are read; 300 of them leave the process."""
-_MOST_ARGUMENTS: Final = 10
-_DEEPEST: Final = 3
-"""Exceptions within the arguments of exceptions that are copied."""
+MOST_RELATED: Final = 20
+"""Exceptions besides the error itself."""
+MOST_STEPS: Final = 10
+"""Causes, contexts and groups on the way from the error to an exception."""
+MOST_RELATED_FRAMES: Final = 20
+"""Innermost frames of each exception besides the error itself."""
+MOST_NOTES: Final = 10
+"""Notes of each exception."""
+CAUSE, CONTEXT, MEMBER = "cause", "context", "member"
+"""How an exception is related to another one: it is its ``__cause__``, its ``__context__``, or in its ``exceptions``."""
+EXCEPTIONS, FRAMES, NOTES = "exceptions", "frames", "notes"
+"""Parts of an error that are counted when they are left out."""
+_SIZE: Final = 400
+_FRAME_SIZE: Final = 100
 
-# The descriptors themselves: an attribute of a class or an object may be foreign code.
-_BUILT_IN: Final = (BaseException, KeyError, OSError, AttributeError, NameError, ImportError, SyntaxError)
-"""Classes with a ``__str__`` written in C that prints their arguments and fields."""
-_SHORT: Final = (UnicodeDecodeError, UnicodeEncodeError, UnicodeTranslateError)
-"""Those whose ``__str__`` prints plain texts and one character."""
-_LAYOUTS: Final = (
-    OSError,
-    ImportError,
-    SyntaxError,
-    AttributeError,
-    NameError,
-    StopIteration,
-    SystemExit,
-    BaseException,
-)
-"""Classes from which the others inherit how their objects are laid out; the others have nothing besides their arguments."""
-
-_mro: Final[Callable[[type], tuple[type, ...]]] = type.__dict__["__mro__"].__get__
-_namespace: Final[Callable[[type], dict[str, Any]]] = type.__dict__["__dict__"].__get__
-_arguments: Final[Callable[[BaseException], tuple[Any, ...]]] = BaseException.__dict__["args"].__get__
-_set_arguments: Final[Callable[[BaseException, tuple[Any, ...]], None]] = BaseException.__dict__["args"].__set__
-_attributes: Final[Callable[[BaseException], dict[str, Any]]] = BaseException.__dict__["__dict__"].__get__
-
-_fields: Final[dict[type, tuple[Any, ...]]] = {  # Any: member descriptors
-    kind: tuple(kind.__dict__[name] for name in names)
-    for kind, names in {
-        OSError: ("errno", "strerror", "filename", "filename2"),
-        ImportError: ("msg", "name", "path"),
-        SyntaxError: ("msg", "filename", "lineno"),
-    }.items()
-}
-_Group: Final[Any] = getattr(builtins, "BaseExceptionGroup", None)  # Python >= 3.11
-_group_message: Final[Callable[[BaseException], object]] = _Group.__dict__["message"].__get__ if _Group else str
+# The descriptors themselves: an attribute of an exception may be foreign code.
+_cause: Final[Callable[[BaseException], BaseException | None]] = BaseException.__dict__["__cause__"].__get__
+_context: Final[Callable[[BaseException], BaseException | None]] = BaseException.__dict__["__context__"].__get__
+_suppresses: Final[Callable[[BaseException], bool]] = BaseException.__dict__["__suppress_context__"].__get__
+trace_of: Final[Callable[[BaseException], TracebackType | None]] = BaseException.__dict__["__traceback__"].__get__
 _exit_code: Final[Callable[[SystemExit], object]] = SystemExit.__dict__["code"].__get__
+_group_members: Final[Any] = Group.__dict__["exceptions"].__get__ if Group else None
+_type_name: Final[Callable[[type], str]] = type.__dict__["__name__"].__get__
 
 
 class Raised:
-    """An exception that propagated out of a transaction, as data."""
+    """An exception as data."""
 
-    __slots__ = ("kind", "frames", "_source", "_message")
+    __slots__ = ("kind", "frames", "notes", "parent", "relation", "source", "_message")
 
-    kind: type[BaseException]
-    frames: list[tuple[CodeType, int]]
-    """Code and line, innermost first, at most 50."""
-
-    def __init__(self, kind: type[BaseException], frames: list[tuple[CodeType, int]]) -> None:
+    def __init__(self, kind: type[BaseException], parent: int, relation: str) -> None:
         self.kind = kind
-        self.frames = frames
-        self._source: BaseException | None = None
+        self.frames: list[tuple[CodeType, int]] = []
+        """Code and line, innermost first."""
+        self.notes: tuple[str, ...] = ()
+        self.parent = parent
+        """Number of the exception that it is related to, in the list that it is in; 0 for the error itself."""
+        self.relation = relation
+        """``cause``, ``context`` or ``member``; empty for the error itself."""
+        self.source: BaseException | None = None
         """Prints the text; None when it has been read, or will not be."""
         self._message: str | None = None
 
@@ -87,33 +64,113 @@ class Raised:
         """Literals masked; see ``text/message.py``. Built when it is first read: on the agent's thread."""
         from scout_core.text.message import UNREADABLE  # loaded by start()
 
-        source = self._source
+        source = self.source
         if source is not None:
             self._message = _text_of(source, self.kind)
-            self._source = None
+            self.source = None
         return UNREADABLE if self._message is None else self._message
 
 
-def note_raised(error: BaseException, trace: TracebackType | None, unread: deque[Raised]) -> Raised:
-    """
-    Note an exception on the application's thread. Runs no code of the exception.
+class Reading:
+    """The exceptions of one error, read on the application's thread."""
 
-    Args:
-        unread: those that the agent's thread still has to read; it is added to them if it keeps objects of the application.
-    """
-    raised = Raised(type(error), frames_of(trace)[: -MAX_FRAMES - 1 : -1])
-    try:
-        source, is_ours = _copy(error, _DEEPEST)
-    except Exception as problem:  # whatever an exception is made of, the application's must not be replaced
-        if is_from_signal_handler(problem):
-            raise
+    __slots__ = ("raised", "left_out", "size", "is_ours")
+
+    def __init__(self, error: BaseException, trace: TracebackType | None) -> None:
+        self.raised: list[Raised] = []
+        """The error first; each one after what it is related to."""
+        self.left_out: dict[str, int] = {}
+        """``exceptions``, ``frames`` or ``notes`` to how many exceeded a limit; exceptions beyond those are not counted."""
+        self.size = 0
+        """Bytes, about."""
+        self.is_ours = True
+        """Whether it keeps nothing of the application's alive."""
+        try:
+            self._read_all(error, trace)
+        except Exception as problem:  # whatever an exception is made of, the application's must not be replaced
+            if is_from_signal_handler(problem):
+                raise
+
+    def _read_all(self, error: BaseException, trace: TracebackType | None) -> None:
+        raised = self._add(error, trace, MAX_FRAMES, 0, "")
+        pending = [*self._related_to(error, raised)]
+        visited = [error]  # also keeps them alive, so that none has the address of another
+        while pending:
+            exception, number, relation, steps = pending.pop()
+            if True in [exception is known for known in visited]:
+                continue
+            if len(self.raised) > MOST_RELATED or steps > MOST_STEPS:
+                self._leave_out(EXCEPTIONS, 1)
+                continue
+            visited.append(exception)
+            raised = self._add(exception, trace_of(exception), MOST_RELATED_FRAMES, number, relation)
+            pending += self._related_to(exception, raised, steps)
+
+    def _add(
+        self, exception: BaseException, trace: TracebackType | None, most_frames: int, parent: int, relation: str
+    ) -> Raised:
+        raised = Raised(type(exception), parent, relation)
+        self.raised.append(raised)
+        steps = steps_of(trace)
+        if len(steps) > most_frames:
+            self._leave_out(FRAMES, len(steps) - most_frames)
+        raised.frames = [(step.tb_frame.f_code, step.tb_lineno) for step in steps[: -most_frames - 1 : -1]]
+        self.size += _SIZE + _FRAME_SIZE * len(raised.frames)
+        notes = attributes_of(exception).get("__notes__")
+        if notes is not None:
+            raised.notes = self._notes(notes)
+        try:
+            raised.source, is_ours = copy_of(exception)
+            self.size += size_of(raised.source)
+            self.is_ours = self.is_ours and is_ours
+        except Exception as problem:
+            if is_from_signal_handler(problem):
+                raise
         return raised
-    if is_ours:
-        raised._source = source
-    elif len(unread) < MOST_UNREAD:
-        raised._source = source
-        unread.append(raised)
-    return raised
+
+    def _notes(self, notes: object) -> tuple[str, ...]:
+        """Return what ``add_note`` has added, or what the application has put there: anything."""
+        kind: object = type(notes)
+        given: Any = notes if kind is list or kind is tuple else (notes,)
+        read = tuple([_plain(note) for note in given[:MOST_NOTES]])
+        if len(given) > MOST_NOTES:
+            self._leave_out(NOTES, len(given) - MOST_NOTES)
+        self.size += sum([len(note) for note in read])
+        return read
+
+    def _related_to(
+        self, exception: BaseException, raised: Raised, steps: int = 0
+    ) -> list[tuple[BaseException, int, str, int]]:
+        """Return what an exception refers to, the number of the exception, and how; the last one is followed first."""
+        number = len(self.raised) - 1
+        found = [(member, number, MEMBER, steps + 1) for member in reversed(self._members(exception, raised.kind))]
+        cause = _cause(exception)
+        if cause is not None:
+            found.append((cause, number, CAUSE, steps + 1))
+        elif not _suppresses(exception) and (context := _context(exception)) is not None:
+            found.append((context, number, CONTEXT, steps + 1))
+        return found
+
+    def _members(self, exception: BaseException, kind: type[BaseException]) -> list[BaseException]:
+        members = members_of(exception, kind)
+        if len(members) > MOST_RELATED:
+            self._leave_out(EXCEPTIONS, len(members) - MOST_RELATED)
+        return [member for member in members[:MOST_RELATED] if issubclass(type(member), BaseException)]
+
+    def _leave_out(self, what: str, count: int) -> None:
+        self.left_out[what] = self.left_out.get(what, 0) + count
+
+
+def members_of(exception: BaseException, kind: type[BaseException]) -> Any:  # Any: an application may have set it
+    """Return the exceptions of a group, a list or tuple; empty for another exception. Runs no code of the exception."""
+    if Group is not None:
+        return _group_members(exception) if issubclass(kind, Group) else ()
+    backport = getattr(sys.modules.get("exceptiongroup"), "BaseExceptionGroup", None)  # of Python 3.10
+    if backport is None or not issubclass(kind, backport):
+        return ()
+    members = attributes_of(exception).get("_exceptions")
+    of: object = type(members)
+    return members if of is tuple or of is list else ()
 
 
 def is_failure(kind: type[BaseException], error: BaseException | None) -> bool:
@@ -121,104 +178,38 @@ def is_failure(kind: type[BaseException], error: BaseException | None) -> bool:
     Whether what left a span is an error: any ``Exception``, and the end of the process with a status other than 0.
 
     A server ends a request that exceeds its time limit with ``SystemExit(1)``. Ctrl-C, a cancelled task, a closed generator
-    and ``sys.exit()`` are not errors.
+    and ``sys.exit()`` are not errors. A group is one if it has such a member.
     """
     if issubclass(kind, Exception):
         return True
-    if error is None or not issubclass(kind, SystemExit):
+    if error is None:
         return False
-    code = _exit_code(error)  # type: ignore[arg-type]  # mypy does not connect the class with the object
-    of: object = type(code)  # compared by identity: a metaclass may raise
-    return code is not None and not ((of is int or of is bool) and code == 0)
+    if issubclass(kind, SystemExit):
+        code = _exit_code(error)  # type: ignore[arg-type]  # mypy does not connect the class with the object
+        of: object = type(code)  # compared by identity: a metaclass may raise
+        return code is not None and not ((of is int or of is bool) and code == 0)
+    return True in [is_failure(type(leaf), leaf) for leaf in _leaves(error, kind)]
 
 
-def _copy(error: BaseException, depth: int) -> tuple[BaseException, bool]:
-    """Return an exception with the same text, or the same one, and whether it keeps nothing of the application's alive."""
-    if not depth:
-        return BaseException("…"), True
-    kind = type(error)
-    printer = _printer(kind)
-    if _is_among(printer, _BUILT_IN):
-        return _built_in_copy(error, printer, depth)
-    if _is_among(printer, _SHORT) or (printer is _Group and type(_group_message(error)) is str):
-        return BaseException(_namespace(printer)["__str__"](error)[:_LONGEST]), True
-    return _own_copy(error, kind, depth), False
+def _leaves(error: BaseException, kind: type[BaseException]) -> list[BaseException]:
+    """Return the members of a group, and of groups in it, that are not groups; those of the first ``MOST_RELATED`` groups."""
+    leaves = []
+    groups = [(error, kind)]
+    for group, of in groups:
+        for member in members_of(group, of)[:MOST_RELATED]:
+            inner = type(member)
+            if not members_of(member, inner):
+                leaves.append(member)
+            elif len(groups) < MOST_RELATED:
+                groups.append((member, inner))
+    return leaves
 
 
-def _printer(kind: type) -> type:
-    """Return the class whose ``__str__`` it has."""
-    for owner in _mro(kind):
-        if "__str__" in _namespace(owner):
-            return owner
-    return BaseException
-
-
-def _is_among(kind: type, kinds: tuple[type, ...]) -> bool:
-    """Whether it is one of them; ``in`` would call the ``__eq__`` of a metaclass."""
-    for known in kinds:  # noqa: SIM110  # not a generator: an exception of a signal handler that arrives when it is freed is lost
-        if kind is known:
-            return True
-    return False
-
-
-def _built_in_copy(error: BaseException, printer: type, depth: int) -> tuple[BaseException, bool]:
-    """Return what a ``__str__`` written in C prints, of the parts that it prints."""
-    arguments = _arguments(error)[:_MOST_ARGUMENTS]
-    parts = [_part(argument, depth) for argument in arguments]
-    is_ours = False not in [is_plain for _, is_plain in parts]
-    copy = _new(printer)
-    _set_arguments(copy, tuple([part for part, _ in parts]))
-    for descriptor in _fields.get(printer, ()):
-        part, is_plain = _part(descriptor.__get__(error), depth)
-        if part is not None:  # None that was set is printed
-            descriptor.__set__(copy, part)
-        is_ours = is_ours and is_plain
-    return copy, is_ours
-
-
-def _own_copy(error: BaseException, kind: type[BaseException], depth: int) -> BaseException:
-    """Return an exception that prints itself without its traceback; if it cannot be copied, itself."""
-    classes = _mro(kind)
-    layout: type = BaseException
-    for owner in classes:
-        if _is_among(owner, _LAYOUTS):
-            layout = owner
-            break
-        namespace = _namespace(owner)
-        if namespace.get("__slots__") or "__del__" in namespace:
-            return error
-    try:
-        copy = _new(kind, layout)
-    except TypeError:  # its objects are laid out in C
-        return error
-    _set_arguments(copy, tuple([_part(argument, depth)[0] for argument in _arguments(error)]))
-    for descriptor in _fields.get(layout, ()):
-        value = descriptor.__get__(error)
-        if value is not None:
-            descriptor.__set__(copy, _part(value, depth)[0])
-    _attributes(copy).update({name: _part(value, depth)[0] for name, value in _attributes(error).items()})
-    return copy
-
-
-def _new(
-    kind: Any, layout: Any = None
-) -> BaseException:  # Any: mypy takes the constructor of `type` for that of the class
-    return (layout or kind).__new__(kind)  # type: ignore[no-any-return]
-
-
-def _part(value: Any, depth: int) -> tuple[Any, bool]:
-    """Return a part of an exception as it is kept, and whether it is plain: nothing of the application's."""
-    kind = type(value)
-    if kind is str or kind is bytes:
-        return (value if len(value) <= _LONGEST else value[:_LONGEST]), True
-    if value is None or kind is bool or kind is float:
-        return value, True
-    if kind is int:
-        return (value if -LARGEST < value < LARGEST else "<int>"), True
-    if issubclass(kind, BaseException):
-        return _copy(value, depth - 1)
-    short = bounded_container(value)
-    return short, short is not value
+def _plain(note: object) -> str:
+    kind = type(note)
+    if issubclass(kind, str):
+        return str.__getitem__(note, slice(LONGEST))  # type: ignore[index]
+    return f"<{str.__getitem__(_type_name(kind), slice(100))}>"
 
 
 def _text_of(error: BaseException, kind: type[BaseException]) -> str:

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scout_core.operations import WEB_PREFIX
 from scout_core.recording.bounds import LONGEST_NAME, LONGEST_TEXT, TRANSACTION_SIZE
+from scout_core.recording.recorded_errors import record_in
 from scout_core.recording.span import Span, has_error_tag, name_or_refuse, plain_key, plain_name, shortened
 from scout_core.recording.traced import Traced
 from scout_core.recording.web import WebRequest, path_of, read_environ
 from scout_core.tag_values import KEY_READ
 
 if TYPE_CHECKING:
-    from scout_core.recording.raised import Raised
+    from scout_core.measuring.error_report import ErrorReport
+    from scout_core.recording.recorded_errors import RecordedErrors
     from scout_core.recording.tracer import Tracer
     from scout_core.recording.transaction import Transaction
 
@@ -57,8 +59,8 @@ class Record(Traced):
     """For jobs: Unix time at which the job was put into its queue."""
     queue_time: float | None
     """Seconds it waited before it started; computed on the agent's thread. None: unknown."""
-    raised: Raised | None
-    """The exception that propagated out of it."""
+    raised: RecordedErrors | None
+    """What ``errors`` is made of; None while no error has been recorded."""
     add_request_tags: Callable[[Transaction], None] | None
     """Adds the tags that are computed from ``request``, called when ``tags`` is first read; None: nothing to add."""
     is_handed_over: bool
@@ -151,3 +153,30 @@ class Record(Traced):
         elif self.ignored is None and not (self.is_closed and self.start_ns):  # the first reason counts
             self.ignored = (reason if type(reason) is str else plain_name(reason))[:LONGEST_NAME]
             self.is_closed = True
+
+    def record_error(self, exception: BaseException, *, handled: bool = True) -> None:
+        """
+        Record an exception that does not leave it, because something deals with it; once, however often it is given.
+
+        Args:
+            handled: False: it makes the transaction fail, as when a framework answers it with an error page.
+        """
+        record_in(self, exception, handled=handled)
+
+    @property
+    def errors(self) -> tuple[ErrorReport, ...]:
+        """
+        The recorded errors, at most 10: first those that made it fail, each in the order in which they were recorded.
+
+        Empty until it has ended, since the texts are built on the agent's thread.
+        """
+        if self.raised is None or not self.is_finished:
+            return ()
+        from scout_core.recording.error_reports import reports_of  # loaded by start()
+
+        return reports_of(self.raised, self)
+
+    @property
+    def error_count(self) -> int:
+        """How many errors have been recorded, also beyond the limit of ``errors``."""
+        return 0 if self.raised is None else len(self.raised.listed) + self.raised.beyond

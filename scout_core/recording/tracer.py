@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scout_core.boundary.hooks import RunTimeHooks
     from scout_core.config.config import Config
     from scout_core.measuring.figures import Brief
-    from scout_core.recording.raised import Raised
+    from scout_core.recording.recorded_errors import RecordedError
     from scout_core.recording.span import Span
     from scout_core.recording.transaction import Transaction
 
@@ -68,8 +68,8 @@ class Tracer(Counted):
     """Finished transactions that the agent's thread has not taken yet."""
     overflow: deque[Brief]
     """Those for which the inbox had no room: they are only counted and timed."""
-    unread: deque[Raised]
-    """Exceptions whose text the agent's thread has not read yet; see ``raised.py``."""
+    unread: deque[RecordedError]
+    """Errors whose texts the agent's thread has not read yet; see ``recorded_errors.py``."""
     is_retired: bool
     """The process was forked, or the agent stopped."""
     fault: Exception | None
@@ -194,7 +194,7 @@ class Tracer(Counted):
     def read_exceptions(self) -> None:
         """Read the texts of exceptions, so that they are freed. On the agent's thread."""
         while self.unread:
-            _ = self.unread.popleft().message
+            self.unread.popleft().read()
 
     def retire(self) -> None:
         """Accept nothing more: the process was forked, or the agent stopped."""

@@ -15,8 +15,9 @@ from scout_core.recording import context
 from scout_core.recording.abandoned import give_up, is_abandoned
 from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.contain import lose, restore_tracer
-from scout_core.recording.raised import is_failure, note_raised
+from scout_core.recording.raised import is_failure
 from scout_core.recording.record import Record
+from scout_core.recording.recorded_errors import RecordedErrors
 from scout_core.recording.silence import is_left_by_hook
 from scout_core.recording.span import Span
 from scout_core.recording.trace_ids import keep_only_trace
@@ -125,7 +126,10 @@ class Transaction(Record):
             if kind is not None and is_failure(kind, error):
                 self.error = kind
                 if error is not None and self.ignored is None:
-                    self.raised = note_raised(error, trace, self.tracer.unread)
+                    self.raised = self.raised or RecordedErrors()
+                    self.size += self.raised.add(error, trace, self.tracer.unread, handled=False)
+            if self.raised is not None:
+                self.raised.close()
             self.tracer.finish(self)
         except Exception as fault:  # noqa: BLE001  # see `contain.py`
             restore_tracer(self, fault)

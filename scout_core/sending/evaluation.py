@@ -103,11 +103,9 @@ class Evaluation:
             release(transaction)
             return
         if transaction.raised is not None and hooks.on_error:
-            from scout_core.sending.traces import error_of  # with the first report, or here
-
-            error = error_of(transaction.raised)
-            for guard in hooks.on_error:
-                guard.run(transaction, error)
+            for error in transaction.errors:
+                for guard in hooks.on_error:
+                    guard.run(transaction, error)
         for guard in hooks.on_request_end:
             guard.run(transaction)
         merged = sum(count for count, *_ in transaction.merged.values()) if transaction.merged else 0

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from scout_core import boundary
 from scout_core.measuring.metrics import clamp_seconds
-from scout_core.measuring.report import ErrorReport, SpanRecord, Trace
+from scout_core.measuring.report import SpanRecord, Trace
 from scout_core.recording.bounds import LONGEST_NAME
-from scout_core.text.plain import exact
+from scout_core.recording.error_reports import class_path
 from scout_core.text.tags import clean_tags
 
 if TYPE_CHECKING:
     from scout_core.measuring.reservoir import Kept
-    from scout_core.recording.raised import Raised
     from scout_core.recording.span import Span
     from scout_core.recording.transaction import Transaction
 
-_WRAPPERS: Final = os.path.join(os.path.dirname(boundary.__file__), "")
-"""Directory of our frames around the application's calls, which do not explain its error."""
-_module: Final[Callable[[type], str]] = type.__dict__["__module__"].__get__
-_qualified_name: Final[Callable[[type], str]] = type.__dict__["__qualname__"].__get__
 _64_BITS: Final = 2**64 - 1
 _LATEST: Final = 1e12
 """Unix time, in the year 33,658."""
@@ -49,6 +41,8 @@ def trace_of(kept: Kept[Transaction]) -> tuple[Trace, int]:
                 error=None if span.error is None else class_path(span.error),
             )
         )
+    errors = transaction.errors
+    error = errors[0] if errors and not errors[0].handled else None
     trace = Trace(
         id=f"{transaction.id & _64_BITS:016x}",
         name=kept.name,
@@ -56,7 +50,9 @@ def trace_of(kept: Kept[Transaction]) -> tuple[Trace, int]:
         duration=clamp_seconds((transaction.stop_ns - transaction.start_ns) / 1e9),
         queue_time=None if transaction.queue_time is None else clamp_seconds(transaction.queue_time),
         is_error=transaction.is_error,
-        error=None if transaction.raised is None else error_of(transaction.raised),
+        error=error,
+        more_errors=errors if error is None else errors[1:],
+        errors_left_out=transaction.error_count - len(errors),
         tags=tags,
         score=kept.score,
         policies=kept.policies,
@@ -88,28 +84,6 @@ def _point_in_time(unix_time: float) -> float:
     if not abs(seconds) <= _LATEST:
         raise ValueError("a transaction has no readable start")
     return seconds
-
-
-def error_of(raised: Raised) -> ErrorReport:
-    """An exception as it is reported."""
-    return ErrorReport(
-        exception=class_path(raised.kind),
-        message=raised.message,
-        frames=tuple(
-            (code.co_filename, line or 0, code.co_name)  # a line may be unknown
-            for code, line in raised.frames
-            if not code.co_filename.startswith(_WRAPPERS)
-        ),
-    )
-
-
-def class_path(kind: type) -> str:
-    """``sqlalchemy.exc.IntegrityError``; built-in ones without their module."""
-    module, name = _module(kind), exact(_qualified_name(kind))  # not `kind.__module__`: a metaclass may raise for it
-    if not issubclass(type(module), str):
-        return name
-    module = exact(module)
-    return name if module == "builtins" else f"{module}.{name}"
 
 
 def _nearest(span: Span, numbers: dict[int, int]) -> int:

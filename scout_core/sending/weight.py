@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from scout_core.measuring.report import ErrorReport, PluginStatus, Report, Trace, TransactionMetrics
+from scout_core.measuring.error_report import ErrorReport, ExceptionReport
+from scout_core.measuring.report import PluginStatus, Report, Trace, TransactionMetrics
 from scout_core.sending.fitting import Part
 
 
@@ -37,14 +38,19 @@ def _weigh_trace(trace: Trace) -> int:
         + len(trace.group)
         + figures
         + _weigh_tags(trace.tags)
-        + _weigh_error(trace.error)
+        + sum(map(_weigh_error, trace.errors))
         + merged
         + spans
     )
 
 
-def _weigh_error(error: ErrorReport | None) -> int:
-    return 0 if error is None else 50 + len(error.exception) + len(error.message) + _weigh_frames(error.frames)
+def _weigh_error(error: ErrorReport) -> int:
+    return 60 + sum(map(_weigh_exception, (error, *error.related)))
+
+
+def _weigh_exception(exception: ExceptionReport) -> int:
+    texts = len(exception.exception) + len(exception.message) + sum(4 + len(note) for note in exception.notes)
+    return 120 + texts + _weigh_frames(exception.frames) + 6 * len(exception.in_app)
 
 
 def _weigh_plugin(status: PluginStatus) -> int:

@@ -7,9 +7,9 @@ from typing import Any
 from attrs import field, frozen
 
 from scout_core.hookspecs import hookimpl
-from scout_core.measuring.report import Report
+from scout_core.measuring.report import ErrorReport, Report
+from scout_core.recording.error_reports import class_path
 from scout_core.recording.transaction import Transaction
-from scout_core.sending.traces import class_path
 
 
 @frozen
@@ -41,6 +41,8 @@ class RecordedTransaction(RecordedSpan):
     """32 hexadecimal digits."""
     parent_span_id: str = field(default="", eq=False)
     """The caller's span; empty where the trace begins."""
+    errors: tuple[ErrorReport, ...] = field(default=(), eq=False)
+    """The recorded errors: those that made it fail, then those that were handled."""
 
 
 class RecordingPlugin:
@@ -65,6 +67,7 @@ class RecordingPlugin:
             )
             for span in transaction.spans
         )
+        errors = transaction.errors
         self.transactions.append(
             RecordedTransaction(
                 operation=transaction.operation,
@@ -75,9 +78,10 @@ class RecordingPlugin:
                 spans=spans,
                 is_error=transaction.is_error,
                 queue_time=transaction.queue_time,
-                message=None if transaction.raised is None else transaction.raised.message,
+                message=errors[0].message if errors and not errors[0].handled else None,
                 trace_id=transaction.trace_id,
                 parent_span_id=transaction.parent_span_id,
+                errors=errors,
             )
         )
 

@@ -72,6 +72,11 @@ def masked_message(text: str, kind: type[BaseException]) -> str:
     return cut(clean_paths(clean_urls(scrub(masked))), LONGEST)
 
 
+def masked_note(text: str) -> str:
+    """Return the same for a note that was added to an exception."""
+    return masked_message(text, Exception)
+
+
 def _without_literals(line: str, *, keep_names: bool) -> str:
     masked = _QUOTED.sub("?", line)
     if _LEFT_OVER.search(masked):  # quotes were paired wrongly: `entry 'O' Brien' for key 'name'`
