@@ -3,9 +3,10 @@
 ``nox -- --base main`` runs what a change needs: ``.ci/changed.py`` computes it from git and the imports.
 
 No plugin is named here. Each one's ``pyproject.toml`` has what its tests need: the supported libraries in the extra
-``instruments``, and the table ``[tool.scout-test]``, whose keys ``docs/publishing.md`` explains. The core has three keys of
+``instruments``, and the table ``[tool.scout-test]``, whose keys ``docs/publishing.md`` explains. The core has four keys of
 its own for lists of files: ``once`` (slow, and independent of the Python), ``processes`` (nearly every test starts a
-process: tested on the lowest and the highest Python), and ``unaffected`` (installed plugins make no difference). The files in
+process: tested on the lowest and the highest Python), ``unaffected`` (installed plugins make no difference), and ``wrapt`` (also
+tested with its oldest version, and without its C extension). The files in
 ``reliability`` have tests that are longer in the session of that name.
 Tests run against built wheels, never the checkout, from an empty directory.
 """
@@ -50,6 +51,8 @@ OF_THE_REPOSITORY = {
 }
 """Tests of the repository rather than of the core, by the session with the tools that they need."""
 NEED_THE_CHECKOUT = [file for files in OF_THE_REPOSITORY.values() for file in files]
+OLDEST_WRAPT = "wrapt==1.17.*"
+"""Its second version lacks what the first has, and the reverse; see ``scout_core/proxies.py``."""
 CANNOT_BE_INSTALLED = ("not on ", "not with ")
 """How the reason of a skip begins when nothing could be installed to prevent it; any other skip fails where CI is set."""
 
@@ -209,6 +212,11 @@ def core(session: nox.Session) -> None:
     install(session, [PROJECTS[CORE]], *tools("test"))
     elsewhere = [file for key in ("once", "processes") for file in PROJECTS[CORE].test_files(key)]
     run_tests(session, ROOT / "tests", ignore=[*NEED_THE_CHECKOUT, *elsewhere])
+    if session.python in (PYTHONS[0], PYTHONS[-1]):
+        files = PROJECTS[CORE].test_files("wrapt")
+        run_tests(session, *files, environment={"WRAPT_DISABLE_EXTENSIONS": "1"})
+        session.install(OLDEST_WRAPT)
+        run_tests(session, *files)
 
 
 @nox.session(python=[PYTHONS[0], PYTHONS[-1]])

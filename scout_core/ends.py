@@ -15,8 +15,9 @@ from threading import current_thread
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
+from scout_core.boundary.bound_calls import Function
 from scout_core.boundary.imports import ImportWatch
-from scout_core.boundary.patches import Function, Patch
+from scout_core.boundary.patches import Patch
 from scout_core.clocks import monotonic
 from scout_core.errors import TargetError
 from scout_core.log import Log
@@ -44,8 +45,8 @@ class Ends:
 
     def __init__(self, watch: ImportWatch, flush: Callable[[], None], config: Config) -> None:
         self._patches = (
-            Patch(UVICORN, lambda function, _: _flushing(function, flush)),
-            Patch(POOL, lambda function, _: _letting_workers_end(function, config)),
+            Patch(UVICORN, lambda original: _flushing(original.function, flush)),
+            Patch(POOL, lambda original: _letting_workers_end(original.function, config)),
         )
         for patch in self._patches:
             watch.when_imported(patch.module, partial(_apply, patch))

@@ -33,6 +33,7 @@ GROUPS = {
         "private_files",
         "operations",
         "problems",
+        "proxies",
         "children",
         "states",
         "suggest",
@@ -256,7 +257,7 @@ def test_a_distribution_declares_the_versions_it_is_tested_with(folder):
     oldest = {pin.name.lower(): pin for pin in map(Requirement, needs.get("oldest", []))}
     libraries = map(Requirement, project_file["project"].get("optional-dependencies", {}).get("instruments", []))
 
-    keys = {"once", "isolated", "processes", "reliability", "skew", "unaffected"}
+    keys = {"once", "isolated", "processes", "reliability", "skew", "unaffected", "wrapt"}
     named = [name for key in keys for name in needs.get(key, [])]
     assert [] == [name for name in named if not list((folder / "tests").glob(name))]
     assert set(needs) <= keys | {"oldest", "latest", "sets", "apart", "requires", "extra"}

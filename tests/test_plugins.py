@@ -428,7 +428,10 @@ def test_a_plugin_waits_until_its_library_is_imported(site):
     ("targets", "reason"),
     [
         ({"some_library:gone": False}, "some_library has no gone; none of its targets is wrapped"),
-        ({"some_library:Client": False}, "some_library.Client is not a function; none of its targets is wrapped"),
+        (
+            {"some_library:Client": False},
+            "some_library.Client has neither __init__ nor __new__, so nothing runs when it is called; none of its targets is wrapped",
+        ),
         ({"some_library:function": False, "some_library:Client.gone": False}, "some_library.Client has no gone"),
         ({"some_library:gone": True, "some_library:gone_too": True}, "some_library has no gone"),
         ({"some_library.sub:gone": False}, "sub has no gone"),

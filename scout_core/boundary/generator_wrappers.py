@@ -9,9 +9,9 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from scout_core.boundary.bound_calls import Function
 from scout_core.boundary.described import guarded, is_used, refuse, refuse_first_step, send_result
 from scout_core.boundary.guard import Guard
-from scout_core.boundary.patches import Function
 from scout_core.recording.abandoned import give_up, is_abandoned
 from scout_core.recording.context import current
 from scout_core.recording.deferred import stepped

@@ -2,7 +2,8 @@
 Replace an attribute of a library by a wrapper, and put the original object back.
 
 A target is ``module:attribute`` or ``module:Class.attribute``. An inherited attribute is set on the class that was named, and
-deleted by the undo, so that no copy stays behind.
+deleted by the undo, so that no copy stays behind. A plain function is replaced by a function, a class at its constructor, everything
+else by an object of wrapt.
 """
 
 from __future__ import annotations
@@ -11,34 +12,36 @@ import functools
 import inspect
 from collections.abc import Callable
 from enum import Enum, auto
-from types import FunctionType, MethodDescriptorType, ModuleType, WrapperDescriptorType
+from types import ClassMethodDescriptorType, FunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from attrs import define, field
 
+from scout_core.boundary.bound_calls import Function, Original
+from scout_core.boundary.constructors import constructing, constructor_of, original_constructor
 from scout_core.boundary.replaceable import check_replaceable, name_of
+from scout_core.boundary.stand_ins import (
+    REMOVED,
+    is_stand_in,
+    original_in_class,
+    original_in_module,
+    own_attribute,
+    stand_in,
+)
 from scout_core.errors import LeftAlone, TargetError
 from scout_core.recording.generator_functions import GeneratorFunction
 
 _MISSING: Final = object()
-_WRAPPER_TYPES: Final = (FunctionType, GeneratorFunction, classmethod, staticmethod)
-"""Types of the objects that a patch puts in place. No other object is asked for ``_REMOVED``: it could have a ``__getattr__``."""
-_REMOVED: Final = "_scout_core_removed"
-"""
-Attribute of a wrapper whose patch was undone while something else covered it: ``(the wrapper, the original)``.
-
-A patch that is undone later and finds such a wrapper beneath puts the original back instead of it.
-"""
-_CALLED_WITH_INSTANCE: Final = (FunctionType, GeneratorFunction, MethodDescriptorType, WrapperDescriptorType)
-"""Types whose objects, in a class, may be called with the instance as the first argument; others must be bound to it first."""
-
-Function = Callable[..., Any]
+_FUNCTION_TYPES: Final = (FunctionType, GeneratorFunction)
+_WRAPPER_TYPES: Final = (*_FUNCTION_TYPES, classmethod, staticmethod)
+"""Types of the objects that a patch puts in place, besides stand-ins. No other is asked for its mark: it could have a ``__getattr__``."""
 
 
 class _Replacement(NamedTuple):
     """One attribute of one owner, before and after."""
 
     owner: Any  # Any: a module or a class
+    attribute: str
     original: Any  # Any: what the owner's own __dict__ had, or _MISSING
     wrapper: Any
 
@@ -62,10 +65,14 @@ class Patch:
     """One attribute to replace."""
 
     target: str
-    wrap: Callable[[Function, bool], Function]
-    """Takes the original, and whether its first argument is an instance or class; returns the wrapper."""
+    wrap: Callable[[Original], Function]
+    """Returns the function that is called in place of the original's function."""
     is_optional: bool = False
     """It may be missing, because only some versions of the library have it."""
+    role: str = "describer"
+    """The purpose of the wrapper: one plugin wraps a call once for each role."""
+    placed: dict[int, frozenset[str]] = field(factory=dict)
+    """The id of each wrapper of a plugin, to its role and the roles of those beneath it."""
     state: PatchState = PatchState.WAITING
     reason: str = ""
     """Why it is not wrapped, when it was not found or is left alone."""
@@ -89,25 +96,27 @@ class Patch:
         Put the wrapper in place; again when the module was reloaded.
 
         Raises:
-            TargetError: the target is missing, is not a function, or cannot be replaced.
+            TargetError: the target is missing, cannot be called, or cannot be replaced.
         """
-        owner = self._owner(module)
-        raw = _raw_attribute(owner, self.attribute)
-        if raw is _MISSING:
-            raise TargetError(f"{name_of(owner)} has no {self.attribute}")
+        owner, attribute = self._place(module)
+        raw = _raw_attribute(owner, attribute)
         if any(raw is replacement.wrapper for replacement in self._replacements):
             return
+        beneath = self.placed.get(id(raw), frozenset())
         try:
-            wrapper = self._wrapper_of(raw, owner)
+            if self.role in beneath:  # an alias, inherited from another target, or named twice
+                raise LeftAlone("this plugin has already wrapped it")
+            wrapper = self._wrapper_of(raw, owner, attribute)
         except LeftAlone as reason:
             self.state, self.reason = PatchState.LEFT_ALONE, str(reason)
             return
-        original = vars(owner).get(self.attribute, _MISSING)
+        original = vars(owner).get(attribute, _MISSING)
         try:
-            setattr(owner, self.attribute, wrapper)
+            setattr(owner, attribute, wrapper)
         except (AttributeError, TypeError) as error:
-            raise TargetError(f"{name_of(owner)}.{self.attribute} cannot be replaced: {error}") from error
-        self._replacements.append(_Replacement(owner, original, wrapper))
+            raise TargetError(f"{name_of(owner)}.{attribute} cannot be replaced: {error}") from error
+        self._replacements.append(_Replacement(owner, attribute, original, wrapper))
+        self.placed[id(wrapper)] = beneath | {self.role}
         self.state, self.reason = PatchState.WRAPPED, ""
 
     def undo(self) -> bool:
@@ -120,19 +129,36 @@ class Patch:
         """
         is_exact = True
         while self._replacements:
-            owner, original, wrapper = self._replacements.pop()
+            owner, attribute, original, wrapper = self._replacements.pop()
+            self.placed.pop(id(wrapper), None)
             original = _skip_removed(original)
-            if vars(owner).get(self.attribute, _MISSING) is not wrapper:
+            if vars(owner).get(attribute, _MISSING) is not wrapper:
                 is_exact = False
-                if type(wrapper) in _WRAPPER_TYPES:
-                    vars(wrapper)[_REMOVED] = (wrapper, original)
+                setattr(wrapper, own_attribute(wrapper, REMOVED), (wrapper, original))
             elif original is _MISSING:
-                delattr(owner, self.attribute)
+                delattr(owner, attribute)
             else:
-                setattr(owner, self.attribute, original)
+                setattr(owner, attribute, original)
         if self.state in (PatchState.WAITING, PatchState.WRAPPED):
             self.state = PatchState.UNDONE
         return is_exact
+
+    def _place(self, module: ModuleType) -> tuple[Any, str]:
+        """
+        Return the owner and the name of the attribute to replace, which can be.
+
+        Raises:
+            TargetError: it is missing, or cannot be replaced.
+        """
+        owner, attribute = self._owner(module), self.attribute
+        raw = _raw_attribute(owner, attribute)
+        if raw is _MISSING:
+            raise TargetError(f"{name_of(owner)} has no {attribute}")
+        check_replaceable(raw, owner, attribute)
+        if not issubclass(type(raw), type):
+            return owner, attribute
+        kind = self._library_class(raw, attribute)
+        return kind, constructor_of(kind, name_of(kind))
 
     def _owner(self, module: ModuleType) -> Any:
         owner: Any = module
@@ -161,40 +187,41 @@ class Patch:
                 return base
         return owner
 
-    def _wrapper_of(self, raw: Any, owner: Any) -> Any:
+    def _wrapper_of(self, raw: Any, owner: Any, attribute: str) -> Any:
         kind = type(raw)
-        if issubclass(kind, (classmethod, staticmethod)):
-            check_replaceable(raw.__func__, owner, self.attribute)
-            return kind(self.wrap(raw.__func__, issubclass(kind, classmethod)))
-        check_replaceable(raw, owner, self.attribute)
-        if not inspect.isclass(owner):
-            return self.wrap(raw, False)
-        return self.wrap(raw if kind in _CALLED_WITH_INSTANCE else _binding_function(raw), True)
+        if self._is_constructor(owner, attribute):
+            original = original_constructor(raw)
+            return constructing(original, self.wrap(original), attribute)
+        if kind in (classmethod, staticmethod) and type(raw.__func__) in _FUNCTION_TYPES:
+            return kind(self.wrap(Original(raw, raw.__func__, has_instance=kind is classmethod)))
+        if kind in _FUNCTION_TYPES:
+            return self.wrap(Original(raw, raw, has_instance=inspect.isclass(owner)))
+        if kind is ClassMethodDescriptorType:  # the class methods of types written in C
+            return classmethod(self.wrap(Original(raw, _function_of(raw), has_instance=True)))
+        original = original_in_class(raw, owner) if inspect.isclass(owner) else original_in_module(raw)
+        return stand_in(original, self.wrap(original))
+
+    def _is_constructor(self, owner: Any, attribute: str) -> bool:
+        """Whether the target names the class that owns the attribute, and not the attribute."""
+        return attribute != self.attribute
 
 
 def _skip_removed(original: Any) -> Any:
     """The original beneath our wrappers that were undone out of order."""
-    while type(original) in _WRAPPER_TYPES and (removed := vars(original).get(_REMOVED)) is not None:
-        wrapper, beneath = removed
-        if wrapper is not original:  # functools.wraps has copied the attribute to somebody else's wrapper
+    while is_stand_in(original) or type(original) in _WRAPPER_TYPES:
+        removed = getattr(original, own_attribute(original, REMOVED), None)
+        if (
+            removed is None or removed[0] is not original
+        ):  # functools.wraps copies the attribute to somebody else's wrapper
             break
-        original = beneath
+        original = removed[1]
     return original
 
 
-def _binding_function(raw: Any) -> Function:
-    """A function that binds the raw object to its instance and calls it: another library's wrapper may need its instance."""
-    if inspect.iscoroutinefunction(raw):
-
-        @functools.wraps(raw)
-        async def async_function(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
-            return await raw.__get__(instance, type(instance))(*args, **kwargs)
-
-        return async_function
-
+def _function_of(raw: ClassMethodDescriptorType) -> Function:
     @functools.wraps(raw)
-    def function(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return raw.__get__(instance, type(instance))(*args, **kwargs)
+    def function(cls: type, /, *args: Any, **kwargs: Any) -> Any:
+        return raw.__get__(None, cls)(*args, **kwargs)
 
     return function
 

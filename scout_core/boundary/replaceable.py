@@ -1,16 +1,13 @@
-"""Decide which objects a wrapper can replace. The reasons name the alternative, where there is one."""
+"""Decide which objects can be replaced. The reasons name the alternative, where there is one."""
 
 from __future__ import annotations
 
-import functools
 import inspect
 from types import ModuleType
 from typing import Any, Final
 
 from scout_core.errors import TargetError
 
-_LRU_CACHED: Final[type] = type(functools.lru_cache(abs))
-"""Counts as a routine, but a function in its place would lack ``cache_clear``."""
 _USED_BY_THE_AGENT: Final = frozenset({"builtins", "sys", __name__.partition(".")[0]})
 """
 Packages whose functions run while a call is recorded: a wrapper of one would call itself, and describers would be called for
@@ -18,26 +15,44 @@ their own work. All other functions are held by the agent from its start, so rep
 """
 
 
-def check_replaceable(function: Any, owner: Any, attribute: str) -> None:  # Any: whatever a target names
+def check_replaceable(raw: Any, owner: Any, attribute: str) -> None:  # Any: whatever a target names
     """
-    Check an attribute of a module or class; a class method or static method is checked by its function.
+    Check an attribute of a module or class, as its ``__dict__`` has it.
 
     Raises:
-        TargetError: a function cannot replace it, or must not.
+        TargetError: it is nothing that can be called, or must not be replaced.
     """
     name = f"{name_of(owner)}.{attribute}"
-    package = _package_of(owner)
+    package = _package_of(raw if isinstance(owner, ModuleType) and issubclass(type(raw), type) else owner)
     if package in _USED_BY_THE_AGENT:
         raise TargetError(
             f"{name} cannot be wrapped: the agent itself uses {package} while it records a call; wrap the function that calls it"
         )
-    if not callable(function) or isinstance(function, (type, classmethod, staticmethod)):
+    kind = type(raw)
+    if issubclass(kind, property):
+        raise TargetError(f"{name} is a property, which is read and not called; wrap a function that it calls")
+    if not _is_called(raw, owner):
         raise TargetError(f"{name} is not a function")
-    if not inspect.isroutine(function) or isinstance(function, _LRU_CACHED):
-        raise TargetError(f"{name} is a {name_of(type(function))} object, which cannot be replaced by a function")
-    if inspect.isclass(owner) and not hasattr(type(function), "__get__"):
-        # A C function in a class is not bound: it would be called without the instance, and a function with it.
-        raise TargetError(f"{name} does not receive its instance, so it cannot be replaced by a method")
+    if inspect.isclass(owner) and hasattr(kind, "__set__"):
+        raise TargetError(
+            f"{name} is a data descriptor, which decides itself what reading it gives; wrap what it calls"
+        )
+
+
+def _is_called(raw: Any, owner: Any) -> bool:  # Any: whatever a target names
+    """Whether it can be called, or gives something that can when it is read from an object of the class."""
+    kind = type(raw)
+    if issubclass(kind, (classmethod, staticmethod)):
+        return callable(raw.__func__)
+    if callable(raw):
+        return True
+    if not inspect.isclass(owner) or not hasattr(kind, "__get__"):
+        return False
+    try:
+        bound = kind.__get__(raw, None, owner)
+    except Exception:  # noqa: BLE001  # code of the library; what cannot be read from the class is not wrapped
+        return False
+    return bound is not raw and callable(bound)
 
 
 def name_of(owner: Any) -> str:  # Any: a module or a class

@@ -6,11 +6,12 @@ import inspect
 import sys
 from collections.abc import Callable
 
+from scout_core.boundary.bound_calls import Around, Function, Original
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.pace import Limit
-from scout_core.boundary.patches import Function, Patch, PatchState
-from scout_core.boundary.wrappers import Around, Describer, around_wrapper, describing_wrapper
-from scout_core.errors import LeftAlone, PluginError, TargetError
+from scout_core.boundary.patches import Patch, PatchState
+from scout_core.boundary.wrappers import Describer, around_wrapper, describing_wrapper
+from scout_core.errors import PluginError, TargetError
 
 __all__ = ["Describer", "Wrap", "why_not_wrapped"]
 
@@ -30,15 +31,15 @@ class Wrap:
         self.guards: list[Guard] = []
         self._reraise = reraise
         self._limit = limit
-        self._wrappers: dict[int, Function] = {}
+        self._placed: dict[int, frozenset[str]] = {}
 
     def __call__(self, target: str, describer: Describer, *, root: bool = False, optional: bool = False) -> None:
         """
         Time each call of a function or method.
 
         Args:
-            target: ``module:Class.method`` or ``module:function``. Functions, methods, class and static methods, ``async`` or not.
-                The span of a generator function lasts from the first step to the end.
+            target: ``module:Class.method`` or ``module:function``, whatever can be called, ``async`` or not; ``module:Class`` is
+                the call that constructs an object. The span of a generator function lasts from the first step to the end.
             describer: called with the arguments of the call, on the application's thread. A generator function yields the
                 span, receives the result of the call, and may tag or rename the span before it ends.
             root: also call it outside of a transaction, to begin one.
@@ -67,7 +68,12 @@ class Wrap:
             has_steps=inspect.isgeneratorfunction(describer) or inspect.isgeneratorfunction(called),
         )
         self.guards.append(guard)
-        self._add(target, lambda function, _: describing_wrapper(function, guard, is_root=root), optional)
+        self._add(
+            target,
+            lambda original: describing_wrapper(original.function, original.guard(guard), is_root=root),
+            optional,
+            role="describer",
+        )
 
     def around(self, target: str, function: Around, *, optional: bool = False) -> None:
         """
@@ -87,19 +93,15 @@ class Wrap:
 
         patch = self._add(
             target,
-            lambda original, has_instance: around_wrapper(original, function, is_undone, has_instance=has_instance),
+            lambda original: around_wrapper(
+                original.function, original.around(function), is_undone, has_instance=original.has_instance
+            ),
             optional,
+            role="around",
         )
 
-    def _add(self, target: str, make_wrapper: Callable[[Function, bool], Function], optional: bool) -> Patch:
-        def make_once(function: Function, has_instance: bool) -> Function:
-            if id(function) in self._wrappers:  # an alias, or inherited from another target
-                raise LeftAlone("this plugin has already wrapped it")
-            wrapper = make_wrapper(function, has_instance)
-            self._wrappers[id(wrapper)] = wrapper
-            return wrapper
-
-        patch = Patch(target, make_once, optional)
+    def _add(self, target: str, wrapper: Callable[[Original], Function], optional: bool, *, role: str) -> Patch:
+        patch = Patch(target, wrapper, optional, role, self._placed)
         self.patches.append(patch)
         return patch
 

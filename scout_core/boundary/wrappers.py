@@ -17,10 +17,10 @@ import inspect
 from collections.abc import Callable, Generator
 from typing import Any
 
+from scout_core.boundary.bound_calls import Around, Function
 from scout_core.boundary.described import guarded, is_used, refuse, refuse_first_step, send_result
 from scout_core.boundary.generator_wrappers import generator_wrapper
 from scout_core.boundary.guard import Guard
-from scout_core.boundary.patches import Function
 from scout_core.errors import LeftAlone
 from scout_core.recording.abandoned import give_up, is_abandoned
 from scout_core.recording.context import current
@@ -29,7 +29,6 @@ from scout_core.recording.span import Span
 from scout_core.recording.transaction import Transaction
 
 Describer = Callable[..., "Span | Generator[Span, Any, object] | None"]
-Around = Callable[[Function, Any, "tuple[Any, ...]", "dict[str, Any]"], Any]
 
 _get = current.get
 

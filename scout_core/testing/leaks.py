@@ -10,11 +10,14 @@ from collections.abc import Iterable, Mapping
 from types import FunctionType
 from typing import Any, Final
 
-from scout_core.boundary import wrappers
+from scout_core.boundary import constructors, wrappers
+from scout_core.boundary.stand_ins import is_stand_in
 
 _OF_PYTEST: Final = "PYTEST_CURRENT_TEST"
 
 
+_MAKE_WRAPPERS: Final = (wrappers, constructors)
+"""The modules whose functions replace those of libraries."""
 PATIENCE: Final = 2.0
 """Seconds to wait for a thread to end."""
 
@@ -100,11 +103,17 @@ def _own_threads() -> list[threading.Thread]:
 
 def _is_wrapped(raw: object) -> bool:
     """Whether one of our wrappers is anywhere in the chain below that name."""
+    if isinstance(raw, type):
+        return any(_is_wrapped(vars(raw).get(constructor)) for constructor in ("__init__", "__new__"))
     visited: list[object] = []
     while raw is not None and not any(raw is other for other in visited):
         visited.append(raw)
+        if is_stand_in(raw):
+            return True
         function = raw.func if isinstance(raw, functools.partial) else getattr(raw, "__func__", raw)
-        if isinstance(function, FunctionType) and function.__globals__ is vars(wrappers):
+        if isinstance(function, FunctionType) and any(
+            function.__globals__ is vars(module) for module in _MAKE_WRAPPERS
+        ):
             return True
         raw = getattr(function, "__wrapped__", None)
     return False

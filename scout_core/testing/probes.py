@@ -18,16 +18,15 @@ from typing import Any, Final
 
 from attrs import define, field, frozen
 
+from scout_core.boundary.bound_calls import Function, Original
 from scout_core.boundary.patches import Patch
-from scout_core.errors import LeftAlone, TargetError
+from scout_core.errors import TargetError
 from scout_core.recording.context import current
 from scout_core.recording.span import Span
 from scout_core.testing.effort import Meter
 from scout_core.testing.hostility import in_plugin
 from scout_core.testing.targets import Target
 from scout_core.tracebacks import frames_of
-
-Function = Callable[..., Any]
 
 
 @frozen(eq=False)
@@ -110,18 +109,11 @@ class Probes:
             yield
 
     @contextmanager
-    def _placed(self, probe: Callable[[Function, Target], Function]) -> Iterator[None]:
-        made: list[Function] = []
-
-        def once(target: Target, function: Function, has_self: bool) -> Function:
-            if any(function is probed for probed in made):  # inherited from a target that is probed itself
-                raise LeftAlone("it is probed already")
-            made.append(probe(function, target))
-            return made[-1]
-
+    def _placed(self, probe: Callable[[Target, Original], Function]) -> Iterator[None]:
+        placed: dict[int, frozenset[str]] = {}  # what is inherited from a target that is probed itself is left alone
         with ExitStack() as stack:
             for target in self._targets:
-                patch = Patch(target.name, functools.partial(once, target))
+                patch = Patch(target.name, functools.partial(probe, target), placed=placed)
                 try:
                     patch.apply(sys.modules[target.module])
                 except TargetError:  # the rule `targets` reports it
@@ -140,10 +132,12 @@ class Probes:
         in_plugin.set(passage.was_in_plugin)
         _passages.set(_passages.get()[:-1])
 
-    def _upper(self, function: Function, target: Target) -> Function:
+    def _upper(self, target: Target, original: Original) -> Function:
+        function = original.function
+
         @functools.wraps(function)
         async def awaited(*args: Any, **kwargs: Any) -> Any:
-            passage = self._enter(target, args, kwargs)
+            passage = self._enter(target, original.arguments(args), kwargs)
             try:
                 self._begin(passage)
                 passage.above.result = await function(*args, **kwargs)
@@ -159,7 +153,7 @@ class Probes:
 
         @functools.wraps(function)
         def called(*args: Any, **kwargs: Any) -> Any:
-            passage = self._enter(target, args, kwargs)
+            passage = self._enter(target, original.arguments(args), kwargs)
             try:
                 self._begin(passage)
                 passage.above.result = function(*args, **kwargs)
@@ -175,13 +169,15 @@ class Probes:
 
         return awaited if inspect.iscoroutinefunction(function) else called
 
-    def _lower(self, function: Function, target: Target) -> Function:
+    def _lower(self, target: Target, original: Original) -> Function:
+        function = original.function
+
         @functools.wraps(function)
         async def awaited(*args: Any, **kwargs: Any) -> Any:
             passage = _innermost(target)
             if passage is None:  # called by a name that the plugin does not wrap
                 return await function(*args, **kwargs)
-            side = self._reach(passage, args, kwargs)
+            side = self._reach(passage, original.arguments(args), kwargs)
             try:
                 side.result = await function(*args, **kwargs)
             except BaseException as error:
@@ -195,7 +191,7 @@ class Probes:
             passage = _innermost(target)
             if passage is None:
                 return function(*args, **kwargs)
-            side = self._reach(passage, args, kwargs)
+            side = self._reach(passage, original.arguments(args), kwargs)
             try:
                 side.result = function(*args, **kwargs)
             except BaseException as error:

@@ -172,7 +172,7 @@ def _not_wrappable(targets: tuple[Target, ...]) -> Iterator[Violation]:
     for target in targets:
         if target.obstacle:
             evidence = f"{target.name} cannot be wrapped: {target.obstacle}"
-            yield Violation("targets", evidence, "name a function or method", is_fatal=not target.is_optional)
+            yield Violation("targets", evidence, "name something that can be called", is_fatal=not target.is_optional)
 
 
 def _re_exported(targets: tuple[Target, ...]) -> Iterator[Violation]:

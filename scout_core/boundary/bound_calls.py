@@ -1,0 +1,102 @@
+"""
+Calls that are bound by the library's own descriptor, or that construct an object.
+
+A wrapper gets the arguments of a call, of a method beginning with the instance, and passes them to the original. Where the original
+cannot be called like that, because only its descriptor knows how to bind it, the first argument is a ``BoundCall`` in place of the
+instance: it makes the call, and has the instance for the describer.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, cast
+
+from attrs import frozen
+
+from scout_core.boundary.guard import Guard
+from scout_core.recording.generator_functions import GeneratorFunction, is_generator_function
+
+Function = Callable[..., Any]
+Around = Callable[[Function, Any, "tuple[Any, ...]", "dict[str, Any]"], Any]
+
+
+class BoundCall:
+    """One call that is about to be made."""
+
+    __slots__ = ("call", "receiver")
+
+    def __init__(self, call: Function, receiver: tuple[Any, ...]) -> None:
+        self.call = call
+        """Makes the call; takes the arguments that follow."""
+        self.receiver = receiver
+        """The instance or class that the describer gets first; may be empty."""
+
+
+@frozen
+class Original:
+    """An object that is replaced at a target, as a function for a wrapper."""
+
+    raw: Any  # Any: whatever the library has there
+    function: Function
+    """Takes all arguments of a call: first the instance or class if ``has_instance``, or a ``BoundCall``."""
+    has_instance: bool = False
+    takes_bound_call: bool = False
+
+    def guard(self, guard: Guard) -> Guard:
+        """Return the guard for a wrapper: its describer gets the arguments of the call, whatever the wrapper gets."""
+        return cast(Guard, _UnpackingGuard(guard)) if self.takes_bound_call else guard
+
+    def around(self, around: Around) -> Around:
+        """Return the same for a function that is given to ``wrap.around``."""
+        if not self.takes_bound_call:
+            return around
+
+        def unpacking(_: Function, bound: BoundCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            return around(bound.call, bound.receiver[0] if bound.receiver else None, args, kwargs)
+
+        return unpacking
+
+    def arguments(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the arguments of a call as its describer gets them."""
+        return (*args[0].receiver, *args[1:]) if self.takes_bound_call else args
+
+
+class _UnpackingGuard:
+    """A guard whose function gets the instance in place of a ``BoundCall``."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    def run(self, bound: BoundCall, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the describer."""
+        return self._guard.run(*bound.receiver, *args, **kwargs)
+
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
+        """Call the describer up to its ``yield``."""
+        return self._guard.begin((*args[0].receiver, *args[1:]), kwargs)
+
+    def __getattr__(self, name: str) -> Any:  # Any: whatever a guard has
+        return getattr(self._guard, name)
+
+
+def bound_call_of(like: Any, raw: Any) -> Original:  # Any: whatever the library has there
+    """
+    Return the original of calls that are bound when they are made.
+
+    Args:
+        like: the function that is called in the end; the original is of its kind.
+        raw: what is replaced.
+    """
+
+    def function(bound: BoundCall, /, *args: Any, **kwargs: Any) -> Any:
+        return bound.call(*args, **kwargs)
+
+    async def async_function(bound: BoundCall, /, *args: Any, **kwargs: Any) -> Any:
+        return await bound.call(*args, **kwargs)
+
+    chosen: Function = functools.wraps(like)(async_function if inspect.iscoroutinefunction(like) else function)
+    if is_generator_function(like):
+        chosen = GeneratorFunction(like, chosen)
+    return Original(raw, chosen, has_instance=True, takes_bound_call=True)
