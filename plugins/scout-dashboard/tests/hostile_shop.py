@@ -72,6 +72,9 @@ def trace(start: float) -> Trace:
         policies=dict.fromkeys(PAYLOADS, 1.0),
         spans=spans,
         merged=dict.fromkeys(PAYLOADS, (2, 0.5)),
+        trace_id=PAYLOADS[3],
+        parent_span_id=PAYLOADS[4],
+        calls=dict.fromkeys(PAYLOADS, 1),
     )
 
 

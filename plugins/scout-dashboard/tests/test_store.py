@@ -23,6 +23,7 @@ from scout_dashboard.store import Store, files
 from scout_dashboard.store.levels import LEVELS, cover, level_for
 from scout_dashboard.store.packing import merged_histogram, pack_histogram
 from scout_dashboard.store.rollups import by_name, by_step
+from scout_dashboard.store.schema import VERSION
 from scout_dashboard.store.sums import Sums, sums_of, sums_of_row
 from scout_dashboard.store.traces import find_trace, list_traces
 
@@ -355,7 +356,7 @@ def test_a_file_of_another_version_is_reported_and_not_changed(tmp_path):
     connection.execute("PRAGMA user_version = 99")
     connection.close()
 
-    with pytest.raises(StoreError, match=rf"{path} has schema 99, but this scout-dashboard supports 4"):
+    with pytest.raises(StoreError, match=rf"{path} has schema 99, but this scout-dashboard supports {VERSION}"):
         Store(tmp_path / "data")
 
     assert path.exists()

@@ -11,12 +11,14 @@ from scout_dashboard.queries.names import label_of
 from scout_dashboard.queries.phrases import describe_evidence
 from scout_dashboard.ranges import Range
 from scout_dashboard.store.reader import Reader
+from scout_dashboard.store.related import Related, related_to
 from scout_dashboard.store.traces import ORDERS, TraceRow, count_traces, find_trace, list_traces
 
 SORTS = tuple(ORDERS)
 MAX_ROWS = 10_000
 """Maximum number of rows in one answer."""
 _RECENT = 200
+_MOST_RELATED = 100
 
 
 def rows(reader: Reader, when: Range, *, name: str, order: str, limit: int) -> list[Facts]:
@@ -54,13 +56,31 @@ def detail(reader: Reader, trace_id: str) -> Facts:
         raise NotFound(f"trace {trace_id[:40]!r} is not stored: it was not kept, or it has expired")
     row, trace = found
     spans = tree.spans_of(trace)
+    related, count = related_to(reader, trace, limit=_MOST_RELATED)
     return {
-        "trace": _row(row) | {"tags": trace.tags, "error": _error(trace)},
+        "trace": _row(row)
+        | {
+            "tags": trace.tags,
+            "error": _error(trace),
+            "trace_id": trace.trace_id,
+            "parent_span_id": trace.parent_span_id,
+        },
+        "related": [_related(other, row, spans) for other in related],
+        "related_count": count,
         "spans": spans,
         "summary": tree.summary(spans),
         "why": _why(trace),
         "stats": trace.seen,
         "merged": _merged(trace),
+    }
+
+
+def _related(related: Related, trace: TraceRow, spans: list[Facts]) -> Facts:
+    caller = next((span["operation"] for span in spans if span["id"] == related.called_from), None)
+    return _row(related.row) | {
+        "is_caller": related.is_caller,
+        "called_from": caller,
+        "starts_after_ms": milliseconds(related.row.start - trace.start),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from scout_dashboard.errors import StoreError
 from scout_dashboard.store.files import Kind
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Incremented with every change of a table; stored as ``PRAGMA user_version`` of each file."""
 _APPLICATION: Final = 0x53434F55
 
@@ -73,6 +73,13 @@ _TABLES: Final[dict[Kind, str]] = {
         );
         CREATE INDEX trace_name ON trace (name, minute);
         CREATE INDEX trace_minute ON trace (minute);
+        CREATE TABLE member (
+            trace_id TEXT NOT NULL,
+            id TEXT NOT NULL,
+            parent TEXT NOT NULL,
+            calls TEXT NOT NULL,
+            PRIMARY KEY (trace_id, id)
+        ) WITHOUT ROWID;
     """,
 }
 
@@ -87,6 +94,18 @@ _MIGRATIONS: Final[dict[int, dict[Kind, str]]] = {
             ALTER TABLE process ADD COLUMN is_last INTEGER
         """,
         "traces": "",
+    },
+    4: {
+        "metrics": "",
+        "traces": """
+            CREATE TABLE IF NOT EXISTS member (
+                trace_id TEXT NOT NULL,
+                id TEXT NOT NULL,
+                parent TEXT NOT NULL,
+                calls TEXT NOT NULL,
+                PRIMARY KEY (trace_id, id)
+            ) WITHOUT ROWID
+        """,
     },
 }
 """Statements that upgrade a file from each earlier version to the next; they change no rows, so they are instant."""

@@ -17,7 +17,8 @@ from scout_dashboard.ranges import Range
 from scout_dashboard.store.reader import Reader, Row
 from scout_dashboard.store.writing import trace_body
 
-_COLUMNS: Final = "id, app, name, host, start, duration, queue_time, is_error, score, policies, span_count, report"
+COLUMNS: Final = "id, app, name, host, start, duration, queue_time, is_error, score, policies, span_count, report"
+"""Columns of a row, as ``row_of`` takes them."""
 ORDERS: Final[Mapping[str, tuple[str, ...]]] = {
     "newest": ("start",),
     "score": ("score", "start"),
@@ -66,8 +67,8 @@ def list_traces(
     """
     conditions, wanted = _conditions(when, name=name, web=web)
     sorting = ", ".join(f"{column} DESC" for column in ORDERS[order])
-    sql = f"SELECT {_COLUMNS} FROM trace WHERE {conditions} ORDER BY {sorting} LIMIT ?"  # noqa: S608  # only constants
-    found = [_row(row) for row in reader.rows("traces", sql, (*wanted, limit), start=when.start, end=when.end)]
+    sql = f"SELECT {COLUMNS} FROM trace WHERE {conditions} ORDER BY {sorting} LIMIT ?"  # noqa: S608  # only constants
+    found = [row_of(row) for row in reader.rows("traces", sql, (*wanted, limit), start=when.start, end=when.end)]
     return sorted(found, key=attrgetter(*ORDERS[order]), reverse=True)[:limit]
 
 
@@ -85,9 +86,9 @@ def find_trace(reader: Reader, trace_id: str) -> tuple[TraceRow, Trace] | None:
     Raises:
         StoreError: the trace is damaged.
     """
-    sql = f"SELECT {_COLUMNS}, body FROM trace WHERE id = ?"  # noqa: S608  # only constants
+    sql = f"SELECT {COLUMNS}, body FROM trace WHERE id = ?"  # noqa: S608  # only constants
     for *row, body in reader.rows("traces", sql, (trace_id,)):
-        return _row(tuple(row)), _body(trace_id, body)
+        return row_of(tuple(row)), _body(trace_id, body)
     return None
 
 
@@ -98,9 +99,9 @@ def load_traces(reader: Reader, *, start: float, end: float, app: str | None = N
     Raises:
         StoreError: a trace is damaged.
     """
-    sql = f"SELECT {_COLUMNS}, body FROM trace WHERE minute >= ? AND minute < ?"  # noqa: S608  # only constants
+    sql = f"SELECT {COLUMNS}, body FROM trace WHERE minute >= ? AND minute < ?"  # noqa: S608  # only constants
     found = [
-        (_row(tuple(row)), body)
+        (row_of(tuple(row)), body)
         for *row, body in reader.rows("traces", sql, (int(start // 60) * 60, end), start=start - 60, end=end)
         if (row[1] != PROBE_APP if app is None else row[1] == app)
     ]
@@ -112,10 +113,10 @@ def traces_of_same_report(reader: Reader, row: TraceRow) -> list[TraceRow]:
     """Return the traces of the same report, best first, including this one."""
     if not row.report:
         return [row]
-    sql = f"SELECT {_COLUMNS} FROM trace WHERE report = ?"  # noqa: S608  # only constants
+    sql = f"SELECT {COLUMNS} FROM trace WHERE report = ?"  # noqa: S608  # only constants
     end = row.start + row.duration
     found = [
-        _row(other) for other in reader.rows("traces", sql, (row.report,), start=end - 86_400, end=end + 2 * 86_400)
+        row_of(other) for other in reader.rows("traces", sql, (row.report,), start=end - 86_400, end=end + 2 * 86_400)
     ]
     return sorted(found, key=lambda other: -other.score)
 
@@ -148,7 +149,8 @@ def _body(trace_id: str, packed: bytes) -> Trace:
         raise StoreError(f"trace {trace_id} is damaged in the store: {error}") from error
 
 
-def _row(row: Row) -> TraceRow:
+def row_of(row: Row) -> TraceRow:
+    """Return a row of ``COLUMNS``."""
     trace_id, app, name, host, start, duration, queue_time, is_error, score, policies, span_count, report = row
     return TraceRow(
         id=trace_id,

@@ -14,6 +14,9 @@ from scout_core.sending.wire import CONVERTER
 from scout_dashboard.store.levels import slices_of
 from scout_dashboard.store.sums import COLUMNS, Sums, sums_of, sums_of_row
 
+_MOST_CALLS = 500
+"""Ids of a trace's spans that are stored, to find out which of them made a call."""
+_HEX = "0123456789abcdef"
 TOTAL_NAME = ""
 """Name of the series with the sum of an application's web transactions, or of its jobs; ``is_total`` distinguishes it."""
 
@@ -41,6 +44,10 @@ def write_traces(connection: sqlite3.Connection, report: Report) -> None:
         " policies, span_count, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (_trace_row(trace, report, minute) for trace in report.traces),
     )
+    connection.executemany(
+        "INSERT OR IGNORE INTO member (trace_id, id, parent, calls) VALUES (?, ?, ?, ?)",
+        (_member_row(trace) for trace in report.traces if _is_id(trace.trace_id, 32)),
+    )
 
 
 def trace_body(packed: bytes) -> Trace:
@@ -67,6 +74,15 @@ def _trace_row(trace: Trace, report: Report, minute: int) -> tuple[object, ...]:
         len(trace.spans),
         zlib.compress(body, 3),  # a tenth of the size; a long trace is 300 kB of JSON
     )
+
+
+def _member_row(trace: Trace) -> tuple[str, str, str, str]:
+    calls = [span_id for span_id in trace.calls if _is_id(span_id, 16)]
+    return trace.trace_id, trace.id, trace.parent_span_id, " ".join(calls[:_MOST_CALLS])
+
+
+def _is_id(text: str, length: int) -> bool:
+    return len(text) == length and not text.strip(_HEX)
 
 
 def _write_app(connection: sqlite3.Connection, report: Report) -> None:
