@@ -470,7 +470,7 @@ def test_a_span_object_that_is_entered_again_is_recorded_once(scout):
     assert "Controller/first" == scout.transactions[0].spans[1].parent
 
 
-def test_a_span_object_that_is_entered_again_stays_the_parent_of_a_running_task(scout):
+def test_a_span_that_has_ended_is_not_a_parent_in_a_task_that_began_in_it(scout):
     async def background(go):
         await go.wait()
         with span("Task/Work"):
@@ -490,7 +490,7 @@ def test_a_span_object_that_is_entered_again_stays_the_parent_of_a_running_task(
 
     asyncio.run(main())
 
-    assert {"Cart/Checkout": "Controller/home", "Task/Work": "Cart/Checkout"} == parents(scout)
+    assert {"Cart/Checkout": "Controller/home", "Task/Work": "Controller/home"} == parents(scout)
 
 
 def test_a_span_object_first_entered_outside_a_transaction_is_recorded_inside(scout):

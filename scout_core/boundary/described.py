@@ -8,7 +8,8 @@ from typing import Any, Final, cast
 
 from scout_core.boundary.guard import Guard
 from scout_core.errors import PluginError
-from scout_core.recording.span import Span, type_name
+from scout_core.recording.naming import type_name
+from scout_core.recording.span import Span
 from scout_core.recording.transaction import Transaction
 
 _slots: Final[Any] = Span  # Any: mypy takes a slot for its value

@@ -14,7 +14,9 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING
 
-from scout_core.recording.context import current
+from scout_core.clocks import perf_counter_ns
+from scout_core.recording.context import around, current, has_ended
+from scout_core.recording.silence import leave_forgotten
 
 if TYPE_CHECKING:
     from scout_core.recording.span import Span
@@ -33,6 +35,9 @@ def is_abandoned(transaction: Transaction, held: int) -> bool:
     Returns:
         False when in doubt, as when another context or a traceback still refers to it.
     """
+    if not transaction.start_ns:
+        leave_forgotten(held)
+        return False
     # The spans first: what other threads do to them meanwhile only adds references.
     held += _held_by_spans(transaction)
     if _get() is transaction:
@@ -48,6 +53,16 @@ def give_up(transaction: Transaction) -> None:
         transaction.spans = []
 
 
+def count_unended(innermost: Span, transaction: Transaction) -> None:
+    """Count the spans that are open in this context when their transaction ends: nothing can record them any more."""
+    span: Span | None = innermost
+    while span is not None and span is not transaction:
+        if not has_ended(span) and span.transaction is transaction:
+            span.stop_ns = perf_counter_ns()  # its own end, should it come, is not counted again
+            transaction.tracer.count_late(transaction)
+        span = around(span)
+
+
 def _count(transaction: Transaction, held: int) -> int:
     return sys.getrefcount(transaction) - held
 
@@ -61,14 +76,14 @@ def _held_by_spans(transaction: Transaction) -> int:
     transaction.held_by = (count, held)
     span = _get()
     while span is not None and span is not transaction:
-        if not span.stop_ns:  # a finished one is in the list
+        if not has_ended(span) or not any(listed is span for listed in spans):  # one that is in the list was counted
             held += _references(span, transaction)
-        span = span.parent
+        span = around(span)
     return held
 
 
 def _references(span: Span, transaction: Transaction) -> int:
-    return (span.transaction is transaction) + (span.parent is transaction)
+    return (span.transaction is transaction) + (around(span) is transaction)
 
 
 @cache

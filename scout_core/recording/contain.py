@@ -27,7 +27,10 @@ def drop(tracer: Tracer, transaction: Transaction, error: Exception) -> None:
         Exception: this error, when a signal handler of the application raised it.
     """
     if is_from_signal_handler(error):
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # its traceback has this frame: as a cycle it would keep the application's frames alive, and what they hold
     if not transaction.is_handed_over:  # else it has been counted
         transaction.is_handed_over = True
         tracer.failed += 1
@@ -43,7 +46,10 @@ def restore_tracer(transaction: Transaction, error: Exception) -> None:
         Exception: as above.
     """
     if is_from_signal_handler(error):
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # its traceback has this frame: as a cycle it would keep the application's frames alive, and what they hold
     leave_unusable()
     tracer = _tracer_of(transaction)
     if tracer is None:
@@ -60,9 +66,19 @@ def lose(span: Span, error: Exception) -> None:
         Exception: as above.
     """
     if is_from_signal_handler(error):
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # its traceback has this frame: as a cycle it would keep the application's frames alive, and what they hold
     leave_unusable()
     tracer = _tracer_of(span.transaction)
+    if tracer is not None:
+        tracer.invalid_values += 1
+
+
+def count_invalid() -> None:
+    """Count a value that cannot be used. The application's thread is never interrupted."""
+    tracer = context.tracer
     if tracer is not None:
         tracer.invalid_values += 1
 

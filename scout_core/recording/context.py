@@ -7,12 +7,15 @@ have the right parent; a new thread starts without one.
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from scout_core.recording.span import Span
     from scout_core.recording.tracer import Tracer
     from scout_core.recording.transaction import Transaction
+
+KEPT_OPEN: Final = -1
+"""The end of a span that is open, and outlives its block; see ``Span.keep_open``."""
 
 current: ContextVar[Span | None] = ContextVar("scout_core_span", default=None)
 """The innermost open span; None outside a transaction."""
@@ -23,10 +26,56 @@ tracer: Tracer | None = None
 
 def current_transaction() -> Transaction | None:
     """The open transaction of this thread or task; None outside a transaction, and once it has ended."""
-    span = current.get()
-    while span is not None and span.transaction is not None:
+    span = innermost_open(current.get())
+    while span is not None:
         transaction = span.transaction
-        if transaction.tracer.silent is not transaction:
-            return None if transaction.is_finished or transaction.ignored is not None else transaction
-        span = span.parent  # a hook asks
+        if transaction is not None and transaction.tracer.silent is not transaction:
+            return None if transaction.ignored is not None else transaction
+        span = innermost_open(around(span))  # a hook asks
+    return None
+
+
+def innermost_open(span: Span | None) -> Span | None:
+    """
+    Return the innermost span, from this one outwards, that is open, and whose transaction is; None: nothing is open.
+
+    A span may still be current after its end: in the context where it began, when it was ended in another one.
+    """
+    while span is not None:
+        transaction = span.transaction
+        if transaction is None:
+            return None
+        if not has_ended(span) and not transaction.is_finished:
+            return span
+        span = around(span)
+    return None
+
+
+def has_ended(span: Span) -> bool:
+    """Whether it is over. One that is kept open is not; nor is it compared by its size, in case it was set to something else."""
+    return bool(span.stop_ns) and span.stop_ns != KEPT_OPEN
+
+
+def around(span: Span) -> Span | None:
+    """Return the span that was current when this one began; for a transaction, only if it is detached from the one around it."""
+    return span.parent if span.parent is not None else getattr(span, "before", None)
+
+
+def is_within(span: Span | None, transaction: Transaction) -> bool:
+    """Whether a span began somewhere inside a transaction: also in one that is detached from it, or while hooks run."""
+    while span is not None:
+        if span.transaction is transaction:
+            return True
+        span = around(span)
+    return False
+
+
+def open_parent(innermost: Span) -> Span | None:
+    """Return the span in which one that begins now is, where the innermost one has ended or is closed; None, and counted: none."""
+    found = innermost_open(innermost)
+    transaction = (innermost if found is None else found).transaction
+    if found is not None and transaction is not None and not transaction.is_closed:
+        return found
+    if transaction is not None:
+        transaction.tracer.count_late(transaction)
     return None

@@ -20,6 +20,7 @@ class Counted:
         "after_stop",
         "ignored",
         "sampled",
+        "never_ended",
         "late_spans",
         "in_collection",
         "interrupted",
@@ -44,8 +45,10 @@ class Counted:
     """Transactions ignored on the application's thread while no plugin implements ``on_ignore``."""
     sampled: int
     """The same for transactions that were not sampled."""
+    never_ended: int
+    """Transactions that were kept open, and that nothing can end any more: they were freed."""
     late_spans: int
-    """Spans that started or ended, and errors that were recorded, after their transaction."""
+    """Spans that started after the end of their transaction or had not ended by then, and errors recorded after it."""
     in_collection: int
     """Spans and transactions that were not recorded because the garbage collector was running; see ``collecting.py``."""
     interrupted: int
@@ -66,6 +69,7 @@ class Counted:
         self.after_stop = 0
         self.ignored = 0
         self.sampled = 0
+        self.never_ended = 0
         self.late_spans = 0
         self.in_collection = 0
         self.interrupted = 0

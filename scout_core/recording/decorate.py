@@ -16,7 +16,7 @@ from scout_core.recording.generator_functions import (
     is_generator_function,
     replace_block_function,
 )
-from scout_core.recording.span import type_name
+from scout_core.recording.naming import type_name
 
 if TYPE_CHECKING:
     from scout_core.recording.span import Span

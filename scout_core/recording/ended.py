@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scout_core.clocks import perf_counter_ns
 from scout_core.recording.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -31,6 +32,13 @@ def closed_to_all(tracer: Tracer) -> Transaction:
     closed.transaction = closed
     closed.is_closed = True
     return closed
+
+
+def cut_off(transaction: Transaction) -> None:
+    """Close an open transaction that is not to be handed over any more, whatever ends it later."""
+    transaction.is_closed = transaction.is_finished = transaction.is_handed_over = True
+    transaction.stop_ns = perf_counter_ns()
+    release(transaction)
 
 
 def release(transaction: Transaction) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from scout_core.operations import OTHER, OTHER_NAME
 from scout_core.recording.bounding import cut_operation
 from scout_core.recording.bounds import LONGEST_NAME
+from scout_core.recording.context import has_ended
 
 if TYPE_CHECKING:
     from scout_core.recording.span import Span
@@ -36,7 +37,7 @@ def merge(transaction: Transaction, span: Span) -> None:
     figures[3] += failed
     parent = span.parent
     if (
-        parent is not transaction and parent is not None and not parent.stop_ns
+        parent is not transaction and parent is not None and not has_ended(parent)
     ):  # it ends later, so it will be merged too
         figures = _figures(merged, parent.own_operation)
         figures[2] -= duration

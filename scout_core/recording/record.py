@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scout_core.operations import WEB_PREFIX
 from scout_core.recording.bounds import LONGEST_NAME, LONGEST_TEXT, TRANSACTION_SIZE
+from scout_core.recording.naming import has_error_tag, name_or_refuse, plain_key, plain_name, shortened
 from scout_core.recording.recorded_errors import record_in
-from scout_core.recording.span import Span, has_error_tag, name_or_refuse, plain_key, plain_name, shortened
+from scout_core.recording.span import Span
 from scout_core.recording.traced import Traced
 from scout_core.recording.web import WebRequest, path_of, read_environ
 from scout_core.tag_values import KEY_READ
@@ -31,7 +32,8 @@ class Record(Traced):
 
     __slots__ = (
         "tracer", "id", "started", "spans", "size", "bounded", "merged", "is_closed", "is_finished", "ignored", "environ",
-        "own_request", "queued_at", "queue_time", "raised", "add_request_tags", "is_handed_over", "held_by", "__weakref__",
+        "own_request", "queued_at", "queue_time", "raised", "add_request_tags", "is_handed_over", "held_by", "is_detached",
+        "before", "started_by", "__weakref__",
     )  # fmt: skip
 
     tracer: Tracer
@@ -65,6 +67,12 @@ class Record(Traced):
     """Adds the tags that are computed from ``request``, called when ``tags`` is first read; None: nothing to add."""
     is_handed_over: bool
     """Counted, or in the inbox of the agent's thread."""
+    is_detached: bool
+    """It does not become a span of the transaction in which it begins."""
+    before: Span | None
+    """The span that was current when it began, if it is detached from the transaction of that; None: nothing was."""
+    started_by: int
+    """Id of the transaction that started it, if it is detached; 0: none did, or that one is not recorded."""
     held_by: tuple[int, int]
     """The number of spans that were examined, and of their references to it; unset until ``abandoned.py`` asks."""
 
@@ -93,6 +101,9 @@ class Record(Traced):
         self.queue_time = None
         self.raised = None
         self.add_request_tags = None
+        self.is_detached = False
+        self.before = None
+        self.started_by = 0
 
     def tag(self, key: str, value: Any) -> None:
         """Set a tag, replacing an earlier value. A value of megabytes is shortened; see ``bounds.py``."""

@@ -10,7 +10,9 @@ Hot code: ``run_silently`` is called for every span, if a plugin implements ``on
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
@@ -86,6 +88,24 @@ def _end(silence: _SilentSpan, tracer: Tracer) -> None:
     silence.parent = None
 
 
-def is_left_by_hook(innermost: Span, transaction: Transaction) -> bool:
-    """Whether an exception of a signal handler has left what is current while the hooks of a span of this transaction run."""
-    return innermost.parent is not None and innermost.parent.transaction is transaction
+def leave_forgotten(held: int) -> None:
+    """
+    Leave what is current while hooks run where an exception of a signal handler has ended them: then only the context refers to it.
+
+    Args:
+        held: references to it by the caller's own variables.
+    """
+    silence: object = _get()
+    if type(silence) is not _SilentSpan or (collecting and is_collecting_here()):
+        return
+    if sys.getrefcount(silence) - held <= _held_by_context():
+        _set(silence.parent)
+        silence.parent = None
+
+
+@cache
+def _held_by_context() -> int:
+    """Count what refers to a span that only a context has: that, and the function that counts."""
+    context = [_SilentSpan()]
+    silence = context[0]
+    return sys.getrefcount(silence)

@@ -7,17 +7,18 @@ no formatting, no lock.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import FunctionType, TracebackType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from scout_core.clocks import perf_counter_ns
 from scout_core.operations import kind_of
 from scout_core.recording.bounding import bound_ended
-from scout_core.recording.bounds import LONGEST_TEXT, bounded
+from scout_core.recording.bounds import LONGEST_TEXT
 from scout_core.recording.collecting import collecting, is_collecting_here
-from scout_core.recording.contain import lose
-from scout_core.recording.context import current
+from scout_core.recording.contain import count_invalid, lose
+from scout_core.recording.context import KEPT_OPEN, around, current, has_ended, open_parent
 from scout_core.recording.merging import merge
+from scout_core.recording.naming import has_error_tag, name_or_refuse, plain_key, plain_name, shortened, type_name
 from scout_core.recording.raised import is_failure
 from scout_core.recording.trace_ids import span_id_of
 from scout_core.tag_values import KEY_READ
@@ -28,13 +29,9 @@ if TYPE_CHECKING:
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Self = TypeVar("_Self", bound="Span")
 
-_type_name: Final[Callable[[type], str]] = type.__dict__[
-    "__name__"
-].__get__  # a metaclass may raise for `kind.__name__`
-_DECORATED: Final = (FunctionType, staticmethod, classmethod, property, type)
-"""Types of what ``@span`` without parentheses is given as its operation."""
 _get = current.get
 _set = current.set
+_traceback: Final[Callable[[BaseException], TracebackType | None]] = BaseException.__dict__["__traceback__"].__get__
 
 
 class Span:
@@ -62,7 +59,7 @@ class Span:
     start_ns: int
     """Monotonic clock; 0 before the start, and of a transaction while the hooks of its start run."""
     stop_ns: int
-    """0 while open."""
+    """0 while open; ``KEPT_OPEN`` once it is to outlive its block; see ``keep_open``."""
     error: type[BaseException] | None
     """Class of the exception that propagated out of it; None: it succeeded."""
     own_id: str  # unset until somebody reads `span_id`
@@ -136,23 +133,32 @@ class Span:
         """Seconds from start to end, or until now while it is open; 0.0 when not recorded."""
         if not self.start_ns:
             return 0.0
-        return ((self.stop_ns or perf_counter_ns()) - self.start_ns) / 1e9
+        return ((self.stop_ns if has_ended(self) else perf_counter_ns()) - self.start_ns) / 1e9
 
     @property
     def is_error(self) -> bool:
         """Whether an exception propagated out of it, or the tag ``error`` is set to true."""
         return self.error is not None or has_error_tag(self.own_tags)
 
-    def __enter__(self: _Self) -> _Self:
+    def begin(self: _Self) -> _Self:
+        """
+        Start it, if it has not started, and make it the current span of this thread or task; ``with`` does the same.
+
+        It ends with ``end``, which may be called anywhere: in another thread, task or callback.
+
+        Returns:
+            Itself. Outside a transaction nothing begins.
+        """
         try:
             parent = _get()
             if parent is None or self.start_ns:
                 return self
             transaction = parent.transaction
-            if transaction is None or transaction.is_closed:
-                if transaction is not None:
-                    transaction.tracer.count_late(transaction)
-                return self
+            if parent.stop_ns or transaction is None or transaction.is_closed:
+                parent = open_parent(parent)
+                if parent is None:
+                    return self
+                transaction = cast("Transaction", parent.transaction)
             if collecting and is_collecting_here():
                 transaction.tracer.in_collection += 1
                 return self
@@ -164,15 +170,52 @@ class Span:
             lose(self, error)
         return self
 
+    __enter__ = begin
+
+    def end(self, error: BaseException | None = None) -> None:
+        """
+        End it, once: further calls change nothing, nor does the end of its ``with`` block after that.
+
+        Where it is the current span, the one around it becomes current; the context of other threads and tasks stays as it is.
+
+        Args:
+            error: an exception that counts as if it had propagated out of it; None: it succeeded.
+        """
+        innermost, own = _get(), self.transaction
+        if self.stop_ns == KEPT_OPEN:
+            self.stop_ns = 0
+        if error is None:
+            self.__exit__(None, None, None)
+        elif issubclass(type(error), BaseException):
+            self.__exit__(type(error), error, _traceback(error))
+        else:
+            count_invalid()
+            self.__exit__(None, None, None)
+        if innermost is not None and innermost.transaction is not own and _get() is not innermost:
+            _set(innermost)
+
+    def keep_open(self: _Self) -> _Self:
+        """
+        Let it outlive its ``with`` block, or the call that a describer returns it for, until ``end`` is called.
+
+        The end of the block only makes the span around it current again. An exception that leaves the block ends it.
+        """
+        if not self.stop_ns:
+            self.stop_ns = KEPT_OPEN
+        return self
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         stop_ns = perf_counter_ns()
         transaction = self.transaction
-        if transaction is None or self.stop_ns:
+        if transaction is None:
             return
-        self.stop_ns = stop_ns
         try:
+            if self.stop_ns and (kind is None or self.stop_ns != KEPT_OPEN):  # kept open, or ended elsewhere
+                _leave(self)
+                return
+            self.stop_ns = stop_ns
             if kind is not None and is_failure(kind, error):
                 self.error = kind
             if collecting and is_collecting_here():
@@ -209,6 +252,16 @@ class Span:
         return f"<{type(self).__name__} {self.operation}>"
 
 
+def _leave(span: Span) -> None:
+    """Make what is around a span current, where it still is."""
+    if collecting and is_collecting_here():
+        return
+    if _get() is span:
+        _set(around(span))
+    else:
+        _step_out(span)
+
+
 def _step_out(span: Span) -> None:
     """
     Leave a span that is not the innermost one.
@@ -222,53 +275,3 @@ def _step_out(span: Span) -> None:
         if ancestor is span:
             _set(span.parent)
             return
-
-
-def shortened(span: Span, key: str, value: str) -> str:
-    """Return the part of a long text that is kept as a tag."""
-    transaction = span.transaction
-    if transaction is not None:
-        transaction.tracer.values_cut += 1
-    return bounded(value, is_statement=type(key) is str and key == "statement")  # type: ignore[no-any-return]  # a text
-
-
-def has_error_tag(tags: dict[str, Any]) -> bool:
-    """Whether the tag ``error`` is set to true."""
-    tag = tags.get("error")
-    kind: object = type(tag)  # other types, and their metaclasses, might run code when compared
-    return (kind is bool or kind is int or kind is str) and tag in (True, "true")
-
-
-def name_or_refuse(operation: object) -> str:
-    """
-    Return the name of an operation that is not exactly a ``str``.
-
-    Raises:
-        TypeError: it is a function or a class, because a decorator was written without parentheses.
-    """
-    kind = type(operation)
-    if any(kind is decorated for decorated in _DECORATED):  # `in` could run code of a metaclass
-        name = getattr(operation, "__name__", "it")
-        raise TypeError(f"an operation is missing: write @span('Kind/name') or @transaction('Job/name') above {name}")
-    return plain_name(operation)
-
-
-def plain_name(name: object) -> str:
-    """Return an exact ``str`` for a name of any type, without running code of that type."""
-    kind = type(name)
-    if issubclass(kind, str):
-        return str.__getitem__(name, slice(None))  # type: ignore[index]
-    return f"<{type_name(kind)}>"
-
-
-def plain_key(span: Span, key: object) -> str:
-    """The same for the key of a tag, which may be very long."""
-    name = plain_name(key)
-    if len(name) > KEY_READ and span.transaction is not None:
-        span.transaction.tracer.values_cut += 1
-    return name[:KEY_READ]
-
-
-def type_name(kind: type) -> str:
-    """Return the name of a class without running code of its metaclass, or of a subclass of ``str``."""
-    return str.__getitem__(_type_name(kind), slice(None))

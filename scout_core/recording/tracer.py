@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
+from weakref import ref
 
 from scout_core.recording.bounding import LONGEST_FACTS, bound_transaction
 from scout_core.recording.bounds import LONGEST_NAME
 from scout_core.recording.contain import drop
 from scout_core.recording.counted import Counted
-from scout_core.recording.ended import closed_to_all, placeholder, release
+from scout_core.recording.ended import closed_to_all, cut_off, placeholder, release
 from scout_core.recording.overflow import hand_over_beyond
 from scout_core.recording.silence import run_silently
 from scout_core.text.hosts import HostList
@@ -46,6 +48,7 @@ class Tracer(Counted):
         "unread",
         "overflow",
         "is_retired",
+        "kept_open",
         "fault",
         "silent",
         "on_request_start",
@@ -72,6 +75,8 @@ class Tracer(Counted):
     """Errors whose texts the agent's thread has not read yet; see ``recorded_errors.py``."""
     is_retired: bool
     """The process was forked, or the agent stopped."""
+    kept_open: dict[int, ref[Transaction]]
+    """Transactions that outlive their block, by ``id()``; see ``Transaction.keep_open``."""
     fault: Exception | None
     """The first of these faults that has not been logged."""
     silent: Transaction
@@ -112,6 +117,7 @@ class Tracer(Counted):
         self.overflow = deque()
         self.unread = deque()
         self.is_retired = False
+        self.kept_open = {}
         self.fault = None
         self.use_hooks(hooks)
         self.has_no_agent = noted_by is not None
@@ -187,9 +193,20 @@ class Tracer(Counted):
                 hand_over_beyond(self, transaction)
         except Exception as error:  # noqa: BLE001  # see `contain.py`
             drop(self, transaction, error)
+        if self.kept_open:
+            self.kept_open.pop(id(transaction), None)
         if self.is_awaiting_first:
             self.is_awaiting_first = False
             self.on_first()
+
+    def keep(self, transaction: Transaction) -> None:
+        """Follow a transaction that outlives its block, so that it is counted should nothing ever end it."""
+        number = id(transaction)
+        self.kept_open[number] = ref(transaction, partial(self._count_freed, number))
+
+    def _count_freed(self, number: int, _: object) -> None:
+        if self.kept_open.pop(number, None) is not None:
+            self.never_ended += 1
 
     def read_exceptions(self) -> None:
         """Read the texts of exceptions, so that they are freed. On the agent's thread."""
@@ -199,6 +216,12 @@ class Tracer(Counted):
     def retire(self) -> None:
         """Accept nothing more: the process was forked, or the agent stopped."""
         self.unread.clear()
+        for kept in list(self.kept_open.values()):
+            transaction = kept()
+            if transaction is not None and not transaction.is_finished:
+                cut_off(transaction)
+                self.after_stop += 1
+        self.kept_open.clear()
         self.is_retired = True
         self.max_queue = 0
         self.max_spans = 0

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 from scout_core.clocks import perf_counter_ns, time
 from scout_core.recording import context
-from scout_core.recording.abandoned import give_up, is_abandoned
+from scout_core.recording.abandoned import count_unended, give_up, is_abandoned
 from scout_core.recording.collecting import collecting, is_collecting_here
-from scout_core.recording.contain import lose, restore_tracer
+from scout_core.recording.contain import count_invalid, lose, restore_tracer
+from scout_core.recording.context import KEPT_OPEN, innermost_open, is_within
 from scout_core.recording.raised import is_failure
 from scout_core.recording.record import Record
 from scout_core.recording.recorded_errors import RecordedErrors
-from scout_core.recording.silence import is_left_by_hook
+from scout_core.recording.silence import leave_forgotten
 from scout_core.recording.span import Span
 from scout_core.recording.trace_ids import keep_only_trace
 
@@ -56,15 +57,47 @@ class Transaction(Record):
 
         return transaction_from(trace)
 
-    def __enter__(self) -> Self:
+    def detach(self, started_by: Transaction | None = None) -> Self:
+        """
+        Let it begin as a transaction of its own where another one is open, which it does not lengthen. Call it before it begins.
+
+        The other one is current again when it ends. Its trace names the transaction that started it.
+
+        Args:
+            started_by: that transaction, when it has ended by then; None: the one that is open.
+        """
+        if self.start_ns or not (started_by is None or issubclass(type(started_by), Transaction)):
+            count_invalid()
+        else:
+            self.is_detached = True
+            self.started_by = 0 if started_by is None else _id_of(started_by)
+        return self
+
+    def begin(self) -> Self:
+        """
+        Start it, if it has not started, and make it current in this thread or task; ``with`` does the same.
+
+        Keep the object, and end it with ``end``, which may be called anywhere: in another thread, task or callback. One that
+        nobody has any more counts as interrupted as soon as another transaction begins where it is current.
+
+        Returns:
+            Itself.
+        """
+        parent = before = None
         try:
-            parent = _get()
-            if parent is not None and not parent.transaction.is_finished:  # type: ignore[union-attr]  # a current span has one
-                if not is_abandoned(parent.transaction, parent is parent.transaction):  # type: ignore[arg-type]
-                    if self.environ is not None:
-                        self._take_request()
-                    return Span.__enter__(self)
+            if _get() is not None:
+                leave_forgotten(0)
+                parent = innermost_open(_get())
+            while parent is not None:
+                if not is_abandoned(parent.transaction, parent is parent.transaction):  # type: ignore[arg-type]  # it has one
+                    if not self.is_detached or not parent.transaction.start_ns:  # type: ignore[union-attr]  # hooks run
+                        if self.environ is not None:
+                            self._take_request()
+                        return Span.begin(self)
+                    before = parent
+                    break
                 give_up(parent.transaction)  # type: ignore[arg-type]
+                parent = innermost_open(parent)
         except Exception as error:  # noqa: BLE001  # see `contain.py`
             lose(self, error)
         tracer = context.tracer
@@ -73,6 +106,9 @@ class Transaction(Record):
         if collecting and is_collecting_here():
             tracer.in_collection += 1
             return self
+        if before is not None:
+            self.before = before
+            self.started_by = self.started_by or _id_of(before.transaction)  # type: ignore[arg-type]  # it is open
         self.tracer = tracer
         self.transaction = self
         self.id = _getrandbits(64)
@@ -96,8 +132,10 @@ class Transaction(Record):
         finally:
             if not has_started:  # a signal handler raised, and __exit__ will not be called
                 self.is_closed = self.is_finished = True
-                _set(None)
+                _set(self.before)
         return self
+
+    __enter__ = begin
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -107,17 +145,27 @@ class Transaction(Record):
                 Span.__exit__(self, kind, error, trace)
                 return
             self.transaction = self  # the application has set it
+        goes_on = self.stop_ns == KEPT_OPEN
+        if goes_on and kind is not None:
+            self.stop_ns, goes_on = 0, False
         # Before anything else: a signal handler may raise at any call below. Later transactions must not nest in this one,
         # and it must be handed over once; `abandoned.py` has the case that not even this line is reached.
-        self.is_closed = self.is_finished = True
+        if not goes_on:
+            self.is_closed = self.is_finished = True
         try:
             innermost = _get()
             if (
                 innermost is not None
-                and (innermost.transaction is self or is_left_by_hook(innermost, self))
+                and (innermost.transaction is self or is_within(innermost, self))
                 and not (collecting and is_collecting_here())
             ):
-                _set(None)
+                _set(self.before)
+                self.before = None
+                if innermost is not self and not goes_on:
+                    count_unended(innermost, self)
+            if goes_on:
+                self.tracer.keep(self)
+                return
             if self.stop_ns:
                 return
             self.stop_ns = perf_counter_ns()
@@ -134,13 +182,22 @@ class Transaction(Record):
         except Exception as fault:  # noqa: BLE001  # see `contain.py`
             restore_tracer(self, fault)
         finally:
-            if not self.is_handed_over:
+            if not self.is_handed_over and not goes_on:
                 self.stop_ns = self.stop_ns or perf_counter_ns()
                 self.tracer.finish(self)
+
+
+def _id_of(transaction: Transaction) -> int:
+    """Return the id of what is recorded: this transaction, or the one that it is a span of; 0: neither is."""
+    recorded = transaction if transaction.id else transaction.transaction
+    return 0 if recorded is None or recorded.ignored is not None else recorded.id
 
 
 def reseed(finished: Iterable[Transaction]) -> None:
     """Draw other ids than the process that this one was forked from, also for those that finished since."""
     _ids.seed()
-    for transaction in finished:  # the upper half stays: sampling has compared it with a rate
-        transaction.id = transaction.id >> 32 << 32 | _getrandbits(32)
+    # The upper half stays: sampling has compared it with a rate.
+    ids = {transaction.id: transaction.id >> 32 << 32 | _getrandbits(32) for transaction in finished}
+    for transaction in finished:
+        transaction.id = ids[transaction.id]
+        transaction.started_by = ids.get(transaction.started_by, transaction.started_by)

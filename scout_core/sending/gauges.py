@@ -7,7 +7,7 @@ from typing import Final
 
 from scout_core.boundary.guard import Guard
 from scout_core.measuring.numbers import real
-from scout_core.recording.span import type_name
+from scout_core.recording.naming import type_name
 
 MOST: Final = 50
 """Gauges of one plugin."""

@@ -24,6 +24,7 @@ INBOX_FULL: Final = "inbox full"
 INTERRUPTED: Final = "interrupted"
 """By an exception of a signal handler while it began or ended."""
 INTERNAL_ERROR: Final = "internal error"
+NEVER_ENDED: Final = "kept open and never ended"
 OPEN_AT_STOP: Final = "open when the agent stopped"
 NOT_SENT: Final = "not sent before the process ended"
 MAX_REASONS: Final = 50
@@ -173,6 +174,7 @@ class Ledger:
                 IGNORED: tracer.ignored,
                 SAMPLED: tracer.sampled,
                 INTERRUPTED: tracer.interrupted,
+                NEVER_ENDED: tracer.never_ended,
                 INTERNAL_ERROR: tracer.failed,
             }
         )

@@ -108,7 +108,7 @@ def recording(**settings: Any) -> Iterator[Scout]:
         agent.start(threaded=False)
         yield scout
     finally:
-        left_open = context.current.get()
+        left_open = context.innermost_open(context.current.get())
         context.current.set(None)
         try:
             agent.recorder.work()  # stopping at once leaves no time for hooks, and `Scout` is one
@@ -120,7 +120,9 @@ def recording(**settings: Any) -> Iterator[Scout]:
                 running.use(before)
     found = leaks.found(patch.target for plugin in agent.plugins.all.values() for patch in plugin.patches)
     if left_open is not None:
-        found.insert(0, f"the span {left_open.operation} is still open at the end of the test")
+        found.insert(
+            0, f"the span {getattr(left_open, 'operation', 'around a hook')} is still open at the end of the test"
+        )
     if found:
         raise LeftBehind("; ".join(found))
 
