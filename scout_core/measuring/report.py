@@ -101,6 +101,8 @@ class Trace:
     """Id of the W3C trace that it is a part of, 32 hexadecimal digits; empty from an agent that does not send it."""
     parent_span_id: str = ""
     """The caller's span in that trace, 16 hexadecimal digits; empty where the trace begins. Its own is ``id``."""
+    started_by: str = ""
+    """Id of the transaction that started this one, which is detached from it, 16 hexadecimal digits; empty: none is known."""
     calls: dict[str, int] = field(factory=dict)
     """Ids of spans in that trace that were read, as for a call to another service: each to the number of the span."""
     more_errors: tuple[ErrorReport, ...] = ()

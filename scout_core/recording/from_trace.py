@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -37,6 +38,8 @@ def transaction_from(trace: Trace) -> Transaction:
         operation: [count, round(seconds * 1e9), round(seconds * 1e9), 0]
         for operation, (count, seconds) in trace.merged.items()
     } or None
+    if re.fullmatch("[0-9a-f]{16}", trace.started_by):
+        rebuilt.is_detached, rebuilt.started_by = True, int(trace.started_by, 16)
     if trace.trace_id:
         rebuilt.own_trace = TraceContext(trace.trace_id, trace.parent_span_id, 0, "")
     rebuilt.is_closed = rebuilt.is_finished = True

@@ -72,6 +72,18 @@ def continue_from(transaction: Transaction, headers: object) -> None:
         lose(transaction, error)
 
 
+def join_trace(transaction: Transaction, starter: Span) -> None:
+    """Make a transaction part of the trace of the span that starts it, unless it is a part of a caller's."""
+    if hasattr(transaction, "own_trace") or transaction.environ is not None or transaction.own_request is not None:
+        return
+    try:
+        found = None if starter.transaction is None else trace_of(starter.transaction)
+        if found is not None:
+            transaction.own_trace = found._replace(parent_id=starter.span_id)
+    except Exception as error:  # noqa: BLE001  # see `contain.py`
+        lose(transaction, error)
+
+
 def keep_only_trace(transaction: Transaction) -> None:
     """Forget the environ of a request that is not recorded, except for its trace: the services that it calls stay in that."""
     environ, transaction.environ = transaction.environ, None

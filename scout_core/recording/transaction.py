@@ -21,7 +21,7 @@ from scout_core.recording.record import Record
 from scout_core.recording.recorded_errors import RecordedErrors
 from scout_core.recording.silence import leave_forgotten
 from scout_core.recording.span import Span
-from scout_core.recording.trace_ids import keep_only_trace
+from scout_core.recording.trace_ids import join_trace, keep_only_trace
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -70,7 +70,9 @@ class Transaction(Record):
             count_invalid()
         else:
             self.is_detached = True
-            self.started_by = 0 if started_by is None else _id_of(started_by)
+            if started_by is not None:
+                self.started_by = _id_of(started_by)
+                join_trace(self, started_by)
         return self
 
     def begin(self) -> Self:
@@ -109,6 +111,7 @@ class Transaction(Record):
         if before is not None:
             self.before = before
             self.started_by = self.started_by or _id_of(before.transaction)  # type: ignore[arg-type]  # it is open
+            join_trace(self, before)
         self.tracer = tracer
         self.transaction = self
         self.id = _getrandbits(64)

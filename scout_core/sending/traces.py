@@ -67,6 +67,7 @@ def trace_of(kept: Kept[Transaction]) -> tuple[Trace, int]:
         },
         trace_id=transaction.trace_id,
         parent_span_id=transaction.parent_span_id,
+        started_by=f"{transaction.started_by & _64_BITS:016x}" if transaction.started_by else "",
         calls={span.own_id: numbers[id(span)] for span in spans if hasattr(span, "own_id")},
     )
     return trace, dropped

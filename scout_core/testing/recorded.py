@@ -41,6 +41,8 @@ class RecordedTransaction(RecordedSpan):
     """32 hexadecimal digits."""
     parent_span_id: str = field(default="", eq=False)
     """The caller's span; empty where the trace begins."""
+    started_by: str = field(default="", eq=False)
+    """``span_id`` of the transaction that started this one, which is detached from it; empty: none did."""
     errors: tuple[ErrorReport, ...] = field(default=(), eq=False)
     """The recorded errors: those that made it fail, then those that were handled."""
 
@@ -81,6 +83,7 @@ class RecordingPlugin:
                 message=errors[0].message if errors and not errors[0].handled else None,
                 trace_id=transaction.trace_id,
                 parent_span_id=transaction.parent_span_id,
+                started_by=f"{transaction.started_by:016x}" if transaction.started_by else "",
                 errors=errors,
             )
         )

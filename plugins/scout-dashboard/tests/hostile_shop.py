@@ -74,6 +74,7 @@ def trace(start: float) -> Trace:
         merged=dict.fromkeys(PAYLOADS, (2, 0.5)),
         trace_id=PAYLOADS[3],
         parent_span_id=PAYLOADS[4],
+        started_by=PAYLOADS[5],
         calls=dict.fromkeys(PAYLOADS, 1),
     )
 

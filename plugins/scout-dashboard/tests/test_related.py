@@ -98,6 +98,26 @@ def test_ids_of_another_form_are_stored_and_lead_nowhere(store, trace_id):
     assert trace_id == Queries(store, Tally()).trace(caller.id)["trace"]["trace_id"]
 
 
+def test_a_detached_transaction_names_the_one_that_started_it(store):
+    put(store, HOME, evolve(MAIL, started_by=HOME.id), evolve(OTHER, started_by=MAIL.id[::-1]))
+    queries = Queries(store, Tally())
+    started_by = [queries.trace(trace.id)["trace"]["started_by"] for trace in (HOME, MAIL, OTHER)]
+
+    assert [
+        None,
+        {"id": HOME.id, "name": "Controller/shop.home", "label": "shop.home"},
+        {"id": MAIL.id, "name": "Job/mail.send", "label": "mail.send"},
+    ] == started_by
+
+
+@pytest.mark.parametrize("started_by", ["", "x", "A" * 16, "0" * 15 + "\u0660", "'; DROP TABLE trace; --", "f" * 16])
+def test_a_starter_that_is_not_stored_or_no_id_leads_nowhere(store, started_by):
+    put(store, evolve(MAIL, started_by=started_by))
+    expected = {"id": "f" * 16, "name": None, "label": None} if started_by == "f" * 16 else None
+
+    assert expected == Queries(store, Tally()).trace(MAIL.id)["trace"]["started_by"]
+
+
 def test_a_trace_with_very_many_parts_shows_the_first(store):
     parts = [evolve(PRICES, id=f"{number:016x}", start=NOW - 1 - number / 1_000) for number in range(150)]
     put(store, HOME, *parts)
@@ -132,17 +152,23 @@ def test_the_page_links_the_parts(tmp_path: Path) -> None:
     now = time.time()
     with Collector.running(state_dir=tmp_path / "state") as collector:
         shift = now - NOW
-        made = [evolve(trace, start=trace.start + shift) for trace in (HOME, PRICES, OTHER)]
+        started = evolve(OTHER, started_by=HOME.id)
+        lost = evolve(STRANGER, started_by="f" * 16)
+        made = [evolve(trace, start=trace.start + shift) for trace in (HOME, PRICES, started, lost)]
         base = report(end=now, traces=0)
         assert collector.store.apply(evolve(base, traces=tuple(made)), now=now)
         visitor = visitor_of(collector)
         page = visitor.page(f"/trace/{HOME.id}")
         called = visitor.page(f"/trace/{PRICES.id}")
+        background, unknown = visitor.page(f"/trace/{OTHER.id}"), visitor.page(f"/trace/{STRANGER.id}")
 
-    assert ([], []) == (page.problems, called.problems)
+    assert [] == [*page.problems, *called.problems, *background.problems, *unknown.problems]
     links = [element.attributes["href"] for element in page.elements if "/trace/" in element.attributes.get("href", "")]
     assert [PRICES.id, OTHER.id] == [link.rpartition("/")[2] for link in links if "/api/" not in link]
     assert f"Distributed trace {TRACE}" in page.text
     assert "called from HTTP/GET" in page.text
     assert "2 other traces stored" in page.text
     assert "called this transaction" in called.text
+    assert "Started by" not in page.text
+    assert "Started by shop.home; not part of its duration" in background.text
+    assert f"Started by transaction {'f' * 16}, whose trace is not stored; not part of its duration" in unknown.text

@@ -12,7 +12,7 @@ from scout_dashboard.queries.phrases import describe_evidence
 from scout_dashboard.ranges import Range
 from scout_dashboard.store.reader import Reader
 from scout_dashboard.store.related import Related, related_to
-from scout_dashboard.store.traces import ORDERS, TraceRow, count_traces, find_trace, list_traces
+from scout_dashboard.store.traces import ORDERS, TraceRow, count_traces, find_row, find_trace, is_trace_id, list_traces
 
 SORTS = tuple(ORDERS)
 MAX_ROWS = 10_000
@@ -64,6 +64,7 @@ def detail(reader: Reader, trace_id: str) -> Facts:
             "error": _error(trace),
             "trace_id": trace.trace_id,
             "parent_span_id": trace.parent_span_id,
+            "started_by": _starter(reader, trace.started_by),
         },
         "related": [_related(other, row, spans) for other in related],
         "related_count": count,
@@ -72,6 +73,18 @@ def detail(reader: Reader, trace_id: str) -> Facts:
         "why": _why(trace),
         "stats": trace.seen,
         "merged": _merged(trace),
+    }
+
+
+def _starter(reader: Reader, trace_id: str) -> Facts | None:
+    """Return the transaction that started a detached one: its id, and its name if its trace is stored; None: none is known."""
+    if not is_trace_id(trace_id):
+        return None
+    row = find_row(reader, trace_id)
+    return {
+        "id": trace_id,
+        "name": None if row is None else row.name,
+        "label": None if row is None else label_of(row.name),
     }
 
 

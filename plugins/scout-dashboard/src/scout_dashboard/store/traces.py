@@ -92,6 +92,17 @@ def find_trace(reader: Reader, trace_id: str) -> tuple[TraceRow, Trace] | None:
     return None
 
 
+def find_row(reader: Reader, trace_id: str) -> TraceRow | None:
+    """Return the same without its spans."""
+    sql = f"SELECT {COLUMNS} FROM trace WHERE id = ?"  # noqa: S608  # only constants
+    return next((row_of(tuple(row)) for row in reader.rows("traces", sql, (trace_id,))), None)
+
+
+def is_trace_id(text: str) -> bool:
+    """Whether it can be the id of a trace: a report may contain anything."""
+    return len(text) == _ID_LENGTH and not text.strip("0123456789abcdef")
+
+
 def load_traces(reader: Reader, *, start: float, end: float, app: str | None = None) -> list[tuple[TraceRow, Trace]]:
     """
     Return all traces kept in these minutes, in order of their end.

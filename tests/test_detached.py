@@ -1,0 +1,248 @@
+"""Transactions that begin inside another one and are not a part of it: ``detach``."""
+
+from __future__ import annotations
+
+import asyncio
+from threading import Thread
+
+import pytest
+
+from scout_core import current_transaction, span, trace_headers, transaction
+from scout_core.measuring.report import Trace
+from scout_core.recording import context
+from scout_core.recording.transaction import Transaction
+from scout_core.testing import recording
+from tests.workbench import plugin
+
+
+def elsewhere(function, *arguments):
+    """Call it on another thread, which has a context of its own."""
+    thread = Thread(target=function, args=arguments)
+    thread.start()
+    thread.join()
+
+
+def found(scout):
+    return [(job.operation, [(seen.operation, seen.parent) for seen in job.spans]) for job in scout.transactions]
+
+
+def test_it_does_not_nest_and_the_outer_one_is_current_again_afterwards(scout):
+    with transaction("Controller/home") as home, span("Template/Render") as render:
+        with transaction("Job/report").detach() as report, span("SQL/Query"):
+            assert report is current_transaction()
+        assert (render, home) == (context.current.get(), current_transaction())
+        with span("SQL/After"):
+            pass
+
+    assert [
+        ("Job/report", [("SQL/Query", "Job/report")]),
+        ("Controller/home", [("SQL/After", "Template/Render"), ("Template/Render", "Controller/home")]),
+    ] == found(scout)
+
+
+def test_its_trace_and_the_policies_know_what_started_it(scout):
+    with transaction("Controller/home") as home, span("Template/Render") as render:
+        with transaction("Job/report").detach():
+            pass
+        began_in = render.span_id
+
+    report, web = sorted(scout.traces(), key=lambda trace: trace.name, reverse=True)
+    assert (f"{home.id:016x}", "") == (report.started_by, web.started_by)
+    assert (web.trace_id, began_in) == (report.trace_id, report.parent_span_id)
+    assert {began_in: 1} == web.calls
+    assert home.id == Transaction.from_trace(report).started_by
+
+
+def test_outside_another_transaction_it_is_like_any_other(scout):
+    with transaction("Job/report").detach(), span("SQL/Query"):
+        pass
+
+    assert [("Job/report", [("SQL/Query", "Job/report")])] == found(scout)
+    assert ("", "") == (scout.transaction.started_by, scout.transaction.parent_span_id)
+
+
+def test_inside_it_transactions_nest_as_ever_and_further_ones_detach(scout):
+    with transaction("Controller/home") as home:
+        with transaction("Job/outer").detach() as outer, transaction("Job/inner"):
+            with transaction("Job/second").detach() as second:
+                pass
+            assert outer is current_transaction()
+        assert home is current_transaction()
+
+    assert ["Job/second", "Job/inner", "Job/outer", "Controller/home"] == scout.operations
+    assert [outer.span_id, home.span_id, ""] == [job.started_by for job in scout.transactions]
+    assert second.trace_id == home.trace_id
+
+
+def test_an_error_in_it_is_its_own(scout):
+    with transaction("Controller/home"):
+        with pytest.raises(KeyError), transaction("Job/report").detach():
+            raise KeyError("plan")
+
+    assert [("Job/report", "KeyError"), ("Controller/home", None)] == [
+        (job.operation, job.error) for job in scout.transactions
+    ]
+
+
+def test_a_background_task_after_the_response_does_not_lengthen_its_request(scout):
+    async def respond(tasks):
+        async def background():
+            await asyncio.sleep(0.05)
+            with span("Mail/Send"):
+                pass
+
+        with transaction("Controller/home") as web:
+            web.end()  # the last message has been sent
+            with transaction("Job/background").detach(started_by=web):
+                await background()
+
+    asyncio.run(respond([]))
+
+    web, job = scout.transactions
+    assert (web.span_id, ["Mail/Send"]) == (job.started_by, [seen.operation for seen in job.spans])
+    assert (web.trace_id, web.span_id) == (job.trace_id, job.parent_span_id)
+    assert web.duration < 0.05 <= job.duration
+
+
+def test_begun_in_a_task_it_outlives_the_request(scout):
+    async def background(go):
+        with transaction("Job/background").detach():
+            await go.wait()
+            with span("SQL/Query"):
+                pass
+
+    async def main():
+        go = asyncio.Event()
+        with transaction("Controller/home"):
+            task = asyncio.create_task(background(go))
+            await asyncio.sleep(0)
+        go.set()
+        await task
+
+    asyncio.run(main())
+
+    assert [("Controller/home", []), ("Job/background", [("SQL/Query", "Job/background")])] == found(scout)
+
+
+def test_ended_elsewhere_the_outer_one_is_what_later_spans_are_in(scout):
+    with transaction("Controller/home") as home:
+        job = transaction("Job/report").detach().begin()
+        child = span("SQL/Open").begin()
+        elsewhere(job.end)
+        assert home is current_transaction()
+        with span("SQL/Query"):
+            pass
+        with transaction("Job/inner"):
+            pass
+        child.end()
+
+    assert [
+        ("Job/report", []),
+        ("Controller/home", [("SQL/Query", "Controller/home"), ("Job/inner", "Controller/home")]),
+    ] == found(scout)
+    assert (None, 1) == (context.current.get(), scout.agent.counters().late_spans)
+
+
+def test_the_end_of_the_outer_one_inside_it_leaves_it_current(scout):
+    outer = transaction("Controller/home").begin()
+    with transaction("Job/report").detach() as job, span("Template/Render") as render:
+        outer.end()
+        assert (render, job) == (context.current.get(), current_transaction())
+        with span("SQL/Query"):
+            pass
+    with transaction("Job/next"):
+        pass
+
+    assert [
+        ("Controller/home", []),
+        ("Job/report", [("SQL/Query", "Template/Render"), ("Template/Render", "Job/report")]),
+        ("Job/next", []),
+    ] == found(scout)
+    assert None is context.current.get()
+
+
+def test_a_block_of_the_outer_one_that_ends_first_leaves_both(scout):
+    with transaction("Controller/home"):
+        job = transaction("Job/report").detach().begin()
+    with transaction("Job/next"), span("SQL/Query"):
+        pass
+    job.end()
+
+    assert [("Controller/home", []), ("Job/next", [("SQL/Query", "Job/next")]), ("Job/report", [])] == found(scout)
+    assert None is context.current.get()
+
+
+def test_inside_an_ignored_transaction_it_is_recorded_and_not_linked(scout):
+    with transaction("Controller/health") as health:
+        health.ignore()
+        with transaction("Job/report").detach(), span("SQL/Query"):
+            pass
+        assert None is current_transaction()
+
+    assert ([("Job/report", [("SQL/Query", "Job/report")])], "") == (found(scout), scout.transaction.started_by)
+
+
+def test_after_its_begin_or_with_anything_but_a_transaction_it_changes_nothing_and_is_counted(scout):
+    with transaction("Controller/home") as home:
+        with transaction("Job/inner") as inner:
+            assert (home, inner) == (home.detach(), inner.detach())
+        with transaction("Job/other").detach(5), transaction("Job/third").detach(span("SQL/Query")):
+            pass
+
+    assert ["Job/inner", "Job/third", "Job/other", "Controller/home"] == [*scout.operations]
+    assert (1, 4) == (len(scout.transactions), scout.agent.counters().invalid_values)
+
+
+def test_one_that_is_made_twice_begins_once(scout):
+    job = transaction("Job/report").detach().detach()
+    with transaction("Controller/home"):
+        job.begin().begin()
+        with job:
+            pass
+        job.end()
+
+    assert ["Job/report", "Controller/home"] == scout.operations
+
+
+def test_a_hook_cannot_begin_one():
+    def on_request_start(transaction):
+        Transaction("Job/hook").detach().begin().end()
+
+    with recording(plugins=[plugin("hooks", on_request_start=on_request_start)]) as scout:
+        with transaction("Controller/home"):
+            pass
+
+        assert (["Controller/home"], 1) == (scout.operations, scout.agent.counters().in_hooks)
+
+
+def test_kept_open_it_outlives_its_block_and_the_outer_one(scout):
+    with transaction("Controller/home") as home:
+        with transaction("Job/stream").detach() as job:
+            job.keep_open()
+        assert home is current_transaction()
+    job.end()
+
+    assert ["Controller/home", "Job/stream"] == scout.operations
+
+
+def test_a_caller_named_in_headers_is_stronger_than_the_one_that_starts_it(scout):
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    with transaction("Controller/home") as home:
+        job = transaction("Job/report").continue_from({"traceparent": parent}).detach()
+        with job:
+            assert parent[3:35] == trace_headers()["traceparent"][3:35]
+
+    assert (home.span_id, "00f067aa0ba902b7") == (
+        scout.transactions[0].started_by,
+        scout.transactions[0].parent_span_id,
+    )
+
+
+@pytest.mark.parametrize("started_by", ["", "x", "0" * 17, "-" + "1" * 15, "G" * 16])
+def test_a_stored_trace_with_another_form_of_id_is_read(started_by):
+    stored = Trace(
+        id="a" * 16, name="Job/report", start=1.0, duration=1.0, queue_time=None, is_error=False, error=None, tags={}, score=0.0,
+        policies={}, spans=(), started_by=started_by,
+    )  # fmt: skip
+
+    assert (False, 0) == (Transaction.from_trace(stored).is_detached, Transaction.from_trace(stored).started_by)
