@@ -103,6 +103,7 @@ class Choice:
         now = monotonic()
         name = self._names.get(transaction.operation) or self._name_of(transaction.operation, now)
         metrics = name.metrics or NameMetrics()
+        errors = metrics.errors
         bucket = metrics.add(transaction)
         if name.metrics is None:
             name.metrics = metrics
@@ -111,7 +112,7 @@ class Choice:
         self._all_time += duration
         quantile = name.lifetime.add(duration, bucket)
         stats = Stats(name.lifetime, quantile, self._all_time, now)
-        hooks = self._hooks if transaction.is_error else self._without_failures
+        hooks = self._hooks if metrics.errors > errors else self._without_failures
         group = name.group
         if hooks.trace_group:
             chosen = group_of(transaction, stats, hooks.trace_group, self.config)

@@ -70,6 +70,8 @@ def trace(start: float) -> Trace:
         tags={payload: payload for payload in PAYLOADS},
         score=float(len(PAYLOADS)),
         policies=dict.fromkeys(PAYLOADS, 1.0),
+        group=PAYLOADS[1],
+        grouped_by=PAYLOADS[2],
         spans=spans,
         merged=dict.fromkeys(PAYLOADS, (2, 0.5)),
         trace_id=PAYLOADS[3],

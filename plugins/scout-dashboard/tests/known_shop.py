@@ -90,6 +90,8 @@ def trace(start: float) -> Trace:
         tags={"plan": "gold", "items": 3},
         score=6.65,
         policies={"percentile": 1.4, "checkout_first": 5.0, "age": 0.25},
+        group=f"errors of {CHECKOUT}",
+        grouped_by="error_traces",
         seen={"count": 204.0, "quantile": 0.97},
         spans=(*queries, template, payment),
         merged={"SQL/Query": (12, 0.034)},

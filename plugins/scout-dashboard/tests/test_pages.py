@@ -197,7 +197,10 @@ def test_a_trace_shows_why_it_was_kept(shop: Visitor) -> None:
     assert "Why kept score 6.65" in page.text
     assert "checkout_first custom policy 5.00" in page.text
     assert "percentile 97.0 % of 204 transactions were shorter 1.40" in page.text  # recorded by the agent
-    assert "age time since a trace of this name was last kept 0.25" in page.text  # not recorded
+    assert "age time since a trace of this group was last kept 0.25" in page.text  # not recorded
+    assert "among the highest of all web requests in its report, or of those that a place is reserved for." in page.text
+    assert f"It competed in the group errors of {CHECKOUT}, chosen by the plugin error_traces." in page.text
+    assert {"text": f"errors of {CHECKOUT}", "by": "error_traces"} == shop.facts(f"/trace/{TRACE_ID}")["group"]
     widths = [
         element.attributes["width"]
         for element in page.elements

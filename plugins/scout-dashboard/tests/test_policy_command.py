@@ -322,7 +322,7 @@ def test_a_failing_policy_gives_no_points_and_is_reported(filled, ask, write, bo
         ("def broken(:", "SyntaxError"),
         ("x = 1", "no function marked with @hookimpl"),
         ("from scout_core import hookimpl\n@hookimpl\ndef score_transactoin(): ...", "did you mean score_transaction?"),
-        ("from scout_core import hookimpl\n@hookimpl\ndef on_report(): ...", "scores nothing: it has the hooks on_report"),
+        ("from scout_core import hookimpl\n@hookimpl\ndef on_report(): ...", "has no policy: it has the hooks on_report"),
     ],
 )  # fmt: skip
 def test_an_unusable_module_is_a_single_line_error(filled, ask, tmp_path, source, message):
@@ -455,3 +455,77 @@ def test_the_state_directory_can_be_selected(filled, ask, tmp_path):
     moved = Path(tmp_path / "state").rename(tmp_path / "other")
 
     assert 0 == ask("explain", "a0", "--state-dir", str(moved)).code
+
+
+GROUPED = """
+from scout_core import hookimpl
+
+
+@hookimpl
+def trace_group(transaction, stats):
+    return transaction.tags.get("customer")
+"""
+
+
+def test_the_group_of_a_trace_is_explained(collector, ask):
+    made = trace(
+        1, "Controller/shop.cart", 2.0, start=time.time() - 70, seen=SEEN, policies={"age": 2.0},
+        group="errors of Controller/shop.cart", grouped_by="error_traces",
+    )  # fmt: skip
+    send(collector, made, trace(2, "Controller/shop.home", 1.0, start=time.time() - 70))
+
+    assert "best of the group errors of Controller/shop.cart, chosen by error_traces" in ask("explain", "01").lines
+    assert (
+        "age 2.00 last trace of the group errors of Controller/shop.cart kept 1 min ago" in ask("explain", "01").lines
+    )
+    assert {"text": "Controller/shop.home", "by": None} == ask("explain", "02", "--json").json["group"]
+    assert "group" not in ask("explain", "02").out
+
+
+def test_a_replay_uses_the_groups_that_a_module_chooses(collector, ask, tmp_path):
+    """Three endpoints by name, but two customers: of acme only the best has a place."""
+    (tmp_path / "my_groups.py").write_text(GROUPED, encoding="utf-8")
+    now = time.time()
+    customers = {"a": ("acme", 3.0), "b": ("acme", 2.0), "c": ("mega", 1.0)}
+    for number, (name, (customer, score)) in enumerate(customers.items()):
+        customers[name] = trace(number, f"Controller/{name}", score, start=now - 70, tags={"customer": customer})
+    send(collector, *customers.values())
+
+    result = ask("replay", "my_groups", "--keep", "2", "--json", SCOUT_PLUGINS_DISABLE="age,percent,percentile")
+    (period,) = result.json["periods"]
+    shown = ask("replay", "my_groups", "--keep", "2", SCOUT_PLUGINS_DISABLE="age,percent,percentile").lines
+
+    assert (0, ["Controller/a", "Controller/b"]) == (result.code, [kept["name"] for kept in period["before"]])
+    assert [("Controller/a", "acme", "my_groups"), ("Controller/c", "mega", "my_groups")] == [
+        (kept["name"], kept["group"], kept["grouped_by"]) for kept in period["after"]
+    ]
+    assert any(line.endswith("gained c, group mega") for line in shown)
+
+
+def test_a_replay_knows_the_groups_in_which_traces_were_kept(collector, ask):
+    """As the agent did, it keeps two traces of one name: one of the endpoint's errors."""
+    now = time.time()
+    send(
+        collector,
+        trace(1, "Controller/shop.cart", 3.0, start=now - 70),
+        trace(
+            2, "Controller/shop.cart", 1.0, start=now - 70, is_error=True, tags={"error": True},
+            group="errors of Controller/shop.cart", grouped_by="error_traces",
+        ),
+        trace(3, "Controller/shop.home", 2.0, start=now - 70),
+    )  # fmt: skip
+
+    (period,) = ask("replay", "--json", "--keep", "2").json["periods"]
+
+    assert ["Controller/shop.cart", "errors of Controller/shop.cart"] == [kept["group"] for kept in period["before"]]
+    assert "errors of Controller/shop.cart" in {kept["group"] for kept in period["after"]}
+
+
+def test_a_group_that_is_no_text_is_reported(filled, ask, tmp_path):
+    (tmp_path / "my_groups.py").write_text(GROUPED.replace('.get("customer")', ""), encoding="utf-8")
+
+    result = ask("replay", "my_groups", "--json")
+
+    problem = "policy my_groups: trace_group failed 7 of 7 times and decides nothing there; the last time: "
+    assert 1 == result.code
+    assert f"{problem}ValueError: a trace group must be a str or None, got dict" in result.err

@@ -499,9 +499,15 @@ def test_kept_traces_of_all_names_are_listed(store, queries):
 def test_the_evidence_of_built_in_policies_is_described_if_recorded(figures, expected):
     names = ("speed", "percent", "age", "percentile", "team")
 
-    assert expected == [
-        describe_evidence(policy, name="Controller/shop.home", duration=0.25, figures=figures) for policy in names
-    ]
+    trace = Trace(
+        id="", name="Controller/shop.home", start=0.0, duration=0.25, queue_time=None, is_error=False, error=None, tags={},
+        score=0.0, policies={}, spans=(),
+    )  # fmt: skip
+
+    assert expected == [describe_evidence(policy, trace, figures) for policy in names]
+    if "seconds_since_kept" in figures:
+        in_group = evolve(trace, group="customer acme", grouped_by="by_customer")
+        assert "last trace of the group customer acme kept 1 min ago" == describe_evidence("age", in_group, figures)
 
 
 def test_every_answer_of_the_api_is_strict_json(collector):

@@ -115,8 +115,8 @@ scout-core policy replay --last 1h my_policies
 scout-core policy replay --weight speed=3 --per 10m
 SCOUT_PLUGINS_DISABLE=age scout-core policy replay --last 1d --json
 
-Only kept traces are stored, so a replay selects among those. Each period has half as many places as it has names,
-assigned once by the points that the agent recorded and once by the new points.
+Only kept traces are stored, so a replay selects among those. Each period has half as many places as it has groups,
+assigned once by the points and groups that the agent recorded and once by the new ones.
 """
 
 
@@ -137,7 +137,7 @@ assigned once by the points that the agent recorded and once by the new points.
     help="Length of a period in which traces compete. Default: one report.",
 )
 @click.option(
-    "--keep", type=click.IntRange(1), help="Number of traces to keep per period. Default: half the number of names."
+    "--keep", type=click.IntRange(1), help="Number of traces to keep per period. Default: half the number of groups."
 )
 @click.option(
     "--weight",

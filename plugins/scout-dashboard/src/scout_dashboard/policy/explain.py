@@ -11,7 +11,7 @@ from scout_core.suggest import did_you_mean
 from scout_dashboard.errors import NotFound, PolicyError
 from scout_dashboard.policy.evidence import Estimates
 from scout_dashboard.queries.metrics import Facts
-from scout_dashboard.queries.phrases import describe_evidence
+from scout_dashboard.queries.phrases import describe_evidence, group_of
 from scout_dashboard.ranges import LATEST, Range
 from scout_dashboard.store.reader import Reader
 from scout_dashboard.store.traces import TraceRow, find_trace, ids_with_prefix, list_traces, traces_of_same_report
@@ -68,6 +68,7 @@ def explain(reader: Reader, trace_id: str, estimates: Estimates) -> Facts:
         "start": row.start,
         "score": round(row.score, 4),
         "rank": 1 + sum(other.score > row.score for other in rivals),
+        "group": group_of(trace),
         "rivals": [{"id": other.id, "name": other.name, "score": round(other.score, 4)} for other in rivals],
         "policies": [
             {"policy": policy, "points": round(points, 4), "evidence": _evidence_text(policy, trace, figures)}
@@ -87,7 +88,7 @@ def explain(reader: Reader, trace_id: str, estimates: Estimates) -> Facts:
 
 
 def _evidence_text(policy: str, trace: Trace, figures: Mapping[str, float]) -> str:
-    phrase = describe_evidence(policy, name=trace.name, duration=trace.duration, figures=figures)
+    phrase = describe_evidence(policy, trace, figures)
     if phrase is not None:
         return phrase
     tags = ", ".join(f"{key}={value}" for key, value in sorted(trace.tags.items())[:6])

@@ -47,6 +47,9 @@ def explanation_lines(facts: Facts) -> Iterator[str]:
     rivals = len(facts["rivals"])
     place = f", rank {facts['rank']} of {rivals} in its report" if rivals > 1 else ""
     yield f"kept with {_points(facts['score'])} points{place}"
+    group = facts["group"]
+    if group["by"] is not None:
+        yield f"best of the group {group['text']}, chosen by {group['by']}"
     yield ""
     rows = [(policy["policy"], _points(policy["points"]), policy["evidence"]) for policy in facts["policies"]]
     yield from _table(("POLICY", "POINTS", "EVIDENCE"), rows)
@@ -96,8 +99,13 @@ def _row(candidate: Candidate) -> tuple[str, ...]:
         f"{candidate.rank_after}.",
         _points(candidate.score),
         _VERDICTS[candidate.kept_before, candidate.kept_after],
-        label_of(candidate.row.name),
+        _label_in_group(candidate),
     )
+
+
+def _label_in_group(candidate: Candidate) -> str:
+    label = label_of(candidate.row.name)
+    return f"{label}, group {candidate.group_after.text}" if candidate.group_after.plugin else label
 
 
 def _stats_rows(facts: Facts) -> Iterator[tuple[str, str, str]]:

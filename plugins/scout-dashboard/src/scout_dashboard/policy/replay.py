@@ -1,19 +1,21 @@
 """Replays the selection of traces with other policies, and compares the results.
 
 Only kept traces are stored, so all of them would be kept again if there were as many places as in the agent. Each period
-therefore has fewer places, by default half as many as it has names. They are assigned twice: once by the points that the
-agent recorded, and once by the new points.
+therefore has fewer places, by default half as many as it has groups. They are assigned twice: once by the points and groups
+that the agent recorded, and once by the new ones.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import define, field, frozen
 
 from scout_core import Transaction
+from scout_core.measuring.groups import BY_NAME, Group
 from scout_core.measuring.report import Trace
+from scout_core.measuring.reservoir import Kept, Reservoir
 from scout_core.operations import is_web
 from scout_dashboard.policy.evidence import Estimates
 from scout_dashboard.policy.scoring import Policies
@@ -30,6 +32,9 @@ class Candidate:
     points: dict[str, float]
     """Points of the new policies."""
     score: float
+    group_before: Group
+    group_after: Group
+    """The group in which it competes with the new policies."""
     rank_before: int = 0
     rank_after: int = 0
     kept_before: bool = False
@@ -38,11 +43,14 @@ class Candidate:
     def facts(self, *, before: bool) -> Facts:
         """Return it as JSON."""
         policies = self.row.policies if before else self.points
+        group = self.group_before if before else self.group_after
         return {
             "id": self.row.id,
             "name": self.row.name,
             "score": round(self.row.score if before else self.score, 4),
             "policies": {name: round(points, 4) for name, points in policies.items()},
+            "group": group.text,
+            "grouped_by": group.plugin,
         }
 
 
@@ -103,7 +111,7 @@ def replay(
     Args:
         traces: in order of their end.
         per: seconds of a period; None means that each report is one.
-        places: number of traces to keep per period; None means half the number of names.
+        places: number of traces to keep per period; None means half the number of groups.
     """
     groups: dict[tuple[object, ...], list[tuple[TraceRow, Trace]]] = {}
     for row, trace in traces:
@@ -131,9 +139,12 @@ def _compete(
     transactions = {row.id: Transaction.from_trace(trace) for row, trace in traces}
     candidates = []
     for row, trace in traces:
-        points = policies.score(transactions[row.id], estimates.of(row, trace))
-        candidates.append(Candidate(row, points, sum(points.values())))
-    count = (len({row.name for row, _ in traces}) + 1) // 2 if places is None else places
+        transaction, evidence = transactions[row.id], estimates.of(row, trace)
+        points = policies.score(transaction, evidence)
+        recorded = Group(trace.group or row.name, trace.grouped_by)
+        chosen = policies.group(transaction, evidence) or Group(row.name)
+        candidates.append(Candidate(row, points, sum(points.values()), recorded, chosen))
+    count = (len({candidate.group_before for candidate in candidates}) + 1) // 2 if places is None else places
     # The first of equal scores wins, as in the agent.
     by_old = sorted(candidates, key=lambda candidate: -candidate.row.score)
     by_new = sorted(candidates, key=lambda candidate: -candidate.score)
@@ -141,9 +152,12 @@ def _compete(
         candidate.rank_before = rank
     for rank, candidate in enumerate(by_new, 1):
         candidate.rank_after = rank
-    for candidate in _winners(by_old, count):
+    recorded_plugins = sorted({candidate.group_before.plugin for candidate in candidates} - {BY_NAME})
+    groups_before = [(candidate, candidate.group_before) for candidate in by_old]
+    for candidate in _winners(groups_before, count, policies.reserve(count, recorded_plugins)):
         candidate.kept_before = True
-    for candidate in _winners(by_new, count):
+    groups_after = [(candidate, candidate.group_after) for candidate in by_new]
+    for candidate in _winners(groups_after, count, policies.reserve(count)):
         candidate.kept_after = True
         policies.keep(transactions[candidate.row.id], candidate.score)
     first = traces[0][0]
@@ -159,9 +173,9 @@ def _compete(
     )
 
 
-def _winners(ranked: Iterable[Candidate], places: int) -> list[Candidate]:
-    """Return the best candidates, one per name."""
-    best: dict[str, Candidate] = {}
-    for candidate in ranked:
-        best.setdefault(candidate.row.name, candidate)
-    return list(best.values())[:places]
+def _winners(ranked: Iterable[tuple[Candidate, Group]], places: int, reserved: Mapping[str, int]) -> list[Candidate]:
+    """Return the best candidates, one per group, as the agent chooses them."""
+    reservoir: Reservoir[Candidate] = Reservoir(places, reserved)
+    for rank, (candidate, group) in enumerate(ranked):
+        reservoir.offer(Kept(candidate.row.name, -rank, {}, candidate, {}, group))
+    return [kept.item for kept in reservoir.take()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, cast
 
@@ -13,6 +13,7 @@ from attrs import define, field
 from scout_core import Agent, Transaction
 from scout_core.config.config import read_config
 from scout_core.config.files import settings_here
+from scout_core.measuring.groups import Group, group_of, reserved_places
 from scout_core.measuring.scoring import score
 from scout_core.problems import join_problems
 from scout_core.states import State
@@ -35,10 +36,12 @@ class Policies:
     """The modules that were named on the command line."""
     weights: dict[str, float]
     _policies: tuple[Guard, ...] = field(init=False)
+    _grouping: tuple[Guard, ...] = field(init=False)
     _on_keep: tuple[Guard, ...] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._policies = self.agent.implementations("score_transaction")
+        self._grouping = self.agent.implementations("trace_group")
         self._on_keep = self.agent.implementations("on_keep")
 
     @property
@@ -49,7 +52,23 @@ class Policies:
     def score(self, transaction: Transaction, evidence: Evidence) -> dict[str, float]:
         """Return policy name to its points after its weight; a policy that gave none, or raised, is missing."""
         stats = cast("Stats", evidence)  # it has the same attributes
-        return score(transaction, stats, self._policies, weights=self.weights, config=self.agent.config)
+        policies = _called_for(transaction, self._policies)
+        return score(transaction, stats, policies, weights=self.weights, config=self.agent.config)
+
+    def group(self, transaction: Transaction, evidence: Evidence) -> Group | None:
+        """Return the group that a plugin chooses; None when none does."""
+        grouping = _called_for(transaction, self._grouping)
+        return group_of(transaction, cast("Stats", evidence), grouping, self.agent.config)
+
+    def reserve(self, places: int, plugins: Sequence[str] | None = None) -> dict[str, int]:
+        """
+        Return plugin to the number of places that are reserved for its groups, as the option ``reserved_places`` divides them.
+
+        Args:
+            plugins: those that choose groups; None means those of this environment.
+        """
+        names = [guard.plugin for guard in self._grouping] if plugins is None else plugins
+        return reserved_places(places, names, self.agent.config.get("reserved_places"))
 
     def keep(self, transaction: Transaction, score: float) -> None:
         """Call ``on_keep`` of the named modules only: a policy may remember what was kept."""
@@ -60,10 +79,10 @@ class Policies:
     def problems(self) -> list[str]:
         """Return one sentence for each function that raised, returned something other than a number, or was switched off."""
         return [
-            f"policy {guard.plugin}: {guard.place} failed {guard.failures.count} of {guard.calls} times and counts 0 there;"
-            f" the last time: {guard.failures.last}"
+            f"policy {guard.plugin}: {guard.place} failed {guard.failures.count} of {guard.calls} times"
+            f" and {'decides nothing' if guard in self._grouping else 'counts 0'} there; the last time: {guard.failures.last}"
             + (f"; it was switched off: {guard.reason}" if guard.reason else "")
-            for guard in (*self._policies, *self._on_keep)
+            for guard in (*self._policies, *self._grouping, *self._on_keep)
             if guard.failures.count
         ]
 
@@ -104,7 +123,12 @@ def _check(agent: Agent, module: str) -> None:
         raise PolicyError(f"cannot load the policies in {module!r}: {problems}")
     if plugin.state is not State.ACTIVE:
         raise PolicyError(f"cannot load the policies in {module!r}: {plugin.reason}")
-    if "score_transaction" not in plugin.hooks:
+    if not {"score_transaction", "trace_group"}.intersection(plugin.hooks):
         raise PolicyError(
-            f"{module!r} scores nothing: it has the hooks {', '.join(plugin.hooks)}, not score_transaction"
+            f"{module!r} has no policy: it has the hooks {', '.join(plugin.hooks)}, but neither score_transaction nor trace_group"
         )
+
+
+def _called_for(transaction: Transaction, guards: Iterable[Guard]) -> list[Guard]:
+    """Return those that an agent would call for this transaction: some are for failures only."""
+    return [guard for guard in guards if transaction.is_error or not guard.when_failed]

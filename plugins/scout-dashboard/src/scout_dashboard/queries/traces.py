@@ -8,7 +8,7 @@ from scout_dashboard.errors import NotFound
 from scout_dashboard.queries import tree
 from scout_dashboard.queries.metrics import Facts, milliseconds
 from scout_dashboard.queries.names import label_of
-from scout_dashboard.queries.phrases import describe_evidence
+from scout_dashboard.queries.phrases import describe_evidence, group_of
 from scout_dashboard.ranges import Range
 from scout_dashboard.store.reader import Reader
 from scout_dashboard.store.related import Related, related_to
@@ -71,6 +71,7 @@ def detail(reader: Reader, trace_id: str) -> Facts:
         "spans": spans,
         "summary": tree.summary(spans),
         "why": _why(trace),
+        "group": group_of(trace),
         "stats": trace.seen,
         "merged": _merged(trace),
     }
@@ -128,7 +129,7 @@ def _why(trace: Trace) -> list[Facts]:
             "policy": policy,
             "points": round(points, 3),
             "share": round(points / given, 6) if points > 0 else 0.0,
-            "evidence": describe_evidence(policy, name=trace.name, duration=trace.duration, figures=trace.seen),
+            "evidence": describe_evidence(policy, trace, trace.seen),
         }
         for policy, points in sorted(trace.policies.items(), key=lambda item: (-item[1], item[0]))
     ]
