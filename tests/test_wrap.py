@@ -324,6 +324,50 @@ def test_a_describer_that_ends_without_a_span_declines(library):
         assert (0, [1]) == (status(scout).errors, closed)
 
 
+def test_a_describer_that_yields_nothing_sees_the_result_of_a_call_that_is_not_timed(library):
+    seen = []
+
+    def describe(*args):
+        result = yield
+        seen.append(result)
+        current_transaction().tag("seen", len(seen))
+
+    def instrument(wrap):
+        wrap("library:function", describe)
+        wrap("library:coroutine", describe)
+        wrap("library:Client.execute", describe)
+
+    with instrumented(instrument, reraise=True) as scout:
+        client = library.Client()
+        library.function(0)
+        with transaction("Job/mail.send") as job:
+            for _ in range(30):  # also when calls are no longer timed each time
+                results = [library.function(1), asyncio.run(library.coroutine(1)), client.execute("GET")]
+                assert context.current.get() is job
+        assert (["Job/mail.send"], {"seen": 90}) == (scout.operations, scout.transactions[0].tags)
+
+    assert all(result is other for result, other in zip(results, seen[-3:], strict=True))
+
+
+def test_when_a_call_that_is_not_timed_raises_the_describer_is_closed_at_its_yield(library):
+    ends = []
+
+    def describe(error):
+        try:
+            yield
+        except GeneratorExit:
+            ends.append("closed")
+            raise
+        ends.append("went on")
+
+    with instrumented(wrapping("library:raising", describe), reraise=True) as scout:
+        with transaction("Job/mail.send"), pytest.raises(KeyError):
+            library.raising(KeyError("plan"))
+        assert (["Job/mail.send"], False) == (scout.operations, scout.transactions[0].is_error)
+
+    assert ["closed"] == ends
+
+
 def test_when_the_call_raises_the_describer_is_closed_at_its_yield(library):
     ends = []
 

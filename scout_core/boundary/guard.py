@@ -18,6 +18,7 @@ from scout_core.boundary.pace import Limit, Pace, Slowness
 from scout_core.clocks import perf_counter_ns
 from scout_core.errors import PluginError
 from scout_core.problems import Problem, TooManyErrors
+from scout_core.recording.span import Span
 from scout_core.signals import is_from_outside
 
 EARLY: Final = 24
@@ -96,14 +97,22 @@ class Guard:
         return result
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
-        """Call a generator function up to its first ``yield``: the generator and what it yields; None when it raises or is off."""
+        """
+        Call a generator function up to its first ``yield``; None when it raises or is off.
+
+        Returns:
+            The generator, and what it yields: None when it has ended. For a bare ``yield``, a span that is not recorded.
+        """
         if self.off is not None:
             return None
         self.calls = calls = self.calls + 1
         try:
             if calls % self.time_every and calls > EARLY:
                 generator = self.function(*args, **kwargs)
-                return generator, next(generator, None)
+                described = next(generator, None)
+                if described is None and generator.gi_frame is not None:
+                    described = _unrecorded()
+                return generator, described
             return self._timed(self._first_step, args, kwargs)  # type: ignore[no-any-return]
         except BaseException as error:
             if self._contains(error):
@@ -131,7 +140,11 @@ class Guard:
             self.failures.begin_call()
 
     def _first_step(self, /, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        return (generator := self.function(*args, **kwargs)), next(generator, None)
+        generator = self.function(*args, **kwargs)
+        described = next(generator, None)
+        if described is None and generator.gi_frame is not None:
+            described = _unrecorded()
+        return generator, described
 
     def _timed(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """
@@ -260,6 +273,13 @@ class Guard:
         self.calls = self.failures.count = 0
         self.hangs_since = None
         self.pace = Pace(self.pace.limit)
+
+
+def _unrecorded() -> Span:
+    """Return a span for a call of which a describer wants to know only the result: it has begun elsewhere, so entering it does nothing."""
+    span = Span("Unrecorded/call")
+    span.start_ns = 1
+    return span
 
 
 _TIMED: Final = Guard._timed.__code__

@@ -28,7 +28,7 @@ from scout_core.recording.generator_functions import GeneratorFunction, is_gener
 from scout_core.recording.span import Span
 from scout_core.recording.transaction import Transaction
 
-Describer = Callable[..., "Span | Generator[Span, Any, object] | None"]
+Describer = Callable[..., "Span | Generator[Span | None, Any, object] | None"]
 
 _get = current.get
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Generator
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from scout_core import Span, Transaction, hookimpl, span, transaction
+from scout_core import Span, Transaction, hookimpl, record_error, span, transaction
 from scout_core.endpoints import EndpointOperations
+from scout_flask.answers import is_answer
 from scout_flask.extension import ScoutApm as ScoutApm
 
 if TYPE_CHECKING:
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
 @hookimpl
 def instrument(wrap: Wrap) -> None:
-    """Time every request of every application, and the functions registered to run before its view."""
+    """Time every request of every application and the functions that run before its view, and record the errors that it handles."""
     # The module that defines the class: `flask.Flask` may be a subclass that another agent has put there.
     wrap("flask.app:Flask.full_dispatch_request", dispatch, root=True)
     wrap("flask.app:Flask.preprocess_request", preprocess)
+    wrap("flask.app:Flask.handle_user_exception", handle)
 
 
 # Flask 3.2 passes the request's context to both methods, earlier versions pass nothing; the request is found the same way in all.
@@ -44,6 +46,19 @@ def preprocess(app: Flask, *context: object) -> Span | None:
     if functions and (functions.get(None) or any(map(functions.get, current_request()().blueprints))):
         return span("PreprocessRequest")
     return None
+
+
+def handle(app: Flask, *arguments: object, **named: object) -> Generator[None, object, None]:
+    """
+    Record an exception that a handler, or Flask itself, has answered; one without a handler is raised again, and leaves the request.
+
+    Args:
+        arguments: the exception comes last; Flask 3.2 passes the request's context before it.
+    """
+    answer = yield
+    error = named.get("e", arguments[-1] if arguments else None)
+    if not is_answer(error, answer):
+        record_error(error)  # type: ignore[arg-type]  # anything else is counted
 
 
 operation: Final[EndpointOperations[Flask]] = EndpointOperations(lambda app: app.view_functions)
