@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Hashable
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Final
@@ -17,6 +18,18 @@ from scout_core.signals import is_from_outside
 from scout_core.text.plain import visible
 from scout_core.threads import is_own_thread
 
+MOST_CAUSES: Final = 50
+"""Causes for which one ``LogOnce`` logs a message."""
+
+
+class LoggingFailures:
+    """The messages of this process that the application's logging did not take, because it raised."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+logging_failures: Final = LoggingFailures()
 _is_logging: Final[ContextVar[bool]] = ContextVar("scout_core_is_logging", default=False)
 
 
@@ -50,9 +63,38 @@ class Log:
         except BaseException as error:
             if _passes(error):
                 raise
+            logging_failures.count += 1
             _print_instead(message, values, error)
         finally:
             _is_logging.reset(before)
+
+
+class LogOnce:
+    """Messages that are logged once for each cause, until ``forget``."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._causes: set[Hashable] = set()
+
+    def warning(self, cause: Hashable, message: str, *values: object, is_expected: bool = False) -> None:
+        """Log a warning; what is expected is information."""
+        if self._is_new(cause):
+            (self._log.info if is_expected else self._log.warning)(message, *values)
+
+    def error(self, cause: Hashable, message: str) -> None:
+        """Log the exception that is being handled."""
+        if self._is_new(cause):
+            self._log.error("%s", message, exc_info=True)
+
+    def forget(self) -> None:
+        """Log again whatever happens again."""
+        self._causes.clear()
+
+    def _is_new(self, cause: Hashable) -> bool:
+        if cause in self._causes or len(self._causes) >= MOST_CAUSES:
+            return False
+        self._causes.add(cause)
+        return True
 
 
 def _passes(error: BaseException) -> bool:

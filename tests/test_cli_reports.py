@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from scout_core.cli.reports import describe_reports
-from scout_core.sending.protocol import ReportFacts, ReportingProcess
+from scout_core.sending.protocol import ProcessCounters, ReportFacts, ReportingProcess
 
 
 def process(pid: int, *, missing: int = 0, is_silent: bool = False, app: str = "Shop") -> ReportingProcess:
@@ -34,6 +36,15 @@ def test_processes_that_vanished_are_one_note():
 
     assert ("note", "reports") == (state, area)
     assert text.startswith("Shop: 8 processes (pid 1, 2, 3, 4, 5 and 3 more) sent no last report: killed, hanging")
+
+
+def test_messages_that_the_application_s_logging_did_not_take_are_one_note():
+    def failing(pid: int, count: int) -> ReportingProcess:
+        return evolve(process(pid), counters={"collector": ProcessCounters(logging_failures=count)})
+
+    assert [
+        ("note", "logging", "Shop: 5 messages of scout-core in 2 processes (pid 1, 2) could not be logged")
+    ] == texts(failing(1, 2), failing(2, 3), failing(3, 0))
 
 
 def test_a_dashboard_of_an_earlier_version_has_no_such_facts():

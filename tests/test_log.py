@@ -127,7 +127,7 @@ def test_the_threads_live_on_whatever_logging_raises(handling, quick, error, mon
     keeper = Keeper()
     failing = Behaving("failing", lambda report: 1 / 0)
     plugins = exporting(keeper, failing), plugin("test_hook", on_request_end=lambda transaction: 1 / 0)
-    with running(*plugins, report_period=0.02):
+    with running(*plugins, report_period=0.02) as agent:
         monkeypatch.setattr(recorder, "compile_all", fail)
         for count in range(1, 4):
             with transaction("Controller/home"):
@@ -137,6 +137,7 @@ def test_the_threads_live_on_whatever_logging_raises(handling, quick, error, mon
         alive = {thread.name for thread in threading.enumerate()}
 
     assert {"scout-core", "scout-core-keeper", "scout-core-failing"} <= alive
+    assert len(handler.messages) == agent.counters("keeper").logging_failures >= 3
     assert 1 == sum("internal error in the agent's thread" in message for message in handler.messages)
 
 

@@ -15,7 +15,8 @@ from scout_core.recording.tracer import Tracer
 from scout_core.sending import outbox as module
 from scout_core.sending.exporter import Delivery
 from scout_core.sending.ledger import Ledger
-from scout_core.sending.outbox import MAX_BYTES, MAX_REPORTS, Outbox, pause_after
+from scout_core.sending.outbox import Outbox, pause_after
+from scout_core.sending.report_queue import MAX_BYTES, MAX_REPORTS
 from tests.workbench import Behaving, Keeper, eventually, sample_report
 
 
@@ -232,7 +233,7 @@ def test_a_single_report_takes_no_more_memory_than_all_may(sender_for, gate, cap
     sender = sender_for(Behaving("test", gate))
     sender.send(1, **big_report_changes(6.0))
     gate.wait_until_entered()
-    size = sender.outbox._size
+    size = sender.outbox._queue.bytes
     gate.opened.set()
 
     eventually(lambda: (1, 0, {}) == sender.places)

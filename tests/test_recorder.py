@@ -19,7 +19,7 @@ from scout_core import current_transaction, span, transaction
 from scout_core.errors import RejectedReport
 from scout_core.measuring.report import Report
 from scout_core.operations import is_web
-from scout_core.sending import agent_thread, choice, outbox, recorder
+from scout_core.sending import agent_thread, choice, outbox, recorder, report_queue
 from scout_core.sending import period as periods
 from tests.sizes import size
 from tests.workbench import (
@@ -629,7 +629,7 @@ def test_a_hanging_receiver_does_not_prevent_the_last_report_to_others(quick, mo
     with running(exporting(hanging, recovering), report_period=0.01) as agent:
         monkeypatch.setattr(outbox, "pause_after", lambda failures: 60.0)
         record("Controller/home")
-        eventually(lambda: agent.recorder.outboxes[0]._sending)
+        eventually(lambda: agent.recorder.outboxes[0]._queue.sending)
         eventually(lambda: agent.recorder.outboxes[1]._failures)
         is_down[0] = False
         agent.stop(0.5)
@@ -650,7 +650,7 @@ def test_a_process_that_recorded_nothing_sends_no_report():
 @pytest.mark.parametrize("seed", range(1, 1 + size(1, 10)))
 def test_every_transaction_is_accounted_for_at_all_times(quick, monkeypatch, record_property, seed):
     """With four threads, 20,000 transactions, four kinds of exporters, and an inbox and outboxes that are too small."""
-    monkeypatch.setattr(outbox, "MAX_REPORTS", 3)
+    monkeypatch.setattr(report_queue, "MAX_REPORTS", 3)
     draw = random.Random(seed)
     gate = threading.Event()
 

@@ -1,4 +1,4 @@
-"""The doctor's check of reports that have not arrived, as a dashboard on this machine knows them."""
+"""The doctor's check of reports and log messages that are missing, as a dashboard on this machine knows them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_PIDS: Final = 5
 
 
 def check_reports(config: Config) -> Iterator[Finding]:
-    """Yield gaps between reports, and processes that vanished, of the last day; nothing without a dashboard."""
+    """Yield lost log messages, gaps between reports, and processes that vanished, of the last day; nothing without a dashboard."""
     try:
         answer = read_answer(ask(config, HEALTH), HealthAnswer)
     except (DashboardError, ValueError):  # no dashboard, or one of another version
@@ -24,14 +24,22 @@ def check_reports(config: Config) -> Iterator[Finding]:
 
 
 def describe_reports(processes: Iterable[ReportingProcess]) -> Iterator[Finding]:
-    """Yield a finding for each application with gaps, and one for each with processes that sent no last report."""
+    """Yield a finding for each application that has lost log messages, has gaps, or has processes that sent no last report."""
     gaps: dict[str, list[ReportingProcess]] = defaultdict(list)
     silent: dict[str, list[ReportingProcess]] = defaultdict(list)
+    unlogged: dict[str, list[ReportingProcess]] = defaultdict(list)
     for process in processes:
         if process.reports is not None and process.reports.missing:
             gaps[process.app].append(process)
         if process.reports is not None and process.reports.is_silent:
             silent[process.app].append(process)
+        if process.logging_failures:
+            unlogged[process.app].append(process)
+    for app, group in unlogged.items():
+        count = sum(process.logging_failures for process in group)
+        text = f"{app}: {count} message{'s' if count > 1 else ''} of scout-core in {_pids(group)} could not be logged"
+        advice = "a handler or filter of the application raises; what it raised is on the standard error of the process"
+        yield Finding("note", "logging", text, advice)
     for app, group in gaps.items():
         count = sum(process.reports.missing for process in group if process.reports is not None)
         text = f"{app}: {count} report{'s' if count > 1 else ''} of {_pids(group)} did not arrive here"

@@ -208,6 +208,8 @@ class Counters:
     """Trace groups, by default the names, of which no trace had a place in a period: summed, and at most 1,000 of each period."""
     traces_lost: int = 0
     """Kept, but something that the application or a plugin had put into them could not be read."""
+    logging_failures: int = 0
+    """Messages of scout-core that are in no log, because a handler or filter of the application raised."""
     left_out: dict[str, int] = field(factory=dict)
     """The sums of ``left_out`` of the reports before."""
 

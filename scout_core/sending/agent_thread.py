@@ -14,6 +14,7 @@ from attrs import define, field
 from scout_core.boundary.busy import busy_part, wait_until
 from scout_core.clocks import monotonic
 from scout_core.log import Log
+from scout_core.sending.loops import contained, repeat
 from scout_core.threads import NoThread, lock_factory, seconds_left, start_thread
 
 log = Log("scout_core")
@@ -45,19 +46,23 @@ class AgentThread:
     Args:
         turn: one look into the inbox; returns whether it found many. Raises nothing.
         finish: the work up to now, whatever the period. Raises nothing.
-        on_late_patch: called when this thread ends because threads were patched since it was started.
+        on_end: called when this thread ends although it was not asked to, so that the next transaction starts another one: threads
+            were patched since it was started, or a fault has ended it.
+        on_fault: called while the exception of a fault is being handled that ended neither a turn nor the thread.
     """
 
     _turn: Callable[[], bool]
     _finish: Callable[[], None]
-    _on_late_patch: Callable[[], None]
+    _on_end: Callable[[], None]
+    _on_fault: Callable[[], None]
     thread: Thread | None = None
-    """None: never started, or ended after a late patch."""
+    """None: never started, or to be started again."""
     is_in_child: bool = False
     """In a forked child: if a hook on this thread has forked, the copy of the thread ends with what it is doing."""
     turns: int = 0
     is_working: bool = False
     """It is in a turn."""
+    _pause: float = BUSY_TICK
     _stopping: Event = field(factory=Event)
     _finished: Event = field(factory=Event)
     """Set when the last report has been handed over."""
@@ -78,7 +83,8 @@ class AgentThread:
         if self._locks_made_by is not lock_factory():
             self._locks_made_by = lock_factory()
             self._stopping, self._finished, self._may_end = Event(), Event(), Event()
-        started = start_thread(self._run, "scout-core", self._keep)
+        self._finished.clear()
+        started = start_thread(contained(self._run, self._give_up), "scout-core", self._keep)
         return started if isinstance(started, NoThread) else None
 
     def _keep(self, thread: Thread | None) -> None:
@@ -138,29 +144,50 @@ class AgentThread:
             log.warning("%s did not return in time; the process does not wait for it", busy_part(thread))
 
     def _run(self) -> None:
-        pause = BUSY_TICK
+        self._pause = BUSY_TICK
         locks_made_by = self._locks_made_by
-        while not self._stopping.wait(pause):
-            if self.is_in_child:
-                return
-            if locks_made_by is not lock_factory():
-                self.thread = None
-                self._on_late_patch()
-                return
-            self.turns += 1
-            self.is_working = True
-            flushes = [self._flushes.popleft() for _ in range(len(self._flushes))]
-            if flushes:
-                self._finish()
-                for is_done in flushes:
-                    is_done.set()
-            found_many = self._turn()
-            self.is_working = False
-            pause = BUSY_TICK if found_many else TICK
-        if not self.is_in_child:
-            self._finish()
-        if self.is_in_child:
+        thread = self.thread
+        repeat(lambda: self._round(locks_made_by), self._on_fault)
+        if self.is_in_child or self.thread is not thread:
+            return
+        self._finish()
+        self._end()
+
+    def _end(self) -> None:
+        if self.is_in_child:  # a hook has forked, and this is the copy of the thread in the child
             return
         self._finished.set()
         self._may_end.wait()
         self._last_step()
+
+    def _round(self, locks_made_by: object) -> bool:
+        """Pause, then work once; return whether there is another round."""
+        self.is_working = False
+        if self._stopping.wait(self._pause) or self.is_in_child:
+            return False
+        if locks_made_by is not lock_factory():
+            self._leave()
+            return False
+        self.turns += 1
+        self.is_working = True
+        flushes = [self._flushes.popleft() for _ in range(len(self._flushes))]
+        try:
+            if flushes:
+                self._finish()
+        finally:
+            for is_done in flushes:
+                is_done.set()
+        self._pause = BUSY_TICK if self._turn() else TICK
+        return True
+
+    def _leave(self) -> None:
+        self.thread = None
+        self._on_end()
+
+    def _give_up(self) -> None:
+        """End because of a fault outside of a round, and let the next transaction start another thread."""
+        self._finished.set()
+        try:
+            self._on_fault()
+        finally:
+            self._leave()

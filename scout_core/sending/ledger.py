@@ -7,10 +7,12 @@ the places are counted separately, so a transaction that got lost would show.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
 from threading import RLock
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from scout_core.log import logging_failures
 from scout_core.recording.tracer import IGNORED, SAMPLED
 
 if TYPE_CHECKING:
@@ -94,6 +96,8 @@ class Ledger:
         self.tags_dropped = 0
         self.traces_lost = 0
         self.groups_left_out = 0
+        self._logging_failures_before = logging_failures.count
+        """In another process, before this one was forked from it."""
 
     def take(self, most: int) -> list[Transaction]:
         """Move what lies in the inbox into our hands."""
@@ -115,6 +119,17 @@ class Ledger:
             self.taken += len(batch)
             self.in_hand += len(batch)
         return batch
+
+    @contextmanager
+    def settling(self, taken: Sized) -> Iterator[Tally]:
+        """Give a tally for what was taken, and settle it; what was not added to it by then is dropped as an internal error."""
+        tally = Tally()
+        try:
+            yield tally
+        finally:
+            for _ in range(len(taken) - tally.transactions):
+                tally.drop(INTERNAL_ERROR)
+            self.settle(tally)
 
     def settle(self, tally: Tally) -> None:
         """Move transactions that were in hand to where the tally has them."""
@@ -212,5 +227,6 @@ class Ledger:
                 tags_dropped=self.tags_dropped + self.tracer.tags_dropped,
                 traces_lost=self.traces_lost,
                 groups_left_out=self.groups_left_out,
+                logging_failures=logging_failures.count - self._logging_failures_before,
                 left_out=dict(self.left_out.get(exporter, {})),
             )

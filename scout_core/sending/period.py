@@ -42,7 +42,7 @@ class Period:
     plugin_statuses: Callable[[], tuple[PluginStatus, ...]]
     contain_failure: Callable[[str], None]
     """Logs the exception that is being handled; raises it again in tests."""
-    is_over: Callable[[], bool] = lambda: False
+    is_in_child: Callable[[], bool]
     """Whether this is a forked child, in which nothing of the parent's is reported."""
     reports: int = 0
     """How many reports this process has made."""
@@ -111,7 +111,7 @@ class Period:
         self._start = now
         for guard in self.evaluation.hooks.on_report:
             guard.run(report)
-        if self.is_over():  # a hook has forked, and this is the child: the report is the parent's
+        if self.is_in_child():  # a hook has forked, and this is the child: the report is the parent's
             return
         count = self.ledger.close_period(names)
         for outbox in outboxes:

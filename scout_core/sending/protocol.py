@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from scout_core.operations import JOB
 from scout_core.problems import NextStep, Problem, TooManyErrors, TooSlow
@@ -164,11 +164,25 @@ class ReportFacts:
 
 
 @frozen(kw_only=True)
+class ProcessCounters:
+    """The part of the counters of a process, for one exporter, that clients read; see ``Counters`` for all."""
+
+    logging_failures: int = 0
+
+
+@frozen(kw_only=True)
 class ReportingProcess(ProcessFacts):
     """A process with the state of its reports."""
 
     reports: ReportFacts | None = None
     """None for an agent, or from a dashboard, of an earlier version."""
+    counters: dict[str, ProcessCounters] = field(factory=dict)
+    """By exporter."""
+
+    @property
+    def logging_failures(self) -> int:
+        """Messages that are in no log; the same for each exporter."""
+        return max((counters.logging_failures for counters in self.counters.values()), default=0)
 
 
 @frozen

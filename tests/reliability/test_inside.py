@@ -40,9 +40,10 @@ def test_a_fault_in_a_function_of_the_agent_is_contained(sink, tmp_path, record_
     record_property(
         "faults",
         f"{len(results)} functions; {len(outcome('reached the application'))} faults reached the application, "
-        f"{len(outcome('unbalanced'))} upset the counters",
+        f"{len(outcome('unbalanced'))} upset the counters, {len(outcome('ended the sending'))} ended the sending",
     )
     assert len(outcome("raised")) > 0.9 * len(results)
     assert [] == outcome("changed later requests")
+    assert [] == outcome("ended the sending")
     assert [] == outcome("unbalanced")
     assert [] == [name for name in outcome("reached the application") if not name.startswith(PASSED_BY_EVERY_CALL)]

@@ -147,6 +147,7 @@ def test_every_nonzero_counter_is_shown(collector: Collector) -> None:
         "tags_dropped": 5,
         "groups_left_out": 12,
         "traces_lost": 6,
+        "logging_failures": 12,
     }
     known_shop.send(collector, sent(1, count=1, end=time.time(), finished=1, exported=0, queued=1, **more))
     counters = visitor_of(collector).facts("/health")["processes"][0]["counters"]["collector"]
@@ -156,7 +157,12 @@ def test_every_nonzero_counter_is_shown(collector: Collector) -> None:
         "1 span · 2 merged beyond the limit of a trace · 3 ended after their transaction"
         " · 7 started by the garbage collector, not recorded (Python before 3.12) · 8 begun by hooks, not recorded"
         " · 9 invalid values not used · 11 large values shortened · 10 transactions only counted and timed because the inbox was full"
+<<<<<<< HEAD
         " · 4 counted as “other” because of too many names · 5 tags dropped · 12 trace groups without a place, summed over all periods · 6 kept traces lost to an error"
+=======
+        " · 4 counted as “other” because of too many names · 5 tags dropped · 6 kept traces lost to an error"
+        " · 12 log messages lost, because the application’s logging raised"
+>>>>>>> ed66688 (scout-core: let the agent's threads outlive its own faults; count log messages that are lost)
     ) in visitor_of(collector).page("/health").text
 
 

@@ -31,10 +31,11 @@ threading.setprofile(observe)
 import scout_core
 from scout_core import span, transaction
 from scout_core.recording import context
-from scout_core.sending import agent_thread, outbox, period
+from scout_core.sending import agent_thread, loops, outbox, period
 
 agent_thread.TICK = agent_thread.BUSY_TICK = 0.002
 period.FIRST_PERIOD = 0.02
+loops.PAUSE = 0.002
 outbox.pause_after = lambda failures: 0.01
 agent = scout_core.start(report_period=0.02, plugins=["scout_flask", "wares_plugin"])
 import wares
@@ -157,13 +158,18 @@ def trial(code):
     for function in functions[code]:
         function.__code__ = code
     restore()
+    exported = agent.counters("collector").exported
     after = everything()
-    settle(1)
+    deadline = time.monotonic() + 20
+    while agent.counters("collector").exported == exported and time.monotonic() < deadline:
+        everything()
+        time.sleep(0.01)
     counters = agent.counters("collector")
     return {
         "raised": len(raised),
         "reached the application": during != expected,
         "changed later requests": after != expected,
+        "ended the sending": counters.exported == exported,
         "unbalanced": counters.finished != counters.exported + counters.queued + sum(counters.dropped.values()),
     }
 
