@@ -17,7 +17,6 @@ from scout_core.boundary.plugins import Plugins
 from scout_core.config.config import Config
 from scout_core.config.options import OPTIONS
 from scout_core.deadlines import deadline_after
-from scout_core.ends import Ends
 from scout_core.log import Log
 from scout_core.recording import collecting, context
 from scout_core.recording.early import Early
@@ -30,6 +29,7 @@ from scout_core.sending.registration import register_exporters
 from scout_core.signals import is_from_signal_handler
 from scout_core.states import State
 from scout_core.this_process import forked, this_process
+from scout_core.threads import is_own_thread
 from scout_core.uwsgi import may_still_fork
 
 if TYPE_CHECKING:
@@ -69,8 +69,6 @@ class Agent:
         self.exporters = [guard.exporter for guard in used]
         self.process = this_process(self.config, VERSION)
         self.is_running = False
-        self.ends: Ends | None = None
-        """Wrapped functions that precede the end of this process; None for the agent of a test."""
         self._must_call_on_start = False
         self._early: Early | None = None
         self._begin()
@@ -161,10 +159,13 @@ class Agent:
         """
         Send what was recorded until now, and continue: the process may be about to end without notice.
 
+        It waits for the agent's threads, so on one of these, as in a hook, nothing happens.
+
         Args:
             timeout: seconds it may take, at most a day; None: ``shutdown_timeout_seconds``.
         """
-        if self.is_running:
+        if self.is_running and not is_own_thread.get():
+            self._notice_fork()
             self.recorder.flush(deadline_after(timeout, self.config))
 
     def abandon(self) -> None:
@@ -178,8 +179,6 @@ class Agent:
 
     def _undo(self) -> None:
         self.plugins.undo()
-        if self.ends is not None:
-            self.ends.undo()
 
     def add_settings(
         self, code: Mapping[str, Any], framework: tuple[str, Mapping[Any, Any]] | None = None

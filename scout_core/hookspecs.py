@@ -98,13 +98,14 @@ def register_commands(cli: click.Group, options: Any) -> None:
 
 
 @hookspec
-def instrument(wrap: Wrap, options: Any) -> None:
+def instrument(wrap: Wrap, config: Config, options: Any) -> None:
     """
     The targets to time; called once at start. Targets are strings, so nothing is imported here.
 
     Args:
         wrap: ``wrap("module:Class.method", describer)``; see ``docs/writing-a-plugin.md``. Describers get the arguments of
             the call and nothing else: bind options with ``functools.partial``.
+        config: the configuration in effect.
     """
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from scout_core.agent import Agent
 from scout_core.config.config import Config, read_config
 from scout_core.config.files import settings_here
-from scout_core.ends import Ends
 from scout_core.errors import PluginError, ScoutError
 from scout_core.log import Log
 from scout_core.recording import context
@@ -105,7 +104,6 @@ def _started(config: Config, early: Early | None, plugin: str) -> Agent | None:
         if early is not None and agent.has_active(plugin):
             agent.take_over(early)
         agent.start()
-        agent.ends = Ends(agent.plugins.watch, _flush, config)
         watch_uwsgi(agent.plugins.watch, _after_fork_in_c)
     except BaseException as error:
         if agent is not None:
@@ -126,10 +124,19 @@ def stop(timeout: float | None = None) -> None:
         agent.stop(timeout)
 
 
-def _flush() -> None:
+def flush(timeout: float | None = None) -> None:
+    """
+    Send what was recorded until now, and continue: for a process that may be about to end without running exit handlers.
+
+    Returns when the report has arrived, or could not be sent. Without an agent, in a process that has recorded nothing, and on a thread
+    of the agent, as in a hook, nothing happens.
+
+    Args:
+        timeout: seconds it may take, at most a day; None: ``shutdown_timeout_seconds``.
+    """
     agent = _running
     if agent is not None:
-        agent.flush()
+        agent.flush(timeout)
 
 
 def use(agent: Agent | None) -> Agent | None:

@@ -537,6 +537,7 @@ def test_the_built_in_plugins_are_found():
         "percentile",
         "process",
         "sampling",
+        "shutdown",
         "speed",
     } == ours
     assert "scout-core" in environment.installed

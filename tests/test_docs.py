@@ -24,6 +24,7 @@ from scout_core.config.files import find_settings
 from scout_core.config.options import OPTIONS
 from scout_core.states import State
 from scout_core.testing import recording, static_problems
+from tests.workbench import Keeper, exporting, running
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -214,6 +215,20 @@ def test_the_header_example_only_adds_a_header(write):
 
     assert "sent" == answer
     assert [{**JOB, "x-transaction": f"{signup.id:016x}"}] == worker.seen
+
+
+def test_the_shutdown_example_sends_what_was_recorded(write):
+    write("docs/writing-a-plugin.md")
+    keeper = Keeper()
+
+    with running(exporting(keeper), import_module("mail_shutdown")):
+        import mailqueue
+
+        with transaction("Job/mail"):
+            pass
+        mailqueue.Worker().shutdown()
+
+        assert 1 == keeper.counted
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/writing-a-plugin.md"])

@@ -242,6 +242,54 @@ def test_ending_without_any_cleanup_does_not_hang(sink, end):
     assert done.seconds < 5
 
 
+CHILD = """
+import multiprocessing
+
+
+def child(action):
+    work(10)
+    if action == "alarm":
+        signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+    if action == "fork":
+        pid = os.fork()
+        if not pid:
+            os._exit(3)
+        assert 3 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os._exit(5)
+
+
+def interrupt(number, frame):
+    raise TimeoutError
+
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method({method!r})
+    process = multiprocessing.Process(target=child, args=({action!r},))
+    process.start()
+    process.join()
+    print(process.exitcode, repr(os._exit))
+"""
+
+
+@pytest.mark.parametrize(("method", "action"), [("fork", ""), ("fork", "fork"), ("spawn", ""), ("forkserver", "")])
+def test_everything_arrives_when_a_child_of_multiprocessing_ends_without_any_cleanup(sink, end, method, action):
+    done = end(CHILD.format(method=method, action=action), begin=BEGIN.replace("scout_core.start()", "if __name__ != '__mp_main__' or True:\n    scout_core.start()"))
+
+    assert (0, "5 <built-in function _exit>\n", "") == (done.code, done.out, done.err)
+    assert 10 == sink.counted
+    assert sink.reports[-1].is_last
+
+
+@pytest.mark.parametrize("action", ["", "alarm"])
+def test_a_child_that_ends_without_any_cleanup_waits_for_a_second_at_most(black_hole, end, action):
+    """And it ends, even if its signal handler raises meanwhile."""
+    done = end(CHILD.format(method="fork", action=action))
+
+    assert (0, "5 <built-in function _exit>\n", "") == (done.code, done.out, done.err)
+    assert done.seconds < 8
+
+
 @pytest.mark.parametrize("amount", [1, 5_000])
 def test_a_receiver_that_never_answers_delays_the_end_by_at_most_two_seconds(black_hole, end, amount):
     assert 1.8 < shutdown_time(end, f"work({amount})\nstart_timing()", 2.2) <= 2.2

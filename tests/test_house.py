@@ -47,7 +47,7 @@ GROUPS = {
     "recording": ("recording",),
     "boundary": ("boundary", "log", "threads", "uwsgi"),
     "sending": ("sending",),
-    "agent": ("agent", "deadlines", "ends", "first_requests", "running", "this_process", "__init__"),
+    "agent": ("agent", "deadlines", "first_requests", "running", "this_process", "__init__"),
     "beside": ("builtin", "cli", "launch", "scaffold", "testing", "pytest_plugin", "__main__"),
 }
 

@@ -296,7 +296,7 @@ def run_app(source: str, state_dir: Path, *, seconds: float = 40.0, **environmen
 def environment_for(state_dir: Path, **more: str) -> dict[str, str]:
     """Return the environment of the tests without their settings, and with only the built-in plugins."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("SCOUT_", "PYTEST_", "COV_"))}
-    enabled = ",".join((*POLICIES, "collector"))
+    enabled = ",".join((*POLICIES, "collector", "shutdown"))
     ours = {
         "SCOUT_STATE_DIR": str(state_dir), "SCOUT_PLUGINS_AUTOLOAD": "false", "SCOUT_PLUGINS_ENABLE": enabled,
         "PYTHONFAULTHANDLER": "1",

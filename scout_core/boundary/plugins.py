@@ -108,7 +108,7 @@ class Plugins:
             wrap = Wrap(
                 plugin.name, module=plugin.module, reraise=self.hooks.reraise, limit=self.hooks.limits.application
             )
-            guard.run(wrap)
+            guard.run(wrap, self.config)
             failure = guard.failures.last
             if failure is not None:  # half of its targets would be worse than none
                 plugin.leave_out(State.FAILED, Problem("instrument-error", plugin.name, f"instrument raised {failure}"))

@@ -24,7 +24,7 @@ LONGEST_REASON: Final = 100
 
 @frozen(kw_only=True)
 class Outcome:
-    """What became of a report that an exporter was given."""
+    """The result of giving a report to an exporter."""
 
     has_arrived: bool = False
     requested_interval: float | None = None
@@ -34,7 +34,7 @@ class Outcome:
     reason: str | None = None
     """The reason under which it is dropped; None when it has arrived, and when it can be sent again."""
     error: str = ""
-    """What the exporter raised, as text."""
+    """The exception of the exporter, as text."""
     is_expected: bool = False
     """Nobody is there to receive it, which is not an error."""
 

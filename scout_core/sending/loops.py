@@ -1,5 +1,5 @@
 """
-The loops of the agent's own threads, which no fault of ours may end: nobody else would report what the application records.
+The loops of the agent's own threads, which none of our faults may end: nothing else would report what the application records.
 
 Not even ``threading`` sees what is raised here, because its ``excepthook`` may be the application's.
 """

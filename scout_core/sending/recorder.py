@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Final
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.hooks import RunTimeHooks
 from scout_core.clocks import monotonic
-from scout_core.measuring.report import PluginStatus, Process
 from scout_core.recording.silence import Silence
 from scout_core.sending.agent_thread import AgentThread
 from scout_core.sending.evaluation import Evaluation
 from scout_core.sending.export_guard import ExportGuard
-from scout_core.sending.exporter import Exporter
+from scout_core.sending.exporter import Exporter, import_in_steps
 from scout_core.sending.faults import Faults
 from scout_core.sending.inbox import Inbox
 from scout_core.sending.ledger import Ledger
@@ -26,7 +25,13 @@ from scout_core.threads import NoThread, breathe
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
+    from scout_core.measuring.process import Process
+    from scout_core.measuring.report import PluginStatus
 
+FOR_REPORTS: Final = (
+    "scout_core.measuring.report", "scout_core.sending.traces", "scout_core.boundary.status", "scout_core.sending.weight",
+)  # fmt: skip
+"""Imported when the first response is out, because they take a fifth of a whole start."""
 MANY: Final = 200
 """Transactions after which the thread looks again soon."""
 LEAST_FOR_ON_STOP: Final = 0.1
@@ -147,15 +152,13 @@ class Recorder:
         return self.thread.is_in_child
 
     def _start_again(self) -> None:
-        self._ledger.tracer.has_started = False  # the next transaction starts another thread
+        self._ledger.tracer.await_first()  # the next transaction starts another thread
 
     def _turn(self) -> bool:
         """Look into the inbox, and close the period if it is over; return whether there were many transactions."""
         before = self._ledger.taken
-        self.faults.safely(
-            lambda: compile_all(breathe)
-        )  # only the first call does anything, when the first response is out
-        self.faults.safely(self._look)
+        for step in (_import_for_reports, _compile_patterns, self._look):
+            self.faults.safely(step)
         return self._ledger.taken - before > MANY
 
     def _look(self) -> None:
@@ -181,3 +184,13 @@ class Recorder:
         self.watchdog.settle()
         with Silence(self._ledger.tracer):
             self.open_period.close(self.outboxes, is_last=is_last)
+
+
+def _import_for_reports() -> None:
+    """Only the first call does anything, when the first response is out."""
+    import_in_steps(*FOR_REPORTS)
+
+
+def _compile_patterns() -> None:
+    """Likewise."""
+    compile_all(breathe)

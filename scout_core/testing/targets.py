@@ -87,7 +87,7 @@ def targets_of(plugin: ModuleType) -> tuple[Target, ...]:
     plugins.read_options()
     collector = _Collector(plugin.__name__)
     for guard in plugins.freeze("instrument"):
-        guard.run(collector)
+        guard.run(collector, config)
     return tuple(collector.targets)
 
 

@@ -100,7 +100,7 @@ def everything():
 
 def settle(seconds=5):
     deadline = time.monotonic() + seconds
-    while agent.tracer.inbox or agent.ledger.in_hand or agent.ledger.in_period or agent.recorder.outboxes[0]._queue:
+    while agent.tracer.inbox or agent.ledger.in_hand or agent.ledger.in_period or agent.ledger.waiting["collector"]:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.001)
