@@ -19,7 +19,18 @@ SCRIPT = (str(Path(sys.executable).with_name("scout-core")),)
 NEEDS = ("scout_core", "attr", "attrs", "cattrs", "click", "packaging", "pluggy", "tomlkit", "tomli", "exceptiongroup", "typing_extensions")  # fmt: skip
 """Modules that the command needs; some do not exist on every Python."""
 FORK_SERVER = ForkServer()
-BUILT_IN = ("age", "collector", "error_traces", "ignoring", "percent", "percentile", "process", "sampling", "shutdown", "speed")
+BUILT_IN = (
+    "age",
+    "collector",
+    "error_traces",
+    "ignoring",
+    "percent",
+    "percentile",
+    "process",
+    "sampling",
+    "shutdown",
+    "speed",
+)
 
 PLUGIN = """
 import attrs
