@@ -274,7 +274,10 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize(("method", "action"), [("fork", ""), ("fork", "fork"), ("spawn", ""), ("forkserver", "")])
 def test_everything_arrives_when_a_child_of_multiprocessing_ends_without_any_cleanup(sink, end, method, action):
-    done = end(CHILD.format(method=method, action=action), begin=BEGIN.replace("scout_core.start()", "if __name__ != '__mp_main__' or True:\n    scout_core.start()"))
+    done = end(
+        CHILD.format(method=method, action=action),
+        begin=BEGIN.replace("scout_core.start()", "if __name__ != '__mp_main__' or True:\n    scout_core.start()"),
+    )
 
     assert (0, "5 <built-in function _exit>\n", "") == (done.code, done.out, done.err)
     assert 10 == sink.counted

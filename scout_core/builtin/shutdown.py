@@ -55,7 +55,8 @@ async def end_server(
 
 def run_child(wrapped: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """In the child, which ends when this returns, or when its own code calls ``os._exit``."""
-    os._exit = partial(_end_child, os._exit)  # only here: everywhere else it is the original
+    if getattr(os._exit, "func", None) is not _end_child:  # otherwise a child has started this one
+        os._exit = partial(_end_child, os._exit)  # only here: everywhere else it is the original
     return wrapped(*args, **kwargs)
 
 
