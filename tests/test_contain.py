@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from scout_core import current_transaction, span, transaction
+from scout_core.boundary.guard import Guard
+from scout_core.boundary.wrappers import describing_wrapper
 from scout_core.recording import context
 from tests.workbench import is_balanced, plugin, running
 
@@ -91,6 +93,80 @@ def test_the_application_that_sets_an_attribute_of_its_span_goes_on(name, value)
     with running(threaded=False) as agent:
         record_three(lambda outer, inner: setattr(inner, name, value))
         check(agent)
+
+
+def wrappers_of_every_kind() -> list[Callable[[], object]]:
+    """Calls of wrapped functions, each kind with a plain describer and with one that sees the result, as a root and not."""
+
+    def plain():
+        return current_transaction()
+
+    async def asynchronous():
+        return current_transaction()
+
+    def generating():
+        yield current_transaction()
+
+    async def generating_asynchronously():
+        yield current_transaction()
+
+    def describe():
+        return span("Work/wrapped")
+
+    def describe_with_result():
+        yield span("Work/wrapped")
+
+    async def exhaust(steps):
+        return [step async for step in steps]
+
+    calls: list[Callable[[], object]] = []
+    for describer, has_steps in ((describe, False), (describe_with_result, True)):
+        for is_root in (False, True):
+            plain_, async_, steps_, async_steps_ = (
+                describing_wrapper(function, Guard("shop", "work", describer, has_steps=has_steps), is_root=is_root)
+                for function in (plain, asynchronous, generating, generating_asynchronously)
+            )
+            calls += [
+                plain_,
+                lambda call=async_: drive(call()),
+                lambda call=steps_: list(call()),
+                lambda call=async_steps_: drive(exhaust(call())),
+            ]
+    return calls
+
+
+def drive(coroutine: Any) -> object:
+    """Run a coroutine that never waits, in this context."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("it waits")
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+@pytest.mark.parametrize("name", OF_A_SPAN)
+def test_in_a_span_with_such_an_attribute_everything_can_be_used(name, value):
+    def use_everything(outer, inner):
+        opened = span("Work/open").begin().keep_open()
+        setattr(inner, name, value)
+        for call in wrappers_of_every_kind():
+            call()
+            setattr(context.current.get() or inner, name, value)
+        for begun in (span("Work/inside"), transaction("Job/inside"), transaction("Job/detached").detach()):
+            begun.begin()
+            current_transaction()
+            begun.end(KeyError("x"))
+        opened.end()
+
+    with running(threaded=False) as agent:
+        record_three(use_everything)
+        assert context.current.get() is None
+        with transaction("Job/fine"), span("Work/fine"):
+            pass
+        agent.recorder.work()
+
+        assert is_balanced(agent, "")
 
 
 def test_what_cannot_be_handed_over_is_dropped_with_a_reason_and_logged_once(caplog):

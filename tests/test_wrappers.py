@@ -54,12 +54,12 @@ def test_an_async_wrapper_is_its_plain_counterpart_with_await(kind):
 
 @pytest.mark.parametrize("name", FACTORIES)
 def test_every_wrapper_begins_with_the_same_lines(name):
-    """Up to the call of the describer: the statement that looks for the parent, and the one that returns early."""
-    first, own = (wrapper_in(FACTORIES[factory]).body[:2] for factory in ("_plain", name))
+    """Up to the call of the describer: the statements that look for the parent, decide, and return early."""
+    first, own = (wrapper_in(FACTORIES[factory]).body[:3] for factory in ("_plain", name))
 
     assert plain(ast.Module(first, [])) == plain(ast.Module(own, []))
     assert "parent = _get()" == ast.unparse(own[0])
-    assert isinstance(own[1], ast.If)
+    assert [ast.Try, ast.If] == [type(statement) for statement in own[1:]]
 
 
 @pytest.mark.parametrize("kind", ["", "_with_result"])

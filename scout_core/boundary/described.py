@@ -79,7 +79,7 @@ def is_used(span: Any, parent: Span | None) -> bool:  # Any: a span, or a Guarde
     while parent is not None:
         if parent is found:
             return True
-        parent = parent.parent
+        parent = getattr(parent, "parent", None)  # the application can have set anything
     return False
 
 

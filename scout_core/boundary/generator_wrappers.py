@@ -13,6 +13,7 @@ from scout_core.boundary.bound_calls import Function
 from scout_core.boundary.described import guarded, is_used, refuse, refuse_first_step, send_result
 from scout_core.boundary.guard import Guard
 from scout_core.recording.abandoned import give_up, is_abandoned
+from scout_core.recording.contain import lose
 from scout_core.recording.context import current
 from scout_core.recording.deferred import stepped
 from scout_core.recording.generator_functions import (
@@ -43,14 +44,21 @@ def _stepped(function: Function, guard: Guard, is_root: bool, is_block: bool) ->
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         parent = _get()
-        if parent is None:
-            if not is_root:
-                return function(*args, **kwargs)
-        elif (inside := parent.transaction) is not None and (is_root or inside.ignored) and not inside.is_finished:
-            if is_root and is_abandoned(inside, 1 + (inside is parent)):
+        try:
+            if parent is None:
+                is_off = not is_root
+            elif (inside := parent.transaction) is None or not (is_root or inside.ignored) or inside.is_finished:
+                is_off = False
+            elif is_root and is_abandoned(inside, 1 + (inside is parent)):
                 give_up(inside)
-            elif inside.ignored is not None:
-                return function(*args, **kwargs)
+                is_off = False
+            else:
+                is_off = inside.ignored is not None
+        except Exception as error:  # noqa: BLE001  # see `contain.py`
+            lose(parent, error)
+            is_off = False
+        if is_off:
+            return function(*args, **kwargs)
         described = describe(*args, **kwargs)
         kind = type(described)
         span = described if kind is Span or kind is Transaction or described is None else guarded(guard, described)
@@ -69,14 +77,21 @@ def _stepped_with_result(function: Function, guard: Guard, is_root: bool, is_blo
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         parent = _get()
-        if parent is None:
-            if not is_root:
-                return function(*args, **kwargs)
-        elif (inside := parent.transaction) is not None and (is_root or inside.ignored) and not inside.is_finished:
-            if is_root and is_abandoned(inside, 1 + (inside is parent)):
+        try:
+            if parent is None:
+                is_off = not is_root
+            elif (inside := parent.transaction) is None or not (is_root or inside.ignored) or inside.is_finished:
+                is_off = False
+            elif is_root and is_abandoned(inside, 1 + (inside is parent)):
                 give_up(inside)
-            elif inside.ignored is not None:
-                return function(*args, **kwargs)
+                is_off = False
+            else:
+                is_off = inside.ignored is not None
+        except Exception as error:  # noqa: BLE001  # see `contain.py`
+            lose(parent, error)
+            is_off = False
+        if is_off:
+            return function(*args, **kwargs)
         begun = begin(args, kwargs)
         span = None if begun is None else begun[1]
         if span is not None and type(span) is not Transaction:

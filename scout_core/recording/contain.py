@@ -58,9 +58,9 @@ def restore_tracer(transaction: Transaction, error: Exception) -> None:
         transaction.tracer = tracer
 
 
-def lose(span: Span, error: Exception) -> None:
+def lose(span: Span | None, error: Exception) -> None:
     """
-    Count a span that could not begin or end.
+    Count a span that could not begin or end; None: the one that is current.
 
     Raises:
         Exception: as above.
@@ -71,7 +71,7 @@ def lose(span: Span, error: Exception) -> None:
         finally:
             del error  # its traceback has this frame: as a cycle it would keep the application's frames alive, and what they hold
     leave_unusable()
-    tracer = _tracer_of(span.transaction)
+    tracer = _tracer_of(getattr(span, "transaction", None))
     if tracer is not None:
         tracer.invalid_values += 1
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
+from scout_core.signals import is_from_signal_handler
+
 if TYPE_CHECKING:
     from scout_core.recording.span import Span
     from scout_core.recording.tracer import Tracer
@@ -26,12 +28,16 @@ tracer: Tracer | None = None
 
 def current_transaction() -> Transaction | None:
     """The open transaction of this thread or task; None outside a transaction, and once it has ended."""
-    span = innermost_open(current.get())
-    while span is not None:
-        transaction = span.transaction
-        if transaction is not None and transaction.tracer.silent is not transaction:
-            return None if transaction.ignored is not None else transaction
-        span = innermost_open(around(span))  # a hook asks
+    try:
+        span = innermost_open(current.get())
+        while span is not None:
+            transaction = span.transaction
+            if transaction is not None and transaction.tracer.silent is not transaction:
+                return None if transaction.ignored is not None else transaction
+            span = innermost_open(around(span))  # a hook asks
+    except AttributeError as error:  # the application has set one of them to something else
+        if is_from_signal_handler(error):
+            raise
     return None
 
 
