@@ -101,7 +101,6 @@ FULL = Report(
         "collector": Counters(
             finished=10, exported=5, queued=3, dropped={"ignored": 2}, figures_only=5, spans=20, spans_merged=12, late_spans=1,
             in_collection=2, in_hooks=3, invalid_values=8, values_cut=9, names_merged=4, tags_dropped=6, groups_left_out=7, traces_lost=1, logging_failures=7,
-            logging_failures=7,
             left_out={"traces": 2},
         )
     },
