@@ -157,12 +157,8 @@ def test_every_nonzero_counter_is_shown(collector: Collector) -> None:
         "1 span · 2 merged beyond the limit of a trace · 3 ended after their transaction"
         " · 7 started by the garbage collector, not recorded (Python before 3.12) · 8 begun by hooks, not recorded"
         " · 9 invalid values not used · 11 large values shortened · 10 transactions only counted and timed because the inbox was full"
-<<<<<<< HEAD
         " · 4 counted as “other” because of too many names · 5 tags dropped · 12 trace groups without a place, summed over all periods · 6 kept traces lost to an error"
-=======
-        " · 4 counted as “other” because of too many names · 5 tags dropped · 6 kept traces lost to an error"
         " · 12 log messages lost, because the application’s logging raised"
->>>>>>> ed66688 (scout-core: let the agent's threads outlive its own faults; count log messages that are lost)
     ) in visitor_of(collector).page("/health").text
 
 
