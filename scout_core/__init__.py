@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scout_core.errors import NoReceiver, RejectedReport, ScoutError
     from scout_core.measuring.report import ErrorReport, Report, Trace
     from scout_core.measuring.stats import Stats
+    from scout_core.recording.propagation import propagate
     from scout_core.running import start, start_from_settings, stop
     from scout_core.sending.exporter import Exporter
 
@@ -43,6 +44,7 @@ _LOADED_WHEN_USED = {
     "Trace": "measuring.report",
     "Wrap": "boundary.wrap",
     "flush": "running",
+    "propagate": "recording.propagation",
     "start": "running",
     "start_from_settings": "running",
     "stop": "running",
@@ -66,6 +68,7 @@ __all__ = [
     "current_transaction",
     "flush",
     "hookimpl",
+    "propagate",
     "record_error",
     "span",
     "start",

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 log = Log("scout_core")
 
 VERSION = "0.1.0"
-READ_AT_START: Final = ("hostname", "state_dir", "slow_hook_seconds", "hook_budget_seconds")
+READ_AT_START: Final = ("hostname", "state_dir", "slow_hook_seconds", "hook_budget_seconds", "propagate_threads")
 FIXED_AT_START: Final = frozenset(
     option.key for option in OPTIONS if option.key.startswith(("plugins", "collector_")) or option.key in READ_AT_START
 )

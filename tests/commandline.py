@@ -30,6 +30,7 @@ BUILT_IN = (
     "sampling",
     "shutdown",
     "speed",
+    "threads",
 )
 
 PLUGIN = """

@@ -539,5 +539,6 @@ def test_the_built_in_plugins_are_found():
         "sampling",
         "shutdown",
         "speed",
+        "threads",
     } == ours
     assert "scout-core" in environment.installed

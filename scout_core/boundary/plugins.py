@@ -101,7 +101,7 @@ class Plugins:
         Raises:
             PluginError: a plugin failed that the user named in code or required; with ``plugins.strict``, any plugin.
         """
-        for guard in self.hooks.frozen("instrument"):
+        for guard in self.hooks.frozen("instrument", is_changed=self.config.is_changed):
             plugin = self.all[guard.plugin]
             if plugin.state is not State.ACTIVE:
                 continue

@@ -97,6 +97,8 @@ OPTIONS: Final = (
     Option("ignore_endpoints", (), PREFIXES, "Web requests whose name starts with one of these are not recorded."),
     Option("ignore_jobs", (), PREFIXES, "Jobs whose name starts with one of these are not recorded."),
     Option("collect_remote_ip", True, BOOLEAN, "Tag web requests with the address of the client."),
+    Option("propagate_threads", False, BOOLEAN,
+           "Whether spans in threads, and in the jobs of thread pools, belong to the transaction that started them. See also scout_core.propagate."),
     Option("uri_reporting", "filtered_params", choice_of(["filtered_params", "path"]),
            "The tag path: with the query, whose secrets are filtered, or without it."),
     Option("trace_hosts", ("*",), NAMES,

@@ -1,0 +1,90 @@
+"""
+Spans in threads belong to the transaction that gave them their work: the option ``propagate_threads``.
+
+Two functions hand work to a thread: ``ThreadPoolExecutor.submit``, which ``map``, ``loop.run_in_executor`` and ``asyncio.to_thread``
+call, and ``Thread.start``, also of ``Timer``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from scout_core import hookimpl, when_changed
+
+if TYPE_CHECKING:
+    from threading import Thread
+
+    from scout_core import Wrap
+
+_POOLS: Final = ("concurrent.futures.thread", "multiprocessing.pool", "scout_core.threads")
+"""Modules whose threads work for everybody, not for the transaction in which they happen to start."""
+
+Function = Callable[..., Any]  # Any, here and below: of the application
+
+
+@hookimpl
+@when_changed("propagate_threads")
+def instrument(wrap: Wrap) -> None:
+    """Wrap them only where the option is set."""
+    from scout_core import propagate  # imports nothing else later, on the application's thread
+
+    wrap.around("concurrent.futures.thread:ThreadPoolExecutor.submit", partial(submit, propagate))
+    wrap.around("threading:Thread.start", partial(start, propagate))
+
+
+def submit(
+    propagate: Callable[[Function], Function], wrapped: Function, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Submit what carries the open span."""
+    if args:
+        args = (_carried(propagate, args[0]), *args[1:])
+    return wrapped(*args, **kwargs)
+
+
+def start(
+    propagate: Callable[[Function], Function],
+    wrapped: Function,
+    thread: Thread,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """
+    Start a thread that carries the open span.
+
+    Subclasses define ``run`` themselves, so it is replaced on the object, until it runs: ``thread`` then refers to nothing of ours.
+    """
+    target = getattr(thread, "_target", None)
+    if getattr(target, "__module__", None) in _POOLS:
+        return wrapped(*args, **kwargs)
+    run = thread.run
+    carried = _carried(propagate, run)
+    if carried is run:  # no transaction is open
+        return wrapped(*args, **kwargs)
+    own = vars(thread)
+    before = {"run": own["run"]} if "run" in own else {}
+
+    def restore() -> None:
+        if own.pop("run", None) is not None:
+            own.update(before)
+
+    def run_once() -> None:
+        restore()
+        carried()
+
+    own["run"] = run_once
+    try:
+        return wrapped(*args, **kwargs)
+    except BaseException:  # it was not started, or a signal handler interrupted the wait for it
+        restore()
+        raise
+
+
+def _carried(propagate: Callable[[Function], Function], function: Function) -> Function:
+    try:
+        return propagate(function)
+    except (
+        TypeError
+    ):  # the library refuses what cannot be called, and an async generator function only makes a generator
+        return function
