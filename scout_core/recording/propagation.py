@@ -10,7 +10,8 @@ from typing import Any, Final, TypeVar
 
 from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.context import current
-from scout_core.recording.span import Span, type_name
+from scout_core.recording.naming import type_name
+from scout_core.recording.span import Span
 
 _Function = TypeVar(
     "_Function", bound=Callable[..., Any]
