@@ -213,19 +213,19 @@ def test_steps_of_a_coroutine_leave_the_consumer_s_span_alone(scout):
 
 
 def test_generators_get_values_and_exceptions_in_each_step(scout):
-    seen = []
+    received = []
 
     def rows():
         with span("Rows/Read") as reading:
             try:
-                seen.append((yield 1))
+                received.append((yield 1))
                 try:
                     yield 2
                 except LookupError as error:
-                    seen.append(error)
+                    received.append(error)
                 yield context.current.get() is reading
             finally:
-                seen.append("closed")
+                received.append("closed")
         return 9
 
     error = LookupError("x")
@@ -239,7 +239,7 @@ def test_generators_get_values_and_exceptions_in_each_step(scout):
             generator.close()
             assert context.current.get() is outer
 
-    assert ["sent", error, "closed"] == seen
+    assert ["sent", error, "closed"] == received
     assert "Controller/home" == parents(scout)["Rows/Read"]
 
 
@@ -408,7 +408,9 @@ def test_a_pool_that_a_transaction_has_started_works_for_the_others(scout):
         assert pool.submit(lambda: transaction("Job/late").__enter__().__exit__(None, None, None)).result(20) is None
 
     assert {"Thread/Work": "Controller/first", "Second/Work": "Controller/second"} == parents(scout)
-    assert {"Controller/first", "Controller/second", "Job/late"} == {each.operation for each in scout.transactions}
+    assert {"Controller/first", "Controller/second", "Job/late"} == {
+        recorded.operation for recorded in scout.transactions
+    }
     assert 0 == scout.agent.tracer.late_spans
 
 
@@ -440,7 +442,7 @@ def test_a_thread_that_lives_on_keeps_nothing_of_the_transaction(scout):
     started.join()
 
     assert [None] == found
-    assert ["Controller/home", "Job/own"] == [each.operation for each in scout.transactions]
+    assert ["Controller/home", "Job/own"] == [recorded.operation for recorded in scout.transactions]
 
 
 @on
@@ -528,7 +530,7 @@ with recording(plugins_autoload=False, plugins_enable=["threads"], propagate_thr
         gevent.joinall([gevent.spawn(propagate(work), "Greenlet/Work"), gevent.spawn(work, "Greenlet/Other")])
         for thread in threads:
             thread.join()
-    sys.stdout.write(repr({{each.operation: each.parent for each in scout.spans}}))
+    sys.stdout.write(repr({{recorded.operation: recorded.parent for recorded in scout.spans}}))
 """
 
 
