@@ -7,6 +7,7 @@ import asyncio
 import contextvars
 import functools
 import gc
+import inspect
 import subprocess
 import sys
 import threading
@@ -138,12 +139,49 @@ def test_what_cannot_be_called_is_refused(scout, given):
         propagate(given)
 
 
-def test_async_generator_functions_are_refused(scout):
+def test_async_generators_belong_to_the_span_in_each_step(scout):
     async def rows():
-        yield 1
+        with span("Rows/Read"):
+            received.append((yield 1))
+            await asyncio.sleep(0)
+            yield 2
 
-    with pytest.raises(TypeError, match="propagate the function that iterates over it"):
-        propagate(rows)
+    async def main():
+        with transaction("Controller/home"):
+            generator = propagate(rows)()
+            with span("Shop/Consume") as outer:
+                assert 1 == await generator.__anext__()
+                assert context.current.get() is outer
+                assert 2 == await generator.asend("sent")
+                await generator.aclose()
+                assert context.current.get() is outer
+
+    received = []
+    asyncio.run(main())
+
+    assert ["sent"] == received
+    assert "Controller/home" == parents(scout)["Rows/Read"]
+
+
+@pytest.mark.parametrize("ends", ["never begun", "freed in the middle"])
+def test_a_generator_that_nobody_ends(scout, ends):
+    def rows():
+        try:
+            yield 1
+        finally:
+            with span("Rows/Close"):
+                pass
+
+    with transaction("Controller/home"):
+        generator = propagate(rows)()
+        with span("Shop/Consume") as outer:
+            if ends != "never begun":
+                next(generator)
+            del generator
+            gc.collect()
+            assert context.current.get() is outer
+
+    assert {None if ends == "never begun" else "Controller/home"} == {parents(scout).get("Rows/Close")}
 
 
 def test_the_attributes_of_an_object_are_not_read(scout):
@@ -190,7 +228,7 @@ def test_a_coroutine_function_stays_one(scout):
     with transaction("Controller/home"):
         carried = propagate(rest)
 
-    assert (True, "rest") == (asyncio.iscoroutinefunction(carried), carried.__name__)
+    assert (True, "rest") == (inspect.iscoroutinefunction(carried), carried.__name__)
 
 
 def test_steps_of_a_coroutine_leave_the_consumer_s_span_alone(scout):

@@ -84,7 +84,5 @@ def start(
 def _carried(propagate: Callable[[Function], Function], function: Function) -> Function:
     try:
         return propagate(function)
-    except (
-        TypeError
-    ):  # the library refuses what cannot be called, and an async generator function only makes a generator
+    except TypeError:  # it cannot be called; the library has its own error for that
         return function

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Generator
-from types import BuiltinFunctionType, CoroutineType, FunctionType, MethodType, coroutine
-from typing import Any, Final, TypeVar
+from collections.abc import Callable
+from types import BuiltinFunctionType, CoroutineType, FunctionType, MethodType, TracebackType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.context import current
+from scout_core.recording.generator_functions import GeneratorFunction
 from scout_core.recording.naming import type_name
 from scout_core.recording.span import Span
+from scout_core.recording.stepped import (
+    AsyncGeneratorSteps,
+    CoroutineSteps,
+    GeneratorSteps,
+    SteppedAsyncGenerator,
+    SteppedCoroutine,
+    SteppedGenerator,
+)
+from scout_core.recording.steps import Steps
 
-_Function = TypeVar(
-    "_Function", bound=Callable[..., Any]
-)  # Any, here and below: whatever the function takes and returns
+if TYPE_CHECKING:
+    from scout_core.recording.transaction import Transaction
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])  # Any, here and below: what the function takes and returns
 
 _get = current.get
 _set = current.set
@@ -30,29 +41,24 @@ def propagate(function: _Function) -> _Function:
     is current again.
 
     Args:
-        function: anything that can be called; a coroutine function gives a coroutine function, a generator function one of generators.
+        function: anything that can be called. A coroutine function gives a coroutine function, and a generator function, async or
+            not, one whose generators do the same.
 
     Returns:
         The function itself when no transaction is open.
 
     Raises:
-        TypeError: it cannot be called, or it is an async generator function.
+        TypeError: it cannot be called.
     """
     flags = _flags_of(function)
-    if flags & inspect.CO_ASYNC_GENERATOR:
-        raise TypeError(
-            "propagate does not support async generator functions: propagate the function that iterates over it"
-        )
     span = _get()
     if span is None:
         return function
-    carried: Any
-    if flags & inspect.CO_COROUTINE:
-        carried = _coroutine_function(function, span)
-    elif flags & inspect.CO_GENERATOR:
-        carried = _generator_function(function, span)
-    else:
-        carried = _plain(function, span)
+    if flags & inspect.CO_ASYNC_GENERATOR:
+        return _generator_function(function, span, SteppedAsyncGenerator, AsyncGeneratorSteps)  # type: ignore[return-value]
+    if flags & inspect.CO_GENERATOR:
+        return _generator_function(function, span, SteppedGenerator, GeneratorSteps)  # type: ignore[return-value]
+    carried: Any = (_coroutine_function if flags & inspect.CO_COROUTINE else _plain)(function, span)
     if type(function) in _PLAIN:  # the attributes of any other object may be code of the application
         carried = functools.wraps(function)(carried)
     return carried  # type: ignore[no-any-return]  # the same kind of function
@@ -76,53 +82,54 @@ def _plain(function: Callable[..., Any], span: Span) -> Callable[..., Any]:
 
 async def _awaited(body: Any, span: Span) -> Any:
     """Await a coroutine; a coroutine itself, as event loops expect one."""
-    return await coroutine(_in_steps)(body, span)
+    return await SteppedCoroutine(_in_steps(CoroutineSteps, body, span))
 
 
 def _coroutine_function(function: Callable[..., Any], span: Span) -> Callable[..., Any]:
     async def run(*args: Any, **kwargs: Any) -> Any:
-        return await coroutine(_in_steps)(function(*args, **kwargs), span)
+        return await _awaited(function(*args, **kwargs), span)
 
     return run
 
 
-def _generator_function(function: Callable[..., Any], span: Span) -> Callable[..., Any]:
+def _generator_function(
+    function: Callable[..., Any], span: Span, stand_in: Callable[[Steps], Any], kind: type[Steps]
+) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
-        return (yield from _in_steps(function(*args, **kwargs), span))
+        return stand_in(_in_steps(kind, function(*args, **kwargs), span))
 
-    return run
+    return GeneratorFunction(function, run)
 
 
-def _in_steps(body: Any, span: Span) -> Generator[Any, Any, Any]:
-    """Run a generator or a coroutine; each step begins with the current span that the step before it left."""
-    inside: Span | None = span
-    is_closed = False
-    step: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    step, arguments = body.send, (None,)
-    while True:
-        may_set = not (collecting and is_collecting_here())
-        before = _get()
-        try:
-            if may_set:
-                _set(inside)
-            yielded = step(*arguments)
-        except StopIteration as stop:
-            return stop.value
-        finally:
-            arguments = ()  # an exception must not refer to itself by this frame
-            if may_set:
-                inside = _get()
-                _set(before)
-        if is_closed:
-            return None
-        try:
-            step, arguments = body.send, ((yield yielded),)
-        except GeneratorExit:
-            is_closed = True
-            step, arguments = body.close, ()
-        except BaseException as error:  # noqa: BLE001  # any exception is passed on
-            step, arguments = body.throw, (error,)
+class _Carried:
+    """Stands for a span that is open elsewhere: steps run within it, and do not end it."""
+
+    __slots__ = ("span",)
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+
+    @property
+    def transaction(self) -> Transaction | None:
+        """That of the span."""
+        return self.span.transaction
+
+    def tag(self, key: str, value: Any, /) -> None:
+        """Set nothing."""
+
+    def __enter__(self) -> object:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End nothing."""
+
+
+def _in_steps(kind: type[Steps], body: Any, span: Span) -> Steps:
+    steps = kind(_Carried(span), body, is_open=True, active_ns=None)
+    steps.inside = span
+    return steps
 
 
 def _flags_of(function: object) -> int:
