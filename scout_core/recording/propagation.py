@@ -111,7 +111,7 @@ class _Carried:
 
     @property
     def transaction(self) -> Transaction | None:
-        """That of the span."""
+        """The span's own."""
         return self.span.transaction
 
     def tag(self, key: str, value: Any, /) -> None:
