@@ -36,7 +36,10 @@ class GuardedSpan:
     @property
     def transaction(self) -> Transaction | None:
         """The transaction that it belongs to; None while not recorded."""
-        return _transaction(self.span)  # type: ignore[no-any-return]
+        try:
+            return _transaction(self.span)  # type: ignore[no-any-return]
+        except AttributeError:  # its class sets some attributes instead of calling Span.__init__
+            return None
 
     def __enter__(self) -> None:
         self.guard.attempt(self._enter)
@@ -45,15 +48,18 @@ class GuardedSpan:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.guard.attempt(self._leave, kind, error, trace)
-        base = Transaction if issubclass(type(self.span), Transaction) else Span
-        if _start_ns(self.span) and not _stop_ns(self.span):
-            self.guard.attempt(base.__exit__, self.span, kind, error, trace)
+        self.guard.attempt(self._end, kind, error, trace)
 
     def _enter(self) -> None:
         self.span.__enter__()
 
     def _leave(self, *problem: Any) -> None:  # Any: what __exit__ gets
         self.span.__exit__(*problem)
+
+    def _end(self, *problem: Any) -> None:
+        """End it if its own method has not."""
+        if _start_ns(self.span) and not _stop_ns(self.span):
+            (Transaction if issubclass(type(self.span), Transaction) else Span).__exit__(self.span, *problem)
 
 
 def guarded(guard: Guard, described: object) -> Any:  # Any: a span, or what stands for one
@@ -96,7 +102,7 @@ def refuse(guard: Guard, described: object, span: Any = None) -> None:  # Any: a
         described.close()  # nobody is warned that it was never awaited
     if span is None:
         guard.refuse(f"a describer must return a span or None, got {type_name(type(described))}")
-    elif span.start_ns == _NEVER_MADE:
+    elif getattr(span, "start_ns", _NEVER_MADE) == _NEVER_MADE:
         guard.refuse(f"{type_name(type(described))}.__init__ must call super().__init__(operation)")
     else:
         guard.refuse("a describer must return a new span, got one that has started before")

@@ -113,8 +113,14 @@ def _plain(function: Function, guard: Guard, is_root: bool) -> Function:
             return function(*args, **kwargs)
         described = describe(*args, **kwargs)
         kind = type(described)
-        span = described if kind is Span or kind is Transaction or described is None else guarded(guard, described)
-        if span is None or (span.start_ns and is_used(span, parent)):
+        span: Any = described  # Any: a span, or a GuardedSpan
+        if described is not None and kind is not Span and kind is not Transaction:
+            span = guarded(guard, described)
+        try:
+            is_refused = span is None or (span.start_ns and is_used(span, parent))
+        except AttributeError:  # Span.__new__ without Span.__init__
+            is_refused = True
+        if is_refused:
             if described is not None:
                 refuse(guard, described, span)
             return function(*args, **kwargs)
@@ -147,8 +153,14 @@ def _async(function: Function, guard: Guard, is_root: bool) -> Function:
             return await function(*args, **kwargs)
         described = describe(*args, **kwargs)
         kind = type(described)
-        span = described if kind is Span or kind is Transaction or described is None else guarded(guard, described)
-        if span is None or (span.start_ns and is_used(span, parent)):
+        span: Any = described  # Any: a span, or a GuardedSpan
+        if described is not None and kind is not Span and kind is not Transaction:
+            span = guarded(guard, described)
+        try:
+            is_refused = span is None or (span.start_ns and is_used(span, parent))
+        except AttributeError:  # Span.__new__ without Span.__init__
+            is_refused = True
+        if is_refused:
             if described is not None:
                 refuse(guard, described, span)
             return await function(*args, **kwargs)
@@ -180,10 +192,14 @@ def _plain_with_result(function: Function, guard: Guard, is_root: bool) -> Funct
         if is_off:
             return function(*args, **kwargs)
         begun = begin(args, kwargs)
-        span = None if begun is None else begun[1]
+        span: Any = None if begun is None else begun[1]  # Any: a span, or a GuardedSpan
         if span is not None and type(span) is not Transaction:
             span = guarded(guard, span)
-        if begun is None or span is None or (span.start_ns and is_used(span, parent)):
+        try:
+            is_refused = span is None or (span.start_ns and is_used(span, parent))
+        except AttributeError:  # Span.__new__ without Span.__init__
+            is_refused = True
+        if begun is None or is_refused:
             refuse_first_step(guard, begun, span)
             return function(*args, **kwargs)
         description, _ = begun
@@ -225,10 +241,14 @@ def _async_with_result(function: Function, guard: Guard, is_root: bool) -> Funct
         if is_off:
             return await function(*args, **kwargs)
         begun = begin(args, kwargs)
-        span = None if begun is None else begun[1]
+        span: Any = None if begun is None else begun[1]  # Any: a span, or a GuardedSpan
         if span is not None and type(span) is not Transaction:
             span = guarded(guard, span)
-        if begun is None or span is None or (span.start_ns and is_used(span, parent)):
+        try:
+            is_refused = span is None or (span.start_ns and is_used(span, parent))
+        except AttributeError:  # Span.__new__ without Span.__init__
+            is_refused = True
+        if begun is None or is_refused:
             refuse_first_step(guard, begun, span)
             return await function(*args, **kwargs)
         description, _ = begun

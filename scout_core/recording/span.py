@@ -208,10 +208,10 @@ class Span:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         stop_ns = perf_counter_ns()
-        transaction = self.transaction
-        if transaction is None:
-            return
         try:
+            transaction = self.transaction
+            if transaction is None:
+                return
             if self.stop_ns and (kind is None or self.stop_ns != KEPT_OPEN):  # kept open, or ended elsewhere
                 _leave(self)
                 return
