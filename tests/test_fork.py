@@ -259,6 +259,24 @@ print(os.getpid(), pid)
     assert {parent: 1, child: 2} == by_process(sink.reports)
 
 
+def test_a_child_forked_during_an_import_of_psutil_in_the_agent_s_thread_reports(sink, app):
+    parent, child = app(
+        """
+scout_core.start()
+work(1)
+while not getattr(getattr(sys.modules.get("psutil"), "__spec__", None), "_initializing", False) and not hasattr(sys.modules.get("psutil"), "Process"):
+    pass
+pid = fork(lambda: work(2))
+wait_for(pid)
+print(os.getpid(), pid)
+""",
+        SCOUT_PLUGINS_ENABLE="collector,process",
+    )
+
+    assert {parent: 1, child: 2} == by_process(sink.reports)
+    assert all(report.gauges for report in sink.reports)
+
+
 def test_the_parent_reports_after_two_hundred_forks(sink, app):
     """Half of the children trace; they end with ``os._exit``, as RQ's work horse does, so they send nothing."""
     (parent,) = app(

@@ -638,6 +638,34 @@ def test_a_hanging_receiver_does_not_prevent_the_last_report_to_others(quick, mo
     assert 1 == recovering.counted
 
 
+@pytest.mark.parametrize(
+    ("is_child", "settings", "expected"),
+    [(True, {}, [0, 0, 1, 1, 2]), (False, {}, [0, 0, 0, 0, 0]), (True, {"report_period": 30}, [0, 0, 0, 0, 0])],
+)
+def test_a_process_that_may_be_terminated_reports_when_it_has_been_quiet(
+    clock, monkeypatch, is_child, settings, expected
+):
+    """Not while it works, not again without anything new, and not where the period is configured."""
+    monkeypatch.setattr(periods, "is_child_of_multiprocessing", lambda: is_child)
+    with running(exporting(Keeper()), threaded=False, **settings) as agent:
+        period = agent.recorder.open_period
+        period.begin()
+
+        def reports_after(seconds, count):
+            for _ in range(count):
+                with transaction("Job/work"):
+                    pass
+            clock.now += seconds
+            agent.recorder._look()
+            return period.reports
+
+        seen = [reports_after(0.6, 3), reports_after(0.6, 2), reports_after(1.1, 0), reports_after(1.1, 0)]
+        reports_after(0.1, 1)
+        seen.append(reports_after(1.1, 0))
+
+    assert expected == seen
+
+
 def test_a_process_that_recorded_nothing_sends_no_report():
     keeper = Keeper()
     with running(exporting(keeper)) as agent:

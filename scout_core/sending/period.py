@@ -27,6 +27,8 @@ FIRST_PERIOD: Final = 5.0
 """The first report comes early, so that a new user need not wait a minute to see that it works."""
 CHILD_PERIOD: Final = 5.0
 """For a process that may be terminated without notice, which loses at most this much then."""
+QUIET: Final = 1.0
+"""Seconds without a transaction after which such a process reports what it has: its work may be done."""
 SHORTEST_PERIOD: Final = 1.0
 """Seconds. Receivers do not get reports more often, whatever they request."""
 
@@ -68,9 +70,25 @@ class Period:
         chosen = float(self.config.get("report_period"))
         if self.config.is_set("report_period"):
             return chosen
-        may_end_without_notice = is_child_of_multiprocessing() or is_process_of_uwsgi()
-        longest = min(chosen, CHILD_PERIOD) if may_end_without_notice else chosen
+        longest = min(chosen, CHILD_PERIOD) if self._may_end_without_notice else chosen
         return min([longest, *(max(SHORTEST_PERIOD, seconds) for seconds in requested if seconds is not None)])
+
+    def is_over(self, requested: Iterable[float | None], last_work: float) -> bool:
+        """
+        Return whether a report is due: the period has ended, or nothing happens any more in a process that may be terminated.
+
+        Args:
+            last_work: monotonic seconds when a transaction was last taken from the inbox.
+        """
+        now = monotonic()
+        if now >= self.end(requested):
+            return True
+        has_been_quiet = now - max(last_work, self._start_monotonic) >= QUIET and self.ledger.in_period > 0
+        return has_been_quiet and self._may_end_without_notice and not self.config.is_set("report_period")
+
+    @property
+    def _may_end_without_notice(self) -> bool:
+        return is_child_of_multiprocessing() or is_process_of_uwsgi()
 
     def end(self, requested: Iterable[float | None]) -> float:
         """Return the monotonic seconds at which the next report is due; ``inf`` before the first period has begun."""

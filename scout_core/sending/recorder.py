@@ -57,6 +57,8 @@ class Recorder:
         """Make all parts; ``export_guards`` has the ``id`` of each exporter that a plugin registered."""
         self._config = config
         self._ledger = ledger
+        self._last_work = 0.0
+        """Monotonic seconds."""
         self.faults = Faults(lambda: self.thread.thread is None and config.get("plugins.reraise"))
         self.thread = AgentThread(
             self._turn, lambda: self.faults.safely(self._finish), self._start_again, lambda: self.faults.log(_FAULT)
@@ -103,11 +105,6 @@ class Recorder:
     def period(self) -> float:
         """Seconds between two reports."""
         return self.open_period.seconds(self._requested_intervals)
-
-    @property
-    def _next_report(self) -> float:
-        """Monotonic seconds."""
-        return self.open_period.end(self._requested_intervals)
 
     @property
     def _requested_intervals(self) -> list[float | None]:
@@ -164,8 +161,11 @@ class Recorder:
     def _look(self) -> None:
         for outbox in self.outboxes:
             outbox.begin()  # its thread could not be started, was started before a late patch, or ended by a fault
-        self.work(until=self._next_report)
-        if monotonic() >= self._next_report:
+        before = self._ledger.taken
+        self.work(until=self.open_period.end(self._requested_intervals))
+        if self._ledger.taken != before:
+            self._last_work = monotonic()
+        if self.open_period.is_over(self._requested_intervals, self._last_work):
             self.close_period()
 
     def _finish(self) -> None:
