@@ -148,5 +148,9 @@ def _part(value: Any, depth: int) -> tuple[Any, bool]:
 
 def size_of(copy: BaseException) -> int:
     """Return how many bytes of text a copy holds, about."""
-    parts = (*_arguments(copy), *attributes_of(copy).values()) if type(copy) is not BaseException else _arguments(copy)
-    return sum([len(part) for part in parts if type(part) is str or type(part) is bytes])
+    size = 0
+    for parts in _arguments(copy), () if _is_among(type(copy), _BUILT_IN) else attributes_of(copy).values():
+        for part in parts:
+            if type(part) is str or type(part) is bytes:
+                size += len(part)
+    return size

@@ -93,8 +93,8 @@ class Reading:
 
     def _read_all(self, error: BaseException, trace: TracebackType | None) -> None:
         raised = self._add(error, trace, MAX_FRAMES, 0, "")
-        pending = [*self._related_to(error, raised)]
-        visited = [error]  # also keeps them alive, so that none has the address of another
+        pending = self._related_to(error, raised)
+        visited = [error]
         while pending:
             exception, number, relation, steps = pending.pop()
             if True in [exception is known for known in visited]:
@@ -142,20 +142,22 @@ class Reading:
         self, exception: BaseException, raised: Raised, steps: int = 0
     ) -> list[tuple[BaseException, int, str, int]]:
         """Return what an exception refers to, the number of the exception, and how; the last one is followed first."""
+        found: list[tuple[BaseException, int, str, int]] = []
         number = len(self.raised) - 1
-        found = [(member, number, MEMBER, steps + 1) for member in reversed(self._members(exception, raised.kind))]
+        members = members_of(exception, raised.kind)
+        if members:
+            if len(members) > MOST_RELATED:
+                self._leave_out(EXCEPTIONS, len(members) - MOST_RELATED)
+            first = members[MOST_RELATED - 1 :: -1]
+            found += [
+                (member, number, MEMBER, steps + 1) for member in first if issubclass(type(member), BaseException)
+            ]
         cause = _cause(exception)
         if cause is not None:
             found.append((cause, number, CAUSE, steps + 1))
         elif not _suppresses(exception) and (context := _context(exception)) is not None:
             found.append((context, number, CONTEXT, steps + 1))
         return found
-
-    def _members(self, exception: BaseException, kind: type[BaseException]) -> list[BaseException]:
-        members = members_of(exception, kind)
-        if len(members) > MOST_RELATED:
-            self._leave_out(EXCEPTIONS, len(members) - MOST_RELATED)
-        return [member for member in members[:MOST_RELATED] if issubclass(type(member), BaseException)]
 
     def _leave_out(self, what: str, count: int) -> None:
         self.left_out[what] = self.left_out.get(what, 0) + count
