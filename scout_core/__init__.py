@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scout_core.hookspecs import hookimpl, when_changed, when_failed
+from scout_core.hookspecs import hookimpl, when_changed, when_errors, when_failed
 from scout_core.recording.context import current_transaction
 from scout_core.recording.recorded_errors import record_error
 from scout_core.recording.span import Span
@@ -77,6 +77,7 @@ __all__ = [
     "trace_headers",
     "transaction",
     "when_changed",
+    "when_errors",
     "when_failed",
 ]
 

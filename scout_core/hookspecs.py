@@ -35,7 +35,8 @@ _Function = TypeVar("_Function", bound="Callable[..., object]")
 
 
 WHEN_CHANGED = f"{PROJECT}_when_changed"
-WHEN_FAILED = f"{PROJECT}_when_failed"
+WHEN = f"{PROJECT}_when"
+FAILED, ERRORS = "failed", "errors"
 
 
 def when_changed(*options: str) -> Callable[[_Function], _Function]:
@@ -61,7 +62,17 @@ def when_failed(function: _Function) -> _Function:
 
     All others, which are most, then cost nothing. One has failed if its ``is_error`` is true.
     """
-    setattr(function, WHEN_FAILED, True)
+    setattr(function, WHEN, FAILED)
+    return function
+
+
+def when_errors(function: _Function) -> _Function:
+    """
+    The same for transactions that failed, and those in which an error was recorded that something handled.
+
+    In all others ``is_error`` is false and ``error_count`` is 0.
+    """
+    setattr(function, WHEN, ERRORS)
     return function
 
 

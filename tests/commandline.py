@@ -22,6 +22,7 @@ FORK_SERVER = ForkServer()
 BUILT_IN = (
     "age",
     "collector",
+    "error",
     "error_traces",
     "ignoring",
     "percent",

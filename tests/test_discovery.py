@@ -531,6 +531,7 @@ def test_the_built_in_plugins_are_found():
     assert {
         "age",
         "collector",
+        "error",
         "error_traces",
         "ignoring",
         "percent",

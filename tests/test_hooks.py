@@ -28,6 +28,7 @@ from scout_core import (
     span,
     transaction,
     when_changed,
+    when_errors,
     when_failed,
 )
 from scout_core.boundary.hooks import AT_RUN_TIME, ON_APP_THREAD, Hooks
@@ -644,12 +645,35 @@ def test_a_function_with_when_failed_is_called_only_for_transactions_that_failed
     ] == calls
 
 
-@pytest.mark.parametrize("hook", sorted(set(HOOKS) - {"score_transaction", "trace_group"}))
-def test_when_failed_is_refused_where_it_would_have_no_effect(hook):
-    with pytest.raises(PluginError) as caught:
-        Hooks().register(plugin("wrong", **{hook: hookimpl(when_failed(lambda: None))}), "wrong")
+def test_a_function_with_when_errors_is_called_for_transactions_with_errors():
+    calls = []
 
-    assert f"{hook} must not have @when_failed, which is for score_transaction, trace_group" == str(caught.value)
+    @hookimpl
+    @when_errors
+    def score_transaction(transaction):
+        calls.append(transaction.operation)
+
+    with recorded([plugin("errors", score_transaction=score_transaction)]) as scout:
+        with transaction("Controller/fine"), pytest.raises(KeyError), span("Cart/Load"):
+            raise KeyError
+        with transaction("Controller/handled") as handled:
+            handled.record_error(KeyError("plan"))
+        with transaction("Controller/answered") as answered:
+            answered.tag("error", True)
+        with pytest.raises(KeyError), transaction("Controller/raised"):
+            raise KeyError
+        assert 4 == len(scout.traces())
+
+    assert ["Controller/handled", "Controller/answered", "Controller/raised"] == calls
+
+
+@pytest.mark.parametrize("hook", sorted(set(HOOKS) - {"score_transaction", "trace_group"}))
+@pytest.mark.parametrize("mark", [when_failed, when_errors])
+def test_a_mark_is_refused_where_it_would_have_no_effect(hook, mark):
+    with pytest.raises(PluginError) as caught:
+        Hooks().register(plugin("wrong", **{hook: hookimpl(mark(lambda: None))}), "wrong")
+
+    assert f"{hook} must not have @{mark.__name__}, which is for score_transaction, trace_group" == str(caught.value)
 
 
 def test_hook_score_transaction():

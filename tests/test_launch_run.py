@@ -45,7 +45,7 @@ def here(tmp_path) -> Path:
 def outer(tmp_path) -> dict[str, str]:
     """Return the environment of the command, with all built-in plugins and no others."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("SCOUT_", "COV_", "PYTHON"))}
-    builtin = "age, collector, error_traces, ignoring, percent, percentile, process, sampling, speed, threads"
+    builtin = "age, collector, error, error_traces, ignoring, percent, percentile, process, sampling, speed, threads"
     return {
         **kept,
         "XDG_STATE_HOME": str(tmp_path / "state"),
@@ -98,6 +98,7 @@ def test_the_agent_runs_before_the_program_and_has_no_thread_yet(ended):
         "active": [
             "age",
             "collector",
+            "error",
             "error_traces",
             "ignoring",
             "percent",

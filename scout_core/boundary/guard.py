@@ -17,6 +17,7 @@ from scout_core.boundary.failures import Failures
 from scout_core.boundary.pace import Limit, Pace, Slowness
 from scout_core.clocks import perf_counter_ns
 from scout_core.errors import PluginError
+from scout_core.hookspecs import ERRORS
 from scout_core.problems import Problem, TooManyErrors
 from scout_core.recording.span import Span
 from scout_core.signals import is_from_outside
@@ -38,7 +39,7 @@ class Guard:
 
     __slots__ = (
         "plugin", "place", "function", "reraise", "has_steps", "time_every", "calls", "failures", "pace", "off", "hangs_since", "logged",
-        "entered", "module", "when_failed",
+        "entered", "module", "when",
     )  # fmt: skip
 
     def __init__(
@@ -60,8 +61,8 @@ class Guard:
         self.function = function
         self.reraise = reraise
         """Let its exceptions through: for tests."""
-        self.when_failed = False
-        """Not to be called for a transaction that succeeded; see ``hookspecs.when_failed``."""
+        self.when = ""
+        """``failed`` or ``errors`` if it is called only for such transactions; see ``hookspecs.when_failed``."""
         self.has_steps = has_steps
         """A generator function: called with ``begin``, and a call has succeeded when ``finish`` has."""
         self.calls = 0
@@ -241,6 +242,10 @@ class Guard:
         self.time_every = 1
         if pace.limit is not None and not pace.limit.on_application_thread:
             self.judge()
+
+    def is_for(self, *, has_failed: bool, has_errors: bool) -> bool:
+        """Whether it decides about transactions that have failed, or that have errors which something handled."""
+        return not self.when or has_failed or (has_errors and self.when == ERRORS)
 
     @property
     def reason(self) -> Reason | None:

@@ -134,7 +134,7 @@ class Hooks:
                 reraise=self.reraise,
                 module=getattr(item.plugin, "__name__", ""),
             )
-        guard.when_failed = getattr(item.function, hookspecs.WHEN_FAILED, False)
+        guard.when = getattr(item.function, hookspecs.WHEN, "")
         guard.function = function  # options may have changed since it was frozen before
         return guard
 

@@ -17,7 +17,7 @@ OPTIONS: Final = "options"
 MAY_YIELD: Final = frozenset({"register_exporters"})
 """Hooks whose result is iterated over."""
 KNOW_FAILURES: Final = ("score_transaction", "trace_group")
-"""Hooks that can have ``when_failed``."""
+"""Hooks that can have ``when_failed`` or ``when_errors``."""
 
 
 def hook_names() -> list[str]:
@@ -118,8 +118,8 @@ def _problem(hook: str, function: Callable[..., Any], settings: Mapping[str, Any
         return f"{hook} must not be an async function: nothing awaits it; use def"
     if hook not in MAY_YIELD and (inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)):
         return f"{hook} must not be a generator function: it would never run; use return instead of yield"
-    if hook not in KNOW_FAILURES and hasattr(function, hookspecs.WHEN_FAILED):
-        return f"{hook} must not have @when_failed, which is for {_list(KNOW_FAILURES)}"
+    if hook not in KNOW_FAILURES and hasattr(function, hookspecs.WHEN):
+        return f"{hook} must not have @when_{getattr(function, hookspecs.WHEN)}, which is for {_list(KNOW_FAILURES)}"
     known = arguments_of(hook)
     for name, parameter in inspect.signature(function).parameters.items():
         is_wanted = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL

@@ -42,9 +42,13 @@ class _Name:
     """Its figures in the open period; None while it has none."""
 
 
-def always(guards: Iterable[Guard]) -> tuple[Guard, ...]:
-    """Return those that are also called for a transaction that succeeded."""
-    return tuple(guard for guard in guards if not guard.when_failed)
+def hooks_of_success(hooks: RunTimeHooks, *, has_errors: bool) -> RunTimeHooks:
+    """Return those that decide about transactions that did not fail, with or without errors that something handled."""
+
+    def called(guards: Iterable[Guard]) -> tuple[Guard, ...]:
+        return tuple(guard for guard in guards if guard.is_for(has_failed=False, has_errors=has_errors))
+
+    return RunTimeHooks(trace_group=called(hooks.trace_group), score_transaction=called(hooks.score_transaction))
 
 
 @define(eq=False)
@@ -66,8 +70,10 @@ class Choice:
     _groups_left_out: int = 0
     """Those of the periods that are over."""
     _hooks: RunTimeHooks = field(factory=RunTimeHooks)
-    _without_failures: RunTimeHooks = field(factory=RunTimeHooks)
-    """The same, for transactions that succeeded."""
+    _hooks_for_handled: RunTimeHooks = field(factory=RunTimeHooks)
+    """The same, for transactions that succeeded although there were errors."""
+    _hooks_for_others: RunTimeHooks = field(factory=RunTimeHooks)
+    """The same, for transactions without errors."""
     _weights: dict[str, float] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -82,10 +88,9 @@ class Choice:
 
     def use_hooks(self, hooks: RunTimeHooks) -> None:
         """Replace the hooks; traces that have a place keep it for this period."""
-        self._without_failures = RunTimeHooks(
-            trace_group=always(hooks.trace_group), score_transaction=always(hooks.score_transaction)
-        )
         self._hooks = hooks
+        self._hooks_for_handled = hooks_of_success(hooks, has_errors=True)
+        self._hooks_for_others = hooks_of_success(hooks, has_errors=False)
         self._reserve_places()
 
     def _reserve_places(self) -> None:
@@ -112,7 +117,10 @@ class Choice:
         self._all_time += duration
         quantile = name.lifetime.add(duration, bucket)
         stats = Stats(name.lifetime, quantile, self._all_time, now)
-        hooks = self._hooks if metrics.errors > errors else self._without_failures
+        if metrics.errors > errors:
+            hooks = self._hooks
+        else:
+            hooks = self._hooks_for_others if transaction.raised is None else self._hooks_for_handled
         group = name.group
         if hooks.trace_group:
             chosen = group_of(transaction, stats, hooks.trace_group, self.config)

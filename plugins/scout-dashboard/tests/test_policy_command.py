@@ -192,7 +192,7 @@ def test_the_data_directory_can_be_selected(filled, ask, tmp_path):
 def test_a_replay_compares_the_traces_that_a_module_would_have_kept(filled, ask, write):
     write("return 10.0 if transaction.operation.endswith('report') else 0.0")
 
-    result = ask("replay", "--last", "1h", "my_policies", SCOUT_PLUGINS_DISABLE="age,percent,percentile,speed")
+    result = ask("replay", "--last", "1h", "my_policies", SCOUT_PLUGINS_DISABLE="age,error,percent,percentile,speed")
 
     assert (0, "Policies my_policies") == (result.code, result.lines[0])
     assert "Traces 7 in 3 periods, 2 of them changed" == result.lines[1]
@@ -215,7 +215,7 @@ def test_a_replay_as_json(filled, ask, write):
 
     facts = ask("replay", "my_policies", "--json").json
 
-    assert ["age", "my_policies", "percent", "percentile", "speed"] == facts["policies"]
+    assert ["age", "error", "my_policies", "percent", "percentile", "speed"] == facts["policies"]
     first, web, jobs = facts["periods"]
     assert [("Shop", "web-1", INSTANCE, "web", 4, 2), ("Shop", "web-1", INSTANCE, "web", 2, 1)] == [
         tuple(period[key] for key in ("app", "host", "instance", "of", "traces", "places")) for period in (first, web)
@@ -234,8 +234,17 @@ def test_a_weight_overrides_the_configuration(filled, ask, write, tmp_path):
     configured = ask("replay", "my_policies", "--json").json
     given = ask("replay", "my_policies", "--json", "--weight", "my_policies=2e1", "--weight", "age=0.5").json
 
-    assert {"age": 1.0, "my_policies": 3.0, "percent": 1.0, "percentile": 1.0, "speed": 0.0} == configured["weights"]
-    assert {"age": 0.5, "my_policies": 20.0, "percent": 1.0, "percentile": 1.0, "speed": 0.0} == given["weights"]
+    assert {
+        "age": 1.0,
+        "error": 1.0,
+        "my_policies": 3.0,
+        "percent": 1.0,
+        "percentile": 1.0,
+        "speed": 0.0,
+    } == configured["weights"]
+    assert {"age": 0.5, "error": 1.0, "my_policies": 20.0, "percent": 1.0, "percentile": 1.0, "speed": 0.0} == given[
+        "weights"
+    ]
     points = [trace["policies"]["my_policies"] for trace in given["periods"][0]["after"]]
     assert [20.0, 20.0] == points
 
@@ -289,7 +298,7 @@ def test_a_policy_is_notified_of_kept_traces(filled, ask, write, tmp_path):
     with (tmp_path / "my_policies.py").open("a", encoding="utf-8") as file:
         file.write("\n\nkept = set()\n\n\n@hookimpl\ndef on_keep(transaction):\n    kept.add(transaction.operation)\n")
 
-    facts = ask("replay", "my_policies", "--json", SCOUT_PLUGINS_DISABLE="age,percent,percentile,speed").json
+    facts = ask("replay", "my_policies", "--json", SCOUT_PLUGINS_DISABLE="age,error,percent,percentile,speed").json
 
     assert ["a100000000000000"] == facts["periods"][1]["gained"]  # shop.home was kept in the previous period
 

@@ -1,1 +1,1 @@
-"""The four policies that choose traces by default; one module each, to be read as examples."""
+"""The five policies that choose traces by default; one module each, to be read as examples."""

@@ -130,5 +130,6 @@ def _check(agent: Agent, module: str) -> None:
 
 
 def _called_for(transaction: Transaction, guards: Iterable[Guard]) -> list[Guard]:
-    """Return those that an agent would call for this transaction: some are for failures only."""
-    return [guard for guard in guards if transaction.is_error or not guard.when_failed]
+    """Return those that an agent would call for this transaction: some are only for failures, or for errors."""
+    has_failed, has_errors = transaction.is_error, bool(transaction.error_count)
+    return [guard for guard in guards if guard.is_for(has_failed=has_failed, has_errors=has_errors)]
