@@ -22,6 +22,7 @@ from scout_core.boundary.bound_calls import Function, Original
 from scout_core.boundary.patches import Patch
 from scout_core.errors import TargetError
 from scout_core.recording.context import current
+from scout_core.recording.record import Record
 from scout_core.recording.span import Span
 from scout_core.testing.effort import Meter
 from scout_core.testing.hostility import in_plugin
@@ -228,20 +229,23 @@ class Probes:
 def watching_spans() -> Iterator[list[tuple[Span, bool]]]:
     """Collect every span that is created meanwhile, and whether that was outside a transaction; passages get theirs."""
     created: list[tuple[Span, bool]] = []
-    init = Span.__init__
 
-    @functools.wraps(init)
-    def collecting(self: Span, operation: str, /, **tags: Any) -> None:
-        init(self, operation, **tags)
-        created.append((self, current.get() is None))
-        if in_plugin.get() and _passages.get():
-            _passages.get()[-1].created.append(self)
+    def collecting(init: Callable[..., None]) -> Any:  # Any: mypy takes it for no method
+        @functools.wraps(init)
+        def collect(self: Span, operation: str, /, **tags: Any) -> None:
+            init(self, operation, **tags)
+            created.append((self, current.get() is None))
+            if in_plugin.get() and _passages.get():
+                _passages.get()[-1].created.append(self)
 
-    Span.__init__ = collecting  # type: ignore[method-assign]  # restored below
+        return collect
+
+    of_spans, of_transactions = Span.__init__, Record.__init__  # which does not call the other
+    Span.__init__, Record.__init__ = collecting(of_spans), collecting(of_transactions)  # type: ignore[method-assign]
     try:
         yield created
     finally:
-        Span.__init__ = init  # type: ignore[method-assign]
+        Span.__init__, Record.__init__ = of_spans, of_transactions  # type: ignore[method-assign]
 
 
 def _innermost(target: Target) -> Passage | None:

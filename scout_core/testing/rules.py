@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import scout_core
+from scout_core.recording.context import has_ended
 from scout_core.recording.transaction import Transaction
 from scout_core.testing.calls import Bench, Bound, Outline, describe, outline, run_within
 from scout_core.testing.effects import EffectMeter
@@ -203,7 +204,7 @@ def asynchronous(bench: Bench, bound: Bound) -> Iterator[Violation]:
 def _has_ended_early(passage: Passage) -> bool:
     opened = [span for span in passage.created if span.start_ns]
     return any(
-        span.stop_ns and (side.span is passage.above.span or side.span_at_end is passage.above.span)
+        has_ended(span) and (side.span is passage.above.span or side.span_at_end is passage.above.span)
         for span in opened
         for side in passage.below
     )

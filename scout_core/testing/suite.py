@@ -11,6 +11,7 @@ from attrs import frozen
 from scout_core.testing import rules
 from scout_core.testing.calls import Bench, Bound, Call, run_within
 from scout_core.testing.effort import STEPS
+from scout_core.testing.endings import ends
 from scout_core.testing.forking import fork
 from scout_core.testing.hostility import collecting_evaluations
 from scout_core.testing.isolated import static_problems
@@ -49,6 +50,7 @@ _OF_CALLS: Final[dict[str, Rule]] = {
     "outside": rules.outside,
     "twice": rules.twice,
     "async": rules.asynchronous,
+    "ends": ends,
     "fork": fork,
     "overhead": overhead,
     "hostile": rules.hostile,

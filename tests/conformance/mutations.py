@@ -226,6 +226,10 @@ MUTATIONS = [
         'lend_async", lend_async)', 'lend_async", lend)',
     ),
     Mutation(
+        "begun and never ended", "ends", "lends: Shelf/Open began and did not end",
+        LEND, LEND.replace("        return", '        span("Shelf/Open").begin()\n        return'),
+    ),
+    Mutation(
         "one at a time", "async", "two concurrent calls were recorded as Shelf/Lend in Job/conformance, not",
         LEND_ASYNC,
         lend(
