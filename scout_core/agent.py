@@ -277,7 +277,7 @@ class Agent:
             self._retire(refused.error)
 
     def _guards(self) -> tuple[Guard, ...]:
-        return tuple(guard for plugin in self.plugins.all.values() for guard in plugin.guards)
+        return tuple(guard for plugin in self.plugins.all.values() for guard in plugin.all_guards)
 
     def _call(self, hook: str) -> None:
         self._run(self.implementations(hook))

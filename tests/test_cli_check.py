@@ -293,17 +293,11 @@ def test_other_parameters_are_valid(scout_core, signature):
 
 
 UNSUITABLE = """
-    import functools
-
     LIMIT = 3
-    partial = functools.partial(print)
-    cached = functools.lru_cache(len)
-    instance = type("Sender", (), {"__call__": lambda self: None})()
 
     class Client:
         name = property(lambda self: "")
         limit = 5
-        partial = functools.partialmethod(print)
 
         class Inner:
             pass
@@ -313,9 +307,9 @@ UNSUITABLE = """
 """
 
 
-@pytest.mark.parametrize("target", ["LIMIT", "partial", "cached", "instance", "Client", "Client.name", "Client.limit", "Client.Inner", "Client.partial"])  # fmt: skip
+@pytest.mark.parametrize("target", ["LIMIT", "Client", "Client.name", "Client.limit", "Client.Inner"])  # fmt: skip
 def test_a_target_that_cannot_be_wrapped_breaks_the_rule_targets(scout_core, target):
-    """A property, a class, a constant, a partial object and the like; the function that wraps decides."""
+    """A property, a class without a constructor, a constant and the like; the function that wraps decides."""
     scout_core.write_module("a_library", UNSUITABLE)
     scout_core.write_module("letters", INSTRUMENTATION.replace("a_library:send", f"a_library:{target}"))
     ran = scout_core("plugins", "check", "letters.py", "--json")
@@ -324,6 +318,18 @@ def test_a_target_that_cannot_be_wrapped_breaks_the_rule_targets(scout_core, tar
     assert (1, "targets") == (ran.code, problem["rule"])
     assert problem["evidence"].startswith(f"a_library:{target} cannot be wrapped: ")
     assert dict.fromkeys(STATIC_RULES, "ok") | {"targets": "problem", "metadata": "skipped"} == states(ran)
+
+
+def test_a_target_with_two_describers_breaks_the_rule_targets(scout_core):
+    scout_core.write_module("a_library", "def send(): pass")
+    twice = 'wrap("a_library:send", send)\n    wrap.around("a_library:send", lambda wrapped, instance, args, kwargs: wrapped())'
+    source = INSTRUMENTATION.replace('wrap("a_library:send", send)', f'{twice}\n    wrap("a_library:send", send)')
+    assert source != INSTRUMENTATION
+    scout_core.write_module("letters", source)
+    ran = scout_core("plugins", "check", "letters.py", "--json")
+
+    (problem,) = ran.json["problems"]
+    assert "a_library:send has 2 describers, and only the first is called" == problem["evidence"]
 
 
 @pytest.mark.parametrize("annotation", ["complex", "bytes", "dict[str, complex]", "type", "Missing", "Callable[[], int]"])  # fmt: skip

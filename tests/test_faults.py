@@ -245,10 +245,7 @@ if sys.argv[1] == "together":
     steps += [wares.add is original]
 else:
     for plugin in plugins:
-        for patch in plugin.patches:
-            patch.undo()
-        for guard in plugin.guards:
-            guard.close()
+        plugin.undo()
         steps += [operations(), wares.add is original]
     scout_core.stop(10)
 print(steps, wares.add is original)

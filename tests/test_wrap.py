@@ -940,9 +940,11 @@ def test_around_an_async_function_is_awaited(library, is_async):
     ],
 )
 def test_an_invalid_target_is_refused(target):
-    for wrap in (Wrap("mine"), Wrap("mine").around):
+    for name in ("__call__", "around"):
+        wrap = Wrap("mine")
+        getattr(wrap, name)(target, lambda *args: None)
         with pytest.raises(PluginError) as caught:
-            wrap(target, lambda *args: None)
+            wrap.check()
         assert f"plugin 'mine': invalid target {target!r}; expected 'module:Class.method' or 'module:function'" == str(
             caught.value
         )
@@ -950,9 +952,11 @@ def test_an_invalid_target_is_refused(target):
 
 @pytest.mark.parametrize("function", [None, "function", 5])
 def test_a_describer_that_is_not_callable_is_refused(function):
-    for wrap, role in ((Wrap("mine"), "describer"), (Wrap("mine").around, "function")):
+    for name, role in (("__call__", "describer"), ("around", "function")):
+        wrap = Wrap("mine")
+        getattr(wrap, name)("library:function", function)
         with pytest.raises(PluginError) as caught:
-            wrap("library:function", function)
+            wrap.check()
         assert f"plugin 'mine': {role} for library:function must be callable, got {function!r}" == str(caught.value)
 
 
@@ -1083,10 +1087,12 @@ async def async_generator_describer(*args):
     "describer", [async_describer, async_generator_describer, AsyncDescriber(), functools.partial(async_describer, 1)]
 )
 def test_an_async_describer_is_refused(describer):
+    wrap = Wrap("paying")
+    wrap("library:function", describer)
     with pytest.raises(
         PluginError, match="describer for library:function must be a plain function, got an async function"
     ):
-        Wrap("paying")("library:function", describer)
+        wrap.check()
 
 
 class StepDescriber:

@@ -60,7 +60,7 @@ class ImportWatch:
             sys.meta_path.insert(0, self)
         # Neither all modules nor all callbacks of this one are looked at again: with 10,000 targets that took 25 s.
         module: Any = sys.modules.get(name)
-        if name in self._pending or not _is_complete(module):
+        if name in self._pending or not is_complete(module):
             self._pending.add(name)
             self._check(name)
         elif waiting.claim():
@@ -110,7 +110,7 @@ class ImportWatch:
 
     def _check(self, name: str) -> None:
         module: Any = sys.modules.get(name)
-        if _is_complete(module):
+        if is_complete(module):
             self._pending.discard(name)
             for waiting in tuple(self._callbacks.get(name, ())):
                 if waiting.claim():
@@ -158,7 +158,7 @@ def _spec_of_others(name: str, path: Sequence[str] | None, target: ModuleType | 
     return None
 
 
-def _is_complete(module: object) -> bool:
+def is_complete(module: object) -> bool:
     """Whether it is a module whose code has run. Reads it in a way that does not load a lazy module."""
     kind = type(module)
     if not issubclass(kind, ModuleType):

@@ -90,19 +90,21 @@ def _for_failed(plugin: Plugin) -> NextStep:
 
 def _improvement(plugin: Plugin) -> NextStep | None:
     """For a plugin that works, though not everything in it does."""
-    if any(patch.state in (PatchState.NOT_FOUND, PatchState.LEFT_ALONE) for patch in plugin.patches):
+    if any(
+        patch.state in (PatchState.NOT_FOUND, PatchState.LEFT_ALONE, PatchState.LEFT_OUT) for patch in plugin.patches
+    ):
         if plugin.found is None:
             return NextStep("fix-targets", f"correct the targets in {plugin.module} that cannot be wrapped")
         text = "some targets cannot be wrapped; a newer version of the plugin may support them"
         return NextStep("upgrade-plugin", text, (_upgrade(plugin),))
-    failing = [guard.problem for guard in plugin.guards if guard.problem is not None]
+    failing = [guard.problem for guard in plugin.all_guards if guard.problem is not None]
     if failing and not plugin.complaints:
         return NextStep(
             "fix-export", failing[0].advice or f"check the receiver, or fix the last error in {plugin.module}"
         )
-    if plugin.complaints or any(guard.failures.count and not guard.is_recovered for guard in plugin.guards):
+    if plugin.complaints or any(guard.failures.count and not guard.is_recovered for guard in plugin.all_guards):
         return NextStep("fix-error", f"fix the last error in {plugin.module}; the application is not affected")
-    slow = [(guard.place, guard.pace.slowness.limit.option) for guard in plugin.guards if guard.pace.slowness]
+    slow = [(guard.place, guard.pace.slowness.limit.option) for guard in plugin.all_guards if guard.pace.slowness]
     if slow:
         options = " or ".join(dict.fromkeys(option for _, option in slow))
         return NextStep("speed-up", f"make {' and '.join(place for place, _ in slow)} faster, or raise {options}")

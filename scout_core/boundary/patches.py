@@ -10,40 +10,34 @@ from __future__ import annotations
 
 import functools
 import inspect
+import weakref
 from collections.abc import Callable
 from enum import Enum, auto
-from types import ClassMethodDescriptorType, FunctionType, ModuleType
-from typing import Any, Final, NamedTuple
+from types import ClassMethodDescriptorType, ModuleType
+from typing import Any, Final
 
 from attrs import define, field
 
+from scout_core.boundary.attributes import (
+    FUNCTION_TYPES,
+    MISSING,
+    Replacement,
+    mark_of,
+    raw_attribute,
+    replace,
+    restore,
+    set_mark,
+)
 from scout_core.boundary.bound_calls import Function, Original
 from scout_core.boundary.constructors import constructing, constructor_of, original_constructor
+from scout_core.boundary.guard import Guard
 from scout_core.boundary.replaceable import check_replaceable, name_of
-from scout_core.boundary.stand_ins import (
-    REMOVED,
-    is_stand_in,
-    original_in_class,
-    original_in_module,
-    own_attribute,
-    stand_in,
-)
+from scout_core.boundary.stand_ins import original_in_class, original_in_module, stand_in
 from scout_core.errors import LeftAlone, TargetError
-from scout_core.recording.generator_functions import GeneratorFunction
 
-_MISSING: Final = object()
-_FUNCTION_TYPES: Final = (FunctionType, GeneratorFunction)
-_WRAPPER_TYPES: Final = (*_FUNCTION_TYPES, classmethod, staticmethod)
-"""Types of the objects that a patch puts in place, besides stand-ins. No other is asked for its mark: it could have a ``__getattr__``."""
-
-
-class _Replacement(NamedTuple):
-    """One attribute of one owner, before and after."""
-
-    owner: Any  # Any: a module or a class
-    attribute: str
-    original: Any  # Any: what the owner's own __dict__ had, or _MISSING
-    wrapper: Any
+ALREADY_WRAPPED: Final = "this plugin has already wrapped it"
+_PATCH: Final = "_scout_core_patch"
+"""A mark of a wrapper: the patch that has put it in place, which lives as long as the wrapper."""
 
 
 class PatchState(Enum):
@@ -56,6 +50,8 @@ class PatchState(Enum):
     """It exists, and must not be wrapped."""
     NOT_FOUND = auto()
     """It does not exist, or cannot be replaced."""
+    LEFT_OUT = auto()
+    """It is not wrapped because another target of its group does not exist."""
     UNDONE = auto()
     """The original is restored."""
 
@@ -65,20 +61,31 @@ class Patch:
     """One attribute to replace."""
 
     target: str
+    """``module:Class.attribute``; only a name for messages when there is an ``owner``."""
     wrap: Callable[[Original], Function]
     """Returns the function that is called in place of the original's function."""
     is_optional: bool = False
     """It may be missing, because only some versions of the library have it."""
+    group: str | None = None
+    """The targets of this name are wrapped together, or none of them; when None, together with the rest of the plugin."""
     role: str = "describer"
     """The purpose of the wrapper: one plugin wraps a call once for each role."""
-    placed: dict[int, frozenset[str]] = field(factory=dict)
-    """The id of each wrapper of a plugin, to its role and the roles of those beneath it."""
+    plugin: str = ""
+    """Empty for a wrapper that no plugin has asked for: any number of them may be around one call."""
+    guard: Guard | None = None
+    """The guard of the describer; None for a function that changes calls."""
+    owner: weakref.ref[Any] | None = None
+    """The class, module or object that has the attribute, where it was given instead of its name."""
+    is_late: bool = False
+    """It was named after ``instrument`` had returned."""
     state: PatchState = PatchState.WAITING
     reason: str = ""
     """Why it is not wrapped, when it was not found or is left alone."""
     replaced_by: str = ""
     """A subclass that other code has put in the place of the target's class; the target is wrapped on the library's own class."""
-    _replacements: list[_Replacement] = field(factory=list)
+    roles: frozenset[tuple[str, str]] = frozenset()
+    """Plugin and role of its wrapper and of those beneath it."""
+    _replacements: list[Replacement] = field(factory=list)
     """1, plus 1 for each reload of its module."""
 
     @property
@@ -91,59 +98,69 @@ class Patch:
         """Name of the attribute."""
         return self.target.rpartition(":")[2].rpartition(".")[2]
 
-    def apply(self, module: ModuleType) -> None:
+    def check(self, module: ModuleType | None) -> None:
+        """
+        Check that the target exists and can be replaced, without replacing it.
+
+        Raises:
+            TargetError: it is missing, cannot be called, or cannot be replaced.
+        """
+        self._place(module)
+
+    def apply(self, module: ModuleType | None) -> None:
         """
         Put the wrapper in place; again when the module was reloaded.
+
+        Args:
+            module: the target's; None when there is an ``owner``.
 
         Raises:
             TargetError: the target is missing, cannot be called, or cannot be replaced.
         """
         owner, attribute = self._place(module)
-        raw = _raw_attribute(owner, attribute)
-        if any(raw is replacement.wrapper for replacement in self._replacements):
+        raw = raw_attribute(owner, attribute)
+        if self._has_made(raw):
             return
-        beneath = self.placed.get(id(raw), frozenset())
+        beneath = mark_of(raw, _PATCH)
+        roles = beneath.roles if beneath is not None and beneath._has_made(raw) else frozenset()
+        own = (self.plugin, self.role)
         try:
-            if self.role in beneath:  # an alias, inherited from another target, or named twice
-                raise LeftAlone("this plugin has already wrapped it")
+            if self.plugin and own in roles:  # an alias, inherited from another target, or named twice
+                raise LeftAlone(ALREADY_WRAPPED)
             wrapper = self._wrapper_of(raw, owner, attribute)
         except LeftAlone as reason:
             self.state, self.reason = PatchState.LEFT_ALONE, str(reason)
             return
-        original = vars(owner).get(attribute, _MISSING)
+        set_mark(wrapper, _PATCH, self)
+        self.roles = roles | {own}
         try:
-            setattr(owner, attribute, wrapper)
+            self._replacements.append(replace(owner, attribute, wrapper))
         except (AttributeError, TypeError) as error:
             raise TargetError(f"{name_of(owner)}.{attribute} cannot be replaced: {error}") from error
-        self._replacements.append(_Replacement(owner, attribute, original, wrapper))
-        self.placed[id(wrapper)] = beneath | {self.role}
         self.state, self.reason = PatchState.WRAPPED, ""
 
-    def undo(self) -> bool:
+    def undo(self, state: PatchState = PatchState.UNDONE) -> bool:
         """
         Put the original back.
+
+        Args:
+            state: its state from now on, if it was wrapped or waiting.
 
         Returns:
             False when other code has replaced the wrapper since. Removing that code's object would break it, so the wrapper
             stays beneath it and does nothing any more.
         """
         is_exact = True
-        while self._replacements:
-            owner, attribute, original, wrapper = self._replacements.pop()
-            self.placed.pop(id(wrapper), None)
-            original = _skip_removed(original)
-            if vars(owner).get(attribute, _MISSING) is not wrapper:
-                is_exact = False
-                setattr(wrapper, own_attribute(wrapper, REMOVED), (wrapper, original))
-            elif original is _MISSING:
-                delattr(owner, attribute)
-            else:
-                setattr(owner, attribute, original)
         if self.state in (PatchState.WAITING, PatchState.WRAPPED):
-            self.state = PatchState.UNDONE
+            self.state = state
+        while self._replacements:
+            is_exact = restore(self._replacements.pop()) and is_exact
         return is_exact
 
-    def _place(self, module: ModuleType) -> tuple[Any, str]:
+    def _has_made(self, wrapper: object) -> bool:
+        return any(wrapper is replacement.wrapper for replacement in self._replacements)
+
+    def _place(self, module: ModuleType | None) -> tuple[Any, str]:
         """
         Return the owner and the name of the attribute to replace, which can be.
 
@@ -151,8 +168,8 @@ class Patch:
             TargetError: it is missing, or cannot be replaced.
         """
         owner, attribute = self._owner(module), self.attribute
-        raw = _raw_attribute(owner, attribute)
-        if raw is _MISSING:
+        raw = raw_attribute(owner, attribute)
+        if raw is MISSING:
             raise TargetError(f"{name_of(owner)} has no {attribute}")
         check_replaceable(raw, owner, attribute)
         if not issubclass(type(raw), type):
@@ -160,11 +177,13 @@ class Patch:
         kind = self._library_class(raw, attribute)
         return kind, constructor_of(kind, name_of(kind))
 
-    def _owner(self, module: ModuleType) -> Any:
+    def _owner(self, module: ModuleType | None) -> Any:
+        if self.owner is not None:
+            return self.owner()
         owner: Any = module
         for name in self.target.rpartition(":")[2].split(".")[:-1]:
-            inner = _raw_attribute(owner, name)
-            if inner is _MISSING:
+            inner = raw_attribute(owner, name)
+            if inner is MISSING:
                 raise TargetError(f"{name_of(owner)} has no {name}")
             if not isinstance(inner, (type, ModuleType)):
                 raise TargetError(f"{name_of(owner)}.{name} is not a class")
@@ -192,9 +211,9 @@ class Patch:
         if self._is_constructor(owner, attribute):
             original = original_constructor(raw)
             return constructing(original, self.wrap(original), attribute)
-        if kind in (classmethod, staticmethod) and type(raw.__func__) in _FUNCTION_TYPES:
+        if kind in (classmethod, staticmethod) and type(raw.__func__) in FUNCTION_TYPES:
             return kind(self.wrap(Original(raw, raw.__func__, has_instance=kind is classmethod)))
-        if kind in _FUNCTION_TYPES:
+        if kind in FUNCTION_TYPES:
             return self.wrap(Original(raw, raw, has_instance=inspect.isclass(owner)))
         if kind is ClassMethodDescriptorType:  # the class methods of types written in C
             return classmethod(self.wrap(Original(raw, _function_of(raw), has_instance=True)))
@@ -206,34 +225,12 @@ class Patch:
         return attribute != self.attribute
 
 
-def _skip_removed(original: Any) -> Any:
-    """The original beneath our wrappers that were undone out of order."""
-    while is_stand_in(original) or type(original) in _WRAPPER_TYPES:
-        removed = getattr(original, own_attribute(original, REMOVED), None)
-        if (
-            removed is None or removed[0] is not original
-        ):  # functools.wraps copies the attribute to somebody else's wrapper
-            break
-        original = removed[1]
-    return original
-
-
 def _function_of(raw: ClassMethodDescriptorType) -> Function:
     @functools.wraps(raw)
     def function(cls: type, /, *args: Any, **kwargs: Any) -> Any:
         return raw.__get__(None, cls)(*args, **kwargs)
 
     return function
-
-
-def _raw_attribute(owner: Any, name: str) -> Any:
-    """The attribute in a ``__dict__``, not bound; for a class also an inherited one, but not what every object inherits."""
-    if not inspect.isclass(owner):
-        return vars(owner).get(name, _MISSING)
-    for base in owner.__mro__:
-        if base is not object and name in vars(base):
-            return vars(base)[name]
-    return _MISSING
 
 
 def _package_of(owner: type) -> str:

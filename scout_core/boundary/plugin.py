@@ -12,6 +12,7 @@ from scout_core.boundary.guard import Guard
 from scout_core.boundary.metadata import Found
 from scout_core.boundary.patches import Patch, PatchState
 from scout_core.boundary.versions import Support
+from scout_core.boundary.wrap import Wrap
 from scout_core.clocks import monotonic
 from scout_core.problems import NextStep, Problem, join_problems
 from scout_core.states import State
@@ -47,7 +48,8 @@ class Plugin:
     hooks: tuple[str, ...] = ()
     complaints: list[Problem] = field(factory=list)
     """Problems found at start that leave the rest of it usable: an exporter that cannot be used."""
-    patches: list[Patch] = field(factory=list)
+    wrap: Wrap | None = None
+    """Its targets; None if it has none, or was not loaded."""
     guards: list[Guard] = field(factory=list)
 
     @property
@@ -55,46 +57,65 @@ class Plugin:
         """Why it is disabled, skipped or failed, as text."""
         return join_problems(self.problems)
 
-    def leave_out(self, state: State, problem: Problem, step: NextStep | None = None) -> None:
-        """Do not load it."""
-        self.state, self.problems, self.step = state, (problem,), step
+    @property
+    def patches(self) -> list[Patch]:
+        """Everything that it wants to wrap."""
+        return [] if self.wrap is None else self.wrap.all_patches()
 
-    def fail(self, problem: Problem, frames: Iterable[Frame] = ()) -> None:
+    @property
+    def all_guards(self) -> list[Guard]:
+        """The guards of its hooks, and those of its describers."""
+        return self.guards if self.wrap is None else [*self.guards, *self.wrap.guards]
+
+    def leave_out(self, state: State, *problems: Problem, step: NextStep | None = None) -> None:
+        """Do not load it."""
+        self.state, self.problems, self.step = state, problems, step
+
+    def fail(self, *problems: Problem, frames: Iterable[Frame] = ()) -> None:
         """Put back what it had wrapped, and do not call any of its functions again."""
-        self.state, self.problems, self.frames = State.FAILED, (problem,), tuple(frames)
+        self.state, self.problems, self.frames = State.FAILED, problems, tuple(frames)
+        self.undo()
+
+    def undo(self) -> None:
+        """Put back what it had wrapped, and call none of its functions any more."""
+        if self.wrap is not None:
+            self.wrap.close()
         for patch in reversed(self.patches):
             patch.undo()
-        for guard in self.guards:
+        for guard in self.all_guards:
             guard.close()
 
     def current_state(self) -> tuple[State, tuple[Problem, ...]]:
         """Return its state at this moment, and why it is in it."""
         if self.state is not State.ACTIVE:
             return self.state, self.problems
-        off = [guard for guard in self.guards if guard.reason is not None]
+        guards = self.all_guards
+        off = [guard for guard in guards if guard.reason is not None]
         if off:
             return State.QUARANTINED, tuple(
                 Problem("switched-off", guard.place, f"{guard.place} is switched off: {guard.reason}") for guard in off
             )
-        hanging = [(guard.place, guard.hangs_since) for guard in self.guards if guard.hangs_since is not None]
+        hanging = [(guard.place, guard.hangs_since) for guard in guards if guard.hangs_since is not None]
         if hanging:
             return State.QUARANTINED, tuple(_hangs(place, monotonic() - since) for place, since in hanging)
-        wrapped = [patch for patch in self.patches if patch.state is PatchState.WRAPPED]
-        waiting = [patch for patch in self.patches if patch.state is PatchState.WAITING]
+        patches = self.patches
+        late = [] if self.wrap is None else self.wrap.current_problems()
+        wrapped = [patch for patch in patches if patch.state is PatchState.WRAPPED]
+        waiting = [patch for patch in patches if patch.state is PatchState.WAITING]
         if waiting and not wrapped:
-            return State.WAITING, (self._waits_for(waiting), *self.complaints)
-        missing = [patch for patch in self.patches if patch.state is PatchState.NOT_FOUND]
+            return State.WAITING, (self._waits_for(waiting), *self.complaints, *late)
+        missing = [patch for patch in patches if patch.state is PatchState.NOT_FOUND and not patch.is_late]
         if missing and not wrapped:
-            return State.FAILED, tuple(map(_not_wrapped, missing))
-        slow = [(guard.place, guard.pace.slowness) for guard in self.guards if guard.pace.slowness is not None]
+            return State.FAILED, tuple(map(not_wrapped, missing))
+        slow = [(guard.place, guard.pace.slowness) for guard in guards if guard.pace.slowness is not None]
         problems = [Problem("slow", place, f"{place} is slow: {slowness}") for place, slowness in slow]
-        now = [guard.problem for guard in self.guards if guard.problem is not None]
+        now = [guard.problem for guard in guards if guard.problem is not None]
         replaced = map(_replaced, (patch for patch in wrapped if patch.replaced_by))
-        return State.ACTIVE, (*self.complaints, *now, *replaced, *problems)
+        return State.ACTIVE, (*self.complaints, *late, *now, *replaced, *problems)
 
     def target_problems(self) -> tuple[Problem, ...]:
         """Return why targets are neither wrapped nor waiting, one problem for each such target."""
-        return tuple(_not_wrapped(patch) for patch in self.patches if patch.state in _TARGET_PROBLEMS)
+        return tuple(not_wrapped(patch) for patch in self.patches if patch.state in _TARGET_PROBLEMS)
 
     def _waits_for(self, waiting: list[Patch]) -> Problem:
         if self.support.absent:
@@ -103,11 +124,16 @@ class Plugin:
         return Problem("not-imported", names, f"{names} is not imported")
 
 
-_TARGET_PROBLEMS: Final = {PatchState.NOT_FOUND: "missing-target", PatchState.LEFT_ALONE: "unsupported-target"}
+_TARGET_PROBLEMS: Final = {
+    PatchState.NOT_FOUND: "missing-target",
+    PatchState.LEFT_ALONE: "unsupported-target",
+    PatchState.LEFT_OUT: "incomplete-group",
+}
 """The states of targets that cannot be wrapped, each with its kind of problem."""
 
 
-def _not_wrapped(patch: Patch) -> Problem:
+def not_wrapped(patch: Patch) -> Problem:
+    """Return why a target is neither wrapped nor waiting."""
     return Problem(_TARGET_PROBLEMS[patch.state], patch.target, f"{patch.target}: {patch.reason}")
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from types import ModuleType
 from typing import Any
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 from scout_core.boundary.discovery import Environment
 from scout_core.boundary.guard import Guard
@@ -17,15 +16,15 @@ from scout_core.boundary.imports import ImportWatch
 from scout_core.boundary.metadata import Found
 from scout_core.boundary.names import why_invalid
 from scout_core.boundary.next_step import how_to_enable
-from scout_core.boundary.patches import Patch, PatchState
 from scout_core.boundary.plugin import INVALID_OPTIONS, Plugin
 from scout_core.boundary.state_log import log_states
 from scout_core.boundary.switches import missing, unknown_names, why_disabled
 from scout_core.boundary.versions import check_support
 from scout_core.boundary.wrap import Wrap
+from scout_core.boundary.wrapping import Wrapping
 from scout_core.config.config import Config
 from scout_core.config.origin import Layer
-from scout_core.errors import PluginError, TargetError, with_kind
+from scout_core.errors import PluginError, with_kind
 from scout_core.problems import Problem
 from scout_core.states import State
 from scout_core.text.message import error_message
@@ -42,9 +41,7 @@ class Plugins:
     watch: ImportWatch = field(factory=ImportWatch)
     problems: list[Problem] = field(factory=list)
     """Problems that no single plugin has; each plugin has its own list."""
-    _is_started: bool = False
-    _applied: list[Patch] = field(factory=list)
-    """In the order in which they were applied."""
+    _wrapping: Wrapping = field(default=Factory(lambda self: Wrapping(self.watch), takes_self=True))
 
     def load(self, environment: Environment, named: Sequence[str | ModuleType]) -> None:
         """
@@ -109,19 +106,21 @@ class Plugins:
                 plugin.name, module=plugin.module, reraise=self.hooks.reraise, limit=self.hooks.limits.application
             )
             guard.run(wrap, self.config)
-            failure = guard.failures.last
-            if failure is not None:  # half of its targets would be worse than none
-                plugin.leave_out(State.FAILED, Problem("instrument-error", plugin.name, f"instrument raised {failure}"))
+            problems, failure, plugin.frames = list(wrap.problems), guard.failures.last, wrap.frames
+            if failure is not None:
+                problems.append(Problem("instrument-error", plugin.name, f"instrument raised {failure}"))
                 plugin.frames = failure.frames
-                continue
-            plugin.patches, plugin.guards = wrap.patches, [*plugin.guards, *wrap.guards]
-            for patch in plugin.patches:
-                self.watch.when_imported(patch.module, partial(self._apply, plugin, patch))
+            elif self.hooks.reraise:
+                wrap.check()
+            if problems:  # half of its targets would be worse than none
+                plugin.leave_out(State.FAILED, *problems)
+            else:
+                self._wrapping.begin(plugin, wrap)
         self._check_required()
 
     def log_states(self) -> None:
         """Log each plugin that cannot be used; from now on also those whose targets turn out to be missing later."""
-        self._is_started = True
+        self._wrapping.is_logging = True
         log_states(self.all.values())
 
     def _check_required(self) -> None:
@@ -155,15 +154,7 @@ class Plugins:
 
     def undo(self) -> None:
         """Put back every object that was wrapped, and stop waiting for imports."""
-        self.watch.forget()
-        for patch in reversed(self._applied):  # in reverse: two plugins may have wrapped the same target
-            patch.undo()
-        self._applied.clear()
-        for plugin in self.all.values():
-            for patch in plugin.patches:
-                patch.undo()
-            for guard in plugin.guards:
-                guard.close()
+        self._wrapping.undo(self.all.values())
 
     def _add_found(self, found: Found, environment: Environment, *, is_named: bool) -> None:
         if found.name in self.all:
@@ -216,7 +207,7 @@ class Plugins:
     def _disable(self, plugin: Plugin, problem: Problem) -> None:
         distribution = plugin.found.distribution if plugin.found else None
         step = how_to_enable(self.config, plugin.name, problem.subject, distribution)
-        plugin.leave_out(State.DISABLED, problem, step)
+        plugin.leave_out(State.DISABLED, problem, step=step)
 
     def load_module(self, plugin: Plugin, module: str | Any) -> None:
         """Import a plugin and register its hooks; when that is not possible, it has failed."""
@@ -224,29 +215,12 @@ class Plugins:
             loaded = import_plugin(module, is_named=plugin.found is None) if isinstance(module, str) else module
             plugin.hooks = self.hooks.register(loaded, plugin.name)
         except PluginError as error:
-            plugin.fail(Problem(error.kind, plugin.module, str(error)), error.frames)
+            plugin.fail(Problem(error.kind, plugin.module, str(error)), frames=error.frames)
         except SystemExit as error:
             detail = f"{plugin.module} called sys.exit({error.code!r}) when it was imported"
-            plugin.fail(Problem("exit-on-import", plugin.module, detail), frames_of_load(error))
+            plugin.fail(Problem("exit-on-import", plugin.module, detail), frames=frames_of_load(error))
         except KeyboardInterrupt:  # by the person who started the application
             raise
         except BaseException as error:  # noqa: BLE001  # a plugin's own code runs here; nothing that it raises may keep the others from loading
             detail = f"{plugin.module} cannot be imported: {with_kind(type(error).__name__, error_message(error))}"
-            plugin.fail(Problem("import-error", plugin.module, detail), frames_of_load(error))
-
-    def _apply(self, plugin: Plugin, patch: Patch, module: ModuleType) -> None:
-        if plugin.state is not State.ACTIVE:  # another target of the plugin is missing: all or none
-            return
-        try:
-            patch.apply(module)
-        except TargetError as error:
-            patch.state, patch.reason = PatchState.NOT_FOUND, str(error)
-        except Exception as error:  # noqa: BLE001  # inside the application's import: nothing may be raised
-            patch.state, patch.reason = PatchState.NOT_FOUND, with_kind(type(error).__name__, str(error))
-        if patch.state is PatchState.WRAPPED:
-            self._applied.append(patch)
-        elif patch.state is PatchState.NOT_FOUND and not patch.is_optional:
-            detail = f"{patch.target}: {patch.reason}; none of its targets is wrapped"
-            plugin.fail(Problem("missing-target", patch.target, detail))
-        if patch.state is not PatchState.WRAPPED and self._is_started:
-            log_states([plugin])
+            plugin.fail(Problem("import-error", plugin.module, detail), frames=frames_of_load(error))

@@ -55,10 +55,13 @@ def _is_called(raw: Any, owner: Any) -> bool:  # Any: whatever a target names
     return bound is not raw and callable(bound)
 
 
-def name_of(owner: Any) -> str:  # Any: a module or a class
-    """Return the full name of a module or class."""
-    return owner.__name__ if isinstance(owner, ModuleType) else f"{owner.__module__}.{owner.__qualname__}"
+def name_of(owner: Any) -> str:  # Any: a module, a class or an object
+    """Return the full name of a module or class; for any other object, that of its class."""
+    if isinstance(owner, ModuleType):
+        return owner.__name__
+    kind = owner if isinstance(owner, type) else type(owner)
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _package_of(owner: Any) -> str:
-    return str(owner.__name__ if isinstance(owner, ModuleType) else owner.__module__).partition(".")[0]
+    return name_of(owner).partition(".")[0]

@@ -20,12 +20,6 @@ from scout_core.proxies import special_methods
 
 _MARK: Final = "_scout_core_stand_in"
 """Attribute of the classes of this module, by which they are recognised."""
-REMOVED: Final = "_scout_core_removed"
-"""
-Attribute of a wrapper whose patch was undone while something else covered it: ``(the wrapper, the original)``.
-
-A patch that is undone later and finds such a wrapper beneath puts the original back instead of it.
-"""
 _NOT_BOUND: Final = (BuiltinFunctionType, MethodType)
 """Types whose objects a class does not bind to its instances."""
 
@@ -87,11 +81,6 @@ def is_stand_in(found: object) -> bool:
     return any(_MARK in vars(base) for base in type(found).__mro__)
 
 
-def own_attribute(wrapper: object, name: str) -> str:
-    """Return the name under which a wrapper itself has an attribute: what is set on a stand-in is set on the original otherwise."""
-    return f"_self{name}" if is_stand_in(wrapper) else name
-
-
 def innermost(raw: Any) -> Any:  # Any: whatever the library has there
     """Return what our own stand-ins have replaced."""
     while is_stand_in(raw):
@@ -120,8 +109,7 @@ def _classes() -> tuple[Any, Any]:  # Any: wrapt is not imported at the top
 
     copying = {"__reduce__": reduce, "__reduce_ex__": reduce_ex, "__copy__": own_copy, "__deepcopy__": deep_copy}
     bound = type("BoundStandIn", (wrapt.BoundFunctionWrapper,), {_MARK: True, "__module__": __name__, **copying})
-    own = {f"_self{REMOVED}": None, "__module__": __name__, "__bound_function_wrapper__": bound}
-    names = {_MARK: True, **own, **copying}
+    names = {_MARK: True, "__module__": __name__, "__bound_function_wrapper__": bound, **copying}
     return type("StandIn", (wrapt.FunctionWrapper,), names), bound
 
 

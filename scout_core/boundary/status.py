@@ -14,9 +14,9 @@ from scout_core.problems import TooManyErrors, join_problems
 def status_of(plugin: Plugin) -> PluginStatus:
     """Return the status of a plugin at this moment."""
     state, problems = plugin.current_state()
-    failures = [guard.failures.last for guard in plugin.guards if guard.failures.last is not None]
+    failures = [guard.failures.last for guard in plugin.all_guards if guard.failures.last is not None]
     not_wrapped = plugin.target_problems()
-    timed = sum(guard.pace.count for guard in plugin.guards)
+    timed = sum(guard.pace.count for guard in plugin.all_guards)
     return PluginStatus(
         name=plugin.name,
         distribution=plugin.found.distribution if plugin.found else None,
@@ -31,11 +31,11 @@ def status_of(plugin: Plugin) -> PluginStatus:
         waiting=tuple(patch.target for patch in plugin.patches if patch.state is PatchState.WAITING),
         not_found=tuple(problem.subject for problem in not_wrapped),
         target_problems=not_wrapped,
-        calls=sum(guard.calls for guard in plugin.guards),
-        errors=sum(guard.failures.count for guard in plugin.guards),
+        calls=sum(guard.calls for guard in plugin.all_guards),
+        errors=sum(guard.failures.count for guard in plugin.all_guards),
         last_error=str(failures[-1]) if failures else None,
-        seconds_per_call=sum(guard.pace.total_ns for guard in plugin.guards) / timed / 1e9 if timed else None,
-        functions=tuple(map(_function, plugin.guards)),
+        seconds_per_call=sum(guard.pace.total_ns for guard in plugin.all_guards) / timed / 1e9 if timed else None,
+        functions=tuple(map(_function, plugin.all_guards)),
         traceback=plugin.frames or (failures[-1].frames if failures else ()),
     )  # fmt: skip
 

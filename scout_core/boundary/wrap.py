@@ -5,15 +5,25 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
 
 from scout_core.boundary.bound_calls import Around, Function, Original
 from scout_core.boundary.guard import Guard
+from scout_core.boundary.object_targets import ObjectTargets
 from scout_core.boundary.pace import Limit
 from scout_core.boundary.patches import Patch, PatchState
 from scout_core.boundary.wrappers import Describer, around_wrapper, describing_wrapper
 from scout_core.errors import PluginError, TargetError
+from scout_core.problems import Problem, join_problems
+from scout_core.tracebacks import Frame
 
 __all__ = ["Describer", "Wrap", "why_not_wrapped"]
+
+MOST_LATE: Final = 500
+"""Targets that one plugin can name after its ``instrument`` has returned."""
+_MOST_PROBLEMS: Final = 20
 
 
 class Wrap:
@@ -22,6 +32,9 @@ class Wrap:
 
     ``wrap("redis.client:Redis.execute_command", command)``: ``command`` is called with the arguments of each call
     and returns the span that the call is, or None.
+
+    A plugin may keep the object and name further targets later, on any thread: they are wrapped at once, or when their module is
+    imported. A target that is named again is not wrapped again.
     """
 
     def __init__(self, plugin: str, *, module: str = "", reraise: bool = False, limit: Limit | None = None) -> None:
@@ -29,13 +42,34 @@ class Wrap:
         self.module = module
         self.patches: list[Patch] = []
         self.guards: list[Guard] = []
+        self.problems: list[Problem] = []
+        """Targets and describers that are invalid."""
+        self.frames: tuple[Frame, ...] = ()
+        """The line that named the first of them; empty without problems."""
+        self.is_closed = False
+        """Nothing is wrapped any more: the agent has stopped, or the plugin has failed."""
+        self.refused = 0
+        """Calls that named a target when there were too many."""
+        self.objects = ObjectTargets(self)
         self._reraise = reraise
         self._limit = limit
-        self._placed: dict[int, frozenset[str]] = {}
+        self._wrap_now: Callable[[Patch], None] | None = None
+        self._known: dict[tuple[str, str], Any] = {}
+        """Target and role of everything that was named, once targets are wrapped at once."""
 
-    def __call__(self, target: str, describer: Describer, *, root: bool = False, optional: bool = False) -> None:
+    def __call__(
+        self,
+        target: str,
+        describer: Describer,
+        *,
+        root: bool = False,
+        optional: bool = False,
+        group: str | None = None,
+    ) -> None:
         """
         Time each call of a function or method.
+
+        An invalid target or describer makes the plugin fail when ``instrument`` has returned, with all that are invalid.
 
         Args:
             target: ``module:Class.method`` or ``module:function``, whatever can be called, ``async`` or not; ``module:Class`` is
@@ -45,75 +79,164 @@ class Wrap:
             root: also call it outside of a transaction, to begin one.
             optional: it may be missing, because only some supported versions have it. When any other target is missing,
                 the plugin fails, and none of its targets is wrapped.
-
-        Raises:
-            PluginError: the target is not written like that, or the describer is not callable.
+            group: the name of a part of the plugin. When a target of a group is missing, only that group is not wrapped.
         """
-        self._check(target, describer, role="describer")
-        called = describer if inspect.isroutine(describer) else getattr(describer, "__call__", describer)  # noqa: B004
-        if any(
-            is_one(describer) or is_one(called) for is_one in (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
-        ):
-            raise PluginError(
-                f"plugin {self.plugin!r}: describer for {target} must be a plain function, got an async function;"
-                " it describes async calls as well, and must not wait"
-            )
-        guard = Guard(
-            self.plugin,
-            target,
-            describer,
-            limit=self._limit,
-            module=self.module,
-            reraise=self._reraise,
-            has_steps=inspect.isgeneratorfunction(describer) or inspect.isgeneratorfunction(called),
-        )
-        self.guards.append(guard)
-        self._add(
-            target,
-            lambda original: describing_wrapper(original.function, original.guard(guard), is_root=root),
-            optional,
-            role="describer",
-        )
+        if self._is_valid(target, describer, "describer") and self._claim(target, "describer"):
+            guard = self.make_guard(target, describer)
+            patch = Patch(target, self.describing(guard, root), optional, group, plugin=self.plugin, guard=guard)
+            self.add(patch)
 
-    def around(self, target: str, function: Around, *, optional: bool = False) -> None:
+    def around(self, target: str, function: Around, *, optional: bool = False, group: str | None = None) -> None:
         """
         Replace a call: the escape hatch, for a call that must be changed.
+
+        A target may have a describer, too: the one that is named later is around the other.
 
         Args:
             function: ``(wrapped, instance, args, kwargs)``. It calls ``wrapped(*args, **kwargs)``, and its result is the
                 result of the call; for an async function, what its result gives when awaited. ``instance`` is None for a
-                plain function or static method, and the class for a class method. It is not guarded, because its
+                plain function, static method or class, and the class for a class method. It is not guarded, because its
                 exceptions cannot be distinguished from those of the call, so keep it short.
             optional: it may be missing.
+            group: as above.
         """
-        self._check(target, function, role="function")
+        if not self._is_valid(target, function, "function") or not self._claim(target, "around"):
+            return
+
+        def wrapper(original: Original) -> Function:
+            return around_wrapper(
+                original.function, original.around(function), is_undone, has_instance=original.has_instance
+            )
 
         def is_undone() -> bool:
-            return patch.state is PatchState.UNDONE
+            return patch.state is not PatchState.WRAPPED
 
-        patch = self._add(
-            target,
-            lambda original: around_wrapper(
-                original.function, original.around(function), is_undone, has_instance=original.has_instance
-            ),
-            optional,
-            role="around",
+        patch = Patch(target, wrapper, optional, group, role="around", plugin=self.plugin)
+        self.add(patch)
+
+    def object(self, owner: Any, name: str, describer: Describer, *, root: bool = False) -> None:
+        """
+        Time each call of a method of one object, or of a class or module that has no name that ``wrap`` could take.
+
+        The object is not kept alive. A class that inherits the method from a class that is wrapped already is wrapped with that.
+
+        Args:
+            owner: an object whose class is written in Python: only its own calls are described. A class: the calls of all of its
+                objects. A module.
+            name: of the method or function.
+        """
+        if self._is_valid(f"{type(owner).__name__}:{name}", describer, "describer") and not self.is_closed:
+            self.objects.add(owner, name, describer, is_root=root)
+
+    def begin(self, wrap_now: Callable[[Patch], None]) -> None:
+        """
+        Wrap what is named from now on at once.
+
+        Args:
+            wrap_now: raises nothing.
+        """
+        self._known = {(patch.target, patch.role): patch for patch in self.patches}
+        self._wrap_now = wrap_now
+        self.objects.begin()
+
+    def close(self) -> None:
+        """Wrap nothing any more, and put back what was given as an object."""
+        self.is_closed = True
+        self.objects.undo()
+
+    def add(self, patch: Patch) -> None:
+        """Keep a patch, and wrap its target if ``instrument`` has returned."""
+        if patch.guard is not None:
+            self.guards.append(patch.guard)
+        if patch.owner is None:
+            self.patches.append(patch)
+        if self._wrap_now is not None:
+            patch.is_late = True
+            self._wrap_now(patch)
+
+    def forget(self, guard: Guard) -> None:
+        """Drop the guard of an object that is freed. Called in the middle of anything."""
+        with suppress(ValueError):
+            self.guards.remove(guard)
+
+    def add_problem(self, problem: Problem) -> None:
+        """
+        Keep what is wrong with a target.
+
+        Raises:
+            PluginError: in tests, after ``instrument`` has returned.
+        """
+        if self._wrap_now is not None and self._reraise:
+            raise PluginError(f"plugin {self.plugin!r}: {problem}", kind=problem.kind)
+        if problem not in self.problems and len(self.problems) < _MOST_PROBLEMS:
+            self.problems.append(problem)
+
+    def has_room(self) -> bool:
+        """Whether one more target can be named; counts those that cannot."""
+        if self._wrap_now is None or sum(patch.is_late for patch in self.all_patches()) < MOST_LATE:
+            return True
+        self.refused += 1
+        return False
+
+    def all_patches(self) -> list[Patch]:
+        """Return what was named, and what was given as objects that still exist."""
+        return [*self.patches, *self.objects.patches()]
+
+    def current_problems(self) -> list[Problem]:
+        """Return what is wrong with targets that were named after ``instrument`` had returned."""
+        if not self.refused:
+            return list(self.problems)
+        detail = f"{MOST_LATE} targets were named after the start, and {self.refused} more calls of wrap were ignored"
+        advice = "name each class once, and not each of its objects"
+        return [*self.problems, Problem("too-many-targets", self.plugin, detail, advice)]
+
+    def check(self) -> None:
+        """
+        Check that everything that was named is valid.
+
+        Raises:
+            PluginError: a target or describer is not; with all of them.
+        """
+        if self.problems:
+            raise PluginError(f"plugin {self.plugin!r}: {join_problems(self.problems)}", kind=self.problems[0].kind)
+
+    def make_guard(self, place: str, describer: Describer) -> Guard:
+        """Return the guard of a describer."""
+        return Guard(
+            self.plugin,
+            place,
+            describer,
+            limit=self._limit,
+            module=self.module,
+            reraise=self._reraise,
+            has_steps=has_steps(describer),
         )
 
-    def _add(self, target: str, wrapper: Callable[[Original], Function], optional: bool, *, role: str) -> Patch:
-        patch = Patch(target, wrapper, optional, role, self._placed)
-        self.patches.append(patch)
-        return patch
+    def describing(self, guard: Guard, is_root: bool) -> Callable[[Original], Function]:
+        """Return how a wrapper with this guard is made."""
+        return partial(_describing, guard, is_root)
 
-    def _check(self, target: object, function: object, *, role: str) -> None:
-        module, colon, path = target.partition(":") if isinstance(target, str) else ("", "", "")
-        names = (*module.split("."), *path.split("."))
-        if not colon or not all(name.isidentifier() for name in names):
-            raise PluginError(
-                f"plugin {self.plugin!r}: invalid target {target!r}; expected 'module:Class.method' or 'module:function'"
-            )
-        if not callable(function):
-            raise PluginError(f"plugin {self.plugin!r}: {role} for {target} must be callable, got {function!r}")
+    def _claim(self, target: str, role: str) -> bool:
+        """Whether to wrap a target: not after the end, and once when it is named by calls, as of a describer."""
+        if self._wrap_now is None or self.is_closed:
+            return not self.is_closed
+        if (target, role) in self._known or not self.has_room():
+            return False
+        claim: list[str] = []  # a new object
+        return self._known.setdefault((target, role), claim) is claim
+
+    def _is_valid(self, target: Any, function: Any, role: str) -> bool:
+        problem = _problem(target, function, role)
+        if problem is not None:
+            caller = sys._getframe(2)
+            self.frames = self.frames or ((caller.f_code.co_filename, caller.f_lineno, caller.f_code.co_name),)
+            self.add_problem(problem)
+        return problem is None
+
+
+def has_steps(describer: Describer) -> bool:
+    """Whether a describer is a generator function, or an object that is called like one."""
+    return any(map(inspect.isgeneratorfunction, _called(describer)))
 
 
 def why_not_wrapped(target: str, *, is_around: bool = False) -> str | None:
@@ -134,6 +257,7 @@ def why_not_wrapped(target: str, *, is_around: bool = False) -> str | None:
         wrap.around(target, lambda wrapped, instance, args, kwargs: wrapped(*args, **kwargs))
     else:
         wrap(target, lambda *args, **kwargs: None)
+    wrap.check()
     (patch,) = wrap.patches
     module = sys.modules.get(patch.module)
     if module is None:
@@ -144,3 +268,27 @@ def why_not_wrapped(target: str, *, is_around: bool = False) -> str | None:
         return str(error)
     patch.undo()
     return patch.reason or None
+
+
+def _describing(guard: Guard, is_root: bool, original: Original) -> Function:
+    return describing_wrapper(original.function, original.guard(guard), is_root=is_root)
+
+
+def _problem(target: object, function: object, role: str) -> Problem | None:
+    """Return what is invalid in a call of ``wrap``; None when nothing is."""
+    module, colon, path = target.partition(":") if isinstance(target, str) else ("", "", "")
+    if not colon or not all(name.isidentifier() for name in (*module.split("."), *path.split("."))):
+        detail = f"invalid target {target!r}; expected 'module:Class.method' or 'module:function'"
+        return Problem("invalid-target", str(target), detail)
+    if not callable(function):
+        return Problem("invalid-describer", str(target), f"{role} for {target} must be callable, got {function!r}")
+    kinds = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+    if role == "describer" and any(kind(called) for kind in kinds for called in _called(function)):
+        detail = f"describer for {target} must be a plain function, got an async function"
+        return Problem("invalid-describer", str(target), detail, "it describes async calls as well, and must not wait")
+    return None
+
+
+def _called(function: Any) -> tuple[Any, Any]:  # Any: whatever can be called
+    """Return a function, and the one that runs when it is called."""
+    return function, function if inspect.isroutine(function) else getattr(function, "__call__", function)  # noqa: B004

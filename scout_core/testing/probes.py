@@ -111,10 +111,10 @@ class Probes:
 
     @contextmanager
     def _placed(self, probe: Callable[[Target, Original], Function]) -> Iterator[None]:
-        placed: dict[int, frozenset[str]] = {}  # what is inherited from a target that is probed itself is left alone
+        name = probe.__name__  # an attribute that is inherited from a probed target is left alone
         with ExitStack() as stack:
             for target in self._targets:
-                patch = Patch(target.name, functools.partial(probe, target), placed=placed)
+                patch = Patch(target.name, functools.partial(probe, target), plugin=name)
                 try:
                     patch.apply(sys.modules[target.module])
                 except TargetError:  # the rule `targets` reports it

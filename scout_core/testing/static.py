@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter
@@ -82,6 +83,7 @@ def static_rules(module: str, *, packaged: bool, begin: Callable[[str], None]) -
     failed = import_targets(targets)
     yield from _missing(targets, failed)
     yield from _not_wrappable(targets)
+    yield from _named_twice(targets)
     yield from _re_exported(targets)
 
     begin("undo")
@@ -154,7 +156,9 @@ def _missing(targets: tuple[Target, ...], failed: dict[str, str]) -> Iterator[Vi
         if target.is_there:
             continue
         is_module = target.module in failed
-        is_fatal = not is_module and not target.is_optional  # the agent then wraps none of the plugin's targets
+        is_fatal = (
+            not is_module and not target.is_optional and target.group is None
+        )  # the agent then wraps none of the plugin's targets
         near = [name for name in _near(target, is_module=is_module) if name not in named]
         if near:
             advice = f"did you mean {near[0]}?"
@@ -172,7 +176,19 @@ def _not_wrappable(targets: tuple[Target, ...]) -> Iterator[Violation]:
     for target in targets:
         if target.obstacle:
             evidence = f"{target.name} cannot be wrapped: {target.obstacle}"
-            yield Violation("targets", evidence, "name something that can be called", is_fatal=not target.is_optional)
+            yield Violation(
+                "targets",
+                evidence,
+                "name something that can be called",
+                is_fatal=not target.is_optional and target.group is None,
+            )
+
+
+def _named_twice(targets: tuple[Target, ...]) -> Iterator[Violation]:
+    for (name, is_around), count in Counter((target.name, target.is_around) for target in targets).items():
+        if count > 1:
+            what = "functions for wrap.around" if is_around else "describers"
+            yield Violation("targets", f"{name} has {count} {what}, and only the first is called", "make them one")
 
 
 def _re_exported(targets: tuple[Target, ...]) -> Iterator[Violation]:

@@ -30,6 +30,8 @@ class Target:
     is_around: bool = False
     is_optional: bool = False
     """Only some supported versions have it."""
+    group: str | None = None
+    """It is wrapped together with the other targets of this name; only some supported versions have them."""
 
     @property
     def module(self) -> str:
@@ -45,6 +47,11 @@ class Target:
     def is_there(self) -> bool:
         """Whether its module is imported and has it."""
         return raw_target(self.name) is not None
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether the plugin fails without it."""
+        return not self.is_optional and self.group is None
 
     @property
     def obstacle(self) -> str:
@@ -65,13 +72,21 @@ class _Collector(Wrap):
         super().__init__(plugin)
         self.targets: list[Target] = []
 
-    def __call__(self, target: str, describer: Describer, *, root: bool = False, optional: bool = False) -> None:
-        super().__call__(target, describer, root=root, optional=optional)
-        self.targets.append(Target(target, _name(describer), root, is_optional=optional))
+    def __call__(self, target: str, describer: Describer, **options: Any) -> None:
+        """Collect a target with a describer."""
+        super().__call__(target, describer, **options)
+        self._collect(target, describer, False, **options)
 
-    def around(self, target: str, function: Callable[..., Any], *, optional: bool = False) -> None:
-        super().around(target, function, optional=optional)
-        self.targets.append(Target(target, _name(function), is_around=True, is_optional=optional))
+    def around(self, target: str, function: Callable[..., Any], **options: Any) -> None:
+        """Collect a target with a function that changes its calls."""
+        super().around(target, function, **options)
+        self._collect(target, function, True, **options)
+
+    def _collect(
+        self, target: str, function: object, is_around: bool, *, root: bool = False, optional: bool = False,
+        group: str | None = None, **others: Any,
+    ) -> None:  # fmt: skip
+        self.targets.append(Target(target, _name(function), root, is_around, optional, group))
 
 
 def targets_of(plugin: ModuleType) -> tuple[Target, ...]:
@@ -88,6 +103,7 @@ def targets_of(plugin: ModuleType) -> tuple[Target, ...]:
     collector = _Collector(plugin.__name__)
     for guard in plugins.freeze("instrument"):
         guard.run(collector, config)
+    collector.check()
     return tuple(collector.targets)
 
 
