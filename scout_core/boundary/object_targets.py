@@ -175,7 +175,7 @@ def _of_instances(make: Any, original: Original) -> Function:  # Any: what Wrap.
 
 
 def _place(owner: Any, name: str) -> str:  # Any: a class, a module or an object
-    """Return the name of a target for messages. It is no valid target, so nobody looks for it in a module of that name."""
+    """Return the name of a target for messages. It is not a valid target, so nobody looks for it in a module of that name."""
     if isinstance(owner, ModuleType):
         return f"object {owner.__name__}:{name}"
     kind = owner if isinstance(owner, type) else type(owner)
