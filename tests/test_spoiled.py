@@ -14,6 +14,23 @@ from scout_core.sending.wire import decode, encode
 from tests.workbench import plugin, running
 
 
+def spoiled_by(hook: str, spoil: Any, **hooks: Any) -> tuple[Report, Any]:
+    """Return the report of three requests that this hook spoils, and the status of its plugin."""
+    reports: list[Report] = []
+    modules = (
+        plugin("spoiling", **{hook: spoil}),
+        plugin("others", **hooks, on_report=lambda report: reports.append(report)),
+    )
+    with running(*modules, threaded=False, plugins_reraise=False) as agent:
+        for name in ("one", "two", "three"):
+            with transaction(f"Controller/{name}"), span("SQL/Query"):
+                pass
+        agent.recorder.work()
+        agent.recorder.close_period()
+        (status,) = [status for status in agent.plugin_statuses() if status.name == "spoiling"]
+    return reports[0], status
+
+
 def report_with(*, threaded: bool = False, **hooks: Any) -> Report:
     """Return the report of three requests with a span each, and with these hooks."""
     reports: list[Report] = []
@@ -132,3 +149,101 @@ def test_a_queue_time_in_the_future_is_zero():
 
     assert [(0.0, 1)] * 3 == [(metrics.queue_time, metrics.queued) for metrics in report.transactions]
     assert [0.0] * 3 == [trace.queue_time for trace in report.traces]
+
+
+INVALID = {
+    "spans": [5, None, "spans", (), [5], [None, object()]],
+    "start_ns": [None, "5", nan, True],
+    "stop_ns": [None, []],
+    "started": [None, "now", inf, True],
+    "queued_at": ["now", []],
+    "queue_time": ["5", nan, object()],
+    "id": [None, "5", 1.5],
+    "size": [None, "5"],
+    "error": [5, ValueError()],
+    "raised": [5, ValueError()],
+    "merged": [5, []],
+    "ignored": [5],
+    "request": [5, "/path"],
+}
+HOOKS = ("on_request_end", "ignore_transaction", "trace_group", "score_transaction")
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [(field, value) for field, values in INVALID.items() for value in values],
+    ids=lambda value: str(value)[:8],
+)
+def test_a_hook_that_leaves_a_value_of_another_type_is_named_and_costs_nothing(hook, field, value):
+    report, status = spoiled_by(hook, lambda transaction: setattr(transaction, field, value))
+
+    assert 3 == sum(metrics.count for metrics in report.transactions)
+    assert ([1, 1, 1], {}) == ([len(trace.spans) for trace in report.traces], report.counters[""].dropped)
+    assert 3 == status.errors
+    assert f"ValueError: it left a transaction whose {field} must be " in status.last_error
+
+
+@pytest.mark.parametrize("hook", [*HOOKS, "on_keep"])
+@pytest.mark.parametrize("item", [5, None, object(), "span"], ids=lambda item: str(item)[:8])
+def test_a_hook_that_adds_something_else_to_the_spans_is_named_and_costs_nothing(hook, item):
+    report, status = spoiled_by(hook, lambda transaction: transaction.spans.insert(0, item))
+
+    assert (3, [1, 1, 1]) == (status.errors, [len(trace.spans) for trace in report.traces])
+    expected = (
+        f"ValueError: it left a transaction whose spans must be a list of spans, got {type(item).__name__} among them"
+    )
+    assert expected == status.last_error
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda transaction: transaction.spans.clear(),
+        lambda transaction: setattr(transaction, "spans", transaction.spans[:0]),
+        lambda transaction: setattr(transaction, "queue_time", 2),
+        lambda transaction: setattr(transaction, "stop_ns", transaction.stop_ns + 10**9),
+        lambda transaction: transaction.tag("plan", "gold"),
+    ],
+)
+def test_a_hook_may_change_what_stays_of_the_right_type(change):
+    _, status = spoiled_by("on_request_end", change)
+
+    assert 0 == status.errors
+
+
+def test_what_the_application_has_left_is_not_the_fault_of_a_hook():
+    watching = plugin("watching", on_request_end=lambda transaction: transaction.tag("plan", "gold"))
+    with running(watching, threaded=False) as agent:
+        with transaction("Controller/home") as web:
+            web.queue_time = "soon"
+        with transaction("Controller/cart") as web, span("SQL/Query"):
+            pass
+        web.spans.append(5)
+        agent.recorder.work()
+        (status,) = [status for status in agent.plugin_statuses() if status.name == "watching"]
+
+    assert (2, 0) == (status.calls, status.errors)
+
+
+def test_a_hook_that_raises_and_spoils_has_failed_once():
+    def spoil(transaction):
+        transaction.spans = 5
+        raise KeyError("own")
+
+    report, status = spoiled_by("on_request_end", spoil)
+
+    assert (3, [1, 1, 1]) == (status.errors, [len(trace.spans) for trace in report.traces])
+    assert "KeyError: 'own'" in status.last_error
+
+
+def test_a_hook_that_always_spoils_is_switched_off():
+    spoil = plugin("spoiling", score_transaction=lambda transaction: setattr(transaction, "spans", None))
+    with running(spoil, threaded=False) as agent:
+        for _ in range(20):
+            with transaction("Controller/home"):
+                pass
+        agent.recorder.work()
+        (status,) = [status for status in agent.plugin_statuses() if status.name == "spoiling"]
+
+    assert ("quarantined", 10) == (status.state, status.calls)

@@ -14,9 +14,10 @@ from attrs import define, field, fields, frozen
 
 from scout_core import hookspecs
 from scout_core.boundary.guard import Guard
-from scout_core.boundary.implementations import OPTIONS, adapted, implemented_hooks, is_active
+from scout_core.boundary.implementations import OPTIONS, adapted, arguments_of, implemented_hooks, is_active
 from scout_core.boundary.limits import Limits
 from scout_core.boundary.pace import Limit
+from scout_core.boundary.transaction_guard import TransactionGuard
 from scout_core.errors import PluginError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 ON_APP_THREAD: Final = frozenset({"on_request_start", "on_span"})
 ONCE_A_PERIOD: Final = frozenset({"measure_process", "on_report"})
+_OWN: Final = "scout_core.builtin."
 
 
 @frozen
@@ -126,7 +128,8 @@ class Hooks:
         function = adapted(item.function, hook, item.argnames, options)
         guard = self._guards.get(item)
         if guard is None:
-            guard = self._guards[item] = Guard(
+            make = TransactionGuard if _can_spoil(hook, item) else Guard
+            guard = self._guards[item] = make(
                 item.plugin_name,
                 hook,
                 function,
@@ -150,3 +153,9 @@ class Hooks:
         if hook in ONCE_A_PERIOD:
             return self.limits.period
         return self.limits.transaction if hook in AT_RUN_TIME else None
+
+
+def _can_spoil(hook: str, item: pluggy.HookImpl) -> bool:
+    """Whether it gets a finished transaction. The built-in plugins, whose tests show that they change none, are not examined."""
+    is_given = arguments_of(hook)[:1] == ("transaction",) and "transaction" in item.argnames
+    return is_given and hook not in ON_APP_THREAD and not getattr(item.plugin, "__name__", "").startswith(_OWN)
