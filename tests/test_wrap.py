@@ -17,7 +17,6 @@ import pytest
 from scout_core import current_transaction, hookimpl, span, transaction
 from scout_core.boundary.wrap import Wrap, why_not_wrapped
 from scout_core.errors import PluginError
-from scout_core.problems import Problem
 from scout_core.recording import context
 from scout_core.testing import recording
 from scout_core.testing.leaks import raw_target
@@ -711,15 +710,6 @@ def test_signatures_do_not_change(library):
             assert before == list(map(look, members()))
 
 
-def test_a_plain_function_that_returns_a_coroutine_is_not_wrapped(library):
-    """An async wrapper would break callers that do not await it; a plain wrapper would time nothing."""
-    original = library.hidden
-    with instrumented(wrapping("library:hidden", lambda a: span("Work/call"))) as scout:
-        assert library.hidden is original
-        reason = "library:hidden: it is a plain function that returns a coroutine, so its end cannot be observed"
-        assert (Problem("unsupported-target", "library:hidden", reason),) == status(scout).target_problems
-
-
 def test_a_missing_optional_target_is_reported_and_the_others_are_wrapped(library):
     def instrument(wrap):
         wrap("library:missing", lambda *args: None, optional=True)
@@ -1051,8 +1041,8 @@ def test_functions_that_the_agent_uses_elsewhere_are_recorded_once_for_each_call
         ("library:Client", "library.Client has neither __init__ nor __new__, so nothing runs when it is called"),
         ("library:generator", None),
         ("library:async_generator", None),
-        ("library:decorated_generator", "it is a plain function that returns a generator, so its end cannot be observed"),
-        ("library:hidden", "it is a plain function that returns a coroutine, so its end cannot be observed"),
+        ("library:decorated_generator", None),
+        ("library:hidden", None),
         ("not_imported_library:function", "not_imported_library is not imported"),
         ("builtins:len", "builtins.len cannot be wrapped: the agent itself uses builtins while it records a call;"
          " wrap the function that calls it"),

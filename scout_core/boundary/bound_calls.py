@@ -43,6 +43,7 @@ class Original:
     """Takes all arguments of a call: first the instance or class if ``has_instance``, or a ``BoundCall``."""
     has_instance: bool = False
     takes_bound_call: bool = False
+    is_constructor: bool = False
 
     def guard(self, guard: Guard) -> Guard:
         """Return the guard for a wrapper: its describer gets the arguments of the call, whatever the wrapper gets."""

@@ -50,6 +50,25 @@ class GuardedSpan:
         self.guard.attempt(self._leave, kind, error, trace)
         self.guard.attempt(self._end, kind, error, trace)
 
+    def begin(self) -> None:
+        """Start it."""
+        self.__enter__()
+
+    def keep_open(self) -> None:
+        """Let it outlive its call."""
+        self.guard.attempt(self.span.keep_open)
+
+    def tag(self, key: str, value: object) -> None:
+        """Set a tag."""
+        self.guard.attempt(self.span.tag, key, value)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End it."""
+        self.guard.attempt(self.span.end, error)
+        base = Transaction if issubclass(type(self.span), Transaction) else Span
+        if _start_ns(self.span) and _stop_ns(self.span) <= 0:
+            self.guard.attempt(base.end, self.span, error)
+
     def _enter(self) -> None:
         self.span.__enter__()
 

@@ -271,7 +271,8 @@ def why_not_wrapped(target: str, *, is_around: bool = False) -> str | None:
 
 
 def _describing(guard: Guard, is_root: bool, original: Original) -> Function:
-    return describing_wrapper(original.function, original.guard(guard), is_root=is_root)
+    guard = original.guard(guard)
+    return describing_wrapper(original.function, guard, is_root=is_root, is_constructor=original.is_constructor)
 
 
 def _problem(target: object, function: object, role: str) -> Problem | None:

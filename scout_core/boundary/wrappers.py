@@ -15,46 +15,48 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Generator
+from types import NoneType
 from typing import Any
 
 from scout_core.boundary.bound_calls import Around, Function
 from scout_core.boundary.described import guarded, is_used, refuse, refuse_first_step, send_result
 from scout_core.boundary.generator_wrappers import generator_wrapper
 from scout_core.boundary.guard import Guard
-from scout_core.errors import LeftAlone
 from scout_core.recording.abandoned import give_up, is_abandoned
 from scout_core.recording.contain import lose
 from scout_core.recording.context import current
+from scout_core.recording.deferred import outlast
 from scout_core.recording.generator_functions import GeneratorFunction, is_generator_function
 from scout_core.recording.span import Span
 from scout_core.recording.transaction import Transaction
 
 Describer = Callable[..., "Span | Generator[Span | None, Any, object] | None"]
+Follow = Callable[[Any, Any], "tuple[type, Any]"]
+"""Lets a span outlast its call if the result is not done yet; see ``outlast``."""
 
 _get = current.get
 
 
-def describing_wrapper(function: Function, guard: Guard, *, is_root: bool) -> Function:
+def describing_wrapper(function: Function, guard: Guard, *, is_root: bool, is_constructor: bool = False) -> Function:
     """
     Return the function that replaces this one and times it.
 
     Args:
         guard: of the describer.
         is_root: call the describer outside of a transaction, too.
-
-    Raises:
-        LeftAlone: functions of this kind cannot be timed.
+        is_constructor: its result is a new object, and must be that object, also if it can be awaited.
     """
+    follow = _return_itself if is_constructor else outlast
     stepped = generator_wrapper(function, guard, is_root)
     if stepped is not None:
         return stepped
     if inspect.iscoroutinefunction(function):
-        return (_async_with_result if guard.has_steps else _async)(function, guard, is_root)
-    if is_generator_function(inspect.unwrap(function)):
-        raise LeftAlone("it is a plain function that returns a generator, so its end cannot be observed")
-    if inspect.iscoroutinefunction(inspect.unwrap(function)):
-        raise LeftAlone("it is a plain function that returns a coroutine, so its end cannot be observed")
-    return (_plain_with_result if guard.has_steps else _plain)(function, guard, is_root)
+        return (_async_with_result if guard.has_steps else _async)(function, guard, is_root, follow)
+    return (_plain_with_result if guard.has_steps else _plain)(function, guard, is_root, follow)
+
+
+def _return_itself(opened: object, result: object) -> tuple[type, object]:
+    return type(result), result
 
 
 def around_wrapper(
@@ -90,11 +92,13 @@ def around_wrapper(
     return GeneratorFunction(function, wrapper) if is_generator_function(function) else wrapper
 
 
-def _plain(function: Function, guard: Guard, is_root: bool) -> Function:
+def _plain(function: Function, guard: Guard, is_root: bool, follow: Follow) -> Function:
     describe = guard.run
+    plain: type = NoneType
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        nonlocal plain
         parent = _get()
         try:
             if parent is None:
@@ -125,16 +129,21 @@ def _plain(function: Function, guard: Guard, is_root: bool) -> Function:
                 refuse(guard, described, span)
             return function(*args, **kwargs)
         with span:
-            return function(*args, **kwargs)
+            result = function(*args, **kwargs)
+            if type(result) is not plain:
+                plain, result = follow(span, result)
+            return result
 
     return wrapper
 
 
-def _async(function: Function, guard: Guard, is_root: bool) -> Function:
+def _async(function: Function, guard: Guard, is_root: bool, follow: Follow) -> Function:
     describe = guard.run
+    plain: type = NoneType
 
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        nonlocal plain
         parent = _get()
         try:
             if parent is None:
@@ -165,16 +174,21 @@ def _async(function: Function, guard: Guard, is_root: bool) -> Function:
                 refuse(guard, described, span)
             return await function(*args, **kwargs)
         with span:
-            return await function(*args, **kwargs)
+            result = await function(*args, **kwargs)
+            if type(result) is not plain:
+                plain, result = follow(span, result)
+            return result
 
     return wrapper
 
 
-def _plain_with_result(function: Function, guard: Guard, is_root: bool) -> Function:
+def _plain_with_result(function: Function, guard: Guard, is_root: bool, follow: Follow) -> Function:
     begin = guard.begin
+    plain: type = NoneType
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        nonlocal plain
         parent = _get()
         try:
             if parent is None:
@@ -214,16 +228,20 @@ def _plain_with_result(function: Function, guard: Guard, is_root: bool) -> Funct
                 guard.finish(description.close)
                 raise
             guard.finish(send_result, description, result)
+            if type(result) is not plain:
+                plain, result = follow(span, result)
             return result
 
     return wrapper
 
 
-def _async_with_result(function: Function, guard: Guard, is_root: bool) -> Function:
+def _async_with_result(function: Function, guard: Guard, is_root: bool, follow: Follow) -> Function:
     begin = guard.begin
+    plain: type = NoneType
 
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        nonlocal plain
         parent = _get()
         try:
             if parent is None:
@@ -263,6 +281,8 @@ def _async_with_result(function: Function, guard: Guard, is_root: bool) -> Funct
                 guard.finish(description.close)
                 raise
             guard.finish(send_result, description, result)
+            if type(result) is not plain:
+                plain, result = follow(span, result)
             return result
 
     return wrapper

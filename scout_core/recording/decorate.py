@@ -8,8 +8,7 @@ from collections.abc import Callable
 from types import FunctionType, GenericAlias, MethodDescriptorType, MethodType, WrapperDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TypeVar
 
-from scout_core.recording.context import current
-from scout_core.recording.deferred import is_deferred, stepped, until_done
+from scout_core.recording.deferred import PLAIN, outlast, stepped
 from scout_core.recording.generator_functions import (
     GeneratorFunction,
     is_block_function,
@@ -22,12 +21,8 @@ if TYPE_CHECKING:
     from scout_core.recording.span import Span
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_get = current.get
-_set = current.set
 _TYPING_ALIAS: Final = type(ClassVar[int])
 """Of ``Box[int]``, where ``Box`` is a generic class: calling it makes an object."""
-_PLAIN_RESULTS: Final = frozenset(map(id, (type(None), bool, int, float, str, bytes, list, dict, tuple, set)))
-"""Ids of the types of most results, none of which is deferred work. Comparing types could run code of a metaclass."""
 
 
 def decorated(function: _Function, kind: type[Span], operation: str, tags: dict[str, Any]) -> _Function:
@@ -81,31 +76,17 @@ def _timed(function: Callable[..., Any], kind: type[Span], operation: str, tags:
 
         @functools.wraps(function)
         async def awaited(*args: Any, **kwargs: Any) -> Any:
-            with kind(operation, **tags):
-                return await function(*args, **kwargs)
+            with kind(operation, **tags) as opened:
+                result = await function(*args, **kwargs)
+                return result if id(type(result)) in PLAIN else outlast(opened, result)[1]
 
         return awaited
 
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
-        opened = kind(operation, **tags)
-        opened.__enter__()
-        ends_here = True
-        try:
+        with kind(operation, **tags) as opened:
             result = function(*args, **kwargs)
-            if id(type(result)) not in _PLAIN_RESULTS and is_deferred(result):
-                ends_here = False
-                result = until_done(opened, result)
-                if opened.transaction is not None and _get() is opened:
-                    _set(opened.parent)
-            return result
-        except BaseException as error:  # any exception passes
-            ends_here = False
-            opened.__exit__(type(error), error, error.__traceback__)
-            raise
-        finally:
-            if ends_here:
-                opened.__exit__(None, None, None)
+            return result if id(type(result)) in PLAIN else outlast(opened, result)[1]
 
     return called
 

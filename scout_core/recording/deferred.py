@@ -3,39 +3,80 @@
 from __future__ import annotations
 
 from functools import partial
+from types import NoneType
 from typing import Any, Final
 
+from scout_core.clocks import perf_counter_ns
+from scout_core.recording.bodies import has, stand_in
+from scout_core.recording.context import current
 from scout_core.recording.stepped import (
     AsyncBlockSteps,
     AsyncGeneratorSteps,
     BlockSteps,
     CoroutineSteps,
     GeneratorSteps,
+    Stepped,
     SteppedAsyncGenerator,
     SteppedCoroutine,
     SteppedGenerator,
 )
 from scout_core.recording.steps import Steps, Timed
 
-_bases: Final = type.__dict__["__mro__"].__get__  # a metaclass may raise for `kind.__mro__`
-_names: Final = type.__dict__["__dict__"].__get__
+PLAIN: Final = frozenset(map(id, (NoneType, bool, int, float, str, bytes, list, dict, tuple, set)))
+"""Ids of the types of most results, none of which is deferred. Comparing types could run code of a metaclass."""
 _KINDS: Final = (
     (("asend", "athrow", "aclose"), SteppedAsyncGenerator, AsyncGeneratorSteps, AsyncBlockSteps),
-    (("__await__", "send"), SteppedCoroutine, CoroutineSteps, CoroutineSteps),
+    (("__await__", "send", "throw", "close"), SteppedCoroutine, CoroutineSteps, CoroutineSteps),
+    (("__await__",), Stepped, CoroutineSteps, CoroutineSteps),
     (("__next__", "send", "throw", "close"), SteppedGenerator, GeneratorSteps, BlockSteps),
 )
 """Methods by which a class is recognised; the stand-in of its objects, their steps, and those where it makes a context manager."""
 
+_get = current.get
+
 
 def is_deferred(result: object) -> bool:
-    """Whether it is a generator, a coroutine or a future. Asks the class only, without running code of it."""
+    """Whether it is a generator, a future, or anything else that can be awaited. Asks the class only, without running code of it."""
     kind = type(result)
-    return _has(kind, "add_done_callback") or _kind_of(kind) is not None
+    return id(kind) not in PLAIN and (_is_future(kind) or _kind_of(kind) is not None)
 
 
-def stepped(span: Timed, result: Any, *, is_open: bool = False, is_block: bool = False) -> Any:  # Any: of these kinds
+def outlast(opened: Timed, result: Any) -> tuple[type, Any]:  # Any: whatever a function returns
     """
-    Return the stand-in of a generator, an async generator or a coroutine, whose steps are the work of a span.
+    Let the open span of a call last until a deferred result is done.
+
+    Returns:
+        A type of results that are not deferred, and what to return instead of the result.
+    """
+    if not is_deferred(result):
+        return type(result), result
+    if opened.transaction is not None:  # it is recorded
+        opened.keep_open()
+        result = until_done(opened, result)
+    return NoneType, result
+
+
+def until_done(opened: Timed, result: Any) -> Any:  # Any: as above
+    """
+    Let a span that is kept open last until a deferred result is done.
+
+    Returns:
+        A future is returned itself, everything else is replaced.
+    """
+    if not _is_future(type(result)):
+        return stepped(opened, result, is_open=True)
+    try:
+        result.add_done_callback(partial(_end, opened))
+    except Exception:  # noqa: BLE001  # a class of its own, or a loop that is closed
+        opened.end()
+    return result
+
+
+def stepped(
+    span: Timed, result: Any, *, is_open: bool = False, is_block: bool = False
+) -> Any:  # Any: as above, no future
+    """
+    Return the stand-in of a generator, or of anything that can be awaited, whose steps are the work of a span.
 
     Args:
         is_open: the span has begun and is current; else it begins with the first step.
@@ -44,45 +85,28 @@ def stepped(span: Timed, result: Any, *, is_open: bool = False, is_block: bool =
     found = _kind_of(type(result))
     if found is None:
         return result
-    _, stand_in, pausing, in_block = found
+    _, base, pausing, in_block = found
     steps = in_block if is_block else pausing
-    return stand_in(steps(span, result, is_open=is_open, active_ns=None if steps is CoroutineSteps else 0))
-
-
-def until_done(opened: Timed, result: Any) -> Any:  # Any: as above, or a future
-    """
-    Let an open span last until the result is done.
-
-    Returns:
-        A future is returned itself, everything else is replaced.
-    """
-    if opened.transaction is None:  # not recorded
-        return result
-    if not _has(type(result), "add_done_callback"):
-        return stepped(opened, result, is_open=True)
-    try:
-        result.add_done_callback(partial(_end, opened))
-    except Exception:  # noqa: BLE001  # a class of its own, or a loop that is closed
-        opened.__exit__(None, None, None)
-    return result
+    active_ns = perf_counter_ns() - span.start_ns if span.start_ns > 0 else 0
+    made = steps(
+        span, result, inside=_get() if is_open else None, active_ns=None if steps is CoroutineSteps else active_ns
+    )
+    return stand_in(base, made)
 
 
 def _end(opened: Timed, future: Any) -> None:
     error = getattr(
         future, "_exception", None
     )  # `exception()` would count as reading it, so that nobody would be warned
-    if isinstance(error, BaseException):
-        opened.__exit__(type(error), error, error.__traceback__)
-    else:
-        opened.__exit__(None, None, None)
+    opened.end(error if isinstance(error, BaseException) else None)
+
+
+def _is_future(kind: type) -> bool:
+    return has(kind, "add_done_callback")
 
 
 def _kind_of(kind: type) -> tuple[tuple[str, ...], Any, type[Steps], type[Steps]] | None:
     for found in _KINDS:
-        if all(_has(kind, name) for name in found[0]):
+        if all(has(kind, name) for name in found[0]):
             return found
     return None
-
-
-def _has(kind: type, name: str) -> bool:
-    return any(name in _names(base) for base in _bases(kind))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from types import BuiltinFunctionType, CoroutineType, FunctionType, MethodType, TracebackType
+from types import BuiltinFunctionType, CoroutineType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from scout_core.recording.collecting import collecting, is_collecting_here
@@ -104,10 +104,11 @@ def _generator_function(
 class _Carried:
     """Stands for a span that is open elsewhere: steps run within it, and do not end it."""
 
-    __slots__ = ("span",)
+    __slots__ = ("span", "start_ns")
 
     def __init__(self, span: Span) -> None:
         self.span = span
+        self.start_ns = span.start_ns
 
     @property
     def transaction(self) -> Transaction | None:
@@ -117,19 +118,18 @@ class _Carried:
     def tag(self, key: str, value: Any, /) -> None:
         """Set nothing."""
 
-    def __enter__(self) -> object:
-        return self
+    def begin(self) -> object:
+        """Begin nothing."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def keep_open(self) -> object:
+        """Change nothing."""
+
+    def end(self, error: BaseException | None = None) -> None:
         """End nothing."""
 
 
 def _in_steps(kind: type[Steps], body: Any, span: Span) -> Steps:
-    steps = kind(_Carried(span), body, is_open=True, active_ns=None)
-    steps.inside = span
-    return steps
+    return kind(_Carried(span), body, inside=span, active_ns=None)
 
 
 def _flags_of(function: object) -> int:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Self = TypeVar("_Self", bound="Span")
+_Body = TypeVar("_Body")
 
 _get = current.get
 _set = current.set
@@ -241,6 +242,25 @@ class Span:
             return
         if tracer.on_span:
             tracer.run_hooks(tracer.on_span, self)
+
+    def stream(self, body: _Body, *, file_wrapper: object = None) -> _Body:
+        """
+        Let it last until a body has been read to its end or closed: ``response.body = web.stream(response.body)``.
+
+        Spans that start while the body is read belong to it. The tag ``active_time`` is its time without the pauses of the reader.
+
+        Args:
+            body: an iterable, an async iterable, a generator or a file.
+            file_wrapper: ``environ["wsgi.file_wrapper"]`` of a server; its objects are sent without being read here.
+
+        Returns:
+            The object to send in place of the body: it gives the same values, and has the same class, length and methods. A list, or
+            anything else in memory, and a file are returned themselves; of a file, the attribute ``close`` is replaced. If that
+            cannot be done, the span ends without it, and has the tag ``unfollowed_body``.
+        """
+        from scout_core.recording.streams import follow  # imports this module
+
+        return follow(self, body, file_wrapper)  # type: ignore[no-any-return]  # it acts as the body
 
     def __call__(self, function: _Function) -> _Function:
         """Decorate a function: each call, or each await of an ``async def``, becomes a span like this one."""

@@ -10,7 +10,6 @@ Hot code: ``run`` is called for each step.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Final, Protocol
 
 from scout_core.clocks import perf_counter_ns
@@ -31,6 +30,9 @@ _set = current.set
 class Timed(Protocol):
     """A span, or what contains the faults of one of a plugin's own class."""
 
+    start_ns: int
+    """0 before it begins, and where it is unknown."""
+
     @property
     def transaction(self) -> Transaction | None:
         """None while not recorded."""
@@ -38,11 +40,14 @@ class Timed(Protocol):
     def tag(self, key: str, value: Any, /) -> None:
         """Set a tag."""
 
-    def __enter__(self) -> object: ...
+    def begin(self) -> object:
+        """Start it."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def keep_open(self) -> object:
+        """Let it outlive its ``with`` block."""
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End it."""
 
 
 class Steps:
@@ -52,8 +57,8 @@ class Steps:
     Args:
         span: begins with the first step, unless it is open.
         body: what the steps belong to.
-        is_open: the span has begun, and is current or an ancestor of what is.
-        active_ns: nanoseconds that it has worked before its first step; None: do not tag the time of the steps.
+        inside: the span that is current in the first step, of a span that has begun; None: it begins with that step.
+        active_ns: nanoseconds that the span has worked before the first step; None: do not tag the time of the steps.
     """
 
     __slots__ = ("span", "body", "inside", "has_begun", "active_ns", "turn_ns", "__weakref__")
@@ -66,11 +71,11 @@ class Steps:
     turn_ns: int
     """When the body was resumed; 0 while it pauses."""
 
-    def __init__(self, span: Timed | None, body: Any, *, is_open: bool = False, active_ns: int | None = 0) -> None:
+    def __init__(self, span: Timed, body: Any, *, inside: Span | None = None, active_ns: int | None = 0) -> None:
         self.span = span
         self.body = body
-        self.inside = _get() if is_open else None
-        self.has_begun = is_open
+        self.inside = inside
+        self.has_begun = inside is not None
         self.active_ns = active_ns
         self.turn_ns = 0
 
@@ -154,10 +159,7 @@ class Steps:
                 self.pause()
                 if self.active_ns is not None:
                     span.tag(ACTIVE_TIME, self.active_ns / 1e9)
-                if error is None:
-                    span.__exit__(None, None, None)
-                else:
-                    span.__exit__(type(error), error, error.__traceback__)
+                span.end(error)
         finally:
             self.span = self.inside = None
 
@@ -165,7 +167,7 @@ class Steps:
         span = self.span
         self.has_begun = True
         if span is not None:
-            span.__enter__()
+            span.begin()
             if _get() is before:  # there is nothing to record it in
                 self.span = None
 

@@ -1,0 +1,75 @@
+"""``Span.stream``: a span that ends with the body of a response, or with another object that is read bit by bit."""
+
+from __future__ import annotations
+
+import weakref
+from functools import partial
+from typing import Any, Final
+
+from scout_core.clocks import perf_counter_ns
+from scout_core.recording.bodies import BodySteps, SteppedBody, stand_in
+from scout_core.recording.deferred import is_deferred, until_done
+from scout_core.recording.naming import type_name
+from scout_core.recording.span import Span
+from scout_core.recording.steps import Steps
+
+UNFOLLOWED: Final = "unfollowed_body"
+"""Tag: the class of a body whose end cannot be observed; the span has ended before it."""
+_IN_MEMORY: Final = (type(None), str, bytes, bytearray, memoryview, list, tuple, set, frozenset, dict)
+"""Nothing is left to do for such a body."""
+
+
+def follow(span: Span, body: Any, file_wrapper: object = None) -> Any:  # Any: whatever a framework sends
+    """Let an open span last until its body has been read or closed; see ``Span.stream``."""
+    kind = type(body)
+    if span.transaction is None or span.stop_ns > 0 or issubclass(kind, _IN_MEMORY):
+        return body
+    if _is_file(body, file_wrapper):
+        _follow_file(span, body)
+    elif is_deferred(body):
+        return until_done(span.keep_open(), body)
+    elif any(hasattr(kind, name) for name in ("__iter__", "__next__", "__aiter__", "__anext__")):
+        span.keep_open()
+        return stand_in(SteppedBody, BodySteps(span, body, inside=span, active_ns=perf_counter_ns() - span.start_ns))
+    else:
+        span.tag(UNFOLLOWED, type_name(kind))
+    return body
+
+
+def _is_file(body: Any, file_wrapper: object) -> bool:
+    """Whether a server may send it without reading it here, so that it must stay the same object."""
+    kind = type(body)
+    if isinstance(file_wrapper, type) and issubclass(kind, file_wrapper):
+        return True
+    attributes = getattr(body, "__dict__", {})
+    return hasattr(kind, "fileno") or (hasattr(body, "close") and ("filelike" in attributes or "file" in attributes))
+
+
+def _follow_file(span: Span, body: Any) -> None:
+    """End the span when the file is closed, which servers do; a file whose ``close`` cannot be replaced is not followed."""
+    steps = Steps(span, None, inside=span, active_ns=None)
+    try:
+        body.close = _replaced_close(steps, body)
+    except (AttributeError, TypeError):
+        steps.span = None
+        span.tag(UNFOLLOWED, type_name(type(body)))
+    else:
+        span.keep_open()
+
+
+def _replaced_close(steps: Steps, body: Any) -> Any:
+    """Return a function that does not refer to the file: it is an attribute of it, and a cycle would keep the file open."""
+    own = getattr(body, "__dict__", {}).get("close")
+    return partial(_close, steps, own, weakref.ref(body))
+
+
+def _close(steps: Steps, own: Any, file: weakref.ref[Any], /, *args: Any, **kwargs: Any) -> Any:
+    body = file()
+    try:
+        if own is not None:
+            return steps.run(partial(own, *args, **kwargs))
+        if body is not None:
+            return steps.run(partial(type(body).close, body, *args, **kwargs))
+        return None  # the collector frees it, and has cleared the reference
+    finally:
+        steps.end()
