@@ -9,6 +9,7 @@ from attrs import evolve
 from known_shop import metrics
 from payloads import PAYLOADS
 
+from scout_core.measuring.error_report import RelatedException
 from scout_core.measuring.report import (
     Counters,
     ErrorReport,
@@ -59,6 +60,17 @@ def trace(start: float) -> Trace:
         for number, payload in enumerate(PAYLOADS, start=1)
     )  # fmt: skip
     frames = tuple((payload, 1, payload) for payload in PAYLOADS[:50])
+    related = tuple(
+        RelatedException(
+            exception=payload, message=payload, frames=((payload, 1, payload),), in_app=(True,), notes=(payload,), relation=payload,
+            parent=2**60,
+        )
+        for payload in PAYLOADS
+    )  # fmt: skip
+    error = ErrorReport(
+        exception=PAYLOADS[9], message=" ".join(PAYLOADS), frames=frames, in_app=(True,) * 3, notes=PAYLOADS, related=related,
+        left_out=dict.fromkeys(PAYLOADS, 1),
+    )  # fmt: skip
     return Trace(
         id=TRACE_ID,
         name=f"Controller/{PAYLOADS[0]}",
@@ -66,7 +78,8 @@ def trace(start: float) -> Trace:
         duration=0.1,
         queue_time=None,
         is_error=True,
-        error=ErrorReport(exception=PAYLOADS[9], message=" ".join(PAYLOADS), frames=frames),
+        error=error,
+        more_errors=(error,) * 2,
         tags={payload: payload for payload in PAYLOADS},
         score=float(len(PAYLOADS)),
         policies=dict.fromkeys(PAYLOADS, 1.0),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import sample_reports
 from attrs import evolve
 
+from scout_core.measuring.error_report import RelatedException
 from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.report import ErrorReport, KindMetrics, Report, SpanRecord, Trace, TransactionMetrics
 from scout_dashboard.collector import Collector
@@ -18,6 +19,34 @@ TRACE_ID = "00000000000000a1"
 STATEMENT = "SELECT id, price FROM product WHERE id = ?"
 FAST, SLOW = (60, 0.05), (30, 0.20)
 """Transactions per minute and their seconds: 900 in total, mean 100 ms."""
+
+
+ERROR = ErrorReport(
+    exception="shop.PaymentFailed", message="no answer",
+    frames=(
+        ("shop/pay.py", 88, "authorise"), ("flask/app.py", 917, "dispatch"), ("flask/app.py", 880, "full_dispatch"),
+        ("shop/wsgi.py", 3, "app"),
+    ),
+    in_app=(True, False, False, True), notes=("for order ?",), left_out={"exceptions": 980, "frames": 4},
+    related=(
+        RelatedException(
+            exception="ExceptionGroup", message="2 of 2 failed (2 sub-exceptions)", frames=(("shop/pay.py", 80, "ask"),),
+            in_app=(True,), parent=0, relation="cause",
+        ),
+        RelatedException(
+            exception="TimeoutError", message="timed out", frames=(("socket.py", 7, "recv"),), in_app=(False,), parent=1,
+            relation="member",
+        ),
+        RelatedException(exception="KeyError", message="'plan'", frames=(), parent=2, relation="context"),
+    ),
+)  # fmt: skip
+HANDLED = ErrorReport(
+    exception="shop.NoStock",
+    message="sold out",
+    frames=(("shop/stock.py", 9, "take"),),
+    in_app=(True,),
+    handled=True,
+)
 
 
 def minutes() -> list[int]:
@@ -84,9 +113,9 @@ def trace(start: float) -> Trace:
         duration=1.0,
         queue_time=0.004,
         is_error=True,
-        error=ErrorReport(
-            exception="shop.PaymentFailed", message="no answer", frames=(("shop/pay.py", 88, "authorise"),)
-        ),
+        error=ERROR,
+        more_errors=(HANDLED,),
+        errors_left_out=3,
         tags={"plan": "gold", "items": 3},
         score=6.65,
         policies={"percentile": 1.4, "checkout_first": 5.0, "age": 0.25},

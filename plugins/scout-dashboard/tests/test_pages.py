@@ -215,7 +215,7 @@ def test_a_trace_shows_timeline_summary_error_and_tags(shop: Visitor) -> None:
 
     assert f"6 × SQL/Query {STATEMENT} 300 ms" in page.text
     assert "HTTP/POST error http://pay.internal/v2 200 ms" in page.text
-    assert "shop.PaymentFailed no answer authorise shop/pay.py:88" in page.text
+    assert facts["trace"]["errors"][0]["exception"] == facts["trace"]["error"]["exception"]
     assert "items 3 plan gold" in page.text
     assert "12 × SQL/Query, 34 ms" in page.text
     for row in facts["summary"]:
@@ -227,6 +227,30 @@ def test_a_trace_shows_timeline_summary_error_and_tags(shop: Visitor) -> None:
         ]
         text = [row["operation"], *([row["detail"]] if row["detail"] else []), *values, duration(row["total_ms"])]
         assert " ".join(map(str, text)) in page.text
+
+
+def test_a_trace_shows_its_errors_with_causes_groups_and_notes_and_folds_the_frames_of_libraries(shop: Visitor) -> None:
+    page = shop.page(f"/trace/{TRACE_ID}")
+    errors = shop.facts(f"/trace/{TRACE_ID}")["trace"]["errors"]
+
+    assert (
+        "Error shop.PaymentFailed no answer for order ? authorise shop/pay.py:88 2 library frames dispatch flask/app.py:917"
+        " full_dispatch flask/app.py:880 app shop/wsgi.py:3"
+        " Caused by ExceptionGroup 2 of 2 failed (2 sub-exceptions) ask shop/pay.py:80"
+        " In the group TimeoutError timed out recv socket.py:7 Raised while handling KeyError 'plan'"
+        " Beyond the limits of one error: 980 exceptions, 4 frames."
+        " Handled error the transaction went on shop.NoStock sold out take shop/stock.py:9"
+        " 3 more errors recorded beyond the limit of one transaction."
+    ) in page.text
+    assert [(False, [1, 2, 3]), (True, [])] == [
+        (error["handled"], [related["depth"] for related in error["related"]]) for error in errors
+    ]
+    assert [True, False, False, True] == [frame["in_app"] for frame in errors[0]["frames"]]
+    assert ["failed error", "error"] == [
+        element.attributes["class"].removeprefix("panel ")
+        for element in page.elements
+        if element.tag == "section" and element.attributes["id"].startswith("error")
+    ]
 
 
 def test_plugins_show_every_state(shop: Visitor) -> None:

@@ -14,7 +14,7 @@ from sample_reports import many_endpoints, report, reports
 from wire_client import exchange
 
 from scout_core.measuring.histogram import Histogram
-from scout_core.measuring.report import KindMetrics, Report, SpanRecord, Trace, TransactionMetrics
+from scout_core.measuring.report import ErrorReport, KindMetrics, Report, SpanRecord, Trace, TransactionMetrics
 from scout_core.sending.protocol import PROBE_APP
 from scout_dashboard.collector import Collector
 from scout_dashboard.errors import BadQuery, NotFound
@@ -508,6 +508,19 @@ def test_the_evidence_of_built_in_policies_is_described_if_recorded(figures, exp
     if "seconds_since_kept" in figures:
         in_group = evolve(trace, group="customer acme", grouped_by="by_customer")
         assert "last trace of the group customer acme kept 1 min ago" == describe_evidence("age", in_group, figures)
+
+
+@pytest.mark.parametrize(
+    ("is_error", "errors", "expected"), [(True, 0, "failed"), (True, 2, "failed"), (False, 1, "1 error handled")]
+)
+def test_the_evidence_of_the_policy_for_errors_is_their_outcome(is_error, errors, expected):
+    trace = Trace(
+        id="", name="Controller/shop.home", start=0.0, duration=0.25, queue_time=None, is_error=is_error, error=None, tags={},
+        score=0.0, policies={}, spans=(),
+        more_errors=(ErrorReport(exception="E", message="", frames=(), handled=True),) * errors,
+    )  # fmt: skip
+
+    assert expected == describe_evidence("error", trace, {})
 
 
 def test_every_answer_of_the_api_is_strict_json(collector):

@@ -27,6 +27,8 @@ def describe_evidence(policy: str, trace: Trace, figures: Figures) -> str | None
     """
     if policy == "speed":
         return f"duration {formatting.duration(trace.duration * 1_000)}"
+    if policy == "error":
+        return "failed" if trace.is_error else f"{formatting.plural(len(trace.errors), 'error')} handled"
     if policy not in _PHRASES:
         return None
     needed, phrase = _PHRASES[policy]

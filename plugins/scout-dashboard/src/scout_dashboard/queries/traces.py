@@ -6,6 +6,7 @@ from scout_core.measuring.report import Trace
 from scout_core.operations import kind_of
 from scout_dashboard.errors import NotFound
 from scout_dashboard.queries import tree
+from scout_dashboard.queries.errors import errors_of
 from scout_dashboard.queries.metrics import Facts, milliseconds
 from scout_dashboard.queries.names import label_of
 from scout_dashboard.queries.phrases import describe_evidence, group_of
@@ -62,6 +63,8 @@ def detail(reader: Reader, trace_id: str) -> Facts:
         | {
             "tags": trace.tags,
             "error": _error(trace),
+            "errors": errors_of(trace),
+            "errors_left_out": trace.errors_left_out,
             "trace_id": trace.trace_id,
             "parent_span_id": trace.parent_span_id,
             "started_by": _starter(reader, trace.started_by),

@@ -10,7 +10,7 @@ from scout_core.operations import CONTROLLER, JOB, OTHER
 
 KINDS: Final = ("Middleware", CONTROLLER, JOB, "Template", "SQL", "MongoDB", "Redis", "Memcached", "HTTP")
 """Kinds with their own colour, in the order in which charts stack them."""
-POLICIES: Final = ("percentile", "percent", "age", "speed")
+POLICIES: Final = ("percentile", "percent", "age", "speed", "error")
 SHARED_COLOURS: Final = 6
 """Number of colours that all other names share."""
 

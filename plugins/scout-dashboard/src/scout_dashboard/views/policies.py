@@ -11,6 +11,7 @@ from scout_dashboard.views.palette import policy_class
 
 HINTS: Final = {
     "speed": "its duration",
+    "error": "whether it failed, or errors were handled in it",
     "percent": "share of all time spent in this name",
     "age": "time since a trace of this group was last kept",
     "percentile": "how unusual its duration is for this name",

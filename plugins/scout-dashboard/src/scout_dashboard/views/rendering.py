@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 
 from scout_dashboard import formatting
 from scout_dashboard.ranges import NAMED
-from scout_dashboard.views import gauges, palette, plugins, policies, processes, waterfall
+from scout_dashboard.views import frames, gauges, palette, plugins, policies, processes, waterfall
 from scout_dashboard.views.links import Links
 
 NAVIGATION = (
@@ -64,6 +64,8 @@ def environment() -> Environment:
         timeline=waterfall.timeline,
         parts=policies.parts,
         hint=policies.hint,
+        folds=frames.folds,
+        relation=frames.relation,
         balance=processes.balance,
         gauge_rows=gauges.gauge_rows,
         count_problems=processes.count_problems,
