@@ -14,7 +14,8 @@ from scout_core.boundary.guard import Guard
 from scout_core.boundary.object_targets import ObjectTargets
 from scout_core.boundary.pace import Limit
 from scout_core.boundary.patches import Patch, PatchState
-from scout_core.boundary.wrappers import Describer, around_wrapper, describing_wrapper
+from scout_core.boundary.sending import describe_or_send
+from scout_core.boundary.wrappers import Describer, around_wrapper
 from scout_core.errors import PluginError, TargetError
 from scout_core.problems import Problem, join_problems
 from scout_core.tracebacks import Frame
@@ -65,6 +66,7 @@ class Wrap:
         root: bool = False,
         optional: bool = False,
         group: str | None = None,
+        headers: str | None = None,
     ) -> None:
         """
         Time each call of a function or method.
@@ -80,10 +82,12 @@ class Wrap:
             optional: it may be missing, because only some supported versions have it. When any other target is missing,
                 the plugin fails, and none of its targets is wrapped.
             group: the name of a part of the plugin. When a target of a group is missing, only that group is not wrapped.
+            headers: name of the parameter that the call sends headers through; those of the trace are added to a copy, if the tag ``url``
+                of the span allows it. Such a describer may also return the headers to add, as a dict, and no span.
         """
         if self._is_valid(target, describer, "describer") and self._claim(target, "describer"):
             guard = self.make_guard(target, describer)
-            patch = Patch(target, self.describing(guard, root), optional, group, plugin=self.plugin, guard=guard)
+            patch = Patch(target, self.describing(guard, root, headers), optional, group, plugin=self.plugin, guard=guard)
             self.add(patch)
 
     def around(self, target: str, function: Around, *, optional: bool = False, group: str | None = None) -> None:
@@ -212,9 +216,9 @@ class Wrap:
             has_steps=has_steps(describer),
         )
 
-    def describing(self, guard: Guard, is_root: bool) -> Callable[[Original], Function]:
+    def describing(self, guard: Guard, is_root: bool, headers: str | None = None) -> Callable[[Original], Function]:
         """Return how a wrapper with this guard is made."""
-        return partial(_describing, guard, is_root)
+        return partial(describe_or_send, guard, is_root, headers)
 
     def _claim(self, target: str, role: str) -> bool:
         """Whether to wrap a target: not after the end, and once when it is named by calls, as of a describer."""
@@ -239,7 +243,7 @@ def has_steps(describer: Describer) -> bool:
     return any(map(inspect.isgeneratorfunction, _called(describer)))
 
 
-def why_not_wrapped(target: str, *, is_around: bool = False) -> str | None:
+def why_not_wrapped(target: str, *, is_around: bool = False, headers: str | None = None) -> str | None:
     """
     Return why a target cannot be wrapped; None when it can.
 
@@ -248,6 +252,7 @@ def why_not_wrapped(target: str, *, is_around: bool = False) -> str | None:
 
     Args:
         is_around: for ``wrap.around``, which accepts more functions than a describer does.
+        headers: as for ``wrap``.
 
     Raises:
         PluginError: the target is not written as ``module:Class.method`` or ``module:function``.
@@ -256,7 +261,7 @@ def why_not_wrapped(target: str, *, is_around: bool = False) -> str | None:
     if is_around:
         wrap.around(target, lambda wrapped, instance, args, kwargs: wrapped(*args, **kwargs))
     else:
-        wrap(target, lambda *args, **kwargs: None)
+        wrap(target, lambda *args, **kwargs: None, headers=headers)
     wrap.check()
     (patch,) = wrap.patches
     module = sys.modules.get(patch.module)
@@ -268,11 +273,6 @@ def why_not_wrapped(target: str, *, is_around: bool = False) -> str | None:
         return str(error)
     patch.undo()
     return patch.reason or None
-
-
-def _describing(guard: Guard, is_root: bool, original: Original) -> Function:
-    guard = original.guard(guard)
-    return describing_wrapper(original.function, guard, is_root=is_root, is_constructor=original.is_constructor)
 
 
 def _problem(target: object, function: object, role: str) -> Problem | None:

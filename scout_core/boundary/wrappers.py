@@ -30,7 +30,7 @@ from scout_core.recording.generator_functions import GeneratorFunction, is_gener
 from scout_core.recording.span import Span
 from scout_core.recording.transaction import Transaction
 
-Describer = Callable[..., "Span | Generator[Span | None, Any, object] | None"]
+Describer = Callable[..., "Span | dict[str, str] | Generator[Span | None, Any, object] | None"]
 Follow = Callable[[Any, Any], "tuple[type, Any]"]
 """Lets a span outlast its call if the result is not done yet; see ``outlast``."""
 
