@@ -133,7 +133,19 @@ def test_another_authorization_is_not_a_signature():
 
 @pytest.mark.parametrize(
     "given",
-    [5, "a: b", b"a: b", object(), ["a: b"], [("a",)], [("a", "b", "c")], iter([("a", "b")]), {"a"}, CopiesItself(a="b"), Message()],
+    [
+        5,
+        "a: b",
+        b"a: b",
+        object(),
+        ["a: b"],
+        [("a",)],
+        [("a", "b", "c")],
+        iter([("a", "b")]),
+        {"a"},
+        CopiesItself(a="b"),
+        Message(),
+    ],
     ids=lambda given: type(given).__name__,
 )
 def test_what_is_not_known_as_headers_is_refused_and_not_read(given):

@@ -64,7 +64,9 @@ def with_headers(given: Any, added: Mapping[str, str]) -> Any:  # Any: whatever 
     if not allowed:
         return given
     if names and not has_texts:
-        return _joined(given, kind, {name.encode("latin-1"): value.encode("latin-1") for name, value in allowed.items()})
+        return _joined(
+            given, kind, {name.encode("latin-1"): value.encode("latin-1") for name, value in allowed.items()}
+        )
     return _joined(given, kind, allowed)
 
 

@@ -50,7 +50,9 @@ def sending_wrapper(original: Original, guard: Guard, parameter: str, *, is_root
     """
     function = original.function
     if is_generator_function(inspect.unwrap(function)):
-        raise TargetError("headers cannot be added to the call of a generator function; wrap the function that sends the request")
+        raise TargetError(
+            "headers cannot be added to the call of a generator function; wrap the function that sends the request"
+        )
     place = HeaderPlace(original, parameter)
 
     def sent(call: _Call, /, *args: Any, **kwargs: Any) -> Any:
@@ -58,14 +60,15 @@ def sending_wrapper(original: Original, guard: Guard, parameter: str, *, is_root
             args, kwargs = place.add_to(call.described, args, kwargs)
         return function(*args, **kwargs)
 
-    timed = describing_wrapper(_like(function, sent), cast(Guard, _NotingGuard(guard)), is_root=is_root)
+    noting = cast(Guard, _NotingGuard(guard))
+    timed = describing_wrapper(_like(function, sent), noting, is_root=is_root, is_constructor=original.is_constructor)
 
     def sending(*args: Any, **kwargs: Any) -> Any:
         parent = _get()
         if parent is None:
             if not is_root:
                 return function(*args, **kwargs)
-        elif (inside := parent.transaction) is not None and inside.ignored is not None and not inside.is_finished:
+        elif _is_ignored(parent):
             args, kwargs = place.add_to(_described(guard, args, kwargs), args, kwargs)
             return function(*args, **kwargs)
         return timed(_Call(), *args, **kwargs)
@@ -173,6 +176,16 @@ class _NotingGuard:
 
     def __getattr__(self, name: str) -> Any:  # Any: whatever a guard has
         return getattr(self._guard, name)
+
+
+def _is_ignored(parent: Span) -> bool:
+    """Whether nothing is recorded, although a transaction is open."""
+    try:
+        inside = parent.transaction
+        return inside is not None and inside.ignored is not None and not inside.is_finished
+    except Exception as error:  # noqa: BLE001  # see `contain.py`
+        lose(parent, error)
+        return False
 
 
 def _described(guard: Guard, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:

@@ -87,7 +87,9 @@ class Wrap:
         """
         if self._is_valid(target, describer, "describer") and self._claim(target, "describer"):
             guard = self.make_guard(target, describer)
-            patch = Patch(target, self.describing(guard, root, headers), optional, group, plugin=self.plugin, guard=guard)
+            patch = Patch(
+                target, self.describing(guard, root, headers), optional, group, plugin=self.plugin, guard=guard
+            )
             self.add(patch)
 
     def around(self, target: str, function: Around, *, optional: bool = False, group: str | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scout_core.recording.contain import lose
-from scout_core.recording.context import current
+from scout_core.recording.context import current, innermost_open
 from scout_core.recording.trace_context import TRACEPARENT, TRACESTATE, format_traceparent
 from scout_core.recording.trace_ids import trace_of, unrecorded_id
 from scout_core.text.hosts import is_signed
@@ -35,12 +35,10 @@ def trace_headers(to: str | None = None) -> dict[str, str]:
 
 
 def _trace_headers(to: str | None) -> dict[str, str]:
-    span = _get()
-    while span is not None and span.stop_ns:
-        span = span.parent
+    span = innermost_open(_get())
     transaction = None if span is None else span.transaction
-    if span is None or transaction is None or transaction.is_finished or not transaction.id:
-        return {}  # also while a hook runs
+    if span is None or transaction is None or not transaction.id:  # it has no id while a hook runs
+        return {}
     if to is not None:
         hosts = transaction.tracer.trace_hosts
         if is_signed(to) or (hosts is not None and not hosts.includes(to)):

@@ -23,6 +23,7 @@ RULES: Final = {
     "ends": "every span and transaction that begins with a call has ended after it",
     "fork": "a forked child records its own calls, and the parent records only its own",
     "overhead": "the plugin's part of a call is short and does not wait",
+    "headers": "of the calls that send headers, one at least carries those of the trace, and none carries them twice",
     "hostile": "the repr, truth, equality and the like of user objects are never evaluated",
 }
 """Name of a rule to its text."""
@@ -40,6 +41,7 @@ CALL_RULES: Final = (
     "ends",
     "fork",
     "overhead",
+    "headers",
     "hostile",
     "undo",
 )

@@ -14,6 +14,7 @@ from scout_core.testing.effects import EffectMeter
 from scout_core.testing.hostility import collecting_evaluations, in_plugin
 from scout_core.testing.probes import Passage, Raised, watching_spans
 from scout_core.testing.problems import Violation
+from scout_core.testing.sent_headers import other_arguments
 
 
 def spans(bench: Bench, bound: Bound) -> Iterator[Violation]:
@@ -102,9 +103,9 @@ def results(bench: Bench, bound: Bound) -> Iterator[Violation]:
             same_arguments = True  # wrap.around is for changing them
         else:
             given, got = passage.above, below[0]
-            same_arguments = len(given.args) == len(got.args) and given.kwargs.keys() == got.kwargs.keys()
-            same_arguments = same_arguments and all(map(_is, given.args, got.args))
-            same_arguments = same_arguments and all(_is(value, got.kwargs[key]) for key, value in given.kwargs.items())
+            before, after = other_arguments(passage.target, given), other_arguments(passage.target, got)
+            same_arguments = before.keys() == after.keys()
+            same_arguments = same_arguments and all(_is(value, after[name]) for name, value in before.items())
         if not same_arguments:
             yield _problem("results", bound, f"{name} got different arguments", "describe the call, do not change it")
         if passage.above.raised is None and below[0].raised is None and passage.above.result is not below[0].result:

@@ -19,6 +19,7 @@ from scout_core.testing.originals import changed, originals
 from scout_core.testing.overhead import overhead
 from scout_core.testing.probes import Passage
 from scout_core.testing.problems import CALL_RULES, RULES, STATIC_RULES, Violation
+from scout_core.testing.sent_headers import headers
 from scout_core.testing.targets import Target
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ _OF_CALLS: Final[dict[str, Rule]] = {
     "ends": ends,
     "fork": fork,
     "overhead": overhead,
+    "headers": headers,
     "hostile": rules.hostile,
     "undo": left_behind,
 }

@@ -32,6 +32,8 @@ class Target:
     """Only some supported versions have it."""
     group: str | None = None
     """It is wrapped together with the other targets of this name; only some supported versions have them."""
+    headers: str | None = None
+    """The parameter through which it sends headers."""
 
     @property
     def module(self) -> str:
@@ -56,7 +58,10 @@ class Target:
     @property
     def obstacle(self) -> str:
         """Why it cannot be wrapped; empty while its module is not imported, and if it can be."""
-        return (why_not_wrapped(self.name, is_around=self.is_around) or "") if self.is_there else ""
+        return self._why_not_wrapped() if self.is_there else ""
+
+    def _why_not_wrapped(self) -> str:
+        return why_not_wrapped(self.name, is_around=self.is_around, headers=self.headers) or ""
 
     @property
     def is_async(self) -> bool:
@@ -84,9 +89,9 @@ class _Collector(Wrap):
 
     def _collect(
         self, target: str, function: object, is_around: bool, *, root: bool = False, optional: bool = False,
-        group: str | None = None, **others: Any,
+        group: str | None = None, headers: str | None = None,
     ) -> None:  # fmt: skip
-        self.targets.append(Target(target, _name(function), root, is_around, optional, group))
+        self.targets.append(Target(target, _name(function), root, is_around, optional, group, headers))
 
 
 def targets_of(plugin: ModuleType) -> tuple[Target, ...]:

@@ -262,6 +262,10 @@ MUTATIONS = [
         "a long function", "overhead", "the budget of a hook is 0.2 ms",
         FETCH, f"sum(range(200_000))\n    {FETCH}",
     ),
+    Mutation(
+        "a signed call", "headers", "orders: no call of shelf:Shelf.order sent traceparent",
+        "shelf.example/orders", "shelf.example/orders?X-Amz-Signature=1",
+    ),
     Mutation("a text", "hostile", "fetches: it evaluates __format__ of a str", FETCH, FETCH.replace("title=title", "title=f'{title}'")),
     Mutation("a truth", "hostile", "it evaluates __len__ of a str", FETCH, f"title and None\n    {FETCH}"),
     Mutation("an equality", "hostile", "it evaluates __eq__ of a str", FETCH, f"title == 'emma'\n    {FETCH}"),

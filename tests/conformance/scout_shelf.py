@@ -13,6 +13,7 @@ def instrument(wrap):
     wrap("shelf:Shelf.fetch_async", fetch)
     wrap("shelf:Branch.fetch", fetch)
     wrap("shelf:Branch.burn", fetch, optional=True)  # until shelf 2
+    wrap("shelf:Shelf.order", order, headers="headers")
     # The reader's name is not known to the caller, so describing the call is not enough.
     wrap.around("shelf:Shelf.lend", lend)
     wrap.around("shelf:Shelf.lend_async", lend_async)
@@ -30,6 +31,10 @@ def fetch(shelf, title):
     if not shelf.is_open():
         return None
     return span("Shelf/Fetch", title=title, books=shelf.size)
+
+
+def order(shelf, title, headers=None):
+    return span("Shelf/Order", url="http://shelf.example/orders")
 
 
 def lend(wrapped, shelf, args, kwargs):

@@ -54,6 +54,9 @@ class Shelf:
         await asyncio.sleep(0)
         return self._find(title)
 
+    def order(self, title, headers=None):
+        return self._find(title)
+
     def _find(self, title):
         try:
             return self.books[title]

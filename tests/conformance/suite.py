@@ -33,6 +33,10 @@ def lends(books):
     assert ["Emma"] == books.lend(hostile("emma"))
 
 
+def orders(books):
+    assert ["Emma"] == books.order(hostile("emma"), [("X-Reader", hostile("Ada"))])
+
+
 async def lends_async(books):
     assert ["Emma"] == await books.lend_async(hostile("emma"))
 
@@ -58,6 +62,7 @@ test_conformance = conformance(
     Call(fetches, attach=attach),
     fetches_async,
     lends,
+    orders,
     lends_async,
     Call(misses_to_lend, raises=shelf.MissingError),
     Call(misses_async, raises=shelf.MissingError),
