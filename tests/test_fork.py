@@ -512,7 +512,9 @@ print(os.getpid(), pid)
     assert {parent: 2, child: 3} == by_process(sink.reports)
 
 
-@pytest.mark.parametrize("hook", ["on_request_end", "score_transaction", "ignore_transaction", "on_report", "on_keep"])
+@pytest.mark.parametrize(
+    "hook", ["on_request_end", "trace_group", "score_transaction", "ignore_transaction", "on_report", "on_keep"]
+)
 def test_a_hook_that_forks_leaves_the_agents_thread_only_in_its_own_process(sink, app, hook):
     """In the child, the copy of the thread ends with the hook: it neither evaluates the parent's transactions nor reports."""
     parent, finished, *exits = app(

@@ -105,6 +105,19 @@ def test_age_is_that_of_the_group(monkeypatch):
     ] == ages
 
 
+def test_the_age_of_a_group_of_web_requests_is_not_that_of_its_jobs(monkeypatch):
+    now = [1_000.0]
+    monkeypatch.setattr(choice, "monotonic", lambda: now[0])
+    with recording(**ONLY_THESE, plugins=[by_customer]) as scout:
+        ages = []
+        for operation in ("Controller/home", "Job/mail", "Controller/home", "Job/mail"):
+            run(operation, customer="acme")
+            ages += [trace.seen["seconds_since_kept"] for trace in scout.traces()]
+            now[0] += 60
+
+    assert [0.0, 0.0, 120.0, 120.0] == ages
+
+
 def test_the_age_of_groups_that_were_kept_long_ago_is_forgotten():
     with recording(**ONLY_THESE, plugins=[by_customer], traces_per_period=500) as scout:
         for period in range(4):
@@ -114,11 +127,10 @@ def test_the_age_of_groups_that_were_kept_long_ago_is_forgotten():
         ages = scout.agent.recorder.evaluation.choice._kept_at
 
         assert MOST_GROUPS == len(ages)
-        assert "customer 3 399" in {group.text for group in ages}
+        assert "customer 3 399" in {group.text for _, group in ages}
 
 
-def test_the_group_of_a_customer_is_forgotten_in_no_other_period_than_its_own():
-    """Two periods keep one trace of the same group each."""
+def test_each_period_keeps_a_trace_of_the_same_group():
     with recording(**ONLY_THESE, plugins=[by_customer]) as scout:
         kept = []
         for _ in range(2):

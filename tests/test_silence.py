@@ -33,6 +33,7 @@ AGENT = {
     "on_keep": lambda transaction, score: trace(),
     "on_report": lambda report: trace(),
     "ignore_transaction": lambda transaction, config: trace(),
+    "trace_group": lambda transaction: trace() or "group",
     "score_transaction": lambda transaction: trace() or 1.0,
     "on_start": lambda agent: trace(),
     "on_stop": lambda agent: trace(),

@@ -52,6 +52,7 @@ def status_of(agent, name: str):
 
 HOOKS = (
     "ignore_transaction",
+    "trace_group",
     "score_transaction",
     "on_request_end",
     "on_error",

@@ -65,8 +65,8 @@ class Choice:
     _all_time: float = 0.0
     _web: Reservoir[Transaction] = field(init=False)
     _jobs: Reservoir[Transaction] = field(init=False)
-    _kept_at: dict[Group, float] = field(factory=dict)
-    """Group that a plugin chose to the monotonic seconds at which a trace of it was last kept, the latest last."""
+    _kept_at: dict[tuple[bool, Group], float] = field(factory=dict)
+    """Whether of web requests, and a group that a plugin chose, to the monotonic seconds at which it was last kept, the latest last."""
     _groups_left_out: int = 0
     """Those of the periods that are over."""
     _hooks: RunTimeHooks = field(factory=RunTimeHooks)
@@ -126,7 +126,7 @@ class Choice:
             chosen = group_of(transaction, stats, hooks.trace_group, self.config)
             if chosen is not None:
                 group = chosen
-                kept_at = self._kept_at.get(group, name.lifetime.first_at)
+                kept_at = self._kept_at.get((is_web(name.name), group), name.lifetime.first_at)
                 stats = Stats(name.lifetime, quantile, self._all_time, now, kept_at)
         points = score(transaction, stats, hooks.score_transaction, weights=self._weights, config=self.config)
         total = sum(points.values())
@@ -170,8 +170,9 @@ class Choice:
             if item.group.plugin == BY_NAME:
                 self._names[item.name].lifetime.kept_at = now
             else:
-                self._kept_at.pop(item.group, None)
-                self._kept_at[item.group] = now
+                key = is_web(item.name), item.group
+                self._kept_at.pop(key, None)
+                self._kept_at[key] = now
         for oldest in list(self._kept_at)[:-MOST_GROUPS]:
             del self._kept_at[oldest]
         return kept
