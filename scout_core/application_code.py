@@ -18,8 +18,8 @@ _INSTALLED: Final = ("site-packages", "dist-packages")
 _DIRECTORIES: Final = ("stdlib", "platstdlib", "purelib", "platlib", "scripts")
 _AGENT: Final = os.path.join(os.path.dirname(__file__), "")
 _SERVERS: Final = frozenset(
-    ("celery", "daphne", "django", "dramatiq", "flask", "granian", "gunicorn", "hypercorn", "huey", "pytest", "rq", "scout_core",
-     "uvicorn", "waitress", "werkzeug")
+    ("_pytest", "celery", "daphne", "django", "dramatiq", "flask", "granian", "gunicorn", "hypercorn", "huey", "pytest", "rq",
+     "scout_core", "uvicorn", "waitress", "werkzeug")
 )  # fmt: skip
 """Packages whose commands run applications: being the main module does not make them one."""
 _MOST_KNOWN: Final = 10_000

@@ -74,6 +74,7 @@ def test_every_option_can_be_set_in_every_layer(option):
         "plugins": "a.b",
         "sample_endpoints": "a:0.5",
         "sample_jobs": "a:0.5",
+        "reserved_places": "a:0.5",
     }
     text = texts.get(option.key, "speed:2" if option.key == "policies" else "0.25" if "rate" in option.key else "8")
     if isinstance(option.default, bool):

@@ -108,7 +108,7 @@ def test_nothing_is_ignored_and_no_hook_is_active_without_options(scout):
     visit("Controller/shop.home", "/health")
 
     assert ["SQL/Query", "Controller/shop.home"] == scout.operations
-    assert ((), ()) == (scout.agent.tracer.on_request_start, scout.agent.recorder.hooks.ignore_transaction)
+    assert ((), ()) == (scout.agent.tracer.on_request_start, scout.agent.recorder.evaluation.hooks.ignore_transaction)
 
 
 @pytest.mark.scout(ignore="/health", plugins_disable="ignoring,collector")
@@ -252,7 +252,7 @@ def test_every_option_can_be_set_in_the_environment(key):
 
 def hooks_of(agent) -> tuple[int, int]:
     """Return the number of active functions of ``on_request_start`` and ``ignore_transaction``."""
-    return len(agent.tracer.on_request_start), len(agent.recorder.hooks.ignore_transaction)
+    return len(agent.tracer.on_request_start), len(agent.recorder.evaluation.hooks.ignore_transaction)
 
 
 @pytest.mark.parametrize(
