@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scout_core.fork_lock import importing
 from scout_core.hookspecs import hookimpl, when_changed, when_errors, when_failed
 from scout_core.recording.context import current_transaction
 from scout_core.recording.recorded_errors import record_error
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from scout_core.measuring.report import ErrorReport, Report, Trace
     from scout_core.measuring.stats import Stats
     from scout_core.recording.propagation import propagate
-    from scout_core.running import start, start_from_settings, stop
+    from scout_core.running import flush, start, start_from_settings, stop
     from scout_core.sending.exporter import Exporter
 
 span = Span
@@ -86,5 +87,10 @@ def __getattr__(name: str) -> Any:  # Any: whatever stands under that name
     if name in _LOADED_WHEN_USED:
         from importlib import import_module
 
-        return getattr(import_module(f"{__name__}.{_LOADED_WHEN_USED[name]}"), name)
+        import_module(
+            "logging"
+        )  # before: a fork that waits for us would release the lock that this adds, and has not acquired it
+        with importing:
+            module = import_module(f"{__name__}.{_LOADED_WHEN_USED[name]}")
+        return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -259,6 +259,36 @@ print(os.getpid(), pid)
     assert {parent: 1, child: 2} == by_process(sink.reports)
 
 
+def test_children_that_another_thread_forks_while_the_agent_is_imported_and_started_report_and_end(sink, app):
+    """The application has imported ``logging``, which adds hooks for forks: Python calls one without the other during such an import."""
+    (*ended,) = app(
+        """
+import logging
+
+children = []
+
+
+def fork_again_and_again():
+    while not started.is_set() and len(children) < 30:
+        children.append(fork(lambda: (scout_core.start(), work(1), scout_core.stop())))
+
+
+started = threading.Event()
+thread = threading.Thread(target=fork_again_and_again)
+thread.start()
+scout_core.start()
+work(1)
+started.set()
+thread.join()
+for child in children:
+    wait_for(child)
+print(len(children))
+"""
+    )
+
+    assert ended[0] + 1 == sum(by_process(sink.reports).values())
+
+
 def test_a_child_forked_during_an_import_of_psutil_in_the_agent_s_thread_reports(sink, app):
     parent, child = app(
         """

@@ -29,6 +29,7 @@ GROUPS = {
         "clocks",
         "endpoints",
         "errors",
+        "fork_lock",
         "hookspecs",
         "private_files",
         "operations",

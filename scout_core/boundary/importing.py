@@ -8,6 +8,8 @@ import re
 import sys
 from types import ModuleType
 
+from scout_core.fork_lock import importing
+
 
 def import_plugin(name: str, *, is_named: bool) -> ModuleType:
     """
@@ -16,7 +18,8 @@ def import_plugin(name: str, *, is_named: bool) -> ModuleType:
     Under ``scout-core run`` the agent starts before Python puts the program's folder on ``sys.path``.
     """
     if not is_named:
-        return importlib.import_module(name)
+        with importing:  # not where the user named it: that may import the whole application
+            return importlib.import_module(name)
     program = sys.argv[0] if getattr(sys, "argv", None) else ""
     folders = [os.path.dirname(os.path.abspath(program))] if os.path.isfile(program) else []
     added = [folder for folder in dict.fromkeys([*folders, os.getcwd()]) if folder not in sys.path]

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from threading import RLock
-from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from attrs import field, frozen
 
+from scout_core.fork_lock import importing
 from scout_core.threads import breathe
 
 if TYPE_CHECKING:
     from scout_core.measuring.report import Report
-
-importing: Final = RLock()
-"""
-Hold it while an exporter imports what it needs: ``with importing: from http.client import HTTPConnection``.
-
-The process does not fork meanwhile. A child that is forked during an import of another thread has half a module, and waits forever
-for the other half when it imports it too.
-"""
-os.register_at_fork(before=importing.acquire, after_in_parent=importing.release, after_in_child=importing.release)
 
 
 def import_in_steps(*modules: str) -> None:
