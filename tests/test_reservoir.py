@@ -175,6 +175,22 @@ def test_places_that_nobody_has_a_right_to_are_won_by_score():
     assert ["error"] == texts(reservoir)
 
 
+def test_places_can_be_reserved_in_another_way_within_a_period():
+    reservoir: Reservoir[str] = Reservoir(2, {BY_NAME: 2})
+    for number in range(2):
+        reservoir.offer(grouped(Group(f"slow {number}"), 5 + number))
+    refused = grouped(Group("error", "errors"), 9)
+    assert refused is reservoir.offer(refused)
+
+    reservoir.reserve(2, {BY_NAME: 1, "errors": 1})
+    assert "slow 0" == reservoir.offer(refused).group.text
+    reservoir.reserve(1, {})
+    better = grouped(Group("slow 2"), 10)
+
+    assert "slow 1" == reservoir.offer(better).group.text
+    assert ["slow 2", "error"] == texts(reservoir), "who has a place keeps it in this period"
+
+
 def test_the_groups_without_a_place_are_counted_once():
     reservoir: Reservoir[str] = Reservoir(2)
     for score in (1, 3, 2):

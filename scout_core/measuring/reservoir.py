@@ -52,6 +52,11 @@ class Reservoir(Generic[_Item]):
     _left_out: set[int] = field(factory=set)
     """Hashes of groups that had no place at some time: a group may be a long text, and anything may be one."""
 
+    def reserve(self, size: int, reserved: Mapping[str, int]) -> None:
+        """Change the number of places, and those that are reserved; who has a place keeps it."""
+        self.size, self.reserved = size, reserved
+        self._weakest = {}  # another one, not an empty one: the agent's thread may be reading it
+
     def admits(self, group: Group, score: float) -> bool:
         """Whether ``offer`` would give a place to a candidate of this group and score."""
         same = self._by_group.get(group)
@@ -83,7 +88,7 @@ class Reservoir(Generic[_Item]):
                 self._leave_out(replaced.group)
             self._held[group.plugin] += 1
         self._by_group[group] = candidate
-        self._weakest.clear()
+        self._weakest = {}
         return replaced
 
     def take(self) -> list[Kept[_Item]]:
@@ -91,7 +96,7 @@ class Reservoir(Generic[_Item]):
         kept = sorted(self._by_group.values(), key=lambda item: -item.score)
         self._by_group = {}
         self._held.clear()
-        self._weakest.clear()
+        self._weakest = {}
         self._left_out.clear()
         return kept
 
@@ -113,10 +118,11 @@ class Reservoir(Generic[_Item]):
 
         These are the plugin's own, and those in places that are not reserved for them.
         """
-        if plugin not in self._weakest:
+        weakest = self._weakest
+        if plugin not in weakest:
             exposed = {other for other, held in self._held.items() if held > self.reserved.get(other, 0)}
             if not self._has_a_right(plugin):
                 exposed.add(plugin)
             rivals = (kept for kept in self._by_group.values() if kept.group.plugin in exposed)
-            self._weakest[plugin] = min(rivals, key=_score, default=None)
-        return self._weakest[plugin]
+            weakest[plugin] = min(rivals, key=_score, default=None)
+        return weakest[plugin]

@@ -82,7 +82,6 @@ class Choice:
 
     def read_options(self) -> None:
         """Read the options again; traces that have a place keep it for this period."""
-        self._web.size = self._jobs.size = self.config.get("traces_per_period")
         self._weights = self.config.get("policies")
         self._reserve_places()
 
@@ -95,8 +94,10 @@ class Choice:
 
     def _reserve_places(self) -> None:
         plugins = tuple(guard.plugin for guard in self._hooks.trace_group)
-        shares = self.config.get("reserved_places")
-        self._web.reserved = self._jobs.reserved = reserved_places(self._web.size, plugins, shares)
+        places = self.config.get("traces_per_period")
+        reserved = reserved_places(places, plugins, self.config.get("reserved_places"))
+        for reservoir in (self._web, self._jobs):
+            reservoir.reserve(places, reserved)
 
     def add(self, transaction: Transaction) -> Transaction | None:
         """
