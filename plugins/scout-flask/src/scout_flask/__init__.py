@@ -38,6 +38,9 @@ def dispatch(app: Flask, *context: object) -> Generator[Transaction, Response, N
     response = yield web
     if response.status_code >= 500:
         web.tag("error", True)
+    body = response.response
+    if type(body) is not list:  # the body of nearly every response; it is sent at once
+        response.response = web.stream(body, file_wrapper=request.environ.get("wsgi.file_wrapper"))
 
 
 def preprocess(app: Flask, *context: object) -> Span | None:
