@@ -55,6 +55,17 @@ def library(monkeypatch):
     return module
 
 
+@pytest.fixture
+def write_module(monkeypatch, tmp_path):
+    """Write a module that can be imported during the test."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield lambda name, source: (tmp_path / f"{name}.py").write_text(source)
+    for name in set(sys.modules) - before:
+        if name.startswith("library_"):
+            del sys.modules[name]
+
+
 @contextmanager
 def instrumented(*instruments, reraise=False, **settings):
     plugins = []
@@ -166,9 +177,8 @@ def test_a_call_of_a_subclass_may_be_changed_where_that_of_its_base_is_described
     assert before == (dict(vars(library.Client)), dict(vars(library.Pipeline)))
 
 
-def test_a_plugin_that_fails_later_is_undone_above_another(library, monkeypatch, tmp_path):
-    (tmp_path / "library_later.py").write_text("def other():\n    pass\n")
-    monkeypatch.syspath_prepend(tmp_path)
+def test_a_plugin_that_fails_later_is_undone_above_another(library, write_module):
+    write_module("library_later", "def other():\n    pass\n")
 
     def first(wrap):
         wrap("library:function", described)
@@ -181,7 +191,6 @@ def test_a_plugin_that_fails_later_is_undone_above_another(library, monkeypatch,
     before = library.function
     with instrumented(first, second) as scout:
         __import__("library_later")
-        monkeypatch.delitem(sys.modules, "library_later")
         with transaction("Job/mail.send"):
             assert ("function", 1) == library.function(1)
         assert ["Work/call", "Job/mail.send"] == scout.operations
@@ -236,9 +245,8 @@ def test_an_optional_target_of_a_group_may_be_missing(library):
         assert ("library:Client.gone",) == status(scout).not_found
 
 
-def test_a_group_is_undone_when_a_module_that_is_imported_later_lacks_a_target(library, monkeypatch, tmp_path):
-    (tmp_path / "library_cluster.py").write_text("def other():\n    pass\n")
-    monkeypatch.syspath_prepend(tmp_path)
+def test_a_group_is_undone_when_a_module_that_is_imported_later_lacks_a_target(library, write_module):
+    write_module("library_cluster", "def other():\n    pass\n")
 
     def instrument(wrap):
         wrap("library:function", described)
@@ -256,7 +264,6 @@ def test_a_group_is_undone_when_a_module_that_is_imported_later_lacks_a_target(l
             library.Client().execute(1)  # ours beneath it cannot be removed, and does nothing
         assert ["Job/mail.send"] == scout.operations
         library.Client.execute = before
-    monkeypatch.delitem(sys.modules, "library_cluster")
 
 
 def test_a_plugin_fails_when_all_of_its_targets_are_in_incomplete_groups(library):

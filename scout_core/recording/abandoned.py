@@ -63,6 +63,11 @@ def count_unended(innermost: Span, transaction: Transaction) -> None:
         span = around(span)
 
 
+def calibrate() -> None:
+    """Count the references of ours now: while something else keeps every span, as a test does, the count would be wrong forever."""
+    _held_by_us()
+
+
 def _count(transaction: Transaction, held: int) -> int:
     return sys.getrefcount(transaction) - held
 
