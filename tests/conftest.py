@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
 
 import pytest
+
+
+def pytest_collection_finish():
+    """
+    Leave out of every later garbage collection what exists before the first test: thousands of tests, all of which stay anyway.
+
+    Many tests need a full collection, which takes less than a millisecond then, instead of 150 (450 on a busy machine).
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -63,35 +63,42 @@ def install(scout_core, source):
     (metadata / "METADATA").write_text(text, encoding="utf-8")
 
 
+LOADING = [
+    ("plugins",),
+    ("plugins", "letters"),
+    ("plugins", "check", "letters"),
+    ("hooks",),
+    ("config",),
+    ("doctor",),
+    ("--help",),
+    ("plugins", BAD),
+    (BAD,),
+]
+"""Commands that load the plugin."""
+REFUSED = [
+    ("plugins", "enable", BAD),
+    ("plugins", "new", BAD),
+    ("plugins", "new", "letters", "--kind", BAD),
+    ("plugins", "new", "letters", "--target", BAD),
+    ("plugins", "new", "letters", "--into", BAD),
+    ("plugins", "check", BAD),
+    ("config", BAD),
+    ("hooks", BAD),
+    (f"--{BAD}",),
+    ("plugins", f"--{BAD}"),
+    ("run", BAD),
+    ("up", f"--{BAD}"),
+]
+FAILING = [f"raise KeyError({BAD!r})", f"print({BAD!r})\nimport sys\nsys.exit({BAD!r})"]
+
+
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "source"),
     [
-        ("plugins",),
-        ("plugins", "letters"),
-        ("plugins", "check", "letters"),
-        ("hooks",),
-        ("config",),
-        ("doctor",),
-        ("--help",),
-        ("plugins", BAD),
-        ("plugins", "enable", BAD),
-        ("plugins", "new", BAD),
-        ("plugins", "new", "letters", "--kind", BAD),
-        ("plugins", "new", "letters", "--target", BAD),
-        ("plugins", "new", "letters", "--into", BAD),
-        ("plugins", "check", BAD),
-        ("config", BAD),
-        ("hooks", BAD),
-        (BAD,),
-        (f"--{BAD}",),
-        ("plugins", f"--{BAD}"),
-        ("run", BAD),
-        ("up", f"--{BAD}"),
+        *((arguments, SOURCE) for arguments in (*LOADING, *REFUSED)),
+        *((arguments, source) for arguments in LOADING for source in FAILING),
     ],
-    ids=lambda arguments: " ".join(arguments).replace(BAD, "BAD"),
-)
-@pytest.mark.parametrize(
-    "source", [SOURCE, f"raise KeyError({BAD!r})", f"print({BAD!r})\nimport sys\nsys.exit({BAD!r})"]
+    ids=lambda value: " ".join(value).replace(BAD, "BAD") if isinstance(value, tuple) else "",
 )
 def test_no_command_prints_control_characters(scout_core, arguments, source):
     install(scout_core, source)
