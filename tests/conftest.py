@@ -6,6 +6,7 @@ import gc
 import importlib
 import os
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -52,6 +53,15 @@ def site(tmp_path, monkeypatch):
     for name in set(sys.modules) - before:
         del sys.modules[name]
     importlib.invalidate_caches()
+
+
+@pytest.fixture
+def library(request, monkeypatch):
+    """Return the module ``library``, which can be imported during the test; its code is ``SOURCE`` of the test's file."""
+    module = ModuleType("library")
+    monkeypatch.setitem(sys.modules, "library", module)
+    exec(request.module.SOURCE, module.__dict__)
+    return module
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import sys
 from types import ModuleType
 
 import pytest
@@ -91,14 +90,6 @@ CALLS = {
     "Table": (lambda lib: lib.Table(a=1), ((), {"a": 1})),
     "Outer.Inner": (lambda lib: lib.Outer.Inner(1), ((1,), {})),
 }
-
-
-@pytest.fixture
-def library(monkeypatch):
-    module = ModuleType("library")
-    monkeypatch.setitem(sys.modules, "library", module)
-    exec(SOURCE, module.__dict__)
-    return module
 
 
 def instrumented(*instruments):

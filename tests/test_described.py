@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 from types import ModuleType
 
 import pytest
@@ -13,7 +12,7 @@ from scout_core import Span, Transaction, current_transaction, hookimpl, span, t
 from scout_core.recording import context
 from scout_core.testing import recording
 
-LIBRARY = """
+SOURCE = """
 def function(a):
     return ("result", a)
 
@@ -26,14 +25,6 @@ def raising(a):
 async def raising_async(a):
     raise LookupError("of the library")
 """
-
-
-@pytest.fixture
-def library(monkeypatch):
-    module = ModuleType("library")
-    exec(LIBRARY, module.__dict__)
-    monkeypatch.setitem(sys.modules, "library", module)
-    return module
 
 
 class OddStr(str):

@@ -56,14 +56,6 @@ class Slots:
 
 
 @pytest.fixture
-def library(monkeypatch):
-    module = ModuleType("library")
-    exec(SOURCE, module.__dict__)
-    monkeypatch.setitem(sys.modules, "library", module)
-    return module
-
-
-@pytest.fixture
 def write_module(monkeypatch, tmp_path):
     """Write a module that can be imported during the test."""
     before = set(sys.modules)

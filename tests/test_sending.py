@@ -6,7 +6,6 @@ import asyncio
 import functools
 import inspect
 import signal
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import ModuleType
@@ -88,14 +87,6 @@ client = Client()
 def fail(url, headers=None):
     raise ConnectionError(url)
 """
-
-
-@pytest.fixture
-def library(monkeypatch):
-    module = ModuleType("library")
-    exec(SOURCE, module.__dict__)
-    monkeypatch.setitem(sys.modules, "library", module)
-    return module
 
 
 @contextmanager

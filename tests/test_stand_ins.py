@@ -145,14 +145,6 @@ class Table(collections.OrderedDict):
 '''
 
 
-@pytest.fixture
-def library(monkeypatch):
-    module = ModuleType("library")
-    monkeypatch.setitem(sys.modules, "library", module)
-    exec(SOURCE, module.__dict__)
-    return module
-
-
 def instrumented(target, described, *, steps=False, around=False):
     """Run an agent with a plugin that wraps one target and collects the arguments of its calls."""
 

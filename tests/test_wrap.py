@@ -78,14 +78,6 @@ class Pipeline(Client):
 """
 
 
-@pytest.fixture
-def library(monkeypatch):
-    module = ModuleType("library")
-    exec(SOURCE, module.__dict__)
-    monkeypatch.setitem(sys.modules, "library", module)
-    return module
-
-
 @contextmanager
 def instrumented(*instruments, reraise=False, **settings):
     """Run an agent with a plugin for each function."""
