@@ -9,6 +9,7 @@ import os
 import threading
 import types
 from datetime import timedelta
+from time import monotonic
 
 import attrs
 import pytest
@@ -520,3 +521,67 @@ def test_the_option_has_a_timeout_that_can_be_waited_for(monkeypatch, caplog, va
 
     assert (2.0, 1) == (agent.config.get("shutdown_timeout_seconds"), keeper.counted)
     assert any("expected a duration from 0 to 1 d, in seconds" in record.getMessage() for record in caplog.records)
+
+
+def test_flush_without_an_agent_and_before_anything_was_recorded_does_nothing():
+    scout_core.flush()
+    keeper = Keeper()
+    with running(exporting(keeper)) as agent:
+        scout_core.flush()
+
+        assert None is agent.recorder.thread.thread
+    assert [] == keeper.reports
+
+
+def test_flush_sends_what_was_recorded_from_any_number_of_threads(quick):
+    keeper = Keeper()
+    with running(exporting(keeper), report_period=3_600) as agent:
+
+        def work_and_flush():
+            for _ in range(10):
+                with transaction("Job/work"):
+                    pass
+                scout_core.flush(20)
+
+        threads = [threading.Thread(target=work_and_flush) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert 40 == keeper.counted == agent.counters("keeper").exported
+
+
+@pytest.mark.parametrize("place", ["hook", "exporter"])
+def test_flush_on_a_thread_of_the_agent_waits_for_nothing(quick, place):
+    """It would wait for itself."""
+    took = []
+
+    def flush(_):
+        began = monotonic()
+        scout_core.flush(60)
+        took.append(monotonic() - began)
+
+    keeper = Behaving("keeper", flush) if place == "exporter" else Keeper()
+    hooks = [plugin("flushing", on_request_end=lambda transaction: flush(transaction))] if place == "hook" else []
+    with running(exporting(keeper), *hooks, report_period=0.02):
+        with transaction("Job/work"):
+            pass
+        eventually(lambda: took and keeper.counted)
+
+    assert max(took) < 20
+
+
+def test_flush_in_a_child_that_was_forked_without_notice_does_not_wait_for_a_thread_of_the_parent(quick, monkeypatch):
+    keeper = Keeper()
+    with running(exporting(keeper)) as agent:
+        with transaction("Job/work"):
+            pass
+        agent.flush(20)
+        monkeypatch.setattr(agents.os, "getpid", lambda: agent.process.pid + 1)
+        began = monotonic()
+        agent.flush(60)
+
+        assert monotonic() - began < 20
+        monkeypatch.undo()
+        assert 0 == agent.counters("keeper").finished

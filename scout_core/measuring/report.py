@@ -232,7 +232,7 @@ class Report:
     gauges: dict[str, dict[str, float]] = field(factory=dict)
     """Measurements of the process at the end of the period, by plugins: plugin to name to number."""
     is_last: bool | None = None
-    """Whether the process has ended with this report; None from an agent that does not mark it."""
+    """Whether the process ends with this report, if no other one follows as after ``flush()``; None from an agent that does not mark it."""
     period: float | None = None
     """Seconds after which the process means to report again; None from an agent that does not mention it."""
     left_out: dict[str, int] = field(factory=dict)

@@ -143,6 +143,21 @@ def test_a_process_without_a_last_report_is_silent_after_three_periods(
     assert process["is_running"] is not is_silent
 
 
+@pytest.mark.parametrize(
+    ("numbers", "has_ended"),
+    [((1, 2), True), ((2, 1), True), ((1, 2, 3), False), ((3, 2), False), ((1, 3, 2), False), ((2, 2), True)],
+    ids=str,
+)
+def test_a_process_has_ended_only_with_the_highest_number(
+    store: Store, numbers: tuple[int, ...], has_ended: bool
+) -> None:
+    """Report 2 is marked as the last one, as ``flush()`` does although the process may go on; then it vanishes."""
+    apply(store, *numbers, ago=9_000, last=2)
+    facts = reports_of(store)
+
+    assert (has_ended, not has_ended) == (facts["has_ended"], facts["is_silent"])
+
+
 def test_nothing_is_claimed_about_an_agent_that_does_not_mark_its_last_report(store: Store) -> None:
     now = time.time()
     store.apply(sent(1, end=now - 9_000, is_last=None, period=None), now=now)

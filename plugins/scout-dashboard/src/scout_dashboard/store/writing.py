@@ -116,11 +116,12 @@ def _write_process(connection: sqlite3.Connection, report: Report) -> None:
     connection.execute(sql, (transactions, report.process.instance))
     number = _number_of(report)
     if number is not None:
-        # None as `is_last`, of an agent that does not mark it, changes nothing.
+        # The report with the highest number decides: after `flush()` a process may go on. None, of an agent that does not mark it,
+        # changes nothing. SQLite reads the former values of all columns.
         connection.execute(
             "UPDATE process SET received = received + 1, first_number = min(coalesce(first_number, :number), :number),"
             " last_number = max(coalesce(last_number, :number), :number),"
-            " is_last = CASE WHEN is_last = 1 OR :is_last = 1 THEN 1 ELSE coalesce(:is_last, is_last) END"
+            " is_last = CASE WHEN :number >= coalesce(last_number, 0) THEN coalesce(:is_last, is_last) ELSE is_last END"
             " WHERE instance = :instance",
             {"number": number, "is_last": report.is_last, "instance": report.process.instance},
         )
