@@ -91,6 +91,19 @@ def test_headers_of_proxies_give_the_address_and_the_queue_time(scout, app, serv
     assert ("203.0.113.7", LOCAL) == (first.tags["user_ip"], second.tags["user_ip"])
 
 
+def test_a_request_continues_the_trace_of_its_caller(scout, app, serve):
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    ask = serve(app)
+    ask("GET", "/", {"Traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
+    ask("GET", "/", {"Traceparent": "00-1"})
+    ask("GET", "/")
+
+    continued, *others = [(seen.trace_id, seen.parent_span_id) for seen in scout.transactions]
+    assert (trace, "00f067aa0ba902b7") == continued
+    assert ["", ""] == [caller for _, caller in others]
+    assert 3 == len({continued[0], *(found for found, _ in others)})
+
+
 def test_the_path_includes_the_prefix_that_the_application_is_mounted_at(scout, app, serve):
     ask = serve(DispatcherMiddleware(flask.Flask("outer"), {"/shop": app}))
 

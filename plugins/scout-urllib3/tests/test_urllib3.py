@@ -17,6 +17,7 @@ from threading import Barrier, Lock, Thread
 import pytest
 import requests
 import urllib3
+from urllib3._collections import HTTPHeaderDict  # urllib3 < 2 does not export it
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, MaxRetryError
 
@@ -36,6 +37,7 @@ class Answers(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         with self.server.lock:
             self.server.seen.append((self.command, self.path, self.headers.get("Authorization")))
+            self.server.parents.append(self.headers.get_all("traceparent"))
             is_first = [path for _, path, _ in self.server.seen].count(self.path) == 1
         status = 302 if self.path == "/old" else 503 if self.path == "/busy" and is_first else 200
         if self.path == "/api/v1/reports":
@@ -62,6 +64,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answers)
         self.lock = Lock()
         self.seen: list[tuple[str, str, str | None]] = []
+        self.parents: list[list[str] | None] = []
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -318,10 +321,115 @@ def test_the_application_gets_and_the_server_sees_the_same_with_and_without_the_
     assert expected == recorded
 
 
+def callers(server: Server) -> list[str | None]:
+    """The span that each request names as its caller, of the only header that has one."""
+    assert all(parents is None or len(parents) == 1 for parents in server.parents)
+    return [None if parents is None else parents[0].split("-")[2] for parents in server.parents]
+
+
+def test_each_attempt_names_its_own_span(scout, server, session):
+    """Retries, redirects that a pool, the manager or requests follow: nobody repeats the headers of the attempt before."""
+    retries = urllib3.Retry(total=2, status_forcelist=[503], backoff_factor=0)
+    with urllib3.PoolManager(retries=retries) as manager, transaction("Controller/home") as home:
+        manager.request("GET", f"{server.url}/busy", headers={"X-Shop": "tea"})
+        manager.connection_from_url(server.url).urlopen("GET", "/old", redirect=True)
+        manager.request("GET", f"{server.url}/old")
+        session.get(f"{server.url}/old", headers={"X-Shop": "tea"})
+
+    assert 8 == len({*callers(server)} - {None, home.span_id})
+    assert {*callers(server)} == {call.span_id for call in scout.spans}
+    assert {home.trace_id} == {parent.split("-")[1] for parents in server.parents for parent in parents}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [None, {}, {"A": "b"}, HTTPHeaderDict({"A": "b"}), requests.structures.CaseInsensitiveDict(A="b")],
+    ids=lambda headers: type(headers).__name__,
+)
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_the_headers_of_the_application_are_not_changed(scout, server, http, headers, is_chunked):
+    before = None if headers is None else dict(headers.items())
+    body = iter([b"tea"]) if is_chunked else b"tea"
+
+    with transaction("Controller/home"):
+        http.connection_from_url(server.url).urlopen("POST", "/", body=body, headers=headers, chunked=is_chunked)
+
+    assert callers(server) == [call.span_id for call in scout.spans]
+    assert before == (None if headers is None else dict(headers.items()))
+
+
+def test_the_headers_of_a_pool_stay_as_they_are(scout, server):
+    with urllib3.PoolManager(headers={"A": "b"}) as manager, transaction("Controller/home"):
+        manager.request("GET", server.url)
+
+        assert {"A": "b"} == manager.headers
+    assert callers(server) == [call.span_id for call in scout.spans]
+
+
+@pytest.mark.parametrize(
+    "headers, path",
+    [
+        ({"TraceParent": "mine"}, "/"),
+        ({"Authorization": "AWS4-HMAC-SHA256 Credential=A, SignedHeaders=host, Signature=0"}, "/"),
+        ({"X-Amz-Date": "20261129T000000Z"}, "/"),
+        ({}, "/key?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0"),
+    ],
+    ids=str,
+)
+def test_what_the_application_has_set_or_signed_is_sent_as_it_is(scout, server, http, session, headers, path):
+    expected = [[headers["TraceParent"]]] * 2 if "TraceParent" in headers else [None] * 2
+    with transaction("Controller/home"):
+        http.request("GET", f"{server.url}{path}", headers=headers)
+        session.get(f"{server.url}{path}", headers=headers)
+
+    assert expected == server.parents
+
+
+@pytest.mark.parametrize(
+    "settings, is_sent",
+    [
+        ({"trace_hosts": "127.0.0.*"}, True),
+        ({"trace_hosts": "127.0.0.1:1"}, False),
+        ({"trace_hosts": "shop.example"}, False),
+        ({"trace_hosts_exclude": "127.0.0.1"}, False),
+        ({"trace_hosts_exclude": "shop.example"}, True),
+    ],
+    ids=str,
+)
+def test_only_hosts_that_may_have_them_get_the_headers(server, http, settings, is_sent):
+    with recording(**settings) as scout:
+        with transaction("Controller/home"):
+            http.request("GET", server.url)
+        assert ["HTTP/GET", "Controller/home"] == scout.operations
+
+    assert [is_sent] == [parents is not None for parents in server.parents]
+
+
+@pytest.mark.scout(trace_hosts="shop.test")
+def test_through_a_proxy_the_server_decides_and_not_the_proxy(scout, server):
+    with urllib3.ProxyManager(server.url, retries=False) as proxy, transaction("Controller/home"):
+        proxy.request("GET", "http://shop.test/find")
+        proxy.request("GET", "http://other.test/find")
+
+    assert [True, False] == [parents is not None for parents in server.parents]
+
+
+def test_a_request_that_is_not_recorded_passes_the_trace_on(scout, server, http):
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    with transaction("Controller/home").continue_from({"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}) as home:
+        home.ignore()
+        http.request("GET", server.url)
+
+    assert [] == scout.transactions
+    assert [(trace, "00")] == [(parent.split("-")[1], parent.split("-")[3]) for (parent,) in server.parents]
+    assert "00f067aa0ba902b7" not in callers(server)
+
+
 def test_outside_a_transaction_nothing_is_recorded(scout, server, http):
     http.request("GET", server.url)
 
     assert [] == scout.transactions
+    assert [None] == server.parents
     assert 0 == describer_calls(scout)
 
 
@@ -358,7 +466,12 @@ with recording() as scout:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
-    assert ("active ('urllib3.connectionpool:HTTPConnectionPool.urlopen',)\n", "", 0) == (
+    targets = (
+        "connectionpool:HTTPConnectionPool.urlopen",
+        "connection:HTTPConnection.request",
+        "connection:HTTPConnection.request_chunked",
+    )
+    assert (f"active {tuple(f'urllib3.{target}' for target in targets)}\n", "", 0) == (
         done.stdout,
         done.stderr,
         done.returncode,
