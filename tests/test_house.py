@@ -46,7 +46,7 @@ GROUPS = {
     "text": ("text",),
     "measuring": ("measuring",),
     "recording": ("recording",),
-    "boundary": ("boundary", "log", "threads", "uwsgi"),
+    "boundary": ("boundary", "log", "log_records", "threads", "uwsgi"),
     "sending": ("sending",),
     "agent": ("agent", "deadlines", "first_requests", "running", "this_process", "__init__"),
     "beside": ("builtin", "cli", "launch", "scaffold", "testing", "pytest_plugin", "__main__"),
@@ -336,6 +336,7 @@ def test_owners_and_modes_of_files_are_examined_in_one_module():
 
 USES_LOGGING = {
     "scout_core/log.py": "all logging of the core and of plugins",
+    "scout_core/log_records.py": "a filter for the application's own logging; it logs nothing",
     "plugins/scout-dashboard/src/scout_dashboard/commands.py": "silences uvicorn, in a process of its own",
     "plugins/scout-dashboard/src/scout_dashboard/server.py": "gives uvicorn a silent logger",
     "plugins/scout-demo/src/scout_demo/shop/__main__.py": "silences the server of the demo, which is an application",
