@@ -24,10 +24,11 @@ from scout_core.recording.trace_ids import span_id_of
 from scout_core.tag_values import KEY_READ
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from scout_core.recording.transaction import Transaction
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_Self = TypeVar("_Self", bound="Span")
 _Body = TypeVar("_Body")
 
 _get = current.get
@@ -141,7 +142,7 @@ class Span:
         """Whether an exception propagated out of it, or the tag ``error`` is set to true."""
         return self.error is not None or has_error_tag(self.own_tags)
 
-    def begin(self: _Self) -> _Self:
+    def begin(self) -> Self:
         """
         Start it, if it has not started, and make it the current span of this thread or task; ``with`` does the same.
 
@@ -195,7 +196,7 @@ class Span:
         if innermost is not None and innermost.transaction is not own and _get() is not innermost:
             _set(innermost)
 
-    def keep_open(self: _Self) -> _Self:
+    def keep_open(self) -> Self:
         """
         Let it outlive its ``with`` block, or the call that a describer returns it for, until ``end`` is called.
 
