@@ -738,3 +738,42 @@ with recording() as scout:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
     assert ("['Controller/__main__.home']\n", "", 0) == (done.stdout, done.stderr, done.returncode)
+
+
+@pytest.mark.parametrize(
+    ("rates", "recorded"),
+    [({"sample_endpoints": "tenants:0"}, 0), ({"sample_rate": 0, "sample_endpoints": "tenants:1"}, 20)],
+)
+def test_a_name_that_the_view_gives_late_decides_on_the_sample(app, rates, recorded):
+    @app.get("/tenants/<name>")
+    def tenant(name):
+        current = current_transaction()
+        if current is not None:
+            current.rename(f"Controller/tenants.{name}")
+        with span("Cart/Load"):
+            return name
+
+    with recording(**rates) as scout:
+        client = app.test_client()
+        for _ in range(20):
+            assert "acme" == client.get("/tenants/acme").text
+        found = scout.transactions
+        counters = scout.agent.counters()
+
+    assert [("Controller/tenants.acme", 1)] * recorded == [(seen.operation, len(seen.spans)) for seen in found]
+    assert (20, {"sampled": 20 - recorded} if recorded < 20 else {}) == (counters.finished, counters.dropped)
+
+
+def test_a_failing_view_keeps_its_trace_beside_that_of_its_slow_requests(app):
+    @app.get("/cart/<int:items>")
+    def cart(items):
+        return str(100 // items)
+
+    with recording() as scout:
+        client = app.test_client()
+        for items in (1, 0, 2, 0):
+            client.get(f"/cart/{items}")
+        groups = sorted((trace.group, trace.grouped_by, trace.is_error) for trace in scout.traces())
+
+    name = f"Controller/{HERE}.cart"
+    assert [(name, "", False), (f"errors of {name}", "error_traces", True)] == groups
