@@ -12,6 +12,8 @@ from threading import Thread
 import pytest
 
 from scout_core import Span, current_transaction, span, transaction
+from scout_core.boundary.guard import Guard
+from scout_core.boundary.wrappers import describing_wrapper
 from scout_core.recording import context
 from scout_core.testing import recording
 from tests.workbench import plugin
@@ -416,9 +418,6 @@ def test_a_transaction_that_is_open_when_the_agent_stops_is_counted_once(scout):
 
 
 def test_a_describer_may_keep_its_transaction_open(scout):
-    from scout_core.boundary.guard import Guard
-    from scout_core.boundary.wrappers import describing_wrapper
-
     def respond():
         with span("SQL/Query"):
             return iter("ab")
@@ -479,6 +478,47 @@ def test_after_a_fork_only_the_parent_records_what_was_open(scout):
     kept.end()
 
     assert ["Cursor/Open", "Job/a", "Job/inner"] == scout.operations
+
+
+def test_a_hook_cannot_end_a_transaction_that_has_not_begun():
+    ended = []
+
+    def on_request_start(transaction):
+        transaction.end(KeyError("x"))
+        ended.append(transaction)
+
+    with recording(plugins=[plugin("hooks", on_request_start=on_request_start)]) as scout:
+        with transaction("Job/a") as job, span("SQL/Query"):
+            assert job is current_transaction()
+
+        assert (["SQL/Query", "Job/a"], [job]) == (scout.operations, ended)
+        assert None is scout.transaction.error
+
+
+def test_kept_open_it_cannot_decorate():
+    for kept in (span("SQL/Query").keep_open(), transaction("Job/a").keep_open()):
+        with pytest.raises(TypeError, match="nothing could end the spans"):
+            kept(len)
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_what_a_describer_returns_may_be_kept_open(scout, is_begun):
+    def work():
+        return current_transaction()
+
+    def describe():
+        made.append(transaction("Job/stream").keep_open())
+        return made[-1].begin() if is_begun else made[-1]
+
+    made = []
+    wrapped = describing_wrapper(work, Guard("shop", "work", describe, has_steps=False), is_root=True)
+    assert made == [wrapped()]
+    assert None is current_transaction()
+    wrapped()
+    for job in made:
+        job.end()
+
+    assert ["Job/stream"] * 2 == scout.operations
 
 
 def test_hooks_see_the_end_once_and_cannot_begin_anything():

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Future
 from threading import Thread
 
 import pytest
 
 from scout_core import current_transaction, span, trace_headers, transaction
+from scout_core.boundary.guard import Guard
+from scout_core.boundary.wrappers import describing_wrapper
 from scout_core.measuring.report import Trace
 from scout_core.recording import context
 from scout_core.recording.transaction import Transaction
@@ -202,6 +205,56 @@ def test_one_that_is_made_twice_begins_once(scout):
         job.end()
 
     assert ["Job/report", "Controller/home"] == scout.operations
+
+
+def test_as_a_decorator_it_detaches_each_call(scout):
+    @transaction("Job/report", queue="low").detach()
+    def report():
+        with span("SQL/Query"):
+            return 3
+
+    with transaction("Controller/home"):
+        assert [3, 3] == [report(), report()]
+
+    assert ["SQL/Query", "Job/report"] * 2 + ["Controller/home"] == scout.operations
+    assert {"queue": "low"} == scout.transactions[0].tags
+
+
+def test_a_function_that_returns_a_future_leaves_the_outer_one_current(scout):
+    @transaction("Job/report").detach()
+    def submit():
+        return future
+
+    future = Future()
+    with transaction("Controller/home") as home:
+        submit()
+        assert home is current_transaction()
+        with span("SQL/Query"):
+            pass
+    future.set_result(1)
+
+    assert ["SQL/Query", "Controller/home", "Job/report"] == scout.operations
+
+
+@pytest.mark.parametrize("is_generator", [False, True])
+def test_a_describer_may_return_one(scout, is_generator):
+    def work():
+        with span("SQL/Query"):
+            return current_transaction()
+
+    def describe():
+        return transaction("Job/report").detach()
+
+    def describe_with_result():
+        yield transaction("Job/report").detach()
+
+    describer = describe_with_result if is_generator else describe
+    wrapped = describing_wrapper(work, Guard("shop", "work", describer, has_steps=is_generator), is_root=True)
+    with transaction("Controller/home") as home:
+        assert "Job/report" == wrapped().operation
+        assert home is current_transaction()
+
+    assert ["SQL/Query", "Job/report", "Controller/home"] == scout.operations
 
 
 def test_a_hook_cannot_begin_one():

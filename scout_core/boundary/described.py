@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 from scout_core.boundary.guard import Guard
 from scout_core.errors import PluginError
+from scout_core.recording.context import KEPT_OPEN, around
 from scout_core.recording.naming import type_name
 from scout_core.recording.span import Span
 from scout_core.recording.transaction import Transaction
@@ -99,12 +100,12 @@ def is_used(span: Any, parent: Span | None) -> bool:  # Any: a span, or a Guarde
         parent: the innermost span before the describer was called.
     """
     found = span.span if type(span) is GuardedSpan else span
-    if span.start_ns == _NEVER_MADE or _stop_ns(found):
+    if span.start_ns == _NEVER_MADE or _stop_ns(found) not in (0, KEPT_OPEN):
         return True
     while parent is not None:
         if parent is found:
             return True
-        parent = getattr(parent, "parent", None)  # the application can have set anything
+        parent = around(parent) if hasattr(parent, "parent") else None  # the application can have set anything
     return False
 
 

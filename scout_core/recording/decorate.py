@@ -25,9 +25,9 @@ _TYPING_ALIAS: Final = type(ClassVar[int])
 """Of ``Box[int]``, where ``Box`` is a generic class: calling it makes an object."""
 
 
-def decorated(function: _Function, kind: type[Span], operation: str, tags: dict[str, Any]) -> _Function:
+def decorated(function: _Function, kind: Callable[..., Span], operation: str, tags: dict[str, Any]) -> _Function:
     """
-    Return what replaces the function: each call becomes a new span of that kind.
+    Return what replaces the function: each call becomes a new span, as ``kind`` makes it.
 
     A static method, class method, partial function or bound method stays one; any other object that can be called stays itself in
     everything but its calls.
@@ -67,7 +67,9 @@ def decorated(function: _Function, kind: type[Span], operation: str, tags: dict[
     return made  # type: ignore[no-any-return]
 
 
-def _timed(function: Callable[..., Any], kind: type[Span], operation: str, tags: dict[str, Any]) -> Callable[..., Any]:
+def _timed(
+    function: Callable[..., Any], kind: Callable[..., Span], operation: str, tags: dict[str, Any]
+) -> Callable[..., Any]:
     if is_block_function(function):
         return replace_block_function(function, lambda inner: _in_steps(inner, kind, operation, tags, is_block=True))
     if is_generator_function(function) or is_generator_function(_call_method(function)):
@@ -92,7 +94,12 @@ def _timed(function: Callable[..., Any], kind: type[Span], operation: str, tags:
 
 
 def _in_steps(
-    function: Callable[..., Any], kind: type[Span], operation: str, tags: dict[str, Any], *, is_block: bool = False
+    function: Callable[..., Any],
+    kind: Callable[..., Span],
+    operation: str,
+    tags: dict[str, Any],
+    *,
+    is_block: bool = False,
 ) -> Callable[..., Any]:
     @functools.wraps(function)
     def begun(*args: Any, **kwargs: Any) -> Any:

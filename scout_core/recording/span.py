@@ -183,6 +183,8 @@ class Span:
         Args:
             error: an exception that counts as if it had propagated out of it; None: it succeeded.
         """
+        if not self.start_ns:  # also while the hooks of the start of a transaction run
+            return
         innermost, own = _get(), self.transaction
         if self.stop_ns == KEPT_OPEN:
             self.stop_ns = 0
@@ -264,10 +266,23 @@ class Span:
         return follow(self, body, file_wrapper)  # type: ignore[no-any-return]  # it acts as the body
 
     def __call__(self, function: _Function) -> _Function:
-        """Decorate a function: each call, or each await of an ``async def``, becomes a span like this one."""
+        """
+        Decorate a function: each call, or each await of an ``async def``, becomes a span like this one.
+
+        Raises:
+            TypeError: the function cannot be decorated, or the span is kept open.
+        """
         from scout_core.recording.decorate import decorated  # loaded only where decorators are used
 
-        return decorated(function, type(self), self.operation, self.tags)
+        if self.stop_ns == KEPT_OPEN:
+            raise TypeError(
+                "keep_open() cannot be used in a decorator: nothing could end the spans; use a with statement"
+            )
+        return decorated(function, self._kind(), self.operation, self.tags)
+
+    def _kind(self) -> Callable[..., Span]:
+        """Return what makes another one like it, of an operation and tags."""
+        return type(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.operation}>"

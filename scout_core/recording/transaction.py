@@ -5,7 +5,7 @@ Hot code: a finished transaction is handed to the agent's thread by one append.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
@@ -74,6 +74,10 @@ class Transaction(Record):
                 self.started_by = _id_of(started_by)
                 join_trace(self, started_by)
         return self
+
+    def _kind(self) -> Callable[..., Transaction]:
+        kind = type(self)
+        return (lambda operation, /, **tags: kind(operation, **tags).detach()) if self.is_detached else kind
 
     def begin(self) -> Self:
         """
