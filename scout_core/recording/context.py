@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
+from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.signals import is_from_signal_handler
 
 if TYPE_CHECKING:
@@ -85,3 +86,28 @@ def open_parent(innermost: Span) -> Span | None:
     if transaction is not None:
         transaction.tracer.count_late(transaction)
     return None
+
+
+def leave(span: Span) -> None:
+    """Make what is around a span current, where it still is."""
+    if collecting and is_collecting_here():
+        return
+    if current.get() is span:
+        current.set(around(span))
+    else:
+        step_out(span)
+
+
+def step_out(span: Span) -> None:
+    """
+    Leave a span that is not the innermost one.
+
+    Spans that were opened inside it and never closed must not stay current. If it is not an ancestor of the current span, because
+    it is closed out of order or in another context, the current span stays.
+    """
+    ancestor = current.get()
+    while ancestor is not None:
+        ancestor = ancestor.parent
+        if ancestor is span:
+            current.set(span.parent)
+            return

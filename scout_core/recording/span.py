@@ -16,7 +16,7 @@ from scout_core.recording.bounding import bound_ended
 from scout_core.recording.bounds import LONGEST_TEXT
 from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.contain import count_invalid, lose
-from scout_core.recording.context import KEPT_OPEN, around, current, has_ended, open_parent
+from scout_core.recording.context import KEPT_OPEN, current, has_ended, leave, open_parent, step_out
 from scout_core.recording.merging import merge
 from scout_core.recording.naming import has_error_tag, name_or_refuse, plain_key, plain_name, shortened, type_name
 from scout_core.recording.raised import is_failure
@@ -217,7 +217,7 @@ class Span:
             if transaction is None:
                 return
             if self.stop_ns and (kind is None or self.stop_ns != KEPT_OPEN):  # kept open, or ended elsewhere
-                _leave(self)
+                leave(self)
                 return
             self.stop_ns = stop_ns
             if kind is not None and is_failure(kind, error):
@@ -227,7 +227,7 @@ class Span:
             elif _get() is self:
                 _set(self.parent)
             else:
-                _step_out(self)
+                step_out(self)
             tracer = transaction.tracer
             if transaction.is_closed:
                 tracer.count_late(transaction)
@@ -286,28 +286,3 @@ class Span:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.operation}>"
-
-
-def _leave(span: Span) -> None:
-    """Make what is around a span current, where it still is."""
-    if collecting and is_collecting_here():
-        return
-    if _get() is span:
-        _set(around(span))
-    else:
-        _step_out(span)
-
-
-def _step_out(span: Span) -> None:
-    """
-    Leave a span that is not the innermost one.
-
-    Spans that were opened inside it and never closed must not stay current. If it is not an ancestor of the current span, because
-    it is closed out of order or in another context, the current span stays.
-    """
-    ancestor = _get()
-    while ancestor is not None:
-        ancestor = ancestor.parent
-        if ancestor is span:
-            _set(span.parent)
-            return
