@@ -10,6 +10,7 @@ slots or is written in C, is kept itself.
 from __future__ import annotations
 
 import builtins
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -67,7 +68,23 @@ def copy_of(error: BaseException, depth: int = _DEEPEST) -> tuple[BaseException,
         return _built_in_copy(error, printer, depth)
     if _is_among(printer, _SHORT) or (printer is Group and type(_group_message(error)) is str):
         return BaseException(_namespace(printer)["__str__"](error)[:LONGEST]), True
+    if Group is None and printer is backport_group():
+        return BaseException(_text_of_backport(error)), True
     return _own_copy(error, kind, depth), False
+
+
+def backport_group() -> type | None:
+    """Return the class of exception groups of the library ``exceptiongroup``, for Python 3.10; None while nothing has imported it."""
+    group: type | None = getattr(sys.modules.get("exceptiongroup"), "BaseExceptionGroup", None)
+    return group
+
+
+def _text_of_backport(error: BaseException) -> str:
+    message, members = _arguments(error)[:1], attributes_of(error).get("_exceptions")
+    of: object = type(members)
+    count = len(members) if members is not None and (of is tuple or of is list) else 0
+    text = message[0][:LONGEST] if message and type(message[0]) is str else ""
+    return f"{text} ({count} sub-exception{'' if count == 1 else 's'})"
 
 
 def _printer(kind: type) -> type:

@@ -7,12 +7,11 @@ see ``copies.py``. How many exceptions and frames are read is limited, whatever 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from types import CodeType, TracebackType
 from typing import Any, Final
 
-from scout_core.recording.copies import LONGEST, Group, attributes_of, copy_of, size_of
+from scout_core.recording.copies import LONGEST, Group, attributes_of, backport_group, copy_of, size_of
 from scout_core.signals import is_from_signal_handler
 from scout_core.tracebacks import MAX_FRAMES, steps_of
 
@@ -167,7 +166,7 @@ def members_of(exception: BaseException, kind: type[BaseException]) -> Any:  # A
     """Return the exceptions of a group, a list or tuple; empty for another exception. Runs no code of the exception."""
     if Group is not None:
         return _group_members(exception) if issubclass(kind, Group) else ()
-    backport = getattr(sys.modules.get("exceptiongroup"), "BaseExceptionGroup", None)  # of Python 3.10
+    backport = backport_group()
     if backport is None or not issubclass(kind, backport):
         return ()
     members = attributes_of(exception).get("_exceptions")
