@@ -20,7 +20,7 @@ pytest_plugins = ("browser",)  # its fixtures; not imported here, as pytest must
 
 OF_ENDPOINT = [f"/endpoint?name={quote(name)}" for name in (long_shop.NAME, long_shop.JOB, long_shop.ORDERS)]
 OF_TRACE = [f"/trace/{long_shop.TRACE_ID}", f"/trace/{known_shop.TRACE_ID}"]
-PAGES = ("/", "/endpoints", "/jobs", *OF_ENDPOINT, *OF_TRACE, "/plugins", "/health", "/?app=nope")
+PAGES = ("/", "/endpoints", "/jobs", "/errors", *OF_ENDPOINT, *OF_TRACE, "/plugins", "/health", "/?app=nope")
 
 FAULTS = """() => {
   // The visible part of a box.

@@ -17,11 +17,11 @@ from scout_dashboard.collector import Collector
 from scout_dashboard.formatting import count, decimal, duration, percent, rate
 
 PAGES = (
-    "/", "/?range=24h", "/endpoints", "/jobs", f"/endpoint?name={quote(CHECKOUT)}", f"/endpoint?name={quote(MAIL)}&sort=score",
+    "/", "/?range=24h", "/endpoints", "/jobs", "/errors", f"/endpoint?name={quote(CHECKOUT)}", f"/endpoint?name={quote(MAIL)}&sort=score",
     f"/trace/{TRACE_ID}", "/plugins", "/health",
 )  # fmt: skip
 HOSTILE_PAGES = (
-    "/", "/endpoints", "/jobs", f"/trace/{hostile_shop.TRACE_ID}", "/plugins", "/health", f"/?app={quote(hostile_shop.APP)}",
+    "/", "/endpoints", "/jobs", "/errors", f"/trace/{hostile_shop.TRACE_ID}", "/plugins", "/health", f"/?app={quote(hostile_shop.APP)}",
     *(f"/endpoint?name={quote(f'Controller/{payload}')}" for payload in PAYLOADS[:12]),
 )  # fmt: skip
 ELEMENTS = {
@@ -251,6 +251,19 @@ def test_a_trace_shows_its_errors_with_causes_groups_and_notes_and_folds_the_fra
         for element in page.elements
         if element.tag == "section" and element.attributes["id"].startswith("error")
     ]
+
+
+def test_errors_of_kept_traces_are_grouped_by_exception_and_place(shop: Visitor) -> None:
+    page = shop.page("/errors")
+    rows = shop.facts("/errors")["rows"]
+
+    assert [("shop.PaymentFailed", 1, 0), ("shop.NoStock", 1, 1)] == [
+        (row["exception"], row["count"], row["handled"]) for row in rows
+    ]
+    assert "shop.PaymentFailed no answer shop.checkout authorise shop/pay.py:88 1" in page.text
+    assert "shop.NoStock handled sold out shop.checkout take shop/stock.py:9 1" in page.text
+    links = [element.attributes.get("href", "") for element in page.elements if element.tag == "a"]
+    assert 2 == sum(link.startswith(f"/trace/{TRACE_ID}") for link in links)
 
 
 def test_plugins_show_every_state(shop: Visitor) -> None:

@@ -532,6 +532,7 @@ def test_every_answer_of_the_api_is_strict_json(collector):
         "jobs",
         "endpoint?name=Controller/shop.home",
         "traces?sort=score&limit=2",
+        "errors",
         f"trace/{kept.traces[0].id}",
         "plugins",
         "health",

@@ -24,6 +24,7 @@ def routes() -> list[Route]:
         "/jobs": lambda queries, request: queries.endpoints(read_range(request.query_params), "jobs"),
         "/endpoint": _endpoint,
         "/traces": _traces,
+        "/errors": lambda queries, request: queries.errors(read_range(request.query_params)),
         "/trace/{trace_id}": lambda queries, request: queries.trace(
             request.path_params["trace_id"], read_range(request.query_params)
         ),

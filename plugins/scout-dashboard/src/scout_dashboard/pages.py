@@ -29,6 +29,7 @@ def routes() -> list[BaseRoute]:
         _route("/endpoints", endpoints),
         _route("/jobs", jobs),
         _route("/endpoint", endpoint),
+        _route("/errors", errors),
         _route("/trace/{id}", trace),
         _route("/plugins", plugins),
         _route("/health", health),
@@ -59,6 +60,11 @@ def endpoint(request: Request) -> Response:
     sort = request.query_params.get("sort", "newest")
     facts = _queries(request).endpoint(_range(request), name, sort)
     return _render(request, "endpoint.html", facts, active=_list_path(name))
+
+
+def errors(request: Request) -> Response:
+    """``/errors``: the errors of kept traces, by exception and place."""
+    return _render(request, "errors.html", _queries(request).errors(_range(request)))
 
 
 def trace(request: Request) -> Response:

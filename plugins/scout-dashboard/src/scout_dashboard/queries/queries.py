@@ -9,7 +9,7 @@ from attrs import evolve
 
 from scout_core.sending.protocol import PROBE_APP
 from scout_dashboard.errors import BadQuery, UnknownApp
-from scout_dashboard.queries import endpoints, overview, processes, traces
+from scout_dashboard.queries import endpoints, error_groups, overview, processes, traces
 from scout_dashboard.ranges import DEFAULT_KEY, Range, named_range
 from scout_dashboard.store import Store
 from scout_dashboard.tally import Tally
@@ -71,6 +71,10 @@ class Queries:
         return self._head(when) | traces.page(
             self._store.reader, self._resolved(when), name=name, order=sort, limit=limit
         )
+
+    def errors(self, when: Range) -> Facts:
+        """Return the errors of kept traces, grouped by exception and place, most recent first."""
+        return self._head(when) | error_groups.errors(self._store.reader, self._resolved(when))
 
     def trace(self, trace_id: str, when: Range | None = None) -> Facts:
         """

@@ -10,7 +10,7 @@ from typing import Final
 from scout_dashboard.errors import StoreError
 from scout_dashboard.store.files import Kind
 
-VERSION: Final = 5
+VERSION: Final = 6
 """Incremented with every change of a table; stored as ``PRAGMA user_version`` of each file."""
 _APPLICATION: Final = 0x53434F55
 
@@ -80,6 +80,17 @@ _TABLES: Final[dict[Kind, str]] = {
             calls TEXT NOT NULL,
             PRIMARY KEY (trace_id, id)
         ) WITHOUT ROWID;
+        CREATE TABLE error (
+            trace TEXT NOT NULL,
+            number INTEGER NOT NULL,
+            handled INTEGER NOT NULL,
+            exception TEXT NOT NULL,
+            message TEXT NOT NULL,
+            file TEXT NOT NULL,
+            line INTEGER NOT NULL,
+            function TEXT NOT NULL,
+            PRIMARY KEY (trace, number)
+        ) WITHOUT ROWID;
     """,
 }
 
@@ -104,6 +115,22 @@ _MIGRATIONS: Final[dict[int, dict[Kind, str]]] = {
                 parent TEXT NOT NULL,
                 calls TEXT NOT NULL,
                 PRIMARY KEY (trace_id, id)
+            ) WITHOUT ROWID
+        """,
+    },
+    5: {
+        "metrics": "",
+        "traces": """
+            CREATE TABLE IF NOT EXISTS error (
+                trace TEXT NOT NULL,
+                number INTEGER NOT NULL,
+                handled INTEGER NOT NULL,
+                exception TEXT NOT NULL,
+                message TEXT NOT NULL,
+                file TEXT NOT NULL,
+                line INTEGER NOT NULL,
+                function TEXT NOT NULL,
+                PRIMARY KEY (trace, number)
             ) WITHOUT ROWID
         """,
     },

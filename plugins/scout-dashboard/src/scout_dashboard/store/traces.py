@@ -65,17 +65,17 @@ def list_traces(
         name: select only this name.
         web: True selects only web transactions, False only jobs.
     """
-    conditions, wanted = _conditions(when, name=name, web=web)
+    where, wanted = conditions(when, name=name, web=web)
     sorting = ", ".join(f"{column} DESC" for column in ORDERS[order])
-    sql = f"SELECT {COLUMNS} FROM trace WHERE {conditions} ORDER BY {sorting} LIMIT ?"  # noqa: S608  # only constants
+    sql = f"SELECT {COLUMNS} FROM trace WHERE {where} ORDER BY {sorting} LIMIT ?"  # noqa: S608  # only constants
     found = [row_of(row) for row in reader.rows("traces", sql, (*wanted, limit), start=when.start, end=when.end)]
     return sorted(found, key=attrgetter(*ORDERS[order]), reverse=True)[:limit]
 
 
 def count_traces(reader: Reader, when: Range, *, name: str | None = None, web: bool | None = None) -> int:
     """Return the number of traces that ``list_traces`` would return without a limit."""
-    conditions, wanted = _conditions(when, name=name, web=web)
-    sql = f"SELECT count(*) FROM trace WHERE {conditions}"  # noqa: S608  # only constants
+    where, wanted = conditions(when, name=name, web=web)
+    sql = f"SELECT count(*) FROM trace WHERE {where}"  # noqa: S608  # only constants
     return sum(count for (count,) in reader.rows("traces", sql, wanted, start=when.start, end=when.end))
 
 
@@ -146,7 +146,8 @@ def last_kept_before(reader: Reader, row: TraceRow) -> float | None:
     return max(found, default=None)
 
 
-def _conditions(when: Range, *, name: str | None, web: bool | None) -> tuple[str, tuple[object, ...]]:
+def conditions(when: Range, *, name: str | None = None, web: bool | None = None) -> tuple[str, tuple[object, ...]]:
+    """Return the SQL that selects traces of a range, and its values; ``name`` and ``web`` are as for ``list_traces``."""
     app_condition, app = ("app != ?", PROBE_APP) if when.app is None else ("app = ?", when.app)
     wanted: dict[str, object] = {"name = ?": name, app_condition: app, "is_web = ?": web}
     wanted = {condition: value for condition, value in wanted.items() if value is not None}

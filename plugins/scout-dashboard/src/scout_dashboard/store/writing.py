@@ -45,6 +45,11 @@ def write_traces(connection: sqlite3.Connection, report: Report) -> None:
         (_trace_row(trace, report, minute) for trace in report.traces),
     )
     connection.executemany(
+        "INSERT OR IGNORE INTO error (trace, number, handled, exception, message, file, line, function)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (row for trace in report.traces for row in _error_rows(trace)),
+    )
+    connection.executemany(
         "INSERT OR IGNORE INTO member (trace_id, id, parent, calls) VALUES (?, ?, ?, ?)",
         (_member_row(trace) for trace in report.traces if _is_id(trace.trace_id, 32)),
     )
@@ -53,6 +58,12 @@ def write_traces(connection: sqlite3.Connection, report: Report) -> None:
 def trace_body(packed: bytes) -> Trace:
     """Read the trace in a row's ``body``."""
     return CONVERTER.structure(json.loads(zlib.decompress(packed)), Trace)
+
+
+def _error_rows(trace: Trace) -> Iterator[tuple[object, ...]]:
+    for number, error in enumerate(trace.errors):
+        file, line, function = error.place or ("", 0, "")
+        yield trace.id, number, error.handled, error.exception, error.message, file, line, function
 
 
 def _trace_row(trace: Trace, report: Report, minute: int) -> tuple[object, ...]:

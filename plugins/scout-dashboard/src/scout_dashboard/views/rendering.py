@@ -21,6 +21,7 @@ NAVIGATION = (
     ("/", "Overview", "o"),
     ("/endpoints", "Endpoints", "e"),
     ("/jobs", "Jobs", "j"),
+    ("/errors", "Errors", "x"),
     ("/plugins", "Plugins", "p"),
     ("/health", "Health", "h"),
 )
