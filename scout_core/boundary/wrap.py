@@ -18,6 +18,7 @@ from scout_core.boundary.sending import describe_or_send
 from scout_core.boundary.wrappers import Describer, around_wrapper
 from scout_core.errors import PluginError, TargetError
 from scout_core.problems import Problem, join_problems
+from scout_core.proxies import prepare
 from scout_core.tracebacks import Frame
 
 __all__ = ["Describer", "Wrap", "why_not_wrapped"]
@@ -110,6 +111,7 @@ class Wrap:
             return
 
         def wrapper(original: Original) -> Function:
+            prepare()  # the function may return proxies
             return around_wrapper(
                 original.function, original.around(function), is_undone, has_instance=original.has_instance
             )

@@ -21,6 +21,7 @@ from attrs import define, field, frozen
 from scout_core.boundary.bound_calls import Function, Original
 from scout_core.boundary.patches import Patch
 from scout_core.errors import TargetError
+from scout_core.recording.abandoned import calibrate
 from scout_core.recording.context import current
 from scout_core.recording.record import Record
 from scout_core.recording.span import Span
@@ -229,6 +230,7 @@ class Probes:
 def watching_spans() -> Iterator[list[tuple[Span, bool]]]:
     """Collect every span that is created meanwhile, and whether that was outside a transaction; passages get theirs."""
     created: list[tuple[Span, bool]] = []
+    calibrate()
 
     def collecting(init: Callable[..., None]) -> Any:  # Any: mypy takes it for no method
         @functools.wraps(init)
