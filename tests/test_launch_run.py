@@ -105,7 +105,6 @@ def test_the_agent_runs_before_the_program_and_has_no_thread_yet(ended):
             "percentile",
             "process",
             "sampling",
-            "shutdown",
             "speed",
             "threads",
         ],

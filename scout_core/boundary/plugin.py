@@ -120,8 +120,9 @@ class Plugin:
     def _waits_for(self, waiting: list[Patch]) -> Problem:
         if self.support.absent:
             return Problem("not-installed", self.support.target, f"{self.support.target} is not installed")
-        names = ", ".join(sorted({_not_imported(patch.module) for patch in waiting}))
-        return Problem("not-imported", names, f"{names} is not imported")
+        modules = sorted({_not_imported(patch.module) for patch in waiting})
+        names = ", ".join(modules)
+        return Problem("not-imported", names, f"{names} {'is' if len(modules) == 1 else 'are'} not imported")
 
 
 _TARGET_PROBLEMS: Final = {
