@@ -247,3 +247,29 @@ def test_a_hook_that_always_spoils_is_switched_off():
         (status,) = [status for status in agent.plugin_statuses() if status.name == "spoiling"]
 
     assert ("quarantined", 10) == (status.state, status.calls)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("start_ns", None), ("stop_ns", "5"), ("error", 5), ("parent", 5)],
+    ids=lambda value: str(value),
+)
+def test_a_hook_that_spoils_a_span_is_named_from_the_second_time_and_costs_nothing_more(field, value):
+    """Values in spans are examined once something could not be counted or reported: that takes longer."""
+
+    def spoil(transaction):
+        for child in transaction.spans:
+            setattr(child, field, value)
+
+    reports: list[Report] = []
+    others = plugin("others", on_report=lambda report: reports.append(report))
+    with running(plugin("spoiling", on_request_end=spoil), others, threaded=False) as agent:
+        for _ in range(2):
+            with transaction("Controller/home"), span("SQL/Query"):
+                pass
+            agent.recorder.work()
+            agent.recorder.close_period()
+        (status,) = [status for status in agent.plugin_statuses() if status.name == "spoiling"]
+
+    assert [1] == [len(trace.spans) for trace in reports[1].traces]
+    assert (1, True) == (status.errors, f"it left a span whose {field} must be " in status.last_error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import attrgetter, is_
 from typing import Any, Final
 
@@ -43,7 +43,14 @@ _EXPECTED: Final[dict[str, tuple[str, _Check]]] = {
 }
 """Attribute to what it must be; tags and the operation check themselves when they are set."""
 _SHOWN: Final = {"own_request": "request"}
+_EXPECTED_OF_SPAN: Final[dict[str, tuple[str, _Check]]] = {
+    "start_ns": ("a number", _is_real),
+    "stop_ns": ("a number", _is_real),
+    "error": ("a class or None", _one_of(type, _NONE)),
+    "parent": ("a span or None", _one_of(Span, _NONE)),
+}
 _values_of: Final[Callable[[object], tuple[Any, ...]]] = attrgetter(*_EXPECTED)  # Any: anything can be in them
+_values_of_span: Final[Callable[[object], tuple[Any, ...]]] = attrgetter(*_EXPECTED_OF_SPAN)
 
 
 class TransactionGuard(Guard):
@@ -54,7 +61,14 @@ class TransactionGuard(Guard):
     A value that the application has put there before is not the plugin's fault, and stays.
     """
 
-    __slots__ = ()
+    __slots__ = ("examines_spans",)
+
+    examines_spans: bool
+    """Whether the values in spans are examined, too, which takes longer: since a transaction could not be counted or reported."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: those of Guard
+        super().__init__(*args, **kwargs)
+        self.examines_spans = False
 
     def run(self, /, *args: Any, **kwargs: Any) -> Any:  # Any: as of Guard
         """Call the function, and examine what it has changed."""
@@ -64,15 +78,46 @@ class TransactionGuard(Guard):
         before = _values_of(transaction)
         spans = before[0]
         listed = list(spans) if type(spans) is list else None
+        in_spans = [(span, _values_of_span(span)) for span in listed or () if self.examines_spans and _is_span(span)]
         failures = self.failures.count
         result = super().run(*args, **kwargs)
         after = _values_of(transaction)
-        if all(map(is_, before, after)) and (listed is None or _is_same(spans, listed)):
+        if all(map(is_, before, after)) and (listed is None or _is_same(spans, listed)) and not in_spans:
             return result
-        problem = _restore(transaction, before, after, listed)
+        problem = _restore(transaction, before, after, listed) or _restore_spans(in_spans)
         if problem and self.failures.count == failures:
             self.refuse(problem)
         return result
+
+
+def _is_span(value: object) -> bool:
+    return issubclass(type(value), Span)
+
+
+def _restore_spans(in_spans: list[tuple[object, tuple[object, ...]]]) -> str:
+    """The same for the values in spans."""
+    problem = ""
+    for span, before in in_spans:
+        wrong = _put_back(span, "span", _EXPECTED_OF_SPAN, before, _values_of_span(span))
+        problem = problem or wrong
+    return problem
+
+
+def _put_back(
+    owner: object,
+    what: str,
+    table: Mapping[str, tuple[str, _Check]],
+    before: tuple[object, ...],
+    after: tuple[object, ...],
+) -> str:
+    """Put back each value that was replaced by one of another type; return what is wrong with the first, or an empty text."""
+    problem = ""
+    for (name, (expected, is_valid)), old, new in zip(table.items(), before, after, strict=True):
+        if new is not old and not is_valid(new):
+            setattr(owner, name, old)
+            got = "other items" if type(new) is list else type_name(type(new))
+            problem = problem or f"it left a {what} whose {_SHOWN.get(name, name)} must be {expected}, got {got}"
+    return problem
 
 
 def _is_same(spans: list[object], listed: list[object]) -> bool:
@@ -86,17 +131,12 @@ def _are_spans(values: list[object]) -> bool:
 def _restore(
     transaction: object, before: tuple[object, ...], after: tuple[object, ...], listed: list[object] | None
 ) -> str:
-    """Put back each value that was replaced by one of another type; return what is wrong with the first, or an empty text."""
-    problem = ""
-    for (name, (expected, is_valid)), old, new in zip(_EXPECTED.items(), before, after, strict=True):
-        if new is not old and not is_valid(new):
-            setattr(transaction, name, old)
-            got = "other items" if type(new) is list else type_name(type(new))
-            problem = problem or f"it left a transaction whose {_SHOWN.get(name, name)} must be {expected}, got {got}"
+    """Put back the values of a transaction; return what is wrong, or an empty text."""
+    problem = _put_back(transaction, "transaction", _EXPECTED, before, after)
     spans = before[0]
     if listed is not None and type(spans) is list and not _is_same(spans, listed) and not _are_spans(spans):
         known = set(map(id, listed))  # the application may have left items of another type
-        foreign = [item for item in spans if not issubclass(type(item), Span) and id(item) not in known]
+        foreign = [item for item in spans if not _is_span(item) and id(item) not in known]
         if foreign:
             spans[:] = listed
             got = f"{type_name(type(foreign[0]))} among them"

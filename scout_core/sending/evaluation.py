@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from attrs import define, field
+from attrs import define, field, fields
 
 from scout_core.boundary.hooks import RunTimeHooks
+from scout_core.boundary.transaction_guard import TransactionGuard
 from scout_core.measuring.figures import Brief, sum_by_operation
 from scout_core.recording.bounds import LONGEST_NAME
 from scout_core.recording.ended import release
@@ -58,9 +59,17 @@ class Evaluation:
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
+            self.examine_spans()
             self.contain_failure("a transaction could not be counted; further ones are only counted as dropped")
             if tally.transactions == settled:
                 tally.drop(INTERNAL_ERROR)
+
+    def examine_spans(self) -> None:
+        """Have hooks examined more closely from now on: perhaps one has left a value of another type in a span."""
+        for hook in fields(RunTimeHooks):
+            for guard in getattr(self.hooks, hook.name):
+                if isinstance(guard, TransactionGuard):
+                    guard.examines_spans = True
 
     def count(self, briefs: Sequence[Brief], tally: Tally) -> None:
         """

@@ -161,6 +161,7 @@ class Period:
             try:
                 trace, lost = trace_of(item)
             except Exception:  # noqa: BLE001  # applications and plugins put anything into a transaction
+                self.evaluation.examine_spans()
                 self.contain_failure("a trace could not be made of a transaction; the others are sent")
                 self.ledger.traces_lost += 1
                 continue
