@@ -539,7 +539,7 @@ def test_the_block_of_a_context_manager_belongs_to_its_span(scout):
 
     assert HELD == outline(scout)
     assert 0 < scout.spans[-1].tags["active_time"] < scout.spans[-1].duration
-    assert type(held()) is type(held.__wrapped__())
+    assert type(held()) is type(contextlib.contextmanager(items)())
     assert ("held", "Hold it.") == (held.__name__, held.__doc__)
 
 

@@ -276,6 +276,17 @@ def test_two_plugins_are_two_spans_and_undone_in_any_order(library):
     assert library.rows is before
 
 
+def test_two_plugins_on_a_context_manager_are_two_spans(library):
+    before = library.Client.lock
+    outer = wrapping("Client.lock", describer=lambda client, name: span("Work/outer"))
+    with instrumented(wrapping("Client.lock"), outer) as scout:
+        with transaction("Job/a"), library.Client().lock("a") as got:
+            assert "a" == got[1]
+
+        assert [("Work/call", "Work/outer", None), ("Work/outer", "Job/a", None)] == outline(scout)
+    assert library.Client.lock is before
+
+
 def test_the_wrapped_function_stays_a_generator_function(library):
     with instrumented(wrapping("rows", "async_rows", "Client.scan")):
         assert inspect.isgeneratorfunction(library.rows)

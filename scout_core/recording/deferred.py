@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from types import NoneType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, NoneType
 from typing import Any, Final
 
 from scout_core.clocks import perf_counter_ns
@@ -31,6 +31,18 @@ _KINDS: Final = (
     (("__next__", "send", "throw", "close"), SteppedGenerator, GeneratorSteps, BlockSteps),
 )
 """Methods by which a class is recognised; the stand-in of its objects, their steps, and those where it makes a context manager."""
+NATIVE: Final = {
+    id(kind): found
+    for kind, found in (
+        (AsyncGeneratorType, _KINDS[0]),
+        (CoroutineType, _KINDS[1]),
+        (GeneratorType, _KINDS[3]),
+        (SteppedAsyncGenerator, _KINDS[0]),
+        (SteppedCoroutine, _KINDS[1]),
+        (SteppedGenerator, _KINDS[3]),
+    )
+}
+"""Ids of Python's own types and of their stand-ins, which are most."""
 
 _get = current.get
 
@@ -38,7 +50,7 @@ _get = current.get
 def is_deferred(result: object) -> bool:
     """Whether it is a generator, a future, or anything else that can be awaited. Asks the class only, without running code of it."""
     kind = type(result)
-    return id(kind) not in PLAIN and (_is_future(kind) or _kind_of(kind) is not None)
+    return id(kind) not in PLAIN and (id(kind) in NATIVE or _is_future(kind) or _kind_of(kind) is not None)
 
 
 def outlast(opened: Timed, result: Any) -> tuple[type, Any]:  # Any: whatever a function returns
@@ -63,7 +75,7 @@ def until_done(opened: Timed, result: Any) -> Any:  # Any: as above
     Returns:
         A future is returned itself, everything else is replaced.
     """
-    if not _is_future(type(result)):
+    if id(type(result)) in NATIVE or not _is_future(type(result)):
         return stepped(opened, result, is_open=True)
     try:
         result.add_done_callback(partial(_end, opened))
@@ -106,6 +118,9 @@ def _is_future(kind: type) -> bool:
 
 
 def _kind_of(kind: type) -> tuple[tuple[str, ...], Any, type[Steps], type[Steps]] | None:
+    native = NATIVE.get(id(kind))
+    if native is not None:
+        return native
     for found in _KINDS:
         if all(has(kind, name) for name in found[0]):
             return found

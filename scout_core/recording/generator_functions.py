@@ -34,8 +34,18 @@ def replace_block_function(function: Any, replace: Callable[[Function], Function
 
     So the context managers are of the same class as before, and can also be used as decorators.
     """
-    made_by = _made_by[function.__code__]
-    return functools.update_wrapper(made_by(replace(function.__wrapped__)), function)
+    inner = replace(function.__wrapped__)
+    made = functools.update_wrapper(_made_by[function.__code__](inner), function)
+    made.__wrapped__ = inner  # as contextlib has it: the generator function, which may be replaced again
+    return made
+
+
+def replace_in_kind(function: Function, replace: Callable[[Function], Function]) -> Function:
+    """Return the replacement of a function, which is of the same kind as the function."""
+    if is_block_function(function):
+        return replace_block_function(function, replace)
+    replaced = replace(function)
+    return GeneratorFunction(function, replaced) if is_generator_function(function) else replaced
 
 
 class GeneratorFunction:

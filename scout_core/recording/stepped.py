@@ -51,6 +51,13 @@ class Stepped:
         return self._scout_core_steps.body.__reduce_ex__(protocol)
 
 
+def original_of(found: Any) -> Any:  # Any: whatever a function returned
+    """Return the object that a stand-in is for; anything else is returned itself."""
+    while issubclass(type(found), Stepped):
+        found = found._scout_core_steps.body
+    return found
+
+
 class GeneratorSteps(Steps):
     """Those of a generator; one that is called while it runs raises, and can continue."""
 

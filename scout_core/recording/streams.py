@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from scout_core.clocks import perf_counter_ns
 from scout_core.recording.bodies import BodySteps, SteppedBody, stand_in
-from scout_core.recording.deferred import is_deferred, until_done
+from scout_core.recording.deferred import NATIVE, is_deferred, until_done
 from scout_core.recording.naming import type_name
 from scout_core.recording.span import Span
 from scout_core.recording.steps import Steps
@@ -24,7 +24,7 @@ def follow(span: Span, body: Any, file_wrapper: object = None) -> Any:  # Any: w
     kind = type(body)
     if span.transaction is None or span.stop_ns > 0 or issubclass(kind, _IN_MEMORY):
         return body
-    if _is_file(body, file_wrapper):
+    if id(kind) not in NATIVE and _is_file(body, file_wrapper):
         _follow_file(span, body)
     elif is_deferred(body):
         return until_done(span.keep_open(), body)
@@ -73,3 +73,8 @@ def _close(steps: Steps, own: Any, file: weakref.ref[Any], /, *args: Any, **kwar
         return None  # the collector frees it, and has cleared the reference
     finally:
         steps.end()
+
+
+def is_replaced_close(value: object) -> bool:
+    """Whether it replaces the ``close`` of a file that is followed."""
+    return type(value) is partial and value.func is _close

@@ -23,6 +23,7 @@ from scout_core.boundary.patches import Patch
 from scout_core.errors import TargetError
 from scout_core.recording.abandoned import calibrate
 from scout_core.recording.context import current
+from scout_core.recording.generator_functions import replace_in_kind
 from scout_core.recording.record import Record
 from scout_core.recording.span import Span
 from scout_core.testing.effort import Meter
@@ -135,8 +136,9 @@ class Probes:
         _passages.set(_passages.get()[:-1])
 
     def _upper(self, target: Target, original: Original) -> Function:
-        function = original.function
+        return replace_in_kind(original.function, functools.partial(self._upper_of, target, original))
 
+    def _upper_of(self, target: Target, original: Original, function: Function) -> Function:
         @functools.wraps(function)
         async def awaited(*args: Any, **kwargs: Any) -> Any:
             passage = self._enter(target, original.arguments(args), kwargs)
@@ -172,8 +174,9 @@ class Probes:
         return awaited if inspect.iscoroutinefunction(function) else called
 
     def _lower(self, target: Target, original: Original) -> Function:
-        function = original.function
+        return replace_in_kind(original.function, functools.partial(self._lower_of, target, original))
 
+    def _lower_of(self, target: Target, original: Original, function: Function) -> Function:
         @functools.wraps(function)
         async def awaited(*args: Any, **kwargs: Any) -> Any:
             passage = _innermost(target)

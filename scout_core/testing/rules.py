@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import scout_core
 from scout_core.recording.context import has_ended
+from scout_core.recording.stepped import original_of
 from scout_core.recording.transaction import Transaction
 from scout_core.testing.calls import Bench, Bound, Outline, describe, outline, run_within
 from scout_core.testing.effects import EffectMeter
@@ -108,7 +109,11 @@ def results(bench: Bench, bound: Bound) -> Iterator[Violation]:
             same_arguments = same_arguments and all(_is(value, after[name]) for name, value in before.items())
         if not same_arguments:
             yield _problem("results", bound, f"{name} got different arguments", "describe the call, do not change it")
-        if passage.above.raised is None and below[0].raised is None and passage.above.result is not below[0].result:
+        if (
+            passage.above.raised is None
+            and below[0].raised is None
+            and original_of(passage.above.result) is not original_of(below[0].result)
+        ):
             yield _problem(
                 "results",
                 bound,
@@ -170,7 +175,11 @@ def asynchronous(bench: Bench, bound: Bound) -> Iterator[Violation]:
                 f"the span of {passage.target.name} ended before the call did",
                 "give wrap.around an async function, and await the result of wrapped inside the span",
             )
-        if not passage.target.is_async and hasattr(type(passage.above.result), "__await__"):
+        if (
+            passage.target.is_around
+            and not passage.target.is_async
+            and hasattr(type(passage.above.result), "__await__")
+        ):
             yield _problem(
                 "async",
                 bound,
@@ -204,6 +213,8 @@ def asynchronous(bench: Bench, bound: Bound) -> Iterator[Violation]:
 
 def _has_ended_early(passage: Passage) -> bool:
     opened = [span for span in passage.created if span.start_ns]
+    if passage.target.is_generator:  # the span begins with the first step
+        return False
     return any(
         has_ended(span) and (side.span is passage.above.span or side.span_at_end is passage.above.span)
         for span in opened

@@ -15,6 +15,7 @@ from scout_core.boundary.plugins import Plugins
 from scout_core.boundary.wrap import Describer, Wrap, why_not_wrapped
 from scout_core.config.config import read_config
 from scout_core.errors import with_kind
+from scout_core.recording.generator_functions import is_block_function, is_generator_function
 from scout_core.testing.leaks import raw_target
 
 
@@ -68,6 +69,13 @@ class Target:
         """Whether it is an ``async def``; False while its module is not imported."""
         raw = raw_target(self.name)
         return inspect.iscoroutinefunction(getattr(raw, "__func__", raw))
+
+    @property
+    def is_generator(self) -> bool:
+        """Whether a call returns a generator or a context manager that is made of one; False while its module is not imported."""
+        raw = raw_target(self.name)
+        function = getattr(raw, "__func__", raw)
+        return is_generator_function(function) or is_block_function(function)
 
 
 class _Collector(Wrap):
