@@ -203,6 +203,22 @@ def test_the_job_examples_record_jobs(write, plugin, to, tags, is_error):
     assert ("Job/mail.welcome", tags, is_error) == (job.operation, job.tags, job.is_error)
 
 
+def test_the_example_of_a_client_sends_the_headers_of_its_span(write):
+    write("docs/writing-a-plugin.md")
+
+    with recording(plugins=["price_calls"]) as scout:
+        import pricelist
+
+        own = {"Accept": "*/*"}
+        with transaction("Controller/shop.home") as home:
+            assert 200 == pricelist.Client().fetch("http://prices.example/", own)
+        (call,) = scout.spans
+
+    assert {"Accept": "*/*"} == own
+    (sent,) = pricelist.SENT
+    assert f"00-{home.trace_id}-{call.span_id}-03" == sent["traceparent"]
+
+
 def test_the_header_example_only_adds_a_header(write):
     write("docs/writing-a-plugin.md")
 
