@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
-from threading import Thread
+from threading import Event, Thread
 from typing import NamedTuple
 
 import pytest
@@ -25,7 +25,16 @@ Ask = Callable[..., Answer]
 
 
 class Quiet(WSGIRequestHandler):
-    """Logs nothing to stderr."""
+    """Logs nothing to stderr, and notes when a request is over."""
+
+    over: dict[int, Event]
+    """Port of the client to what is set when its request is over, which may be after it has the whole response."""
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        finally:
+            self.over.setdefault(self.client_address[1], Event()).set()
 
     def log(self, *args: object) -> None:
         """Log nothing."""
@@ -33,7 +42,9 @@ class Quiet(WSGIRequestHandler):
 
 @contextmanager
 def running(app: object) -> Iterator[Ask]:
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    over: dict[int, Event] = {}
+    handler = type("Handler", (Quiet,), {"over": over})
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=handler)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
 
@@ -41,11 +52,14 @@ def running(app: object) -> Iterator[Ask]:
         connection = HTTPConnection("127.0.0.1", server.server_port, timeout=30)
         try:
             connection.request(method, path, body=body, headers=headers or {})
+            port = connection.sock.getsockname()[1]
             response = connection.getresponse()
             kept = [(key, value) for key, value in response.getheaders() if key != "Date"]
-            return Answer(response.status, response.reason, kept, response.read())
+            answer = Answer(response.status, response.reason, kept, response.read())
         finally:
             connection.close()
+        assert over.setdefault(port, Event()).wait(30)
+        return answer
 
     try:
         yield ask
