@@ -23,6 +23,10 @@ def spans(bench: Bench, bound: Bound) -> Iterator[Violation]:
     with bench.recording() as scout:
         error = run_within(bound)
         recorded = outline(scout)
+        invalid = scout.agent.counters().invalid_values
+    if invalid:
+        evidence = "it gives a value of a wrong type as an operation, as tags or to record_error"
+        yield _problem("spans", bound, evidence, "give a text, a dict and an exception")
     if len(recorded) < 2:
         yield _problem(
             "spans", bound, "nothing was recorded", "return a span from the describer, or call a wrapped function"

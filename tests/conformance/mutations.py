@@ -148,6 +148,10 @@ MUTATIONS = [
     Mutation("no async call", "calls", "no call reaches fetch for an async function", "    fetches_async,\n", "", SUITE),
     Mutation("a call that does not raise", "calls", "misses_to_lend: it raised nothing", 'hostile("ulysses")', 'hostile("emma")', SUITE),
     Mutation("no hostile object", "calls", "no call passes a hostile() object", "import Call, conformance, hostile", "import Call, conformance\n\nhostile = str", SUITE),
+    Mutation(
+        "a text as an error", "spans", "fetches: it gives a value of a wrong type as an operation, as tags or to record_error",
+        FETCH, f"from scout_core import record_error\n\n    record_error('out of print')\n    {FETCH}",
+    ),
     Mutation("no span", "spans", "fetches: nothing was recorded", FETCH, "return None"),
     Mutation(
         "another exception", "exceptions", "misses_to_lend: shelf:Shelf.lend raised MissingError('ulysses'), and the caller got a different object, LookupError('ulysses')",
