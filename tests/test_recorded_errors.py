@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 import threading
 import weakref
@@ -11,13 +12,15 @@ from collections.abc import Callable
 
 import pytest
 
-from scout_core import Transaction, current_transaction, hookimpl, record_error, span, transaction
+from scout_core import Transaction, current_transaction, hookimpl, record_error, recording, span, transaction
 from scout_core.recording.raised import MOST_NOTES, MOST_RELATED, MOST_RELATED_FRAMES, MOST_STEPS
 from scout_core.recording.recorded_errors import MOST_ERRORS
 from tests.workbench import plugin, running
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup, ExceptionGroup
+
+RECORDING = os.path.join(os.path.dirname(recording.__file__), "")
 
 
 def handled(error: BaseException, **options) -> Transaction:
@@ -533,3 +536,47 @@ def test_a_handled_error_is_no_error_of_a_stored_trace(scout):
     assert [True] == [error.handled for error in trace.errors]
     rebuilt = Transaction.from_trace(trace)
     assert (False, 1) == (rebuilt.is_error, rebuilt.error_count)
+
+
+def interrupting(line: int):
+    """Return a trace function that raises at the nth executed line of what records errors."""
+    left = line
+
+    def trace(frame, event, argument):
+        nonlocal left
+        if not frame.f_code.co_filename.startswith(RECORDING):
+            return None
+        if event == "line":
+            left -= 1
+            if not left:
+                raise KeyboardInterrupt
+        return trace
+
+    return trace
+
+
+def test_an_interrupt_at_every_line_leaves_the_transaction_usable(scout):
+    """A signal handler may raise anywhere: what was recorded can be read, and later errors are recorded."""
+    interrupted = lines = 0
+    before = sys.gettrace()
+    while interrupted == lines:
+        lines += 1
+        with transaction("Controller/home") as home:
+            error = raised(lambda: ExceptionGroup("several", [ValueError("inside")]), cause=KeyError("plan"))
+            error.__notes__ = ["a note"]
+            sys.settrace(interrupting(lines))
+            try:
+                home.record_error(error)
+            except KeyboardInterrupt:
+                interrupted += 1
+            finally:
+                sys.settrace(before)
+            home.record_error(OSError("next"))
+            home.record_error(error)
+        messages = [found.message for found in home.errors]
+        assert messages.count("next") == 1
+        assert messages.count("several (1 sub-exception)") == 1
+    scout.agent.recorder.work()
+
+    assert interrupted > 100
+    assert ["Controller/home"] * lines == scout.operations
