@@ -8,7 +8,10 @@ import copy
 import functools
 import gc
 import inspect
+import os
 import pickle
+import subprocess
+import sys
 import types
 import weakref
 from collections.abc import AsyncGenerator, Generator
@@ -588,3 +591,63 @@ def test_context_managers_that_are_left_in_another_order_leave_nothing_current(s
         assert current.get() is home
 
     assert 2 == scout.operations.count("Lock/Hold")
+
+
+AT_EXIT = """
+import asyncio, logging
+import scout_core
+from scout_core import span, transaction
+
+logging.basicConfig(level=logging.DEBUG)
+logging.getLogger("asyncio").disabled = True
+scout_core.start(plugins_autoload=False)
+
+@span("Cart/Items")
+def items():
+    yield 1
+
+@span("Cart/Items")
+async def async_items():
+    yield 1
+
+@span("Cart/Later")
+def later():
+    return asyncio.sleep(0)
+
+class Box:
+    pass
+
+job = transaction("Job/first").begin()
+made = items(), items(), later(), job.stream(iter(map(str, range(3))))
+next(made[0]), next(made[3]), made[2].send(None)
+box = Box()
+box.box, box.made = box, items()
+next(box.made)
+loop = asyncio.new_event_loop()
+open_items = async_items()
+loop.run_until_complete(open_items.__anext__())
+loop.close()
+print("end")
+"""
+
+
+def test_what_is_open_when_the_interpreter_ends_ends_silently(tmp_path):
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("SCOUT_")}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", AT_EXIT], capture_output=True, text=True,
+        env={**environment, "SCOUT_STATE_DIR": str(tmp_path)},
+    )  # fmt: skip
+
+    assert (0, "end\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+@span("Fixture/Resource")
+def resource():
+    opened = [7]
+    yield opened
+    opened.clear()
+
+
+def test_a_decorated_generator_function_is_a_fixture(resource):
+    assert [7] == resource

@@ -69,6 +69,24 @@ def kept_open():
     first.end()
 
 
+def rows():
+    for number in range(2):
+        with span("SQL/Query"):
+            yield number
+
+
+def read():
+    for _ in steps():
+        pass
+
+
+def streamed():
+    with transaction("Job/first") as first:
+        body = first.stream(rows())
+    for _ in body:
+        pass
+
+
 def work():
     with span("SQL/Query"):
         return 1
@@ -93,6 +111,7 @@ def wrapped(function, describer, has_steps):
 
 
 plain, plain_steps = wrapped(work, describe, False), wrapped(work, describe_steps, True)
+steps = wrapped(rows, describe, False)
 awaited, awaited_steps = wrapped(work_async, describe, False), wrapped(work_async, describe_steps, True)
 
 
@@ -121,6 +140,8 @@ REQUESTS = {
     "plain with steps": plain_steps,
     "async": driven(awaited),
     "async with steps": driven(awaited_steps),
+    "generator": read,
+    "streamed": streamed,
 }
 
 
@@ -200,7 +221,9 @@ def interrupted_at(number, request):
     return arrived
 
 
-WITH_STATEMENTS = {function.__code__ for function in (by_hand, ignored, nested, failing, begun, detached, kept_open)}
+WITH_STATEMENTS = {
+    function.__code__ for function in (by_hand, ignored, nested, failing, begun, detached, kept_open, streamed)
+}
 
 
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning")

@@ -64,6 +64,13 @@ class Client:
 
 class Child(Client):
     pass
+
+class Later:
+    def __new__(cls, number):
+        return super().__new__(cls)
+
+    def __await__(self):
+        yield
 """
 
 
@@ -314,3 +321,12 @@ def test_after_the_agent_has_stopped_a_generator_goes_on(library):
             assert 0 == next(made)
 
     assert [1, 2] == list(made)
+
+
+def test_the_result_of_a_class_is_the_object_itself_also_if_it_can_be_awaited(library):
+    with instrumented(wrapping("Later", describer=lambda number: span("Work/call"))) as scout:
+        with transaction("Job/a"):
+            assert type(library.Later(1)) is library.Later
+
+        (recorded,) = scout.spans
+        assert ("Work/call", {}) == (recorded.operation, recorded.tags)

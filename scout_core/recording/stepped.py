@@ -125,7 +125,7 @@ class SteppedGenerator(Stepped):
         """Raise an exception in it. One that has not begun has no span, and never will have one."""
         steps = self._scout_core_steps
         if not steps.has_begun:
-            steps.span = None
+            steps.leave()
         return steps.run_turn(steps.body.throw, *error)
 
     def close(self) -> Any:
@@ -224,7 +224,7 @@ class Turn:
     def _run(self, step: Callable[..., Any], *args: Any) -> Any:
         steps = self.steps
         if not (self.may_begin or steps.has_begun):
-            steps.span = None
+            steps.leave()
         try:
             return steps.run(step, *args)
         except BaseException:  # any exception passes; also the one that brings the result
@@ -235,7 +235,7 @@ class Turn:
 def close(steps: Steps, method: Callable[[], Any]) -> Any:
     """Close a body by its own method; the span ends with it."""
     if not steps.has_begun:
-        steps.span = None
+        steps.leave()
     result = steps.run_turn(method)
     steps.end()
     return result

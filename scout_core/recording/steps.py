@@ -50,9 +50,9 @@ class Timed(Protocol):
         """End it."""
 
 
-class Steps:
+class EndedSteps:
     """
-    One span and what it is the span of.
+    One span and its body; the class of those whose span has ended, or is not recorded.
 
     Args:
         span: begins with the first step, unless it is open.
@@ -161,7 +161,12 @@ class Steps:
                     span.tag(ACTIVE_TIME, self.active_ns / 1e9)
                 span.end(error)
         finally:
-            self.span = self.inside = None
+            self.leave()
+
+    def leave(self) -> None:
+        """Have no span any more; steps run as they would without one."""
+        self.span = self.inside = None
+        self.__class__ = EndedSteps  # an exception of a signal handler is lost in a `__del__`, so have none
 
     def _begin(self, before: Span | None) -> None:
         span = self.span
@@ -169,7 +174,7 @@ class Steps:
         if span is not None:
             span.begin()
             if _get() is before:  # there is nothing to record it in
-                self.span = None
+                self.leave()
 
     def _run_in_collection(self, step: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """The same where the variable must not be set; see ``collecting.py``."""
@@ -178,6 +183,15 @@ class Steps:
         except BaseException as error:
             self.settle(error)
             raise
+
+    def _drop(self) -> None:
+        self.body = None
+
+
+class Steps(EndedSteps):
+    """The same while the span has not ended."""
+
+    __slots__ = ()
 
     def __del__(self) -> None:
         """
@@ -192,6 +206,3 @@ class Steps:
         if self.span is not None:
             self.span.tag(ABANDONED, True)
             self.end()
-
-    def _drop(self) -> None:
-        self.body = None

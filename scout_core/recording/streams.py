@@ -51,7 +51,7 @@ def _follow_file(span: Span, body: Any) -> None:
     try:
         body.close = _replaced_close(steps, body)
     except (AttributeError, TypeError):
-        steps.span = None
+        steps.leave()
         span.tag(UNFOLLOWED, type_name(type(body)))
     else:
         span.keep_open()
