@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import gc
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from threading import Thread
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scout_core import Span, current_transaction, span, transaction
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.wrappers import describing_wrapper
 from scout_core.recording import context
+from scout_core.recording.context import has_ended
 from scout_core.testing import recording
 from tests.workbench import plugin
 
@@ -536,3 +542,61 @@ def test_hooks_see_the_end_once_and_cannot_begin_anything():
 
         assert (["SQL/Query"], ["SQL/Query", "Job/a"]) == (ended, scout.operations)
         assert 2 == scout.agent.counters().in_hooks
+
+
+GREENLETS = """
+import gevent, sys
+from scout_core import span, transaction
+from scout_core.testing import recording
+
+with recording(plugins_autoload=False) as scout:
+    job = transaction("Job/a").begin()
+    cursor = span("Cursor/Open").begin()
+    gevent.joinall([gevent.spawn(cursor.end), gevent.spawn(cursor.end)])
+    with span("SQL/Query"):
+        gevent.sleep(0)
+    gevent.spawn(job.end).join()
+    with transaction("Job/b"):
+        pass
+    sys.stdout.write(repr(([(seen.operation, seen.parent) for seen in scout.spans], len(scout.transactions))))
+"""
+
+
+def test_ended_in_a_greenlet():
+    pytest.importorskip("gevent", reason="not with the oldest libraries: no gevent")
+    ran = subprocess.run([sys.executable, "-c", GREENLETS], capture_output=True, text=True, check=False)
+
+    assert (0, "") == (ran.returncode, ran.stderr)
+    assert ([("Cursor/Open", "Job/a"), ("SQL/Query", "Job/a")], 2) == ast.literal_eval(ran.stdout)
+
+
+MOMENTS = st.tuples(st.sampled_from(["begin", "end", "keep_open"]), st.integers(0, 2), st.integers(0, 7))
+"""An action, the number of the context that it is done in, and of the object that it is done to."""
+
+
+@given(moments=st.lists(MOMENTS, max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_in_any_order_and_any_context_each_ends_once_and_no_parent_has_ended(moments):
+    contexts = [Context() for _ in range(3)]
+    with recording(plugins_autoload=False) as scout:
+        objects = [transaction("Job/0"), transaction("Job/1"), transaction("Job/2").detach()]
+        objects += [span(f"Work/{number}") for number in range(5)]
+        for moment, where, number in moments:
+            chosen = objects[number]
+            was_begun = bool(chosen.start_ns)
+            contexts[where].run(getattr(chosen, moment))
+            if moment == "begin" and chosen.start_ns and not was_begun and chosen.parent is not None:
+                assert (False, False) == (has_ended(chosen.parent), chosen.parent.transaction.is_closed)
+        begun = [chosen for chosen in objects if chosen.start_ns]
+        for chosen in reversed(begun):
+            chosen.end()
+        for place in contexts:
+            assert place.run(current_transaction) is None
+            with_own = place.run(lambda: transaction("Job/next").begin())
+            place.run(with_own.end)
+            assert with_own.id
+
+        roots = [chosen for chosen in begun if isinstance(chosen, transaction) and chosen.id]
+        assert len(roots) + 3 == len(scout.transactions) == scout.agent.counters().finished
+        children, listed = len(begun) - len(roots), sum(len(job.spans) for job in scout.transactions)
+        assert listed <= children <= listed + scout.agent.counters().late_spans
