@@ -13,8 +13,6 @@ import inspect
 from collections.abc import Callable
 from typing import Any, cast
 
-from attrs import frozen
-
 from scout_core.boundary.guard import Guard
 from scout_core.recording.generator_functions import GeneratorFunction, is_generator_function
 
@@ -34,16 +32,21 @@ class BoundCall:
         """The instance or class that the describer gets first; may be empty."""
 
 
-@frozen
 class Original:
-    """An object that is replaced at a target, as a function for a wrapper."""
+    """An object that is replaced at a target, as a function for a wrapper. No attrs class, whose making would cost every start 1 ms."""
 
-    raw: Any  # Any: whatever the library has there
-    function: Function
-    """Takes all arguments of a call: first the instance or class if ``has_instance``, or a ``BoundCall``."""
-    has_instance: bool = False
-    takes_bound_call: bool = False
-    is_constructor: bool = False
+    __slots__ = ("raw", "function", "has_instance", "takes_bound_call", "is_constructor")
+
+    def __init__(
+        self, raw: Any, function: Function, *, has_instance: bool = False, takes_bound_call: bool = False
+    ) -> None:
+        self.raw = raw
+        """Whatever the library has there."""
+        self.function = function
+        """Takes all arguments of a call: first the instance or class if ``has_instance``, or a ``BoundCall``."""
+        self.has_instance = has_instance
+        self.takes_bound_call = takes_bound_call
+        self.is_constructor = False
 
     def guard(self, guard: Guard) -> Guard:
         """Return the guard for a wrapper: its describer gets the arguments of the call, whatever the wrapper gets."""

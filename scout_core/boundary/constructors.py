@@ -10,8 +10,6 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from attrs import evolve
-
 from scout_core.boundary.bound_calls import BoundCall, Function, Original, bound_call_of
 from scout_core.errors import TargetError
 
@@ -43,7 +41,8 @@ def original_constructor(raw: Any) -> Original:  # Any: a function, or a method 
     function = getattr(raw, "__func__", raw)
     original = bound_call_of(_construct, function)
     functools.update_wrapper(original.function, function)
-    return evolve(original, is_constructor=True)
+    original.is_constructor = True
+    return original
 
 
 def constructing(original: Original, timed: Function, attribute: str) -> Any:  # Any: whatever the class has there

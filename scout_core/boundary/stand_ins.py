@@ -3,12 +3,12 @@ Objects of wrapt that replace what a function cannot replace: partial objects, c
 objects, foreign descriptors.
 
 Everything except the call is the original's own: its attributes, its class as ``isinstance`` sees it, how it is bound, pickled and
-copied. A plain function is not replaced like this, as ``docs/decisions.md`` explains. wrapt is imported by the first of them.
+copied. A plain function is not replaced like this, as ``docs/decisions.md`` explains. wrapt, and what else only they need, is
+imported by the first of them.
 """
 
 from __future__ import annotations
 
-import copy
 import functools
 import inspect
 from functools import partialmethod, singledispatchmethod
@@ -16,7 +16,6 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Final
 
 from scout_core.boundary.bound_calls import BoundCall, Function, Original, bound_call_of
-from scout_core.proxies import special_methods
 
 _MARK: Final = "_scout_core_stand_in"
 """Attribute of the classes of this module, by which they are recognised."""
@@ -91,6 +90,8 @@ def innermost(raw: Any) -> Any:  # Any: whatever the library has there
 @functools.cache
 def _classes() -> tuple[Any, Any]:  # Any: wrapt is not imported at the top
     """Return the class of stand-ins, and that of the objects that these become when they are bound."""
+    import copy
+
     import wrapt
 
     def reduce_ex(self: Any, protocol: Any) -> Any:
@@ -115,6 +116,8 @@ def _classes() -> tuple[Any, Any]:  # Any: wrapt is not imported at the top
 
 def _class_for(kind: type) -> Any:  # Any: as above
     """Return the class of stand-ins for objects of a class: with the special methods that this has, and no others."""
+    from scout_core.proxies import special_methods
+
     return _class_with(tuple(special_methods(kind, _classes()[0]).items()))
 
 

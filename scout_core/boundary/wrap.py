@@ -18,7 +18,6 @@ from scout_core.boundary.sending import describe_or_send
 from scout_core.boundary.wrappers import Describer, around_wrapper
 from scout_core.errors import PluginError, TargetError
 from scout_core.problems import Problem, join_problems
-from scout_core.proxies import prepare
 from scout_core.tracebacks import Frame
 
 __all__ = ["Describer", "Wrap", "why_not_wrapped"]
@@ -26,6 +25,8 @@ __all__ = ["Describer", "Wrap", "why_not_wrapped"]
 MOST_LATE: Final = 500
 """Targets that one plugin can name after its ``instrument`` has returned."""
 _MOST_PROBLEMS: Final = 20
+_PROXIES: Final = "scout_core.proxies"
+"""A module that only plugins with proxies import."""
 
 
 class Wrap:
@@ -111,7 +112,8 @@ class Wrap:
             return
 
         def wrapper(original: Original) -> Function:
-            prepare()  # the function may return proxies
+            if _PROXIES in sys.modules:  # the function may return some
+                sys.modules[_PROXIES].prepare()
             return around_wrapper(
                 original.function, original.around(function), is_undone, has_instance=original.has_instance
             )
