@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,6 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 from scout_core.boundary.bound_calls import Around, Function, Original
+from scout_core.boundary.describers import has_steps, why_invalid
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.object_targets import ObjectTargets
 from scout_core.boundary.pace import Limit
@@ -236,17 +236,12 @@ class Wrap:
         return self._known.setdefault((target, role), claim) is claim
 
     def _is_valid(self, target: Any, function: Any, role: str) -> bool:
-        problem = _problem(target, function, role)
+        problem = why_invalid(target, function, role)
         if problem is not None:
             caller = sys._getframe(2)
             self.frames = self.frames or ((caller.f_code.co_filename, caller.f_lineno, caller.f_code.co_name),)
             self.add_problem(problem)
         return problem is None
-
-
-def has_steps(describer: Describer) -> bool:
-    """Whether a describer is a generator function, or an object that is called like one."""
-    return any(map(inspect.isgeneratorfunction, _called(describer)))
 
 
 def why_not_wrapped(target: str, *, is_around: bool = False, headers: str | None = None) -> str | None:
@@ -279,23 +274,3 @@ def why_not_wrapped(target: str, *, is_around: bool = False, headers: str | None
         return str(error)
     patch.undo()
     return patch.reason or None
-
-
-def _problem(target: object, function: object, role: str) -> Problem | None:
-    """Return what is invalid in a call of ``wrap``; None when nothing is."""
-    module, colon, path = target.partition(":") if isinstance(target, str) else ("", "", "")
-    if not colon or not all(name.isidentifier() for name in (*module.split("."), *path.split("."))):
-        detail = f"invalid target {target!r}; expected 'module:Class.method' or 'module:function'"
-        return Problem("invalid-target", str(target), detail)
-    if not callable(function):
-        return Problem("invalid-describer", str(target), f"{role} for {target} must be callable, got {function!r}")
-    kinds = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
-    if role == "describer" and any(kind(called) for kind in kinds for called in _called(function)):
-        detail = f"describer for {target} must be a plain function, got an async function"
-        return Problem("invalid-describer", str(target), detail, "it describes async calls as well, and must not wait")
-    return None
-
-
-def _called(function: Any) -> tuple[Any, Any]:  # Any: whatever can be called
-    """Return a function, and the one that runs when it is called."""
-    return function, function if inspect.isroutine(function) else getattr(function, "__call__", function)  # noqa: B004

@@ -20,6 +20,7 @@ from scout_core.boundary.wrap import Wrap
 from scout_core.errors import TargetError, with_kind
 from scout_core.problems import Problem
 from scout_core.states import State
+from scout_core.text.message import error_message
 
 
 class Wrapping:
@@ -84,7 +85,7 @@ def _put(patch: Patch, module: ModuleType | None) -> None:
     except TargetError as error:
         patch.state, patch.reason = PatchState.NOT_FOUND, str(error)
     except Exception as error:  # noqa: BLE001  # the library's own, as when a class refuses the attribute
-        patch.state, patch.reason = PatchState.NOT_FOUND, with_kind(type(error).__name__, str(error))
+        patch.state, patch.reason = PatchState.NOT_FOUND, with_kind(type(error).__name__, error_message(error))
 
 
 def _leave_out(plugin: Plugin, missing: Patch) -> None:
@@ -116,4 +117,4 @@ def _look_for(patch: Patch) -> None:
     except TargetError as error:
         patch.state, patch.reason = PatchState.NOT_FOUND, str(error)
     except Exception as error:  # noqa: BLE001  # as above
-        patch.state, patch.reason = PatchState.NOT_FOUND, with_kind(type(error).__name__, str(error))
+        patch.state, patch.reason = PatchState.NOT_FOUND, with_kind(type(error).__name__, error_message(error))
