@@ -12,7 +12,9 @@ import pytest
 
 import scout_core
 from scout_core import current_transaction, span, transaction
+from scout_core.boundary.bound_calls import Original
 from scout_core.boundary.guard import Guard
+from scout_core.boundary.sending import describe_or_send
 from scout_core.boundary.wrappers import describing_wrapper
 from scout_core.testing import recording
 from tests.workbench import plugin
@@ -110,6 +112,19 @@ def wrapped(function, describer, has_steps):
     return describing_wrapper(function, guard, is_root=True)
 
 
+def send(headers=None):
+    with span("SQL/Query"):
+        return headers
+
+
+sending = describe_or_send(
+    Guard("paying", "shop:send", lambda headers=None: transaction("Job/first", url="http://shop.example/")),
+    True,
+    "headers",
+    Original(send, send),
+)
+
+
 plain, plain_steps = wrapped(work, describe, False), wrapped(work, describe_steps, True)
 steps = wrapped(rows, describe, False)
 awaited, awaited_steps = wrapped(work_async, describe, False), wrapped(work_async, describe_steps, True)
@@ -138,6 +153,7 @@ REQUESTS = {
     "kept open": kept_open,
     "plain": plain,
     "plain with steps": plain_steps,
+    "sending": lambda: sending({"A": "b"}),
     "async": driven(awaited),
     "async with steps": driven(awaited_steps),
     "generator": read,

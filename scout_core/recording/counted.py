@@ -58,7 +58,7 @@ class Counted:
     in_hooks: int
     """Spans and transactions that were not recorded because a hook began them."""
     invalid_values: int
-    """Values of another type that were set as an operation or as tags, and are not used."""
+    """Values of another type that were set as an operation, tags or headers, and are not used."""
 
     def __init__(self) -> None:
         self.refused = 0
