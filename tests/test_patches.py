@@ -316,6 +316,28 @@ def test_an_unsupported_target_is_refused_with_the_reason_and_unchanged(library,
     assert before == everything(library)
 
 
+def test_a_wrapper_is_removed_although_a_signal_handler_raised_while_it_was_put_in_place(library):
+    before = everything(library)
+
+    class Interrupted(type):
+        def __setattr__(cls, name, value):
+            super().__setattr__(name, value)
+            if value is not original:
+                raise KeyboardInterrupt
+
+    library.Hooked = Interrupted("Hooked", (), {"method": lambda self: 1, "__module__": "library"})
+    original = vars(library.Hooked)["method"]
+    patch = waiting("library:Hooked.method")
+    with pytest.raises(KeyboardInterrupt):
+        patch.apply(library)
+
+    assert vars(library.Hooked)["method"] is not original
+    assert patch.undo()
+    assert vars(library.Hooked)["method"] is original
+    del library.Hooked
+    assert before == everything(library)
+
+
 def test_a_target_that_the_wrapper_refuses_is_not_replaced_and_has_the_reason(library):
     def refuse(function, has_self):
         raise LeftAlone("not this one")

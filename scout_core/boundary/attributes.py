@@ -56,7 +56,17 @@ def set_mark(wrapper: Any, name: str, value: object) -> None:  # Any: a wrapper
     setattr(wrapper, f"_self{name}" if is_stand_in(wrapper) else name, value)
 
 
-def replace(owner: Any, attribute: str, wrapper: Any) -> Replacement:  # Any: as in Replacement
+def replacement_of(owner: Any, attribute: str, wrapper: Any) -> Replacement:  # Any: as in Replacement
+    """
+    Return what ``put`` will do.
+
+    Raises:
+        TypeError: there are no weak references to the owner.
+    """
+    return Replacement(weakref.ref(owner), attribute, vars(owner).get(attribute, MISSING), wrapper)
+
+
+def put(replacement: Replacement) -> None:
     """
     Put a wrapper in place.
 
@@ -64,9 +74,7 @@ def replace(owner: Any, attribute: str, wrapper: Any) -> Replacement:  # Any: as
         AttributeError: the owner refuses it.
         TypeError: the same.
     """
-    replacement = Replacement(weakref.ref(owner), attribute, vars(owner).get(attribute, MISSING), wrapper)
-    _set(owner, attribute, wrapper)
-    return replacement
+    _set(replacement.owner(), replacement.attribute, replacement.wrapper)
 
 
 def restore(replacement: Replacement) -> bool:

@@ -23,8 +23,9 @@ from scout_core.boundary.attributes import (
     MISSING,
     Replacement,
     mark_of,
+    put,
     raw_attribute,
-    replace,
+    replacement_of,
     restore,
     set_mark,
 )
@@ -134,8 +135,11 @@ class Patch:
         set_mark(wrapper, _PATCH, self)
         self.roles = roles | {own}
         try:
-            self._replacements.append(replace(owner, attribute, wrapper))
+            replacement = replacement_of(owner, attribute, wrapper)
+            self._replacements.append(replacement)  # first, so that it is undone even if a signal handler raises now
+            put(replacement)
         except (AttributeError, TypeError) as error:
+            self._replacements = [other for other in self._replacements if other.wrapper is not wrapper]
             raise TargetError(f"{name_of(owner)}.{attribute} cannot be replaced: {error}") from error
         self.state, self.reason = PatchState.WRAPPED, ""
 
