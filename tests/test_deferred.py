@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import collections.abc
+import gc
 import inspect
 import sys
+import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from types import ModuleType
@@ -13,6 +15,7 @@ from types import ModuleType
 import pytest
 
 from scout_core import hookimpl, span, transaction
+from scout_core.recording import deferred
 from scout_core.recording.context import current
 from scout_core.testing.scout import recording
 
@@ -298,3 +301,26 @@ def test_results_that_are_done_are_returned_themselves(timed):
             assert function(number % len(values)) is value
 
     assert 2 * len(values) == timed.scout.operations.count("Work/call")
+
+
+def test_classes_of_results_are_remembered_within_a_limit_and_not_kept_alive(timed):
+    def new(name, **attributes):
+        return type(name, (), attributes)
+
+    made = []
+    function = timed(lambda: made[-1]())
+    with transaction("Job/a"):
+        for number in range(2 * deferred.MOST_KNOWN):
+            made.append(new(f"Plain{number}"))
+            assert type(function()) is made[-1]
+        freed = weakref.ref(made[-1])
+        made.append(new("Awaitable", __await__=lambda self: iter(())))
+        assert made[-1] is not type(function())
+        assert isinstance(function(), made[-1])
+        made.clear()
+        made.append(int)
+        function()
+        gc.collect()
+
+    assert len(deferred._known_plain) <= deferred.MOST_KNOWN
+    assert freed() is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from types import AsyncGeneratorType, CoroutineType, GeneratorType, NoneType
 from typing import Any, Final
+from weakref import ref
 
 from scout_core.clocks import perf_counter_ns
 from scout_core.recording.bodies import has, stand_in
@@ -43,6 +44,10 @@ NATIVE: Final = {
     )
 }
 """Ids of Python's own types and of their stand-ins, which are most."""
+MOST_KNOWN: Final = 500
+"""Classes of results that are remembered as not deferred: a function may return many, and looking at one takes some µs."""
+_known_plain: Final[dict[int, ref[type]]] = {}
+"""By ``id()``, as comparing classes could run code of a metaclass."""
 
 _get = current.get
 
@@ -50,7 +55,15 @@ _get = current.get
 def is_deferred(result: object) -> bool:
     """Whether it is a generator, a future, or anything else that can be awaited. Asks the class only, without running code of it."""
     kind = type(result)
-    return id(kind) not in PLAIN and (id(kind) in NATIVE or _is_future(kind) or _kind_of(kind) is not None)
+    number = id(kind)
+    if number in PLAIN or ((known := _known_plain.get(number)) is not None and known() is kind):
+        return False
+    if number in NATIVE or _is_future(kind) or _kind_of(kind) is not None:
+        return True
+    if len(_known_plain) >= MOST_KNOWN:
+        _known_plain.clear()
+    _known_plain[number] = ref(kind)
+    return False
 
 
 def outlast(opened: Timed, result: Any) -> tuple[type, Any]:  # Any: whatever a function returns
