@@ -55,6 +55,21 @@ def nothing(url):
 async def get_async(url, headers=None):
     return note(headers)
 
+@functools.wraps(get_async)
+def hidden(url, headers=None):
+    return get_async(url, headers)
+
+class Request:
+    def __init__(self, url, headers=None):
+        note(headers)
+
+class Made:
+    __slots__ = ()
+
+    def __new__(cls, url, headers=None):
+        note(headers)
+        return object.__new__(cls)
+
 def lines(url, headers=None):
     yield note(headers)
 
@@ -191,6 +206,49 @@ def test_every_kind_of_target(library, target):
 
         (call,) = scout.spans
         assert call.span_id == parts(dict(library.sent[0])).parent_id
+
+
+@pytest.mark.parametrize("target", ["Request", "Made"])
+def test_an_object_that_is_constructed(library, target):
+    with sending(target) as scout:
+        with transaction("Job/a"):
+            made = getattr(library, target)("http://shop.example/", {"A": "b"})
+
+        assert type(made) is getattr(library, target)
+        assert scout.spans[0].span_id == parts(library.sent[0]).parent_id
+
+
+def test_a_plain_function_that_returns_a_coroutine(library):
+    async def main():
+        with transaction("Job/a"):
+            return await library.hidden("http://shop.example/")
+
+    with sending("hidden") as scout:
+        found = asyncio.run(main())
+
+        assert scout.spans[0].span_id == parts(found).parent_id
+
+
+def test_a_function_around_the_same_target_gets_the_headers_of_the_caller(library):
+    got = []
+    plugin = ModuleType("sending")
+
+    @hookimpl
+    def instrument(wrap):
+        wrap("library:get", describe, headers="headers")
+        wrap.around("library:get", around)
+
+    def around(wrapped, instance, args, kwargs):
+        got.append((args, dict(kwargs)))
+        return wrapped(*args, **kwargs)
+
+    plugin.instrument = instrument
+    with recording(plugins=[plugin]) as scout:
+        with transaction("Job/a"):
+            found = library.get("http://shop.example/", headers=None)
+
+        assert scout.spans[0].span_id == parts(found).parent_id
+    assert [(("http://shop.example/",), {"headers": None})] == got
 
 
 def test_async_functions(library):
