@@ -191,11 +191,11 @@ def test_the_default_of_the_parameter_is_kept(library):
 )
 def test_every_kind_of_target(library, target):
     calls = {
-        "Client.of_class": lambda: library.Client.of_class("http://shop.example/"),
-        "Client.static": lambda: library.Client.static("http://shop.example/"),
-        "Client.partial": lambda: library.client.partial(),
-        "Client.__call__": lambda: library.client("http://shop.example/"),
-        "client": lambda: library.client("http://shop.example/"),
+        "Client.of_class": lambda: library.Client.of_class("http://shop.example/", {"A": "b"}),
+        "Client.static": lambda: library.Client.static("http://shop.example/", {"A": "b"}),
+        "Client.partial": lambda: library.client.partial({"A": "b"}),
+        "Client.__call__": lambda: library.client("http://shop.example/", {"A": "b"}),
+        "client": lambda: library.client("http://shop.example/", {"A": "b"}),
     }
     with sending(target) as scout:
         with transaction("Job/a"):

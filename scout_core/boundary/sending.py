@@ -79,7 +79,7 @@ def sending_wrapper(original: Original, guard: Guard, parameter: str, *, is_root
 class HeaderPlace:
     """The parameter of a function that headers travel through."""
 
-    __slots__ = ("name", "position", "default", "is_keyword", "receives_bound_call")
+    __slots__ = ("name", "position", "default", "is_keyword", "is_bound_late")
 
     def __init__(self, original: Original, name: str) -> None:
         """
@@ -94,7 +94,7 @@ class HeaderPlace:
         self.position: int | None = None
         self.default: Any = None  # Any: as the library has it
         self.is_keyword = True
-        self.receives_bound_call = original.takes_bound_call
+        self.is_bound_late = original.takes_bound_call and not original.is_constructor
         try:
             parameters = inspect.signature(original.function).parameters
         except (TypeError, ValueError):  # a function written in C: only by keyword
@@ -123,8 +123,8 @@ class HeaderPlace:
             if not added:
                 return args, kwargs
             position = self.position
-            if position is not None and self.receives_bound_call and not args[0].receiver:
-                position += 1
+            if self.is_bound_late:
+                position = _position_in(args[0].call, self.name)
             if self.name in kwargs:
                 kwargs[self.name] = with_headers(kwargs[self.name], added)
             elif position is not None and position < len(args):
@@ -138,6 +138,14 @@ class HeaderPlace:
             if span is not None:
                 lose(span, error)
         return args, kwargs
+
+
+def _position_in(call: Function, name: str) -> int | None:
+    """Return the position of the headers behind a ``BoundCall``; None: only by keyword. Part of the arguments may be bound already."""
+    found = inspect.signature(call).parameters.get(name)
+    if found is None or found.kind not in (found.POSITIONAL_ONLY, found.POSITIONAL_OR_KEYWORD):
+        return None
+    return 1 + list(inspect.signature(call).parameters).index(name)
 
 
 class _Call:
