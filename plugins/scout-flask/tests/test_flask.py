@@ -177,7 +177,7 @@ def test_lambdas_of_the_same_module_have_different_names(scout, app):
     app.add_url_rule("/two", "two", lambda: "2")
     client = app.test_client()
     for path in ("/one", "/two", "/static/nothing.css"):
-        client.get(path)
+        client.get(path, buffered=True)
 
     assert [f"Controller/{HERE}.one", f"Controller/{HERE}.two", "Controller/flask.app.static"] == [
         seen.operation for seen in scout.transactions
