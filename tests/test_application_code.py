@@ -59,7 +59,7 @@ def test_files_outside_the_interpreter_s_directories_are_the_application_s(file,
         ((), ("/srv/shop/vendored",), "/srv/shop/vendored/a.py", False),
         ((), ("/srv/shop/vendored",), "/srv/shop/vendored.py", True),
         (("flask",), ("flask.app",), f"{SITE}/flask/app.py", True),
-        ((), ("tests",), __file__, False),
+        ((), (os.path.dirname(__file__),), __file__, False),
         (("venv/shop",), (), os.path.abspath("venv/shop/a.py"), True),
     ],
 )  # fmt: skip
@@ -68,7 +68,8 @@ def test_options_name_modules_and_folders(include, exclude, file, expected):
 
 
 def test_options_decide_for_the_frames_of_errors():
-    with recording(in_app_exclude=__name__) as scout:
+    here = os.path.dirname(__file__)
+    with recording(in_app_exclude=here) as scout:
         with transaction("Controller/home") as home:
             try:
                 json.loads("{")
@@ -79,7 +80,7 @@ def test_options_decide_for_the_frames_of_errors():
     (error,) = home.errors
     assert {False} == set(error.in_app)
     assert "raw_decode" == error.place[2]
-    assert application_code((), (__name__,)) is application_code((), (__name__,))
+    assert application_code((), (here,)) is application_code((), (here,))
 
 
 def test_the_place_of_an_error_is_the_innermost_frame_of_the_application(scout):

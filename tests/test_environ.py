@@ -48,7 +48,6 @@ def test_a_recorded_request_has_all_its_facts():
     [
         ({"sample_rate": 0}, []),
         ({"endpoint_sample_rate": 0}, []),
-        ({"sample_endpoints": "cart:0"}, []),
         ({"ignore": "/cart"}, ["SCRIPT_NAME", "PATH_INFO"]),
         ({"ignore": "/cart", "sample_rate": 0}, ["SCRIPT_NAME", "PATH_INFO"]),
     ],

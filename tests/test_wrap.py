@@ -15,6 +15,7 @@ from weakref import WeakSet
 import pytest
 
 from scout_core import current_transaction, hookimpl, span, transaction
+from scout_core.boundary.patches import PatchState
 from scout_core.boundary.wrap import Wrap, why_not_wrapped
 from scout_core.errors import PluginError
 from scout_core.recording import context
@@ -1091,3 +1092,16 @@ def test_a_describer_that_yields_may_be_any_callable(library, describer):
         with transaction("Job/mail.send"):
             library.function(7)
         assert {"result": 7} == scout.spans[0].tags
+
+
+def test_two_agents_wrap_the_same_function_each_for_itself(library):
+    """A command that runs under an agent, or a test, looks at plugins that have wrapped their targets in this process already."""
+    states = []
+    for _ in range(2):
+        wrap = Wrap("mine")
+        wrap("library:function", lambda *args: None)
+        (patch,) = wrap.patches
+        patch.apply(library)
+        states.append(patch.state)
+
+    assert [PatchState.WRAPPED] * 2 == states

@@ -152,7 +152,7 @@ class ObjectTargets:
             self._apply(key, kind, Patch(guard.place, make, role=role, guard=guard))
 
     def _apply(self, key: _Key, owner: Any, patch: Patch) -> None:
-        patch.plugin, patch.owner, patch.is_optional = self._wrap.plugin, weakref.ref(owner), True
+        patch.asked_by, patch.owner, patch.is_optional = self._wrap, weakref.ref(owner), True
         entry = _Entry(owner, patch, partial(self._forget, key, patch.guard))
         if self._entries.setdefault(key, entry) is not entry:  # another thread is about to
             return

@@ -71,8 +71,8 @@ class Patch:
     """The targets of this name are wrapped together, or none of them; when None, together with the rest of the plugin."""
     role: str = "describer"
     """The purpose of the wrapper: one plugin wraps a call once for each role."""
-    plugin: str = ""
-    """Empty for a wrapper that no plugin has asked for: any number of them may be around one call."""
+    asked_by: object = None
+    """The ``wrap`` of one plugin in one agent; None for a wrapper that no plugin has asked for: any number may be around a call."""
     guard: Guard | None = None
     """The guard of the describer; None for a function that changes calls."""
     owner: weakref.ref[Any] | None = None
@@ -84,7 +84,7 @@ class Patch:
     """Why it is not wrapped, when it was not found or is left alone."""
     replaced_by: str = ""
     """A subclass that other code has put in the place of the target's class; the target is wrapped on the library's own class."""
-    roles: frozenset[tuple[str, str]] = frozenset()
+    roles: frozenset[tuple[int, str]] = frozenset()
     """Plugin and role of its wrapper and of those beneath it."""
     _replacements: list[Replacement] = field(factory=list)
     """1, plus 1 for each reload of its module."""
@@ -124,9 +124,9 @@ class Patch:
             return
         beneath = mark_of(raw, _PATCH)
         roles = beneath.roles if beneath is not None and beneath._has_made(raw) else frozenset()
-        own = (self.plugin, self.role)
+        own = (id(self.asked_by), self.role)
         try:
-            if self.plugin and own in roles:  # an alias, inherited from another target, or named twice
+            if self.asked_by is not None and own in roles:  # an alias, inherited from another target, or named twice
                 raise LeftAlone(ALREADY_WRAPPED)
             wrapper = self._wrapper_of(raw, owner, attribute)
         except LeftAlone as reason:

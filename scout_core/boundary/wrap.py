@@ -89,9 +89,7 @@ class Wrap:
         """
         if self._is_valid(target, describer, "describer") and self._claim(target, "describer"):
             guard = self.make_guard(target, describer)
-            patch = Patch(
-                target, self.describing(guard, root, headers), optional, group, plugin=self.plugin, guard=guard
-            )
+            patch = Patch(target, self.describing(guard, root, headers), optional, group, asked_by=self, guard=guard)
             self.add(patch)
 
     def around(self, target: str, function: Around, *, optional: bool = False, group: str | None = None) -> None:
@@ -121,7 +119,7 @@ class Wrap:
         def is_undone() -> bool:
             return patch.state is not PatchState.WRAPPED
 
-        patch = Patch(target, wrapper, optional, group, role="around", plugin=self.plugin)
+        patch = Patch(target, wrapper, optional, group, role="around", asked_by=self)
         self.add(patch)
 
     def object(self, owner: Any, name: str, describer: Describer, *, root: bool = False) -> None:

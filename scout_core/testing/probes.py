@@ -113,10 +113,10 @@ class Probes:
 
     @contextmanager
     def _placed(self, probe: Callable[[Target, Original], Function]) -> Iterator[None]:
-        name = probe.__name__  # an attribute that is inherited from a probed target is left alone
+        asked_by = object()  # an attribute that is inherited from a probed target is left alone
         with ExitStack() as stack:
             for target in self._targets:
-                patch = Patch(target.name, functools.partial(probe, target), plugin=name)
+                patch = Patch(target.name, functools.partial(probe, target), asked_by=asked_by)
                 try:
                     patch.apply(sys.modules[target.module])
                 except TargetError:  # the rule `targets` reports it
