@@ -177,7 +177,7 @@ def test_lambdas_of_the_same_module_have_different_names(scout, app):
     app.add_url_rule("/two", "two", lambda: "2")
     client = app.test_client()
     for path in ("/one", "/two", "/static/nothing.css"):
-        client.get(path, buffered=True)
+        client.get(path)
 
     assert [f"Controller/{HERE}.one", f"Controller/{HERE}.two", "Controller/flask.app.static"] == [
         seen.operation for seen in scout.transactions
@@ -454,7 +454,7 @@ def test_statuses_of_500_and_above_are_errors(scout, app, serve, status, is_erro
 def test_the_status_of_an_abort_decides_whether_it_is_an_error(scout, app, code, is_error):
     app.add_url_rule("/abort", "abort", lambda: flask.abort(code))
 
-    assert code == app.test_client().get("/abort", buffered=True).status_code
+    assert code == app.test_client().get("/abort").status_code
     assert (is_error, None) == (scout.transaction.is_error, scout.transaction.error)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from functools import cache
 from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 from scout_core import Span, Transaction, hookimpl, record_error, span, transaction
 from scout_core.endpoints import EndpointOperations
-from scout_flask.answers import is_answer
+from scout_flask.answers import is_answer, is_page
 from scout_flask.extension import ScoutApm as ScoutApm
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def dispatch(app: Flask, *context: object) -> Generator[Transaction, Response, N
     if response.status_code >= 500:
         web.tag("error", True)
     body = response.response
-    if type(body) is not list:  # the body of nearly every response; it is sent at once
+    # A list is the body of nearly every response. It and an error page are in memory as a whole, so nothing of them is made later.
+    if type(body) is not list and request not in answered_by_page:
         response.response = web.stream(body, file_wrapper=request.environ.get("wsgi.file_wrapper"))
 
 
@@ -59,10 +61,15 @@ def handle(app: Flask, *arguments: object, **named: object) -> Generator[None, o
         arguments: the exception comes last; Flask 3.2 passes the request's context before it.
     """
     answer = yield
+    if is_page(answer):
+        answered_by_page.add(current_request()())
     error = named.get("e", arguments[-1] if arguments else None)
     if not is_answer(error, answer):
         record_error(error)  # type: ignore[arg-type]  # anything else is counted
 
+
+answered_by_page: Final[WeakSet[Request]] = WeakSet()
+"""Requests whose response is the page of an HTTP exception, which Werkzeug gives as an iterator; its test client does not read it."""
 
 operation: Final[EndpointOperations[Flask]] = EndpointOperations(lambda app: app.view_functions)
 """Returns ``Controller/<module>.<view>``, or the endpoint where different views would share that name."""

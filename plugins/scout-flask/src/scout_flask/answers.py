@@ -17,6 +17,13 @@ def is_answer(error: object, answer: object) -> bool:
     return issubclass(type(error), HTTPException) and status_of(error) < 500 and status_of(answer) < 500
 
 
+def is_page(answer: object) -> bool:
+    """Return whether an answer is an HTTP exception that makes its own page, in memory; ``abort(response)`` has another."""
+    from werkzeug.exceptions import HTTPException
+
+    return issubclass(type(answer), HTTPException) and answer.response is None  # type: ignore[attr-defined]  # as below
+
+
 # Only the types of the libraries are read: what an application returns may run its code when it is touched.
 def status_of(answer: object) -> int:
     """Return the status of an HTTP exception, a response, or a tuple that has one; 200 where it has no status."""
