@@ -247,3 +247,60 @@ def test_nothing_of_uvicorn_or_multiprocessing_is_imported_or_changed_for_this(t
     )
 
     assert (0, "[]\n__init__ <built-in function _exit>\n", "") == (done.code, done.out, done.err)
+
+
+EXIT = """
+import inspect, multiprocessing, os, pickle, threading
+import scout_core
+from scout_core import transaction
+
+scout_core.start()
+original = os._exit
+
+
+def attempt(*args, **kwargs):
+    try:
+        os._exit(*args, **kwargs)
+    except TypeError as error:
+        return str(error)
+
+
+def nested():
+    replaced = os._exit
+    print(replaced.__wrapped__ is original)
+    replaced(status=7)
+
+
+def child():
+    replaced = os._exit
+    print(callable(replaced), replaced is not original, type(replaced).__name__)
+    for name in ("__name__", "__qualname__", "__doc__"):
+        print(getattr(replaced, name) == getattr(original, name))
+    print(inspect.signature(replaced) == inspect.signature(original))
+    print(pickle.loads(pickle.dumps(replaced)) is replaced)
+    print([attempt(*args, **kwargs) for args, kwargs in WRONG] == WRONGLY)
+    grandchild = multiprocessing.get_context("fork").Process(target=nested)
+    grandchild.start()
+    grandchild.join()
+    print(grandchild.exitcode, flush=True)
+    with transaction("Job/child"):
+        pass
+    replaced(status=5)
+
+
+WRONG = [((), {}), ((1, 2), {}), (("x",), {}), ((), {"code": 1})]
+WRONGLY = [attempt(*args, **kwargs) for args, kwargs in WRONG]
+if __name__ == "__main__":
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join()
+    print(process.exitcode, os._exit is original)
+"""
+
+
+def test_in_a_child_os_exit_looks_and_fails_like_the_original(sink, tmp_path):
+    done = run_app(EXIT, tmp_path / "state", SCOUT_SHUTDOWN_TIMEOUT_SECONDS="20")
+
+    assert (0, "") == (done.code, done.err)
+    assert ["True True function", *["True"] * 7, "7", "5 True"] == done.out.splitlines()
+    assert 1 == sink.counted

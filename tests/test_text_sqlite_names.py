@@ -53,6 +53,11 @@ CREATE TABLE "from" ("select" TEXT, "set" TEXT);
         ('PRAGMA key = "x"', "PRAGMA key = ?"),
         ('PRAGMA rekey("x")', "PRAGMA rekey(?)"),
         ('VACUUM INTO "x"', "VACUUM INTO ?"),
+        ('EXPLAIN VACUUM INTO "x"', "EXPLAIN VACUUM INTO ?"),
+        ('explain query plan vacuum main into "x"', "explain query plan vacuum main into ?"),
+        ('/* c */ EXPLAIN -- c\nQUERY PLAN VACUUM INTO "x"; SELECT a', "EXPLAIN QUERY PLAN VACUUM INTO ?; SELECT a"),
+        ('EXPLAIN ATTACH "x" AS "y" KEY "z"', "EXPLAIN ATTACH ? AS ? KEY ?"),
+        ('EXPLAIN CREATE INDEX "i" ON "t" (lower("x"))', 'EXPLAIN CREATE INDEX "i" ON "t" (lower(?))'),
         ('SELECT RAISE(ABORT, "x")', "SELECT RAISE(ABORT, ?)"),
         (
             'CREATE TRIGGER g AFTER INSERT ON "t" WHEN EXISTS (SELECT 1 FROM t JOIN u ON "x") BEGIN UPDATE t SET a = "y"; END',
@@ -157,3 +162,20 @@ def test_no_text_that_sqlite_reads_as_a_string_is_shown(statement):
     for name in re.findall(r'FROM "(\w+)"|INTO "(\w+)"|UPDATE "(\w+)"|AS "(\w+)"', statement):
         assert f'"{"".join(name)}"' in masked
     assert masked == mask_sql(masked, dialect="sqlite")
+
+
+FIRST_WORD_COUNTS = st.sampled_from(
+    (
+        'ATTACH DATABASE "x" AS "y"',
+        'VACUUM "s" INTO "x"',
+        'CREATE INDEX "i" ON "t" ("a")',
+        'CREATE TRIGGER "g" AFTER INSERT ON "t" WHEN "x" BEGIN SELECT "y"; END',
+        'PRAGMA "k" = "x"',
+    )
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(["EXPLAIN ", "explain query plan "]), STATEMENTS | FIRST_WORD_COUNTS)
+def test_a_statement_that_is_explained_is_masked_as_it_is_without_that(prefix, statement):
+    assert prefix + mask_sql(statement, dialect="sqlite") == mask_sql(prefix + statement, dialect="sqlite")

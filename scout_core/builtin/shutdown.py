@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import partial, wraps
 from inspect import signature
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -55,16 +55,23 @@ async def end_server(
 
 def run_child(wrapped: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """In the child, which ends when this returns, or when its own code calls ``os._exit``."""
-    if getattr(os._exit, "func", None) is not _end_child:  # otherwise a child has started this one
-        os._exit = partial(_end_child, os._exit)  # only here: everywhere else it is the original
+    if getattr(os._exit, "__globals__", None) is not globals():  # otherwise a child has started this one
+        os._exit = _flushing(os._exit)  # only here: everywhere else it is the original
     return wrapped(*args, **kwargs)
 
 
-def _end_child(end: Callable[[int], NoReturn], status: int) -> NoReturn:
-    try:
-        scout_core.flush(LONGEST_EXIT)
-    finally:  # a signal handler may raise meanwhile
-        end(status)
+def _flushing(end: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
+    """Return what replaces ``os._exit`` and looks like it; a call with the wrong arguments raises what the original raises."""
+
+    @wraps(end)
+    def _exit(*args: Any, **kwargs: Any) -> NoReturn:
+        try:
+            scout_core.flush(LONGEST_EXIT)
+        finally:  # a signal handler may raise meanwhile
+            end(*args, **kwargs)
+
+    _exit.__module__ = "os"  # pickle finds it there by its name; `posix._exit` is the original
+    return _exit
 
 
 def begin_pool(

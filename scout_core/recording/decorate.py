@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from types import FunctionType, GenericAlias, MethodDescriptorType, MethodType, WrapperDescriptorType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from scout_core.recording.deferred import PLAIN, outlast, stepped
 from scout_core.recording.generator_functions import (
@@ -117,21 +117,24 @@ def _check(function: object) -> None:
     """
     of = type(function)
     if issubclass(of, (type, GenericAlias, _TYPING_ALIAS)):
-        _refuse(function, "a class", "decorate its methods")
+        raise TypeError(f"classes cannot be decorated: decorate the methods of {_name(function)} instead")
     if issubclass(of, (property, functools.cached_property)):
-        _refuse(function, "a property", "decorate the function below it instead")
+        raise TypeError("properties cannot be decorated: decorate the function below instead")
     if issubclass(of, functools.singledispatchmethod):
-        _refuse(function, "a singledispatchmethod", "put the decorator below it, and below each register()")
+        raise TypeError(
+            "singledispatchmethod cannot be decorated: decorate the functions below it and below register()"
+        )
     if hasattr(of, "__enter__") or hasattr(of, "__aenter__"):
-        _refuse(function, "a context manager, not a function", "open a span around its with statement instead")
+        raise TypeError(
+            f"context managers cannot be decorated, got {type_name(of)}: open a span around the with statement instead"
+        )
     if not callable(function):
-        _refuse(function, "not a function", "decorate a function or a method")
+        raise TypeError(f"only functions and methods can be decorated, got {type_name(of)}")
 
 
-def _refuse(function: object, what: str, advice: str) -> NoReturn:
-    name = getattr(function, "__qualname__", None)
-    subject = name if type(name) is str else f"a {type_name(type(function))} object"
-    raise TypeError(f"{subject} is {what}: {advice}")
+def _name(of: object) -> str:
+    name = getattr(of, "__qualname__", None)
+    return name if type(name) is str else "the class"
 
 
 def _call_method(function: object) -> object:

@@ -74,6 +74,8 @@ _CLAUSES: Final = frozenset(
         *("SELECT", "SET", "UNION", "USING", "VALUES", "WHEN", "WHERE", "WINDOW"),
     }
 )
+_EXPLAIN: Final = frozenset({"EXPLAIN", "QUERY", "PLAN"})
+"""Words before a statement that is explained: it is read as it would be without them."""
 _OPTIONAL: Final = frozenset({"IF", "NOT", "EXISTS"})
 """Words between ``CREATE TABLE`` and the name."""
 
@@ -94,6 +96,7 @@ class _Reader:
     def __init__(self) -> None:
         self.levels = [_Level()]
         self.first = ""
+        """The word that the statement begins with, after ``EXPLAIN QUERY PLAN``."""
         self.creates = ""
         """The kind of object that a ``CREATE`` creates, until its first ``ON``: ``INDEX``, ``TABLE``, …; ``nothing`` after that."""
         self.introduced_by = ""
@@ -141,7 +144,7 @@ class _Reader:
         elif not (is_name or (is_word and self._continues_name(word)) or text == "."):
             self.introduced_by = ""
         if not self.first:
-            self.first = word
+            self.first = "" if word in _EXPLAIN else word
         elif self.first == "CREATE" and not self.creates and word in ("INDEX", "TABLE", "TRIGGER", "VIEW"):
             self.creates = word
         if self.previous == "ON":
