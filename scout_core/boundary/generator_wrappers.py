@@ -60,17 +60,16 @@ def _stepped(function: Function, guard: Guard, is_root: bool, is_block: bool) ->
         if is_off:
             return function(*args, **kwargs)
         described = describe(*args, **kwargs)
-        kind = type(described)
-        span: Any = described  # Any: a span, or a GuardedSpan
-        if described is not None and kind is not Span and kind is not Transaction:
-            span = guarded(guard, described)
+        if described is None:
+            return function(*args, **kwargs)
+        kind = type(described)  # the span is described, or a GuardedSpan
+        span: Any = described if kind is Span or kind is Transaction else guarded(guard, described)
         try:
             is_refused = span is None or (span.start_ns and is_used(span, parent))
         except AttributeError:  # Span.__new__ without Span.__init__
             is_refused = True
         if is_refused:
-            if described is not None:
-                refuse(guard, described, span)
+            refuse(guard, described, span)
             return function(*args, **kwargs)
         return stepped(span, function(*args, **kwargs), is_block=is_block)
 
@@ -99,17 +98,18 @@ def _stepped_with_result(function: Function, guard: Guard, is_root: bool, is_blo
         if is_off:
             return function(*args, **kwargs)
         begun = begin(args, kwargs)
-        span: Any = None if begun is None else begun[1]  # Any: a span, or a GuardedSpan
-        if span is not None and type(span) is not Transaction:
+        if begun is None:
+            return function(*args, **kwargs)
+        description, span = begun
+        if type(span) is not Transaction and span is not None:
             span = guarded(guard, span)
         try:
             is_refused = span is None or (span.start_ns and is_used(span, parent))
         except AttributeError:  # Span.__new__ without Span.__init__
             is_refused = True
-        if begun is None or is_refused:
+        if is_refused:
             refuse_first_step(guard, begun, span)
             return function(*args, **kwargs)
-        description, _ = begun
         try:
             result = function(*args, **kwargs)
         except BaseException:  # any exception passes through; the describer ends at its yield
