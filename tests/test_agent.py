@@ -578,6 +578,7 @@ def test_flush_in_a_child_that_was_forked_without_notice_does_not_wait_for_a_thr
         with transaction("Job/work"):
             pass
         agent.flush(20)
+        parent = agent.recorder
         monkeypatch.setattr(agents.os, "getpid", lambda: agent.process.pid + 1)
         began = monotonic()
         agent.flush(60)
@@ -585,3 +586,6 @@ def test_flush_in_a_child_that_was_forked_without_notice_does_not_wait_for_a_thr
         assert monotonic() - began < 20
         monkeypatch.undo()
         assert 0 == agent.counters("keeper").finished
+        for outbox in parent.outboxes:  # in a real child it has no thread
+            outbox.stop(monotonic())
+            outbox.join()
