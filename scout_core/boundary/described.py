@@ -8,9 +8,12 @@ from typing import Any, Final, cast
 
 from scout_core.boundary.guard import Guard
 from scout_core.errors import PluginError
-from scout_core.recording.context import KEPT_OPEN, around
+from scout_core.recording.collecting import collecting, is_collecting_here
+from scout_core.recording.context import KEPT_OPEN, around, current, leave
+from scout_core.recording.deferred import stepped
 from scout_core.recording.naming import type_name
 from scout_core.recording.span import Span
+from scout_core.recording.steps import force_end
 from scout_core.recording.transaction import Transaction
 
 _slots: Final[Any] = Span  # Any: mypy takes a slot for its value
@@ -19,6 +22,7 @@ _stop_ns: Final = _slots.stop_ns.__get__
 _transaction: Final = _slots.transaction.__get__
 """The values themselves, whatever a plugin's class does with attributes."""
 _NEVER_MADE: Final = -1
+USED: Final = "a describer must return a new span, got one that has started before"
 
 
 class GuardedSpan:
@@ -65,10 +69,9 @@ class GuardedSpan:
 
     def end(self, error: BaseException | None = None) -> None:
         """End it."""
-        self.guard.attempt(self.span.end, error)
-        base = Transaction if issubclass(type(self.span), Transaction) else Span
+        self.guard.attempt(self._stop, error)
         if _start_ns(self.span) and _stop_ns(self.span) <= 0:
-            self.guard.attempt(base.end, self.span, error)
+            self.guard.attempt(force_end, self.span, error)
 
     def _enter(self) -> None:
         self.span.__enter__()
@@ -77,9 +80,16 @@ class GuardedSpan:
         self.span.__exit__(*problem)
 
     def _end(self, *problem: Any) -> None:
-        """End it if its own method has not."""
-        if _start_ns(self.span) and not _stop_ns(self.span):
-            (Transaction if issubclass(type(self.span), Transaction) else Span).__exit__(self.span, *problem)
+        """End it if its own method has not; one that is kept open only when an exception has left its call."""
+        if not _start_ns(self.span) or _stop_ns(self.span) > 0:
+            return
+        if _stop_ns(self.span) == 0 or problem[1] is not None:
+            force_end(self.span, problem[1])
+        else:
+            leave(self.span)
+
+    def _stop(self, error: BaseException | None) -> None:
+        self.span.end(error)
 
 
 def guarded(guard: Guard, described: object) -> Any:  # Any: a span, or what stands for one
@@ -109,6 +119,43 @@ def is_used(span: Any, parent: Span | None) -> bool:  # Any: a span, or a Guarde
     return False
 
 
+def follow_begun(
+    span: Any,  # Any: a span, or a GuardedSpan
+    parent: Span | None,
+    result: Any,  # Any: a generator, or an async one
+    *,
+    is_block: bool,
+) -> Any:  # Any: its stand-in
+    """
+    Let a span that a describer has begun itself pause until the first step of a generator, and end with the last.
+
+    Args:
+        parent: the innermost span before the describer was called; it becomes current again.
+    """
+    found = span.span if type(span) is GuardedSpan else span
+    inside = current.get()
+    _return_to(parent)
+    if _stop_ns(found) not in (0, KEPT_OPEN):  # the describer has ended it, too
+        return result
+    if inside is None or inside is parent:  # it has begun elsewhere
+        inside = found
+    followed = stepped(span, result, inside=inside, is_block=is_block)
+    if followed is result:  # another plugin has replaced the generator
+        span.end()
+    return followed
+
+
+def end_begun(span: Any, parent: Span | None, error: BaseException) -> None:  # Any: as above
+    """End a span that a describer has begun itself, where the call that it describes has raised; ``parent`` as above."""
+    span.end(error)
+    _return_to(parent)
+
+
+def _return_to(parent: Span | None) -> None:
+    if not (collecting and is_collecting_here()):
+        current.set(parent)
+
+
 def refuse(guard: Guard, described: object, span: Any = None) -> None:  # Any: a span, or a GuardedSpan
     """
     Count a call whose describer returned something that cannot be entered; None declines, which is not an error.
@@ -125,7 +172,7 @@ def refuse(guard: Guard, described: object, span: Any = None) -> None:  # Any: a
     elif getattr(span, "start_ns", _NEVER_MADE) == _NEVER_MADE:
         guard.refuse(f"{type_name(type(described))}.__init__ must call super().__init__(operation)")
     else:
-        guard.refuse("a describer must return a new span, got one that has started before")
+        guard.refuse(USED)
 
 
 def refuse_first_step(guard: Guard, begun: tuple[Any, Any] | None, span: Any) -> None:

@@ -10,7 +10,16 @@ import functools
 from typing import Any
 
 from scout_core.boundary.bound_calls import Function
-from scout_core.boundary.described import guarded, is_used, refuse, refuse_first_step, send_result
+from scout_core.boundary.described import (
+    USED,
+    end_begun,
+    follow_begun,
+    guarded,
+    is_used,
+    refuse,
+    refuse_first_step,
+    send_result,
+)
 from scout_core.boundary.guard import Guard
 from scout_core.recording.abandoned import give_up, is_abandoned
 from scout_core.recording.contain import lose
@@ -40,6 +49,7 @@ def generator_wrapper(function: Function, guard: Guard, is_root: bool) -> Functi
 
 def _stepped(function: Function, guard: Guard, is_root: bool, is_block: bool) -> Function:
     describe = guard.run
+    on_used = functools.partial(guard.refuse, USED)
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -71,13 +81,22 @@ def _stepped(function: Function, guard: Guard, is_root: bool, is_block: bool) ->
         if is_refused:
             refuse(guard, described, span)
             return function(*args, **kwargs)
-        return stepped(span, function(*args, **kwargs), is_block=is_block)
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:  # any exception passes through
+            if span.transaction is not None:
+                end_begun(span, parent, error)
+            raise
+        if span.transaction is not None:
+            return follow_begun(span, parent, result, is_block=is_block)
+        return stepped(span, result, is_block=is_block, on_used=on_used)
 
     return wrapper
 
 
 def _stepped_with_result(function: Function, guard: Guard, is_root: bool, is_block: bool) -> Function:
     begin = guard.begin
+    on_used = functools.partial(guard.refuse, USED)
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -112,10 +131,14 @@ def _stepped_with_result(function: Function, guard: Guard, is_root: bool, is_blo
             return function(*args, **kwargs)
         try:
             result = function(*args, **kwargs)
-        except BaseException:  # any exception passes through; the describer ends at its yield
+        except BaseException as error:  # any exception passes through; the describer ends at its yield
             guard.finish(description.close)
+            if span.transaction is not None:
+                end_begun(span, parent, error)
             raise
         guard.finish(send_result, description, result)
-        return stepped(span, result, is_block=is_block)
+        if span.transaction is not None:
+            return follow_begun(span, parent, result, is_block=is_block)
+        return stepped(span, result, is_block=is_block, on_used=on_used)
 
     return wrapper

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from types import AsyncGeneratorType, CoroutineType, GeneratorType, NoneType
 from typing import Any, Final
@@ -10,6 +11,7 @@ from weakref import ref
 from scout_core.clocks import perf_counter_ns
 from scout_core.recording.bodies import has, stand_in
 from scout_core.recording.context import current
+from scout_core.recording.span import Span
 from scout_core.recording.stepped import (
     AsyncBlockSteps,
     AsyncGeneratorSteps,
@@ -89,7 +91,7 @@ def until_done(opened: Timed, result: Any) -> Any:  # Any: as above
         A future is returned itself, everything else is replaced.
     """
     if id(type(result)) in NATIVE or not _is_future(type(result)):
-        return stepped(opened, result, is_open=True)
+        return stepped(opened, result, inside=_get())
     try:
         result.add_done_callback(partial(_end, opened))
     except Exception:  # noqa: BLE001  # a class of its own, or a loop that is closed
@@ -98,14 +100,20 @@ def until_done(opened: Timed, result: Any) -> Any:  # Any: as above
 
 
 def stepped(
-    span: Timed, result: Any, *, is_open: bool = False, is_block: bool = False
-) -> Any:  # Any: as above, no future
+    span: Timed,
+    result: Any,  # Any: as above, no future
+    *,
+    inside: Span | None = None,
+    is_block: bool = False,
+    on_used: Callable[[], object] | None = None,
+) -> Any:  # Any: as above
     """
     Return the stand-in of a generator, or of anything that can be awaited, whose steps are the work of a span.
 
     Args:
-        is_open: the span has begun and is current; else it begins with the first step.
+        inside: the span that is current in the first step, of a span that has begun; None: it begins with that step.
         is_block: the generator makes a context manager, whose ``with`` block belongs to the span.
+        on_used: called if somebody else has begun the span before the first step.
     """
     found = _kind_of(type(result))
     if found is None:
@@ -113,9 +121,7 @@ def stepped(
     _, base, pausing, in_block = found
     steps = in_block if is_block else pausing
     active_ns = perf_counter_ns() - span.start_ns if span.start_ns > 0 else 0
-    made = steps(
-        span, result, inside=_get() if is_open else None, active_ns=None if steps is CoroutineSteps else active_ns
-    )
+    made = steps(span, result, inside=inside, active_ns=None if steps is CoroutineSteps else active_ns, on_used=on_used)
     return stand_in(base, made)
 
 

@@ -88,20 +88,28 @@ class CoroutineSteps(Steps):
         return getattr(self.body, "cr_frame", None) is None
 
 
-class BlockSteps(GeneratorSteps):
+class _InBlock(Steps):
+    """Those of a context manager."""
+
+    __slots__ = ()
+
+    run = Steps.run_in_block
+
+    def __del__(self) -> None:
+        self.inside = None  # nobody has entered it, and the span must not become current wherever it is freed
+        super().__del__()
+
+
+class BlockSteps(_InBlock, GeneratorSteps):
     """Those of the generator in a context manager."""
 
     __slots__ = ()
 
-    run = Steps.run_in_block
 
-
-class AsyncBlockSteps(AsyncGeneratorSteps):
+class AsyncBlockSteps(_InBlock, AsyncGeneratorSteps):
     """Those of the async generator in an async context manager."""
 
     __slots__ = ()
-
-    run = Steps.run_in_block
 
 
 class SteppedGenerator(Stepped):

@@ -14,7 +14,8 @@ from typing import Any, Final, Protocol
 
 from scout_core.clocks import perf_counter_ns
 from scout_core.recording.collecting import collecting, is_collecting_here
-from scout_core.recording.context import current
+from scout_core.recording.contain import lose
+from scout_core.recording.context import KEPT_OPEN, current, has_ended
 from scout_core.recording.span import Span
 from scout_core.recording.transaction import Transaction
 
@@ -59,9 +60,10 @@ class EndedSteps:
         body: what the steps belong to.
         inside: the span that is current in the first step, of a span that has begun; None: it begins with that step.
         active_ns: nanoseconds that the span has worked before the first step; None: do not tag the time of the steps.
+        on_used: called if somebody else has begun the span before the first step, so that these steps have none.
     """
 
-    __slots__ = ("span", "body", "inside", "has_begun", "active_ns", "turn_ns", "__weakref__")
+    __slots__ = ("span", "body", "inside", "has_begun", "active_ns", "turn_ns", "on_used", "__weakref__")
 
     span: Timed | None
     """None once it has ended, and when it is not recorded."""
@@ -71,13 +73,22 @@ class EndedSteps:
     turn_ns: int
     """When the body was resumed; 0 while it pauses."""
 
-    def __init__(self, span: Timed, body: Any, *, inside: Span | None = None, active_ns: int | None = 0) -> None:
+    def __init__(
+        self,
+        span: Timed,
+        body: Any,
+        *,
+        inside: Span | None = None,
+        active_ns: int | None = 0,
+        on_used: Callable[[], object] | None = None,
+    ) -> None:
         self.span = span
         self.body = body
         self.inside = inside
         self.has_begun = inside is not None
         self.active_ns = active_ns
         self.turn_ns = 0
+        self.on_used = on_used
 
     def run(self, step: Callable[..., Any], /, *args: Any) -> Any:
         """
@@ -121,6 +132,9 @@ class EndedSteps:
         try:
             if not self.has_begun:
                 self._begin(_get())
+            elif self.inside is not None:  # it has begun before the block
+                _set(self.inside)
+                self.inside = None
             self.turn_ns = self.turn_ns or perf_counter_ns()
             return step(*args)
         except BaseException as error:  # any exception passes
@@ -159,7 +173,7 @@ class EndedSteps:
                 self.pause()
                 if self.active_ns is not None:
                     span.tag(ACTIVE_TIME, self.active_ns / 1e9)
-                span.end(error)
+                _end(span, error)
         finally:
             self.leave()
 
@@ -171,10 +185,16 @@ class EndedSteps:
     def _begin(self, before: Span | None) -> None:
         span = self.span
         self.has_begun = True
-        if span is not None:
-            span.begin()
-            if _get() is before:  # there is nothing to record it in
-                self.leave()
+        if span is None:
+            return
+        if span.transaction is not None:
+            self.leave()
+            if self.on_used is not None:
+                self.on_used()
+            return
+        span.begin()
+        if _get() is before:  # there is nothing to record it in
+            self.leave()
 
     def _run_in_collection(self, step: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """The same where the variable must not be set; see ``collecting.py``."""
@@ -206,3 +226,26 @@ class Steps(EndedSteps):
         if self.span is not None:
             self.span.tag(ABANDONED, True)
             self.end()
+
+
+def force_end(span: Span, error: BaseException | None) -> None:
+    """End a span whose own class has failed to."""
+    if not span.start_ns or has_ended(span):
+        return
+    if span.stop_ns == KEPT_OPEN:
+        span.stop_ns = 0
+    base = Transaction if issubclass(type(span), Transaction) else Span
+    base.__exit__(span, None if error is None else type(error), error, getattr(error, "__traceback__", None))
+
+
+def _end(span: Any, error: BaseException | None) -> None:  # Any: a span, or a Timed of another kind
+    kind = type(span)
+    if kind is Span or kind is Transaction or not issubclass(kind, Span):
+        span.end(error)
+        return
+    try:
+        span.end(error)
+    except Exception as fault:  # noqa: BLE001  # of its own class; see `contain.py`
+        lose(span, fault)
+    finally:
+        force_end(span, error)
