@@ -138,7 +138,10 @@ class Hooks:
                 module=getattr(item.plugin, "__name__", ""),
             )
         guard.when = getattr(item.function, hookspecs.WHEN, "")
-        guard.function = function  # options may have changed since it was frozen before
+        if isinstance(guard, TransactionGuard):
+            guard.use(function, is_examined=hook not in ON_APP_THREAD)
+        else:
+            guard.function = function  # options may have changed since it was frozen before
         return guard
 
     def _options_of(self, plugin: str) -> Any:  # Any: each plugin has its own class
@@ -156,6 +159,7 @@ class Hooks:
 
 
 def _can_spoil(hook: str, item: pluggy.HookImpl) -> bool:
-    """Whether it gets a finished transaction. The built-in plugins, whose tests show that they change none, are not examined."""
-    is_given = arguments_of(hook)[:1] == ("transaction",) and "transaction" in item.argnames
-    return is_given and hook not in ON_APP_THREAD and not getattr(item.plugin, "__name__", "").startswith(_OWN)
+    """Whether it gets a transaction or a span. The built-in plugins, whose tests show that they change none, are not examined."""
+    first = arguments_of(hook)[:1]
+    is_given = first in (("transaction",), ("span",)) and first[0] in item.argnames
+    return is_given and not getattr(item.plugin, "__name__", "").startswith(_OWN)

@@ -197,7 +197,7 @@ class Counters:
     in_hooks: int = 0
     """Spans and transactions begun by hooks of plugins: in no figure."""
     invalid_values: int = 0
-    """Values of another type that were set as an operation, tags or headers, and are not used."""
+    """Values of another type that were set as an operation, tags, headers or another attribute, and are not used."""
     values_cut: int = 0
     """Texts that were shortened, and tags replaced by the name of their type, so that waiting transactions take little memory."""
     names_merged: int = 0

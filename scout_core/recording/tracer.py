@@ -17,7 +17,9 @@ from scout_core.recording.contain import drop
 from scout_core.recording.counted import Counted
 from scout_core.recording.ended import closed_to_all, cut_off, placeholder, release
 from scout_core.recording.overflow import hand_over_beyond
+from scout_core.recording.repair import put_right
 from scout_core.recording.silence import run_silently
+from scout_core.signals import is_from_signal_handler
 from scout_core.text.hosts import HostList
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class Tracer(Counted):
         "is_retired",
         "kept_open",
         "fault",
+        "found_wrong",
         "silent",
         "on_request_start",
         "on_span",
@@ -79,6 +82,8 @@ class Tracer(Counted):
     """Transactions that outlive their block, by ``id()``; see ``Transaction.keep_open``."""
     fault: Exception | None
     """The first of these faults that has not been logged."""
+    found_wrong: str
+    """Describes the first value of another type that the agent's thread does not know of; empty: all values were right."""
     silent: Transaction
     """The closed transaction that is current while hooks run; see ``silence.py``."""
     on_request_start: tuple[Callable[[Transaction, Config], object], ...]
@@ -119,6 +124,7 @@ class Tracer(Counted):
         self.is_retired = False
         self.kept_open = {}
         self.fault = None
+        self.found_wrong = ""
         self.use_hooks(hooks)
         self.has_no_agent = noted_by is not None
         if noted_by is not None:
@@ -192,12 +198,26 @@ class Tracer(Counted):
             else:
                 hand_over_beyond(self, transaction)
         except Exception as error:  # noqa: BLE001  # see `contain.py`
+            if not transaction.is_handed_over and not is_from_signal_handler(error) and self._put_right(transaction):
+                self.finish(transaction)  # once: nothing is wrong any more
+                return
             drop(self, transaction, error)
         if self.kept_open:
             self.kept_open.pop(id(transaction), None)
         if self.is_awaiting_first:
             self.is_awaiting_first = False
             self.on_first()
+
+    def _put_right(self, transaction: Transaction) -> bool:
+        """Whether a value of another type was in the way, which is replaced now."""
+        try:
+            wrong = put_right(transaction, for_inbox=True)
+        except Exception as error:
+            if is_from_signal_handler(error):
+                raise
+            return False
+        self.found_wrong = self.found_wrong or wrong
+        return bool(wrong)
 
     def keep(self, transaction: Transaction) -> None:
         """Follow a transaction that outlives its block, so that it is counted should nothing ever end it."""

@@ -12,6 +12,7 @@ from scout_core.boundary.transaction_guard import TransactionGuard
 from scout_core.measuring.figures import Brief, sum_by_operation
 from scout_core.recording.bounds import LONGEST_NAME
 from scout_core.recording.ended import release
+from scout_core.recording.repair import put_right
 from scout_core.recording.tracer import IGNORED, SAMPLED
 from scout_core.recording.transaction import Transaction
 from scout_core.sending.choice import Choice
@@ -21,6 +22,7 @@ from scout_core.text.plain import exact
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
+    from scout_core.measuring.error_report import ErrorReport
 
 
 @define(eq=False)
@@ -33,6 +35,8 @@ class Evaluation:
     """Logs the exception that is being handled."""
     contain_failure: Callable[[str], None]
     """The same; raises it again in tests."""
+    examines: bool = field(init=False, default=False)
+    """Whether every transaction is examined first: since a value of another type was found in one."""
     choice: Choice = field(init=False)
     _request_facts: RequestFacts = field(init=False)
 
@@ -45,6 +49,8 @@ class Evaluation:
         """Replace all hooks: a plugin came or went, or an option changed."""
         self.hooks = hooks
         self.choice.use_hooks(hooks)
+        if self.examines:
+            self.examine()
 
     def read_options(self) -> None:
         """Read the options again; transactions that were evaluated before stay as they are."""
@@ -59,17 +65,40 @@ class Evaluation:
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
-            self.examine_spans()
+            if tally.transactions == settled and self.put_right(transaction) and self._counts(transaction, tally):
+                return
+            self.examine()
             self.contain_failure("a transaction could not be counted; further ones are only counted as dropped")
             if tally.transactions == settled:
                 tally.drop(INTERNAL_ERROR)
 
-    def examine_spans(self) -> None:
-        """Have hooks examined more closely from now on: perhaps one has left a value of another type in a span."""
+    def put_right(self, transaction: Transaction) -> bool:
+        """Replace every value of another type, and look for who leaves them; return whether there was one."""
+        try:
+            wrong = put_right(transaction)
+        except Exception:  # noqa: BLE001  # foreign classes
+            return False
+        if wrong:
+            self.report_wrong(wrong)
+        return bool(wrong)
+
+    def report_wrong(self, wrong: str) -> None:
+        """Log that something has left a value of another type, and look for who does from now on."""
+        self.examine()
+        try:
+            raise TypeError(f"something left {wrong}")
+        except TypeError:
+            self.log_failure(
+                "a value of another type was replaced, and counted as invalid; hooks are examined from now on"
+            )
+
+    def examine(self) -> None:
+        """Examine transactions before hooks get them, and hooks more closely, from now on: one may leave values of another type."""
+        self.examines = True
         for hook in fields(RunTimeHooks):
             for guard in getattr(self.hooks, hook.name):
                 if isinstance(guard, TransactionGuard):
-                    guard.examines_spans = True
+                    guard.examine()
 
     def count(self, briefs: Sequence[Brief], tally: Tally) -> None:
         """
@@ -99,6 +128,8 @@ class Evaluation:
 
     def _evaluate(self, transaction: Transaction, tally: Tally) -> None:
         hooks = self.hooks
+        if self.examines:
+            self.put_right(transaction)
         try:
             self._request_facts.complete(transaction)
         except Exception:  # noqa: BLE001  # the application can set anything, such as a datetime for queued_at
@@ -112,11 +143,30 @@ class Evaluation:
             release(transaction)
             return
         if transaction.raised is not None and hooks.on_error:
-            for error in transaction.errors:
+            for error in self._errors_of(transaction):
                 for guard in hooks.on_error:
                     guard.run(transaction, error)
         for guard in hooks.on_request_end:
             guard.run(transaction)
+        self._count(transaction, tally)
+
+    def _counts(self, transaction: Transaction, tally: Tally) -> bool:
+        """Try again to count a transaction; hooks have seen it."""
+        try:
+            self._count(transaction, tally)
+        except Exception:  # noqa: BLE001  # the caller contains the failure
+            return False
+        return True
+
+    def _errors_of(self, transaction: Transaction) -> tuple[ErrorReport, ...]:
+        try:
+            return transaction.errors
+        except Exception:
+            if self.put_right(transaction):
+                return transaction.errors
+            raise
+
+    def _count(self, transaction: Transaction, tally: Tally) -> None:
         merged = sum(count for count, *_ in transaction.merged.values()) if transaction.merged else 0
         spans = len(transaction.spans) + merged
         loser = self.choice.add(transaction)

@@ -65,6 +65,7 @@ class Inbox:
         with Silence(self.ledger.tracer):
             self._log_fault()
             self._work(until)
+            self._report_wrong()
             log_changes(self.guards())
 
     def _work(self, until: float) -> None:
@@ -116,3 +117,9 @@ class Inbox:
                 raise fault
             except Exception:  # noqa: BLE001  # of our own
                 self.faults.contain("a transaction could not be recorded; further ones are only counted as dropped")
+
+    def _report_wrong(self) -> None:
+        """Have hooks examined when a value of another type was found, on whichever thread."""
+        wrong, self.ledger.tracer.found_wrong = self.ledger.tracer.found_wrong, ""
+        if wrong:
+            self.evaluation.report_wrong(wrong)

@@ -104,9 +104,14 @@ class Ledger:
         batch = self._take(self.tracer.inbox, most)
         sizes = [transaction.size for transaction in batch]
         try:
-            self.tracer.left += sum(sizes)
+            left = sum(sizes)
         except TypeError:  # the application has set one since
-            self.tracer.left += sum(size for size in sizes if isinstance(size, int))
+            left = sum(size for size in sizes if isinstance(size, int))
+        tracer = self.tracer
+        tracer.left += left
+        if type(tracer.entered) is not int or type(tracer.left) is not int:
+            # It has set a NaN: the inbox would stay full forever. What waits in it is not counted.
+            tracer.entered = tracer.left = 0
         return batch
 
     def take_briefs(self, most: int) -> list[Brief]:

@@ -158,10 +158,11 @@ class Period:
         from scout_core.sending.traces import trace_of
 
         for item in self.evaluation.choice.take_kept():
+            self.evaluation.put_right(item.item)
             try:
                 trace, lost = trace_of(item)
             except Exception:  # noqa: BLE001  # applications and plugins put anything into a transaction
-                self.evaluation.examine_spans()
+                self.evaluation.examine()
                 self.contain_failure("a trace could not be made of a transaction; the others are sent")
                 self.ledger.traces_lost += 1
                 continue
