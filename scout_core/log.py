@@ -15,11 +15,13 @@ from contextvars import ContextVar
 from typing import Final
 
 from scout_core.signals import is_from_outside
-from scout_core.text.plain import visible
+from scout_core.text.plain import text_of, visible
 from scout_core.threads import is_own_thread
 
 MOST_CAUSES: Final = 50
 """Causes for which one ``LogOnce`` logs a message."""
+LONGEST: Final = 4000
+"""Characters of a message, without the traceback."""
 
 
 class LoggingFailures:
@@ -58,6 +60,7 @@ class Log:
             return
         before = _is_logging.set(True)
         try:
+            message, values = _one_line(message, values)
             # Looked up each time: an application may set a class of loggers that raises.
             logging.getLogger(self.name).log(level, message, *values, exc_info=exc_info, stacklevel=3)
         except BaseException as error:
@@ -95,6 +98,14 @@ class LogOnce:
             return False
         self._causes.add(cause)
         return True
+
+
+def _one_line(message: str, values: tuple[object, ...]) -> tuple[str, tuple[object, ...]]:
+    """Return both as they are, unless a text of a plugin makes the line too long, or would control a terminal or add a line."""
+    line = message % values if values else message
+    if len(line) <= LONGEST and line.isprintable():
+        return message, values
+    return "%s", (text_of(line, LONGEST),)
 
 
 def _passes(error: BaseException) -> bool:

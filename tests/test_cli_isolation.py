@@ -195,3 +195,49 @@ def test_a_plugin_whose_thread_ends_the_process_later_is_named_and_no_other(scou
     assert bad <= {"late"}  # or it was not in time to end anything
     assert "late" in bad or wait != "0.003"
     assert [] == ran.problems
+
+
+VALIDATED = """
+import asyncio, os, threading, attrs
+from scout_core import hookimpl
+
+def check(options, attribute, value):
+    if value == 5:
+        {}
+
+@attrs.define
+class Options:
+    a: int = attrs.field(default=1, validator=check)
+    b: int = 2
+
+@hookimpl
+def register_options():
+    return Options
+"""
+REFUSALS = {
+    "raises SystemExit(4)": ("raise SystemExit(4)", "it raised SystemExit: 4"),
+    "raises CancelledError": ("raise asyncio.CancelledError", "it raised CancelledError"),
+    "ends the process": ("os._exit(9)", "the process ended with 9"),
+}
+
+
+@pytest.mark.parametrize(("source", "reason"), REFUSALS.values(), ids=REFUSALS)
+@pytest.mark.parametrize("arguments", [("config", "plugins.letters.a", "plugins.letters.b"), ("plugins", "letters")])
+def test_a_validator_that_ends_the_process_invalidates_only_its_value(scout_core, source, reason, arguments):
+    check_refused(scout_core, source, reason, *arguments)
+
+
+def test_a_validator_that_never_returns_invalidates_only_its_value(scout_core):
+    reason = "it timed out after 1 s"
+    check_refused(scout_core, "threading.Event().wait()", reason, "plugins", "letters", "--timeout", "1")
+
+
+def check_refused(scout_core, source, reason, *arguments):
+    scout_core.install("letters", VALIDATED.format(source))
+    ran = scout_core(*arguments, SCOUT_LETTERS_A="5", SCOUT_LETTERS_B="7")
+
+    problem = f"invalid value '5' for plugins.letters.a (environment SCOUT_LETTERS_A); {reason}; using the default, 1"
+    assert problem in ran.out + ran.err
+    assert "register_options:" not in ran.out + ran.err
+    assert "plugins.letters.a = 1  (default)" in ran.out
+    assert "plugins.letters.b = 7  (environment SCOUT_LETTERS_B)" in ran.out

@@ -80,6 +80,21 @@ def test_a_message_comes_from_where_it_was_logged_and_carries_the_exception(capl
     assert KeyError is record.exc_info[0]
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred\nERROR forged", r"\x1b[31mred\nERROR forged"),
+        ("\u202eevil", r"\u202eevil"),
+        ("x" * 100_000, "x" * 3988 + "…"),
+    ],
+)
+def test_a_message_is_one_visible_and_bounded_line(caplog, text, shown):
+    log.warning("it failed: %s", text)
+
+    record = caplog.records[-1]
+    assert (f"it failed: {shown}", __file__) == (record.getMessage(), record.pathname)
+
+
 def break_handler(handling, filtering):
     handling(fail)
 

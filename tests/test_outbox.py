@@ -173,7 +173,7 @@ class WithoutReason(RejectedReport):
     ("error", "reason"),
     [
         (RejectedReport("no", ["a", "list"]), "['a', 'list']"),
-        (RejectedReport("no", "x" * 1_000), "x" * 100),
+        (RejectedReport("no", "x" * 1_000), "x" * 99 + "…"),
         (RejectedReport("no", Unprintable()), "<unprintable exception>"),
         (WithoutReason(), "rejected"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import re
 import sys
@@ -325,6 +326,125 @@ def test_plugin_options_in_code_are_mappings(given):
 
 
 @pytest.mark.parametrize(
+    ("others", "problem"),
+    [
+        ({"flask": None}, "plugin_options['flask'] are ignored (code); expected a mapping of the plugin's options, got NoneType"),
+        ({"flask": "hunter2"}, "plugin_options['flask'] are ignored (code); expected a mapping of the plugin's options, got str"),
+        ({7: {"count": 1}}, "name 7 of a plugin in plugin_options is ignored (code); expected text"),
+        ({None: None}, "name None of a plugin in plugin_options is ignored (code); expected text"),
+    ],
+)  # fmt: skip
+def test_an_invalid_entry_of_plugin_options_is_ignored_alone(others, problem):
+    given = {"plugin_options": {**others, "team": {"count": 7}}}
+    found = read_config(given, environment={})
+    found.add_settings(given)
+    found.add_plugin_options("team", Options)
+
+    assert Options(count=7) == found.plugin("team")
+    assert [f"invalid {problem}; write plugin_options={{'team': {{'prefix': 'Job/'}}}}"] == texts(found)
+
+
+@pytest.mark.parametrize("name", [5, None, b"label", ("label",)])
+def test_a_name_of_an_option_that_is_no_text_leaves_the_other_options(name):
+    found = configured(code={"count": 7, name: 1, "label": "x"})
+
+    assert Options(count=7, label="x") == found.plugin("team-policy")
+    assert [
+        f"invalid name {name!r} of an option in plugin_options['team-policy'] is ignored (code); expected text; "
+        "write plugin_options={'team': {'prefix': 'Job/'}}"
+    ] == texts(found)
+
+
+class Unprintable:
+    def __str__(self):
+        raise SystemExit(9)
+
+
+class OwnEnd(BaseException):
+    pass
+
+
+RAISED = {
+    "exit": (SystemExit(4), "it raised SystemExit: 4"),
+    "generator exit": (GeneratorExit(), "it raised GeneratorExit"),
+    "cancelled": (asyncio.CancelledError(), "it raised CancelledError"),
+    "a class of its own": (OwnEnd("over"), "it raised OwnEnd: over"),
+    "unprintable": (ValueError(Unprintable()), "it raised ValueError: <unprintable exception>"),
+    "empty": (AssertionError(), "it raised AssertionError"),
+    "lookup": (KeyError("low"), "it raised KeyError: low"),
+    "control characters": (ValueError("\x1b[31mred\nnext\u202e"), r"\x1b[31mred\nnext\u202e"),
+    "long": (ValueError("x" * 100_000), "x" * 499 + "…"),
+}
+
+
+@pytest.fixture(params=RAISED.values(), ids=RAISED)
+def raised(request):
+    return request.param
+
+
+def refuse_five(error):
+    def check(*args):
+        if args[-1] == 5:
+            raise error
+        return args[-1]
+
+    return check
+
+
+def test_whatever_a_validator_raises_only_its_option_is_invalid(raised):
+    error, reason = raised
+    made = attrs.make_class("Made", {"a": field(type=int, default=1, validator=refuse_five(error)), "b": field(type=int, default=2)})  # fmt: skip
+    found = configured(made, code={"a": "5", "b": 7})
+
+    assert made(a=1, b=7) == found.plugin("team-policy")
+    assert [f"invalid value '5' for plugins.team-policy.a (code); {reason}; using the default, 1"] == texts(found)
+
+
+def test_whatever_a_converter_raises_only_its_option_is_invalid(raised):
+    error, reason = raised
+    made = attrs.make_class("Made", {"a": field(type=int, default=1, converter=refuse_five(error)), "b": field(type=int, default=2)})  # fmt: skip
+    found = configured(made, code={"a": 5, "b": 7}, file={"a": 3})
+
+    assert made(a=3, b=7) == found.plugin("team-policy")
+    assert [f"invalid value 5 for plugins.team-policy.a (code); {reason}; using the value from file {FILE}"] == texts(
+        found
+    )
+
+
+def test_the_message_of_a_secret_is_not_shown_whatever_is_raised():
+    made = attrs.make_class("Made", {"api_key": field(type=int, default=1, validator=refuse_five(SystemExit("hunter2")))})  # fmt: skip
+
+    (problem,) = texts(configured(made, code={"api_key": 5}))
+    assert problem.endswith("(code); it raised SystemExit; using the default, …")
+
+
+def test_an_interrupt_in_a_validator_passes():
+    made = attrs.make_class("Made", {"a": field(type=int, default=1, validator=refuse_five(KeyboardInterrupt()))})
+
+    with pytest.raises(KeyboardInterrupt):
+        configured(made, code={"a": 5})
+
+
+def test_defaults_that_are_refused_name_the_exception(raised):
+    error, reason = raised
+    made = attrs.make_class("Made", {"a": field(type=int, factory=lambda: refuse_five(error)(5))})
+
+    with pytest.raises(ConfigError) as caught:
+        configured(made)
+    assert f"Made refuses its own defaults: {reason}" == str(caught.value)
+
+
+def test_defaults_that_are_refused_later_leave_every_option_a_value():
+    calls = iter((1,))
+    made = attrs.make_class("Made", {"a": field(type=int, factory=lambda: next(calls))})
+    found = read_config(environment={})
+
+    with pytest.raises(ConfigError, match="Made refuses its own defaults: it raised StopIteration"):
+        found.add_plugin_options("team", made)
+    assert 1 == found.get("plugins.team.a")
+
+
+@pytest.mark.parametrize(
     ("layers", "problem"),
     [
         (
@@ -339,6 +459,14 @@ def test_plugin_options_in_code_are_mappings(given):
             {"code": {"counts": 1}},
             "unknown option plugins.team-policy.counts (code) is ignored; did you mean plugins.team-policy.count?",
         ),
+        (
+            {"code": {"ON": True}},
+            "unknown option plugins.team-policy.ON (code) is ignored; did you mean plugins.team-policy.on?",
+        ),
+        (
+            {"file": {"On": True}},
+            f"unknown option plugins.team-policy.On (file {FILE}) is ignored; did you mean plugins.team-policy.on?",
+        ),
     ],
 )
 def test_an_unknown_name_is_reported_with_the_nearest(layers, problem):
@@ -346,16 +474,21 @@ def test_an_unknown_name_is_reported_with_the_nearest(layers, problem):
 
 
 @pytest.mark.parametrize(
-    ("layers", "name"),
+    ("layers", "expected"),
     [
-        ({"code": {"fuel": 1}}, "plugins.team-policy.fuel (code)"),
-        ({"framework": {"SCOUT_KEEP_WARM": 1}}, "SCOUT_KEEP_WARM (Flask settings)"),
+        (
+            {"code": {"fuel": 1}},
+            "unknown option plugins.team-policy.fuel (code) is ignored; see 'scout-core plugins team-policy' for its options",
+        ),
+        (
+            {"framework": {"SCOUT_KEEP_WARM": 1}},
+            "unknown option SCOUT_KEEP_WARM (Flask settings) is ignored; see 'scout-core config' for all options",
+        ),
     ],
 )
-def test_a_name_that_resembles_no_option_is_reported_without_a_suggestion(layers, name):
+def test_a_name_that_resembles_no_option_is_reported_without_a_suggestion(layers, expected):
     options = attrs.make_class("Made", {"colour": field(type=str, default="red")})
 
-    expected = f"unknown option {name} is ignored; see 'scout-core config' for all options"
     assert [expected] == texts(configured(options, **layers))
 
 

@@ -23,6 +23,12 @@ def test_the_cutoff_is_the_similarity_that_is_needed():
     assert "" == did_you_mean("chuck", KNOWN, cutoff=0.9)
 
 
+def test_upper_and_lower_case_are_the_same():
+    assert "did you mean plugins.team.b?" == did_you_mean("plugins.team.B", ["plugins.team.b"], prefix="plugins.team.")
+    assert "did you mean Enable?" == did_you_mean("ENABLE", ["Enable", "disable"])
+    assert ["b", "B"] == similar("b", ["b", "B", "c"])
+
+
 def test_a_common_prefix_does_not_make_names_similar():
     known = ["plugins.team.colour", "plugins.team.prefix"]
 

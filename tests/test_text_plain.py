@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scout_core.text.plain import beginning, cut, exact, plain
+from scout_core.text.plain import beginning, cut, exact, plain, text_of
 
 
 class Hostile(str):
@@ -57,3 +57,28 @@ def test_what_is_too_long_ends_with_a_mark(text, limit, shown):
 def test_a_long_text_is_read_well_beyond_what_is_shown():
     assert beginning("x" * 2_000, 1_000) == "x" * 2_000
     assert beginning("x" * 9_999, 1_000) == "x" * 1_936
+
+
+class Unprintable:
+    def __init__(self, error):
+        self.error = error
+
+    def __str__(self):
+        raise self.error
+
+
+def test_the_text_of_any_object_is_visible_and_bounded():
+    assert r"a\x1b[31m\nb" == text_of("a\x1b[31m\nb", 50)
+    assert "12345" == text_of(12345, 5)
+    assert "1234…" == text_of(123456, 5)
+    assert 5 == len(text_of("\n" * 100, 5))
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), SystemExit(1), GeneratorExit()])
+def test_an_object_without_a_text_is_unprintable(error):
+    assert "<unprintable exception>" == text_of(Unprintable(error), 50)
+
+
+def test_an_interrupt_passes_while_a_text_is_made():
+    with pytest.raises(KeyboardInterrupt):
+        text_of(Unprintable(KeyboardInterrupt()), 50)

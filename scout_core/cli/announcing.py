@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from attrs import define
@@ -12,11 +13,13 @@ from scout_core.boundary.hooks import Hooks
 from scout_core.boundary.import_state import ImportState
 from scout_core.boundary.plugin import Plugin
 from scout_core.boundary.plugins import Plugins
+from scout_core.config.kinds import OwnMessage
+from scout_core.config.plugin_options import BeforeValues
 from scout_core.errors import PluginError
 from scout_core.problems import Problem
 
 Step = tuple[str, str]
-"""A plugin, and ``import`` or the name of a hook."""
+"""A plugin, and ``import``, the name of a hook, or the options whose values are checked."""
 Announce = Callable[[Step], None]
 IMPORT: Final = "import"
 ENDED: Final = "ended-process"
@@ -71,3 +74,17 @@ class AnnouncingPlugins(Plugins):
             self.hooks.unregister(plugin.name)
             detail = f"importing {plugin.module} changes {broken}, so that no other module can be imported"
             plugin.fail(Problem(BROKEN, plugin.module, detail))
+
+
+def announced_values(announce: Announce, left_out: Mapping[Step, str]) -> BeforeValues:
+    """Return a function that announces each check of values, and refuses them where that step is to be left out."""
+    checks: Counter[str] = Counter()
+
+    def before(plugin: str, names: Collection[str]) -> None:
+        checks[plugin] += 1  # the same names may be checked with values of several layers
+        step = plugin, f"options {', '.join(names)} ({checks[plugin]})"
+        if step in left_out:
+            raise OwnMessage(left_out[step])
+        announce(step)
+
+    return before

@@ -18,7 +18,7 @@ from scout_core.boundary.importing import search_path
 from scout_core.boundary.limits import Limits
 from scout_core.boundary.plugin import OWN
 from scout_core.boundary.plugins import Plugins
-from scout_core.cli.announcing import Announce, AnnouncingHooks, AnnouncingPlugins, Step
+from scout_core.cli.announcing import Announce, AnnouncingHooks, AnnouncingPlugins, Step, announced_values
 from scout_core.cli.isolation import Answer, in_child
 from scout_core.cli.loading import Loaded, load_plugins
 from scout_core.cli.option_rows import option_rows
@@ -143,6 +143,7 @@ def load_here() -> Loaded:
 
 
 def _plugins(config: Config, announce: Announce, left_out: Mapping[Step, str]) -> Plugins:
+    config.before_values = announced_values(announce, left_out)
     hooks = AnnouncingHooks(
         limits=Limits.from_config(config),
         order=config.get("plugins.order"),

@@ -28,6 +28,7 @@ from attrs.validators import (
 
 from scout_core.config.kinds import ANYTHING, Kind, OwnMessage, among, optional, within
 from scout_core.config.types import kind_of
+from scout_core.signals import is_from_outside
 from scout_core.tracebacks import steps_of
 
 _ANY: Final[Any] = is_callable()  # Any, here and below: attrs does not document the classes of its validators
@@ -166,7 +167,9 @@ def _conditions(validator: Any, attribute: Attribute[Any], *, allows_none: bool 
 def _allows_none(condition: _Condition) -> bool:
     try:
         condition.check(None)
-    except Exception:  # noqa: BLE001  # a validator of the plugin's own may be inside
+    except BaseException as error:  # a validator of the plugin's own may be inside
+        if is_from_outside(error):
+            raise
         return False
     return True
 

@@ -21,7 +21,7 @@ from scout_core.config.values import Value, first_usable
 from scout_core.problems import Problem
 
 if TYPE_CHECKING:
-    from scout_core.config.plugin_options import Declared
+    from scout_core.config.plugin_options import BeforeValues, Declared
 
 
 @define(eq=False)
@@ -35,6 +35,8 @@ class Config:
     """By key: the core's, then those of plugins in the order in which they were added."""
     plugin_names: Collection[str] = ()
     """Every plugin that was found, loaded or not; empty until they are searched."""
+    before_values: BeforeValues | None = None
+    """Called before a class of a plugin is made with values."""
     _value_problems: dict[str, list[Problem]] = field(factory=dict)
     """By plugin; the core's under the empty name."""
     _declared: dict[str, Declared | None] = field(factory=dict)
@@ -102,6 +104,9 @@ class Config:
 
         declared = self._declared[name] = declare(name, options)
         self.options.update({option.key: option for option in declared.options})
+        # Every option has a value, even when reading the values fails as a whole.
+        defaults = {option.key: Value(option.key, option.default, DEFAULT) for option in declared.options}
+        self.values = {**self.values, **defaults}
         self._read_plugin(declared)
 
     def add_settings(
@@ -156,7 +161,8 @@ class Config:
             variables = tuple(variable for variable in option.variables if owners[variable] is option)
             candidates[option.key] = list(self.layers.candidates(option, variables=variables))
         problems: list[Problem] = []
-        self._objects[declared.plugin], values = build(declared, candidates, problems)
+        before = self.before_values or (lambda plugin, names: None)
+        self._objects[declared.plugin], values = build(declared, candidates, problems, before=before)
         self._value_problems[declared.plugin] = problems
         self.values = {**self.values, **values}
 

@@ -12,7 +12,7 @@ from attrs import define, field
 from scout_core.config.files import Settings
 from scout_core.config.options import ALIASES, BY_KEY, Option
 from scout_core.config.origin import CODE, Layer, Origin, from_environment
-from scout_core.config.values import Value
+from scout_core.config.values import Value, show
 from scout_core.problems import Problem
 
 PREFIX = "SCOUT_"
@@ -45,19 +45,31 @@ class Layers:
                 self.code[key] = Value(key, value, CODE)
 
     def _add_plugin_options(self, given: Any) -> None:
-        tables = list(given.items()) if isinstance(given, Mapping) else [(None, given)]
-        for plugin, table in tables:
-            if isinstance(plugin, str) and isinstance(table, Mapping) and all(isinstance(name, str) for name in table):
-                self._add_table(self.code, plugin, table, CODE)
+        """Add those entries that can be used; each of the others is a problem of its own."""
+        if not isinstance(given, Mapping):
+            self._ignore("plugin_options are", f"a mapping of plugin names to mappings, got {type(given).__name__}")
+            return
+        for plugin, table in given.items():
+            if not isinstance(plugin, str):
+                self._ignore(f"name {show('', plugin)} of a plugin in plugin_options is", "text")
+            elif not isinstance(table, Mapping):
+                entry = f"plugin_options[{show('', plugin)}]"
+                self._ignore(f"{entry} are", f"a mapping of the plugin's options, got {type(table).__name__}")
             else:
-                problem = Problem(
-                    "invalid-value",
-                    "plugin_options",
-                    f"invalid plugin_options ({CODE}) are ignored; expected a mapping of plugin names to mappings",
-                    "write plugin_options={'team': {'prefix': 'Job/'}}",
-                )
-                if problem not in self.problems:
-                    self.problems.append(problem)
+                for name in table:
+                    if not isinstance(name, str):
+                        entry = f"plugin_options[{show('', plugin)}]"
+                        self._ignore(f"name {show('', name)} of an option in {entry} is", "text")
+                usable = {name: value for name, value in table.items() if isinstance(name, str)}
+                self._add_table(self.code, plugin, usable, CODE)
+
+    def _ignore(self, what: str, expected: str) -> None:
+        detail = f"invalid {what} ignored ({CODE}); expected {expected}"
+        problem = Problem(
+            "invalid-value", "plugin_options", detail, "write plugin_options={'team': {'prefix': 'Job/'}}"
+        )
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def add_framework(self, name: str, settings: Mapping[Any, Any]) -> None:
         """Add those settings of a framework whose names begin with ``SCOUT_``; later ones replace earlier ones."""

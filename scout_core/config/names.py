@@ -65,17 +65,28 @@ def unknown_names(
                 default=None,
             )
             if plugin is not None and plugin in plugins:
-                yield _of_plugin(variable, plugin, options, owners)
+                yield _of_plugin(variable, _ENVIRONMENT, plugin, options, owners)
             elif plugin is None and did_you_mean(variable, owners, cutoff=0.9):
                 yield unknown(variable, _ENVIRONMENT, owners, prefix=PREFIX)
 
 
-def _of_plugin(variable: str, plugin: str, options: Mapping[str, Option], owners: Collection[str]) -> Problem:
-    own = [option.variable for option in options.values() if option.plugin == plugin]
-    hint = did_you_mean(variable, own, prefix=variable_of(f"{plugin}.")) or did_you_mean(variable, owners, cutoff=0.9)
+def _of_plugin(
+    name: str, origin: Origin, plugin: str, options: Mapping[str, Option], owners: Collection[str] = ()
+) -> Problem:
+    """
+    Return the problem of an unknown option of a plugin.
+
+    Args:
+        name: a key, or an environment variable.
+        owners: all environment variables, if it is one.
+    """
+    keys = [option.key for option in options.values() if option.plugin == plugin]
+    own, prefix = keys, f"plugins.{plugin}."
+    if owners:
+        own, prefix = [options[key].variable for key in keys], variable_of(f"{plugin}.")
+    hint = did_you_mean(name, own, prefix=prefix) or did_you_mean(name, owners, cutoff=0.9)
     otherwise = f"see 'scout-core plugins {plugin}' for its options" if own else f"the plugin {plugin} has no options"
-    detail = f"unknown option {variable} ({_ENVIRONMENT}) is ignored"
-    return Problem("unknown-option", variable, detail, hint or otherwise)
+    return Problem("unknown-option", name, f"unknown option {name} ({origin}) is ignored", hint or otherwise)
 
 
 def _in_code_and_file(layers: Layers, options: Mapping[str, Option], plugins: Collection[str]) -> Iterator[Problem]:
@@ -88,5 +99,4 @@ def _in_code_and_file(layers: Layers, options: Mapping[str, Option], plugins: Co
             if plugin is None:
                 yield unknown(key, value.origin, names)
             else:
-                own = [option.key for option in options.values() if option.plugin == plugin]
-                yield unknown(key, value.origin, own, prefix=f"plugins.{plugin}.")
+                yield _of_plugin(key, value.origin, plugin, options)

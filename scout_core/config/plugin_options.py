@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from attrs import NOTHING, Attribute, evolve, fields, frozen, has
 
 from scout_core.config.conditions import is_from_attrs, narrow
-from scout_core.config.kinds import ANYTHING, Kind, Unsupported
+from scout_core.config.kinds import ANYTHING, Kind, OwnMessage, Unsupported
 from scout_core.config.options import Option
 from scout_core.config.origin import DEFAULT
 from scout_core.config.types import kind_of, resolve
-from scout_core.config.values import Value, first_usable, invalid, show
-from scout_core.errors import ConfigError
+from scout_core.config.values import LONGEST_REASON, Value, first_usable, invalid, show
+from scout_core.errors import ConfigError, with_kind
 from scout_core.problems import Problem
+from scout_core.signals import is_from_outside
+from scout_core.text.plain import UNPRINTABLE, text_of
+
+BeforeValues = Callable[[str, Collection[str]], None]
+"""
+Called with a plugin, and the names of the options with whose values its class is about to be made.
+
+The values are refused when it raises ``OwnMessage``, whose text is the reason.
+"""
 
 
 @frozen
@@ -41,9 +50,11 @@ def declare(plugin: str, options_class: Any) -> Declared:  # Any: whatever the p
         raise ConfigError(f"every option must have a default; missing for {', '.join(missing)}")
     try:
         defaults = options_class()
-    except Exception as error:
+    except BaseException as error:
+        if is_from_outside(error):
+            raise
         reason = _why_refused(attributes, options_class) if is_from_attrs(error) else None
-        raise ConfigError(f"{options_class.__name__} refuses its own defaults: {reason or _message(error)}") from error
+        raise _refuses_defaults(options_class, reason or _message(error)) from error
     options = tuple(
         Option(
             f"plugins.{plugin}.{name}",
@@ -61,6 +72,8 @@ def build(
     declared: Declared,
     candidates: Mapping[str, list[Value]],
     problems: list[Problem],
+    *,
+    before: BeforeValues = lambda plugin, names: None,
 ) -> tuple[Any, dict[str, Value]]:  # Any: an object of the plugin's class
     """
     Return an object of the plugin's class, and each value by its key.
@@ -70,7 +83,16 @@ def build(
     Args:
         candidates: by key, the values of the layers, strongest first.
         problems: gets a problem for each invalid value.
+        before: called each time before the class is made.
+
+    Raises:
+        ConfigError: the class cannot be made with its defaults any more.
     """
+
+    def make(given: Mapping[str, Any]) -> Any:  # Any: as above
+        before(declared.plugin, given)
+        return declared.options_class(**given)
+
     left = {option.key: list(candidates.get(option.key, ())) for option in declared.options}
     problems.extend(
         _unsupported(option)
@@ -81,9 +103,13 @@ def build(
         values = {option.key: _choose(option, left[option.key], problems) for option in declared.options}
         given = {option.name: values[option.key].value for option in declared.options if left[option.key]}
         try:
-            made = declared.options_class(**given)
-        except Exception as error:  # noqa: BLE001  # raised by the plugin's own validator, converter or method
-            option = _culprit(declared, given)
+            made = make(given)
+        except BaseException as error:  # raised by the plugin's own validator, converter or method
+            if is_from_outside(error):
+                raise
+            if not given:
+                raise _refuses_defaults(declared.options_class, _message(error)) from error
+            option = _culprit(declared, given, make)
             refused = left[option.key].pop(0)
             instead = _choose(option, list(left[option.key]), [])
             problems.append(invalid(refused, _reason(option, error), instead=instead, written=option.kind.written))
@@ -106,19 +132,23 @@ def _choose(option: Option, candidates: list[Value], problems: list[Problem]) ->
     return chosen
 
 
-def _culprit(declared: Declared, given: Mapping[str, Any]) -> Option:
+def _culprit(declared: Declared, given: Mapping[str, Any], make: Callable[[Mapping[str, Any]], Any]) -> Option:
     """The option whose value is refused by itself; else the last of those that are refused together."""
     options = [option for option in declared.options if option.name in given]
     for option in options:
         try:
-            declared.options_class(**{option.name: given[option.name]})
-        except Exception:  # noqa: BLE001  # as above
+            make({option.name: given[option.name]})
+        except BaseException as error:  # as above
+            if is_from_outside(error):
+                raise
             return option
     return options[-1]
 
 
-def _reason(option: Option, error: Exception) -> str:
+def _reason(option: Option, error: BaseException) -> str:
     """The message of the plugin; left out for secrets, because it may contain the value. attrs's are not for users."""
+    if type(error) is OwnMessage:
+        return str(error)
     if is_from_attrs(error):
         return f"expected {option.kind.expected}, and the plugin does not allow this value"
     return f"it raised {type(error).__name__}" if option.is_secret else _message(error)
@@ -128,8 +158,11 @@ def _why_refused(attributes: Mapping[str, Attribute[Any]], options_class: type) 
     for name, attribute in attributes.items():
         try:
             _kind(attribute, options_class).read(attribute.default)
-        except ValueError as reason:
-            return f"{name} is {show(name, attribute.default)}; {reason}"
+        except BaseException as error:
+            if is_from_outside(error):
+                raise
+            if isinstance(error, ValueError):
+                return f"{name} is {show(name, attribute.default)}; {text_of(error, LONGEST_REASON)}"
     return None
 
 
@@ -138,9 +171,20 @@ def _unsupported(option: Option) -> Problem:
     return Problem("unsupported-type", option.key, f"{option.key} cannot be set; {option.kind.form}", advice)
 
 
-def _message(error: Exception) -> str:
-    """The text of an error; those of attrs have further arguments, which ``str()`` would show."""
-    return str(error.args[0]) if error.args else type(error).__name__
+def _refuses_defaults(options_class: type, reason: str) -> ConfigError:
+    return ConfigError(f"{options_class.__name__} refuses its own defaults: {reason}")
+
+
+def _message(error: BaseException) -> str:
+    """
+    The text of an error, with its class unless it is one of values.
+
+    Those of attrs have further arguments, which ``str()`` would show.
+    """
+    text = text_of(error.args[0], LONGEST_REASON) if error.args else ""
+    if text not in ("", UNPRINTABLE) and isinstance(error, (ValueError, TypeError)):
+        return text
+    return f"it raised {with_kind(type(error).__name__, text)}"
 
 
 def _kind(attribute: Attribute[Any], options_class: type) -> Kind:
@@ -150,9 +194,14 @@ def _kind(attribute: Attribute[Any], options_class: type) -> Kind:
         if annotation is None:
             raise TypeError("the plugin declares no type for it")
         kind = kind_of(resolve(annotation, options_class) if isinstance(annotation, str) else annotation)
-    except Exception as error:  # noqa: BLE001  # annotations can be any object
-        return ANYTHING if attribute.converter is not None else Unsupported("not supported", str, str(error))
+    except BaseException as error:  # annotations can be any object
+        if is_from_outside(error):
+            raise
+        reason = text_of(error, LONGEST_REASON)
+        return ANYTHING if attribute.converter is not None else Unsupported("not supported", str, reason)
     try:
         return narrow(kind, attribute)
-    except Exception:  # noqa: BLE001  # validators, and the values that they allow, can be any object
+    except BaseException as error:  # validators, and the values that they allow, can be any object
+        if is_from_outside(error):
+            raise
         return kind

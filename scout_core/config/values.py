@@ -13,7 +13,9 @@ from attrs import frozen
 from scout_core.config.durations import Seconds
 from scout_core.config.origin import DEFAULT, Origin
 from scout_core.problems import Problem
+from scout_core.signals import is_from_outside
 from scout_core.suggest import did_you_mean
+from scout_core.text.plain import text_of
 
 _SECRET: Final = re.compile(
     r"token|secret|passw|pwd|credential|(?<![a-z])(?:key|auth|pass|dsn)(?![a-z])", re.IGNORECASE
@@ -21,6 +23,8 @@ _SECRET: Final = re.compile(
 _MAY_BE_SECRET: Final = re.compile("[@?#]")
 """In an address: a user with a password, a query, a fragment."""
 _LONGEST: Final = 100
+LONGEST_REASON: Final = 500
+"""Characters of the reason why a plugin refuses a value."""
 
 
 @frozen(eq=False)
@@ -53,8 +57,11 @@ def first_usable(
         try:
             chosen = Value(candidate.key, convert(candidate.value), candidate.origin)
             break
-        except Exception as error:  # noqa: BLE001  # what was given in code can be any object
-            reason = str(error) if type(error) is ValueError else f"it raised {type(error).__name__}"
+        except BaseException as error:  # values in code can be any object; a plugin may bring the converter
+            if is_from_outside(error):
+                raise
+            is_ours = type(error) is ValueError
+            reason = text_of(error, LONGEST_REASON) if is_ours else f"it raised {type(error).__name__}"
             refused.append((candidate, reason))
     problems.extend(invalid(value, reason, instead=chosen, written=written) for value, reason in refused)
     return chosen
@@ -102,9 +109,11 @@ def show(key: str, value: object, written: Callable[[Any], str] | None = None) -
         return "…"
     try:
         text = repr(as_written(value)) if written is None or value is None else written(value)
-    except Exception:  # noqa: BLE001  # what was given in code can be any object
+    except BaseException as error:  # what was given in code can be any object
+        if is_from_outside(error):
+            raise
         return f"<{type(value).__name__}>"
-    return "…" if "://" in text and _MAY_BE_SECRET.search(text) else text[:_LONGEST]
+    return "…" if "://" in text and _MAY_BE_SECRET.search(text) else text_of(text[:_LONGEST], _LONGEST)
 
 
 def as_written(value: Any) -> Any:  # Any: each option has its own type

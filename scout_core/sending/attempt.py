@@ -13,12 +13,14 @@ from scout_core.recording.tracer import Tracer
 from scout_core.sending.export_guard import ExportGuard
 from scout_core.sending.exporter import Delivery
 from scout_core.sending.registration import unusable_result
+from scout_core.text.plain import text_of
 
 if TYPE_CHECKING:
     from scout_core.measuring.report import Report
 
 LONGEST_INTERVAL: Final = 86_400.0
 LONGEST_REASON: Final = 100
+LONGEST_ERROR: Final = 1000
 """Characters."""
 
 
@@ -68,18 +70,11 @@ def attempt(guard: ExportGuard, report: Report, tracer: Tracer) -> Outcome:
 
 
 def _rejected(error: RejectedReport, *, is_expected: bool = False) -> Outcome:
-    reason = _as_text(getattr(error, "reason", "rejected"))[:LONGEST_REASON]
-    return Outcome(reason=reason, error=_as_text(error), is_expected=is_expected)
+    reason = text_of(getattr(error, "reason", "rejected"), LONGEST_REASON)
+    return Outcome(reason=reason, error=text_of(error, LONGEST_ERROR), is_expected=is_expected)
 
 
 def _seconds(interval: object) -> float | None:
     if isinstance(interval, (int, float)) and 0 < interval < LONGEST_INTERVAL:
         return float(interval)
     return None
-
-
-def _as_text(anything: object) -> str:
-    try:
-        return str(anything)
-    except Exception:  # noqa: BLE001  # a plugin's exception can fail even at that
-        return "<unprintable exception>"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from scout_core.signals import is_from_outside
 from scout_core.text.patterns import pattern
 
 CUT_MARK: Final = "…"
 """The last character of a text that was shortened."""
+UNPRINTABLE: Final = "<unprintable exception>"
 
 # Lone surrogates: UTF-8 cannot encode them (Unicode 15, section 3.9, D92).
 _SURROGATE: Final = pattern("[\ud800-\udfff]")
@@ -55,6 +57,22 @@ def visible(text: str) -> str:
     return "".join(
         character if character.isprintable() else _escape(character) for character in text.replace("\t", " ")
     )
+
+
+def text_of(anything: object, limit: int) -> str:
+    """
+    Return what ``str()`` makes of an object of a plugin or of the application, on one visible line of at most ``limit`` characters.
+
+    Returns:
+        ``<unprintable exception>`` when ``str()`` raises. Only what came from outside, such as Ctrl-C, is raised.
+    """
+    try:
+        text = exact(str(anything))
+    except BaseException as error:
+        if is_from_outside(error):
+            raise
+        return UNPRINTABLE
+    return cut(visible(text[: limit + 1]), limit)
 
 
 def _escape(character: str) -> str:
