@@ -5,7 +5,7 @@ from __future__ import annotations
 from shlex import quote
 
 from scout_core.boundary.names import INVALID_NAME
-from scout_core.boundary.patches import PatchState
+from scout_core.boundary.patches import Patch, PatchState
 from scout_core.boundary.plugin import INVALID_OPTIONS, Plugin
 from scout_core.config.config import Config
 from scout_core.config.origin import Layer
@@ -90,9 +90,7 @@ def _for_failed(plugin: Plugin) -> NextStep:
 
 def _improvement(plugin: Plugin) -> NextStep | None:
     """For a plugin that works, though not everything in it does."""
-    if any(
-        patch.state in (PatchState.NOT_FOUND, PatchState.LEFT_ALONE, PatchState.LEFT_OUT) for patch in plugin.patches
-    ):
+    if any(map(_is_mistake, plugin.patches)):
         if plugin.found is None:
             return NextStep("fix-targets", f"correct the targets in {plugin.module} that cannot be wrapped")
         text = "some targets cannot be wrapped; a newer version of the plugin may support them"
@@ -109,6 +107,12 @@ def _improvement(plugin: Plugin) -> NextStep | None:
         options = " or ".join(dict.fromkeys(option for _, option in slow))
         return NextStep("speed-up", f"make {' and '.join(place for place, _ in slow)} faster, or raise {options}")
     return None
+
+
+def _is_mistake(patch: Patch) -> bool:
+    """Whether a target that is not wrapped should be: what is optional, or of a group, may be missing."""
+    may_be_missing = patch.is_optional or patch.group is not None
+    return patch.state is PatchState.LEFT_ALONE or (patch.state is PatchState.NOT_FOUND and not may_be_missing)
 
 
 def _upgrade(plugin: Plugin) -> str:
