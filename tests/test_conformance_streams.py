@@ -62,9 +62,7 @@ def later(key):
 
 
 def submitted(key):
-    future = Future()
-    future.set_result(key)
-    return future
+    return Future()
 
 
 def respond(key):
@@ -128,7 +126,9 @@ async def awaits():
 
 
 def submits():
-    assert "a" == streamlib.submitted("a").result()
+    future = streamlib.submitted("a")
+    future.set_result("a")
+    assert "a" == future.result()
 
 
 def responds():
@@ -156,9 +156,9 @@ FAULTS = {
 }
 
 
-def run_suite(folder, plugin=PLUGIN):
+def run_suite(folder, plugin=PLUGIN, *, library=LIBRARY, suite=SUITE):
     """Map each test to its message; None if it passed."""
-    for name, source in (("streamlib", LIBRARY), ("scout_streamlib", plugin), ("test_suite", SUITE)):
+    for name, source in (("streamlib", library), ("scout_streamlib", plugin), ("test_suite", suite)):
         (folder / f"{name}.py").write_text(source, encoding="utf-8")
     plain = {key: value for key, value in os.environ.items() if not key.startswith(("SCOUT_", "PYTEST_"))}
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "--junit-xml=results.xml"]

@@ -132,6 +132,11 @@ def _end(opened: Timed, future: Any) -> None:
     opened.end(error if isinstance(error, BaseException) else None)
 
 
+def is_ending(callback: object) -> bool:
+    """Whether a callback of a future is the one that ends a span."""
+    return type(callback) is partial and callback.func is _end
+
+
 def _is_future(kind: type) -> bool:
     return has(kind, "add_done_callback")
 

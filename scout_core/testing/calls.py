@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Final
 
 from attrs import define, field, frozen
 
@@ -18,8 +19,14 @@ from scout_core.testing.probes import Passage, Probes
 from scout_core.testing.scout import Scout, recording
 from scout_core.testing.targets import Target, import_targets, targets_of
 
-Outline = tuple[tuple[str, str | None, str | None], ...]
-"""Operation, operation of the parent and class of the error, of each recorded span, in order of the end."""
+OURS: Final = "Job/conformance"
+"""Operation of the transaction in which calls are made."""
+Outline = Counter[tuple[str, str | None, str | None]]
+"""
+Operation, operation of the parent and class of the error, of each recorded span, to how often it was recorded.
+
+Without an order: detached transactions end before the one around them, and concurrent calls in any order.
+"""
 
 
 @frozen
@@ -124,19 +131,24 @@ class Bench:
 
 def run_within(bound: Bound) -> Exception | None:
     """Make the call inside a transaction; return the exception that it raised, or None."""
-    with Transaction("Job/conformance"):
+    with Transaction(OURS):
         return bound.run()
 
 
 def outline(scout: Scout) -> Outline:
     """Return the records without anything that may differ between two calls."""
-    return tuple(
+    return Counter(
         (span.operation, span.parent, span.error)
         for transaction in scout.transactions
         for span in (*transaction.spans, transaction)
     )
 
 
+def without_ours(recorded: Outline) -> Outline:
+    """Return the records without the transaction in which the call was made, whatever error was recorded in it."""
+    return Counter({span: count for span, count in recorded.items() if span[:2] != (OURS, None)})
+
+
 def describe(recorded: Outline) -> str:
     """Return the operations for a message."""
-    return ", ".join(operation for operation, _, _ in recorded) or "nothing"
+    return ", ".join(operation for operation, _, _ in recorded.elements()) or "nothing"

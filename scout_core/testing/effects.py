@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from types import FrameType, FunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
+from scout_core.recording.deferred import is_ending
 from scout_core.recording.stepped import original_of
 from scout_core.recording.streams import is_replaced_close
 from scout_core.testing.effort import Meter
@@ -23,6 +25,9 @@ _READS: Final[dict[type, Callable[[Any], Iterable[object]]]] = {  # Any: an inst
     dict: lambda mapping: (part for item in dict.items(mapping) for part in item),
 }
 """The base class's own way to iterate, which a subclass cannot override."""
+
+_OF_FUTURES: Final = frozenset({"_state", "_result", "_exception", "_waiters", "the items of _waiters"})
+"""Attributes of a future that change whenever another thread completes it or waits for it."""
 
 
 class Effect(NamedTuple):
@@ -69,7 +74,8 @@ class EffectMeter(Meter):
         super().pause()
         for subject, before in self._snapshots:
             now = _snapshot(subject)
-            for name in {**before, **now}:
+            own = _OF_FUTURES if issubclass(type(subject), Future) else ()
+            for name in {**before, **now}.keys() - own:
                 if not _same(before.get(name, self), now.get(name, self)) and not _is_cached(type(subject), name):
                     self.effects.append(Effect(False, name, type(subject).__name__))
         self._snapshots = []
@@ -112,7 +118,7 @@ def _snapshot(subject: object) -> dict[str, object]:
 def _items(value: object) -> tuple[object, ...] | None:
     for kind, read in _READS.items():
         if issubclass(type(value), kind):
-            return tuple(read(value))
+            return tuple(item for item in read(value) if not _is_ending(item))
     return None
 
 
@@ -120,6 +126,11 @@ def _same(before: object, now: object) -> bool:
     if type(before) is tuple is type(now):
         return len(before) == len(now) and all(old is new for old, new in zip(before, now, strict=True))
     return before is now or original_of(now) is original_of(before) or is_replaced_close(now)  # by `Span.stream`
+
+
+def _is_ending(item: object) -> bool:
+    """Whether it is the callback that the core itself adds to a future; asyncio keeps one with its context."""
+    return is_ending(item[0] if type(item) is tuple and item else item)
 
 
 def _is_cached(kind: type, name: str) -> bool:

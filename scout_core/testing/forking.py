@@ -7,11 +7,12 @@ import os
 import select
 import signal
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
 from scout_core.recording.transaction import Transaction
-from scout_core.testing.calls import Bench, Bound, Outline, describe, outline, run_within
+from scout_core.testing.calls import OURS, Bench, Bound, Outline, describe, outline, run_within, without_ours
 from scout_core.testing.problems import Violation
 from scout_core.testing.scout import Scout
 
@@ -28,7 +29,7 @@ def fork(bench: Bench, bound: Bound) -> Iterator[Violation]:
         run_within(bound)
         once = outline(scout)
         scout.forget()
-        with Transaction("Job/conformance"):
+        with Transaction(OURS):
             bound.run()
             child = _in_child(scout, bound)
             bound.run()
@@ -40,8 +41,8 @@ def fork(bench: Bench, bound: Bound) -> Iterator[Violation]:
     elif child != once:
         evidence = f"a forked child recorded {describe(child)} instead of {describe(once)}"
         yield Violation("fork", evidence, advice, bound.call.name)
-    expected = (*once[:-1], *once)
-    if parent != expected:
+    expected = without_ours(once) + once
+    if without_ours(parent) != without_ours(expected):
         evidence = f"the parent recorded {describe(parent)} around the fork instead of {describe(expected)}"
         yield Violation("fork", evidence, advice, bound.call.name)
 
@@ -59,7 +60,7 @@ def _in_child(scout: Scout, bound: Bound) -> Outline | None:
             scout.agent.tracer.await_none()  # start no thread: the records are read here
             scout.forget()
             run_within(bound)
-            os.write(write, _encode(outline(scout)).encode()[:60_000])
+            os.write(write, _encode(list(outline(scout).elements())).encode()[:60_000])
         finally:
             os._exit(0)  # the child must not continue with the test
     os.close(write)
@@ -72,6 +73,6 @@ def _in_child(scout: Scout, bound: Bound) -> Outline | None:
         os.kill(pid, signal.SIGKILL)  # it has ended, or hangs
         os.waitpid(pid, 0)
     try:
-        return tuple((name, parent, error) for name, parent, error in json.loads(b"".join(received)))
+        return Counter((name, parent, error) for name, parent, error in json.loads(b"".join(received)))
     except ValueError:
         return None

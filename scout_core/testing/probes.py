@@ -62,7 +62,6 @@ class Side:
     kwargs: dict[str, Any]
     span: Span | None
     """The innermost span at the start of the call."""
-    span_at_end: Span | None = None
     result: object = None
     raised: Raised | None = None
 
@@ -224,7 +223,6 @@ class Probes:
         return side
 
     def _leave(self, passage: Passage, side: Side, error: BaseException | None) -> None:
-        side.span_at_end = current.get()
         side.raised = None if error is None else Raised.now(error)
         self._begin(passage)
 

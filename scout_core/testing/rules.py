@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterator
 
 import scout_core
 from scout_core.recording.context import has_ended
 from scout_core.recording.stepped import original_of
 from scout_core.recording.transaction import Transaction
-from scout_core.testing.calls import Bench, Bound, Outline, describe, outline, run_within
+from scout_core.testing.calls import OURS, Bench, Bound, Outline, describe, outline, run_within, without_ours
 from scout_core.testing.effects import EffectMeter
 from scout_core.testing.hostility import collecting_evaluations, in_plugin
 from scout_core.testing.probes import Passage, Raised, watching_spans
@@ -27,7 +26,7 @@ def spans(bench: Bench, bound: Bound) -> Iterator[Violation]:
     if invalid:
         evidence = "it gives a value of a wrong type as an operation, as tags or to record_error"
         yield _problem("spans", bound, evidence, "give a text, a dict and an exception")
-    if len(recorded) < 2:
+    if recorded.total() < 2:
         yield _problem(
             "spans", bound, "nothing was recorded", "return a span from the describer, or call a wrapped function"
         )
@@ -194,17 +193,15 @@ def asynchronous(bench: Bench, bound: Bound) -> Iterator[Violation]:
         return
 
     async def at_once() -> None:
-        with Transaction("Job/conformance"):
+        with Transaction(OURS):
             await asyncio.gather(bound.start(), bound.start(), return_exceptions=True)
 
     with bench.recording() as scout:
         run_within(bound)
-        single = Counter(outline(scout))
+        single = without_ours(outline(scout))
         scout.forget()
         asyncio.run(at_once())
-        both = Counter(outline(scout))
-    for counted in (single, both):
-        counted.pop(("Job/conformance", None, None), None)
+        both = without_ours(outline(scout))
     if both != single + single:
         recorded = ", ".join(f"{name} in {parent}" for name, parent, _ in both.elements())
         yield _problem(
@@ -220,7 +217,7 @@ def _has_ended_early(passage: Passage) -> bool:
     if passage.target.is_generator:  # the span begins with the first step
         return False
     return any(
-        has_ended(span) and (side.span is passage.above.span or side.span_at_end is passage.above.span)
+        has_ended(span) and side.span is passage.above.span  # one that is ended within its call was open by then
         for span in opened
         for side in passage.below
     )
