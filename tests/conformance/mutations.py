@@ -253,7 +253,7 @@ MUTATIONS = [
         "the whole stack", "overhead", "fetches: its part of shelf:Shelf.fetch takes",
         FETCH, f"import inspect\n\n    inspect.stack()\n    {FETCH}",
     ),
-    Mutation("a loop", "overhead", "steps, more than the 240 allowed", FETCH, f"for _ in range(500):\n        pass\n    {FETCH}"),
+    Mutation("a loop", "overhead", "steps, more than the 180 allowed", FETCH, f"for _ in range(500):\n        pass\n    {FETCH}"),
     Mutation(
         "a pause", "overhead", "fetches: its part of shelf:Shelf.fetch waits for ",
         FETCH, f"import time\n\n    time.sleep(0.0008)\n    {FETCH}",
