@@ -111,7 +111,7 @@ FAULTS = {
     "work of the core that is not recording": (
         '    return span("Server/Log")',
         "    from scout_core.text.sql import mask_sql\n\n"
-        '    return span("Server/Log", statement=mask_sql("select \'a\' " * 40))',
+        '    return span("Server/Log", statement=mask_sql("select \'a\' " * 400))',
         "overhead",
     ),
     "errors in a loop": (
