@@ -167,10 +167,9 @@ class Tracer(Counted):
     def finish(self, transaction: Transaction) -> None:
         """Hand a finished transaction over to the agent's thread."""
         try:
-            has_room = len(self.inbox) < self.max_queue and self.entered - self.left < MOST_BYTES
             # ``+=`` on an int attribute makes no call, so CPython neither switches threads during it nor runs a signal handler between
             # it and the line before.
-            if transaction.ignored is not None and not (has_room and self.wants_ignored):
+            if transaction.ignored is not None and not (self.wants_ignored and self._has_room()):
                 is_sampled = transaction.ignored == SAMPLED
                 transaction.is_handed_over = True
                 if is_sampled:
@@ -181,7 +180,9 @@ class Tracer(Counted):
                     release(transaction)
                 else:
                     transaction.transaction = self.ignored_placeholder
-            elif has_room:
+            elif (
+                len(self.inbox) < self.max_queue and self.entered - self.left < MOST_BYTES
+            ):  # as `_has_room`, without a call
                 request = transaction.own_request
                 try:
                     is_small = (
@@ -218,6 +219,9 @@ class Tracer(Counted):
             return False
         self.found_wrong = self.found_wrong or wrong
         return bool(wrong)
+
+    def _has_room(self) -> bool:
+        return len(self.inbox) < self.max_queue and self.entered - self.left < MOST_BYTES
 
     def keep(self, transaction: Transaction) -> None:
         """Follow a transaction that outlives its block, so that it is counted should nothing ever end it."""
