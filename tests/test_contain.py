@@ -169,7 +169,7 @@ def test_in_a_span_with_such_an_attribute_everything_can_be_used(name, value):
         assert is_balanced(agent, "")
 
 
-def test_what_cannot_be_handed_over_is_dropped_with_a_reason_and_logged_once(caplog):
+def test_what_cannot_be_handed_over_is_put_right_and_counted_which_is_logged_once(caplog):
     def spoil(outer, inner):
         outer.spans = 5
 
@@ -177,9 +177,9 @@ def test_what_cannot_be_handed_over_is_dropped_with_a_reason_and_logged_once(cap
         record_three(spoil)
         agent.recorder.work()
 
-        assert {"internal error": 3} == agent.counters("").dropped
-    assert 1 == sum("could not be recorded" in record.message for record in caplog.records)
-    assert "bound_transaction" in caplog.text
+        assert (3, {}) == (agent.counters("").finished, agent.counters("").dropped)
+        assert 6 == agent.counters("").invalid_values, "its spans, and the span that could not be put into them"
+    assert 1 == sum("a value of another type was replaced" in record.message for record in caplog.records)
 
 
 def test_the_exception_of_the_application_passes_a_transaction_that_cannot_be_handed_over():
@@ -193,7 +193,7 @@ def test_the_exception_of_the_application_passes_a_transaction_that_cannot_be_ha
             assert raised.value is error
         agent.recorder.work()
 
-        assert {"internal error": 3} == agent.counters("").dropped
+        assert (3, {}) == (agent.counters("").finished, agent.counters("").dropped)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="not on Windows: it has no SIGUSR1")

@@ -694,7 +694,7 @@ def test_targets_that_cannot_be_wrapped_errors_and_quarantine_have_a_next_step(s
             for _ in range(20):
                 some_library.function()
         assert "fix shop.policies and restart the process" == str(status(scout).next_step)
-        assert "correct the targets in shop.newer that cannot be wrapped" == str(status(scout, "shop.newer").next_step)
+        assert status(scout, "shop.newer").next_step is None, "an optional target may be missing"
 
 
 @pytest.mark.parametrize(

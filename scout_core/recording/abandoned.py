@@ -33,10 +33,12 @@ def is_abandoned(transaction: Transaction, held: int) -> bool:
         held: references that the caller's own variables hold.
 
     Returns:
-        False when in doubt, as when another context or a traceback still refers to it.
+        False when in doubt, as when another context or a traceback still refers to it, or where a debugger or profiler is active.
     """
     if not transaction.start_ns:
         leave_forgotten(held)
+        return False
+    if sys.gettrace() is not None or sys.getprofile() is not None:  # it may keep the variables of every frame alive
         return False
     # The spans first: what other threads do to them meanwhile only adds references.
     held += _held_by_spans(transaction)
