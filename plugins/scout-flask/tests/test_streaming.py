@@ -101,7 +101,12 @@ def new_app(folder: Path) -> flask.Flask:
 
     @app.get("/endless")
     def endless() -> flask.Response:
-        return flask.Response(pieces(10**9))
+        def slowly() -> Iterator[str]:
+            for piece in pieces(10**9):
+                yield piece
+                time.sleep(0.0005)  # a server whose threads are all busy may not notice that the client has left
+
+        return flask.Response(slowly())
 
     @app.get("/broken")
     def broken() -> flask.Response:
