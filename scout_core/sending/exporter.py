@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from attrs import field, frozen
 
-from scout_core.fork_lock import importing
+from scout_core.fork_lock import importing as importing  # a name of this module, too: exporters hold it
 from scout_core.threads import breathe
 
 if TYPE_CHECKING:
