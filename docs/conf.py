@@ -24,7 +24,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         r"py:.*",
-        r"(collections\.abc|pathlib|datetime|types|enum|attrs)\..*",
+        r"(collections\.abc|pathlib|datetime|logging|types|enum|attrs)\..*",
     ),  # nothing is fetched, so nothing links to Python's own
     (
         r"py:(class|exc)",
