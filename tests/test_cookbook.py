@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from scout_core import current_transaction, transaction
-from scout_core.recording.transaction import Transaction
 from scout_core.testing import Scout, recording
+from tests.workbench import record_lasting
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "cookbook.md"
 RECIPES = dict(re.findall(r"^```python\n# (\w+)\.py\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL))
@@ -33,20 +33,6 @@ def recipe(tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
-def run(operation: str, seconds: float = 0.1, *, failing: type[Exception] | None = None, **tags) -> Transaction:
-    """Record a transaction with a given duration, and return it."""
-    recorded = transaction(operation, **tags)
-    try:
-        with recorded:
-            if failing is not None:
-                raise failing
-    except Exception as error:
-        if type(error) is not failing:
-            raise
-    recorded.stop_ns = recorded.start_ns + round(seconds * 1e9)
-    return recorded
-
-
 def winner(scout: Scout) -> str:
     """Return the name of the only trace that was kept."""
     (trace,) = scout.traces()
@@ -56,26 +42,26 @@ def winner(scout: Scout) -> str:
 def test_the_trace_of_the_endpoint_with_the_highest_score_is_kept(recipe):
     with recording(**recipe("by_endpoint")) as scout:
         for name in ("Controller/users.show", "Controller/users.index", "Controller/Users.index"):
-            run(name)
+            record_lasting(name)
         assert "Controller/users.index" == winner(scout)
 
-        run("Job/mailers.welcome")
-        run("Job/mailers.digest")
-        run("Job/users.index")
+        record_lasting("Job/mailers.welcome")
+        record_lasting("Job/mailers.digest")
+        record_lasting("Job/users.index")
 
         assert "Job/mailers.digest" == winner(scout)
 
 
 def test_customers_are_preferred_by_plan_and_by_name(recipe):
     with recording(**recipe("by_customer")) as scout:
-        run("Controller/a")
-        run("Controller/b", plan="team")
-        run("Controller/c", plan="enterprise")
-        run("Controller/d", plan="free")
+        record_lasting("Controller/a")
+        record_lasting("Controller/b", plan="team")
+        record_lasting("Controller/c", plan="enterprise")
+        record_lasting("Controller/d", plan="free")
         assert "Controller/c" == winner(scout)
 
-        run("Controller/c", plan="enterprise")
-        run("Controller/d", plan="free", customer="acme")
+        record_lasting("Controller/c", plan="enterprise")
+        record_lasting("Controller/d", plan="free", customer="acme")
 
         assert "Controller/d" == winner(scout)
 
@@ -97,16 +83,16 @@ class PermissionDenied(Exception):
 
 def test_unexpected_errors_are_preferred(recipe):
     with recording(**recipe("by_error")) as scout:
-        run("Controller/fine")
-        run("Controller/denied", failing=PermissionDenied)
+        record_lasting("Controller/fine")
+        record_lasting("Controller/denied", failing=PermissionDenied)
         assert "Controller/denied" == winner(scout)
 
-        run("Controller/denied", failing=PermissionDenied)
-        run("Controller/broken", failing=KeyError)
+        record_lasting("Controller/denied", failing=PermissionDenied)
+        record_lasting("Controller/broken", failing=KeyError)
         assert "Controller/broken" == winner(scout)
 
-        run("Controller/denied", failing=PermissionDenied)
-        run("Controller/status", error=True)  # as for a response with status 500 and no exception
+        record_lasting("Controller/denied", failing=PermissionDenied)
+        record_lasting("Controller/status", error=True)  # as for a response with status 500 and no exception
 
         assert "Controller/status" == winner(scout)
 
@@ -114,15 +100,15 @@ def test_unexpected_errors_are_preferred(recipe):
 def test_the_first_traces_of_a_name_after_a_deploy_are_preferred(recipe):
     with recording(**recipe("after_deploy")) as scout:
         for _ in range(21):
-            run("Controller/old")
+            record_lasting("Controller/old")
         scout.report()
 
-        run("Controller/old")
-        run("Controller/new")
+        record_lasting("Controller/old")
+        record_lasting("Controller/new")
         assert "Controller/new" == winner(scout)
 
     with recording(**recipe("after_deploy")) as scout:  # another process: the next deploy
-        run("Controller/old")
+        record_lasting("Controller/old")
         (trace,) = scout.traces()
 
     assert ("Controller/old", {"after_deploy": 3.0}) == (trace.name, trace.policies)
@@ -133,25 +119,25 @@ def test_each_name_has_a_trace_every_hour(recipe, monkeypatch):
     clock = [1_000.0]
     monkeypatch.setattr("scout_core.sending.choice.monotonic", lambda: clock[0])
     with recording(**recipe("every_hour")) as scout:
-        run("Controller/kept")
-        run("Controller/never")
+        record_lasting("Controller/kept")
+        record_lasting("Controller/never")
         assert "Controller/kept" == winner(scout)
 
         clock[0] += 3_599
-        run("Controller/kept")
-        run("Controller/never")
+        record_lasting("Controller/kept")
+        record_lasting("Controller/never")
         assert "Controller/kept" == winner(scout), "both give nothing, so the first is kept"
 
         clock[0] += 1
-        run("Controller/kept")
-        run("Controller/never")
+        record_lasting("Controller/kept")
+        record_lasting("Controller/never")
         assert "Controller/never" == winner(scout)
 
 
 def test_a_transaction_in_the_random_sample_is_preferred(recipe):
     with recording(**recipe("random_sample")) as scout:
         for name, number in (("a", 1_101), ("b", 7_300), ("c", 99)):
-            run(f"Controller/{name}").id = number
+            record_lasting(f"Controller/{name}").id = number
 
         assert "Controller/b" == winner(scout)
 
@@ -160,7 +146,7 @@ def test_the_random_sample_is_about_a_hundredth_of_all_transactions(recipe):
     with recording(**recipe("random_sample", plugins_autoload=True)) as scout:
         import random_sample
 
-        scores = [random_sample.score_transaction(run("Controller/home")) for _ in range(20_000)]
+        scores = [random_sample.score_transaction(record_lasting("Controller/home")) for _ in range(20_000)]
         scout.report()
 
     assert {0.0, 5.0} == set(scores)
@@ -171,8 +157,8 @@ def test_the_slowest_trace_of_an_hour_is_kept(recipe):
     """``usual`` is recorded first, so it wins every tie."""
 
     def period(scout: Scout, seconds: float, at: float) -> str:
-        run("Controller/usual", 0.1).started = HOUR + at
-        run("Controller/report", seconds).started = HOUR + at
+        record_lasting("Controller/usual", 0.1).started = HOUR + at
+        record_lasting("Controller/report", seconds).started = HOUR + at
         return winner(scout)
 
     with recording(**recipe("slowest_of_hour")) as scout:
@@ -191,7 +177,7 @@ def test_the_slowest_trace_of_an_hour_is_kept(recipe):
 def test_the_slowest_of_several_slower_traces_is_kept(recipe):
     with recording(**recipe("slowest_of_hour")) as scout:
         for seconds in (1.0, 3.0, 2.0):
-            run("Controller/report", seconds).started = HOUR
+            record_lasting("Controller/report", seconds).started = HOUR
         (trace,) = scout.traces()
 
     assert 3.0 == pytest.approx(trace.duration)
@@ -200,9 +186,9 @@ def test_the_slowest_of_several_slower_traces_is_kept(recipe):
 def test_the_slowest_request_of_each_customer_is_kept(recipe):
     with recording(**recipe("of_each_customer", plugins_enable=["error_traces"], traces_per_period=10)) as scout:
         for name, seconds, customer in (("a", 1, "acme"), ("b", 3, "acme"), ("c", 2, "acme"), ("d", 1, "mega")):
-            run(f"Controller/{name}", seconds, customer=customer)
-        run("Controller/e", 5, customer="acme", failing=KeyError)
-        run("Controller/f")
+            record_lasting(f"Controller/{name}", seconds, customer=customer)
+        record_lasting("Controller/e", 5, customer="acme", failing=KeyError)
+        record_lasting("Controller/f")
         kept = {trace.group: trace.name for trace in scout.traces()}
 
     assert {
@@ -217,8 +203,8 @@ def test_a_trace_of_each_exception_of_an_endpoint_is_kept(recipe):
     with recording(**recipe("of_each_exception", plugins_enable=["error_traces"], traces_per_period=10)) as scout:
         for kind in (KeyError, KeyError, ValueError, None):
             for name in ("cart", "home"):
-                run(f"Controller/{name}", failing=kind)
-        run("Controller/cart", error=True)
+                record_lasting(f"Controller/{name}", failing=kind)
+        record_lasting("Controller/cart", error=True)
         kept = {trace.group for trace in scout.traces()}
 
     assert {
@@ -230,9 +216,9 @@ def test_a_trace_of_each_exception_of_an_endpoint_is_kept(recipe):
 def test_a_trace_of_the_first_requests_after_a_deploy_is_kept_beside_the_others(recipe):
     with recording(**recipe("first_of_revision", revision_sha="4f2a", traces_per_period=10)) as scout:
         for _ in range(25):
-            run("Controller/home")
+            record_lasting("Controller/home")
         first = sorted(trace.group for trace in scout.traces())
-        run("Controller/home")
+        record_lasting("Controller/home")
         later = [trace.group for trace in scout.traces()]
 
     assert ["Controller/home", "Controller/home: first requests of 4f2a"] == first
@@ -243,8 +229,8 @@ def test_a_policy_learns_which_traces_were_stored(recipe):
     with recording(**recipe("stored")) as scout:
         kept = []
         for _ in range(3):
-            run("Controller/home")
-            run("Controller/cart")
+            record_lasting("Controller/home")
+            record_lasting("Controller/cart")
             kept.append(winner(scout))
 
     assert ["Controller/home", "Controller/cart", "Controller/home"] == kept
@@ -257,7 +243,7 @@ def test_the_queue_time_of_web_requests_is_logged(recipe, caplog):
         with transaction("Controller/home") as home:
             home.queued_at = home.started - 0.25
         home.stop_ns = home.start_ns + 80_000_000
-        run("Controller/cart")  # has no queue time
+        record_lasting("Controller/cart")  # has no queue time
         with transaction("Job/mail.send") as job:
             job.queued_at = job.started - 1.0
         scout.report()
@@ -270,8 +256,8 @@ def test_every_period_is_logged(recipe, caplog):
 
     with recording(**recipe("log_periods", name="Shop", traces_per_period=10)) as scout:
         for failing in (None, None, KeyError):
-            run("Controller/home", 0.5, failing=failing)
-        run("Job/mail.send", 2.0)
+            record_lasting("Controller/home", 0.5, failing=failing)
+        record_lasting("Job/mail.send", 2.0)
         scout.report()
         scout.report()
 

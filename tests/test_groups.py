@@ -5,27 +5,12 @@ from __future__ import annotations
 import pytest
 
 from scout_core import transaction
-from scout_core.recording.transaction import Transaction
 from scout_core.sending import choice
 from scout_core.sending.choice import MOST_GROUPS
 from scout_core.testing import recording
-from tests.workbench import POLICIES, plugin
+from tests.workbench import POLICIES, plugin, record_lasting
 
 ONLY_THESE = {"plugins_autoload": False, "plugins_enable": (*POLICIES, "error_traces")}
-
-
-def run(operation: str, seconds: float = 0.1, *, failing: type[Exception] | None = None, **tags) -> Transaction:
-    """Record a transaction with a given duration, and return it."""
-    recorded = transaction(operation, **tags)
-    try:
-        with recorded:
-            if failing is not None:
-                raise failing
-    except Exception as error:
-        if type(error) is not failing:
-            raise
-    recorded.stop_ns = recorded.start_ns + round(seconds * 1e9)
-    return recorded
 
 
 def groups_of(scout) -> list[str]:
@@ -37,8 +22,8 @@ by_customer = plugin("by_customer", trace_group=lambda transaction: transaction.
 
 def test_without_a_plugin_the_group_is_the_name():
     with recording(plugins_autoload=False) as scout:
-        run("Controller/home")
-        run("Job/mail")
+        record_lasting("Controller/home")
+        record_lasting("Job/mail")
         traces = scout.traces()
 
     assert [("Controller/home", "Controller/home", ""), ("Job/mail", "Job/mail", "")] == [
@@ -49,8 +34,8 @@ def test_without_a_plugin_the_group_is_the_name():
 def test_the_slowest_of_each_customer_is_kept_whatever_its_name():
     with recording(**ONLY_THESE, plugins=[by_customer], policies={"percentile": 0, "percent": 0}) as scout:
         for number, customer in enumerate(("acme", "mega", "acme", "acme", "mega")):
-            run(f"Controller/page{number}", 1 + number, customer=customer)
-        run("Controller/anonymous")
+            record_lasting(f"Controller/page{number}", 1 + number, customer=customer)
+        record_lasting("Controller/anonymous")
         kept = {(trace.group, trace.grouped_by, trace.name) for trace in scout.traces()}
 
     assert {
@@ -62,8 +47,8 @@ def test_the_slowest_of_each_customer_is_kept_whatever_its_name():
 
 def test_web_requests_and_jobs_of_one_group_do_not_compete():
     with recording(plugins_autoload=False, plugins=[by_customer]) as scout:
-        run("Controller/home", customer="acme")
-        run("Job/mail", customer="acme")
+        record_lasting("Controller/home", customer="acme")
+        record_lasting("Job/mail", customer="acme")
         names = [trace.name for trace in scout.traces()]
 
     assert ["Controller/home", "Job/mail"] == names
@@ -72,10 +57,10 @@ def test_web_requests_and_jobs_of_one_group_do_not_compete():
 def test_the_number_of_traces_stays_bounded_and_the_groups_without_one_are_counted():
     with recording(**ONLY_THESE, plugins=[by_customer], traces_per_period=10) as scout:
         for number in range(700):
-            run("Controller/home", customer=f"customer {number}")
+            record_lasting("Controller/home", customer=f"customer {number}")
         first = scout.report()
         for number in range(30):
-            run("Controller/home", customer=f"customer {number}")
+            record_lasting("Controller/home", customer=f"customer {number}")
         second = scout.report()
 
     assert (10, 10) == (len(first.traces), len(second.traces))
@@ -91,7 +76,7 @@ def test_age_is_that_of_the_group(monkeypatch):
     with recording(**ONLY_THESE, plugins=[by_customer]) as scout:
         for customer, seconds in (("acme", 0), ("mega", 60), ("acme", 240), (None, 120), ("acme", 0), (None, 60)):
             now[0] += seconds
-            run("Controller/home", **({"customer": customer} if customer else {}))
+            record_lasting("Controller/home", **({"customer": customer} if customer else {}))
             (trace,) = scout.traces()
             ages.append((trace.group, trace.seen["seconds_since_kept"], trace.policies["age"]))
 
@@ -111,7 +96,7 @@ def test_the_age_of_a_group_of_web_requests_is_not_that_of_its_jobs(monkeypatch)
     with recording(**ONLY_THESE, plugins=[by_customer]) as scout:
         ages = []
         for operation in ("Controller/home", "Job/mail", "Controller/home", "Job/mail"):
-            run(operation, customer="acme")
+            record_lasting(operation, customer="acme")
             ages += [trace.seen["seconds_since_kept"] for trace in scout.traces()]
             now[0] += 60
 
@@ -122,7 +107,7 @@ def test_the_age_of_groups_that_were_kept_long_ago_is_forgotten():
     with recording(**ONLY_THESE, plugins=[by_customer], traces_per_period=500) as scout:
         for period in range(4):
             for number in range(400):
-                run("Controller/home", customer=f"customer {period} {number}")
+                record_lasting("Controller/home", customer=f"customer {period} {number}")
             scout.report()
         ages = scout.agent.recorder.evaluation.choice._kept_at
 
@@ -134,7 +119,7 @@ def test_each_period_keeps_a_trace_of_the_same_group():
     with recording(**ONLY_THESE, plugins=[by_customer]) as scout:
         kept = []
         for _ in range(2):
-            run("Controller/home", customer="acme")
+            record_lasting("Controller/home", customer="acme")
             kept.append(groups_of(scout))
 
     assert [["acme"], ["acme"]] == kept
@@ -154,14 +139,14 @@ def test_plugins_order_decides_which_plugin_is_asked_first():
     other = plugin("zones", trace_group=lambda transaction: transaction.tags.get("zone"))
     for order, group in (([], "acme"), (["zones"], "north")):
         with recording(**ONLY_THESE, plugins=[by_customer, other], plugins_order=order) as scout:
-            run("Controller/home", customer="acme", zone="north")
+            record_lasting("Controller/home", customer="acme", zone="north")
             assert [group] == groups_of(scout)
 
 
 def test_names_beyond_the_limit_share_the_group_other():
     with recording(**ONLY_THESE, max_names=1) as scout:
         for number in range(4):
-            run(f"Controller/page{number}")
+            record_lasting(f"Controller/page{number}")
 
         assert ["Controller/other", "Controller/page0"] == groups_of(scout)
 
@@ -181,11 +166,11 @@ def periods_with_errors(**settings) -> tuple[int, int, int]:
     with recording(**{**ONLY_THESE, **settings}) as scout:
         for _ in range(PERIODS):
             for number, name in enumerate(SLOW * 4):
-                run(name, 2.0 + number % 7)
+                record_lasting(name, 2.0 + number % 7)
                 if number % 7 == 0 and raised < 319:
                     raised += 1
-                    run("Controller/cart", 0.01, failing=KeyError)
-                    run("Controller/cart", 0.5)
+                    record_lasting("Controller/cart", 0.01, failing=KeyError)
+                    record_lasting("Controller/cart", 0.5)
             traces = scout.traces()
             failed = [trace for trace in traces if trace.is_error]
             kept, errors, periods = kept + len(traces), errors + len(failed), periods + bool(failed)
@@ -205,8 +190,8 @@ def test_errors_of_many_endpoints_leave_places_to_slow_requests_and_the_reverse(
     for slow, fast in ((9.0, 0.1), (0.1, 9.0)):
         with recording(**ONLY_THESE) as scout:
             for number in range(40):
-                run(f"Controller/slow{number}", slow)
-                run(f"Controller/bad{number}", fast, failing=ValueError)
+                record_lasting(f"Controller/slow{number}", slow)
+                record_lasting(f"Controller/bad{number}", fast, failing=ValueError)
             traces = scout.traces()
 
         assert [5, 5] == [sum(trace.is_error is failed for trace in traces) for failed in (True, False)]
@@ -216,23 +201,23 @@ def test_errors_of_many_endpoints_leave_places_to_slow_requests_and_the_reverse(
 def test_the_share_of_errors_can_be_set():
     with recording(**ONLY_THESE, reserved_places="error_traces:0.2") as scout:
         for number in range(40):
-            run(f"Controller/slow{number}", 0.1)
-            run(f"Controller/bad{number}", 60.0, failing=ValueError)
+            record_lasting(f"Controller/slow{number}", 0.1)
+            record_lasting(f"Controller/bad{number}", 60.0, failing=ValueError)
         assert 2 == sum(trace.is_error for trace in scout.traces())
         scout.agent.add_settings({"reserved_places": "error_traces:100"})
         for number in range(40):
-            run(f"Controller/slow{number}", 60.0)
-            run(f"Controller/bad{number}", 0.1, failing=ValueError)
+            record_lasting(f"Controller/slow{number}", 60.0)
+            record_lasting(f"Controller/bad{number}", 0.1, failing=ValueError)
         assert 10 == sum(trace.is_error for trace in scout.traces())
 
 
 def test_failures_that_a_framework_answered_are_errors_too_and_have_one_place_for_each_name():
     with recording(**ONLY_THESE) as scout:
         for _ in range(3):
-            run("Controller/cart", error=True)
-            run("Controller/cart", failing=KeyError)
-            run("Controller/cart")
-            run("Job/mail", failing=KeyError)
+            record_lasting("Controller/cart", error=True)
+            record_lasting("Controller/cart", failing=KeyError)
+            record_lasting("Controller/cart")
+            record_lasting("Job/mail", failing=KeyError)
 
         assert ["Controller/cart", "errors of Controller/cart", "errors of Job/mail"] == groups_of(scout)
 
@@ -243,8 +228,8 @@ def test_another_plugin_can_group_errors_and_leave_others_to_this_one():
 
     with recording(**ONLY_THESE, plugins=[plugin("by_class", trace_group=trace_group)]) as scout:
         for kind in (KeyError, ValueError, KeyError):
-            run("Controller/cart", failing=kind)
-        run("Controller/cart", error=True)
+            record_lasting("Controller/cart", failing=kind)
+        record_lasting("Controller/cart", error=True)
 
         assert ["Controller/cart KeyError", "Controller/cart ValueError", "errors of Controller/cart"] == groups_of(
             scout
@@ -254,8 +239,8 @@ def test_another_plugin_can_group_errors_and_leave_others_to_this_one():
 @pytest.mark.parametrize("switched_off", [{"plugins_enable": POLICIES}, {"plugins_disable": "error_traces,collector"}])
 def test_without_the_plugin_errors_compete_by_name(switched_off):
     with recording(**{**ONLY_THESE, **switched_off}) as scout:
-        run("Controller/cart", failing=KeyError)
-        run("Controller/cart")
+        record_lasting("Controller/cart", failing=KeyError)
+        record_lasting("Controller/cart")
 
         assert ["Controller/cart"] == groups_of(scout)
 

@@ -20,13 +20,14 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from scout_core import hookimpl
+from scout_core import hookimpl, transaction
 from scout_core import running as running_agent
 from scout_core.agent import Agent
 from scout_core.config.config import read_config
 from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.process import Process
 from scout_core.measuring.report import KindMetrics, Report, TransactionMetrics
+from scout_core.recording.transaction import Transaction
 from scout_core.sending.rendezvous import CollectorAddress, announce
 from scout_core.sending.wire import decode
 
@@ -76,6 +77,22 @@ def sample_report(number: int = 1, *, transactions: int = 1, **changes: Any) -> 
 def counted(reports: list[Report]) -> int:
     """Return the number of transactions in the aggregates of these reports."""
     return sum(metrics.count for report in reports for metrics in report.transactions)
+
+
+def record_lasting(
+    operation: str, seconds: float = 0.1, *, failing: type[Exception] | None = None, **tags
+) -> Transaction:
+    """Record a transaction with a given duration, and return it."""
+    recorded = transaction(operation, **tags)
+    try:
+        with recorded:
+            if failing is not None:
+                raise failing
+    except Exception as error:
+        if type(error) is not failing:
+            raise
+    recorded.stop_ns = recorded.start_ns + round(seconds * 1e9)
+    return recorded
 
 
 class Keeper:

@@ -175,12 +175,11 @@ def refuse(guard: Guard, described: object, span: Any = None) -> None:  # Any: a
         guard.refuse(USED)
 
 
-def refuse_first_step(guard: Guard, begun: tuple[Any, Any] | None, span: Any) -> None:
+def refuse_first_step(guard: Guard, begun: tuple[Any, Any], span: Any) -> None:
     """End a describer that did not yield a new span."""
-    if begun is not None:
-        description, described = begun
-        refuse(guard, described, span)
-        guard.attempt(description.close)
+    description, described = begun
+    refuse(guard, described, span)
+    guard.attempt(description.close)
 
 
 def send_result(description: Generator[Span, Any, object], result: object) -> None:
