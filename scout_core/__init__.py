@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from scout_core.fork_lock import importing
 from scout_core.hookspecs import hookimpl, when_changed, when_errors, when_failed
 from scout_core.recording.context import current_transaction
-from scout_core.recording.recorded_errors import record_error
+from scout_core.recording.errors.recorded import record_error
 from scout_core.recording.span import Span
-from scout_core.recording.trace_headers import trace_headers
+from scout_core.recording.trace.headers import trace_headers
 from scout_core.recording.transaction import Transaction
 from scout_core.recording.web import WebRequest
 

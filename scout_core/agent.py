@@ -18,9 +18,10 @@ from scout_core.config.config import Config
 from scout_core.config.options import OPTIONS
 from scout_core.deadlines import deadline_after
 from scout_core.log import Log
-from scout_core.recording import collecting, context
+from scout_core.recording import context
 from scout_core.recording.early import Early
-from scout_core.recording.silence import Silence
+from scout_core.recording.safety import collecting
+from scout_core.recording.safety.silence import Silence
 from scout_core.recording.tracer import Tracer
 from scout_core.recording.transaction import reseed
 from scout_core.sending.ledger import Ledger

@@ -20,7 +20,7 @@ from scout_core.errors import LeftAlone, ScoutError
 from scout_core.log import Log
 from scout_core.recording import context
 from scout_core.recording.early import Early
-from scout_core.recording.silence import Silence
+from scout_core.recording.safety.silence import Silence
 from scout_core.recording.tracer import Tracer
 from scout_core.running import start_from_settings
 

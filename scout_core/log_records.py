@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from scout_core.recording.contain import lose
 from scout_core.recording.context import current, innermost_open
-from scout_core.recording.trace_ids import trace_id_of
+from scout_core.recording.safety.contain import lose
+from scout_core.recording.trace.ids import trace_id_of
 
 _get = current.get
 _NOTHING: Final = {"trace_id": "", "span_id": "", "transaction": ""}

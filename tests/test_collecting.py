@@ -14,7 +14,7 @@ import pytest
 
 from scout_core import span, transaction
 from scout_core.agent import Agent
-from scout_core.recording.collecting import collecting
+from scout_core.recording.safety.collecting import collecting
 from tests.workbench import running
 
 IS_RECORDED = sys.version_info >= (3, 12)

@@ -15,8 +15,8 @@ from types import ModuleType
 import pytest
 
 from scout_core import hookimpl, span, transaction
-from scout_core.recording import deferred
 from scout_core.recording.context import current
+from scout_core.recording.stepwise import deferred
 from scout_core.testing.scout import recording
 
 

@@ -447,7 +447,7 @@ def test_a_traceback_is_walked_in_one_module():
 
 
 KINDS_OF_EXAMPLES = {
-    "scout_core/recording/abandoned.py": "objects that are never recorded",
+    "scout_core/recording/safety/abandoned.py": "objects that are never recorded",
     "scout_core/testing/calls.py": "the name of a transaction, as an application would write it",
     "scout_core/testing/endings.py": "the same",
     "scout_core/testing/forking.py": "the same",

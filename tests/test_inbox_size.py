@@ -14,7 +14,7 @@ import pytest
 
 from scout_core import span, transaction
 from scout_core.recording import tracer
-from scout_core.recording.bounds import LONGEST_NAME, LONGEST_TEXT, MOST_TEXT, bounded
+from scout_core.recording.limits.bounds import LONGEST_NAME, LONGEST_TEXT, MOST_TEXT, bounded
 from scout_core.recording.web import WebRequest
 from scout_core.tag_values import KEY_READ, MOST_TAGS, PRINTED_TYPES
 from scout_core.testing import recording

@@ -7,7 +7,7 @@ import pytest
 
 from scout_core.config.config import read_config
 from scout_core.measuring.report import Counters
-from scout_core.recording import overflow as module
+from scout_core.recording.limits import overflow as module
 from scout_core.recording.tracer import Tracer
 from scout_core.recording.transaction import Transaction
 from scout_core.sending.ledger import MAX_REASONS, Ledger, Tally

@@ -9,7 +9,7 @@ from time import sleep
 import pytest
 
 from scout_core import span, transaction
-from scout_core.recording import overflow
+from scout_core.recording.limits import overflow
 from scout_core.testing import recording
 from tests.workbench import Keeper, eventually, exporting, plugin, running
 

@@ -14,7 +14,7 @@ from urllib.error import HTTPError
 import pytest
 
 from scout_core import span, transaction
-from scout_core.recording.recorded_errors import MOST_UNREAD
+from scout_core.recording.errors.recorded import MOST_UNREAD
 from scout_core.text.message import UNREADABLE
 from tests.workbench import running
 

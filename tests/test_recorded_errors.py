@@ -13,8 +13,8 @@ from collections.abc import Callable
 import pytest
 
 from scout_core import Transaction, current_transaction, hookimpl, record_error, recording, span, transaction
-from scout_core.recording.raised import MOST_NOTES, MOST_RELATED, MOST_RELATED_FRAMES, MOST_STEPS
-from scout_core.recording.recorded_errors import MOST_ERRORS
+from scout_core.recording.errors.raised import MOST_NOTES, MOST_RELATED, MOST_RELATED_FRAMES, MOST_STEPS
+from scout_core.recording.errors.recorded import MOST_ERRORS
 from tests.workbench import plugin, running
 
 if sys.version_info < (3, 11):

@@ -728,7 +728,7 @@ def test_every_transaction_is_accounted_for_at_all_times(quick, monkeypatch, rec
             last = finished
 
     with_lock = threading.Lock()
-    monkeypatch.setattr("scout_core.recording.overflow.MOST_BRIEFS", 50)
+    monkeypatch.setattr("scout_core.recording.limits.overflow.MOST_BRIEFS", 50)
     with running(exporting(keeper, flaky, rejecting, blocking), max_queue=700, report_period=0.02) as agent:
         watcher = threading.Thread(target=watch)
         producers = [threading.Thread(target=produce, args=(number,)) for number in range(4)]

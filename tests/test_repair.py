@@ -11,7 +11,7 @@ import pytest
 
 from scout_core import span, transaction
 from scout_core.measuring.report import Report
-from scout_core.recording.repair import put_right
+from scout_core.recording.safety.repair import put_right
 from scout_core.sending.wire import decode, encode
 from tests.workbench import plugin, running
 

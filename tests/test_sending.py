@@ -14,7 +14,7 @@ import pytest
 
 from scout_core import current_transaction, hookimpl, span, trace_headers, transaction
 from scout_core.errors import PluginError
-from scout_core.recording.trace_context import read_context
+from scout_core.recording.trace.context import read_context
 from scout_core.testing import recording
 from scout_core.testing.leaks import raw_target
 

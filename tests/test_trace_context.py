@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scout_core.recording.trace_context import (
+from scout_core.recording.trace.context import (
     RANDOM,
     SAMPLED,
     TraceContext,

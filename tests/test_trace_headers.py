@@ -15,7 +15,7 @@ from threading import Barrier
 import pytest
 
 from scout_core import WebRequest, hookimpl, span, trace_headers, transaction
-from scout_core.recording.trace_context import read_context
+from scout_core.recording.trace.context import read_context
 from scout_core.testing import recording
 from tests.workbench import plugin, running
 

@@ -18,7 +18,7 @@ import pytest
 from scout_core import current_transaction, hookimpl, span, transaction
 from scout_core.recording import context
 from scout_core.recording import transaction as transaction_module
-from scout_core.recording.merging import MAX_MERGED
+from scout_core.recording.limits.merging import MAX_MERGED
 from scout_core.tracebacks import MAX_FRAMES
 
 

@@ -8,7 +8,7 @@ from types import FunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from scout_core.boundary.stand_ins import is_stand_in
-from scout_core.recording.generator_functions import GeneratorFunction
+from scout_core.recording.stepwise.generator_functions import GeneratorFunction
 
 MISSING: Final = object()
 FUNCTION_TYPES: Final = (FunctionType, GeneratorFunction)

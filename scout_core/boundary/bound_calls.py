@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from scout_core.boundary.guard import Guard
-from scout_core.recording.generator_functions import GeneratorFunction, is_generator_function
+from scout_core.recording.stepwise.generator_functions import GeneratorFunction, is_generator_function
 
 Function = Callable[..., Any]
 Around = Callable[[Function, Any, "tuple[Any, ...]", "dict[str, Any]"], Any]

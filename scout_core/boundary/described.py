@@ -8,12 +8,12 @@ from typing import Any, Final, cast
 
 from scout_core.boundary.guard import Guard
 from scout_core.errors import PluginError
-from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.context import KEPT_OPEN, around, current, leave
-from scout_core.recording.deferred import stepped
 from scout_core.recording.naming import type_name
+from scout_core.recording.safety.collecting import collecting, is_collecting_here
 from scout_core.recording.span import Span
-from scout_core.recording.steps import force_end
+from scout_core.recording.stepwise.deferred import stepped
+from scout_core.recording.stepwise.steps import force_end
 from scout_core.recording.transaction import Transaction
 
 _slots: Final[Any] = Span  # Any: mypy takes a slot for its value

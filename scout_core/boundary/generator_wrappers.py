@@ -21,17 +21,17 @@ from scout_core.boundary.described import (
     send_result,
 )
 from scout_core.boundary.guard import Guard
-from scout_core.recording.abandoned import give_up, is_abandoned
-from scout_core.recording.contain import lose
 from scout_core.recording.context import current
-from scout_core.recording.deferred import stepped
-from scout_core.recording.generator_functions import (
+from scout_core.recording.safety.abandoned import give_up, is_abandoned
+from scout_core.recording.safety.contain import lose
+from scout_core.recording.span import Span
+from scout_core.recording.stepwise.deferred import stepped
+from scout_core.recording.stepwise.generator_functions import (
     GeneratorFunction,
     is_block_function,
     is_generator_function,
     replace_block_function,
 )
-from scout_core.recording.span import Span
 from scout_core.recording.transaction import Transaction
 
 _get = current.get

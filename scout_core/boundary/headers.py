@@ -11,7 +11,7 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from scout_core.recording.trace_context import TRACEPARENT, TRACESTATE
+from scout_core.recording.trace.context import TRACEPARENT, TRACESTATE
 
 _OF_TRACES: Final = frozenset({TRACEPARENT, TRACESTATE})
 _SIGNED: Final = "x-amz-"

@@ -18,11 +18,11 @@ from scout_core.boundary.guard import Guard
 from scout_core.boundary.headers import with_headers
 from scout_core.boundary.wrappers import describing_wrapper
 from scout_core.errors import TargetError
-from scout_core.recording.contain import lose
 from scout_core.recording.context import current
-from scout_core.recording.generator_functions import is_generator_function
+from scout_core.recording.safety.contain import lose
 from scout_core.recording.span import Span
-from scout_core.recording.trace_headers import trace_headers
+from scout_core.recording.stepwise.generator_functions import is_generator_function
+from scout_core.recording.trace.headers import trace_headers
 
 _get = current.get
 _UNKNOWN: Final = object()

@@ -9,7 +9,15 @@ from typing import Any, Final
 from scout_core.boundary.guard import Guard
 from scout_core.recording import context
 from scout_core.recording.naming import type_name
-from scout_core.recording.repair import OF_SPAN, OF_TRANSACTION, Expected, are_spans, complaint, is_span, put_right
+from scout_core.recording.safety.repair import (
+    OF_SPAN,
+    OF_TRANSACTION,
+    Expected,
+    are_spans,
+    complaint,
+    is_span,
+    put_right,
+)
 from scout_core.recording.transaction import Transaction
 
 _values_of: Final[Callable[[object], tuple[Any, ...]]] = attrgetter(*OF_TRANSACTION)  # Any: anything can be in them

@@ -22,12 +22,12 @@ from scout_core.boundary.bound_calls import Around, Function
 from scout_core.boundary.described import guarded, is_used, refuse, refuse_first_step, send_result
 from scout_core.boundary.generator_wrappers import generator_wrapper
 from scout_core.boundary.guard import Guard
-from scout_core.recording.abandoned import give_up, is_abandoned
-from scout_core.recording.contain import lose
 from scout_core.recording.context import current
-from scout_core.recording.deferred import outlast
-from scout_core.recording.generator_functions import GeneratorFunction, is_generator_function
+from scout_core.recording.safety.abandoned import give_up, is_abandoned
+from scout_core.recording.safety.contain import lose
 from scout_core.recording.span import Span
+from scout_core.recording.stepwise.deferred import outlast
+from scout_core.recording.stepwise.generator_functions import GeneratorFunction, is_generator_function
 from scout_core.recording.transaction import Transaction
 
 Describer = Callable[..., "Span | dict[str, str] | Generator[Span | None, Any, object] | None"]

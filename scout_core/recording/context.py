@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
-from scout_core.recording.collecting import collecting, is_collecting_here
+from scout_core.recording.safety.collecting import collecting, is_collecting_here
 from scout_core.signals import is_from_signal_handler
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from types import FunctionType, GenericAlias, MethodDescriptorType, MethodType, WrapperDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
-from scout_core.recording.deferred import PLAIN, outlast, stepped
-from scout_core.recording.generator_functions import (
+from scout_core.recording.naming import type_name
+from scout_core.recording.stepwise.deferred import PLAIN, outlast, stepped
+from scout_core.recording.stepwise.generator_functions import (
     GeneratorFunction,
     is_block_function,
     is_generator_function,
     replace_block_function,
 )
-from scout_core.recording.naming import type_name
 
 if TYPE_CHECKING:
     from scout_core.recording.span import Span
@@ -61,7 +61,7 @@ def decorated(function: _Function, kind: Callable[..., Span], operation: str, ta
         elif of in (FunctionType, MethodDescriptorType, WrapperDescriptorType):
             made = timed(function)
         else:
-            from scout_core.recording.callables import stand_in  # rarely needed
+            from scout_core.recording.stepwise.callables import stand_in  # rarely needed
 
             made = stand_in(function, timed)
     return made  # type: ignore[no-any-return]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from scout_core.config.options import BY_KEY
-from scout_core.recording import collecting, context
-from scout_core.recording.silence import Silence
+from scout_core.recording import context
+from scout_core.recording.safety import collecting
+from scout_core.recording.safety.silence import Silence
 from scout_core.recording.tracer import Tracer
 
 if TYPE_CHECKING:

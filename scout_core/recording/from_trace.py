@@ -6,9 +6,9 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from scout_core.recording.recorded_errors import RecordedErrors
+from scout_core.recording.errors.recorded import RecordedErrors
 from scout_core.recording.span import Span
-from scout_core.recording.trace_context import TraceContext
+from scout_core.recording.trace.context import TraceContext
 from scout_core.recording.transaction import Transaction
 from scout_core.recording.web import WebRequest
 

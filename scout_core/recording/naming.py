@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
-from scout_core.recording.bounds import bounded
+from scout_core.recording.limits.bounds import bounded
 from scout_core.tag_values import KEY_READ
 
 if TYPE_CHECKING:

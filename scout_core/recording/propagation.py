@@ -8,12 +8,12 @@ from collections.abc import Callable
 from types import BuiltinFunctionType, CoroutineType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.context import current
-from scout_core.recording.generator_functions import GeneratorFunction
 from scout_core.recording.naming import type_name
+from scout_core.recording.safety.collecting import collecting, is_collecting_here
 from scout_core.recording.span import Span
-from scout_core.recording.stepped import (
+from scout_core.recording.stepwise.generator_functions import GeneratorFunction
+from scout_core.recording.stepwise.stepped import (
     AsyncGeneratorSteps,
     CoroutineSteps,
     GeneratorSteps,
@@ -21,7 +21,7 @@ from scout_core.recording.stepped import (
     SteppedCoroutine,
     SteppedGenerator,
 )
-from scout_core.recording.steps import Steps
+from scout_core.recording.stepwise.steps import Steps
 
 if TYPE_CHECKING:
     from scout_core.recording.transaction import Transaction

@@ -10,17 +10,17 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from scout_core.operations import WEB_PREFIX
-from scout_core.recording.bounds import LONGEST_NAME, LONGEST_TEXT, TRANSACTION_SIZE
+from scout_core.recording.errors.recorded import record_in
+from scout_core.recording.limits.bounds import LONGEST_NAME, LONGEST_TEXT, TRANSACTION_SIZE
 from scout_core.recording.naming import has_error_tag, name_or_refuse, plain_key, plain_name, shortened
-from scout_core.recording.recorded_errors import record_in
 from scout_core.recording.span import Span
-from scout_core.recording.traced import Traced
+from scout_core.recording.trace.traced import Traced
 from scout_core.recording.web import WebRequest, path_of, read_environ
 from scout_core.tag_values import KEY_READ
 
 if TYPE_CHECKING:
     from scout_core.measuring.error_report import ErrorReport
-    from scout_core.recording.recorded_errors import RecordedErrors
+    from scout_core.recording.errors.recorded import RecordedErrors
     from scout_core.recording.tracer import Tracer
     from scout_core.recording.transaction import Transaction
 
@@ -183,7 +183,7 @@ class Record(Traced):
         """
         if self.raised is None or not self.is_finished:
             return ()
-        from scout_core.recording.error_reports import reports_of  # loaded by start()
+        from scout_core.recording.errors.reports import reports_of  # loaded by start()
 
         return reports_of(self.raised, self)
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from scout_core.clocks import perf_counter_ns
 from scout_core.operations import kind_of
-from scout_core.recording.bounding import bound_ended
-from scout_core.recording.bounds import LONGEST_TEXT
-from scout_core.recording.collecting import collecting, is_collecting_here
-from scout_core.recording.contain import count_invalid, lose
 from scout_core.recording.context import KEPT_OPEN, current, has_ended, leave, open_parent, step_out
-from scout_core.recording.merging import merge
+from scout_core.recording.errors.raised import is_failure
+from scout_core.recording.limits.bounding import bound_ended
+from scout_core.recording.limits.bounds import LONGEST_TEXT
+from scout_core.recording.limits.merging import merge
 from scout_core.recording.naming import has_error_tag, name_or_refuse, plain_key, plain_name, shortened, type_name
-from scout_core.recording.raised import is_failure
-from scout_core.recording.trace_ids import span_id_of
+from scout_core.recording.safety.collecting import collecting, is_collecting_here
+from scout_core.recording.safety.contain import count_invalid, lose
+from scout_core.recording.trace.ids import span_id_of
 from scout_core.tag_values import KEY_READ
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ class Span:
             anything else in memory, and a file are returned themselves; of a file, the attribute ``close`` is replaced. If that
             cannot be done, the span ends without it, and has the tag ``unfollowed_body``.
         """
-        from scout_core.recording.streams import follow  # imports this module
+        from scout_core.recording.stepwise.streams import follow  # imports this module
 
         return follow(self, body, file_wrapper)  # type: ignore[no-any-return]  # it acts as the body
 

@@ -11,14 +11,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from weakref import ref
 
-from scout_core.recording.bounding import LONGEST_FACTS, bound_transaction
-from scout_core.recording.bounds import LONGEST_NAME
-from scout_core.recording.contain import drop
 from scout_core.recording.counted import Counted
 from scout_core.recording.ended import closed_to_all, cut_off, placeholder, release
-from scout_core.recording.overflow import hand_over_beyond
-from scout_core.recording.repair import put_right
-from scout_core.recording.silence import run_silently
+from scout_core.recording.limits.bounding import LONGEST_FACTS, bound_transaction
+from scout_core.recording.limits.bounds import LONGEST_NAME
+from scout_core.recording.limits.overflow import hand_over_beyond
+from scout_core.recording.safety.contain import drop
+from scout_core.recording.safety.repair import put_right
+from scout_core.recording.safety.silence import run_silently
 from scout_core.signals import is_from_signal_handler
 from scout_core.text.hosts import HostList
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from scout_core.boundary.hooks import RunTimeHooks
     from scout_core.config.config import Config
     from scout_core.measuring.figures import Brief
-    from scout_core.recording.recorded_errors import RecordedError
+    from scout_core.recording.errors.recorded import RecordedError
     from scout_core.recording.span import Span
     from scout_core.recording.transaction import Transaction
 

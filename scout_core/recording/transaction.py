@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Final
 
 from scout_core.clocks import perf_counter_ns, time
 from scout_core.recording import context
-from scout_core.recording.abandoned import count_unended, give_up, is_abandoned
-from scout_core.recording.collecting import collecting, is_collecting_here
-from scout_core.recording.contain import count_invalid, lose, restore_tracer
 from scout_core.recording.context import KEPT_OPEN, innermost_open, is_within
-from scout_core.recording.raised import is_failure
+from scout_core.recording.errors.raised import is_failure
+from scout_core.recording.errors.recorded import RecordedErrors
 from scout_core.recording.record import Record
-from scout_core.recording.recorded_errors import RecordedErrors
-from scout_core.recording.silence import leave_forgotten
+from scout_core.recording.safety.abandoned import count_unended, give_up, is_abandoned
+from scout_core.recording.safety.collecting import collecting, is_collecting_here
+from scout_core.recording.safety.contain import count_invalid, lose, restore_tracer
+from scout_core.recording.safety.silence import leave_forgotten
 from scout_core.recording.span import Span
-from scout_core.recording.trace_ids import join_trace, keep_only_trace
+from scout_core.recording.trace.ids import join_trace, keep_only_trace
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import field, frozen
 
 from scout_core.errors import NoReceiver, RejectedReport, with_kind
-from scout_core.recording.silence import Silence
+from scout_core.recording.safety.silence import Silence
 from scout_core.recording.tracer import Tracer
 from scout_core.sending.export_guard import ExportGuard
 from scout_core.sending.exporter import Delivery

@@ -16,7 +16,7 @@ from scout_core.measuring.reservoir import Kept, Reservoir
 from scout_core.measuring.scoring import score
 from scout_core.measuring.stats import Lifetime, Stats
 from scout_core.operations import CONTROLLER, JOB, OTHER_NAME, is_web, kind_of
-from scout_core.recording.bounds import LONGEST_NAME
+from scout_core.recording.limits.bounds import LONGEST_NAME
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config

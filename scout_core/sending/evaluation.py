@@ -10,9 +10,9 @@ from attrs import define, field, fields
 from scout_core.boundary.hooks import RunTimeHooks
 from scout_core.boundary.transaction_guard import TransactionGuard
 from scout_core.measuring.figures import Brief, sum_by_operation
-from scout_core.recording.bounds import LONGEST_NAME
 from scout_core.recording.ended import release
-from scout_core.recording.repair import put_right
+from scout_core.recording.limits.bounds import LONGEST_NAME
+from scout_core.recording.safety.repair import put_right
 from scout_core.recording.tracer import IGNORED, SAMPLED
 from scout_core.recording.transaction import Transaction
 from scout_core.sending.choice import Choice

@@ -11,8 +11,8 @@ from attrs import define
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.guard_log import log_changes
 from scout_core.clocks import monotonic
-from scout_core.recording.overflow import MOST_BRIEFS, brief_of
-from scout_core.recording.silence import Silence
+from scout_core.recording.limits.overflow import MOST_BRIEFS, brief_of
+from scout_core.recording.safety.silence import Silence
 from scout_core.sending.evaluation import Evaluation
 from scout_core.sending.faults import Faults
 from scout_core.sending.ledger import Ledger, Tally

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.hooks import RunTimeHooks
 from scout_core.clocks import monotonic
-from scout_core.recording.silence import Silence
+from scout_core.recording.safety.silence import Silence
 from scout_core.sending.agent_thread import AgentThread
 from scout_core.sending.evaluation import Evaluation
 from scout_core.sending.export_guard import ExportGuard

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from scout_core.measuring.metrics import clamp_seconds
 from scout_core.measuring.report import SpanRecord, Trace
-from scout_core.recording.bounds import LONGEST_NAME
-from scout_core.recording.error_reports import class_path
+from scout_core.recording.errors.reports import class_path
+from scout_core.recording.limits.bounds import LONGEST_NAME
 from scout_core.text.tags import clean_tags
 
 if TYPE_CHECKING:

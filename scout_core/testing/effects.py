@@ -9,9 +9,9 @@ from concurrent.futures import Future
 from types import FrameType, FunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
-from scout_core.recording.deferred import is_ending
-from scout_core.recording.stepped import original_of
-from scout_core.recording.streams import is_replaced_close
+from scout_core.recording.stepwise.deferred import is_ending
+from scout_core.recording.stepwise.stepped import original_of
+from scout_core.recording.stepwise.streams import is_replaced_close
 from scout_core.testing.effort import Meter
 
 _PLAIN: Final = (str, bytes, bytearray, int, float, complex, list, tuple, dict, set, frozenset, type, ModuleType)

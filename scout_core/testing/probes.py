@@ -21,11 +21,11 @@ from attrs import define, field, frozen
 from scout_core.boundary.bound_calls import Function, Original
 from scout_core.boundary.patches import Patch
 from scout_core.errors import TargetError
-from scout_core.recording.abandoned import calibrate
 from scout_core.recording.context import current
-from scout_core.recording.generator_functions import replace_in_kind
 from scout_core.recording.record import Record
+from scout_core.recording.safety.abandoned import calibrate
 from scout_core.recording.span import Span
+from scout_core.recording.stepwise.generator_functions import replace_in_kind
 from scout_core.testing.effort import Meter
 from scout_core.testing.hostility import in_plugin
 from scout_core.testing.targets import Target

@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from scout_core.hookspecs import hookimpl
 from scout_core.measuring.report import ErrorReport, Report
-from scout_core.recording.error_reports import class_path
+from scout_core.recording.errors.reports import class_path
 from scout_core.recording.transaction import Transaction
 
 

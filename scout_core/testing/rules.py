@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import scout_core
 from scout_core.recording.context import has_ended
-from scout_core.recording.stepped import original_of
+from scout_core.recording.stepwise.stepped import original_of
 from scout_core.recording.transaction import Transaction
 from scout_core.testing.calls import OURS, Bench, Bound, Outline, describe, outline, run_within, without_ours
 from scout_core.testing.effects import EffectMeter

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator
 from typing import Any, Final
 
-from scout_core.recording.trace_context import TRACEPARENT
+from scout_core.recording.trace.context import TRACEPARENT
 from scout_core.testing.calls import Bench, Bound, run_within
 from scout_core.testing.leaks import raw_target
 from scout_core.testing.probes import Side

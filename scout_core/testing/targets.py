@@ -15,7 +15,7 @@ from scout_core.boundary.plugins import Plugins
 from scout_core.boundary.wrap import Describer, Wrap, why_not_wrapped
 from scout_core.config.config import read_config
 from scout_core.errors import with_kind
-from scout_core.recording.generator_functions import is_block_function, is_generator_function
+from scout_core.recording.stepwise.generator_functions import is_block_function, is_generator_function
 from scout_core.testing.leaks import raw_target
 
 

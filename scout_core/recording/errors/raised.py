@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import CodeType, TracebackType
 from typing import Any, Final
 
-from scout_core.recording.copies import LONGEST, Group, attributes_of, backport_group, copy_of, size_of
+from scout_core.recording.errors.copies import LONGEST, Group, attributes_of, backport_group, copy_of, size_of
 from scout_core.signals import is_from_signal_handler
 from scout_core.tracebacks import MAX_FRAMES, steps_of
 

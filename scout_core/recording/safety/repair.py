@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 
 from scout_core.clocks import time
 from scout_core.measuring.numbers import real
-from scout_core.recording.bounds import TRANSACTION_SIZE
+from scout_core.recording.errors.recorded import RecordedErrors
+from scout_core.recording.limits.bounds import TRANSACTION_SIZE
 from scout_core.recording.naming import type_name
-from scout_core.recording.recorded_errors import RecordedErrors
 from scout_core.recording.span import Span
 from scout_core.recording.transaction import Transaction
 from scout_core.recording.web import WebRequest

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from scout_core.clocks import perf_counter_ns
 from scout_core.recording.context import around, current, has_ended
-from scout_core.recording.silence import leave_forgotten
+from scout_core.recording.safety.silence import leave_forgotten
 
 if TYPE_CHECKING:
     from scout_core.recording.span import Span

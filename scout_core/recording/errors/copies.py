@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from scout_core.recording.bounds import bounded_container
+from scout_core.recording.limits.bounds import bounded_container
 from scout_core.tag_values import LARGEST
 
 LONGEST: Final = 2_000

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from scout_core.clocks import perf_counter_ns
-from scout_core.recording.contain import lose
-from scout_core.recording.trace_context import RANDOM, SAMPLED, TraceContext, find_headers, read_context
+from scout_core.recording.safety.contain import lose
+from scout_core.recording.trace.context import RANDOM, SAMPLED, TraceContext, find_headers, read_context
 
 if TYPE_CHECKING:
     from scout_core.recording.span import Span

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from scout_core.recording.bounding import bound_transaction
 from scout_core.recording.ended import release
+from scout_core.recording.limits.bounding import bound_transaction
 
 if TYPE_CHECKING:
     from scout_core.measuring.figures import Brief

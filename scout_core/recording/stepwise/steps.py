@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from scout_core.clocks import perf_counter_ns
-from scout_core.recording.collecting import collecting, is_collecting_here
-from scout_core.recording.contain import lose
 from scout_core.recording.context import KEPT_OPEN, current, has_ended
+from scout_core.recording.safety.collecting import collecting, is_collecting_here
+from scout_core.recording.safety.contain import lose
 from scout_core.recording.span import Span
 from scout_core.recording.transaction import Transaction
 

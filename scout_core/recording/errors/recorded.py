@@ -12,10 +12,10 @@ from collections import deque
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from scout_core.recording.contain import lose
 from scout_core.recording.context import current_transaction
-from scout_core.recording.copies import attributes_of
-from scout_core.recording.raised import Raised, Reading, is_failure, trace_of
+from scout_core.recording.errors.copies import attributes_of
+from scout_core.recording.errors.raised import Raised, Reading, is_failure, trace_of
+from scout_core.recording.safety.contain import lose
 from scout_core.tracebacks import MAX_FRAMES, steps_of
 
 if TYPE_CHECKING:

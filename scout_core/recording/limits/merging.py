@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from scout_core.operations import OTHER, OTHER_NAME
-from scout_core.recording.bounding import cut_operation
-from scout_core.recording.bounds import LONGEST_NAME
 from scout_core.recording.context import has_ended
+from scout_core.recording.limits.bounding import cut_operation
+from scout_core.recording.limits.bounds import LONGEST_NAME
 
 if TYPE_CHECKING:
     from scout_core.recording.span import Span

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scout_core.recording import context
-from scout_core.recording.collecting import collecting, is_collecting_here
+from scout_core.recording.safety.collecting import collecting, is_collecting_here
 from scout_core.signals import is_from_signal_handler
 
 if TYPE_CHECKING:

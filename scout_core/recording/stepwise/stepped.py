@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from scout_core.recording.steps import Steps
+from scout_core.recording.stepwise.steps import Steps
 
 _STEPS: Final = "_scout_core_steps"
 """The one attribute that is not the original's."""

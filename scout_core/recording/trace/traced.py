@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from scout_core.recording.span import Span
-from scout_core.recording.trace_ids import continue_from, trace_id_of, trace_of, transaction_id_of
+from scout_core.recording.trace.ids import continue_from, trace_id_of, trace_of, transaction_id_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from scout_core.recording.trace_context import TraceContext
+    from scout_core.recording.trace.context import TraceContext
     from scout_core.recording.transaction import Transaction
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from scout_core.recording.bounds import LONGEST_NAME, LONGEST_TEXT, MOST_TEXT, Bounded, bounded_text
+from scout_core.recording.limits.bounds import LONGEST_NAME, LONGEST_TEXT, MOST_TEXT, Bounded, bounded_text
 from scout_core.recording.web import WebRequest
 from scout_core.tag_values import LARGEST, MOST_TAGS
 

@@ -11,8 +11,14 @@ from functools import lru_cache
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Final
 
-from scout_core.recording.stepped import Stepped, SteppedAsyncGenerator, SteppedCoroutine, SteppedGenerator, Turn
-from scout_core.recording.steps import Steps
+from scout_core.recording.stepwise.stepped import (
+    Stepped,
+    SteppedAsyncGenerator,
+    SteppedCoroutine,
+    SteppedGenerator,
+    Turn,
+)
+from scout_core.recording.stepwise.steps import Steps
 
 _bases: Final = type.__dict__["__mro__"].__get__  # a metaclass may raise for `kind.__mro__`
 _names: Final[Callable[[type], dict[str, Any]]] = type.__dict__["__dict__"].__get__

@@ -14,9 +14,9 @@ from scout_core.text.plain import exact
 if TYPE_CHECKING:
     from scout_core.application_code import ApplicationCode
     from scout_core.config.config import Config
-    from scout_core.recording.raised import Raised
+    from scout_core.recording.errors.raised import Raised
+    from scout_core.recording.errors.recorded import RecordedError, RecordedErrors
     from scout_core.recording.record import Record
-    from scout_core.recording.recorded_errors import RecordedError, RecordedErrors
 
 _OURS: Final = tuple(
     os.path.join(os.path.dirname(os.path.dirname(__file__)), group, "") for group in ("boundary", "recording")

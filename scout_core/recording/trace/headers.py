@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from scout_core.recording.contain import lose
 from scout_core.recording.context import current, innermost_open
-from scout_core.recording.trace_context import TRACEPARENT, TRACESTATE, format_traceparent
-from scout_core.recording.trace_ids import trace_of, unrecorded_id
+from scout_core.recording.safety.contain import lose
+from scout_core.recording.trace.context import TRACEPARENT, TRACESTATE, format_traceparent
+from scout_core.recording.trace.ids import trace_of, unrecorded_id
 from scout_core.text.hosts import is_signed
 
 _get = current.get

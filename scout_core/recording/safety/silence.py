@@ -16,8 +16,8 @@ from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from scout_core.recording.collecting import collecting, is_collecting_here
 from scout_core.recording.context import current
+from scout_core.recording.safety.collecting import collecting, is_collecting_here
 
 if TYPE_CHECKING:
     from scout_core.recording.span import Span

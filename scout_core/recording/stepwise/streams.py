@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any, Final
 
 from scout_core.clocks import perf_counter_ns
-from scout_core.recording.bodies import BodySteps, SteppedBody, stand_in
-from scout_core.recording.deferred import NATIVE, is_deferred, until_done
 from scout_core.recording.naming import type_name
 from scout_core.recording.span import Span
-from scout_core.recording.steps import Steps
+from scout_core.recording.stepwise.bodies import BodySteps, SteppedBody, stand_in
+from scout_core.recording.stepwise.deferred import NATIVE, is_deferred, until_done
+from scout_core.recording.stepwise.steps import Steps
 
 UNFOLLOWED: Final = "unfollowed_body"
 """Tag: the class of a body whose end cannot be observed; the span has ended before it."""

@@ -9,10 +9,10 @@ from typing import Any, Final
 from weakref import ref
 
 from scout_core.clocks import perf_counter_ns
-from scout_core.recording.bodies import has, stand_in
 from scout_core.recording.context import current
 from scout_core.recording.span import Span
-from scout_core.recording.stepped import (
+from scout_core.recording.stepwise.bodies import has, stand_in
+from scout_core.recording.stepwise.stepped import (
     AsyncBlockSteps,
     AsyncGeneratorSteps,
     BlockSteps,
@@ -23,7 +23,7 @@ from scout_core.recording.stepped import (
     SteppedCoroutine,
     SteppedGenerator,
 )
-from scout_core.recording.steps import Steps, Timed
+from scout_core.recording.stepwise.steps import Steps, Timed
 
 PLAIN: Final = frozenset(map(id, (NoneType, bool, int, float, str, bytes, list, dict, tuple, set)))
 """Ids of the types of most results, none of which is deferred. Comparing types could run code of a metaclass."""

@@ -1,0 +1,1 @@
+"""The errors of a transaction: found where they are raised, copied, and reported."""

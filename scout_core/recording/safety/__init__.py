@@ -1,0 +1,1 @@
+"""Containment: the application never sees a fault that happens in the agent."""
