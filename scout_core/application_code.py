@@ -14,6 +14,8 @@ import sys
 from types import FunctionType
 from typing import Final
 
+from scout_core.fork_lock import importing
+
 _INSTALLED: Final = ("site-packages", "dist-packages")
 _DIRECTORIES: Final = ("stdlib", "platstdlib", "purelib", "platlib", "scripts")
 _AGENT: Final = os.path.join(os.path.dirname(__file__), "")
@@ -92,9 +94,10 @@ def _module_of(path: str) -> str:
 
 
 def _library_directories() -> tuple[str, ...]:
-    import sysconfig  # on the agent's thread, at the first error
+    with importing:  # on the agent's thread, at the first error
+        import sysconfig
 
-    paths = sysconfig.get_paths()
+        paths = sysconfig.get_paths()  # imports a module, too
     found = {paths[name] for name in _DIRECTORIES if name in paths} | {os.path.dirname(os.__file__)}
     return (_AGENT, *(os.path.join(os.path.normcase(path), "") for path in sorted(found)))
 

@@ -307,6 +307,60 @@ print(os.getpid(), pid)
     assert all(report.gauges for report in sink.reports)
 
 
+EVERYTHING = """
+import policy_of_the_shop
+from scout_core.fork_lock import importing
+
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if threading.current_thread().name.startswith("scout-core") and not importing._is_owned():
+            print("imported while the process may fork:", name, file=sys.stderr)
+
+
+sys.meta_path.insert(0, Watch())
+agent = scout_core.start(plugins=["policy_of_the_shop"])
+for number in range(40):
+    with transaction("Controller/shop.home") as web:
+        web.environ = {"PATH_INFO": "/p", "QUERY_STRING": "q=1&token=a", "HTTP_X_FORWARDED_FOR": "2001:db8::1", "HTTP_X_REQUEST_START": "t=1", "HTTP_TRACEPARENT": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"}
+        web.tag("number", number)
+        with span("SQL/Query") as query:
+            query.tag("sql", "SELECT * FROM shop WHERE name = 'x'")
+        try:
+            raise ValueError("http://h/p?q=1") from ExceptionGroup("g", [KeyError(1)]) if sys.version_info >= (3, 11) else KeyError(1)
+        except ValueError as error:
+            scout_core.record_error(error)
+work(10)
+scout_core.flush()
+print(agent.counters("collector").exported)
+"""
+HOOKS = """
+import sys
+from fractions import Fraction
+from scout_core import hookimpl
+
+
+@hookimpl
+def score_transaction(transaction):
+    return Fraction(1, 2)
+
+
+@hookimpl
+def on_report(report):
+    raise ValueError("the plugin fails")
+"""
+
+
+def test_the_threads_of_the_agent_import_only_while_the_process_cannot_fork(sink, tmp_path):
+    """A child that is forked during an import of another thread waits forever when it imports the same module."""
+    (tmp_path / "policy_of_the_shop.py").write_text(HOOKS)
+
+    done = run_app(BEGIN + EVERYTHING, tmp_path / "state", SCOUT_REPORT_PERIOD="0.3", SCOUT_LOG_LEVEL="error")
+
+    assert (0, "50") == (done.code, done.out.strip()), done
+    assert [] == [line for line in done.err.splitlines() if "may fork" in line]
+
+
 def test_the_parent_reports_after_two_hundred_forks(sink, app):
     """Half of the children trace; they end with ``os._exit``, as RQ's work horse does, so they send nothing."""
     (parent,) = app(

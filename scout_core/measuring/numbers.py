@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from math import isfinite, isinf
+from typing import TYPE_CHECKING, Final
+
+from scout_core.fork_lock import importing
+
+if TYPE_CHECKING:
+    from typing import SupportsFloat
+
+    from typing_extensions import TypeIs
+
+_PLAIN: Final = (float, int)
 
 
 def real(value: object, *, limit: float) -> float | None:
@@ -15,11 +25,8 @@ def real(value: object, *, limit: float) -> float | None:
     Returns:
         None for everything else, also for a bool, which is a mistake of the plugin.
     """
-    from decimal import Decimal  # on the agent's thread, and only for what is neither a float nor None
-    from numbers import Real
-
     try:
-        if isinstance(value, bool) or not isinstance(value, (Real, Decimal)):
+        if not _is_number(value):
             return None
         try:
             number = float(value)
@@ -30,3 +37,13 @@ def real(value: object, *, limit: float) -> float | None:
     except Exception:  # noqa: BLE001  # foreign code: a number of any package
         return None
     return max(-limit, min(number, limit)) if isfinite(number) else None
+
+
+def _is_number(value: object) -> TypeIs[SupportsFloat]:
+    if type(value) in _PLAIN:
+        return True
+    with importing:  # on the agent's thread
+        from decimal import Decimal
+        from numbers import Real
+
+    return isinstance(value, (Real, Decimal)) and not isinstance(value, bool)

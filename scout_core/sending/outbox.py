@@ -8,6 +8,7 @@ from threading import Condition, Thread, main_thread
 from typing import TYPE_CHECKING, Final
 
 from scout_core.clocks import monotonic
+from scout_core.fork_lock import importing
 from scout_core.log import Log, LogOnce
 from scout_core.sending.attempt import Outcome, attempt
 from scout_core.sending.export_guard import HANGS_AFTER, ExportGuard
@@ -112,12 +113,14 @@ class Outbox:
 
     def _limited(self, report: Report) -> tuple[Report, int]:
         """Return the report, or what fits of it, and its size: a single one must not take more memory than all may."""
-        from scout_core.sending.weight import weigh  # with the first report
+        with importing:  # with the first report
+            from scout_core.sending.weight import weigh
 
         size = weigh(report)
         if size <= MAX_BYTES:
             return report, size
-        from scout_core.sending.fitting import fit
+        with importing:
+            from scout_core.sending.fitting import fit
 
         smaller = fit(report, MAX_BYTES, weigh)
         self._note_left_out(smaller.left_out)

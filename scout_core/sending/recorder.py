@@ -182,6 +182,7 @@ class Recorder:
         if self.thread.is_in_child:
             return
         self.watchdog.settle()
+        _import_for_reports()  # a flush may come before the first turn
         with Silence(self._ledger.tracer):
             self.open_period.close(self.outboxes, is_last=is_last)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+from scout_core.fork_lock import importing
 from scout_core.text.patterns import pattern
 
 _MOST_READ: Final = 20
@@ -40,8 +41,8 @@ def first_address(addresses: str) -> str | None:
 
 @lru_cache(maxsize=256)
 def _parsed(text: str) -> str | None:
-    # Imported here, on the agent's thread: since 3.11 urllib.parse has imported it, before that it takes 3 ms.
-    from ipaddress import ip_address
+    with importing:  # here, on the agent's thread: since 3.11 urllib.parse has imported it, before that it takes 3 ms
+        from ipaddress import ip_address
 
     try:
         address = ip_address(text)
