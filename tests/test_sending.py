@@ -173,6 +173,21 @@ def test_headers_are_added_wherever_the_caller_passes_its_own(library, target, a
     assert 1 == len(library.sent)
 
 
+@pytest.mark.parametrize(
+    "own",
+    [{"A": "b"}.items(), iter([("A", "b")]), (pair for pair in [("A", "b")]), (("A", "b"),), {("A", "b")}],
+    ids=lambda own: type(own).__name__,
+)
+def test_the_library_gets_pairs_of_every_kind_whole(library, own):
+    with sending("get") as scout:
+        with transaction("Job/a"):
+            found = dict(library.get("http://shop.example/", own))
+
+        assert {"A", "traceparent"} == found.keys()
+        assert scout.spans[0].span_id == parts(found).parent_id
+        assert 0 == scout.agent.tracer.invalid_values
+
+
 def test_a_call_that_the_function_refuses_is_refused_by_it(library):
     with sending("required"), transaction("Job/a"), pytest.raises(TypeError, match="missing 1 required"):
         library.required("http://shop.example/")

@@ -8,15 +8,14 @@ carries a signature of Amazon Web Services stays as it is, because a signature m
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Set
+from typing import Any
 
-from scout_core.recording.trace.context import TRACEPARENT, TRACESTATE
-
-_OF_TRACES: Final = frozenset({TRACEPARENT, TRACESTATE})
-_SIGNED: Final = "x-amz-"
-_AUTHORIZATION: Final = "authorization"
-_SIGNATURES: Final = ("AWS4-", "AWS ")
+from scout_core.boundary.header_names import HeaderNames
+from scout_core.recording.safety.contain import count_invalid
+from scout_core.signals import is_from_signal_handler
 
 
 class UnknownHeaders(TypeError):
@@ -28,11 +27,13 @@ def with_headers(given: Any, added: Mapping[str, str]) -> Any:  # Any: whatever 
     Return the headers of a call together with others.
 
     Args:
-        given: None, a mapping, or a list or tuple of pairs; names are ``str`` or ``bytes``. Only plain containers are read without
-            calling their own methods.
+        given: None, a mapping, an ``email.message.Message``, or pairs: a list, tuple, set, deque, a view such as ``{...}.items()``,
+            an iterator or a generator; names are ``str`` or ``bytes``. Only plain containers are read without calling their own
+            methods, and an iterator is read by the library.
 
     Returns:
-        A new object of the same kind, a dict for None; ``given`` itself if nothing may be added.
+        A new object of the same kind; ``given`` itself if nothing may be added. A dict for None and for a mapping that cannot be copied,
+        a list for a set, a deque or a view, a generator for an iterator.
 
     Raises:
         UnknownHeaders: it is something else.
@@ -45,62 +46,83 @@ def with_headers(given: Any, added: Mapping[str, str]) -> Any:  # Any: whatever 
         pairs: Iterable[Any] = given.items()
     elif issubclass(kind, (list, tuple)):
         pairs = tuple(given) if kind is list else given
-    elif issubclass(kind, Mapping) or (hasattr(kind, "items") and hasattr(kind, "copy")):
+    elif isinstance(given, Mapping) or _is_message(kind) or (hasattr(kind, "items") and hasattr(kind, "copy")):
         pairs = list(given.items())
+    elif issubclass(kind, (Set, deque)):
+        pairs = list(given)
+    elif issubclass(kind, Iterator):
+        return _followed(given, added)
     else:
         raise UnknownHeaders(f"headers of type {kind.__name__}")
-    names, has_texts = set(), False
-    for name, value in _checked(pairs, kind):
-        has_texts = has_texts or issubclass(type(name), str)
-        found = _text(name).lower()
-        if found.startswith(_SIGNED) or (found == _AUTHORIZATION and _text(value).startswith(_SIGNATURES)):
-            return given
-        names.add(found)
-    allowed = {
-        name: value
-        for name, value in added.items()
-        if name.lower() not in names and not (name.lower() in _OF_TRACES and names & _OF_TRACES)
-    }
-    if not allowed:
-        return given
-    if names and not has_texts:
-        return _joined(
-            given, kind, {name.encode("latin-1"): value.encode("latin-1") for name, value in allowed.items()}
-        )
-    return _joined(given, kind, allowed)
+    names = HeaderNames()
+    names.read(pairs)
+    if names.are_unknown:
+        raise UnknownHeaders(f"a {kind.__name__} of other items than pairs")
+    allowed = names.allowed(added)
+    return _joined(given, kind, pairs, allowed) if allowed else given
 
 
-def _joined(given: Any, kind: type, added: Mapping[Any, Any]) -> Any:
+def _joined(given: Any, kind: type, pairs: Iterable[Any], added: Mapping[Any, Any]) -> Any:
     if kind is dict:
         return {**given, **added}
-    if issubclass(kind, list):
-        return [*given, *added.items()]
+    if issubclass(kind, (list, Set, deque)):
+        return [*pairs, *added.items()]
     if issubclass(kind, tuple):
         return (*given, *added.items())
-    copied = _copy(given, kind)
-    if copied is given:
-        raise UnknownHeaders(f"copy() of {kind.__name__} returns the same object")
+    copied = _copy(given, kind, next(iter(added)))
+    if copied is None or copied is given:  # it cannot be changed, so the library only reads it
+        copied = _as_dict(pairs, kind)
     for name, value in added.items():
         copied[name] = value
     return copied
 
 
-def _copy(given: Any, kind: Any) -> Any:
+def _copy(given: Any, kind: Any, unused: Any) -> Any:
+    """
+    Return a copy that can be changed; None, or the object itself, if it has none.
+
+    Args:
+        unused: a name that the headers do not have.
+    """
+    if _is_message(kind):
+        copied = copy.copy(given)
+        del copied[unused]  # a message puts a new list in the place of the one that both of them have
+        return copied
     if not hasattr(kind, "copy"):
-        return dict(given.items())
-    return copy.copy(given) if kind.copy is dict.copy else given.copy()  # dict's own would return a plain dict
+        return None
+    try:
+        return copy.copy(given) if kind.copy is dict.copy else given.copy()  # dict's own would return a plain dict
+    except TypeError as error:  # as Werkzeug's headers of a request
+        if is_from_signal_handler(error):
+            raise
+        return None
 
 
-def _checked(pairs: Iterable[Any], kind: type) -> Iterable[tuple[Any, Any]]:
-    for pair in pairs:
-        if not issubclass(type(pair), (list, tuple)) or len(pair) != 2:
-            raise UnknownHeaders(f"a {kind.__name__} of other items than pairs")
+def _as_dict(pairs: Iterable[Any], kind: type) -> dict[Any, Any]:
+    found = [(name, value) for name, value in pairs]
+    copied = dict(found)
+    if len(copied) != len(found):
+        raise UnknownHeaders(f"a {kind.__name__} that has a header twice and cannot be copied")
+    return copied
+
+
+def _followed(given: Iterator[Any], added: Mapping[str, str]) -> Iterator[Any]:
+    """Yield the pairs of an iterator when the library reads them, and then what may be added."""
+    names = HeaderNames()
+    for pair in given:
+        try:
+            names.read((pair,))
+        except Exception as error:  # of the pair's own methods
+            names.are_unknown = True  # which is counted below
+            if is_from_signal_handler(error):
+                raise
         yield pair
+    if names.are_unknown:
+        count_invalid()
+    yield from names.allowed(added).items()
 
 
-def _text(text: object) -> str:
-    """Return a name or value as an exact ``str``; empty when it is not a text."""
-    kind = type(text)
-    if issubclass(kind, bytes):
-        return bytes.decode(text, "latin-1")  # type: ignore[arg-type]
-    return str.__getitem__(text, slice(None)) if issubclass(kind, str) else ""  # type: ignore[index]
+def _is_message(kind: type) -> bool:
+    """Whether objects of a class are messages, such as ``http.client.HTTPMessage``. Their module is loaded if there is one."""
+    module = sys.modules.get("email.message")
+    return module is not None and issubclass(kind, module.Message)
