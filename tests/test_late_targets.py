@@ -12,10 +12,11 @@ from types import ModuleType
 
 import pytest
 
-from scout_core import hookimpl, span, transaction
+from scout_core import hookimpl, span, trace_headers, transaction
 from scout_core.boundary import wrap as wrap_module
 from scout_core.boundary.object_targets import _Chosen
 from scout_core.errors import PluginError
+from scout_core.recording.trace.context import read_context
 from scout_core.testing import recording
 
 SOURCE = """
@@ -33,6 +34,12 @@ class Task:
 
     def steps(self, a):
         yield a
+
+    def send(self, url, headers=None):
+        return headers
+
+    async def send_async(self, url, headers=None):
+        return headers
 
     @staticmethod
     def static(a):
@@ -373,6 +380,100 @@ def test_an_object_may_begin_transactions(library):
         task.run(1)
         library.Task().run(1)
         assert ["Job/run"] == scout.operations
+
+
+# Headers
+
+
+def calling(task, url, *args, **kwargs):
+    return span("HTTP/GET", url=url)
+
+
+def calling_result(task, url, *args, **kwargs):
+    yield span("HTTP/GET", url=url)
+
+
+def headers_only(task, url, *args, **kwargs):
+    return trace_headers(url)
+
+
+URL = "http://shop.example/"
+
+
+@pytest.mark.parametrize("describer", [calling, calling_result])
+def test_only_one_object_sends_headers(library, describer):
+    plugin, before = Plugin(), dict(vars(library.Task))
+    task, other = library.Task(), library.Task()
+    with running(plugin, reraise=True) as scout:
+        plugin.wrap.object(task, "send", describer, headers="headers")
+        plugin.wrap.object(task, "send_async", describer, headers="headers")
+        with transaction("Job/prices"):
+            own = {"A": "b"}
+            found = [task.send(URL, own), task.send(URL), asyncio.run(task.send_async(URL, headers=[("A", "b")]))]
+            assert own is other.send(URL, own)
+            assert asyncio.run(other.send_async(URL)) is None
+        assert [call.span_id for call in scout.spans] == [
+            read_context(dict(headers)["traceparent"]).parent_id for headers in found
+        ]
+        assert [{"A", "traceparent"}, {"traceparent"}, {"A", "traceparent"}] == [set(dict(sent)) for sent in found]
+        assert {"A": "b"} == own
+    assert before == dict(vars(library.Task))
+
+
+def test_an_object_sends_headers_and_another_of_its_class_does_not(library):
+    plugin, sender, timed = Plugin(), library.Task(), library.Task()
+    with running(plugin, reraise=True) as scout:
+        plugin.wrap.object(timed, "send", calling)
+        plugin.wrap.object(sender, "send", headers_only, headers="headers")
+        with transaction("Job/prices"):
+            assert timed.send(URL) is None
+            assert {"traceparent"} == sender.send(URL).keys()
+        assert ["HTTP/GET", "Job/prices"] == scout.operations
+
+
+@pytest.mark.parametrize("make", [lambda lib: lib.Task, lambda lib: type("Own", (), {"send": lib.Task.send})])
+def test_a_class_that_is_given_sends_headers(library, make):
+    plugin, kind = Plugin(), make(library)
+    with running(plugin, reraise=True) as scout:
+        plugin.wrap.object(kind, "send", calling, headers="headers")
+        with transaction("Job/prices"):
+            found = kind().send(URL)
+        assert scout.spans[0].span_id == read_context(found["traceparent"]).parent_id
+
+
+def test_a_function_among_the_attributes_of_one_object_sends_headers(library):
+    plugin, task = Plugin(), library.Task()
+    task.send = lambda url, headers=None: headers
+    with running(plugin, reraise=True) as scout:
+        plugin.wrap.object(task, "send", lambda url, headers=None: span("HTTP/GET", url=url), headers="headers")
+        with transaction("Job/prices"):
+            found = task.send(URL)
+        assert scout.spans[0].span_id == read_context(found["traceparent"]).parent_id
+
+
+def test_an_object_that_is_given_in_instrument_sends_headers(library):
+    task, plugin = library.Task(), ModuleType("late")
+    plugin.instrument = hookimpl(lambda wrap: wrap.object(task, "send", calling, headers="headers"))
+    with running(plugin, reraise=True), transaction("Job/prices"):
+        assert {"traceparent"} == task.send(URL).keys()
+
+
+@pytest.mark.parametrize(
+    "name, parameter, reason",
+    [
+        ("run", "headers", "it has no parameter 'headers' for headers; it takes self, a"),
+        ("send", "no name", "headers must be the name of a parameter"),
+        ("steps", "a", "headers cannot be added to the call of a generator function"),
+    ],
+)
+@pytest.mark.parametrize("make", [lambda lib: lib.Task(), lambda lib: lib.Task])
+def test_an_object_that_cannot_send_headers_is_shown_with_the_reason(library, make, name, parameter, reason):
+    plugin, target = Plugin(), make(library)
+    with running(plugin) as scout:
+        plugin.wrap.object(target, name, calling, headers=parameter)
+        (problem,) = status(scout).target_problems
+        assert reason in str(problem)
+        assert "active" == status(scout).state
 
 
 def test_an_object_is_freed_at_once(library):

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 MOST_OBJECTS: Final = 10_000
 """Objects of one class whose calls of one method are described."""
 
-_Key = tuple[int, str, bool, bool]
-"""Id of the owner, name of the method, whether the describer begins transactions, whether it yields."""
+_Key = tuple[int, str, bool, bool, "str | None"]
+"""Id of the owner, name of the method, whether the describer begins transactions, whether it yields, the parameter for headers."""
 
 
 class _Chosen:
@@ -88,26 +88,25 @@ class ObjectTargets:
         self._wrap = wrap
         self._entries: dict[_Key, _Entry] = {}
         self._chosen: dict[_Key, _Chosen] = {}
-        self._waiting: list[tuple[object, str, Describer, bool]] | None = []
+        self._waiting: list[tuple[object, str, Describer, bool, str | None]] | None = []
         """Objects that were given before anything may be wrapped; None afterwards."""
 
     def begin(self) -> None:
         """Wrap at once from now on, and what was given before."""
         waiting, self._waiting = self._waiting or [], None
-        for owner, name, describer, is_root in waiting:
-            self.add(owner, name, describer, is_root=is_root)
+        for owner, name, describer, is_root, headers in waiting:
+            self.add(owner, name, describer, is_root=is_root, headers=headers)
 
-    def add(self, owner: object, name: str, describer: Describer, *, is_root: bool) -> None:
+    def add(self, owner: object, name: str, describer: Describer, *, is_root: bool, headers: str | None) -> None:
         """Wrap a method or function of an object."""
         if self._waiting is not None:
-            self._waiting.append((owner, name, describer, is_root))
+            self._waiting.append((owner, name, describer, is_root, headers))
             return
-        kind = type(owner)
         try:
-            if issubclass(kind, (type, ModuleType)) or name in getattr(owner, "__dict__", ()):
-                self._add_owner(owner, name, describer, is_root)
+            if issubclass(type(owner), (type, ModuleType)) or name in getattr(owner, "__dict__", ()):
+                self._add_owner(owner, name, describer, is_root=is_root, headers=headers)
             else:
-                self._add_instance(owner, kind, name, describer, is_root)
+                self._add_instance(owner, name, describer, is_root=is_root, headers=headers)
         except TypeError as error:  # there are no weak references to such objects
             self._wrap.add_problem(Problem("unsupported-target", name, f"{_place(owner, name)}: {error}"))
 
@@ -130,15 +129,18 @@ class ObjectTargets:
             except RuntimeError:  # another thread has added one, or the garbage collector has freed one
                 continue
 
-    def _add_owner(self, owner: Any, name: str, describer: Describer, is_root: bool) -> None:
-        key = (id(owner), name, False, False)
+    def _add_owner(self, owner: Any, name: str, describer: Describer, *, is_root: bool, headers: str | None) -> None:
+        key = (id(owner), name, False, False, None)
         if key not in self._entries and self._wrap.has_room():
             guard = self._wrap.make_guard(_place(owner, name), describer)
-            self._apply(key, owner, Patch(guard.place, self._wrap.describing(guard, is_root), guard=guard))
+            self._apply(key, owner, Patch(guard.place, self._wrap.describing(guard, is_root, headers), guard=guard))
 
-    def _add_instance(self, instance: object, kind: type, name: str, describer: Describer, is_root: bool) -> None:
+    def _add_instance(
+        self, instance: object, name: str, describer: Describer, *, is_root: bool, headers: str | None
+    ) -> None:
+        kind = type(instance)
         guard = self._wrap.make_guard(_place(kind, name), describer)
-        key = (id(kind), name, is_root, guard.has_steps)
+        key = (id(kind), name, is_root, guard.has_steps, headers)
         is_known = key in self._entries
         if not is_known and not self._wrap.has_room():
             return
@@ -147,8 +149,8 @@ class ObjectTargets:
             self._wrap.refused += 1
         if not is_known:
             guard.function = chosen.describe_steps if guard.has_steps else chosen.describe
-            make = partial(_of_instances, self._wrap.describing(guard, is_root))
-            role = f"describer of objects, {is_root}, {guard.has_steps}"
+            make = partial(_of_instances, self._wrap.describing(guard, is_root, headers))
+            role = f"describer of objects, {is_root}, {guard.has_steps}, {headers}"
             self._apply(key, kind, Patch(guard.place, make, role=role, guard=guard))
 
     def _apply(self, key: _Key, owner: Any, patch: Patch) -> None:

@@ -122,7 +122,9 @@ class Wrap:
         patch = Patch(target, wrapper, optional, group, role="around", asked_by=self)
         self.add(patch)
 
-    def object(self, owner: Any, name: str, describer: Describer, *, root: bool = False) -> None:
+    def object(
+        self, owner: Any, name: str, describer: Describer, *, root: bool = False, headers: str | None = None
+    ) -> None:
         """
         Time each call of a method of one object, or of a class or module that has no name that ``wrap`` could take.
 
@@ -132,9 +134,10 @@ class Wrap:
             owner: an object whose class is written in Python: only its own calls are described. A class: the calls of all of its
                 objects. A module.
             name: of the method or function.
+            headers: as above.
         """
         if self._is_valid(f"{type(owner).__name__}:{name}", describer, "describer") and not self.is_closed:
-            self.objects.add(owner, name, describer, is_root=root)
+            self.objects.add(owner, name, describer, is_root=root, headers=headers)
 
     def begin(self, wrap_now: Callable[[Patch], None]) -> None:
         """
