@@ -11,7 +11,8 @@ from weakref import ref
 from scout_core.clocks import perf_counter_ns
 from scout_core.recording.context import current
 from scout_core.recording.span import Span
-from scout_core.recording.stepwise.bodies import has, stand_in
+from scout_core.recording.stepwise.bodies import BodySteps, SteppedBody, has, stand_in
+from scout_core.recording.stepwise.lasting import BLOCKS, LAZY
 from scout_core.recording.stepwise.stepped import (
     AsyncBlockSteps,
     AsyncGeneratorSteps,
@@ -44,7 +45,7 @@ NATIVE: Final = {
         (SteppedCoroutine, _KINDS[1]),
         (SteppedGenerator, _KINDS[3]),
     )
-}
+} | dict.fromkeys(LAZY, ((), SteppedBody, BodySteps, BodySteps))
 """Ids of Python's own types and of their stand-ins, which are most."""
 MOST_KNOWN: Final = 500
 """Classes of results that are remembered as not deferred: a function may return many, and looking at one takes some µs."""
@@ -55,12 +56,16 @@ _get = current.get
 
 
 def is_deferred(result: object) -> bool:
-    """Whether it is a generator, a future, or anything else that can be awaited. Asks the class only, without running code of it."""
+    """
+    Whether it is a generator, a lazy iterator or a context manager of Python's own, a future, or anything else that can be awaited.
+
+    Asks the class only, without running code of it.
+    """
     kind = type(result)
     number = id(kind)
     if number in PLAIN or ((known := _known_plain.get(number)) is not None and known() is kind):
         return False
-    if number in NATIVE or _is_future(kind) or _kind_of(kind) is not None:
+    if number in NATIVE or number in BLOCKS or _is_future(kind) or _kind_of(kind) is not None:
         return True
     if len(_known_plain) >= MOST_KNOWN:
         _known_plain.clear()
@@ -88,8 +93,10 @@ def until_done(opened: Timed, result: Any) -> Any:  # Any: as above
     Let a span that is kept open last until a deferred result is done.
 
     Returns:
-        A future is returned itself, everything else is replaced.
+        A future and a context manager are returned themselves, everything else is replaced.
     """
+    if id(type(result)) in BLOCKS:
+        return _until_left(opened, result)
     if id(type(result)) in NATIVE or not _is_future(type(result)):
         return stepped(opened, result, inside=_get())
     try:
@@ -97,6 +104,16 @@ def until_done(opened: Timed, result: Any) -> Any:  # Any: as above
     except Exception:  # noqa: BLE001  # a class of its own, or a loop that is closed
         opened.end()
     return result
+
+
+def _until_left(opened: Timed, block: Any) -> Any:
+    """Let the generator in a context manager of ``contextlib`` be a stand-in, so that the ``with`` block belongs to the span."""
+    generator = block.gen
+    is_entered = getattr(generator, "gi_suspended", False) or getattr(generator, "ag_suspended", False)
+    block.gen = stepped(opened, generator, inside=_get(), is_block=not is_entered)
+    if block.gen is generator:  # other code has replaced the generator
+        opened.end()
+    return block
 
 
 def stepped(

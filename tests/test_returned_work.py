@@ -1,0 +1,215 @@
+"""Plain functions that return lazy iterators and context managers: the span lasts until those are done."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import gc
+import itertools
+import sys
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from functools import partial
+from types import ModuleType
+
+import pytest
+
+from scout_core import hookimpl, span, transaction
+from scout_core.recording.context import current
+from scout_core.testing.scout import recording
+
+
+def query(number):
+    with span("SQL/Query"):
+        return number
+
+
+@contextmanager
+def block():
+    with span("SQL/Begin"):
+        pass
+    yield 7
+    with span("SQL/Commit"):
+        pass
+
+
+@asynccontextmanager
+async def async_block():
+    with span("SQL/Begin"):
+        await asyncio.sleep(0)
+    yield 7
+    with span("SQL/Commit"):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture(params=["wrap", "decorator"])
+def timed(request, monkeypatch):
+    """Return ``timed(function)``, which starts an agent and returns what replaces a function; ``timed.scout`` is the agent's."""
+    module = ModuleType("library")
+    monkeypatch.setitem(sys.modules, "library", module)
+
+    def replaced(function):
+        plugin = ModuleType("plugin0")
+        plugin.instrument = hookimpl(lambda wrap: wrap("library:function", lambda *args: span("Work/call")))
+        is_wrapped = request.param == "wrap"
+        module.function = function if is_wrapped else span("Work/call")(function)
+        replaced.scout = stack.enter_context(recording(plugins=[plugin] if is_wrapped else [], plugins_reraise=True))
+        return module.function
+
+    with ExitStack() as stack:
+        yield replaced
+
+
+def outline(timed):
+    return [(recorded.operation, recorded.parent, recorded.error) for recorded in timed.scout.spans]
+
+
+LAZY = {
+    "map": lambda: map(query, [1, 2]),
+    "filter": lambda: filter(query, [1, 2]),
+    "zip": lambda: zip(map(query, [1, 2]), strict=True),
+    "enumerate": lambda: enumerate(map(query, [1, 2])),
+    "callable": lambda: iter(partial(next, map(query, [1, 2, 0])), 0),
+    "chain": lambda: itertools.chain([1], map(query, [1, 2])),
+    "islice": lambda: itertools.islice(map(query, itertools.count()), 2),
+    "starmap": lambda: itertools.starmap(query, [(1,), (2,)]),
+    "takewhile": lambda: itertools.takewhile(query, [1, 2]),
+    "groupby": lambda: itertools.groupby([1, 2], query),
+}
+
+
+@pytest.mark.parametrize("name", LAZY)
+def test_the_span_lasts_until_a_lazy_iterator_has_been_read(timed, name):
+    make = LAZY[name]
+    function = timed(make)
+    with transaction("Job/a") as job:
+        result = function()
+        assert isinstance(result, type(make()))
+        assert iter(result) is result
+        assert current.get() is job
+        for _ in result:
+            with span("Caller/Item"):
+                pass
+
+    recorded = set(outline(timed))
+    assert ("Caller/Item", "Job/a", None) in recorded
+    assert {("Work/call", "Job/a", None)} == {line for line in recorded if line[0] == "Work/call"}
+    assert ("SQL/Query", "Work/call", None) in recorded
+    (call,) = [found for found in timed.scout.spans if found.operation == "Work/call"]
+    assert "abandoned" not in call.tags
+
+
+def test_values_and_exceptions_of_a_lazy_iterator_are_unchanged(timed):
+    function = timed(lambda: map(int, ["1", "2", "x"]))
+    with transaction("Job/a"):
+        result = function()
+        assert [1, 2] == [next(result), next(result)]
+        with pytest.raises(ValueError, match="'x'"):
+            next(result)
+        assert [] == list(result)
+
+    assert [("Work/call", "Job/a", "ValueError")] == outline(timed)
+
+
+def test_a_lazy_iterator_is_copied_as_the_original_is(timed):
+    function = timed(lambda: zip([1, 2], [3, 4], strict=True))
+    with transaction("Job/a"):
+        result = function()
+        if sys.version_info < (3, 14):
+            assert [(1, 3), (2, 4)] == list(copy.copy(result))
+
+
+def test_a_lazy_iterator_that_is_not_read_is_abandoned(timed):
+    function = timed(lambda: map(query, [1, 2]))
+    with transaction("Job/a"):
+        result = function()
+        assert 1 == next(result)
+        del result
+        gc.collect()
+
+    (call,) = [found for found in timed.scout.spans if found.operation == "Work/call"]
+    assert call.tags["abandoned"] is True
+
+
+@pytest.mark.parametrize("make", [itertools.count, lambda: iter([1]), lambda: {1: 2}.items()])
+def test_an_endless_iterator_and_one_of_a_collection_are_returned_themselves(timed, make):
+    made = []
+    function = timed(lambda: made.append(make()) or made[0])
+    with transaction("Job/a"):
+        assert function() is made[0]
+
+    assert [("Work/call", "Job/a", None)] == outline(timed)
+
+
+IN_BLOCK = [
+    ("SQL/Begin", "Work/call", None),
+    ("Caller/Item", "Work/call", None),
+    ("SQL/Commit", "Work/call", None),
+    ("Work/call", "Job/a", None),
+]
+
+
+def test_the_block_of_a_returned_context_manager_belongs_to_the_span(timed):
+    made = []
+    function = timed(lambda: made.append(block()) or made[0])
+    with transaction("Job/a") as job:
+        result = function()
+        assert result is made[0]
+        assert current.get() is job
+        with result as value, span("Caller/Item"):
+            assert 7 == value
+        assert current.get() is job
+
+    assert IN_BLOCK == outline(timed)
+
+
+def test_the_block_of_a_returned_async_context_manager_belongs_to_the_span(timed):
+    function = timed(lambda: async_block())
+
+    async def main():
+        with transaction("Job/a") as job:
+            async with function() as value:
+                with span("Caller/Item"):
+                    assert 7 == value
+            assert current.get() is job
+
+    asyncio.run(main())
+    assert IN_BLOCK == outline(timed)
+
+
+def test_an_async_function_that_returns_a_context_manager_lasts_until_that_is_left(timed):
+    async def function():
+        return block()
+
+    function = timed(function)
+
+    async def main():
+        with transaction("Job/a"), await function(), span("Caller/Item"):
+            pass
+
+    asyncio.run(main())
+    assert IN_BLOCK == outline(timed)
+
+
+def test_an_exception_of_the_block_ends_the_span_with_it(timed):
+    function = timed(lambda: block())
+    with transaction("Job/a"), pytest.raises(KeyError), function():
+        raise KeyError("a")
+
+    assert ("Work/call", "Job/a", "KeyError") in outline(timed)
+
+
+def test_a_context_manager_that_has_been_entered_before_it_is_returned_ends_when_it_is_left(timed):
+    def function():
+        entered = block()
+        entered.__enter__()
+        return entered
+
+    function = timed(function)
+    with transaction("Job/a"):
+        entered = function()
+        with span("Caller/Item") as item:
+            entered.__exit__(None, None, None)
+            assert sys.version_info < (3, 11) or current.get() is item
+
+    assert ("SQL/Commit", "Work/call", None) in outline(timed)
+    assert ("Work/call", "Job/a", None) in outline(timed)
