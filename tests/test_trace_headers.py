@@ -323,3 +323,49 @@ def test_what_is_sent_can_be_read(agent):
         context = read_context(trace_headers()["traceparent"])
 
     assert (job.trace_id, call.span_id, 3) == context[:3]
+
+
+def test_callers_that_are_not_trusted_choose_no_trace_of_a_web_request():
+    with running(threaded=False, trust_incoming_trace=False):
+        with visit({"HTTP_TRACEPARENT": parent(), "HTTP_TRACESTATE": "a=1"}) as web:
+            assert (web.trace_id, "03") == sent()[::2]
+            assert {"traceparent"} == trace_headers().keys()
+        asked = transaction("Controller/asked").continue_from({"traceparent": parent()})
+        with asked:
+            pass
+        with transaction("Controller/late") as late:
+            late.request = WebRequest("/", "", traceparent=parent())
+            late.continue_from({"traceparent": parent()})
+        assert 3 == len({web.trace_id, asked.trace_id, late.trace_id} - {TRACE})
+        assert ["", "", ""] == [found.parent_span_id for found in (web, asked, late)]
+
+
+def test_callers_that_are_not_trusted_choose_no_trace_of_an_ignored_request():
+    with running(threaded=False, trust_incoming_trace=False, ignore=["/cart"], **ONLY_THESE):
+        with visit({"HTTP_TRACEPARENT": parent(), "PATH_INFO": "/cart"}) as web:
+            assert web.ignored is not None
+            assert TRACE != sent()[0]
+
+
+def test_jobs_continue_the_trace_of_their_message_also_where_callers_are_not_trusted():
+    with running(threaded=False, trust_incoming_trace=False):
+        with transaction("Job/mail").continue_from({"traceparent": parent()}) as job:
+            assert (TRACE, CALLER) == (job.trace_id, job.parent_span_id)
+
+
+def test_the_environment_decides_whether_callers_are_trusted():
+    code = (
+        "import scout_core\n"
+        "scout_core.start()\n"
+        "with scout_core.transaction('Controller/a').continue_from({'traceparent': '" + parent() + "'}) as web:\n"
+        "    print(web.trace_id)\n"
+        "scout_core.stop()\n"
+    )
+    traces = []
+    for trusted in ("true", "false"):
+        environment = {**os.environ, "SCOUT_TRUST_INCOMING_TRACE": trusted, "SCOUT_PLUGINS_AUTOLOAD": "false"}
+        ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        traces.append(ran.stdout.strip())
+    assert TRACE == traces[0]
+    assert re.fullmatch("[0-9a-f]{32}", traces[1])
+    assert TRACE != traces[1]

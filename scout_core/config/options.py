@@ -101,6 +101,8 @@ OPTIONS: Final = (
            "Whether spans in threads, and in the jobs of thread pools, belong to the transaction that started them. See also scout_core.propagate."),
     Option("uri_reporting", "filtered_params", choice_of(["filtered_params", "path"]),
            "The tag path: with the query, whose secrets are filtered, or without it."),
+    Option("trust_incoming_trace", True, BOOLEAN,
+           "Whether a web request continues the trace that its headers name. When false, each begins a trace of its own, as in a service that is open to the public."),
     Option("trace_hosts", ("*",), NAMES,
            "Hosts that calls send trace headers to, with or without a port, such as ``*.shop.example, localhost:8080``. * stands for any characters."),
     Option("trace_hosts_exclude", (), NAMES, "Hosts among them that are sent no trace headers."),

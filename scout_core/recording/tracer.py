@@ -46,6 +46,7 @@ class Tracer(Counted):
         "max_spans",
         "max_queue",
         "trace_hosts",
+        "trusts_callers",
         "inbox",
         "unread",
         "overflow",
@@ -70,6 +71,8 @@ class Tracer(Counted):
     max_queue: int
     trace_hosts: HostList | None
     """Hosts that are sent trace headers; None: all."""
+    trusts_callers: bool
+    """Whether web requests continue the trace of their caller."""
     inbox: deque[Transaction]
     """Finished transactions that the agent's thread has not taken yet."""
     overflow: deque[Brief]
@@ -161,6 +164,7 @@ class Tracer(Counted):
         """Read the limits from the configuration again."""
         self.max_spans = self.config.get("max_spans")
         self.max_queue = self.config.get("max_queue")
+        self.trusts_callers = self.config.get("trust_incoming_trace")
         included, excluded = self.config.get("trace_hosts"), self.config.get("trace_hosts_exclude")
         self.trace_hosts = None if "*" in included and not excluded else HostList(included, excluded)
 

@@ -104,6 +104,25 @@ def test_a_request_continues_the_trace_of_its_caller(scout, app, serve):
     assert 3 == len({continued[0], *(found for found, _ in others)})
 
 
+@pytest.mark.scout(trust_incoming_trace=False)
+def test_where_callers_are_not_trusted_a_request_begins_its_own_trace(scout, app, serve):
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    sent = []
+
+    @app.get("/call")
+    def call():
+        sent.append(scout_core.trace_headers())
+        return "called"
+
+    caller = {"Traceparent": f"00-{trace}-00f067aa0ba902b7-00", "Tracestate": "vendor=1"}
+    assert b"called" == serve(app)("GET", "/call", caller).body
+    (own,) = scout.transactions
+    assert trace != own.trace_id
+    assert ("", 32) == (own.parent_span_id, len(own.trace_id))
+    assert {"traceparent"} == sent[0].keys()
+    assert [own.trace_id, "03"] == sent[0]["traceparent"].split("-")[1::2]
+
+
 def test_the_path_includes_the_prefix_that_the_application_is_mounted_at(scout, app, serve):
     ask = serve(DispatcherMiddleware(flask.Flask("outer"), {"/shop": app}))
 

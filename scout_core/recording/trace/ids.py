@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from scout_core.clocks import perf_counter_ns
+from scout_core.recording import context
 from scout_core.recording.safety.contain import lose
 from scout_core.recording.trace.context import RANDOM, SAMPLED, TraceContext, find_headers, read_context
 
@@ -65,6 +66,8 @@ def continue_from(transaction: Transaction, headers: object) -> None:
     if headers is None or hasattr(transaction, "own_trace"):
         return
     try:
+        if transaction.is_web and not _is_trusted(transaction):
+            return
         found = read_context(*find_headers(headers))
         if found is not None:
             transaction.own_trace = found
@@ -88,7 +91,7 @@ def keep_only_trace(transaction: Transaction) -> None:
     """Forget the environ of a request that is not recorded, except for its trace: the services that it calls stay in that."""
     environ, transaction.environ = transaction.environ, None
     try:
-        has_caller = environ is not None and "HTTP_TRACEPARENT" in environ
+        has_caller = environ is not None and "HTTP_TRACEPARENT" in environ and _is_trusted(transaction)
     except Exception as error:  # noqa: BLE001  # see `contain.py`
         lose(transaction, error)
         return
@@ -99,7 +102,15 @@ def keep_only_trace(transaction: Transaction) -> None:
 def _caller_of(transaction: Transaction) -> TraceContext | None:
     request: Any = transaction.request  # Any: what a plugin has set, perhaps without these two
     parent = getattr(request, "traceparent", None)
-    return read_context(parent, getattr(request, "tracestate", None)) if parent else None
+    if not parent or not _is_trusted(transaction):
+        return None
+    return read_context(parent, getattr(request, "tracestate", None))
+
+
+def _is_trusted(transaction: Transaction) -> bool:
+    """Whether the caller of a web request may choose its trace: ``trust_incoming_trace``."""
+    tracer = getattr(transaction, "tracer", None) or context.tracer  # it has its own once it begins
+    return tracer is None or tracer.trusts_callers
 
 
 def _begun_by(transaction: Transaction) -> TraceContext:
