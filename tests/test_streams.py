@@ -135,7 +135,7 @@ def test_the_transaction_ends_with_its_async_body(scout, make):
 
 def test_the_time_of_the_stream_counts_and_the_pauses_do_not_count_as_active(scout, monkeypatch):
     now = [1_000]
-    for module in ("span", "transaction", "steps", "streams", "deferred"):
+    for module in ("span", "transaction", "stepwise.steps", "stepwise.streams", "stepwise.deferred"):
         monkeypatch.setattr(f"scout_core.recording.{module}.perf_counter_ns", lambda: now[0])
 
     def slow():
