@@ -99,7 +99,7 @@ def test_the_span_of_an_async_generator_does_so_too(scout):
 
 def test_the_time_of_the_steps_is_a_tag(scout, monkeypatch):
     now = [1_000]
-    for module in ("span", "transaction", "steps"):
+    for module in ("span", "transaction", "stepwise.steps"):
         monkeypatch.setattr(f"scout_core.recording.{module}.perf_counter_ns", lambda: now[0])
 
     @span("Cart/Items")
@@ -118,7 +118,7 @@ def test_the_time_of_the_steps_is_a_tag(scout, monkeypatch):
 
 def test_the_time_that_an_async_generator_waits_for_others_is_its_own(scout, monkeypatch):
     now = [1_000]
-    for module in ("span", "transaction", "steps"):
+    for module in ("span", "transaction", "stepwise.steps"):
         monkeypatch.setattr(f"scout_core.recording.{module}.perf_counter_ns", lambda: now[0])
 
     async def wait():
