@@ -38,7 +38,7 @@ class Guard:
     """One function of one plugin: calls it, contains what it raises, and records how it does."""
 
     __slots__ = (
-        "plugin", "place", "function", "reraise", "has_steps", "time_every", "calls", "failures", "pace", "off", "hangs_since", "logged",
+        "plugin", "place", "function", "reraise", "has_steps", "untimed_until", "calls", "failures", "pace", "off", "hangs_since", "logged",
         "entered", "module", "when",
     )  # fmt: skip
 
@@ -68,8 +68,8 @@ class Guard:
         self.calls = 0
         self.failures = Failures()
         self.pace = Pace(limit)
-        self.time_every = self.pace.time_every
-        """One of this many calls is timed; 1 after a call that took too long."""
+        self.untimed_until = 0
+        """The number of the next call that is timed, and every call from there on until one of them has ended well; 0: the next one."""
         self.off: Reason | Closed | None = None
         """Why it is not called any more; None while it works."""
         self.hangs_since: float | None = None
@@ -85,7 +85,7 @@ class Guard:
             return None
         self.calls = calls = self.calls + 1
         try:
-            if calls % self.time_every and calls > EARLY:
+            if calls < self.untimed_until:
                 result = self.function(*args, **kwargs)
             else:
                 result = self._timed(self.function, args, kwargs)
@@ -108,7 +108,7 @@ class Guard:
             return None
         self.calls = calls = self.calls + 1
         try:
-            if calls % self.time_every and calls > EARLY:
+            if calls < self.untimed_until:
                 generator = self.function(*args, **kwargs)
                 described = next(generator, None)
                 if described is None and generator.gi_frame is not None:
@@ -160,7 +160,7 @@ class Guard:
         if (here := get_ident()) in self.entered:
             around = self._innermost_entry()
             if around is not None:
-                self.time_every = self.pace.time_every = 1
+                self.pace.time_every, self.untimed_until = 1, 0
                 if around is not _TIMED:  # the core's own work on a failed call made the call
                     return None
                 raise PluginError(f"it calls {self.place} itself, so it is called for its own call; remove that call")
@@ -190,7 +190,7 @@ class Guard:
         is_outermost = here not in self.entered
         try:
             self.entered.add(here)
-            self.time_every = 1  # a target that is called below is noticed
+            self.untimed_until = 0  # a target that is called below is noticed
             if is_from_outside(error):
                 return False
             self.fail(error)
@@ -237,9 +237,11 @@ class Guard:
         pace = self.pace
         pace.add(duration_ns)
         if duration_ns <= pace.allowed_ns:
-            self.time_every = pace.time_every
+            calls = self.calls
+            if calls >= EARLY:
+                self.untimed_until = calls - calls % pace.time_every + pace.time_every
             return
-        self.time_every = 1
+        self.untimed_until = 0
         if pace.limit is not None and not pace.limit.on_application_thread:
             self.judge()
 
@@ -275,7 +277,7 @@ class Guard:
 
     def forget_calls(self) -> None:
         """Count from zero, as in a forked child. What was switched off stays so."""
-        self.calls = self.failures.count = 0
+        self.calls = self.failures.count = self.untimed_until = 0
         self.hangs_since = None
         self.pace = Pace(self.pace.limit)
 
