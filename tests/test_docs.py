@@ -275,6 +275,25 @@ def test_the_readme_application_is_recorded(write):
     assert ["Controller/app.home"] == operations
 
 
+def test_the_job_after_the_response_is_linked_to_its_request(write):
+    pytest.importorskip("scout_flask", reason="scout-flask is not installed")
+    write("docs/your-own-code.md")
+
+    with recording(plugins=["scout_flask"]) as scout:
+        import receipts
+
+        for _ in range(2):
+            receipts.app.test_client().post("/orders").close()
+        with transaction("Job/other").detach():
+            pass
+        found = {name: [seen for seen in scout.transactions if seen.operation == name] for name in scout.operations}
+
+    requests, jobs, (other,) = found["Controller/receipts.order"], found["Job/receipt.send"], found["Job/other"]
+    assert [(web.span_id, web.trace_id) for web in requests] == [(job.started_by, job.trace_id) for job in jobs]
+    assert [["Mail/Send"]] * 2 == [[seen.operation for seen in job.spans] for job in jobs]
+    assert "" == other.started_by
+
+
 TOML = [(page, line, text) for page in PAGES for line, text in blocks(page, "toml") if "[tool.scout-core" in text]
 
 
