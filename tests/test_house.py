@@ -49,6 +49,7 @@ GROUPS = {
     "boundary": ("boundary", "log", "log_records", "threads", "uwsgi"),
     "sending": ("sending",),
     "agent": ("agent", "deadlines", "first_requests", "running", "this_process", "__init__"),
+    "instruments": ("instruments",),
     "beside": ("builtin", "cli", "launch", "scaffold", "testing", "pytest_plugin", "__main__"),
 }
 

@@ -13,6 +13,9 @@ from scout_core.signals import is_from_signal_handler
 
 _Fact = TypeVar("_Fact")
 _new = tuple.__new__
+_IN_SCOPE = frozenset(
+    (b"x-forwarded-for", b"client-ip", b"x-queue-start", b"x-request-start", b"traceparent", b"tracestate")
+)
 
 
 class WebRequest(NamedTuple):
@@ -45,6 +48,23 @@ class WebRequest(NamedTuple):
             parent, get("HTTP_TRACESTATE", "") if parent else "",
         )  # fmt: skip
         return _new(cls, facts)  # `cls(…)` goes through a function written in Python, for every request
+
+    @classmethod
+    def from_scope(cls, scope: Mapping[str, Any]) -> WebRequest:
+        """Take it from the scope of an ASGI request. Headers that came several times are joined with commas, as WSGI servers do."""
+        found: dict[bytes, str] = {}
+        for name, value in scope["headers"]:
+            if name in _IN_SCOPE:
+                text = value.decode("latin-1")
+                found[name] = f"{found[name]},{text}" if name in found else text
+        get, client = found.get, scope.get("client")
+        parent = get(b"traceparent", "")
+        facts = (
+            scope["path"], scope.get("query_string", b"").decode("latin-1"), get(b"x-forwarded-for", ""), get(b"client-ip", ""),
+            client[0] if client else "", get(b"x-queue-start", ""), get(b"x-request-start", ""),
+            parent, get(b"tracestate", "") if parent else "",
+        )  # fmt: skip
+        return _new(cls, facts)
 
 
 def path_of(environ: Mapping[str, Any]) -> str:
