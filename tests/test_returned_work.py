@@ -14,6 +14,7 @@ from types import ModuleType
 import pytest
 
 from scout_core import hookimpl, span, transaction
+from scout_core.boundary.guard_log import log_changes
 from scout_core.recording.context import current
 from scout_core.testing.scout import recording
 
@@ -213,3 +214,109 @@ def test_a_context_manager_that_has_been_entered_before_it_is_returned_ends_when
 
     assert ("SQL/Commit", "Work/call", None) in outline(timed)
     assert ("Work/call", "Job/a", None) in outline(timed)
+
+
+class Lock:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *problem):
+        pass
+
+
+class AsyncLock:
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *problem):
+        pass
+
+
+class Rows:
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        raise StopIteration
+
+
+class AsyncRows:
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        raise StopAsyncIteration
+
+
+def kept(*args):
+    yield span("Work/call").keep_open()
+
+
+def kept_afterwards(*args):
+    call = span("Work/call")
+    yield call
+    call.keep_open()
+
+
+def only_the_result(*args):
+    yield
+
+
+def described(*args):
+    return span("Work/call")
+
+
+def unfollowed(monkeypatch, make, describer=described, calls=3):
+    """Return what is noted of a target after some calls; each result is returned unchanged."""
+    module = ModuleType("library")
+    module.function = make
+    monkeypatch.setitem(sys.modules, "library", module)
+    plugin = ModuleType("plugin0")
+    plugin.instrument = hookimpl(lambda wrap: wrap("library:function", describer))
+    with recording(plugins=[plugin], plugins_reraise=True) as scout:
+        with transaction("Job/a"):
+            for _ in range(calls):
+                module.function()
+        guards = scout.agent.plugins.all["plugin0"].all_guards
+        log_changes(guards)
+        log_changes(guards)
+        (status,) = [status for status in scout.agent.plugin_statuses() if status.name == "plugin0"]
+    return [function.unfollowed for function in status.functions if function.place == "library:function"]
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (Lock, "a context manager (Lock)"),
+        (AsyncLock, "an async context manager (AsyncLock)"),
+        (Rows, "an iterator (Rows)"),
+        (AsyncRows, "an async iterator (AsyncRows)"),
+        (itertools.count, "an iterator (count)"),
+    ],
+)
+def test_a_result_that_is_not_followed_is_shown_once_for_its_target(monkeypatch, caplog, make, expected):
+    caplog.set_level("INFO", "scout_core.plugins")
+    assert [(expected,)] == unfollowed(monkeypatch, lambda: make())
+    assert [
+        f"plugin 'plugin0': the spans of library:function end with the call, though it returns {expected};"
+        " keep_open() lets them last longer"
+    ] == [message for message in caplog.messages if "library:function" in message]
+
+
+def test_each_class_of_results_that_are_not_followed_is_shown(monkeypatch):
+    results = itertools.cycle([Lock(), 7, Rows()])
+    assert [("a context manager (Lock)", "an iterator (Rows)")] == unfollowed(
+        monkeypatch, lambda: next(results), calls=9
+    )
+
+
+@pytest.mark.parametrize(
+    "make", [dict, lambda: iter([1]), lambda: iter({}), lambda: map(str, [1]), block, lambda: memoryview(b"a")]
+)
+def test_a_result_that_is_followed_or_done_is_not_shown(monkeypatch, make):
+    assert [()] == unfollowed(monkeypatch, lambda: make())
+
+
+@pytest.mark.parametrize("describer", [kept, kept_afterwards, only_the_result])
+def test_a_describer_that_keeps_its_span_open_or_has_none_is_not_shown(monkeypatch, describer):
+    assert [()] == unfollowed(monkeypatch, lambda: Lock(), describer)

@@ -33,6 +33,11 @@ FIGURES = "350 µs a call (p95 of the last 20 timed calls, window 100), above ho
             {"slow": "hook_budget_seconds", "too_slow": SLOW, "off": "too-many-errors", "too_many_errors": TooManyErrors(50, 100)},
             "on_span: 3 calls; switched off: 50 errors in 100 calls",
         ),
+        (
+            {"unfollowed": ("a context manager (Lock)", "an iterator (Rows)")},
+            "on_span: 3 calls; its spans end with the call, though it returns a context manager (Lock) and an iterator (Rows):"
+            " keep_open() lets them last longer",
+        ),
     ],
 )  # fmt: skip
 def test_a_function_is_shown_with_its_times_and_the_reason_why_it_is_slow_or_off(facts, text):

@@ -88,7 +88,7 @@ FULL = Report(
                     too_slow=TooSlow(
                         seconds=0.5, quantile=0.95, timed=20, window=100, option="slow_hook_seconds", factor=100, limit=0.25
                     ),
-                    too_many_errors=TooManyErrors(errors=10, calls=10), is_recovered=True,
+                    too_many_errors=TooManyErrors(errors=10, calls=10), is_recovered=True, unfollowed=("a context manager (Lock)",),
                 ),
             ),
             traceback=(("/srv/scout.py", 12, "instrument"),),
@@ -149,7 +149,8 @@ WIRE = {
                  "seconds": 0.5, "quantile": 0.95, "timed": 20, "window": 100, "option": "slow_hook_seconds", "factor": 100,
                  "limit": 0.25,
              },
-             "too_many_errors": {"errors": 10, "calls": 10}, "is_recovered": True},
+             "too_many_errors": {"errors": 10, "calls": 10}, "is_recovered": True,
+             "unfollowed": ["a context manager (Lock)"]},
         ],
         "target_problems": [
             {"kind": "missing-target", "subject": "flask:gone", "detail": "flask:gone: why", "advice": "look"},
@@ -178,7 +179,7 @@ MAY_BE_MISSING = {
     "counters.collector.figures_only", "counters.collector.spans_merged", "counters.collector.late_spans", "counters.collector.in_collection", "counters.collector.in_hooks", "counters.collector.invalid_values", "counters.collector.values_cut", "counters.collector.names_merged",
     "counters.collector.tags_dropped", "counters.collector.groups_left_out", "counters.collector.traces_lost", "counters.collector.logging_failures", "traces.seen", "traces.group", "traces.grouped_by",
     "traces.trace_id", "traces.parent_span_id", "traces.started_by", "traces.calls", "plugins.functions", "plugins.traceback", "plugins.functions.slow",
-    "plugins.functions.off", "gauges", "is_last", "period", "left_out", "counters.collector.left_out", "plugins.functions.too_slow", "plugins.functions.too_many_errors", "plugins.functions.is_recovered", "plugins.target_problems",
+    "plugins.functions.off", "gauges", "is_last", "period", "left_out", "counters.collector.left_out", "plugins.functions.too_slow", "plugins.functions.too_many_errors", "plugins.functions.is_recovered", "plugins.functions.unfollowed", "plugins.target_problems",
     "plugins.target_problems.advice", "plugins.problems", "plugins.problems.advice", "plugins.next_step", "plugins.next_step.commands",
 }  # fmt: skip
 NAMES = (
@@ -341,6 +342,7 @@ def cases() -> Iterator[Any]:
                 "not_found",
                 "commands",
                 "notes",
+                "unfollowed",
             ) and wrong in (
                 "text",
                 {"a": 1},

@@ -39,7 +39,7 @@ class Guard:
 
     __slots__ = (
         "plugin", "place", "function", "reraise", "has_steps", "untimed_until", "calls", "failures", "pace", "off", "hangs_since", "logged",
-        "entered", "module", "when",
+        "entered", "module", "when", "unfollowed",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +63,8 @@ class Guard:
         """Let its exceptions through: for tests."""
         self.when = ""
         """``failed`` or ``errors`` if it is called only for such transactions; see ``hookspecs.when_failed``."""
+        self.unfollowed: tuple[str, ...] = ()
+        """Results of the target after which its span does not last; see ``unfollowed.py``."""
         self.has_steps = has_steps
         """A generator function: called with ``begin``, and a call has succeeded when ``finish`` has."""
         self.calls = 0

@@ -11,7 +11,7 @@ log = Log("scout_core.plugins")
 
 
 def log_changes(guards: Iterable[Guard]) -> None:
-    """Judge each function's pace, and log its first failure, that it is slow and that it was switched off, once each."""
+    """Judge each function's pace, and log its first failure, that it is slow or off, and what is not followed, once each."""
     for guard in guards:
         guard.judge()
         if guard.reason is not None:
@@ -19,6 +19,7 @@ def log_changes(guards: Iterable[Guard]) -> None:
         elif guard.off is None:
             _log_failure(guard)
             _log_slowness(guard)
+            _log_unfollowed(guard)
 
 
 def _log_off(guard: Guard) -> None:
@@ -41,3 +42,10 @@ def _log_slowness(guard: Guard) -> None:
     if slowness is not None and "slowness" not in guard.logged:
         guard.logged.add("slowness")
         log.warning("plugin %r: %s is slow: %s", guard.plugin, guard.place, slowness)
+
+
+def _log_unfollowed(guard: Guard) -> None:
+    if guard.unfollowed and "unfollowed" not in guard.logged:
+        guard.logged.add("unfollowed")
+        text = "plugin %r: the spans of %s end with the call, though it returns %s; keep_open() lets them last longer"
+        log.info(text, guard.plugin, guard.place, " and ".join(guard.unfollowed))

@@ -54,4 +54,5 @@ def _function(guard: Guard) -> FunctionStatus:
         too_slow=slowness.facts() if slowness else None,
         too_many_errors=reason if isinstance(reason, TooManyErrors) else None,
         is_recovered=guard.is_recovered,
+        unfollowed=guard.unfollowed,
     )

@@ -22,11 +22,11 @@ from scout_core.boundary.bound_calls import Around, Function
 from scout_core.boundary.described import guarded, is_used, refuse, refuse_first_step, send_result
 from scout_core.boundary.generator_wrappers import generator_wrapper
 from scout_core.boundary.guard import Guard
+from scout_core.boundary.unfollowed import noting
 from scout_core.recording.context import current
 from scout_core.recording.safety.abandoned import give_up, is_abandoned
 from scout_core.recording.safety.contain import lose
 from scout_core.recording.span import Span
-from scout_core.recording.stepwise.deferred import outlast
 from scout_core.recording.stepwise.generator_functions import GeneratorFunction, is_generator_function
 from scout_core.recording.transaction import Transaction
 
@@ -46,7 +46,7 @@ def describing_wrapper(function: Function, guard: Guard, *, is_root: bool, is_co
         is_root: call the describer outside of a transaction, too.
         is_constructor: its result is a new object, and must be that object, also if it can be awaited.
     """
-    follow = _return_itself if is_constructor else outlast
+    follow = _return_itself if is_constructor else noting(guard)
     stepped = generator_wrapper(function, guard, is_root)
     if stepped is not None:
         return stepped

@@ -7,7 +7,7 @@ from scout_core.sending.protocol import RunningFunction, RunningPlugin
 
 
 def describe_function(function: RunningFunction) -> str:
-    """``score_transaction: 30 calls, p50 4 µs, p95 9 µs``, followed by how it exceeds its limit or why it is switched off."""
+    """``score_transaction: 30 calls, p50 4 µs, p95 9 µs``, followed by what is wrong with it."""
     times = ""
     if function.p50_ms is not None and function.p95_ms is not None:
         times = f", p50 {format_cost(function.p50_ms)}, p95 {format_cost(function.p95_ms)}"
@@ -15,6 +15,8 @@ def describe_function(function: RunningFunction) -> str:
     slow = str(function.too_slow or function.slow)  # an older agent sends texts instead of the figures
     if function.off:
         return f"{text}; switched off: {function.too_many_errors or function.too_slow or function.off}"
+    if function.unfollowed:
+        text += f"; its spans end with the call, though it returns {' and '.join(function.unfollowed)}: keep_open() lets them last longer"
     return f"{text}; slow: {slow}" if slow else text
 
 

@@ -137,6 +137,8 @@ class FunctionStatus:
     """The errors for which it was switched off; None while it works, and when it was too slow."""
     is_recovered: bool = False
     """The last call of an exporter succeeded, so the errors before it need no attention."""
+    unfollowed: tuple[str, ...] = ()
+    """Results of a target with whose call its spans end, though they may have work to do: ``a context manager (Lock)``."""
 
 
 @frozen(kw_only=True)

@@ -85,6 +85,8 @@ class RunningFunction:
     """The errors for which it was switched off."""
     is_recovered: bool = False
     """The last call of an exporter succeeded, so the errors before it need no attention."""
+    unfollowed: tuple[str, ...] = ()
+    """Results of a target with whose call its spans end, though they may have work to do: ``a context manager (Lock)``."""
 
 
 @frozen(kw_only=True)

@@ -59,7 +59,7 @@ def _weigh_plugin(status: PluginStatus) -> int:
         80 + len(problem.subject) + len(problem.detail) + len(problem.advice)
         for problem in (*status.problems, *status.target_problems)
     )
-    functions = sum(150 + len(function.place) for function in status.functions)
+    functions = sum(150 + len(function.place) + sum(map(len, function.unfollowed)) for function in status.functions)
     texts = len(status.reason) + len(status.last_error or "")
     return 400 + texts + targets + problems + functions + _weigh_frames(status.traceback)
 

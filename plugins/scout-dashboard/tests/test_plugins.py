@@ -112,7 +112,7 @@ def test_an_exporter_that_works_again_needs_no_attention(is_recovered, errors, e
 def test_times_of_functions_have_nanosecond_precision_and_the_slowest_is_repeated():
     facts = facts_of("team-policy")
 
-    none = {"slow": "", "off": "", "too_slow": None, "too_many_errors": None, "is_recovered": False}
+    none = {"slow": "", "off": "", "too_slow": None, "too_many_errors": None, "is_recovered": False, "unfollowed": ()}
     off = {"off": "too-many-errors", "too_many_errors": {"errors": 10, "calls": 10}}
     keep = {"place": "on_keep", "calls": 12, "errors": 0, "p50_ms": 0.004, "p95_ms": 0.009, **none}
     score = {"place": "score_transaction", "calls": 100, "errors": 10, "p50_ms": 0.006, "p95_ms": 0.008}

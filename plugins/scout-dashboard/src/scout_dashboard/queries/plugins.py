@@ -71,6 +71,7 @@ def _function(status: Status) -> Facts:
         slow=status.get("slow", ""),
         off=status.get("off", ""),
         is_recovered=status.get("is_recovered", False),
+        unfollowed=tuple(status.get("unfollowed") or ()),
     )
     return asdict(function) | {key: status.get(key) for key in ("too_slow", "too_many_errors")}
 
