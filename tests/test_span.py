@@ -12,6 +12,7 @@ import pytest
 
 from scout_core import current_transaction, span, transaction
 from scout_core.recording import context
+from tests.workbench import plugin, running
 
 
 class Hostile:
@@ -573,3 +574,75 @@ def test_spans_recorded_by_destructors_during_collections_do_not_affect_others(s
     assert 100 <= names.count("Job/finalise") + inside + lost <= 200
     assert 100 == names.count("Job/finalise") + inside or lost
     assert context.current.get() is None
+
+
+def themselves(first, second, third):
+    for child in (first, second, third):
+        child.parent = child
+
+
+def two_in_a_circle(first, second, third):
+    first.parent, second.parent = second, first
+
+
+def three_in_a_circle(first, second, third):
+    first.parent, second.parent, third.parent = third, first, second
+
+
+def of_another_transaction(first, second, third):
+    with transaction("Job/other"):
+        second.parent = current_transaction()
+
+
+def no_span(first, second, third):
+    first.parent, second.parent, third.parent = 5, object(), Hostile()
+
+
+SETTINGS = [themselves, two_in_a_circle, three_in_a_circle, of_another_transaction, no_span]
+
+
+@pytest.mark.parametrize("is_over", [False, True], ids=["open", "ended"])
+@pytest.mark.parametrize("set_parents", SETTINGS, ids=lambda function: function.__name__)
+def test_the_application_cannot_change_parents(scout, set_parents, is_over):
+    """A circle would keep every walk from a span up to its transaction from ending, also on the application's thread."""
+    with transaction("Job/work"):
+        with span("A/first") as first, span("B/second") as second, span("C/third") as third:
+            if not is_over:
+                set_parents(first, second, third)
+        if is_over:
+            set_parents(first, second, third)
+
+    found = next(recorded for recorded in scout.transactions if recorded.operation == "Job/work")
+    assert {"A/first": "Job/work", "B/second": "A/first", "C/third": "B/second"} == {
+        recorded.operation: recorded.parent for recorded in found.spans if recorded.operation[0] in "ABC"
+    }
+
+
+@pytest.mark.parametrize("set_parents", SETTINGS, ids=lambda function: function.__name__)
+def test_a_change_of_parents_is_counted_and_the_trace_is_complete(set_parents):
+    reports = []
+    with running(plugin("keeping", on_report=lambda report: reports.append(report)), threaded=False) as agent:
+        with transaction("Job/work"), span("A/first") as first, span("B/second") as second, span("C/third") as third:
+            set_parents(first, second, third)
+        agent.recorder.work()
+        agent.recorder.close_period()
+        counted = agent.counters("collector").invalid_values
+
+    (trace,) = [trace for trace in reports[0].traces if trace.name == "Job/work"]
+    assert [("A/first", 0), ("B/second", 1), ("C/third", 2)] == [
+        (child.operation, child.parent) for child in trace.spans if child.operation[0] in "ABC"
+    ]
+    assert counted >= 1
+
+
+def test_a_hook_that_changes_a_parent_fails_and_is_named():
+    def on_span(span):
+        span.parent = span
+
+    with running(plugin("odd", on_span=on_span), threaded=False) as agent:
+        with transaction("Job/work"), span("A/first"):
+            pass
+        agent.recorder.work()
+        (status,) = [status for status in agent.plugin_statuses() if status.name == "odd"]
+
+    assert "parent must be a span that was open at the start, got Span" in status.last_error

@@ -251,7 +251,7 @@ def test_a_hook_that_always_spoils_is_switched_off():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("start_ns", None), ("stop_ns", "5"), ("error", 5), ("parent", 5)],
+    [("start_ns", None), ("stop_ns", "5"), ("error", 5)],
     ids=lambda value: str(value),
 )
 def test_a_hook_that_spoils_a_span_is_named_from_the_second_time_and_costs_nothing_more(field, value):

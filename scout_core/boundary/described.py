@@ -115,7 +115,7 @@ def is_used(span: Any, parent: Span | None) -> bool:  # Any: a span, or a Guarde
     while parent is not None:
         if parent is found:
             return True
-        parent = around(parent) if hasattr(parent, "parent") else None  # the application can have set anything
+        parent = around(parent) if hasattr(parent, "own_parent") else None  # the application can have set anything
     return False
 
 

@@ -164,7 +164,7 @@ def _time_in_children(transaction: Transaction) -> dict[int, int]:
     skipped: dict[int, Span | None] = {}
     last_ns = transaction.stop_ns
     for span in transaction.spans:
-        parent = span.parent
+        parent = span.own_parent
         if parent is not None and span.stop_ns <= parent.stop_ns <= last_ns:
             key = id(parent)
             found[key] = found.get(key, 0) + span.stop_ns - span.start_ns
@@ -182,13 +182,13 @@ def _share_among_ancestors(
     Ancestors that never ended, or ended after the transaction, are in no figure and so are passed over.
     """
     begin_ns = span.start_ns
-    ancestor = _nearest_ended(span.parent, transaction, skipped)
+    ancestor = _nearest_ended(span.own_parent, transaction, skipped)
     while ancestor is not None and begin_ns < span.stop_ns:
         if begin_ns < ancestor.stop_ns:
             end_ns = min(ancestor.stop_ns, span.stop_ns)
             found[id(ancestor)] = found.get(id(ancestor), 0) + end_ns - begin_ns
             begin_ns = end_ns
-        ancestor = _nearest_ended(ancestor.parent, transaction, skipped)
+        ancestor = _nearest_ended(ancestor.own_parent, transaction, skipped)
 
 
 def _nearest_ended(span: Span | None, transaction: Transaction, skipped: dict[int, Span | None]) -> Span | None:
@@ -199,7 +199,7 @@ def _nearest_ended(span: Span | None, transaction: Transaction, skipped: dict[in
             span = skipped[id(span)]
             break
         passed.append(id(span))
-        span = span.parent
+        span = span.own_parent
     skipped.update(dict.fromkeys(passed, span))
     return span
 
@@ -213,11 +213,11 @@ def _by_operation(transaction: Transaction, in_children: dict[int, int]) -> dict
     found: dict[str, int] = {}
     visited: set[int] = set()
     for span in transaction.spans:
-        ancestor = span.parent
+        ancestor = span.own_parent
         while ancestor is not None and id(ancestor) not in visited:  # then all above it were, too
             visited.add(id(ancestor))
             spent_ns = in_children.pop(id(ancestor), 0)
             if spent_ns:
                 found[ancestor.operation] = found.get(ancestor.operation, 0) + spent_ns
-            ancestor = ancestor.parent
+            ancestor = ancestor.own_parent
     return found

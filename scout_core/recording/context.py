@@ -65,7 +65,7 @@ def has_ended(span: Span) -> bool:
 
 def around(span: Span) -> Span | None:
     """Return the span that was current when this one began; for a transaction, only if it is detached from the one around it."""
-    return span.parent if span.parent is not None else getattr(span, "before", None)
+    return span.own_parent if span.own_parent is not None else getattr(span, "before", None)
 
 
 def is_within(span: Span | None, transaction: Transaction) -> bool:
@@ -107,7 +107,7 @@ def step_out(span: Span) -> None:
     """
     ancestor = current.get()
     while ancestor is not None:
-        ancestor = ancestor.parent
+        ancestor = ancestor.own_parent
         if ancestor is span:
-            current.set(span.parent)
+            current.set(span.own_parent)
             return

@@ -52,4 +52,4 @@ def release(transaction: Transaction) -> None:
         if type(spans) is list:  # a hook can have replaced it by something endless
             for span in spans:
                 span.transaction = closed
-                span.parent = None
+                span.own_parent = None

@@ -52,7 +52,7 @@ def _spans(trace: Trace, transaction: Transaction) -> list[Span]:
     for record in trace.spans:
         span = spans[record.id]
         parent = spans.get(record.parent, transaction)
-        span.parent = parent if parent is not span else transaction
+        span.own_parent = parent if parent is not span else transaction
     return sorted(spans.values(), key=lambda span: span.stop_ns)
 
 

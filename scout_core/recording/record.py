@@ -81,7 +81,7 @@ class Record(Traced):
         self.own_operation = operation if type(operation) is str else name_or_refuse(operation)
         self.own_tags = tags
         self.transaction = None
-        self.parent = None
+        self.own_parent = None
         self.start_ns = 0
         self.stop_ns = 0
         self.error = None

@@ -50,14 +50,13 @@ class Span:
     ``with span("Cart/Checkout", items=3) as s: s.tag("total", 9)``, or ``@span("Cart/Checkout")`` on a function.
     """
 
-    __slots__ = ("own_operation", "own_tags", "transaction", "parent", "start_ns", "stop_ns", "error", "own_id")
+    __slots__ = ("own_operation", "own_tags", "transaction", "own_parent", "start_ns", "stop_ns", "error", "own_id")
 
     own_operation: str
     own_tags: dict[str, Any]  # Any: cleaned when sent
     transaction: Transaction | None
     """The transaction that it belongs to; None while not recorded."""
-    parent: Span | None
-    """The innermost span that was open when this one started; None for the transaction itself."""
+    own_parent: Span | None
     start_ns: int
     """Monotonic clock; 0 before the start, and of a transaction while the hooks of its start run."""
     stop_ns: int
@@ -70,7 +69,7 @@ class Span:
         self.own_operation = operation if type(operation) is str else name_or_refuse(operation)
         self.own_tags = tags
         self.transaction = None
-        self.parent = None
+        self.own_parent = None
         self.start_ns = 0
         self.stop_ns = 0
         self.error = None
@@ -108,6 +107,16 @@ class Span:
             self.own_tags = tags
         else:
             self._refuse("tags", "dict", tags)
+
+    @property
+    def parent(self) -> Span | None:
+        """The innermost span that was open when this one started; None for the transaction itself. It cannot be set."""
+        return self.own_parent
+
+    @parent.setter
+    def parent(self, parent: Span | None) -> None:
+        if parent is not self.own_parent:  # a circle of parents would keep every walk up to the transaction from ending
+            self._refuse("parent", "span that was open at the start", parent)
 
     def _refuse(self, name: str, expected: str, value: object) -> None:
         """Keep the old value. The application's thread is never interrupted; a hook is, so that its plugin is named."""
@@ -165,7 +174,7 @@ class Span:
                 transaction.tracer.in_collection += 1
                 return self
             self.transaction = transaction
-            self.parent = parent
+            self.own_parent = parent
             _set(self)
             self.start_ns = perf_counter_ns()
         except Exception as error:  # noqa: BLE001  # see `contain.py`
@@ -225,7 +234,7 @@ class Span:
             if collecting and is_collecting_here():
                 pass  # a generator that the collector closes: the span stays current until its transaction ends
             elif _get() is self:
-                _set(self.parent)
+                _set(self.own_parent)
             else:
                 step_out(self)
             tracer = transaction.tracer

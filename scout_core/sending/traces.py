@@ -93,14 +93,14 @@ def _nearest(span: Span, numbers: dict[int, int]) -> int:
 
     The answer is added to ``numbers`` for those that were passed over, so that each is passed over once.
     """
-    ancestor = span.parent
+    ancestor = span.own_parent
     number = None if ancestor is None else numbers.get(id(ancestor))
     if number is not None:
         return number
     passed = []
     while ancestor is not None and (number := numbers.get(id(ancestor))) is None:
         passed.append(id(ancestor))
-        ancestor = ancestor.parent
+        ancestor = ancestor.own_parent
     number = number or 0
     numbers.update(dict.fromkeys(passed, number))
     return number

@@ -35,7 +35,7 @@ def merge(transaction: Transaction, span: Span) -> None:
     figures[1] += duration
     figures[2] += duration
     figures[3] += failed
-    parent = span.parent
+    parent = span.own_parent
     if (
         parent is not transaction and parent is not None and not has_ended(parent)
     ):  # it ends later, so it will be merged too

@@ -85,7 +85,7 @@ OF_SPAN: Final[dict[str, Expected]] = {
     "start_ns": Expected("a number", _is_real, _start_of),
     "stop_ns": Expected("a number", _is_real, _stop_of),
     "error": Expected("a class or None", _one_of(type, _NONE), _class_of),
-    "parent": Expected("a span or None", _one_of(Span, _NONE), _none),
+    "own_parent": Expected("a span or None", _one_of(Span, _NONE), _none),
     "transaction": Expected("a transaction", _one_of(Transaction, _NONE), _none),
 }
 _IN_INBOX: Final[dict[str, Expected]] = {
@@ -108,7 +108,7 @@ OF_TRANSACTION: Final[dict[str, Expected]] = {
     "raised": Expected("what record_error has recorded", _one_of(RecordedErrors, _NONE), _none),
     "add_request_tags": Expected("a function or None", lambda value: value is None or callable(value), _none),
 }
-_SHOWN: Final = {"own_request": "request"}
+_SHOWN: Final = {"own_request": "request", "own_parent": "parent"}
 
 
 def complaint(what: str, name: str, value: object) -> str:

@@ -31,10 +31,10 @@ _set = current.set
 class _SilentSpan:
     """Stands for the current span while hooks run; has only the attributes of a current span that are read."""
 
-    __slots__ = ("transaction", "parent")
+    __slots__ = ("transaction", "own_parent")
 
     transaction: Transaction
-    parent: Span | None
+    own_parent: Span | None
     stop_ns: Final = 0
 
 
@@ -47,7 +47,7 @@ def run_silently(tracer: Tracer, hooks: tuple[Callable[[Span], object], ...], sp
     before = _get()
     silence = _SilentSpan()
     silence.transaction = tracer.silent
-    silence.parent = before
+    silence.own_parent = before
     try:
         _set(silence)  # type: ignore[arg-type]  # see _SilentSpan
         for hook in hooks:
@@ -72,7 +72,7 @@ class Silence:
         self.before = _get()
         self.span = span = _SilentSpan()
         span.transaction = self.tracer.silent
-        span.parent = self.before
+        span.own_parent = self.before
         _set(span)  # type: ignore[arg-type]  # see _SilentSpan
 
     def __exit__(
@@ -85,7 +85,7 @@ class Silence:
 
 def _end(silence: _SilentSpan, tracer: Tracer) -> None:
     silence.transaction = tracer.finished_placeholder  # a task that a hook has begun may trace
-    silence.parent = None
+    silence.own_parent = None
 
 
 def leave_forgotten(held: int) -> None:
@@ -99,8 +99,8 @@ def leave_forgotten(held: int) -> None:
     if type(silence) is not _SilentSpan or (collecting and is_collecting_here()):
         return
     if sys.getrefcount(silence) - held <= _held_by_context():
-        _set(silence.parent)
-        silence.parent = None
+        _set(silence.own_parent)
+        silence.own_parent = None
 
 
 @cache
