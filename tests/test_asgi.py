@@ -202,6 +202,14 @@ def test_a_name_that_cannot_be_found_does_not_interrupt_the_request(scout):
     assert scout.transaction.operation == UNNAMED
 
 
+@pytest.mark.parametrize("name", [5, b"shop", str, lambda: None, object()], ids=lambda value: type(value).__name__)
+def test_a_function_that_returns_no_text_does_not_interrupt_the_request(scout, name):
+    sent = asyncio.run(ask(AsgiMiddleware(home, name=lambda scope: name), http()))
+
+    assert sent[-1]["body"] == b"home"
+    assert scout.transaction.operation == f"<{type(name).__name__}>"
+
+
 @pytest.mark.scout(ignore=["/health"])
 def test_an_ignored_path_is_not_recorded(scout):
     asyncio.run(ask(AsgiMiddleware(home), http("/health")))

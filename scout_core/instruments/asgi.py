@@ -14,6 +14,7 @@ from scout_core.first_requests import FirstRequests
 from scout_core.log import Log
 from scout_core.operations import WEB_PREFIX
 from scout_core.recording import context
+from scout_core.recording.naming import plain_name
 from scout_core.recording.transaction import Transaction
 from scout_core.recording.web import WebRequest, read_environ
 from scout_core.running import flush
@@ -72,7 +73,7 @@ class AsgiMiddleware:
         if kind != "http" or context.tracer is None:
             return await self.app(scope, receive, send)
         name = self._name
-        web = Transaction(name if type(name) is str else read_environ(name, scope) or UNNAMED)  # type: ignore[arg-type]
+        web = Transaction(name if type(name) is str else plain_name(read_environ(name, scope) or UNNAMED))  # type: ignore[arg-type]
         web.request = read_environ(WebRequest.from_scope, scope)
         response = _Response(web.begin(), send)
         try:
