@@ -148,7 +148,7 @@ def test_a_collector_that_never_answers_holds_a_server_up_no_longer_than_the_tim
 
 
 POOL = """
-import concurrent.futures, multiprocessing, multiprocessing.pool, os, sys, time
+import concurrent.futures, multiprocessing, multiprocessing.pool, os, sys, threading, time
 import scout_core
 from scout_core import transaction
 
@@ -166,6 +166,23 @@ def wait(seconds):
     time.sleep(seconds)
 
 
+class Leaving:  # a worker that the thread of the pool removes while the workers are looked at
+    sentinel = None
+
+    def __init__(self, workers):
+        self.workers = workers
+
+    def terminate(self):
+        pass
+
+    @property
+    def exitcode(self):
+        if threading.current_thread() is threading.main_thread() and self in self.workers:
+            self.workers.remove(self)
+            return 0
+        return None
+
+
 if __name__ == "__main__":
     {body}
 """
@@ -178,6 +195,10 @@ WAYS_TO_USE = {
         "        assert 400 == len([result.get() for result in results])"
     ),
     "workers are replaced": "with multiprocessing.Pool(3, maxtasksperchild=1) as pool:\n        pool.map(task, range(400), chunksize=50)",
+    "a worker leaves meanwhile": (
+        "pool = multiprocessing.Pool(3)\n    pool.map(task, range(400))\n    pool._pool.insert(0, Leaving(pool._pool))\n"
+        "    pool.terminate()\n    pool.join()"
+    ),
     "terminate": "pool = multiprocessing.Pool(3)\n    pool.map(task, range(400))\n    pool.terminate()\n    pool.join()",
     "close": "pool = multiprocessing.Pool(3)\n    pool.map(task, range(400))\n    pool.close()\n    pool.join()",
     "neither": "import warnings\n    warnings.simplefilter('ignore', ResourceWarning)\n    pool = multiprocessing.Pool(3)\n    pool.map(task, range(400))",

@@ -108,7 +108,8 @@ def _close(parts: dict[str, Any], timeout: float) -> None:
     from threading import current_thread
 
     handlers = (parts["worker_handler"], parts["task_handler"], parts["result_handler"])
-    workers = [worker for worker in parts["pool"] if hasattr(worker, "terminate") and worker.exitcode is None]
+    present = list(parts["pool"])  # a copy: the pool's own thread removes workers that have ended meanwhile
+    workers = [worker for worker in present if hasattr(worker, "terminate") and worker.exitcode is None]
     if parts["cache"] or not workers or current_thread() in handlers:  # tasks are left, or these are threads
         return
     if handlers[0]._state == pool.RUN:
