@@ -18,7 +18,8 @@ from scout_core.fork_lock import importing
 
 _INSTALLED: Final = ("site-packages", "dist-packages")
 _DIRECTORIES: Final = ("stdlib", "platstdlib", "purelib", "platlib", "scripts")
-_AGENT: Final = os.path.join(os.path.dirname(__file__), "")
+AGENT: Final = os.path.join(os.path.dirname(__file__), "")
+"""The directory of scout_core."""
 _SERVERS: Final = frozenset(
     ("_pytest", "celery", "daphne", "django", "dramatiq", "flask", "granian", "gunicorn", "hypercorn", "huey", "pytest", "rq",
      "scout_core", "uvicorn", "waitress", "werkzeug")
@@ -99,7 +100,7 @@ def _library_directories() -> tuple[str, ...]:
 
         paths = sysconfig.get_paths()  # imports a module, too
     found = {paths[name] for name in _DIRECTORIES if name in paths} | {os.path.dirname(os.__file__)}
-    return (_AGENT, *(os.path.join(os.path.normcase(path), "") for path in sorted(found)))
+    return (AGENT, *(os.path.join(os.path.normcase(path), "") for path in sorted(found)))
 
 
 def _files_of_main_distribution() -> frozenset[str]:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 import pytest
 
 from scout_core import Transaction, current_transaction, hookimpl, record_error, recording, span, transaction
+from scout_core.application_code import AGENT
+from scout_core.instruments.asgi import AsgiMiddleware
 from scout_core.recording.errors.raised import MOST_NOTES, MOST_RELATED, MOST_RELATED_FRAMES, MOST_STEPS
 from scout_core.recording.errors.recorded import MOST_ERRORS
 from tests.workbench import plugin, running
@@ -580,3 +582,47 @@ def test_an_interrupt_at_every_line_leaves_the_transaction_usable(scout):
 
     assert interrupted > 100
     assert ["Controller/home"] * lines == scout.operations
+
+
+class Shop:
+    """Calls that fail where the agent has frames of its own around them."""
+
+    @span("Cart/plain")
+    def plain(self):
+        raise ValueError("plain")
+
+    @span("Cart/generator")
+    def generator(self):
+        yield 1
+        raise ValueError("generator")
+
+    def decorated(self):
+        self.plain()
+
+    def generated(self):
+        list(self.generator())
+
+    def mapped(self):
+        list(span("Cart/mapped")(lambda: map(self.fail, [1]))())
+
+    def asgi(self):
+        async def app(scope, receive, send):
+            self.fail(1)
+
+        asyncio.run(AsgiMiddleware(app)({"type": "http"}, None, None))  # type: ignore[arg-type]
+
+    def fail(self, number):
+        raise ValueError("fail")
+
+
+@pytest.mark.parametrize("name", ["decorated", "generated", "mapped", "asgi"])
+def test_no_frame_of_the_agent_is_recorded(scout, name):
+    with transaction("Controller/home") as home:
+        try:
+            getattr(Shop(), name)()
+        except ValueError as error:
+            home.record_error(error)
+
+    files = [file for file, _, _ in only(home).frames]
+    assert __file__ in files
+    assert [] == [file for file in files if file.startswith(AGENT)]

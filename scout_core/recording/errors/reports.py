@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from scout_core.application_code import application_code
+from scout_core.application_code import AGENT, application_code
 from scout_core.measuring.error_report import ErrorReport, RelatedException
 from scout_core.text.message import masked_note
 from scout_core.text.plain import exact
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from scout_core.recording.errors.recorded import RecordedError, RecordedErrors
     from scout_core.recording.record import Record
 
-_OURS: Final = tuple(
-    os.path.join(os.path.dirname(os.path.dirname(__file__)), group, "") for group in ("boundary", "recording")
-)
+_OURS: Final = tuple(os.path.join(AGENT, group, "") for group in ("boundary", "instruments", "recording"))
 """Directories of our frames around the application's calls, which do not explain its error."""
 _module: Final[Callable[[type], str]] = type.__dict__["__module__"].__get__
 _qualified_name: Final[Callable[[type], str]] = type.__dict__["__qualname__"].__get__
