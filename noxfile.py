@@ -3,11 +3,10 @@
 ``nox -- --base main`` runs what a change needs: ``.ci/changed.py`` computes it from git and the imports.
 
 No plugin is named here. Each one's ``pyproject.toml`` has what its tests need: the supported libraries in the extra
-``instruments``, and the table ``[tool.scout-test]``, whose keys ``docs/publishing.md`` explains. The core has four keys of
+``instruments``, and the table ``[tool.scout-test]``, whose keys ``docs/publishing.md`` explains. The core has three keys of
 its own for lists of files: ``once`` (slow, and independent of the Python), ``processes`` (nearly every test starts a
-process: tested on the lowest and the highest Python), ``unaffected`` (installed plugins make no difference), and ``wrapt`` (also
-tested with its oldest version, and without its C extension). The files in
-``reliability`` have tests that are longer in the session of that name.
+process: tested on the lowest and the highest Python), and ``wrapt`` (also tested with its oldest version, and without its C
+extension). The files in ``reliability`` have tests that are longer in the session of that name.
 Tests run against built wheels, never the checkout, from an empty directory.
 """
 
@@ -16,7 +15,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -29,8 +28,11 @@ sys.path.insert(0, str(ROOT / ".ci"))
 from changed import UnknownRevision, changed_files, select  # noqa: E402
 from counting import python_for_counts, stored_versions, stored_with  # noqa: E402
 from environments import plan  # noqa: E402
+from judge import Judge  # noqa: E402
+from limited import Unfinished  # noqa: E402
 from projects import CORE, LATEST, OLDEST, Project, floors, read_projects, released, with_local_needs  # noqa: E402
 from skew import announces_break, base_revision, extract, project_at, works_with  # noqa: E402
+from upstream import NoSuite, NotAvailable, Suite, chosen, part_of, store, suite_of  # noqa: E402
 from wheels import wheel, wheel_at  # noqa: E402
 
 nox.needs_version = ">=2026.10"
@@ -53,6 +55,10 @@ OF_THE_REPOSITORY = {
 NEED_THE_CHECKOUT = [file for files in OF_THE_REPOSITORY.values() for file in files]
 OLDEST_WRAPT = "wrapt==1.17.*"
 """Its second version lacks what the first has, and the reverse; see ``scout_core/proxies.py``."""
+TWO_AT_A_TIME = ("-n2", "--dist=loadfile")
+"""For pytest: in two processes, whose garbage collections take less time than those of one with the results of thousands of tests."""
+LONGEST_TEST = 900
+"""Seconds after which a test is ended, and the stacks of its threads printed: one that never ends would keep all others from ending."""
 CANNOT_BE_INSTALLED = ("not on ", "not with ")
 """How the reason of a skip begins when nothing could be installed to prevent it; any other skip fails where CI is set."""
 
@@ -62,16 +68,22 @@ os.environ.setdefault("NOX_DOWNLOAD_PYTHON", "never")
 _pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
 os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *map(str, sorted(_pyenv.glob("versions/3.*/bin")))])
 
+# Tests start thousands of processes; without compiled files, each would compile all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 PROJECTS = read_projects(ROOT)
 PLUGINS = [project for name, project in PROJECTS.items() if name != CORE]
 PYTHONS = nox.project.python_versions(PROJECTS[CORE].facts)
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 """The Python that runs this file. Sessions without a list of Pythons use it."""
+OTHERS = [python for python in PYTHONS if python != OWN]
+ENDS = [PYTHONS[0], PYTHONS[-1]]
+"""The Pythons of tests that are repeated by default; the session of any other is run by its name, and all of them before a release."""
 PLAN = plan(PROJECTS, PYTHONS)
 nox.options.sessions = [
-    "core", "once", "processes", "plugins", "core_with_plugins", "packaging", "monorepo", "oldest", "skew", "docs",
-    *(f"plugin({row})" for row in PLAN.by_default()),
-    "types", "lint", "cost",
+    *(f"core-{python}" for python in ENDS if python != OWN), "once", "processes", *(f"plugins-{python}" for python in ENDS),
+    "core_with_plugins", "packaging", "monorepo", "oldest", "skew", "upstream_parts", "docs",
+    *(f"plugin({row})" for row in PLAN.by_default()), "types", "lint", "cost",
 ]  # fmt: skip
 """What `nox` runs, in the order of the functions below: slow ones first, for the sake of `nox -j`."""
 
@@ -127,6 +139,7 @@ def run_tests(
     ignore: Iterable[Path] = (),
     options: Iterable[str] = (),
     environment: Mapping[str, str] | None = None,
+    longest: int = LONGEST_TEST,
 ) -> None:
     """Run pytest from an empty directory; where CI is set, fail on a test that was skipped for lack of something installable."""
     with tempfile.TemporaryDirectory(prefix="scout-") as empty, session.chdir(empty):
@@ -139,6 +152,8 @@ def run_tests(
             f"--config-file={ROOT / 'pyproject.toml'}",
             f"--rootdir={ROOT}",
             f"--junitxml={report}",
+            f"--override-ini=faulthandler_timeout={longest}",
+            "--override-ini=faulthandler_exit_on_timeout=true",
             *options,
             *(f"--ignore={path}" for path in ignore),
             *(str(path) for path in paths),
@@ -169,7 +184,7 @@ def run_plugin_tests(session: nox.Session, plugins: list[Project], *, ignore: It
         if not ignored.union(isolated).issuperset((project.folder / "tests").glob("test_*.py"))
     ]
     if folders:
-        run_tests(session, *folders, ignore=[*ignored, *isolated])
+        run_tests(session, *folders, ignore=[*ignored, *isolated], options=TWO_AT_A_TIME)
     for file in isolated:
         run_tests(session, file)
 
@@ -197,7 +212,7 @@ def needed_since(base: str) -> list[str]:
     if selection is None:
         return list(nox.options.sessions or ())
     rows = [f"plugin({row})" for row in PLAN.rows if row.project.name in selection.plugins]
-    return [name for name in nox.options.sessions or () if name in selection.sessions] + rows
+    return [name for name in nox.options.sessions or () if name.partition("-")[0] in selection.sessions] + rows
 
 
 # nox accepts only its own options, so this one comes after `--`. It is read here, before sessions are chosen.
@@ -206,24 +221,24 @@ if _base is not None and "skew" not in sys.argv:  # which is run against that re
     nox.options.sessions = needed_since(_base)
 
 
-@nox.session(python=PYTHONS)
+@nox.session(python=OTHERS)
 def core(session: nox.Session) -> None:
-    """The core's tests that start few processes, with no plugin installed."""
+    """The core's tests that start few processes, with no plugin installed; on this Python, they run in core_with_plugins."""
     install(session, [PROJECTS[CORE]], *tools("test"))
     elsewhere = [file for key in ("once", "processes") for file in PROJECTS[CORE].test_files(key)]
-    run_tests(session, ROOT / "tests", ignore=[*NEED_THE_CHECKOUT, *elsewhere])
-    if session.python in (PYTHONS[0], PYTHONS[-1]):
+    run_tests(session, ROOT / "tests", ignore=[*NEED_THE_CHECKOUT, *elsewhere], options=TWO_AT_A_TIME)
+    if session.python in (OTHERS[0], OTHERS[-1]):
         files = PROJECTS[CORE].test_files("wrapt")
         run_tests(session, *files, environment={"WRAPT_DISABLE_EXTENSIONS": "1"})
         session.install(OLDEST_WRAPT)
         run_tests(session, *files)
 
 
-@nox.session(python=[PYTHONS[0], PYTHONS[-1]])
+@nox.session(python=ENDS)
 def processes(session: nox.Session) -> None:
     """The core's tests that start a process or more each, with no plugin installed."""
     install(session, [PROJECTS[CORE]], *tools("test"))
-    run_tests(session, *PROJECTS[CORE].test_files("processes"), options=["-n2", "--dist=loadfile"])
+    run_tests(session, *PROJECTS[CORE].test_files("processes"), options=TWO_AT_A_TIME)
 
 
 @nox.session
@@ -231,15 +246,16 @@ def once(session: nox.Session) -> None:
     """Slow tests, of the core and of plugins, that do not depend on the Python: with all plugins installed."""
     plugins = PLAN.shared(LATEST, OWN)
     install_plugins(session, plugins)
-    run_tests(session, *(file for project in [PROJECTS[CORE], *plugins] for file in project.test_files("once")))
+    files = [file for project in [PROJECTS[CORE], *plugins] for file in project.test_files("once")]
+    run_tests(session, *files, options=TWO_AT_A_TIME)
 
 
 @nox.session
 def core_with_plugins(session: nox.Session) -> None:
-    """The core's tests that installed plugins could upset, with all plugins installed."""
+    """The core's tests that start few processes, with all plugins installed."""
     install_plugins(session, PLAN.shared(LATEST, OWN))
-    elsewhere = [file for key in ("once", "unaffected") for file in PROJECTS[CORE].test_files(key)]
-    run_tests(session, ROOT / "tests", ignore=[*NEED_THE_CHECKOUT, *elsewhere])
+    elsewhere = [file for key in ("once", "processes") for file in PROJECTS[CORE].test_files(key)]
+    run_tests(session, ROOT / "tests", ignore=[*NEED_THE_CHECKOUT, *elsewhere], options=TWO_AT_A_TIME)
 
 
 @nox.session(python=PYTHONS)
@@ -321,6 +337,57 @@ def both_revisions(session: nox.Session, project: Project, base: str, folder: Pa
             session.run("python", "-m", "pip", f"--python={python}", "install", "--quiet", *requirements)
         found[f"{name.upper()}_PYTHON"] = str(python)
     return found
+
+
+@nox.session
+def upstream(session: nox.Session) -> None:
+    """
+    Run the test suite of a plugin's library without and with the plugin; fails on any difference: `nox -s upstream -- flask`.
+
+    Further arguments are for pytest; the result is stored only without them. It needs the package index.
+    """
+    try:
+        projects, options = chosen(without_base(session.posargs)[1], PLUGINS)
+        suites = [(project, suite_of(project)) for project in projects]
+    except NoSuite as error:
+        session.error(str(error))
+    judge_all(session, suites, options, is_whole=not options)
+
+
+@nox.session
+def upstream_parts(session: nox.Session) -> None:
+    """Run a small part of the test suite of each plugin's library, as `upstream` runs all of it."""
+    try:
+        projects, options = chosen(without_base(session.posargs)[1], PLUGINS)
+        suites = [(project, part_of(suite)) for project in projects if (suite := suite_of(project)).part]
+    except NoSuite as error:
+        session.error(str(error))
+    judge_all(session, suites, options, is_whole=False)
+
+
+def judge_all(
+    session: nox.Session, suites: Iterable[tuple[Project, Suite]], options: Sequence[str], *, is_whole: bool
+) -> None:
+    """Run suites without and with their plugins; ``is_whole``: store the results."""
+    failed = []
+    for project, suite in suites:
+        involved = [PROJECTS[name] for name in with_local_needs([project.name], PROJECTS)]
+        with tempfile.TemporaryDirectory(prefix="scout-upstream-") as folder:
+            judge = Judge(session, project, suite, involved, options, Path(folder))
+            try:
+                problems = (summary := judge.compare())["problems"]
+            except (NoSuite, Unfinished) as error:
+                if isinstance(error, NotAvailable) and not is_whole and not options:
+                    session.warn(f"{project.name} is left out: {error}")
+                else:
+                    failed.append(f"{project.name}: {error}")
+                continue
+        if problems:
+            failed.append(f"{project.name}: its library's own tests show a difference")
+        elif is_whole:
+            session.log(f"the result is in {store(project, suite, judge.version, summary)}")
+    if failed:
+        session.error("\n".join(failed))
 
 
 @nox.session
@@ -425,13 +492,13 @@ def compare_with_revision(session: nox.Session, command: list[str], options: lis
 
 @nox.session(python=PYTHONS, allow_parallel=False)
 def reliability(session: nox.Session) -> None:
-    """The promises of `docs/reliability.md` at full length, which takes one to two hours; the figures are in the log."""
+    """The promises of `docs/reliability.md` at full length, which takes two to three hours; the figures are in the log."""
     projects = [PROJECTS[CORE], *PLAN.shared(LATEST, str(session.python))]
     install_plugins(session, projects[1:])
     files = [file for project in projects for file in project.test_files("reliability")]
     if session.python != OWN:  # the others do not depend on the Python
         files = [file for file in files if file in PROJECTS[CORE].test_files("processes")]
-    run_tests(session, *files, environment={"TEST_SIZE": "full"})
+    run_tests(session, *files, environment={"TEST_SIZE": "full"}, longest=0)
 
 
 @nox.session(allow_parallel=False)
@@ -439,3 +506,10 @@ def bench(session: nox.Session) -> None:
     """Measure what the agent costs; `nox -s bench -- --help` lists the options."""
     install(session, PLUGINS)
     session.run("python", str(ROOT / "benchmarks"), *without_base(session.posargs)[1])
+
+
+@nox.session(allow_parallel=False)
+def bench_collector(session: nox.Session) -> None:
+    """Measure what the collector takes in, and its pages; `nox -s bench_collector -- --help` lists the options."""
+    install(session, PLUGINS)
+    session.run("python", str(ROOT / "benchmarks" / "collector.py"), *without_base(session.posargs)[1])

@@ -113,5 +113,4 @@ def _runs(path: str, core: Project) -> set[str]:
     file = core.folder / path
     if file in core.test_files("once"):
         return {"once"}
-    sessions = {"processes"} if file in core.test_files("processes") else {"core"}
-    return sessions if file in core.test_files("unaffected") else sessions | {"core_with_plugins"}
+    return {"processes"} if file in core.test_files("processes") else {"core", "core_with_plugins"}

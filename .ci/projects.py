@@ -50,6 +50,11 @@ class Project:
         return self.name.replace("-", "_")
 
     @property
+    def entry_point(self) -> str:
+        """Name under which the agent finds it: ``flask``."""
+        return str(next(iter(self.facts["project"]["entry-points"]["scout_core"])))
+
+    @property
     def packages(self) -> list[Path]:
         """The folders of code that are published."""
         return [self.folder / path for path in self._wheel["packages"]]

@@ -1,4 +1,4 @@
-"""Print what a run of nox came to: pytest's closing lines by session, and the minutes of each session, slowest first."""
+"""Print what a run of nox came to: failed tests and closing lines by session, and the minutes of each, slowest first."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from typing import Any
 
 SESSION = re.compile(r"nox > Running session (.+)")
 CLOSING = re.compile(r"\b(passed|failed|skipped|errors?)\b.* in [0-9.]+s")
+FAILED = re.compile(r"^(FAILED|ERROR) \S+::.{0,400}")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def closing_lines(log: Iterable[str]) -> Iterator[str]:
-    """Each session's name, and below it the lines with which pytest ended."""
+    """Each session's name, and below it the failed tests and the lines with which pytest ended."""
     for line in log:
         text = COLOUR.sub("", line).strip()
         if session := SESSION.search(text):
             yield session[1]
         elif CLOSING.search(text):
             yield f"    {text.strip('= ')}"
+        elif failed := FAILED.match(text):
+            yield f"    {failed[0]}"
 
 
 def minutes(sessions: Iterable[dict[str, Any]]) -> Iterator[str]:  # Any: JSON

@@ -28,7 +28,7 @@ nitpick_ignore_regex = [
     ),  # nothing is fetched, so nothing links to Python's own
     (
         r"py:(class|exc)",
-        r"(scout_core\.(boundary|config|recording|sending)\.([a-z_]+\.)?)?_?[A-Z]\w+",
+        r"(scout_core\.((boundary|config|recording|sending)\.([a-z_]+\.)?|callbacks\.))?_?[A-Z]\w*",
     ),  # types that only annotations name
 ]
 

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attributes import table
+
 if TYPE_CHECKING:
     from scout_core.config.options import Option
 
@@ -41,6 +43,23 @@ def plugins() -> str:
     return "\n".join(lines + [_plugin(file) for file in _projects()])
 
 
+def upstream() -> str:
+    """Return the table of the runs of libraries' own test suites, and what was left out or differs, from the results."""
+    lines = ["| plugin | library | tests | of these passed | spans | Python | date | settings |", "|" + "---|" * 8]
+    reasons = []
+    for file in sorted(ROOT.glob("plugins/*/upstream.json")):
+        run = json.loads(file.read_text(encoding="utf-8"))
+        counts = " | ".join(f"{run[key]:,}" for key in ("tests", "passed", "spans"))
+        library = f"{run['library']} {run['version']}"
+        settings = ", ".join(f"`{key} = {value}`" for key, value in run["settings"].items()) or "–"
+        lines.append(f"| {file.parent.name} | {library} | {counts} | {run['python']} | {run['date']} | {settings} |")
+        for key, word in {"selected": "were run", "deselected": "were left out", "differences": "differ"}.items():
+            reasons += [f"| {run['library']} | `{test}` | {word} | {reason} |" for test, reason in run[key].items()]
+    if reasons:
+        lines += ["", "| library | tests | these | reason |", "|---|---|---|---|", *reasons]
+    return "\n".join(lines)
+
+
 def known() -> str:
     """Return the dict of each plugin with the libraries that it supports, which ``scout-core doctor --suggest`` reads."""
     projects = (tomllib.loads(file.read_text(encoding="utf-8"))["project"] for file in _projects())
@@ -57,6 +76,21 @@ def _text(text: str) -> str:
     return json.dumps(text)  # as a literal of Python with the quotes that ruff prefers
 
 
+def foreign() -> str:
+    """Return the table of the options of Scout's own agents, by the service that they are for."""
+    from scout_core.config.foreign import FOREIGN  # as above
+
+    services = dict.fromkeys(FOREIGN.values())
+    lines = ["| for | keys |", "|---|---|"]
+    return "\n".join(
+        lines
+        + [
+            f"| {service} | {', '.join(f'`{key}`' for key in FOREIGN if FOREIGN[key] == service)} |"
+            for service in services
+        ]
+    )
+
+
 def states() -> str:
     """Return the table of the states of plugins, from their docstrings: ``NAME = "word"``, followed by the meaning."""
     (definition,) = (
@@ -70,6 +104,23 @@ def states() -> str:
         if isinstance(member, ast.Assign) and isinstance(meaning, ast.Expr)
     ]
     return "\n".join(["| state | meaning |", "|---|---|", *rows])
+
+
+def promises(kind: str) -> str:
+    """Return a table of what scout_apm promises and what it is here; ``kind`` is a part of the file of promises."""
+    lines = ["| scout_apm | here |", "|---|---|"]
+    return "\n".join(lines + [f"| `{name}` | {row['here']} |" for name, row in _promises()[kind].items()])
+
+
+def defects() -> str:
+    """Return the table of the defects of scout_apm that tests show to be absent, and of those not tested yet."""
+    lines = ["| scout_apm | here |", "|---|---|"]
+    rows = _promises()["defects"].values()
+    return "\n".join(lines + [f"| {row['scout']}. | {row.get('open', 'absent, tested')} |" for row in rows])
+
+
+def _promises() -> dict[str, dict[str, dict[str, Any]]]:  # Any: TOML
+    return tomllib.loads((ROOT / "tests" / "scout_promises.toml").read_text(encoding="utf-8"))
 
 
 WORKLOADS = {
@@ -98,10 +149,28 @@ def _count(cost: dict[str, Any]) -> str:  # Any: JSON
     return f"{round(cost['added'], -2):,} ({cost['ratio']:.3f})"
 
 
+def attributes_of_spans() -> str:
+    """Return the table of the attributes of a span."""
+    return table("spans")
+
+
+def attributes_of_transactions() -> str:
+    """Return the table of the attributes that a transaction has as well."""
+    return table("transactions")
+
+
 PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
+    "spans": (ROOT / "docs" / "api.md", attributes_of_spans),
+    "transactions": (ROOT / "docs" / "api.md", attributes_of_transactions),
     "options": (ROOT / "docs" / "configuration.md", options),
+    "foreign": (ROOT / "docs" / "configuration.md", foreign),
     "plugins": (ROOT / "docs" / "plugins.md", plugins),
+    "upstream": (ROOT / "docs" / "plugins.md", upstream),
     "states": (ROOT / "docs" / "how-it-works.md", states),
+    "scout-api": (ROOT / "docs" / "coming-from-scout.md", lambda: promises("api")),
+    "scout-keys": (ROOT / "docs" / "coming-from-scout.md", lambda: promises("keys")),
+    "scout-others": (ROOT / "docs" / "coming-from-scout.md", lambda: promises("others")),
+    "scout-defects": (ROOT / "docs" / "coming-from-scout.md", defects),
     "costs": (ROOT / "docs" / "performance.md", costs),
     "known": (ROOT / "scout_core" / "cli" / "known.py", known),
 }

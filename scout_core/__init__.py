@@ -13,6 +13,7 @@ from scout_core.fork_lock import importing
 from scout_core.hookspecs import hookimpl, when_changed, when_errors, when_failed
 from scout_core.recording.context import current_transaction
 from scout_core.recording.errors.recorded import record_error
+from scout_core.recording.outermost import OutermostSpan
 from scout_core.recording.span import Span
 from scout_core.recording.trace.headers import trace_headers
 from scout_core.recording.transaction import Transaction
@@ -21,6 +22,7 @@ from scout_core.recording.web import WebRequest
 if TYPE_CHECKING:
     from scout_core.agent import Agent
     from scout_core.boundary.wrap import Wrap
+    from scout_core.callbacks import add_periodic_callback, add_transaction_callback, remove_callback
     from scout_core.config.config import Config
     from scout_core.errors import NoReceiver, RejectedReport, ScoutError
     from scout_core.measuring.report import ErrorReport, Report, Trace
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from scout_core.sending.exporter import Exporter
 
 span = Span
+outermost_span = OutermostSpan
 transaction = Transaction
 
 _LOADED_WHEN_USED = {
@@ -44,8 +47,11 @@ _LOADED_WHEN_USED = {
     "Stats": "measuring.stats",
     "Trace": "measuring.report",
     "Wrap": "boundary.wrap",
+    "add_periodic_callback": "callbacks",
+    "add_transaction_callback": "callbacks",
     "flush": "running",
     "propagate": "recording.propagation",
+    "remove_callback": "callbacks",
     "start": "running",
     "start_from_settings": "running",
     "stop": "running",
@@ -57,6 +63,7 @@ __all__ = [
     "ErrorReport",
     "Exporter",
     "NoReceiver",
+    "OutermostSpan",
     "RejectedReport",
     "Report",
     "ScoutError",
@@ -66,11 +73,15 @@ __all__ = [
     "Transaction",
     "WebRequest",
     "Wrap",
+    "add_periodic_callback",
+    "add_transaction_callback",
     "current_transaction",
     "flush",
     "hookimpl",
+    "outermost_span",
     "propagate",
     "record_error",
+    "remove_callback",
     "span",
     "start",
     "start_from_settings",

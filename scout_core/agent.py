@@ -71,6 +71,7 @@ class Agent:
         self.process = this_process(self.config, VERSION)
         self.is_running = False
         self._must_call_on_start = False
+        self._is_threaded = True
         self._early: Early | None = None
         self._begin()
 
@@ -114,8 +115,9 @@ class Agent:
         Wrap what plugins name, and record from now on.
 
         Args:
-            threaded: False: nothing runs by itself; the recorder is driven by hand, as tests do.
+            threaded: False: nothing runs by itself, nor in a forked child; the recorder is driven by hand, as tests do.
         """
+        self._is_threaded = threaded
         self.plugins.instrument()
         self.is_running = True
         collecting.watch()
@@ -236,13 +238,13 @@ class Agent:
         """Become the agent of a new process, which has none of our threads."""
         collecting.forget_other_threads()
         self.recorder.forget_thread()
-        reseed(tuple(tracer.inbox) if tracer else ())
+        reseed(tracer.forget_parent() if tracer else ())
         self._must_call_on_start = True
         for guard in self._guards():
             guard.forget_calls()
         self.process = forked(self.process)
         self._begin(tracer)
-        if tracer is None:
+        if tracer is None and self._is_threaded:
             self.tracer.await_first()
 
     def _first(self) -> None:
@@ -264,7 +266,7 @@ class Agent:
         log.error("not recording: %s: %s; the application is not affected", type(error).__name__, error)
 
     def _start_threads(self) -> None:
-        if may_still_fork():
+        if may_still_fork() or self.recorder.hand_over is not None:
             self.tracer.await_first()  # its transactions wait; they are sent when it ends
             return
         if self._must_call_on_start:

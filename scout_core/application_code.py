@@ -12,14 +12,19 @@ import functools
 import os
 import sys
 from types import FunctionType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from scout_core.fork_lock import importing
+
+if TYPE_CHECKING:
+    from scout_core.config.config import Config
 
 _INSTALLED: Final = ("site-packages", "dist-packages")
 _DIRECTORIES: Final = ("stdlib", "platstdlib", "purelib", "platlib", "scripts")
 AGENT: Final = os.path.join(os.path.dirname(__file__), "")
 """The directory of scout_core."""
+_TYPED: Final = ("<string>", "<stdin>", "<console>", "<python-input", "<ipython")
+"""The files of code from a command line or an interactive session; other names like these are of generated code."""
 _SERVERS: Final = frozenset(
     ("_pytest", "celery", "daphne", "django", "dramatiq", "flask", "granian", "gunicorn", "hypercorn", "huey", "pytest", "rq",
      "scout_core", "uvicorn", "waitress", "werkzeug")
@@ -43,6 +48,7 @@ class ApplicationCode:
         self._own_files = _files_of_main_distribution()
         self._has_main_file = bool(getattr(sys.modules.get("__main__"), "__file__", None))
         self._known: dict[str, bool] = {}
+        self._modules: dict[str, str] = {}
 
     def has(self, file: str) -> bool:
         """Whether a file, as in ``co_filename``, is the application's. ``<string>`` is when the main module is not a file."""
@@ -53,9 +59,22 @@ class ApplicationCode:
             known = self._known[file] = self._decide(file)
         return known
 
+    def module_of(self, file: str) -> str:
+        """
+        Return the dotted name of the module in a file, by the longest entry of ``sys.path`` that it is below.
+
+        A file below none of them is named without its folders, because these differ between machines and releases.
+        """
+        known = self._modules.get(file)
+        if known is None:
+            if len(self._modules) >= _MOST_KNOWN:
+                self._modules.clear()
+            known = self._modules[file] = _short_module_of(file)
+        return known
+
     def _decide(self, file: str) -> bool:
         if file.startswith("<"):
-            return not self._has_main_file and not file.startswith("<frozen ")
+            return not self._has_main_file and file.startswith(_TYPED)
         path = os.path.normcase(file)
         if self._include.has(path):
             return True
@@ -87,11 +106,27 @@ def application_code(include: tuple[str, ...], exclude: tuple[str, ...]) -> Appl
     return ApplicationCode(include, exclude)
 
 
+def code_of(config: Config) -> ApplicationCode:
+    """Return the application's code by the options of an agent."""
+    return application_code(config.get("in_app_include"), config.get("in_app_exclude"))
+
+
 def _module_of(path: str) -> str:
     """Return the dotted name of the module in a file, by the longest entry of ``sys.path`` that it is below."""
     entries = [os.path.join(os.path.normcase(os.path.abspath(entry)), "") for entry in sys.path]
     folder = max((entry for entry in entries if path.startswith(entry)), key=len, default="")
     return os.path.splitext(path[len(folder) :])[0].replace(os.sep, ".")
+
+
+def _short_module_of(file: str) -> str:
+    if file.startswith("<"):  # generated
+        return file
+    path = os.path.normcase(file)
+    module = _module_of(path)
+    if module.startswith("."):  # below no entry
+        folder, name = os.path.split(os.path.splitext(path)[0])
+        module = os.path.basename(folder) if name == "__init__" else name
+    return module.removesuffix(".__init__")
 
 
 def _library_directories() -> tuple[str, ...]:

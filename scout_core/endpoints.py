@@ -9,7 +9,7 @@ not be added up.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import Generic, TypeVar
 from weakref import ref
 
@@ -26,15 +26,16 @@ class EndpointOperations(Generic[_App]):
     Args:
         views_of: returns the views of an application by endpoint. The application must support weak references.
 
-    ``operation = EndpointOperations(lambda app: app.view_functions)`` at the module level, then ``operation(app, endpoint)``
-    for each request: two look-ups. The views are read again only for an endpoint that was not among them.
+    ``operation = EndpointOperations(lambda app: app.view_functions).of`` at the module level, then ``operation(app, endpoint)``
+    for each request: two look-ups. The views are read again only for an endpoint that was not among them. The object itself can
+    be called, too; Python calls a method faster.
     """
 
     def __init__(self, views_of: Callable[[_App], Mapping[str, object]]) -> None:
         self._views_of = views_of
         self._known: dict[int, tuple[ref[_App], dict[str, str]]] = {}
 
-    def __call__(self, app: _App, endpoint: str) -> str:
+    def of(self, app: _App, endpoint: str) -> str:
         """Return the operation of an endpoint; an endpoint without a view is named after itself."""
         known = self._known.get(id(app))
         if known is not None and known[0]() is app:  # not another application that had the same id
@@ -42,6 +43,8 @@ class EndpointOperations(Generic[_App]):
             if operation is not None:
                 return operation
         return self._read(app).setdefault(endpoint, f"{CONTROLLER}/{endpoint}")
+
+    __call__ = of
 
     def _read(self, app: _App) -> dict[str, str]:
         names = endpoint_names(self._views_of(app))
@@ -68,6 +71,17 @@ def view_name(view: object) -> str | None:
             raise
         return None
     return f"{module}.{name}" if type(module) is type(name) is str and name and name != "<lambda>" else None
+
+
+def may_share_name(function: FunctionType) -> bool:
+    """
+    Whether several functions may have the name of this one: a lambda, or what a factory or a decorator has made.
+
+    A decorator with ``functools.wraps`` has given it the name of the view itself.
+    """
+    return function.__name__ == "<lambda>" or (
+        function.__closure__ is not None and "__wrapped__" not in function.__dict__
+    )
 
 
 def endpoint_names(views: Mapping[str, object]) -> dict[str, str]:

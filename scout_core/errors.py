@@ -32,6 +32,10 @@ class PluginError(ScoutError):
         self.frames = frames
 
 
+class InvalidResult(ScoutError, ValueError):
+    """A function of a plugin returned something that cannot be used; raised in tests, and counted otherwise."""
+
+
 class TargetError(ScoutError):
     """A target of ``wrap`` that is missing or cannot be replaced."""
 

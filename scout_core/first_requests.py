@@ -1,5 +1,6 @@
 """
-For extensions of frameworks: the first request of an application starts the agent, with the settings that hold by then.
+For extensions of frameworks and for middleware: the first request of an application starts the agent, with the settings that hold by
+then.
 
 Other requests may arrive in the meantime. They do not wait, and are recorded as later ones are, except that the spans inside them
 are those of libraries that are wrapped already.
@@ -34,11 +35,14 @@ class FirstRequests:
     """
     The requests of one application until the agent has started.
 
+    An extension of a framework whose plugin wraps a function names that plugin, its target and its describer. Middleware, which
+    records requests itself, leaves them out: after ``enter`` it records a request if an agent runs, and also while one starts.
+
     Args:
         framework: as for ``start_from_settings``, like ``settings``, which are read at the first request.
-        plugin: its plugin; while it is disabled, nothing is recorded.
-        target: the function that its plugin wraps for each request, and ``describer`` of it, as given to ``wrap``.
         log: where a failing start is logged.
+        plugin: its plugin; while it is disabled, nothing is recorded. Empty: none is needed.
+        target: the function that its plugin wraps for each request, and ``describer`` of it, as given to ``wrap``.
     """
 
     def __init__(
@@ -46,28 +50,29 @@ class FirstRequests:
         framework: str,
         settings: Mapping[Any, Any],
         *,
-        plugin: str,
-        target: str,
-        describer: Describer,
         log: Log,
+        plugin: str = "",
+        target: str = "",
+        describer: Describer | None = None,
     ) -> None:
         self.is_over = False
         self._framework = framework
         self._settings = settings
         self._plugin = plugin
-        self._guard = Guard(plugin, target, describer, has_steps=inspect.isgeneratorfunction(describer))
+        self._guard = describer and Guard(plugin, target, describer, has_steps=inspect.isgeneratorfunction(describer))
         self._log = log
         self._begun_in = 0
         self._tracer: Tracer | None = None
         """Records while the agent starts."""
         self._wrapper: Callable[..., Any] | None = None
 
-    def enter(self, function: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    def enter(self, function: Callable[..., Any] | None = None) -> Callable[..., Any] | None:
         """
         Start the agent if this is the first request.
 
         Args:
-            function: what the target is now, before the agent wraps it. None: do not record what comes while the agent starts.
+            function: what the target is now, before the agent wraps it. None: there is no describer, or nothing that comes while the
+                agent starts is to be recorded.
 
         Returns:
             The function to call instead of the target, which records; None: the target itself, as it is now.
@@ -102,7 +107,7 @@ class FirstRequests:
         ):  # the start of another application has wrapped it
             return None
         try:
-            return describing_wrapper(function, self._guard, is_root=True)
+            return None if self._guard is None else describing_wrapper(function, self._guard, is_root=True)
         except LeftAlone:
             return None
 

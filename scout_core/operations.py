@@ -6,6 +6,7 @@ Plugins choose the kinds of their spans freely: ``SQL``, ``Template``, ``Redis``
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 CONTROLLER: Final = "Controller"
@@ -18,6 +19,8 @@ OTHER_NAME: Final = "other"
 """Name under which transactions and spans are counted when there are too many names."""
 
 WEB_PREFIX: Final = f"{CONTROLLER}/"
+UNNAMED: Final = f"{WEB_PREFIX}unnamed"
+"""Operation of web requests that nothing has given a name."""
 
 
 def is_web(operation: str) -> bool:
@@ -33,3 +36,8 @@ def kind_of(operation: str) -> str:
 def name_of(operation: str) -> str:
     """``shop.home`` for ``Controller/shop.home``; empty for an operation without a name."""
     return operation.partition("/")[2]
+
+
+def counted_under(name: str, counted: Collection[str], most: int, other: str = OTHER_NAME) -> str:
+    """Return the name itself, or the other one where so many names are counted already that a new one has no room."""
+    return name if name in counted or len(counted) < most else other

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from attrs import frozen
 
@@ -22,6 +23,14 @@ class Problem:
 
     def __str__(self) -> str:
         return join_clauses(self.detail, self.advice)
+
+
+TARGET_LABELS: Final = {
+    "missing-target": "not found",
+    "unsupported-target": "not wrapped",
+    "incomplete-group": "left out",
+}
+"""The kinds of problems of targets, each with what the target is."""
 
 
 @frozen

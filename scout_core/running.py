@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
-from scout_core.agent import Agent
+from scout_core.added import add_to, remove_from
 from scout_core.config.config import Config, read_config
 from scout_core.config.files import settings_here
 from scout_core.errors import PluginError, ScoutError
+from scout_core.fork_lock import importing
 from scout_core.log import Log
 from scout_core.recording import context
 from scout_core.recording.early import Early
@@ -17,8 +19,15 @@ from scout_core.sending.ending import at_exit
 from scout_core.threads import LateLock
 from scout_core.uwsgi import watch_uwsgi
 
+if TYPE_CHECKING:
+    from scout_core.agent import Agent
+
 log = Log("scout_core")
 
+in_children: Final[list[Callable[[], None]]] = []
+"""Functions that are called in a forked child, after the agent has continued there."""
+_added: Final[dict[str, object]] = {}
+"""Name of a plugin that was added as an object to that object; each agent has them."""
 _running: Agent | None = None
 _starting = LateLock()
 _is_starting = False
@@ -52,8 +61,8 @@ def start_from_settings(
     Args:
         framework: its name, as problems show it: ``Flask``.
         settings: its settings. Those whose names are environment variables of options are used: ``SCOUT_NAME``,
-            ``SCOUT_TEAM_PREFIX``. What ``start()`` is given in code is stronger.
-        early: what was recorded before; an agent that starts takes it over if this ``plugin`` is active.
+            ``SCOUT_TEAM_PREFIX``. None removes what was set before. What ``start()`` is given in code is stronger.
+        early: what was recorded before; an agent that starts takes it over, unless a ``plugin`` is named that is not active.
 
     Returns:
         As ``start``.
@@ -100,10 +109,12 @@ def _started(config: Config, early: Early | None, plugin: str) -> Agent | None:
     """Start a new agent; return None when a fault of our own keeps it from starting."""
     agent = None
     try:
-        agent = Agent(config)
-        if early is not None and agent.has_active(plugin):
+        agent = _agent_class()(config)
+        _add_all(agent)
+        if early is not None and (not plugin or agent.has_active(plugin)):
             agent.take_over(early)
         agent.start()
+        _add_all(agent)  # those that came while it started
         watch_uwsgi(agent.plugins.watch, _after_fork_in_c)
     except BaseException as error:
         if agent is not None:
@@ -113,6 +124,18 @@ def _started(config: Config, early: Early | None, plugin: str) -> Agent | None:
         log.error("not recording, because of a fault in scout-core; the application is not affected", exc_info=True)
         return None
     return agent
+
+
+@cache
+def _agent_class() -> type[Agent]:
+    """Import most of the core, which nobody needs while ``monitor`` is false."""
+    with importing:
+        from scout_core.agent import Agent
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(
+            after_in_child=_continue_in_child
+        )  # now, so that other functions of the core are called before
+    return Agent
 
 
 def stop(timeout: float | None = None) -> None:
@@ -139,27 +162,80 @@ def flush(timeout: float | None = None) -> None:
         agent.flush(timeout)
 
 
+def add_plugin(plugin: object, name: str) -> None:
+    """
+    Use an object as a plugin, in the agent that runs and in each that is started later.
+
+    Raises:
+        PluginError: an agent is running, and the plugin implements no hook, or one that does not exist, or its name is taken.
+    """
+    with _starting.held():
+        if _running is not None and _running.is_running:
+            add_to(_running, plugin, name)
+        _added[name] = plugin
+
+
+def _add_all(agent: Agent) -> None:
+    for name, plugin in list(_added.items()):
+        if name not in agent.plugins.all:
+            add_to(agent, plugin, name)
+
+
+def remove_plugin(name: str) -> None:
+    """Call a plugin that was added in this way no more."""
+    with _starting.held():
+        del _added[name]
+        if _running is not None and _running.is_running:
+            remove_from(_running, name)
+
+
+def hold(hand_over: Callable[[bytes], bool]) -> None:
+    """
+    In a forked child whose parent sends what it records: give that to a function when it is flushed, or ends.
+
+    Args:
+        hand_over: returns whether the parent will have it; if not, this process sends it, and everything that follows.
+    """
+    if _running is not None:
+        _running.recorder.hand_over = hand_over
+
+
+def receive(packed: bytes) -> None:
+    """Record what a child has handed over, as if it had been recorded here."""
+    if _running is not None and _running.is_running:
+        _running.recorder.receive(packed)
+
+
 def use(agent: Agent | None) -> Agent | None:
     """Make this the agent that ``start`` and ``stop`` refer to, for tests; return the previous one."""
     global _running
+    _agent_class()  # its children continue, too
     before, _running = _running, agent
     return before
 
 
-def _after_fork() -> None:
+def _forget_start() -> None:
+    """Forget a start in another thread, which continues in the parent only, and the lock that it held."""
     global _starting, _is_starting
     _starting, _is_starting = LateLock(), False
-    if _running is not None:
-        _running.after_fork()
-        at_exit(stop)
-    elif context.tracer is not None:  # another thread was about to start the agent; it continues in the parent only
+    if _running is None and context.tracer is not None:
         context.tracer.retire()
         context.tracer = None
 
 
+def _continue_in_child() -> None:
+    if _running is not None:
+        _running.after_fork()
+        at_exit(stop)
+    for step in in_children:
+        step()
+
+
 def _after_fork_in_c() -> None:
     if _running is not None and _running.process.pid != os.getpid():
-        _after_fork()
+        _forget_start()
+        _continue_in_child()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forget_start)

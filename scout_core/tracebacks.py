@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Iterable
 from types import CodeType, TracebackType
 from typing import Final
 
@@ -37,17 +38,29 @@ def frames_of(trace: TracebackType | None) -> list[tuple[CodeType, int]]:
     return [(step.tb_frame.f_code, step.tb_lineno) for step in steps_of(trace)]
 
 
+def as_frames(calls: Iterable[tuple[CodeType, int | None]], *, without: str | tuple[str, ...]) -> tuple[Frame, ...]:
+    """
+    Return file, line and function of calls; 0 for a line that is unknown.
+
+    Args:
+        without: beginnings of the files whose calls are left out.
+    """
+    return tuple(
+        [
+            (code.co_filename, line or 0, code.co_name)
+            for code, line in calls
+            if not code.co_filename.startswith(without)
+        ]
+    )
+
+
 def frames_of_load(error: BaseException) -> tuple[Frame, ...]:
     """
     Return where the import of a module failed, innermost first: without the import system and without our own code.
 
     A syntax error is raised by no frame of the module, so its line comes first.
     """
-    frames = [
-        (code.co_filename, line, code.co_name)
-        for code, line in reversed(frames_of(error.__traceback__))
-        if not code.co_filename.startswith(_NOT_IN_THE_MODULE)
-    ]
+    frames = list(as_frames(reversed(frames_of(error.__traceback__)), without=_NOT_IN_THE_MODULE))
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         frames.insert(0, (error.filename, error.lineno, "<module>"))
     return tuple(frames[:MAX_FRAMES])

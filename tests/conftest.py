@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import sys
+import threading
+from contextlib import ExitStack
 from types import ModuleType
 
 import pytest
-
-
-def pytest_collection_finish():
-    """
-    Leave out of every later garbage collection what exists before the first test: thousands of tests, all of which stay anyway.
-
-    Many tests need a full collection, which takes less than a millisecond then, instead of 150 (450 on a busy machine).
-    """
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture
@@ -33,6 +24,9 @@ def own_agent(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     yield
     scout_core.stop(0)
+    for thread in threading.enumerate():
+        if thread.name.startswith("scout-core"):
+            thread.join(5)  # otherwise the next test, in whichever file, may find it
 
 
 @pytest.fixture
@@ -73,3 +67,29 @@ def sink(tmp_path):
     announced(tmp_path / "state", sink.url)
     yield sink
     sink.close()
+
+
+@pytest.fixture(params=["wrap", "decorator"])
+def timed(request, monkeypatch):
+    """
+    Return ``timed(function)``, which starts an agent and returns what replaces a function; ``timed.scout`` is the agent's.
+
+    ``timed.outline()`` has the operation, the parent and the error of each span.
+    """
+    from scout_core import hookimpl, span
+    from scout_core.testing import recording
+
+    module = ModuleType("library")
+    monkeypatch.setitem(sys.modules, "library", module)
+
+    def replaced(function, kind=span):
+        plugin = ModuleType("plugin0")
+        plugin.instrument = hookimpl(lambda wrap: wrap("library:function", lambda *args: kind("Work/call"), root=True))
+        is_wrapped = request.param == "wrap"
+        module.function = function if is_wrapped else kind("Work/call")(function)
+        replaced.scout = stack.enter_context(recording(plugins=[plugin] if is_wrapped else [], plugins_reraise=True))
+        return module.function
+
+    replaced.outline = lambda: [(found.operation, found.parent, found.error) for found in replaced.scout.spans]
+    with ExitStack() as stack:
+        yield replaced

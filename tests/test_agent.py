@@ -28,6 +28,12 @@ def own_environment(own_agent, monkeypatch):
     monkeypatch.setenv("SCOUT_PLUGINS_ENABLE", ",".join(POLICIES))
 
 
+@pytest.fixture
+def no_threads() -> None:
+    """Wait for the threads of the agent of an earlier test."""
+    eventually(lambda: not threads())
+
+
 def threads() -> set[str]:
     return {thread.name for thread in threading.enumerate() if thread.name.startswith("scout-core")}
 
@@ -44,7 +50,7 @@ def test_start_returns_the_same_agent_every_time():
     assert agent.tracer is context.tracer
 
 
-def test_nothing_is_recorded_and_no_thread_runs_while_monitor_is_false(caplog):
+def test_nothing_is_recorded_and_no_thread_runs_while_monitor_is_false(caplog, no_threads):
     caplog.set_level(logging.INFO, "scout_core")
 
     assert None is scout_core.start(monitor=False)
@@ -55,7 +61,7 @@ def test_nothing_is_recorded_and_no_thread_runs_while_monitor_is_false(caplog):
         assert None is current_transaction()
 
 
-def test_threads_start_when_the_first_transaction_ends_and_end_with_the_agent():
+def test_threads_start_when_the_first_transaction_ends_and_end_with_the_agent(no_threads):
     keeper = Keeper()
     scout_core.start(plugins=[exporting(keeper)])
     before = threads()
@@ -116,7 +122,7 @@ def test_transactions_that_cannot_be_sent_in_time_are_dropped_and_counted():
     assert counters.dropped["not sent before the process ended"] >= 150
 
 
-def test_starting_and_stopping_repeatedly_leaves_nothing_behind():
+def test_starting_and_stopping_repeatedly_leaves_nothing_behind(no_threads):
     for _ in range(30):
         keeper = Keeper()
         scout_core.start(plugins=[exporting(keeper)])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 
-from scout_core import span
-from scout_core.instruments.asgi import ABORTED, UNNAMED, AsgiMiddleware
+from scout_core import current_transaction, hookimpl, span
+from scout_core.instruments.asgi import ABORTED, NO_RESPONSE, UNNAMED, AsgiMiddleware, record_request
+from scout_core.testing import recording
 from tests.servers import servers
 
 BIN = Path(sys.executable).parent
@@ -51,6 +54,9 @@ def http(path="/", method="GET", headers=()):
     }  # fmt: skip
 
 
+begin_span = span
+
+
 async def ask(app, scope, sent=None):
     sent = [] if sent is None else sent
 
@@ -88,6 +94,21 @@ def test_a_request_is_a_transaction_with_its_facts_and_the_messages_are_the_same
     assert scout.report().traces[0].trace_id == CALLER[3:35]
 
 
+def test_a_scope_without_headers_has_the_other_facts(scout):
+    """As an application makes it that calls another by hand."""
+
+    async def app(scope, receive, send):
+        await send(start())
+        await send(body())
+
+    scope = {"type": "http", "method": "GET", "path": "/cart"}
+    asyncio.run(ask(AsgiMiddleware(app), scope))
+
+    assert "/cart" == scout.transaction.tags["path"]
+    assert 0 == scout.agent.counters().invalid_values
+    assert "headers" not in scope
+
+
 def test_fifty_requests_at_once_have_their_own_spans(scout):
     async def ask_all():
         app = AsgiMiddleware(home, name=lambda scope: f"Controller/{scope['path'][1:]}")
@@ -111,8 +132,10 @@ def test_work_after_the_last_message_is_not_a_part_of_the_request(scout):
     with pytest.raises(LookupError):
         asyncio.run(ask(AsgiMiddleware(app), http()))
 
-    assert [found.operation for found in scout.transaction.spans] == ["SQL/Query"]
-    assert not scout.transaction.is_error
+    web, after = scout.transactions
+    assert ([found.operation for found in web.spans], web.is_error) == (["SQL/Query"], False)
+    assert ([found.operation for found in after.spans], after.error) == (["Mail/Send"], "LookupError")
+    assert (after.operation, after.started_by) == ("Job/unnamed.after_response", web.span_id)
 
 
 def test_an_exception_passes_untouched_and_is_recorded(scout):
@@ -207,7 +230,7 @@ def test_a_function_that_returns_no_text_does_not_interrupt_the_request(scout, n
     sent = asyncio.run(ask(AsgiMiddleware(home, name=lambda scope: name), http()))
 
     assert sent[-1]["body"] == b"home"
-    assert scout.transaction.operation == f"<{type(name).__name__}>"
+    assert scout.transaction.operation == f"Controller/<{type(name).__name__}>"
 
 
 @pytest.mark.scout(ignore=["/health"])
@@ -227,3 +250,291 @@ def test_uvicorn_serves_it_and_every_request_arrives(tmp_path):
 
         assert answers == {"tomato": 50}
         assert serving.counted == 50
+
+
+def test_the_application_gets_the_same_scope_and_the_same_messages(scout):
+    given, message = [], {"type": "http.request", "body": b""}
+
+    async def app(scope, receive, send):
+        given.extend((scope, await receive(), dict(scope)))
+        await send(start())
+        await send(body())
+
+    async def send(message):
+        pass
+
+    async def receive():
+        return message
+
+    scope = http()
+    before = dict(scope)
+    asyncio.run(AsgiMiddleware(AsgiMiddleware(app))(scope, receive, send))
+
+    assert given[0] is scope
+    assert given[1] is message
+    assert given[2] == before == scope
+    assert len(scout.transactions) == 1
+
+
+@pytest.mark.parametrize("names", [("Controller/outer", UNNAMED), (UNNAMED, "Controller/inner")])
+def test_two_middlewares_record_one_request_with_the_name_that_one_of_them_has(scout, names):
+    class Copying:
+        async def __call__(self, scope, receive, send):
+            await inner({**scope, "state": {}}, receive, send)
+
+    inner = AsgiMiddleware(home, name=names[1])
+    asyncio.run(ask(AsgiMiddleware(Copying(), name=names[0]), http()))
+
+    assert scout.transaction.operation in set(names) - {UNNAMED}
+    assert [found.operation for found in scout.transaction.spans] == ["SQL/Query"]
+
+
+class Unreadable(list):
+    def __iter__(self):
+        raise AssertionError("the headers were read")
+
+
+@pytest.mark.scout(ignore=["/health"])
+def test_the_headers_of_an_ignored_path_are_not_read(scout):
+    sent = asyncio.run(ask(AsgiMiddleware(home), {**http("/health"), "headers": Unreadable()}))
+
+    assert sent[-1]["body"] == b"home"
+    assert scout.transactions == []
+
+
+def test_headers_that_cannot_be_read_do_not_interrupt_the_request(scout):
+    sent = asyncio.run(ask(AsgiMiddleware(home), {**http(), "headers": Unreadable()}))
+
+    assert sent[-1]["body"] == b"home"
+    assert scout.transaction.operation == UNNAMED
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"type": "http.response.pathsend", "path": "/shop.pdf"},
+        {"type": "http.response.zerocopysend", "file": 5},
+        body(b"last"),
+    ],
+    ids=lambda message: message["type"],
+)
+def test_work_after_the_last_message_is_a_linked_job(scout, last):
+    async def app(scope, receive, send):
+        await send(start())
+        await send(last)
+        with span("Mail/Send"):
+            pass
+        with span("Mail/Log"):
+            pass
+
+    asyncio.run(ask(AsgiMiddleware(app, name="Controller/shop"), http()))
+
+    web, after = scout.transactions
+    assert (web.spans, "aborted" in web.tags) == ((), False)
+    assert (after.operation, after.started_by, after.trace_id) == (
+        "Job/shop.after_response",
+        web.span_id,
+        web.trace_id,
+    )
+    assert [found.operation for found in after.spans] == ["Mail/Send", "Mail/Log"]
+
+
+def test_work_after_the_last_message_without_spans_and_errors_is_no_job(scout):
+    async def app(scope, receive, send):
+        await home(scope, receive, send)
+        await asyncio.sleep(0)
+
+    asyncio.run(ask(AsgiMiddleware(app), http()))
+
+    assert len(scout.transactions) == 1
+
+
+@pytest.mark.parametrize("sent", [[start()], [start(), body(b"part", more=True)]], ids=len)
+def test_a_response_that_is_not_sent_to_its_end_is_aborted(scout, sent):
+    async def app(scope, receive, send):
+        for message in sent:
+            await send(message)
+
+    asyncio.run(ask(AsgiMiddleware(app), http()))
+
+    assert (scout.transaction.tags[ABORTED], scout.transaction.is_error) == (True, False)
+
+
+@pytest.mark.parametrize("has_left", [False, True])
+@pytest.mark.parametrize("sent", [[], [{"type": "http.response.early_hint", "links": []}]], ids=len)
+def test_an_application_that_returns_without_a_response_has_failed_unless_the_client_has_left(scout, has_left, sent):
+    async def app(scope, receive, send):
+        for message in sent:
+            await send(message)
+        if has_left:
+            await receive()  # of a client that waits for news, and leaves
+
+    asyncio.run(ask(AsgiMiddleware(app), http()))
+
+    flags = scout.transaction.tags.get(NO_RESPONSE, False), scout.transaction.tags.get(ABORTED, False)
+    assert ((not has_left, has_left), not has_left) == (flags, scout.transaction.is_error)
+
+
+class Status(str):
+    """A text of the application's own class."""
+
+    def __getitem__(self, key):
+        raise RuntimeError("getitem")
+
+
+class Hostile(dict):
+    """A message whose methods raise."""
+
+    def __getitem__(self, key):
+        raise RuntimeError("getitem")
+
+
+@pytest.mark.parametrize(
+    ("message", "is_error", "invalid"),
+    [
+        (start("200"), False, 0),
+        (start("503"), True, 0),
+        (start(b"500"), True, 0),
+        (start(Status("500")), True, 0),
+        (start(HTTPStatus.BAD_GATEWAY), True, 0),
+        (start(None), False, 1),
+        (start("fine"), False, 1),
+        (start(500.5), False, 1),
+        (start(object()), False, 1),
+        ({"type": "http.response.start"}, False, 1),
+    ],
+)
+def test_a_status_of_any_type_reaches_the_server_and_is_read_as_a_number(scout, message, is_error, invalid):
+    async def app(scope, receive, send):
+        await send(message)
+        await send(body(b"text"))
+
+    sent = asyncio.run(ask(AsgiMiddleware(app), http()))
+
+    assert sent[0] is message
+    assert (2, is_error, invalid) == (len(sent), scout.transaction.is_error, scout.agent.counters().invalid_values)
+    assert current_transaction() is None
+
+
+@pytest.mark.parametrize(
+    "message", [{"status": 200}, Hostile(start()), None, 5, object()], ids=lambda m: type(m).__name__
+)
+def test_a_message_that_cannot_be_read_reaches_the_server_and_is_counted(scout, message):
+    async def app(scope, receive, send):
+        await send(message)
+        await send(start())
+        await send(body(b"text"))
+
+    sent = asyncio.run(ask(AsgiMiddleware(app), http()))
+
+    assert message is sent[0]
+    assert (3, 1, False) == (len(sent), scout.agent.counters().invalid_values, scout.transaction.is_error)
+
+
+@pytest.mark.parametrize("message", [{}, Hostile(start()), None], ids=lambda m: type(m).__name__)
+def test_a_message_of_the_server_that_cannot_be_read_reaches_the_application(scout, message):
+    given = []
+
+    async def receive():
+        return message
+
+    async def send(message):
+        pass
+
+    async def app(scope, receive, send):
+        given.append(await receive())
+        await home(scope, receive, send)
+
+    asyncio.run(AsgiMiddleware(app)(http(), receive, send))
+
+    assert message is given[0]
+    assert (1, False) == (scout.agent.counters().invalid_values, scout.transaction.is_error)
+
+
+def test_a_plugin_that_cannot_judge_an_exception_does_not_replace_it(scout):
+    async def app(scope, receive, send):
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        asyncio.run(record_request(app, http(), None, None, is_disconnect=lambda error: 1 / 0))
+
+    assert ("LookupError", 1) == (scout.transaction.error, scout.agent.counters().invalid_values)
+
+
+@pytest.mark.parametrize(
+    ("status", "is_raised", "is_handled"), [(500, True, False), (500, False, True), (200, True, True)]
+)
+def test_an_exception_that_is_answered_belongs_to_the_request(scout, status, is_raised, is_handled):
+    """A framework sends an error page, and raises the exception again then; or it does not."""
+    raised = LookupError("no such article")
+
+    async def app(scope, receive, send):
+        try:
+            raise raised
+        except LookupError:
+            await send(start(status))
+            await send(body())
+            if is_raised:
+                raise
+
+    with pytest.raises(LookupError) if is_raised else contextlib.nullcontext():
+        asyncio.run(ask(AsgiMiddleware(app), http()))
+
+    (error,) = scout.transaction.errors
+    assert (error.exception, error.handled, scout.transaction.is_error) == ("LookupError", is_handled, status == 500)
+    assert [frame[2] for frame in error.frames] == ["app", "ask"][: len(error.frames)]
+
+
+def test_no_span_of_a_hook_is_recorded_after_the_response():
+    class Hooks:
+        @hookimpl
+        def on_span(self, span):
+            with begin_span("Hook/Span"):
+                pass
+
+    async def app(scope, receive, send):
+        await home(scope, receive, send)
+        with span("Mail/Send"):
+            pass
+
+    with recording(plugins=[Hooks()]) as scout:
+        asyncio.run(ask(AsgiMiddleware(app), http()))
+
+        assert [found.operation for found in scout.spans] == ["SQL/Query", "Mail/Send"]
+
+
+@pytest.mark.scout(max_spans=10)
+def test_a_stream_of_hours_has_a_bounded_number_of_spans(scout):
+    async def app(scope, receive, send):
+        await send(start())
+        for _ in range(1000):
+            with span("SQL/Fetch"):
+                pass
+            await send(body(b"event", more=True))
+        await send(body())
+
+    asyncio.run(ask(AsgiMiddleware(app), http()))
+
+    assert len(scout.transaction.spans) <= 10
+
+
+def test_a_task_that_outlives_the_application_does_not_reopen_the_request(scout):
+    async def run():
+        async def later():
+            await is_over.wait()
+            with span("Late/Span"):
+                pass
+
+        async def app(scope, receive, send):
+            tasks.append(asyncio.create_task(later()))
+            await home(scope, receive, send)
+
+        is_over, tasks = asyncio.Event(), []
+        await ask(AsgiMiddleware(app), http())
+        is_over.set()
+        await tasks[0]
+
+    asyncio.run(run())
+
+    assert [found.operation for found in scout.spans] == ["SQL/Query"]
+    assert len(scout.transactions) == 1

@@ -32,6 +32,10 @@ def elsewhere(function, *arguments):
     thread.join()
 
 
+def in_copied_context(function):
+    copy_context().run(function)
+
+
 def parents(scout):
     return [(seen.operation, seen.parent) for seen in scout.spans]
 
@@ -204,25 +208,60 @@ def test_an_end_elsewhere_leaves_that_context_alone(scout):
     ]
 
 
-def test_spans_end_in_any_order(scout):
-    with transaction("Job/a"):
+@pytest.mark.parametrize("call", [lambda function: function(), elsewhere, in_copied_context])
+def test_spans_that_overlap_have_the_same_parents_wherever_they_end(scout, call):
+    with transaction("Job/a") as job:
         first, second, third = (span(f"Step/{number}").begin() for number in range(3))
-        second.end()
+        call(second.end)
         with span("SQL/Query"):
             pass
-        first.end()
+        call(first.end)
+        with span("SQL/Query") as query:
+            pass
+        assert third is query.parent
         third.end()
-        with span("SQL/Query"):
+        assert job is current_transaction()
+        with span("SQL/Query") as query:
             pass
 
-    # Leaving the second one leaves the third as well, as a block would that was left without the end of what is inside.
     assert [
         ("Step/1", "Step/0"),
-        ("SQL/Query", "Step/0"),
+        ("SQL/Query", "Step/2"),
         ("Step/0", "Job/a"),
+        ("SQL/Query", "Step/2"),
         ("Step/2", "Step/1"),
         ("SQL/Query", "Job/a"),
     ] == parents(scout)
+
+
+@pytest.mark.parametrize("call", [lambda function: function(), elsewhere])
+def test_a_span_that_ends_within_a_block_leaves_the_block_current(scout, call):
+    with transaction("Job/a"):
+        outer = span("Step/Outer").begin()
+        with span("Step/Block"):
+            call(outer.end)
+            with span("SQL/Query"):
+                pass
+        with span("SQL/Query"):
+            pass
+
+    assert [
+        ("Step/Outer", "Job/a"),
+        ("SQL/Query", "Step/Block"),
+        ("Step/Block", "Step/Outer"),
+        ("SQL/Query", "Job/a"),
+    ] == parents(scout)
+
+
+def test_the_end_of_a_block_leaves_what_began_inside_it(scout):
+    with transaction("Job/a"):
+        with span("Step/Block"):
+            left = span("Cursor/Open").begin()
+        with span("SQL/Query"):
+            pass
+        left.end()
+
+    assert [("Step/Block", "Job/a"), ("SQL/Query", "Job/a"), ("Cursor/Open", "Step/Block")] == parents(scout)
 
 
 def test_what_is_open_at_the_end_of_its_transaction_is_counted_once(scout):

@@ -209,7 +209,7 @@ def test_help_has_a_short_option_and_shows_examples(scout_core, arguments):
     assert "\n  scout-core " in ran.out
 
 
-@pytest.mark.parametrize("command", ["up", "policy"])
+@pytest.mark.parametrize("command", ["up", "open", "policy"])
 def test_an_unknown_command_that_a_known_plugin_provides_is_reported_with_the_plugin(scout_core, command):
     ran = scout_core(command, SCOUT_PLUGINS_DISABLE="dashboard")
 

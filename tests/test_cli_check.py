@@ -126,6 +126,117 @@ def test_a_missing_target_in_an_imported_module_breaks_only_that_rule(scout_core
     assert (1, expected) == (ran.code, states(ran))
 
 
+EVERYTHING = """
+from attrs import frozen
+from scout_core import hookimpl
+
+class Sends:
+    name = "sends"
+    async def export(self, report):
+        pass
+
+class Yields:
+    name = "yields"
+    def export(self, report):
+        yield
+
+@frozen
+class Options:
+    level: complex = 1j
+
+@hookimpl
+def register_options():
+    return Options
+
+@hookimpl
+def register_exporters():
+    return [Sends(), Yields()]
+
+@hookimpl
+def on_strat(agent):
+    pass
+
+@hookimpl
+async def on_stop(agent):
+    pass
+
+@hookimpl
+def score_transaction(transaction, stats=None):
+    return 1.0
+
+@hookimpl
+def instrument(wrap):
+    wrap("json.dumps", work)
+    wrap("json:loads", 3)
+    wrap("json:nosuch", work)
+    wrap("json:dump", work)
+    wrap("json:dump", work)
+    wrap("colorsys:rgb_to_yiqq", work)
+    raise KeyError("plan")
+
+def work(*args, **kwargs):
+    return None
+"""
+
+
+def test_everything_that_is_wrong_is_shown_at_once(scout_core):
+    scout_core.write_module("letters", EVERYTHING)
+    ran = scout_core("plugins", "check", "letters.py", "--json")
+
+    evidence = [problem["evidence"] for problem in ran.json["problems"]]
+    for part in (
+        "there is no hook on_strat; did you mean on_start?", "on_stop must not be an async function",
+        "score_transaction has a default for stats", "invalid target 'json.dumps'", "describer for json:loads must be callable, got 3",
+        "starting the agent with it raises KeyError: 'plan'", "the option level has a type that is not supported", "json:nosuch does not exist",
+        "json:dump has 2 describers", "colorsys:rgb_to_yiqq does not exist",
+    ):  # fmt: skip
+        assert 1 == sum(part in text for text in evidence), (part, evidence)
+    expected = dict.fromkeys(STATIC_RULES, "not reached") | {
+        "import": "ok", "hooks": "problem", "targets": "problem", "metadata": "skipped"
+    }  # fmt: skip
+    assert (1, expected) == (ran.code, states(ran))
+
+
+def test_every_exporter_that_cannot_work_is_named(scout_core):
+    scout_core.write_module(
+        "letters",
+        EVERYTHING.replace("@hookimpl\ndef on_strat", "def on_strat")
+        .replace("@hookimpl\nasync", "async")
+        .partition("@hookimpl\ndef instrument")[0],
+    )
+    ran = scout_core("plugins", "check", "letters.py")
+
+    assert "exporter 'sends': export must not be async" in ran.out
+    assert "exporter 'yields': export must not be a generator function" in ran.out
+
+
+GROUPS = """
+@hookimpl
+def trace_group(transaction):
+    return transaction.trace_id
+"""
+
+
+@pytest.mark.parametrize("target", ["colorsys:rgb_to_yiqq", "json:nosuch", "no_such_library:work"])
+def test_hooks_of_a_plugin_whose_targets_are_missing_are_checked(scout_core, target):
+    scout_core.write_module("letters", INSTRUMENTATION.replace("a_library:send", target) + GROUPS)
+    ran = scout_core("plugins", "check", "letters.py", "--json")
+
+    expected = dict.fromkeys(STATIC_RULES, "ok") | {"targets": "problem", "groups": "problem", "metadata": "skipped"}
+    assert (1, expected) == (ran.code, states(ran))
+    assert [1, 1] == [
+        sum(part in problem["evidence"] for problem in ran.json["problems"]) for part in (target, "40 groups")
+    ]
+
+
+def test_an_attribute_is_reported_although_targets_are_missing(scout_core):
+    start = "\n@hookimpl\ndef on_start(agent):\n    import colorsys\n    colorsys.hls_to_rgb = lambda: None\n"
+    scout_core.write_module("letters", INSTRUMENTATION.replace("a_library:send", "colorsys:rgb_to_yiqq") + start)
+    ran = scout_core("plugins", "check", "letters.py", "--json")
+
+    assert ("problem", "problem") == (states(ran)["targets"], states(ran)["undo"])
+
+
 def test_an_invalid_describer_is_reported_under_the_name_of_the_plugin(scout_core):
     scout_core.write_module("letters", GOOD + '\n@hookimpl\ndef instrument(wrap):\n    wrap("json:loads", 3)\n')
     ran = scout_core("plugins", "check", "letters.py", "--json")
@@ -370,3 +481,170 @@ def test_a_plugin_that_raises_no_ordinary_exception_is_reported(scout_core, erro
     assert (1, "hooks" if place else "import") == (ran.code, problem["rule"])
     assert name in problem["evidence"]
     assert not problem["ends_process"]
+
+
+LOCKS = """
+class Lock:
+    def __init__(self):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *problem):
+        pass
+
+def send() -> Lock:
+    return Lock()
+
+def broken() -> "Missing":
+    return Lock()
+"""
+
+
+def test_results_that_are_not_followed_are_a_note(scout_core):
+    scout_core.write_module("a_library", LOCKS)
+    targets = "".join(f'    wrap("a_library:{name}", send)\n' for name in ("Lock", "send", "broken"))
+    module = INSTRUMENTATION.replace('    wrap("a_library:send", send)\n', targets)
+    scout_core.write_module("letters", module)
+    ran = scout_core("plugins", "check", "letters.py", "--json")
+    shown = scout_core("plugins", "check", "letters.py")
+
+    texts = [
+        f"the spans of a_library:{name} end with the call, though it returns a context manager (Lock)"
+        for name in ("Lock", "send")
+    ]
+    assert (0, 0, [], "ok") == (ran.code, shown.code, ran.json["problems"], states(ran)["targets"])
+    assert texts == [note["evidence"] for note in ran.json["notes"]]
+    assert all(text in shown.out for text in texts)
+
+
+ANNOTATED = """
+from __future__ import annotations
+
+import asyncio
+import collections.abc
+import contextlib
+import typing
+from typing import TYPE_CHECKING, Annotated, Optional
+
+if TYPE_CHECKING:
+    from elsewhere import Missing
+
+
+class Lock:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *problem):
+        pass
+
+
+class Locks(typing.Generic[typing.TypeVar("T")], Lock):
+    pass
+
+
+class Closing(typing.Protocol):
+    def __enter__(self): ...
+    def __exit__(self, *problem): ...
+
+
+def generic() -> contextlib.AbstractContextManager[Lock]: ...
+def spelled() -> typing.ContextManager[Lock]: ...
+def bare() -> contextlib.AbstractContextManager: ...
+def text() -> "contextlib.AbstractContextManager[Lock]": ...
+def other() -> contextlib.AbstractAsyncContextManager[None]: ...
+def protocol() -> Closing: ...
+def awaited() -> collections.abc.Awaitable[int]: ...
+def rows() -> typing.Iterator[int]: ...
+def rows_async() -> collections.abc.AsyncIterator[int]: ...
+def optional() -> Optional[Lock]: ...
+def union() -> Lock | None: ...
+def annotated() -> Annotated[Lock, "held"]: ...
+def argument(missing: Missing) -> Lock: ...
+def parametrised() -> Locks[int]: ...
+async def later() -> Lock: ...
+
+def missing() -> Missing: ...
+def coroutine() -> typing.Coroutine[None, None, int]: ...
+def generator() -> collections.abc.Generator[int, None, None]: ...
+def future() -> asyncio.Future[int]: ...
+def many() -> typing.Iterable[int]: ...
+def listed() -> list[Lock]: ...
+def kind() -> type[Lock]: ...
+def nothing() -> None: ...
+def strange() -> 5: ...
+
+@contextlib.contextmanager
+def block() -> typing.Iterator[None]:
+    yield
+
+def steps() -> typing.Iterator[int]:
+    yield 1
+"""
+ENDS = "the spans of a_library:{} end with the call, though it returns a context manager ({})"
+MAY_END = "a_library:{} returns {}: its spans end with the call unless that is {}"
+ANY_BLOCK = "a context manager (AbstractContextManager)", "made by contextlib.contextmanager"
+EXPECTED = [
+    *(MAY_END.format(name, *ANY_BLOCK) for name in ("generic", "spelled", "bare", "text")),
+    MAY_END.format(
+        "other", "an async context manager (AbstractAsyncContextManager)", "made by contextlib.asynccontextmanager"
+    ),
+    MAY_END.format("protocol", "a context manager (Closing)", "made by contextlib.contextmanager"),
+    MAY_END.format("awaited", "an awaitable object (Awaitable)", "a coroutine, a future or a task"),
+    MAY_END.format("rows", "an iterator (Iterator)", "a generator or an iterator of Python's own"),
+    MAY_END.format("rows_async", "an async iterator (AsyncIterator)", "an async generator"),
+    *(ENDS.format(name, "Lock") for name in ("optional", "union", "annotated", "argument")),
+    ENDS.format("parametrised", "Locks"),
+    ENDS.format("later", "Lock"),
+]
+SILENT = [
+    "missing",
+    "coroutine",
+    "generator",
+    "future",
+    "many",
+    "listed",
+    "kind",
+    "nothing",
+    "strange",
+    "block",
+    "steps",
+]
+
+
+def test_annotations_of_results_are_read_however_they_are_spelled(scout_core):
+    names = [
+        line.split("(")[0].split()[-1] for line in ANNOTATED.splitlines() if line.startswith(("def ", "async def "))
+    ]
+    scout_core.write_module("a_library", ANNOTATED)
+    targets = "".join(f'    wrap("a_library:{name}", send)\n' for name in names)
+    scout_core.write_module("letters", INSTRUMENTATION.replace('    wrap("a_library:send", send)\n', targets))
+    ran = scout_core("plugins", "check", "letters.py", "--json")
+
+    assert set(names) > set(SILENT)
+    assert (0, []) == (ran.code, ran.json["problems"])
+    assert EXPECTED == [note["evidence"] for note in ran.json["notes"]]
+
+
+def test_targets_that_other_versions_have_are_a_note(scout_core):
+    scout_core.write_module("a_library", "def send():\n    pass\n")
+    more = "".join(f'    wrap("a_library:{name}", send, {how})\n' for name, how in OF_OTHER_VERSIONS.items())
+    module = INSTRUMENTATION.replace('    wrap("a_library:send", send)\n', '    wrap("a_library:send", send)\n' + more)
+    scout_core.write_module("letters", module)
+    ran = scout_core("plugins", "check", "letters.py", "--json")
+
+    assert (0, [], "ok") == (ran.code, ran.json["problems"], states(ran)["targets"])
+    assert [
+        "nothing of the group 'batches' is wrapped, because a_library:Batch.run and a_library:Queue.run cannot be found",
+        "a_library:Worker.run is optional, and cannot be found",
+        "a_library:Batch.close is optional, and cannot be found",
+    ] == [note["evidence"] for note in ran.json["notes"]]
+
+
+OF_OTHER_VERSIONS = {
+    "Batch.run": "group='batches'",
+    "Queue.run": "group='batches'",
+    "Worker.run": "optional=True",
+    "Batch.close": "group='batches', optional=True",
+}

@@ -71,9 +71,9 @@ def test_config_check_prints_that_there_are_no_problems(scout_core):
             "problem: plugins.disable (environment SCOUT_PLUGINS_DISABLE) names 'sampeling', which is not a plugin here; did you mean sampling?",
         ),
         (
-            {"SCOUT_PLUGINS_REQUIRE": "celery"},
+            {"SCOUT_PLUGINS_REQUIRE": "quartz"},
             "",
-            "problem: required plugins (environment SCOUT_PLUGINS_REQUIRE): celery is not installed",
+            "problem: required plugins (environment SCOUT_PLUGINS_REQUIRE): quartz is not installed",
         ),
         (
             {"SCOUT_PLUGINS": "my_plugin", "SCOUT_MY_PLUGIN_LEVEL": "high"},

@@ -193,7 +193,7 @@ def test_the_dashboard_confirms_that_the_probe_is_in_the_store(scout_core):
 
 def test_problems_in_settings_and_plugins_are_found(scout_core):
     scout_core.install("broken", "import nowhere_to_be_found")
-    ran = scout_core("doctor", "--json", SCOUT_MAX_SPANS="many", SCOUT_PLUGINS_REQUIRE="celery")
+    ran = scout_core("doctor", "--json", SCOUT_MAX_SPANS="many", SCOUT_PLUGINS_REQUIRE="quartz")
 
     assert 1 == ran.code
     assert ["problem", "problem"] == [state for state, _ in found(ran, "settings")]
@@ -234,7 +234,7 @@ def test_files_that_others_can_change_or_read_are_found(scout_core):
 
     assert [
         ("problem", f"cannot use {scout_core.state}: others can write to it"),
-        ("problem", f"{scout_core.state / 'collector.json'} is readable by others or belongs to another user, so agents do not trust it"),
+        ("problem", f"the announcement {scout_core.state / 'collector.json'} is not trusted: other users can read or write it; move it away, and restart the collector: scout-core up"),
         ("problem", f"anyone can change {settings}, and so make applications run other code"),
     ] == found(ran, "files")  # fmt: skip
 

@@ -94,9 +94,9 @@ def test_a_failed_plugin_is_shown_with_its_reason_and_exit_code_1(scout_core, he
 
 
 def test_a_missing_required_plugin_is_a_problem_beside_the_table(scout_core):
-    ran = scout_core("plugins", SCOUT_PLUGINS_REQUIRE="celery")
+    ran = scout_core("plugins", SCOUT_PLUGINS_REQUIRE="quartz")
 
-    assert (1, ["required plugins (environment SCOUT_PLUGINS_REQUIRE): celery is not installed"]) == (
+    assert (1, ["required plugins (environment SCOUT_PLUGINS_REQUIRE): quartz is not installed"]) == (
         ran.code,
         ran.problems,
     )

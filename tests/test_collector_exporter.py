@@ -273,6 +273,24 @@ def test_a_report_that_is_not_accepted_is_rejected_with_the_status_as_reason(sin
     assert ("not allowed" in str(caught.value)) == (status != 204)
 
 
+@pytest.mark.parametrize("status", [401, 421])
+def test_a_report_waits_while_another_collector_takes_the_place_of_the_announced_one(tmp_path, sink, status):
+    """It listens on the private socket of the former one before it announces its own port and token."""
+    refusing = sink(answering(f"HTTP/1.1 {status} Whatever\r\nContent-Length: 0\r\n\r\n".encode()))
+    exporter = exporter_for(state_dir=str(tmp_path / "state"))
+    announced(tmp_path / "state", refusing.url)
+    with pytest.raises(ConnectionError, match=f"answered {status}"):
+        exporter.export(sample_report())
+    collector = CollectorSink()
+    try:
+        announced(tmp_path / "state", collector.url)
+        exporter.export(sample_report())
+    finally:
+        collector.close()
+
+    assert ["0123456789abcdef-1"] == [report.id for report in collector.reports]
+
+
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 507])
 def test_a_temporary_error_is_retried(sink, status):
     answer = f'HTTP/1.1 {status} Whatever\r\nContent-Length: 22\r\n\r\n{{"error": "disk full"}}'.encode()
@@ -470,7 +488,7 @@ def test_reports_wait_while_the_announcement_is_incomplete(tmp_path, text):
     announced(tmp_path / "state", "http://127.0.0.1:1")
     (tmp_path / "state" / "collector.json").write_text(text, encoding="utf-8")
 
-    with pytest.raises(ScoutError, match="is not an announcement of a collector; restart it") as caught:
+    with pytest.raises(ScoutError, match="is not an announcement of a collector: .*; restart it") as caught:
         exporter.export(sample_report())
 
     assert not isinstance(caught.value, RejectedReport)
@@ -808,3 +826,24 @@ print(sorted({"http.client", "cattrs", "ssl", "scout_core.sending.wire"} & set(s
     )  # fmt: skip
 
     assert ("[]\n", "") == (done.stdout, done.stderr)
+
+
+def test_reports_wait_when_the_collector_that_took_one_has_ended(tmp_path):
+    """They were dropped as ``no collector`` while a dashboard was restarted."""
+    exporter = exporter_for(state_dir=str(tmp_path / "state"))
+    first, second = CollectorSink(), CollectorSink()
+    try:
+        announced(tmp_path / "state", first.url)
+        exporter.export(sample_report(1))
+        (tmp_path / "state" / "collector.json").unlink()
+        with pytest.raises(ConnectionError, match="has ended; start another one with: scout-core up"):
+            exporter.export(sample_report(2))
+        announced(tmp_path / "state", second.url)
+        exporter.export(sample_report(2))
+    finally:
+        first.close()
+        second.close()
+
+    assert [["0123456789abcdef-1"], ["0123456789abcdef-2"]] == [
+        [report.id for report in sink.reports] for sink in (first, second)
+    ]

@@ -8,12 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scout_core.config.config import read_config
 from scout_core.config.files import Settings
+from scout_core.config.foreign import FOREIGN
 from scout_core.config.options import BY_KEY, OPTIONS
 from scout_core.config.origin import Layer, Origin
 
@@ -68,6 +70,7 @@ def test_the_strongest_layer_counts(layers, value, origin):
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.key)
 def test_every_option_can_be_set_in_every_layer(option):
     texts = {
+        "errors_ignored_exceptions": "KeyError",
         "uri_reporting": "path",
         "report_period": "7",
         "collector_url": "http://h",
@@ -102,7 +105,7 @@ def test_every_option_has_a_value_without_any_layer():
     assert [] == found.problems
     for option in OPTIONS:
         assert not found.is_set(option.key)
-        if option.key not in ("hostname", "state_dir"):
+        if option.key not in ("hostname", "revision_sha", "state_dir"):
             assert option.default == found.get(option.key)
             assert not found.is_changed(option.key)
 
@@ -353,11 +356,39 @@ def test_an_unknown_option_is_reported_with_the_nearest(layers, name, problem):
     ]
 
 
+@pytest.mark.parametrize("key", FOREIGN)
+def test_options_of_scouts_own_agents_are_known_and_need_an_exporter(key):
+    variable = f"SCOUT_{key.upper()}"
+    places = {
+        "environment": {"environment": {variable: "secret-4711"}},
+        "code": {"code": {key: "secret-4711"}},
+        f"file {FILE}": {"file": {key: "secret-4711"}},
+        "Flask settings": {"framework": {variable: "secret-4711"}},
+    }
+    for place, layers in places.items():
+        (found,) = config(**layers).problems
+        name = variable if place in ("environment", "Flask settings") else key
+
+        assert ("needs-exporter", name) == (found.kind, found.subject)
+        assert f"{name} ({place}) has no effect: it is for {FOREIGN[key]}" in str(found)
+        assert "secret" not in str(found).replace(name, "")
+
+
+def test_an_option_of_a_plugin_wins_over_that_of_another_agent():
+    @attrs.frozen
+    class Options:
+        level: str = "info"
+
+    found = config(environment={"SCOUT_LOG_LEVEL": "debug", "SCOUT_LOG_FILE": "x"})
+    found.add_plugin_options("log", Options)
+
+    assert "debug" == found.plugin("log").level
+    assert [("unknown-option", "SCOUT_LOG_FILE")] == [(problem.kind, problem.subject) for problem in found.problems]
+
+
 def test_variables_of_other_programs_are_not_a_problem():
     environment = {
-        "SCOUT_KEY": "x",
         "SCOUT_CORE_RUN": "1",
-        "SCOUT_LOG_LEVEL": "debug",
         "SCOUT_REDIS_ARGS": "1",
         "scout_name": "y",
     }
@@ -560,3 +591,10 @@ def test_a_usable_url_is_kept(url):
     found = config(environment={"SCOUT_COLLECTOR_URL": url})
 
     assert ([], url.strip()) == (texts(found), found.get("collector_url"))
+
+
+def test_a_framework_setting_of_none_removes_an_earlier_one():
+    config = read_config(framework=("Flask", {"SCOUT_NAME": "Shop", "SCOUT_HOSTNAME": None}))
+    config.add_settings({}, ("Flask", {"SCOUT_NAME": None}))
+
+    assert ("Python App", "default") == (config.get("name"), str(config.origin("name")))

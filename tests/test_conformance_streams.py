@@ -165,7 +165,7 @@ def run_suite(folder, plugin=PLUGIN, *, library=LIBRARY, suite=SUITE):
     done = subprocess.run(
         [*command, "test_suite.py"],
         cwd=folder,
-        env={**plain, "PYTHONPATH": str(folder)},
+        env={**plain, "PYTHONPATH": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
     )

@@ -8,6 +8,7 @@ import collections
 import functools
 import gc
 import inspect
+import os
 import pickle
 import re
 from collections import Counter
@@ -21,6 +22,7 @@ import pytest
 
 from scout_core import current_transaction, span, transaction
 from scout_core.recording import context
+from scout_core.testing import recording
 
 
 def test_every_call_is_a_separate_span(scout):
@@ -627,3 +629,101 @@ def test_a_decorator_below_singledispatchmethod_and_register_times_each_function
         assert ("other", "int") == (Shapes().area("x"), Shapes().area(1))
 
     assert ["Work/other", "Work/int", "Job/shapes"] == scout.operations
+
+
+# Without an agent
+
+
+class Thing:
+    """Neither plain nor work to come."""
+
+    @span("Cart/Items")
+    def method(self, value):
+        return value
+
+    @staticmethod
+    @transaction("Job/work")
+    def static(value):
+        return value
+
+    @classmethod
+    @span("Cart/Items")
+    def of_class(cls, value):
+        return value
+
+
+class Waiting:
+    """Can be awaited."""
+
+    def __await__(self):
+        yield
+
+
+@span("Cart/Items")
+async def later(value):
+    return value
+
+
+FORMS = {
+    "function": span("Cart/Items")(lambda value: value),
+    "transaction": transaction("Job/work")(lambda value: value),
+    "partial": span("Cart/Items")(functools.partial(lambda value: value)),
+    "async": lambda value: asyncio.run(later(value)),
+    "method": lambda value: Thing().method(value),
+    "static": Thing.static,
+    "class": Thing.of_class,
+}
+RESULTS = {
+    "object": object,
+    "thing": Thing,
+    "generator": lambda: (number for number in ()),
+    "map": lambda: map(str, ()),
+    "awaitable": Waiting,
+    "file": lambda: open(os.devnull),  # noqa: SIM115  # closed below
+    "future": Future,
+    "class": lambda: Thing,
+    "plain": list,
+}
+
+
+@pytest.mark.parametrize("make", RESULTS.values(), ids=RESULTS)
+@pytest.mark.parametrize("name", FORMS)
+def test_without_an_agent_a_decorated_function_gives_what_it_gives(name, make):
+    assert context.tracer is None
+    result = make()
+    try:
+        assert [True, True] == [FORMS[name](result) is result for _ in range(2)]
+    finally:
+        if hasattr(result, "close"):
+            result.close()
+
+
+@pytest.mark.parametrize("make", [object, Thing, list])
+def test_a_function_that_was_called_before_the_agent_started_is_recorded(make):
+    @span("Cart/Items")
+    def work(value):
+        return value
+
+    results = [make() for _ in range(3)]
+    assert results[0] is work(results[0])
+    with recording(plugins_autoload=False) as scout:
+        with transaction("Job/work"):
+            assert results[1] is work(results[1])
+        assert ["Cart/Items", "Job/work"] == scout.operations
+    assert results[2] is work(results[2])
+
+
+def test_the_object_of_a_decorated_constructor_is_the_applications_own(scout):
+    class Query(Waiting):
+        @span("Cart/Query")
+        def __new__(cls, value):
+            return super().__new__(cls)
+
+        def __init__(self, value):
+            self.value = value
+
+    with transaction("Job/work"):
+        made = Query(7)
+
+    assert (Query, 7) == (type(made), made.value)
+    assert ["Cart/Query", "Job/work"] == scout.operations

@@ -11,7 +11,7 @@ from types import ModuleType
 import attrs
 import pytest
 
-from scout_core.testing.defining import defining_name
+from scout_core.testing.rules.defining import defining_name
 
 PARTS = """
 import functools

@@ -17,7 +17,7 @@ import pytest
 from attrs import frozen
 
 import scout_core
-from scout_core import transaction
+from scout_core import Span, Transaction, transaction
 from scout_core.cli import build
 from scout_core.config.config import read_config
 from scout_core.config.files import find_settings
@@ -181,6 +181,28 @@ def write(monkeypatch, tmp_path):
 
 
 JOB = {"template": "welcome", "to": "ada@example.org", "queued_at": 0.0}
+
+
+def test_the_example_of_a_queue_links_each_attempt_to_its_publisher(write):
+    write("docs/jobs.md")
+
+    with recording(plugins=["postbox_jobs"]) as scout:
+        import postbox
+
+        def send():
+            if len(scout.transactions) == 1:
+                raise postbox.Retry
+
+        queue = postbox.Queue()
+        with transaction("Controller/shop.order"):
+            queue.publish(send)
+        postbox.Worker().work(queue)
+
+        order, first, second = scout.transactions
+        assert [order.span_id, first.span_id] == [first.parent_span_id, second.parent_span_id]
+        assert 1 == len({recorded.trace_id for recorded in scout.transactions})
+        assert [("retry", 1), ("success", 2)] == [(job.tags["outcome"], job.tags["attempt"]) for job in (first, second)]
+        assert all(0 <= job.queue_time < 60 for job in (first, second))
 
 
 @pytest.mark.parametrize(
@@ -348,11 +370,43 @@ def test_an_unknown_part_of_the_documentation_is_an_error_that_names_the_parts(t
     )
 
     assert 2 == done.returncode
-    assert "invalid part 'option'; expected one of options, plugins, states, costs, known" in done.stderr
+    assert (
+        "invalid part 'option'; expected one of spans, transactions, options, foreign, plugins, upstream, states, costs, known"
+        in done.stderr
+    )
 
 
 def test_generated_parts_are_up_to_date(tmp_path):
     run(str(ROOT / "docs" / "generate.py"), "--check", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(("kind", "heading"), [(Span, "spans"), (Transaction, "transactions")])
+def test_every_public_attribute_of_spans_and_transactions_is_in_the_api_reference(kind, heading):
+    """A row of the table has its type and its meaning; methods are listed elsewhere."""
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    (table,) = re.findall(rf"<!-- generated: {heading} -->\n(.*?)<!-- end -->", page, re.DOTALL)
+    rows = {
+        name: (of, meaning)
+        for name, of, meaning in re.findall(r"^\| `(\w+)` \| `(.+?)` \| (.+) \|$", table, re.MULTILINE)
+    }
+    internal = set(
+        re.findall(
+            r'"(\w+)"', (ROOT / "docs" / "attributes.py").read_text("utf-8").partition("INTERNAL")[2].partition(")")[0]
+        )
+    )
+    attributes = {
+        name for name in dir(kind) if not name.startswith(("_", "own_")) and not callable(getattr(kind, name))
+    }
+    inherited = set(dir(Span)) if kind is Transaction else set()
+
+    assert set() == attributes - rows.keys() - internal - inherited
+    assert set() == rows.keys() - attributes
+    assert set() == internal & rows.keys()
+    assert rows["duration" if kind is Span else "path"] == (
+        ("float", "Seconds from start to end, or until now while it is open; 0.0 when not recorded.")
+        if kind is Span
+        else ("str \\| None", "Path of a web request, without its query; None for a job.")
+    )
 
 
 def test_every_public_name_is_in_the_api_reference():

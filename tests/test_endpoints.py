@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scout_core.endpoints import EndpointOperations, endpoint_names, view_name
+from scout_core.endpoints import EndpointOperations, endpoint_names, may_share_name, view_name
 
 HERE = __name__
 
@@ -198,3 +198,20 @@ def test_applications_do_not_share_names_and_are_not_kept_alive():
 
     assert [] == list(alive)
     assert {} == operation._known
+
+
+def test_functions_that_may_share_a_name():
+    def made(number):
+        return lambda: number, decorated(home)
+
+    def decorated(function):
+        def wrapper():
+            return function()
+
+        return wrapper
+
+    def named(function):
+        return functools.wraps(function)(decorated(function))
+
+    assert [True, True, True] == [may_share_name(function) for function in (*made(1), lambda: 1)]
+    assert [False, False] == [may_share_name(function) for function in (home, named(home))]

@@ -167,7 +167,7 @@ def wait(seconds):
 
 
 class Leaving:  # a worker that the thread of the pool removes while the workers are looked at
-    sentinel = None
+    sentinel = os.pipe()[0]  # the pool's thread waits for it
 
     def __init__(self, workers):
         self.workers = workers

@@ -9,7 +9,18 @@ from attrs import evolve
 
 from scout_core.measuring.error_report import RelatedException
 from scout_core.measuring.histogram import Histogram
-from scout_core.measuring.report import ErrorReport, KindMetrics, PluginStatus, SpanRecord, Trace, TransactionMetrics
+from scout_core.measuring.queues import MAX_QUEUES
+from scout_core.measuring.report import (
+    ErrorExample,
+    ErrorGroupMetrics,
+    ErrorReport,
+    KindMetrics,
+    PluginStatus,
+    QueueMetrics,
+    SpanRecord,
+    Trace,
+    TransactionMetrics,
+)
 from scout_core.problems import Problem
 from scout_core.sending.fitting import fit
 from scout_core.sending.weight import weigh
@@ -32,6 +43,12 @@ def figures(name: str, *, count: int = 10, total: float = 1.0, buckets: int = 1,
     return TransactionMetrics(
         name=name, count=count, errors=1, total=total, durations=durations, queue_time=0.5, queued=2,
         kinds={f"Kind{n}": KindMetrics(count=count, errors=1, total=total, exclusive=total) for n in range(kinds)},
+        queues={
+            queue: QueueMetrics(
+                count=5, errors=1, total=total / 2, durations=Histogram(dict.fromkeys(range(5), 1)), queue_time=0.25,
+                waits=Histogram({3: 1}), outcomes={"success": 4, "retry": 1},
+            ) for queue in ("mail", name) if name.startswith("Job/")
+        },
     )  # fmt: skip
 
 
@@ -51,6 +68,15 @@ def status(name: str, frames: int = 0) -> PluginStatus:
         name=name, distribution=None, version=None, state=State.ACTIVE, reason="", target="", hooks=(), wrapped=(),
         waiting=(), not_found=(), calls=0, errors=0, last_error=None, seconds_per_call=None,
         traceback=(("/srv/app/shop/scout.py" * 10, 1, "function"),) * frames,
+    )  # fmt: skip
+
+
+def group(key: str, count: int = 1, *, example: bool = True, names: int = 1) -> ErrorGroupMetrics:
+    return ErrorGroupMetrics(
+        group=key, title=f"E{key} in shop:buy", exception=f"E{key}", cause="", where="shop:buy", message="m" * 100, count=count,
+        handled=1, endpoints={f"Controller/page{number}": count for number in range(names)}, first=1e9, last=1e9 + count,
+        example=ErrorExample(name="Controller/page0", time=1e9, error=RELATED, tags={"path": "/" * 500}, trace="0" * 16)
+        if example else None,
     )  # fmt: skip
 
 
@@ -119,6 +145,18 @@ def test_names_that_do_not_fit_are_counted_under_other():
         )
     assert 50_000 == sum(metrics.durations.count for metrics in smaller.transactions)
     assert sum(metrics.kinds["Kind2"].count for metrics in smaller.transactions if "Kind2" in metrics.kinds) == 10_000
+    queues = [figures for metrics in smaller.transactions for figures in metrics.queues.values()]
+    for queue_sums in ("count", "errors", "queue_time"):
+        expected = {"count": 5, "errors": 1, "queue_time": 0.25}[queue_sums] * 2_000
+        assert expected == pytest.approx(sum(getattr(figures, queue_sums) for figures in queues))
+    assert {"success": 8_000, "retry": 2_000} == {
+        outcome: sum(figures.outcomes[outcome] for figures in queues) for outcome in ("success", "retry")
+    }
+    assert (10_000, 2_000) == (
+        sum(figures.durations.count for figures in queues), sum(figures.waits.count for figures in queues)
+    )  # fmt: skip
+    (other,) = (metrics for metrics in smaller.transactions if metrics.name == "Job/other")
+    assert MAX_QUEUES + 1 == len(other.queues)
 
 
 def test_figures_are_sent_even_if_they_do_not_fit_by_themselves():
@@ -179,3 +217,61 @@ def test_the_estimate_is_enough_to_cut_a_report():
 
     assert weigh(smaller) <= 50_000
     assert [16, 17, 18, 19] == [kept.score for kept in smaller.traces]
+
+
+def test_groups_of_errors_stay_and_the_examples_of_the_fewest_errors_are_left_out_first():
+    groups = tuple(group(f"{number}", number) for number in range(1, 6))
+    report = sample_report(error_groups=groups)
+
+    body, smaller = cut(report, len(encode(report)) - 1)
+
+    assert len(body) < len(encode(report))
+    assert [it.count for it in groups] == [it.count for it in smaller.error_groups]
+    assert ([1], {"examples": 1}) == ([it.count for it in smaller.error_groups if it.example is None], smaller.left_out)
+
+
+def test_traces_come_before_examples():
+    report = sample_report(traces=(trace(1, 1_000),), error_groups=(group("a"),))
+
+    _, smaller = cut(report, len(encode(report)) - 1)
+
+    assert (1, None) == (len(smaller.traces), smaller.error_groups[0].example)
+
+
+def test_groups_that_do_not_fit_are_counted_under_other_the_ones_with_the_fewest_errors_first():
+    groups = (*(group(f"{number:03}", number, names=3) for number in range(1, 101)), group("other", 7, example=False))
+    report = sample_report(error_groups=groups)
+    without = encode(evolve(report, error_groups=()))
+
+    body, smaller = cut(report, len(without) + 15_000)
+
+    assert len(body) <= len(without) + 15_000
+    assert sum(it.count for it in groups) == sum(it.count for it in smaller.error_groups)
+    *listed, other = smaller.error_groups
+    assert ("other", 0 < len(listed) < 100) == (other.group, True)
+    assert min(it.count for it in listed) > 100 - len(listed)
+    assert {"error groups": len(groups) - len(smaller.error_groups), "examples": 100} == smaller.left_out
+    assert (1e9, 1e9 + 100 - len(listed)) == (other.first, other.last)
+
+
+def test_names_of_groups_that_are_summed_up_stay_bounded():
+    groups = tuple(
+        evolve(
+            group(f"{number}", names=0, example=False), endpoints={f"Controller/{number}-{it}": 1 for it in range(20)}
+        )
+        for number in range(50)
+    )
+
+    _, smaller = cut(sample_report(error_groups=groups), 3_000)
+
+    assert 21 == len(smaller.error_groups[-1].endpoints)
+
+
+def test_the_estimate_counts_groups_and_their_examples():
+    without, with_groups = (
+        sample_report(),
+        sample_report(error_groups=tuple(group(f"{number}") for number in range(50))),
+    )
+
+    growth = len(encode(with_groups)) - len(encode(without))
+    assert growth * 0.8 < weigh(with_groups) - weigh(without) < growth * 1.5

@@ -15,12 +15,15 @@ import sys
 import types
 import weakref
 from collections.abc import AsyncGenerator, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
 from threading import Thread
 
 import pytest
 
 from scout_core import current_transaction, span, transaction
 from scout_core.recording.context import current
+from scout_core.testing import recording
 
 ON_A_THREAD = pytest.mark.parametrize("on", ["here", "thread"])
 
@@ -593,6 +596,80 @@ def test_context_managers_that_are_left_in_another_order_leave_nothing_current(s
     assert 2 == scout.operations.count("Lock/Hold")
 
 
+@span("Lock/Hold")
+@contextlib.contextmanager
+def locked():
+    with span("Lock/Acquire"):
+        yield
+    with span("Lock/Release"), span("SQL/Query"):
+        pass
+
+
+@span("Lock/Hold")
+@contextlib.asynccontextmanager
+async def async_locked():
+    with span("Lock/Acquire"):
+        yield
+    with span("Lock/Release"):
+        await asyncio.sleep(0)
+        with span("SQL/Query"):
+            pass
+
+
+LOCKED = [
+    ("Lock/Acquire", "Lock/Hold"),
+    ("SQL/Query", "Lock/Release"),
+    ("Lock/Release", "Lock/Hold"),
+    ("Lock/Hold", "Controller/home"),
+]
+
+
+def elsewhere(manager):
+    thread = Thread(target=manager.__exit__, args=(None, None, None))
+    thread.start()
+    thread.join()
+
+
+def in_another_transaction(manager):
+    with transaction("Job/other") as other:
+        manager.__exit__(None, None, None)
+        assert current.get() is other
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        elsewhere,
+        lambda manager: Context().run(manager.__exit__, None, None, None),
+        lambda manager: Context().run(in_another_transaction, manager),
+    ],
+)
+def test_a_context_manager_that_is_left_elsewhere_has_the_spans_of_its_exit(scout, leave):
+    with transaction("Controller/home") as home:
+        manager = locked()
+        manager.__enter__()
+        leave(manager)
+        assert current_transaction() is home
+
+    assert LOCKED == outline(scout)
+
+
+def test_an_async_context_manager_that_is_left_elsewhere_has_the_spans_of_its_exit(scout):
+    async def leave(manager):
+        await manager.__aexit__(None, None, None)
+        assert current.get() is None
+
+    async def main():
+        with transaction("Controller/home") as home:
+            manager = async_locked()
+            await manager.__aenter__()
+            await Context().run(asyncio.ensure_future, leave(manager))
+            assert current_transaction() is home
+
+    asyncio.run(main())
+    assert LOCKED == outline(scout)
+
+
 AT_EXIT = """
 import asyncio, logging
 import scout_core
@@ -651,3 +728,46 @@ def resource():
 
 def test_a_decorated_generator_function_is_a_fixture(resource):
     assert [7] == resource
+
+
+def _in_thread(function):
+    """Call it where the stack is empty."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
+
+
+@span("Tree/Walk")
+def _walk(depth):
+    yield depth
+    if depth:
+        yield from _walk(depth - 1)
+
+
+@span("Tree/Walk")
+async def _walk_async(depth):
+    yield depth
+
+
+@contextlib.contextmanager
+@span("Tree/Hold")
+def _hold():
+    yield 5
+
+
+def test_without_an_agent_a_decorated_generator_function_returns_the_generator_itself():
+    assert types.GeneratorType is type(_walk(1))
+    assert types.AsyncGeneratorType is type(_walk_async(1))
+    with _hold() as held:
+        assert 5 == held
+    assert 901 == _in_thread(lambda: len(list(_walk(900))))
+
+
+def test_a_generator_that_calls_itself_reaches_the_documented_depth():
+    def work():
+        with transaction("Job/tree"):
+            return len(list(_walk(230)))
+
+    with recording() as scout:
+        assert 231 == _in_thread(work)
+
+        assert ["Tree/Walk"] * 231 == [found.operation for found in scout.spans]

@@ -18,8 +18,9 @@ import pytest
 
 from scout_core.boundary import guard as module
 from scout_core.boundary.failures import IN_A_ROW, WINDOW, TooManyErrors
-from scout_core.boundary.guard import EARLY, Guard
+from scout_core.boundary.guard import Guard
 from scout_core.boundary.guard_log import log_changes
+from scout_core.boundary.health import EARLY
 from scout_core.boundary.pace import Limit, Slowness
 from scout_core.builtin.sampling import rate_of
 from scout_core.config.files import find_settings
@@ -516,6 +517,18 @@ def test_a_function_that_is_slow_now_and_then_stays_on(clock):
         clock.now_ns += 20_000_000_000 if next(calls) % 10 in (0, 3, 5, 7) else 1_000
 
     assert 5000 == run_until_off(Guard("paying", "score_transaction", work, limit=SLOW), 5000)
+
+
+@pytest.mark.parametrize(("good", "expected"), [(0, "10 errors in a row"), (2, "None")])
+def test_after_a_failure_each_call_is_noted_also_where_only_a_sample_is_timed(clock, good, expected):
+    guard = run(working(clock, 250, limit=BUDGET), 10 * EARLY)
+    for number in range(10):
+        assert guard.off is None, number
+        run(guard, 1)
+        guard.refuse("nonsense")
+        run(guard, good)
+
+    assert expected == str(guard.off)
 
 
 def test_without_a_limit_nothing_is_too_slow(clock):

@@ -148,7 +148,7 @@ def request(path: str, **environ: str) -> transaction:
     """Return a web request whose framework sets its path before its start."""
     web = transaction("Controller/view")
     as_bytes = path.encode().decode("latin-1")  # PEP 3333
-    web.request = WebRequest.from_environ({"PATH_INFO": as_bytes, **environ})
+    web.request = WebRequest.of({"PATH_INFO": as_bytes, **environ})
     return web
 
 

@@ -13,8 +13,9 @@ import pytest
 import scout_core
 from scout_core import current_transaction, span, transaction
 from scout_core.boundary.bound_calls import Original
+from scout_core.boundary.describing import describe_or_send
 from scout_core.boundary.guard import Guard
-from scout_core.boundary.sending import describe_or_send
+from scout_core.boundary.header_places import HeaderParameter
 from scout_core.boundary.wrappers import describing_wrapper
 from scout_core.testing import recording
 from tests.workbench import plugin
@@ -120,7 +121,7 @@ def send(headers=None):
 sending = describe_or_send(
     Guard("paying", "shop:send", lambda headers=None: transaction("Job/first", url="http://shop.example/")),
     True,
-    "headers",
+    HeaderParameter("headers", ()),
     Original(send, send),
 )
 

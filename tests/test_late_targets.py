@@ -363,6 +363,71 @@ def test_each_object_may_have_its_own_describer(library):
         ]
 
 
+def named(name):
+    return lambda *args: span(f"Work/{name}")
+
+
+def named_result(name):
+    def describer(*args):
+        yield span(f"Work/{name}")
+
+    return describer
+
+
+EXPECTED = {
+    ("base", "sub"): {"base": ["base"], "sub": ["sub"]},
+    ("base", "Base"): {"base": ["base"], "other": ["Base"], "sub": ["Base"]},
+    ("base", "Sub"): {"base": ["base"], "sub": ["Sub"]},
+    ("sub", "Base"): {"base": ["Base"], "other": ["Base"], "sub": ["sub"]},
+    ("sub", "Sub"): {"sub": ["sub"]},
+    ("base", "text"): {"base": ["base"], "other": ["text"], "sub": ["text"]},
+    ("sub", "text"): {"base": ["text"], "other": ["text"], "sub": ["sub"]},
+    ("own", "base"): {"base": ["base"], "own": ["own"]},
+    ("own", "sub"): {"sub": ["sub"], "own": ["own"]},
+}
+"""Pairs of what is given to the spans of the calls of each object, whatever comes first."""
+
+
+@pytest.mark.parametrize("pair", [*EXPECTED, *(pair[::-1] for pair in EXPECTED)], ids="-".join)
+@pytest.mark.parametrize("makes", [(named, named), (named_result, named_result), (named, named_result)])
+def test_each_call_has_one_span_whichever_of_object_and_class_is_given_first(library, pair, makes):
+    class Base:
+        def run(self, a):
+            return a
+
+    class Sub(Base):
+        pass
+
+    class Own(Base):
+        def run(self, a):
+            return super().run(a)
+
+    library.Base, Base.__module__ = Base, "library"
+    plugin, before = Plugin(), vars(Base)["run"]
+    objects = {"base": Base(), "other": Base(), "sub": Sub(), "own": Own()}
+    given = {**objects, "Base": Base, "Sub": Sub}
+    with running(plugin, reraise=True) as scout:
+        for make, name in zip(makes, pair, strict=True):
+            if name == "text":
+                plugin.wrap("library:Base.run", make(name))
+            else:
+                plugin.wrap.object(given[name], "run", make(name))
+        found = {name: recorded(scout, functools.partial(task.run, 1)) for name, task in objects.items()}
+    expected = EXPECTED.get(pair) or EXPECTED[pair[::-1]]
+    found = {name: found[name] for name in objects if name != "own" or name in expected}
+    assert {name: [f"Work/{describer}" for describer in expected.get(name, ())] for name in found} == found
+    assert (before, False) == (vars(Base)["run"], "run" in vars(Sub))
+
+
+def test_a_class_is_described_after_an_object_of_it_was_freed(library):
+    plugin, task = Plugin(), library.Task()
+    with running(plugin, reraise=True) as scout:
+        plugin.wrap.object(task, "run", named("object"))
+        del task
+        plugin.wrap.object(library.Task, "run", named("class"))
+        assert [["Work/class"]] * 20 == [recorded(scout, lambda: library.Task().run(1)) for _ in range(20)]
+
+
 def test_an_async_method_and_a_generator_of_one_object(library):
     plugin, task, other = Plugin(), library.Task(), library.Task()
     with running(plugin, reraise=True) as scout:
@@ -405,8 +470,8 @@ def test_only_one_object_sends_headers(library, describer):
     plugin, before = Plugin(), dict(vars(library.Task))
     task, other = library.Task(), library.Task()
     with running(plugin, reraise=True) as scout:
-        plugin.wrap.object(task, "send", describer, headers="headers")
-        plugin.wrap.object(task, "send_async", describer, headers="headers")
+        plugin.wrap.object(task, "send", describer, headers="headers", default_headers={})
+        plugin.wrap.object(task, "send_async", describer, headers="headers", default_headers={})
         with transaction("Job/prices"):
             own = {"A": "b"}
             found = [task.send(URL, own), task.send(URL), asyncio.run(task.send_async(URL, headers=[("A", "b")]))]
@@ -424,7 +489,7 @@ def test_an_object_sends_headers_and_another_of_its_class_does_not(library):
     plugin, sender, timed = Plugin(), library.Task(), library.Task()
     with running(plugin, reraise=True) as scout:
         plugin.wrap.object(timed, "send", calling)
-        plugin.wrap.object(sender, "send", headers_only, headers="headers")
+        plugin.wrap.object(sender, "send", headers_only, headers="headers", default_headers={})
         with transaction("Job/prices"):
             assert timed.send(URL) is None
             assert {"traceparent"} == sender.send(URL).keys()
@@ -435,7 +500,7 @@ def test_an_object_sends_headers_and_another_of_its_class_does_not(library):
 def test_a_class_that_is_given_sends_headers(library, make):
     plugin, kind = Plugin(), make(library)
     with running(plugin, reraise=True) as scout:
-        plugin.wrap.object(kind, "send", calling, headers="headers")
+        plugin.wrap.object(kind, "send", calling, headers="headers", default_headers={})
         with transaction("Job/prices"):
             found = kind().send(URL)
         assert scout.spans[0].span_id == read_context(found["traceparent"]).parent_id
@@ -445,7 +510,9 @@ def test_a_function_among_the_attributes_of_one_object_sends_headers(library):
     plugin, task = Plugin(), library.Task()
     task.send = lambda url, headers=None: headers
     with running(plugin, reraise=True) as scout:
-        plugin.wrap.object(task, "send", lambda url, headers=None: span("HTTP/GET", url=url), headers="headers")
+        plugin.wrap.object(
+            task, "send", lambda url, headers=None: span("HTTP/GET", url=url), headers="headers", default_headers={}
+        )
         with transaction("Job/prices"):
             found = task.send(URL)
         assert scout.spans[0].span_id == read_context(found["traceparent"]).parent_id
@@ -453,7 +520,7 @@ def test_a_function_among_the_attributes_of_one_object_sends_headers(library):
 
 def test_an_object_that_is_given_in_instrument_sends_headers(library):
     task, plugin = library.Task(), ModuleType("late")
-    plugin.instrument = hookimpl(lambda wrap: wrap.object(task, "send", calling, headers="headers"))
+    plugin.instrument = hookimpl(lambda wrap: wrap.object(task, "send", calling, headers="headers", default_headers={}))
     with running(plugin, reraise=True), transaction("Job/prices"):
         assert {"traceparent"} == task.send(URL).keys()
 
@@ -551,7 +618,7 @@ def test_an_object_that_is_given_in_instrument_is_wrapped_after_it(library):
 
 def test_the_number_of_objects_is_limited(monkeypatch, library):
     monkeypatch.setattr("scout_core.boundary.object_targets.MOST_OBJECTS", 2)
-    chosen, tasks = _Chosen(), [library.Task() for _ in range(3)]
+    chosen, tasks = _Chosen(set()), [library.Task() for _ in range(3)]
 
     assert [True, True, False, True] == [chosen.add(task, described) for task in (*tasks, tasks[0])]
     del tasks[0]

@@ -149,18 +149,18 @@ def test_an_environment_that_lacks_a_dependency_is_reported_on_a_single_line(pyt
 
 
 def test_an_exception_from_start_is_printed_on_a_single_line_and_the_program_runs(python):
-    done = python(IS_RECORDING, SCOUT_PLUGINS_REQUIRE="celery")
+    done = python(IS_RECORDING, SCOUT_PLUGINS_REQUIRE="quartz")
 
     assert (0, "not recording\n") == (done.returncode, done.stdout)
     expected = (
-        "scout-core: not recording: required plugins (environment SCOUT_PLUGINS_REQUIRE): celery is not installed\n"
+        "scout-core: not recording: required plugins (environment SCOUT_PLUGINS_REQUIRE): quartz is not installed\n"
     )
     assert expected == done.stderr
 
 
 def test_the_program_runs_with_stderr_closed(python):
     """A daemon may have closed it; Python ends when a sitecustomize raises there."""
-    done = python("print('runs')", SCOUT_PLUGINS_REQUIRE="celery", shell="2>&-")
+    done = python("print('runs')", SCOUT_PLUGINS_REQUIRE="quartz", shell="2>&-")
 
     assert (0, "runs\n") == (done.returncode, done.stdout)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
 
 import pytest
@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scout_core import span, transaction
+from scout_core.instruments.jobs import job
+from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.metrics import MAX_KINDS, NameMetrics
-from scout_core.measuring.report import KindMetrics, TransactionMetrics
+from scout_core.measuring.queues import MAX_OUTCOMES, MAX_QUEUES
+from scout_core.measuring.report import KindMetrics, QueueMetrics, TransactionMetrics
 from tests.workbench import running
 
 
@@ -49,7 +52,7 @@ def agent():
 
 def figures(agent, *, name: str = "Controller/home") -> TransactionMetrics:
     """Return the metrics of all finished transactions."""
-    metrics = NameMetrics()
+    metrics = NameMetrics(has_queues=not agent.tracer.inbox[0].is_web)
     while agent.tracer.inbox:
         metrics.add(agent.tracer.inbox.popleft())
     return metrics.freeze(name)
@@ -279,3 +282,236 @@ def test_a_transaction_and_its_spans_of_the_same_kind_are_added(agent, clock):
             clock.advance(10)
 
     assert {"Job": KindMetrics(count=2, errors=0, total=21e-9, exclusive=11e-9)} == figures(agent).kinds
+
+
+@pytest.fixture
+def stepping(clock, monkeypatch):
+    for module in ("stepwise.steps", "stepwise.deferred", "stepwise.streams"):
+        monkeypatch.setattr(f"scout_core.recording.{module}.perf_counter_ns", clock)
+    return clock
+
+
+def times(agent) -> dict[str, tuple[int, int]]:
+    """Return kind to the nanoseconds of its spans, and to those that were their own."""
+    kinds = figures(agent).kinds.items()
+    return {kind: (round(metrics.total * 1e9), round(metrics.exclusive * 1e9)) for kind, metrics in kinds}
+
+
+@pytest.mark.parametrize("max_spans", [100, 0, 1], ids=["listed", "merged", "both"])
+def test_the_pauses_of_a_generator_are_not_its_own_time(stepping, max_spans):
+    @span("Rows/Fetch")
+    def fetch():
+        for _ in range(3):
+            stepping.advance(2)
+            with span("SQL/Query"):
+                stepping.advance(10)
+            yield
+
+    with running(threaded=False, max_spans=max_spans) as agent:
+        with transaction("Controller/home"):
+            for _ in fetch():
+                stepping.advance(100)
+                with span("View/Row"):
+                    stepping.advance(1_000)
+
+        assert {"Rows": (36, 6), "SQL": (30, 30), "View": (3_000, 3_000), "Controller": (3_336, 300)} == times(agent)
+
+
+def test_the_pauses_of_an_async_generator_are_not_its_own_time(agent, stepping):
+    @span("Rows/Fetch")
+    async def fetch():
+        for _ in range(2):
+            await asyncio.sleep(0)
+            stepping.advance(10)
+            yield
+
+    async def main():
+        with transaction("Controller/home"):
+            async for _ in fetch():
+                stepping.advance(100)
+
+    asyncio.run(main())
+
+    assert {"Rows": (20, 20), "Controller": (220, 200)} == times(agent)
+
+
+def test_a_span_that_is_open_while_its_generator_pauses_has_the_pauses_neither(agent, stepping):
+    @span("Rows/Fetch")
+    def fetch():
+        with span("SQL/Cursor"), span("SQL/Open"):
+            for _ in range(3):
+                stepping.advance(10)
+                yield
+
+    with transaction("Controller/home"):
+        for _ in fetch():
+            stepping.advance(100)
+
+    assert {"Rows": (30, 0), "SQL": (60, 30), "Controller": (330, 300)} == times(agent)
+
+
+def test_generators_within_generators_have_their_own_times(agent, stepping):
+    @span("Inner/Fetch")
+    def inner():
+        for _ in range(3):
+            stepping.advance(1)
+            yield
+
+    @span("Outer/Fetch")
+    def outer():
+        for _ in inner():
+            stepping.advance(10)
+            yield
+
+    with transaction("Controller/home"):
+        for _ in outer():
+            stepping.advance(100)
+
+    assert {"Inner": (3, 3), "Outer": (33, 30), "Controller": (333, 300)} == times(agent)
+
+
+def test_two_generators_that_are_run_by_turns_have_their_own_times(agent, stepping):
+    @span("Rows/Fetch")
+    def fetch(ns):
+        for _ in range(3):
+            stepping.advance(ns)
+            yield
+
+    with transaction("Controller/home"):
+        for _ in zip(fetch(1), fetch(10), strict=True):
+            stepping.advance(100)
+
+    assert {"Rows": (33, 33), "Controller": (333, 300)} == times(agent)
+
+
+@pytest.mark.parametrize("how", ["closed", "freed"])
+def test_a_generator_that_is_left_early_has_no_pause_after_its_last_step(agent, stepping, how):
+    @span("Rows/Fetch")
+    def fetch():
+        while True:
+            stepping.advance(10)
+            yield
+
+    with transaction("Controller/home"):
+        rows = fetch()
+        next(rows)
+        stepping.advance(100)
+        if how == "closed":
+            rows.close()
+        del rows
+
+    assert {"Rows": (10, 10), "Controller": (110, 100)} == times(agent)
+
+
+def test_the_block_of_a_context_manager_is_the_time_of_its_span(agent, stepping):
+    @span("Lock/Held")
+    @contextmanager
+    def held():
+        stepping.advance(1)
+        yield
+        stepping.advance(1)
+
+    with transaction("Controller/home"), held():
+        stepping.advance(100)
+
+    assert {"Lock": (102, 102), "Controller": (102, 0)} == times(agent)
+
+
+def test_a_streamed_response_lasts_until_it_has_been_sent_and_its_spans_have_no_pauses(agent, stepping):
+    def body():
+        with span("Template/Stream"):
+            for _ in range(3):
+                stepping.advance(10)
+                yield b"a"
+
+    with transaction("Controller/home") as web:
+        sent = web.stream(body())
+    for _ in sent:
+        stepping.advance(100)
+
+    assert {"Template": (30, 30), "Controller": (330, 300)} == times(agent)
+
+
+def test_a_generator_that_outlives_its_transaction_is_in_no_figure(agent, stepping):
+    @span("Rows/Fetch")
+    def fetch():
+        while True:
+            stepping.advance(10)
+            yield
+
+    with transaction("Controller/home"):
+        rows = fetch()
+        next(rows)
+    stepping.advance(100)
+    next(rows)
+    rows.close()
+
+    assert {"Controller": (10, 10)} == times(agent)
+
+
+def histogram(*seconds: float) -> Histogram:
+    found = Histogram()
+    for value in seconds:
+        found.add(value)
+    return found
+
+
+def test_jobs_are_counted_by_their_queue_with_their_waits_and_outcomes(agent, clock):
+    for queue, waited, outcome in (
+        ("mail", 2.0, None), ("mail", None, "retry"), ("slow", 0.0, "failure"), (None, 0.5, None),
+    ):  # fmt: skip
+        with job("mail.send", queue=queue) as sent:
+            clock.advance(10)
+            if outcome:
+                sent.settle(outcome)
+        sent.queue_time = waited
+
+    found = figures(agent, name="Job/mail.send")
+
+    assert {
+        "mail": QueueMetrics(
+            count=2, errors=0, total=20e-9, durations=histogram(10e-9, 10e-9), queue_time=2.0, waits=histogram(2.0),
+            outcomes={"success": 1, "retry": 1},
+        ),
+        "slow": QueueMetrics(
+            count=1, errors=1, total=10e-9, durations=histogram(10e-9), queue_time=0.0, waits=histogram(0.0),
+            outcomes={"failure": 1},
+        ),
+        "": QueueMetrics(
+            count=1, errors=0, total=10e-9, durations=histogram(10e-9), queue_time=0.5, waits=histogram(0.5),
+            outcomes={"success": 1},
+        ),
+    } == found.queues  # fmt: skip
+    assert (4, 2.5, 3) == (found.count, found.queue_time, found.queued)
+
+
+def test_a_job_made_by_hand_has_a_queue_and_an_outcome_by_its_tags(agent):
+    with transaction("Job/mail.send", queue="mail", outcome="bounced"):
+        pass
+    with transaction("Job/mail.send", queue=["mail"], outcome=3):
+        pass
+
+    assert [("mail", {"bounced": 1}), ("", {})] == [
+        (queue, metrics.outcomes) for queue, metrics in figures(agent).queues.items()
+    ]
+
+
+def test_a_web_request_has_no_queues(agent):
+    with transaction("Controller/home", queue="mail"):
+        pass
+
+    assert {} == figures(agent).queues
+
+
+def test_queues_and_outcomes_beyond_the_limits_are_counted_as_other(agent):
+    for number in range(MAX_QUEUES + 3):
+        with transaction("Job/mail.send", queue=f"queue {number} {'x' * 100}", outcome=f"outcome {number}"):
+            pass
+    for number in range(MAX_OUTCOMES + 3):
+        with transaction("Job/mail.send", queue="another", outcome=f"outcome {number}"):
+            pass
+    found = figures(agent).queues
+
+    assert (MAX_QUEUES + 1, 6 + MAX_OUTCOMES) == (len(found), found["other"].count)
+    assert (MAX_OUTCOMES + 1, 3) == (len(found["other"].outcomes), found["other"].outcomes["other"])
+    assert {"other", *(f"queue {number} {'x' * 100}"[:100] for number in range(MAX_QUEUES))} == set(found)

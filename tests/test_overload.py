@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import tracemalloc
+from threading import Barrier, Event, Thread
 from time import sleep
 
 import pytest
@@ -209,3 +210,72 @@ def test_a_transaction_that_is_open_at_stop_has_its_own_reason():
 
     assert {"open when the agent stopped": 1} == counters.dropped
     assert (2, 1) == (counters.finished, counters.exported)
+    assert (2, {"open when the agent stopped": 1}) == last_of(keeper)
+
+
+def last_of(keeper):
+    (report,) = keeper.reports
+    counters = report.counters["keeper"]
+    assert counters.finished == counters.queued + sum(counters.dropped.values())
+    return counters.finished, counters.dropped
+
+
+def test_the_last_report_counts_what_is_open_on_every_thread():
+    keeper, opened, may_end = Keeper(), Barrier(4), Event()
+
+    def job():
+        with transaction("Job/long"), span("SQL/Query"):
+            opened.wait()
+            may_end.wait()
+
+    threads = [Thread(target=job) for _ in range(3)]
+    with running(exporting(keeper)) as agent:
+        for thread in threads:
+            thread.start()
+        opened.wait()
+        with transaction("Job/a") as kept:
+            kept.keep_open()
+        begun = transaction("Job/b").begin()
+        agent.stop(5)
+        may_end.set()
+        for thread in threads:
+            thread.join()
+        kept.end()
+        begun.end()
+        counters = agent.counters("keeper")
+
+    assert (5, {"open when the agent stopped": 5}) == last_of(keeper)
+    assert (5, {"open when the agent stopped": 5}) == (counters.finished, counters.dropped)
+
+
+def test_the_last_report_counts_spans_that_are_open_after_their_transaction():
+    keeper = Keeper()
+    with running(exporting(keeper)) as agent:
+        with transaction("Job/a"), span("SQL/Query") as query:
+            query.keep_open()
+        begun = []
+        with transaction("Job/b"):
+            begun.append(span("SQL/Query").begin())
+        with transaction("Job/c") as job, span("SQL/Query") as inner:  # lost with its transaction
+            job.keep_open()
+            inner.keep_open()
+        agent.stop(5)
+
+    (report,) = keeper.reports
+    counters = report.counters["keeper"]
+    assert (1, 1) == (
+        counters.spans_open_at_stop,
+        counters.late_spans,
+    )  # the second one was current at the end of its transaction
+    assert {"open when the agent stopped": 1} == counters.dropped
+    assert query is not begun[0]
+
+
+def test_nothing_is_open_in_a_report_before_the_last():
+    keeper = Keeper()
+    with running(exporting(keeper)) as agent:
+        produce(1)
+        with transaction("Job/long"):
+            agent.flush()
+
+    assert [{}, {}] == [report.counters["keeper"].dropped for report in keeper.reports]

@@ -27,7 +27,7 @@ from tests.workbench import write_modules
 GOOD = "from scout_core import hookimpl\n@hookimpl\ndef on_span(span): pass\n"
 
 
-def found(name="redis", module="scout_redis", **changes):
+def found(name="redis", module="scout_quartz", **changes):
     fields = {
         "distribution": f"dist-{module}",
         "version": "1.0",
@@ -68,7 +68,7 @@ def module(name="shop.policies", **functions):
 
 
 def test_an_installed_plugin_is_loaded_and_its_hooks_are_known(site):
-    write_modules(site, scout_redis=GOOD + "@hookimpl\ndef on_keep(score): pass\n")
+    write_modules(site, scout_quartz=GOOD + "@hookimpl\ndef on_keep(score): pass\n")
     plugins = loaded(found())
 
     assert {"redis": ("active", "")} == states(plugins)
@@ -80,21 +80,21 @@ def test_an_installed_plugin_is_loaded_and_its_hooks_are_known(site):
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        (None, "scout_redis cannot be imported: ModuleNotFoundError: No module named 'scout_redis'"),
+        (None, "scout_quartz cannot be imported: ModuleNotFoundError: No module named 'scout_quartz'"),
         (
             "import no_such_module",
-            "scout_redis cannot be imported: ModuleNotFoundError: No module named 'no_such_module'",
+            "scout_quartz cannot be imported: ModuleNotFoundError: No module named 'no_such_module'",
         ),
-        ("raise RuntimeError('not today')", "scout_redis cannot be imported: RuntimeError: not today"),
-        ("def broken(:", "scout_redis cannot be imported: SyntaxError: invalid syntax (scout_redis.py, line 1)"),
-        ("import asyncio; raise asyncio.CancelledError", "scout_redis cannot be imported: CancelledError"),
-        ("raise AssertionError", "scout_redis cannot be imported: AssertionError"),
-        ("raise ValueError('')", "scout_redis cannot be imported: ValueError"),
-        ("import sys; sys.exit(3)", "scout_redis called sys.exit(3) when it was imported"),
-        ("raise SystemExit", "scout_redis called sys.exit(None) when it was imported"),
+        ("raise RuntimeError('not today')", "scout_quartz cannot be imported: RuntimeError: not today"),
+        ("def broken(:", "scout_quartz cannot be imported: SyntaxError: invalid syntax (scout_quartz.py, line 1)"),
+        ("import asyncio; raise asyncio.CancelledError", "scout_quartz cannot be imported: CancelledError"),
+        ("raise AssertionError", "scout_quartz cannot be imported: AssertionError"),
+        ("raise ValueError('')", "scout_quartz cannot be imported: ValueError"),
+        ("import sys; sys.exit(3)", "scout_quartz called sys.exit(3) when it was imported"),
+        ("raise SystemExit", "scout_quartz called sys.exit(None) when it was imported"),
         (
             "class E(Exception):\n def __str__(self): raise OSError\nraise E",
-            "scout_redis cannot be imported: E: <message could not be read>",
+            "scout_quartz cannot be imported: E: <message could not be read>",
         ),
         ("", "it has no function marked with @hookimpl"),
         ("def on_span(span): pass", "it has no function marked with @hookimpl"),
@@ -103,7 +103,7 @@ def test_an_installed_plugin_is_loaded_and_its_hooks_are_known(site):
     ],
 )
 def test_a_plugin_that_cannot_be_loaded_has_failed_and_the_others_are_loaded(site, source, reason):
-    write_modules(site, scout_marble=GOOD, **({} if source is None else {"scout_redis": source}))
+    write_modules(site, scout_marble=GOOD, **({} if source is None else {"scout_quartz": source}))
     plugins = loaded(found("flask", "scout_marble"), found())
 
     assert {"flask": ("active", ""), "redis": ("failed", reason)} == states(plugins)
@@ -111,7 +111,7 @@ def test_a_plugin_that_cannot_be_loaded_has_failed_and_the_others_are_loaded(sit
 
 
 def test_a_keyboard_interrupt_during_an_import_is_raised(site):
-    write_modules(site, scout_redis="raise KeyboardInterrupt")
+    write_modules(site, scout_quartz="raise KeyboardInterrupt")
 
     with pytest.raises(KeyboardInterrupt):
         loaded(found())
@@ -119,17 +119,17 @@ def test_a_keyboard_interrupt_during_an_import_is_raised(site):
 
 @pytest.mark.parametrize("exception", ["GeneratorExit", "type('Stop', (BaseException,), {})"])
 def test_any_other_exception_during_an_import_fails_only_that_plugin(site, exception):
-    write_modules(site, scout_redis=f"raise {exception}")
+    write_modules(site, scout_quartz=f"raise {exception}")
 
     state, reason = states(loaded(found()))["redis"]
-    assert ("failed", True) == (state, reason.startswith("scout_redis cannot be imported: "))
+    assert ("failed", True) == (state, reason.startswith("scout_quartz cannot be imported: "))
 
 
 def test_a_plugin_with_broken_metadata_has_failed(site):
-    write_modules(site, scout_redis=GOOD)
+    write_modules(site, scout_quartz=GOOD)
 
     assert {"redis": ("failed", "METADATA is missing")} == states(
-        loaded(found(problem=Problem("broken-metadata", "dist-scout_redis", "METADATA is missing")))
+        loaded(found(problem=Problem("broken-metadata", "dist-scout_quartz", "METADATA is missing")))
     )
 
 
@@ -147,10 +147,10 @@ def test_a_plugin_with_broken_metadata_has_failed(site):
     ],
 )  # fmt: skip
 def test_a_disabled_plugin_is_not_imported(site, settings, expected):
-    write_modules(site, scout_redis="raise AssertionError('it was imported')")
+    write_modules(site, scout_quartz="raise AssertionError('it was imported')")
 
     assert ("disabled", expected) == states(loaded(found(), **settings))["redis"]
-    assert "scout_redis" not in sys.modules
+    assert "scout_quartz" not in sys.modules
 
 
 @pytest.mark.parametrize(
@@ -158,19 +158,19 @@ def test_a_disabled_plugin_is_not_imported(site, settings, expected):
     [
         {"plugins_autoload": False, "plugins_enable": "redis"},
         {"plugins_autoload": False, "plugins_require": "redis"},
-        {"plugins_autoload": False, "named": ["scout_redis"]},
+        {"plugins_autoload": False, "named": ["scout_quartz"]},
         {"plugins_disable": "flask"},
     ],
 )
 def test_a_plugin_that_is_enabled_required_or_named_is_loaded(site, settings):
-    write_modules(site, scout_redis=GOOD)
+    write_modules(site, scout_quartz=GOOD)
 
     assert {"redis": ("active", "")} == states(loaded(found(), **settings))
 
 
-@pytest.mark.parametrize("named", [["scout_redis"], []])
+@pytest.mark.parametrize("named", [["scout_quartz"], []])
 def test_a_disabled_plugin_stays_disabled_when_its_module_is_named(site, named):
-    write_modules(site, scout_redis="raise AssertionError('it was imported')")
+    write_modules(site, scout_quartz="raise AssertionError('it was imported')")
 
     plugins = loaded(found(), named=named, environment={"SCOUT_PLUGINS_DISABLE": "redis"})
 
@@ -197,14 +197,14 @@ def test_a_disabled_plugin_stays_disabled_when_its_module_is_named(site, named):
     ],
 )
 def test_an_unknown_plugin_name_in_the_configuration_is_a_problem(site, settings, expected):
-    write_modules(site, scout_redis=GOOD)
+    write_modules(site, scout_quartz=GOOD)
 
     (problem,) = texts(loaded(found(), **settings))
     assert problem.startswith(expected)
 
 
 def test_known_plugin_names_in_the_configuration_are_not_a_problem(site):
-    write_modules(site, scout_redis=GOOD)
+    write_modules(site, scout_quartz=GOOD)
     settings = Settings("/srv/pyproject.toml", plugins={"redis": {"level": 1}})
 
     plugins = loaded(found(), plugins_disable="*", plugins_enable="redis", policies={"redis": 2}, settings=settings)
@@ -231,13 +231,13 @@ def test_known_plugin_names_in_the_configuration_are_not_a_problem(site):
     ],
 )
 def test_a_plugin_for_unsupported_versions_is_skipped_and_not_imported(site, changes, reason):
-    write_modules(site, scout_redis="raise AssertionError('it was imported')")
+    write_modules(site, scout_quartz="raise AssertionError('it was imported')")
 
     assert {"redis": ("skipped", reason)} == states(loaded(found(**changes), installed={"redis": "4.1.0"}))
 
 
 def test_a_plugin_has_the_version_and_range_of_its_library(site):
-    write_modules(site, scout_redis=GOOD)
+    write_modules(site, scout_quartz=GOOD)
 
     plugins = loaded(found(instruments=("redis<8,>=4",)), installed={"redis": "4.1.0"})
 
@@ -255,7 +255,7 @@ def test_the_first_of_two_plugins_with_the_same_name_is_loaded(site):
 
 
 def test_a_module_with_two_names_is_loaded_under_the_first(site):
-    write_modules(site, scout_redis=GOOD)
+    write_modules(site, scout_quartz=GOOD)
     plugins = loaded(found("first"), found("second"))
 
     assert {
@@ -274,15 +274,15 @@ def test_a_named_module_is_a_plugin_with_the_name_of_the_module(site):
 
 
 def test_a_plugin_that_is_installed_and_named_is_loaded_once(site):
-    write_modules(site, scout_redis=GOOD)
-    plugins = loaded(found(), named=["scout_redis", "scout_redis"])
+    write_modules(site, scout_quartz=GOOD)
+    plugins = loaded(found(), named=["scout_quartz", "scout_quartz"])
 
     assert {"redis": ("active", "")} == states(plugins)
     assert 1 == len(plugins.freeze("on_span"))
 
 
 def test_start_raises_when_a_plugin_named_in_code_cannot_be_used(site):
-    write_modules(site, broken="raise RuntimeError('not today')", scout_redis=GOOD)
+    write_modules(site, broken="raise RuntimeError('not today')", scout_quartz=GOOD)
 
     for named, expected in (
         (["nowhere"], r"plugin 'nowhere' \(named in code\): nowhere cannot be imported: ModuleNotFoundError: "),
@@ -293,7 +293,7 @@ def test_start_raises_when_a_plugin_named_in_code_cannot_be_used(site):
         with pytest.raises(PluginError, match=expected):
             loaded(named=named)
     with pytest.raises(PluginError, match=r"plugin 'redis' \(named in code\): redis 1 is outside >=4"):
-        loaded(found(instruments=("redis>=4",)), named=["scout_redis"], installed={"redis": "1"})
+        loaded(found(instruments=("redis>=4",)), named=["scout_quartz"], installed={"redis": "1"})
 
 
 def test_a_plugin_named_in_the_environment_that_cannot_be_used_has_failed(site):
@@ -305,11 +305,11 @@ def test_a_plugin_named_in_the_environment_that_cannot_be_used_has_failed(site):
 
 
 def test_a_named_module_cannot_take_the_name_of_an_installed_plugin(site):
-    write_modules(site, scout_redis=GOOD, redis=GOOD)
+    write_modules(site, scout_quartz=GOOD, redis=GOOD)
     plugins = loaded(found(), environment={"SCOUT_PLUGINS": "redis"})
 
     assert {"redis": ("active", "")} == states(plugins)
-    assert "scout_redis" == plugins.all["redis"].module
+    assert "scout_quartz" == plugins.all["redis"].module
     assert ["plugin 'redis' (environment SCOUT_PLUGINS): an installed plugin already uses the name"] == texts(plugins)
     with pytest.raises(PluginError, match="an installed plugin already uses the name"):
         loaded(found(), named=["redis"])
@@ -357,7 +357,7 @@ def test_a_named_module_can_be_in_the_working_directory_and_sys_path_does_not_ch
     ],
 )
 def test_start_raises_when_a_required_plugin_cannot_be_used(site, settings, expected):
-    write_modules(site, scout_redis=GOOD, broken="raise RuntimeError('not today')")
+    write_modules(site, scout_quartz=GOOD, broken="raise RuntimeError('not today')")
 
     with pytest.raises(PluginError) as caught:
         loaded(found(), found("broken", "broken"), **settings)
@@ -566,12 +566,12 @@ def test_targets_are_unwrapped_when_another_is_found_missing_later(site):
 
 
 def test_with_strict_the_agent_does_not_start_when_a_plugin_has_failed_and_nothing_stays_wrapped(site, monkeypatch):
-    write_modules(site, some_library=LIBRARY, scout_redis="1 / 0")
+    write_modules(site, some_library=LIBRARY, scout_quartz="1 / 0")
     import some_library
 
     function = some_library.function
     with pytest.raises(
-        PluginError, match=r"plugins.strict \(code\): redis: scout_redis cannot be imported: ZeroDivisionError"
+        PluginError, match=r"plugins.strict \(code\): redis: scout_quartz cannot be imported: ZeroDivisionError"
     ):
         loaded(found(), plugins_strict=True)
     bad = module(instrument=lambda wrap: (wrap("some_library:function", lambda: None), wrap("some_library:gone", len)))
@@ -648,26 +648,26 @@ def test_the_agent_does_not_start_when_a_named_or_required_plugin_fails_to_instr
 @pytest.mark.parametrize(
     ("plugin", "settings", "expected"),
     [
-        ({"problem": Problem("broken-metadata", "", "METADATA is missing")}, {}, "reinstall the plugin: pip install --force-reinstall dist-scout_redis"),
-        ({"problem": Problem("invalid-entry-point", "", "")}, {}, "upgrade or disable the plugin: pip install -U dist-scout_redis, or: scout-core plugins disable redis"),
-        ({"core": ("scout-core>=1",)}, {}, "upgrade the plugin: pip install -U dist-scout_redis"),
+        ({"problem": Problem("broken-metadata", "", "METADATA is missing")}, {}, "reinstall the plugin: pip install --force-reinstall dist-scout_quartz"),
+        ({"problem": Problem("invalid-entry-point", "", "")}, {}, "upgrade or disable the plugin: pip install -U dist-scout_quartz, or: scout-core plugins disable redis"),
+        ({"core": ("scout-core>=1",)}, {}, "upgrade the plugin: pip install -U dist-scout_quartz"),
         ({}, {"environment": {"SCOUT_PLUGINS_DISABLE": "*,redis"}}, "remove * and redis from SCOUT_PLUGINS_DISABLE"),
         ({}, {"plugins_disable": "redis"}, "remove redis from plugins.disable (code)"),
         ({}, {"settings": Settings("/srv/a.toml", {"plugins.disable": ["*"]})}, "enable it: scout-core plugins enable '*'"),
-        ({}, {"plugins_allow": "acme-*"}, "add dist-scout_redis to plugins.allow (code)"),
-        ({}, {"environment": {"SCOUT_PLUGINS_ALLOW": "a"}}, "add dist-scout_redis to SCOUT_PLUGINS_ALLOW"),
+        ({}, {"plugins_allow": "acme-*"}, "add dist-scout_quartz to plugins.allow (code)"),
+        ({}, {"environment": {"SCOUT_PLUGINS_ALLOW": "a"}}, "add dist-scout_quartz to SCOUT_PLUGINS_ALLOW"),
         ({}, {"plugins_autoload": False}, "enable it: scout-core plugins enable redis"),
         ({}, {"plugins_autoload": False, "environment": {"SCOUT_PLUGINS_ENABLE": "a"}}, "add redis to SCOUT_PLUGINS_ENABLE"),
     ],
 )  # fmt: skip
 def test_an_unused_plugin_has_a_next_step(site, plugin, settings, expected):
-    write_modules(site, scout_redis=GOOD)
+    write_modules(site, scout_quartz=GOOD)
 
     assert expected == str(status_of(loaded(found(**plugin), **settings).all["redis"]).next_step)
 
 
 def test_a_failed_module_has_a_next_step_and_a_plugin_without_problems_has_none(site):
-    write_modules(site, shop_scout="1 / 0", redis=GOOD, scout_redis=GOOD)
+    write_modules(site, shop_scout="1 / 0", redis=GOOD, scout_quartz=GOOD)
     plugins = loaded(found(), environment={"SCOUT_PLUGINS": "shop_scout"})
 
     assert "fix shop_scout" == str(status_of(plugins.all["shop_scout"]).next_step)
@@ -709,16 +709,16 @@ def test_targets_that_cannot_be_wrapped_errors_and_quarantine_have_a_next_step(s
     ],
 )
 def test_a_plugin_that_cannot_be_loaded_has_a_traceback(site, source, kind, frame):
-    write_modules(site, scout_redis=source)
+    write_modules(site, scout_quartz=source)
     failed = status_of(loaded(found()).all["redis"])
 
     assert [kind] == [problem.kind for problem in failed.problems]
-    assert (str(site / "scout_redis.py"), *frame[1:]) == failed.traceback[0]
+    assert (str(site / "scout_quartz.py"), *frame[1:]) == failed.traceback[0]
     assert not [file for file, _, _ in failed.traceback if "scout_core" in file or "importlib" in file]
 
 
 def test_a_plugin_without_its_library_is_waiting(site):
-    write_modules(site, scout_redis=GOOD + "@hookimpl\ndef instrument(wrap): wrap('missing_redis:get', print)\n")
+    write_modules(site, scout_quartz=GOOD + "@hookimpl\ndef instrument(wrap): wrap('missing_redis:get', print)\n")
     plugins = loaded(found(instruments=("missing-redis>=4",)))
     plugins.instrument()
     try:

@@ -5,15 +5,29 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import sys
 import threading
 
 import pytest
 
 from scout_core import transaction
+from scout_core.builtin import process_metrics
 from scout_core.sending.wire import decode, encode
 from tests.workbench import eventually
 
 pytestmark = pytest.mark.scout(plugins_autoload=False, plugins_enable=["process"])
+
+
+@pytest.fixture(params=["the system", "psutil"], autouse=True)
+def source(request, monkeypatch, tmp_path):
+    """The files of Linux, or psutil as everywhere else."""
+    if request.param == "psutil":
+        monkeypatch.setattr(process_metrics, "PROC", str(tmp_path / "none"))
+    elif not os.path.exists(process_metrics.PROC):
+        pytest.skip("not on this system: it has no /proc")
+    monkeypatch.delitem(sys.modules, "psutil", raising=False)
+    yield
+    assert (request.param == "psutil") == ("psutil" in sys.modules)
 
 
 def gauges(scout):

@@ -13,6 +13,7 @@ import sys
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from multiprocessing.pool import ThreadPool
 
 import pytest
@@ -516,6 +517,54 @@ def test_a_run_of_the_thread_s_own_is_called_and_put_back(scout):
     assert started.run is own
 
 
+def unreadable():
+    class Unreadable:
+        def __getattribute__(self, name):
+            kind = AttributeError if name == "__name__" else RuntimeError  # `threading` itself asks for the name
+            raise kind(f"asked for {name}")
+
+        def __call__(self):
+            return "called"
+
+    return Unreadable()
+
+
+def of_unreadable_class():
+    class Nameless(type):
+        def __getattribute__(cls, name):
+            raise RuntimeError(f"asked for {name}")
+
+    class Unreadable(metaclass=Nameless):
+        def __call__(self):
+            return "called"
+
+    return Unreadable()
+
+
+class RunsInItself(threading.Thread):
+    """A thread whose ``run`` is there only for the thread itself."""
+
+    def __getattribute__(self, name):
+        if name == "run" and threading.current_thread() is not self:
+            raise RuntimeError("asked for run")
+        return super().__getattribute__(name)
+
+
+@on
+@pytest.mark.parametrize("is_inside", [False, True])
+@pytest.mark.parametrize("make", [unreadable, of_unreadable_class])
+def test_no_code_of_what_a_thread_is_to_call_runs_before(scout, make, is_inside):
+    done = []
+    with transaction("Job/a") if is_inside else nullcontext():
+        with ThreadPoolExecutor(1) as pool:
+            assert "called" == pool.submit(make()).result()
+        for started in (threading.Thread(target=make()), RunsInItself(target=lambda: done.append("ran"))):
+            started.start()
+            started.join()
+
+    assert ["ran"] == done
+
+
 @on
 @pytest.mark.parametrize("given", [(), (5,)])
 def test_errors_of_the_pool_are_its_own(scout, given):
@@ -549,6 +598,7 @@ if {early}:
     monkey.patch_all()
 import sys, threading, gevent
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from scout_core import propagate, span, transaction
 from scout_core.testing.scout import recording
 

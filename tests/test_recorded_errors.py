@@ -9,6 +9,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -16,8 +17,8 @@ from scout_core import Transaction, current_transaction, hookimpl, record_error,
 from scout_core.application_code import AGENT
 from scout_core.instruments.asgi import AsgiMiddleware
 from scout_core.recording.errors.raised import MOST_NOTES, MOST_RELATED, MOST_RELATED_FRAMES, MOST_STEPS
-from scout_core.recording.errors.recorded import MOST_ERRORS
-from tests.workbench import plugin, running
+from scout_core.recording.errors.recorded import MOST_COUNTED, MOST_ERRORS
+from tests.workbench import acting_at, plugin, running
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup, ExceptionGroup
@@ -159,6 +160,46 @@ def test_errors_beyond_the_limit_are_counted_and_one_that_leaves_has_a_place(sco
     (trace,) = scout.traces()
     assert (MOST_ERRORS, 6) == (len(trace.errors), trace.errors_left_out)
     assert home.errors == trace.errors
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_an_error_beyond_the_limit_is_counted_once(scout, leaves):
+    again = [KeyError(number) for number in range(3)]
+    with suppress(KeyError), transaction("Controller/home") as home:
+        for number in range(MOST_ERRORS):
+            home.record_error(ValueError(number))
+        for error in again * 5:
+            home.record_error(error)
+        if leaves:
+            raise again[0]
+
+    assert MOST_ERRORS + 3 == home.error_count
+    assert leaves == home.is_error
+
+
+def test_an_error_whose_place_another_one_takes_is_still_counted_once(scout):
+    last = ValueError("last")
+    with pytest.raises(OSError, match="left"), transaction("Controller/home") as home:
+        for number in range(MOST_ERRORS - 1):
+            home.record_error(ValueError(number))
+        home.record_error(last)
+        home.record_error(OSError("not handled"), handled=False)
+        home.record_error(last)
+        raise OSError("left")
+
+    assert MOST_ERRORS + 2 == home.error_count
+
+
+def test_of_very_many_errors_only_the_last_are_recognised(scout):
+    with transaction("Controller/home") as home:
+        errors = [ValueError(number) for number in range(MOST_ERRORS + MOST_COUNTED + 1)]
+        for error in errors:
+            home.record_error(error)
+        counted = home.error_count
+        home.record_error(errors[-1])
+        assert counted == home.error_count
+        home.record_error(errors[MOST_ERRORS])
+        assert counted + 1 == home.error_count
 
 
 @pytest.mark.parametrize(
@@ -542,19 +583,11 @@ def test_a_handled_error_is_no_error_of_a_stored_trace(scout):
 
 def interrupting(line: int):
     """Return a trace function that raises at the nth executed line of what records errors."""
-    left = line
 
-    def trace(frame, event, argument):
-        nonlocal left
-        if not frame.f_code.co_filename.startswith(RECORDING):
-            return None
-        if event == "line":
-            left -= 1
-            if not left:
-                raise KeyboardInterrupt
-        return trace
+    def act(line):
+        raise KeyboardInterrupt
 
-    return trace
+    return acting_at(line, RECORDING, act)
 
 
 def test_an_interrupt_at_every_line_leaves_the_transaction_usable(scout):
@@ -626,3 +659,16 @@ def test_no_frame_of_the_agent_is_recorded(scout, name):
     files = [file for file, _, _ in only(home).frames]
     assert __file__ in files
     assert [] == [file for file in files if file.startswith(AGENT)]
+
+
+@pytest.mark.parametrize(
+    ("handled", "is_error"), [(None, False), ("no", False), (object(), False), (1, False), (0, True)]
+)
+def test_an_error_with_another_value_than_true_or_false_is_recorded_and_counted(scout, handled, is_error):
+    with transaction("Controller/home") as home:
+        record_error(KeyError("k"), handled=False)
+        record_error(ValueError("v"), handled=handled)
+
+    assert [False, not is_error] == [error.handled for error in home.errors]
+    assert 2 == len(scout.report().error_groups)
+    assert 1 == scout.agent.tracer.invalid_values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -22,9 +23,11 @@ from scout_core.private_files import (
 )
 from scout_core.sending.rendezvous import (
     FILE_NAME,
+    LOCK_NAME,
     CollectorAddress,
     UnreadableAnnouncement,
     announce,
+    discard,
     locate,
     withdraw,
 )
@@ -159,7 +162,7 @@ def test_an_invalid_announcement_is_an_error_not_an_absence(state_dir, text):
     """As after a crash in the middle of writing: a collector is there."""
     write_private(private_directory(state_dir) / FILE_NAME, text)
 
-    with pytest.raises(UnreadableAnnouncement, match="is not an announcement of a collector; restart it"):
+    with pytest.raises(UnreadableAnnouncement, match="is not an announcement of a collector: .*; restart it"):
         locate(state_dir)
 
 
@@ -362,3 +365,85 @@ def test_a_file_in_place_of_the_directory_is_refused(state_dir):
 
     with pytest.raises(ScoutError, match="cannot use .*File exists; choose another with SCOUT_STATE_DIR"):
         private_directory(state_dir)
+
+
+@pytest.mark.parametrize("value, expected", [("/run/c.sock", "/run/c.sock"), ("", None), (None, None)])
+def test_a_private_socket_may_be_missing(tmp_path, value, expected):
+    facts = {"url": "http://127.0.0.1:7600", "token": "t", "pid": 1, "private_socket": value}
+    write_private(private_directory(tmp_path / "state") / FILE_NAME, json.dumps(facts))
+
+    assert expected == locate(tmp_path / "state").private_socket
+
+
+def test_an_announcement_of_an_earlier_collector_has_no_private_socket(tmp_path):
+    facts = {"url": "http://127.0.0.1:7600", "token": "t", "pid": 1}
+    write_private(private_directory(tmp_path / "state") / FILE_NAME, json.dumps(facts))
+
+    assert CollectorAddress(**facts) == locate(tmp_path / "state")
+
+
+# the lock of the collector that announced itself
+
+
+def lock_of(state_dir):
+    handle = os.open(state_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    return handle
+
+
+def test_a_collector_that_does_not_hold_its_lock_any_more_has_ended(state_dir):
+    announce(state_dir, ADDRESS)
+    handle = lock_of(state_dir)
+    before = locate(state_dir).has_ended
+    os.close(handle)
+
+    assert (False, True) == (before, locate(state_dir).has_ended)
+    os.close(lock_of(state_dir))  # to look at it does not lock it
+
+
+def test_a_collector_without_a_lock_file_has_not_ended(state_dir):
+    announce(state_dir, ADDRESS)
+
+    assert not locate(state_dir).has_ended
+
+
+@pytest.mark.parametrize("what", ["directory", "link", "pipe"])
+def test_something_else_in_place_of_the_lock_is_no_evidence(state_dir, tmp_path, what):
+    announce(state_dir, ADDRESS)
+    path = state_dir / LOCK_NAME
+    if what == "link":
+        (tmp_path / "elsewhere").touch()
+        path.symlink_to(tmp_path / "elsewhere")
+    elif what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    before = next_descriptor()
+
+    assert ADDRESS == locate(state_dir)
+    assert not locate(state_dir).has_ended
+    assert before == next_descriptor(), "no descriptor is left open"
+
+
+def test_a_process_that_was_forked_while_the_lock_was_examined_does_not_keep_it(state_dir, monkeypatch):
+    """The shared lock belongs to both; closing it in one would not release it."""
+    announce(state_dir, ADDRESS)
+    os.close(lock_of(state_dir))
+    kept = []
+    monkeypatch.setattr(os, "close", lambda handle, close=os.close: (kept.append(os.dup(handle)), close(handle)))
+    assert locate(state_dir).has_ended
+    monkeypatch.undo()
+    handle = os.open(state_dir / LOCK_NAME, os.O_RDWR)
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    for kept_open in (handle, *kept):
+        os.close(kept_open)
+
+
+def test_the_announcement_of_an_earlier_collector_is_discarded(state_dir):
+    discard(state_dir)
+    announce(state_dir, ADDRESS)
+    discard(state_dir)
+    assert None is locate(state_dir)
+    (state_dir / FILE_NAME).mkdir()
+    discard(state_dir)

@@ -7,8 +7,10 @@ import copy
 import gc
 import itertools
 import sys
-from contextlib import ExitStack, asynccontextmanager, contextmanager
-from functools import partial
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial, partialmethod
+from multiprocessing.pool import ThreadPool
 from types import ModuleType
 
 import pytest
@@ -42,28 +44,6 @@ async def async_block():
         await asyncio.sleep(0)
 
 
-@pytest.fixture(params=["wrap", "decorator"])
-def timed(request, monkeypatch):
-    """Return ``timed(function)``, which starts an agent and returns what replaces a function; ``timed.scout`` is the agent's."""
-    module = ModuleType("library")
-    monkeypatch.setitem(sys.modules, "library", module)
-
-    def replaced(function):
-        plugin = ModuleType("plugin0")
-        plugin.instrument = hookimpl(lambda wrap: wrap("library:function", lambda *args: span("Work/call")))
-        is_wrapped = request.param == "wrap"
-        module.function = function if is_wrapped else span("Work/call")(function)
-        replaced.scout = stack.enter_context(recording(plugins=[plugin] if is_wrapped else [], plugins_reraise=True))
-        return module.function
-
-    with ExitStack() as stack:
-        yield replaced
-
-
-def outline(timed):
-    return [(recorded.operation, recorded.parent, recorded.error) for recorded in timed.scout.spans]
-
-
 LAZY = {
     "map": lambda: map(query, [1, 2]),
     "filter": lambda: filter(query, [1, 2]),
@@ -91,7 +71,7 @@ def test_the_span_lasts_until_a_lazy_iterator_has_been_read(timed, name):
             with span("Caller/Item"):
                 pass
 
-    recorded = set(outline(timed))
+    recorded = set(timed.outline())
     assert ("Caller/Item", "Job/a", None) in recorded
     assert {("Work/call", "Job/a", None)} == {line for line in recorded if line[0] == "Work/call"}
     assert ("SQL/Query", "Work/call", None) in recorded
@@ -108,7 +88,7 @@ def test_values_and_exceptions_of_a_lazy_iterator_are_unchanged(timed):
             next(result)
         assert [] == list(result)
 
-    assert [("Work/call", "Job/a", "ValueError")] == outline(timed)
+    assert [("Work/call", "Job/a", "ValueError")] == timed.outline()
 
 
 def test_a_lazy_iterator_is_copied_as_the_original_is(timed):
@@ -138,7 +118,7 @@ def test_an_endless_iterator_and_one_of_a_collection_are_returned_themselves(tim
     with transaction("Job/a"):
         assert function() is made[0]
 
-    assert [("Work/call", "Job/a", None)] == outline(timed)
+    assert [("Work/call", "Job/a", None)] == timed.outline()
 
 
 IN_BLOCK = [
@@ -160,7 +140,7 @@ def test_the_block_of_a_returned_context_manager_belongs_to_the_span(timed):
             assert 7 == value
         assert current.get() is job
 
-    assert IN_BLOCK == outline(timed)
+    assert IN_BLOCK == timed.outline()
 
 
 def test_the_block_of_a_returned_async_context_manager_belongs_to_the_span(timed):
@@ -174,7 +154,7 @@ def test_the_block_of_a_returned_async_context_manager_belongs_to_the_span(timed
             assert current.get() is job
 
     asyncio.run(main())
-    assert IN_BLOCK == outline(timed)
+    assert IN_BLOCK == timed.outline()
 
 
 def test_an_async_function_that_returns_a_context_manager_lasts_until_that_is_left(timed):
@@ -188,7 +168,7 @@ def test_an_async_function_that_returns_a_context_manager_lasts_until_that_is_le
             pass
 
     asyncio.run(main())
-    assert IN_BLOCK == outline(timed)
+    assert IN_BLOCK == timed.outline()
 
 
 def test_an_exception_of_the_block_ends_the_span_with_it(timed):
@@ -196,7 +176,7 @@ def test_an_exception_of_the_block_ends_the_span_with_it(timed):
     with transaction("Job/a"), pytest.raises(KeyError), function():
         raise KeyError("a")
 
-    assert ("Work/call", "Job/a", "KeyError") in outline(timed)
+    assert ("Work/call", "Job/a", "KeyError") in timed.outline()
 
 
 def test_a_context_manager_that_has_been_entered_before_it_is_returned_ends_when_it_is_left(timed):
@@ -212,8 +192,8 @@ def test_a_context_manager_that_has_been_entered_before_it_is_returned_ends_when
             entered.__exit__(None, None, None)
             assert sys.version_info < (3, 11) or current.get() is item
 
-    assert ("SQL/Commit", "Work/call", None) in outline(timed)
-    assert ("Work/call", "Job/a", None) in outline(timed)
+    assert ("SQL/Commit", "Work/call", None) in timed.outline()
+    assert ("Work/call", "Job/a", None) in timed.outline()
 
 
 class Lock:
@@ -246,6 +226,22 @@ class AsyncRows:
 
     async def __anext__(self):
         raise StopAsyncIteration
+
+
+class Query:
+    def __await__(self):
+        yield
+
+
+class Request(Query):
+    def send(self, value):
+        raise StopIteration
+
+    throw = close = send
+
+
+class Pool(Query, AsyncLock):
+    pass
 
 
 def kept(*args):
@@ -291,6 +287,9 @@ def unfollowed(monkeypatch, make, describer=described, calls=3):
         (AsyncLock, "an async context manager (AsyncLock)"),
         (Rows, "an iterator (Rows)"),
         (AsyncRows, "an async iterator (AsyncRows)"),
+        (Query, "an awaitable object (Query)"),
+        (Request, "an awaitable object (Request)"),
+        (Pool, "an awaitable object (Pool)"),
         (itertools.count, "an iterator (count)"),
     ],
 )
@@ -301,6 +300,89 @@ def test_a_result_that_is_not_followed_is_shown_once_for_its_target(monkeypatch,
         f"plugin 'plugin0': the spans of library:function end with the call, though it returns {expected};"
         " keep_open() lets them last longer"
     ] == [message for message in caplog.messages if "library:function" in message]
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda pool: pool.apply_async(len, ("a",)), "a pending result (ApplyResult)"),
+        (lambda pool: pool.map_async(len, ["a"]), "a pending result (MapResult)"),
+        (lambda pool: pool.starmap_async(len, [("a",)]), "a pending result (MapResult)"),
+        (lambda pool: pool.imap_unordered(len, ["a"]), "an iterator (IMapUnorderedIterator)"),
+    ],
+)
+def test_a_result_that_a_pool_of_multiprocessing_delivers_is_shown(monkeypatch, make, expected):
+    with ThreadPool(1) as pool:
+        assert [(expected,)] == unfollowed(monkeypatch, lambda: make(pool))
+        pool.close()
+        pool.join()
+
+
+class Entered:
+    """Its methods return what a ``with`` statement binds."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *problem):
+        pass
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *problem):
+        pass
+
+    def open(self):
+        return self
+
+
+class EnteredAsRows(Entered):
+    def __enter__(self):
+        return Rows()
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "expected"),
+    [
+        (Entered, "Entered.__enter__", ()),
+        (Entered, "Entered.__aenter__", ()),
+        (Entered, "Entered.open", ("a context manager (Entered)",)),
+        (EnteredAsRows, "EnteredAsRows.__enter__", ("an iterator (Rows)",)),
+    ],
+)
+def test_the_object_that_enter_returns_is_in_use_and_not_shown(kind, target, expected):
+    async def use(entered):
+        with entered:
+            entered.open()
+        async with entered:
+            pass
+
+    plugin = ModuleType("plugin0")
+    plugin.instrument = hookimpl(lambda wrap: wrap(f"{__name__}:{target}", described))
+    with recording(plugins=[plugin], plugins_reraise=True) as scout, transaction("Job/a"):
+        asyncio.run(use(kind()))
+        (status,) = [status for status in scout.agent.plugin_statuses() if status.name == "plugin0"]
+
+    assert [expected] == [found.unfollowed for found in status.functions if found.place == f"{__name__}:{target}"]
+
+
+def test_the_object_that_a_decorated_enter_returns_is_not_counted(scout):
+    class Decorated(Entered):
+        __enter__ = span("Work/decorated")(Entered.__enter__)
+        __aenter__ = span("Work/decorated")(Entered.__aenter__)
+
+    async def use():
+        with Decorated():
+            pass
+        async with Decorated():
+            pass
+
+    with transaction("Job/a"):
+        asyncio.run(use())
+
+    assert ["Work/decorated", "Work/decorated", "Job/a"] == scout.operations
+    assert 0 == scout.agent.counters().unfollowed_results
 
 
 def test_each_class_of_results_that_are_not_followed_is_shown(monkeypatch):
@@ -320,3 +402,137 @@ def test_a_result_that_is_followed_or_done_is_not_shown(monkeypatch, make):
 @pytest.mark.parametrize("describer", [kept, kept_afterwards, only_the_result])
 def test_a_describer_that_keeps_its_span_open_or_has_none_is_not_shown(monkeypatch, describer):
     assert [()] == unfollowed(monkeypatch, lambda: Lock(), describer)
+
+
+def test_a_result_that_is_not_followed_is_in_the_state(monkeypatch):
+    module = ModuleType("library")
+    module.function = lambda: Lock()
+    monkeypatch.setitem(sys.modules, "library", module)
+    plugin = ModuleType("plugin0")
+    plugin.instrument = hookimpl(lambda wrap: wrap("library:function", described))
+    with recording(plugins=[plugin]) as scout:
+        with transaction("Job/a"):
+            module.function()
+        (status,) = [status for status in scout.agent.plugin_statuses() if status.name == "plugin0"]
+
+    text = "the spans of library:function end with the call, though it returns a context manager (Lock)"
+    assert [("unfollowed-result", "library:function", text, "keep_open() lets them last longer")] == [
+        (problem.kind, problem.subject, problem.detail, problem.advice) for problem in status.problems
+    ]
+    assert ("active", f"{text}; keep_open() lets them last longer") == (status.state, status.reason)
+
+
+class Awaitable:
+    def __await__(self):
+        yield
+
+
+class Made(Lock):
+    def __new__(cls):
+        return super().__new__(cls)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (Lock, "a context manager (Lock)"),
+        (Made, "a context manager (Made)"),
+        (Rows, "an iterator (Rows)"),
+        (Awaitable, "an awaitable object (Awaitable)"),
+        (Future, "a future (Future)"),
+    ],
+)
+def test_an_object_that_a_wrapped_class_makes_is_shown(monkeypatch, kind, expected):
+    module = ModuleType("library")
+    module.Own = type(kind.__name__, (kind,), {"__init__": lambda self: kind.__init__(self)})
+    monkeypatch.setitem(sys.modules, "library", module)
+    plugin = ModuleType("plugin0")
+    plugin.instrument = hookimpl(lambda wrap: wrap("library:Own", described))
+    with recording(plugins=[plugin], plugins_reraise=True) as scout:
+        with transaction("Job/a"):
+            assert type(module.Own()) is module.Own
+        (status,) = [status for status in scout.agent.plugin_statuses() if status.name == "plugin0"]
+
+    assert [(expected,)] == [found.unfollowed for found in status.functions if found.place == "library:Own"]
+
+
+def test_a_wrapped_new_gives_the_object_that_init_sets_up(monkeypatch):
+    class Query(Awaitable):
+        def __new__(cls, value):
+            return super().__new__(cls)
+
+        def __init__(self, value):
+            self.value = value
+
+    module = ModuleType("library")
+    module.Query = Query
+    monkeypatch.setitem(sys.modules, "library", module)
+    plugin = ModuleType("plugin0")
+    plugin.instrument = hookimpl(lambda wrap: wrap("library:Query.__new__", described))
+    with recording(plugins=[plugin], plugins_reraise=True) as scout:
+        with transaction("Job/a"):
+            made = module.Query(7)
+        assert 2 == len(scout.operations)
+
+    assert (Query, 7) == (type(made), made.value)
+
+
+def test_a_result_of_a_call_that_is_bound_late_is_shown(monkeypatch):
+    module = ModuleType("library")
+    module.Own = type("Own", (), {"lock": partialmethod(lambda self: Lock())})
+    monkeypatch.setitem(sys.modules, "library", module)
+    plugin = ModuleType("plugin0")
+    plugin.instrument = hookimpl(lambda wrap: wrap("library:Own.lock", described))
+    with recording(plugins=[plugin], plugins_reraise=True) as scout:
+        with transaction("Job/a"):
+            module.Own().lock()
+        (status,) = [status for status in scout.agent.plugin_statuses() if status.name == "plugin0"]
+
+    assert [("a context manager (Lock)",)] == [
+        found.unfollowed for found in status.functions if found.place == "library:Own.lock"
+    ]
+
+
+@span("Work/decorated")
+def decorated():
+    return Lock()
+
+
+@span("Work/decorated")
+async def awaited():
+    return Rows()
+
+
+def test_results_of_decorated_functions_that_are_not_followed_are_counted_and_logged(caplog):
+    caplog.set_level("INFO", "scout_core.plugins")
+    for _ in range(2):  # each agent, once
+        caplog.clear()
+        with recording() as scout:
+            with transaction("Job/a"):
+                for _ in range(3):
+                    decorated()
+                    asyncio.run(awaited())
+            assert 7 == len(scout.operations)
+            assert 2 == scout.agent.counters().unfollowed_results
+            scout.agent.recorder.work()
+
+        assert [
+            "decorated returns a context manager (Lock), and its spans end with the call; open a span around its work instead",
+            "awaited returns an iterator (Rows), and its spans end with the call; open a span around its work instead",
+        ] == [message for message in caplog.messages if "its spans end" in message]
+
+
+def test_results_of_decorated_functions_that_are_followed_or_done_are_not_counted(scout):
+    @span("Work/decorated")
+    def plain():
+        return {}
+
+    @span("Work/decorated")
+    def rows():
+        yield 1
+
+    with transaction("Job/a"):
+        plain()
+        list(rows())
+
+    assert 0 == scout.agent.counters().unfollowed_results

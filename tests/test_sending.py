@@ -8,17 +8,19 @@ import inspect
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
 import pytest
 
 from scout_core import current_transaction, hookimpl, span, trace_headers, transaction
 from scout_core.errors import PluginError
+from scout_core.instruments.http import http_span
 from scout_core.recording.trace.context import read_context
 from scout_core.testing import recording
 from scout_core.testing.leaks import raw_target
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+NONE = MappingProxyType({})
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-00"
 SOURCE = """
 import functools
@@ -80,6 +82,17 @@ def again(url, headers=None):
 def cached(url, headers=None):
     return note(headers)
 
+prices = functools.partial(cached, "http://shop.example/")
+
+@functools.wraps(cached)
+def above(url, headers=None):
+    return cached(url, headers)
+
+def own_cache(url, headers=None):
+    return note(headers)
+
+own_cache.cache_clear = lambda: None
+
 class Client:
     def get(self, url, headers=None):
         return note(headers)
@@ -94,7 +107,42 @@ class Client:
 
     partial = functools.partialmethod(get, "http://shop.example/")
 
+    @functools.lru_cache(maxsize=None)
+    def cached(self, url, headers=None):
+        return note(headers)
+
+    @classmethod
+    @functools.lru_cache(maxsize=None)
+    def cached_class(cls, url, headers=None):
+        return note(headers)
+
+    @staticmethod
+    @functools.lru_cache(maxsize=None)
+    def cached_static(url, headers=None):
+        return note(headers)
+
     def __call__(self, url, headers=None):
+        return note(headers)
+
+class Session:
+    headers = {"X-Api-Key": "k"}
+
+    def get(self, url, headers=None):
+        return note(headers or self.headers)
+
+    async def get_async(self, url, headers=None):
+        return note(self.headers if headers is None else headers)
+
+    partial = functools.partialmethod(get, "http://shop.example/")
+
+    @classmethod
+    def of_class(cls, url, headers=None):
+        return note(headers or cls.headers)
+
+    def __call__(self, url, headers=None):
+        return self.get(url, headers)
+
+    def none(self, url, headers=None):
         return note(headers)
 
 client = Client()
@@ -105,14 +153,14 @@ def fail(url, headers=None):
 
 
 @contextmanager
-def sending(*targets, describer=None, reraise=True, parameter="headers", root=False, **settings):
+def sending(*targets, describer=None, reraise=True, parameter="headers", default=NONE, root=False, **settings):
     """Run an agent with a plugin that sends headers with these targets."""
     plugin = ModuleType("sending")
 
     @hookimpl
     def instrument(wrap):
         for target in targets:
-            wrap(f"library:{target}", describer or describe, headers=parameter, root=root)
+            wrap(f"library:{target}", describer or describe, headers=parameter, default_headers=default, root=root)
 
     plugin.instrument = instrument
     with recording(plugins=[plugin], plugins_reraise=reraise, **settings) as scout:
@@ -188,6 +236,91 @@ def test_the_library_gets_pairs_of_every_kind_whole(library, own):
         assert 0 == scout.agent.tracer.invalid_values
 
 
+NOT_KNOWN = "its caller gives none, and the plugin does not name the default ones"
+EMPTY = "its caller gives empty headers"
+
+
+@pytest.mark.parametrize(
+    "target, args, default, expected, reason",
+    [
+        ("get", (), None, None, NOT_KNOWN),
+        ("get", (None,), None, None, NOT_KNOWN),
+        ("get", ({},), None, {}, NOT_KNOWN),
+        ("get", ([],), None, [], NOT_KNOWN),
+        ("keyword", (), None, None, NOT_KNOWN),
+        ("options", (), None, None, NOT_KNOWN),
+        ("get", ({},), {"X-Api-Key": "k"}, {}, EMPTY),
+        ("Session.get", ({},), "headers", {"X-Api-Key": "k"}, EMPTY),
+        ("Session.get", (), None, {"X-Api-Key": "k"}, NOT_KNOWN),
+        ("Session.get", ({},), None, {"X-Api-Key": "k"}, NOT_KNOWN),
+        ("Session.get", (), "other", {"X-Api-Key": "k"}, "its caller gives none, and the object has no other"),
+    ],
+)
+def test_a_call_that_may_stand_for_other_headers_is_made_as_it_is(library, target, args, default, expected, reason):
+    with sending(target, default=default) as scout:
+        name = target.partition(".")[2]
+        function = getattr(library.Session(), name) if name else getattr(library, target)
+        with transaction("Job/a"):
+            assert expected == function("http://shop.example/", *args)
+
+        assert ["HTTP/GET", "Job/a"] == scout.operations
+        assert 1 == scout.agent.counters().headers_unsent
+        (problem,) = status(scout).problems
+    assert f"library:{target} sends no trace headers where {reason}" == problem.detail
+
+
+@pytest.mark.parametrize(
+    "target", ["Session.get", "Session.get_async", "Session.partial", "Session.of_class", "Session.__call__"]
+)
+@pytest.mark.parametrize("default", ["headers", {"X-Api-Key": "k"}])
+def test_a_call_without_headers_has_the_default_ones(library, target, default):
+    session, before = library.Session(), dict(library.Session.headers)
+    with sending(target, default=default) as scout:
+        function = session if target.endswith("__call__") else getattr(session, target.partition(".")[2])
+        with transaction("Job/a"):
+            found = function() if target.endswith("partial") else function("http://shop.example/")
+            found = asyncio.run(found) if inspect.iscoroutine(found) else found
+        assert {**before, "traceparent": found["traceparent"]} == found
+        assert scout.spans[0].span_id == parts(found).parent_id
+        assert 0 == scout.agent.counters().headers_unsent
+    assert before == library.Session.headers
+
+
+def test_the_default_headers_of_an_object_may_fail(library):
+    class Failing(library.Session):
+        headers = property(lambda self: 1 / 0)
+
+    with sending("Session.none", default="headers") as scout, transaction("Job/a"):
+        assert Failing().none("http://shop.example/") is None
+
+        assert 1 == scout.agent.counters().headers_unsent
+
+
+def test_headers_that_are_given_do_not_get_the_default_ones(library):
+    with sending("Session.get", default="headers"), transaction("Job/a"):
+        assert {"A", "traceparent"} == library.Session().get("http://shop.example/", {"A": "b"}).keys()
+
+
+@pytest.mark.parametrize(
+    "target, default, problem",
+    [
+        ("get", 5, "default_headers must be a dict of str or the name of an attribute, got 5"),
+        ("get", "a.b", "default_headers must be a dict of str or the name of an attribute, got 'a.b'"),
+        ("get", {"a": 5}, "default_headers must be a dict of str"),
+        ("get", "headers", "default_headers is the attribute 'headers', but its calls have no object"),
+        ("Client.static", "headers", "default_headers is the attribute 'headers', but its calls have no object"),
+    ],
+)
+def test_default_headers_that_cannot_be_are_refused(library, target, default, problem):
+    with pytest.raises(PluginError, match=problem), sending(target, default=default):
+        pass
+
+
+def test_default_headers_need_a_parameter(library):
+    with pytest.raises(PluginError, match="headers must be the name"), sending("get", parameter=None, default={}):
+        pass
+
+
 def test_a_call_that_the_function_refuses_is_refused_by_it(library):
     with sending("required"), transaction("Job/a"), pytest.raises(TypeError, match="missing 1 required"):
         library.required("http://shop.example/")
@@ -201,9 +334,7 @@ def test_the_default_of_the_parameter_is_kept(library):
     assert {"User-Agent": "library"} == library.DEFAULTS
 
 
-@pytest.mark.parametrize(
-    "target", ["Client.of_class", "Client.static", "Client.partial", "Client.__call__", "client", "cached"]
-)
+@pytest.mark.parametrize("target", ["Client.of_class", "Client.static", "Client.partial", "Client.__call__", "client"])
 def test_every_kind_of_target(library, target):
     calls = {
         "Client.of_class": lambda: library.Client.of_class("http://shop.example/", {"A": "b"}),
@@ -214,13 +345,126 @@ def test_every_kind_of_target(library, target):
     }
     with sending(target) as scout:
         with transaction("Job/a"):
-            if target == "cached":  # its arguments must be hashable, so the headers are
-                library.cached("http://shop.example/", (("A", "b"),))
-            else:
-                calls[target]()
+            calls[target]()
 
         (call,) = scout.spans
         assert call.span_id == parts(dict(library.sent[0])).parent_id
+
+
+PRESET = {"A": "b"}
+
+
+class Caller:
+    """An object that a class does not bind, and its method."""
+
+    def __call__(self, receiver, url="http://shop.example/", headers=None):
+        return headers
+
+    def fetch(self, url="http://shop.example/", headers=None):
+        return headers
+
+
+def fetch(url="http://shop.example/", headers=None, **options):
+    return headers
+
+
+def only_options(**options):
+    return options["headers"]
+
+
+async def fetch_async(url="http://shop.example/", headers=None):
+    return headers
+
+
+class Shop:
+    def fetch(self, url="http://shop.example/", headers=None):
+        return headers
+
+    async def fetch_async(self, url="http://shop.example/", headers=None):
+        return headers
+
+    @classmethod
+    def of_class(cls, url="http://shop.example/", headers=None):
+        return headers
+
+    def only_options(self, **options):
+        return options["headers"]
+
+
+PARTIALS = {
+    "by keyword": functools.partial(fetch, headers=PRESET),
+    "by position": functools.partial(fetch, "http://shop.example/", PRESET),
+    "of a partial": functools.partial(functools.partial(fetch, headers=PRESET), "http://shop.example/"),
+    "hidden by a partial": functools.partial(functools.partial(fetch, headers={"C": "d"}), headers=PRESET),
+    "of options": functools.partial(only_options, headers=PRESET),
+    "of a bound method": functools.partial(Caller().fetch, headers=PRESET),
+    "async": functools.partial(fetch_async, headers=PRESET),
+    "async by position": functools.partial(fetch_async, "http://shop.example/", PRESET),
+}
+PARTIAL_METHODS = {
+    "by keyword": functools.partialmethod(Shop.fetch, headers=PRESET),
+    "by position": functools.partialmethod(Shop.fetch, "http://shop.example/", PRESET),
+    "of a partial method": functools.partialmethod(functools.partialmethod(Shop.fetch, "u"), headers=PRESET),
+    "of a partial": functools.partialmethod(functools.partial(Shop.fetch, headers=PRESET)),
+    "of an object": functools.partialmethod(Caller(), headers=PRESET),
+    "of an object by position": functools.partialmethod(Caller(), "http://shop.example/", PRESET),
+    "of options": functools.partialmethod(Shop.only_options, headers=PRESET),
+    "of a class": functools.partialmethod(Shop.__dict__["of_class"], headers=PRESET),
+    "async": functools.partialmethod(Shop.fetch_async, headers=PRESET),
+    "async by position": functools.partialmethod(Shop.fetch_async, "http://shop.example/", PRESET),
+}
+
+
+def result_of(found):
+    return asyncio.run(found) if inspect.iscoroutine(found) else found
+
+
+@pytest.fixture(params=[*(("partial", name) for name in PARTIALS), *(("method", name) for name in PARTIAL_METHODS)])
+def preset(request, library):
+    """Return the name of a target whose headers are given in advance, and a function that returns what is called."""
+    kind, name = request.param
+    if kind == "partial":
+        library.preset = PARTIALS[name]
+        return "preset", lambda: library.preset
+    library.Shop = type("Shop", (Shop,), {"__module__": "library", "preset": PARTIAL_METHODS[name]})
+    return "Shop.preset", lambda: library.Shop().preset
+
+
+@pytest.mark.parametrize("default", [None, {}, {"X-Api-Key": "k"}])
+def test_headers_that_are_given_in_advance_are_sent_with_the_others(preset, default):
+    target, called = preset
+    with sending(target, default=default) as scout:
+        with transaction("Job/a"):
+            found = result_of(called()())
+
+        assert {"A": "b", "traceparent": found["traceparent"]} == found
+        assert scout.spans[0].span_id == parts(found).parent_id
+        assert 0 == scout.agent.counters().headers_unsent
+    assert {"A": "b"} == PRESET
+
+
+def test_they_are_sent_where_nothing_is_recorded_too(preset):
+    target, called = preset
+    with sending(target, sample_rate=0), transaction("Job/a"):
+        assert {"A", "traceparent"} == result_of(called()()).keys()
+
+
+def test_a_caller_replaces_headers_that_are_given_in_advance(library):
+    library.preset = PARTIALS["by keyword"]
+    with sending("preset"), transaction("Job/a"):
+        assert {"B", "traceparent"} == library.preset(headers={"B": "c"}).keys()
+        assert {"A", "traceparent"} == library.preset("http://shop.example/").keys()
+        with pytest.raises(TypeError, match="multiple values"):
+            library.preset("http://shop.example/", {"B": "c"})
+
+
+@pytest.mark.skipif(not hasattr(functools, "Placeholder"), reason="not on python before 3.14: no Placeholder")
+def test_places_that_a_partial_keeps_for_its_caller(library):
+    library.preset = functools.partial(fetch, functools.Placeholder, PRESET)
+    with sending("preset"), transaction("Job/a"):
+        assert {"A", "traceparent"} == library.preset("http://shop.example/").keys()
+        with pytest.raises(TypeError, match="missing positional"):
+            library.preset()
 
 
 @pytest.mark.parametrize("target", ["Request", "Made"])
@@ -250,7 +494,7 @@ def test_a_function_around_the_same_target_gets_the_headers_of_the_caller(librar
 
     @hookimpl
     def instrument(wrap):
-        wrap("library:get", describe, headers="headers")
+        wrap("library:get", describe, headers="headers", default_headers={})
         wrap.around("library:get", around)
 
     def around(wrapped, instance, args, kwargs):
@@ -284,6 +528,17 @@ def test_generator_functions_are_refused_since_their_span_begins_later(library):
         pass
 
     assert [None] == list(library.lines("http://shop.example/"))
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["cached", "prices", "above", "own_cache", "Client.cached", "Client.cached_class", "Client.cached_static"],
+)
+def test_cached_functions_are_refused_since_headers_would_be_a_part_of_the_key(library, target):
+    with pytest.raises(PluginError, match="cached function, whose arguments are its key"), sending(target):
+        pass
+
+    assert "_scout_core_patch" not in getattr(raw_target(f"library:{target}"), "__dict__", {})
 
 
 def test_a_describer_that_yields_gets_the_result(library):
@@ -325,7 +580,7 @@ def test_headers_that_are_not_texts_are_an_error_of_the_describer(library, heade
 
 
 def test_a_dict_without_a_parameter_for_it_is_an_error_of_the_describer(library):
-    with sending("get", describer=lambda *args: {"a": "b"}, parameter=None, reraise=False) as scout:
+    with sending("get", describer=lambda *args: {"a": "b"}, parameter=None, default=None, reraise=False) as scout:
         with transaction("Job/a"):
             assert library.get("http://shop.example/") is None
 
@@ -380,6 +635,9 @@ def test_a_transaction_that_is_not_recorded_sends_the_trace_without_the_flag(lib
         ({"trace_hosts": "*.example"}, "http://elsewhere.test/", False),
         ({"trace_hosts": "*.example"}, None, False),
         ({"trace_hosts_exclude": "shop.example"}, "http://shop.example/prices", False),
+        ({"trace_hosts_exclude": "elsewhere.test"}, "http://shop.example/prices", True),
+        ({"trace_hosts_exclude": "elsewhere.test"}, None, False),
+        ({"trace_hosts_exclude": "elsewhere.test"}, "/prices", False),
         ({}, "http://shop.example/?X-Amz-Signature=0", False),
     ],
 )
@@ -388,6 +646,70 @@ def test_the_url_of_the_span_decides_about_the_host(library, settings, url, is_s
 
     with sending("get", describer=lambda *args: span("HTTP/GET", **tags), **settings), transaction("Job/a"):
         assert is_sent is (library.get("x") is not None)
+
+
+class Text(str):
+    """Whatever is asked of it, it gives something else."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key):
+        return ""
+
+    partition = lower = __str__ = __format__ = lambda self, *args: ""
+
+
+class Octets(bytes):
+    def decode(self, *args):
+        return ""
+
+
+@pytest.mark.parametrize("kind", [str, Text, str.encode, lambda url: Octets(url, "ascii")])
+@pytest.mark.parametrize("describing", [lambda url: span("HTTP/GET", url=url), lambda url: http_span("GET", url)])
+def test_a_url_of_any_class_of_texts_is_read_without_its_methods(library, kind, describing):
+    url, signed = kind("http://shop.example/prices"), kind("http://shop.example/?X-Amz-Signature=0")
+    for settings, expected in (
+        ({}, [True, False]),
+        ({"trace_hosts": "*.example"}, [True, False]),
+        ({"trace_hosts": "elsewhere.test"}, [False, False]),
+        ({"trace_hosts_exclude": "shop.example"}, [False, False]),
+    ):
+        with sending("get", describer=describing, **settings), transaction("Job/a"):
+            assert expected == [library.get(to) is not None for to in (url, signed)]
+            if issubclass(type(url), str):
+                assert expected == [bool(trace_headers(to)) for to in (url, signed)]
+
+
+class Address:
+    """The URL of a library, as those of yarl and HTTPX."""
+
+    def __str__(self):
+        raise AssertionError
+
+
+@pytest.mark.parametrize("url", [Address(), 5, ["http://shop.example/"], bytearray(b"//shop.example/")], ids=type)
+def test_a_url_that_is_not_a_text_sends_nothing_and_is_shown(library, url):
+    with sending("get", describer=lambda *args: span("HTTP/GET", url=url)) as scout:
+        with transaction("Job/a"):
+            assert library.get("x") is None
+
+        assert 1 == scout.agent.counters().headers_unsent
+        (problem,) = status(scout).problems
+    assert f"library:get sends no trace headers where its span has a url of type {type(url).__name__}" == problem.detail
+
+
+@pytest.mark.parametrize("host", ["127.0.0.256", "127%252E0.0.1", "127.0.0.1：80"])
+@pytest.mark.parametrize("settings", [{"trace_hosts": "*.1"}, {"trace_hosts_exclude": "127.0.0.1"}, {}], ids=str)
+def test_a_url_whose_host_cannot_be_read_sends_nothing_where_hosts_are_chosen_and_is_shown(library, host, settings):
+    url = f"http://{host}/"
+    with sending("get", describer=lambda to, *args: span("HTTP/GET", url=to), **settings) as scout:
+        with transaction("Job/a"):
+            assert bool(settings) is (library.get(url) is None) is not bool(trace_headers(url))
+
+        assert 2 * bool(settings) == scout.agent.counters().headers_unsent
+        shown = [problem.detail for problem in status(scout).problems]
+    text = "library:get sends no trace headers where the host in the url of its span cannot be read"
+    assert [text] * bool(settings) == shown
 
 
 @pytest.mark.parametrize(
@@ -425,14 +747,41 @@ class Unreadable(dict):
         raise OSError("headers")
 
 
-@pytest.mark.parametrize("own", [5, "a: b", Unreadable(a="b"), [5]], ids=lambda own: type(own).__name__)
-def test_headers_that_cannot_be_read_go_to_the_library_as_they_are(library, own):
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        (5, "type int"),
+        ("a: b", "type str"),
+        (Unreadable(a="b"), "a class whose methods raise OSError"),
+        ([5], "type list with other items than pairs"),
+    ],
+    ids=lambda own: type(own).__name__,
+)
+def test_headers_that_cannot_be_read_go_to_the_library_as_they_are_and_are_shown(library, caplog, own, expected):
+    caplog.set_level("INFO", "scout_core.plugins")
     with sending("get") as scout:
         with transaction("Job/a"):
-            assert own is library.get("http://shop.example/", own)
+            for _ in range(3):
+                assert own is library.get("http://shop.example/", own)
+            library.get("http://shop.example/", {"A": "b"})
 
-        assert ["HTTP/GET", "Job/a"] == scout.operations
-        assert 1 == scout.agent.tracer.invalid_values
+        assert [*["HTTP/GET"] * 4, "Job/a"] == scout.operations
+        counters = scout.agent.counters()
+        assert (3, 0) == (counters.headers_unsent, counters.invalid_values)
+        shown = [problem for status in scout.agent.plugin_statuses() for problem in status.problems]
+    text = f"sends no trace headers where its caller gives headers of {expected}"
+
+    (problem,) = [problem for problem in shown if problem.kind == "unsent-headers"]
+    assert ("library:get", f"library:get {text}") == (problem.subject, problem.detail)
+    assert 1 == len([message for message in caplog.messages if message.endswith(f"library:get {text}")])
+
+
+def test_an_iterator_that_is_not_of_pairs_is_shown_once_the_library_has_read_it(library):
+    with sending("get") as scout:
+        with transaction("Job/a"):
+            assert ["a: b"] == list(library.get("http://shop.example/", iter(["a: b"])))
+
+        assert 1 == scout.agent.counters().headers_unsent
 
 
 def test_what_a_signal_handler_raises_while_headers_are_read_passes(library):

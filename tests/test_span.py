@@ -618,6 +618,68 @@ def test_the_application_cannot_change_parents(scout, set_parents, is_over):
     }
 
 
+def before_themselves(outer, inner):
+    outer.before, inner.before = outer, inner
+
+
+def before_each_other(outer, inner):
+    outer.before, inner.before = inner, outer
+
+
+def before_a_span_inside(outer, inner):
+    with span("Z/last") as last:
+        outer.before = inner.before = last
+
+
+def before_nothing(outer, inner):
+    inner.before = None
+
+
+def before_no_span(outer, inner):
+    outer.before, inner.before = 5, Hostile()
+
+
+BEFORE = [before_themselves, before_each_other, before_a_span_inside, before_nothing, before_no_span]
+
+
+@pytest.mark.parametrize("set_before", BEFORE, ids=lambda function: function.__name__)
+@pytest.mark.parametrize("is_kept", [False, True], ids=["block", "kept"])
+def test_the_application_cannot_change_what_is_around_a_detached_transaction(scout, set_before, is_kept):
+    """A circle would keep every walk out of a detached transaction from ending, on the application's thread."""
+    with transaction("Job/outer") as outer, span("A/first"):
+        with transaction("Job/inner").detach() as inner, span("B/second"):
+            set_before(outer, inner)
+            if is_kept:
+                inner.keep_open()
+        assert outer is current_transaction()
+        inner.end()
+        with span("C/third"):
+            pass
+    assert None is current_transaction()
+    with transaction("Job/next"):
+        pass
+
+    found = {recorded.operation: recorded for recorded in scout.transactions}
+    assert ["Job/inner", "Job/next", "Job/outer"] == sorted(found)
+    assert {"A/first": "Job/outer", "C/third": "A/first"} == {
+        recorded.operation: recorded.parent for recorded in found["Job/outer"].spans
+    }
+    assert scout.agent.counters().invalid_values >= 1
+
+
+def test_a_hook_that_changes_what_is_around_a_transaction_fails_and_is_named():
+    def on_request_start(transaction, config):
+        transaction.before = transaction
+
+    with running(plugin("odd", on_request_start=on_request_start), threaded=False) as agent:
+        with transaction("Job/outer"), transaction("Job/inner").detach():
+            pass
+        agent.recorder.work()
+        (status,) = [status for status in agent.plugin_statuses() if status.name == "odd"]
+
+    assert "before must be a span that was open at the start, got Transaction" in status.last_error
+
+
 @pytest.mark.parametrize("set_parents", SETTINGS, ids=lambda function: function.__name__)
 def test_a_change_of_parents_is_counted_and_the_trace_is_complete(set_parents):
     reports = []

@@ -34,6 +34,9 @@ def function(a, b=2):
 async def coroutine(a):
     return ("coroutine", a)
 
+async def coroutine_of(self, a):
+    return ("coroutine", self.name, a)
+
 @functools.lru_cache
 def cached(a):
     return ("cached", a)
@@ -83,6 +86,19 @@ class Binding:
     def __get__(self, instance, owner):
         return functools.partial(self.function, owner if instance is None else instance)
 
+class Command:
+    """A descriptor that is not callable, and gives itself to those who read it from the class."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __get__(self, instance, owner=None):
+        return self if instance is None else functools.partial(self.function, instance)
+
+class Lazy(Command):
+    def __get__(self, instance, owner=None):
+        return self if instance is None else self.function(instance)
+
 class Base:
     def __init__(self, name):
         self.name = name
@@ -107,6 +123,9 @@ class Base:
     length = len
     compress = zlib.compress
     greet = Greeter("hello")
+    command = Command(lambda self, a: ("command", self.name, a))
+    command_async = Command(coroutine_of)
+    lazy = Lazy(lambda self: [self.name])
     binding = Binding(lambda owner, a: ("binding", owner if isinstance(owner, type) else owner.name, a))
 
     @functools.singledispatchmethod
@@ -192,6 +211,7 @@ CALLS = {
     "Base.compress": (lambda lib: base(lib).compress(b"text"), lambda lib: (b"text",)),
     "Base.greet": (lambda lib: base(lib).greet("you"), lambda lib: ("you",)),
     "Base.binding": (lambda lib: base(lib).binding(1), lambda lib: (base(lib), 1)),
+    "Base.command": (lambda lib: base(lib).command(1), lambda lib: (base(lib), 1)),
     "Base.dispatch": (lambda lib: (base(lib).dispatch(1),), lambda lib: (base(lib), 1)),
     "Base.decorated": (lambda lib: base(lib).decorated(1), lambda lib: (base(lib), 1)),
     "Base.decorated_class": (lambda lib: lib.Derived.decorated_class(1), lambda lib: (lib.Derived, 1)),
@@ -267,6 +287,44 @@ def test_a_descriptor_that_binds_classes_differently_is_asked_once_and_decides_i
         assert ("binding", library.Base, 1) == library.Base.binding(1)
         assert ("binding", library.Derived, 1) == library.Derived.binding(1)
         assert ("binding", "b", 1) == base(library).binding(1)
+
+
+def test_a_descriptor_that_gives_itself_is_still_read_from_the_class(library):
+    original = library.Base.command
+    with instrumented("library:Base.command", []):
+        assert library.Base.command is library.Base.__dict__["command"]
+        assert (type(original), original.function) == (library.Base.command.__class__, library.Base.command.function)
+        assert "command" not in vars(base(library))
+    assert original is library.Base.command
+
+
+def test_an_async_call_of_what_a_descriptor_gives_is_a_span_until_it_has_been_awaited(library):
+    async def main():
+        with transaction("Job/mail.send"):
+            waiting = base(library).command_async(1)
+            with span("Shop/Between"):
+                pass
+            return await waiting
+
+    with instrumented("library:Base.command_async", []) as scout:
+        assert ("coroutine", "b", 1) == asyncio.run(main())
+        assert ["Shop/Between", "Work/call", "Job/mail.send"] == scout.operations
+
+
+def test_a_descriptor_that_gives_a_value_passes_it_and_is_shown(library):
+    described = []
+    with instrumented("library:Base.lazy", described) as scout, transaction("Job/mail.send"):
+        found = base(library).lazy
+        found.append(1)
+
+        assert (list, ["b", 1]) == (type(found), found)
+        problems = [problem for status in scout.agent.plugin_statuses() for problem in status.problems]
+    text = "reading library:Base.lazy gives a value of type list, which is not called, so nothing is recorded"
+
+    assert [("not-called", "library:Base.lazy", text)] == [
+        (problem.kind, problem.subject, problem.detail) for problem in problems if problem.kind == "not-called"
+    ]
+    assert [] == described
 
 
 @pytest.mark.parametrize("target", ["partial_async", "greet_async"])

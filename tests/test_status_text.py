@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scout_core.cli.status_text import describe_function, describe_missing, format_cost
+from scout_core.cli.status_text import describe_function, describe_targets, format_cost
 from scout_core.problems import Problem, TooManyErrors, TooSlow
 from scout_core.sending.protocol import RunningFunction, RunningPlugin
 from scout_core.states import State
@@ -61,17 +61,34 @@ def test_the_texts_of_an_agent_that_sends_no_figures_are_shown(slow, off, text):
     ("not_found", "problems", "text"),
     [
         ((), (), []),
-        (("a:b",), (Problem("missing-target", "a:b", "a:b: a has no b"),), ["a:b: a has no b"]),
-        (("a:b: a has no b",), (), ["a:b: a has no b"]),
+        (("a:b",), (Problem("missing-target", "a:b", "a:b: a has no b"),), [("not found", ["a:b: a has no b"])]),
+        (("a:b: a has no b",), (), [("not found", ["a:b: a has no b"])]),
+        (
+            ("a:b", "a:d"),
+            (
+                Problem("missing-target", "a:b", "a:b: gone"),
+                Problem("incomplete-group", "a:c", "a:c: incomplete"),
+                Problem("missing-target", "a:d", "a:d: gone"),
+                Problem("unsupported-target", "a:e", "a:e: wrapped before"),
+            ),
+            [
+                ("not found", ["a:b: gone", "a:d: gone"]),
+                ("left out", ["a:c: incomplete"]),
+                ("not wrapped", ["a:e: wrapped before"]),
+            ],
+        ),
+        ((), (Problem("a-later-kind", "a:c", "a:c: why"),), [("a-later-kind", ["a:c: why"])]),
     ],
 )
-def test_each_missing_target_is_shown_with_its_reason_whichever_way_the_agent_sends_it(not_found, problems, text):
+def test_each_target_that_is_not_wrapped_is_shown_as_what_it_is_whichever_way_the_agent_sends_it(
+    not_found, problems, text
+):
     plugin = RunningPlugin(
         name="a", state=State.ACTIVE, reason="", calls=0, errors=0, last_error=None, traceback=(), functions=(),
         wrapped=(), waiting=(), not_found=not_found, target_problems=problems,
     )  # fmt: skip
 
-    assert text == describe_missing(plugin)
+    assert text == describe_targets(plugin)
 
 
 def test_times_are_rounded():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import gc
 import io
 import threading
@@ -262,6 +263,91 @@ def test_an_error_of_a_close_passes_and_ends_it(scout):
     assert "KeyError" == scout.transaction.error
 
 
+class Committing(Iterator):
+    """A body whose ``close`` works, as the functions of Werkzeug's ``call_on_close``."""
+
+    def close(self):
+        with span("SQL/Commit"):
+            super().close()
+
+
+class Failing(Committing):
+    def close(self):
+        super().close()
+        raise KeyError("commit")
+
+
+class BrokenCommitting(Committing):
+    def __next__(self):
+        raise LookupError("row")
+
+
+@pytest.mark.parametrize(
+    ("kind", "errors"),
+    [
+        (Committing, []),
+        (Failing, ["KeyError"]),
+        (BrokenCommitting, ["LookupError"]),
+        (type("Both", (Failing, BrokenCommitting), {}), ["LookupError", "KeyError"]),
+    ],
+)
+@pytest.mark.parametrize("on_a_thread", [False, True])
+def test_the_close_of_a_body_that_was_read_to_its_end_belongs_to_the_request(scout, kind, errors, on_a_thread):
+    """As WSGI servers call it: always, after the last part and after an exception."""
+    original, raised = kind(), []
+    body = streamed(original)
+
+    def close():
+        try:
+            body.close()
+        except KeyError as error:
+            raised.append(type(error).__name__)
+
+    try:
+        list(body)
+    except LookupError as error:
+        raised.append(type(error).__name__)
+    assert [] == scout.transactions
+    if on_a_thread:
+        thread = threading.Thread(target=close)
+        thread.start()
+        thread.join()
+    else:
+        close()
+
+    web = scout.transaction
+    assert (errors, 1) == (raised, original.closed)
+    assert "SQL/Commit" in [recorded.operation for recorded in web.spans]
+    assert errors == [recorded.exception for recorded in web.errors]
+    assert (bool(errors), errors[-1] if errors else None) == (web.is_error, web.error)
+    assert "abandoned" not in web.tags
+    assert current.get() is None
+
+
+@pytest.mark.parametrize("kind", [Committing, BrokenCommitting])
+def test_a_body_that_was_read_to_its_end_and_is_never_closed_ends_the_request_when_it_is_freed(scout, kind):
+    body = streamed(kind())
+    with contextlib.suppress(LookupError):
+        list(body)
+    assert [] == scout.transactions
+    del body
+    gc.collect()
+
+    assert "abandoned" not in scout.transaction.tags
+    assert (kind is BrokenCommitting) is scout.transaction.is_error
+
+
+@pytest.mark.parametrize("operation", ["Job/mail", "HTTP/GET"])
+def test_a_job_and_a_span_end_with_the_last_part_of_a_body(scout, operation):
+    """Nobody has to close what they read."""
+    with transaction("Job/outer") if operation == "HTTP/GET" else contextlib.nullcontext():
+        with (span if operation == "HTTP/GET" else transaction)(operation) as reading:
+            body = reading.stream(Committing())
+        list(body)
+        assert 0 < reading.stop_ns
+    body.close()
+
+
 def test_a_view_that_raises_after_it_ends_at_once(scout):
     with pytest.raises(KeyError), transaction("Controller/home") as web:
         body = web.stream(numbers())
@@ -313,6 +399,79 @@ def test_a_file_that_is_dropped_is_closed_and_ends_the_transaction(scout, tmp_pa
     assert 1 == len(scout.transactions)
 
 
+class PlainWrapper:
+    """As that of Werkzeug: its ``close`` is a method, and closes the file."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        raise StopIteration
+
+    def close(self):
+        self.file.close()
+
+
+def test_a_caller_may_keep_only_the_close_of_a_file_wrapper(scout, tmp_path):
+    """As Werkzeug's test client does, once it has read the body: without us, the method keeps the wrapper, and that the file."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"abc")
+    file = path.open("rb")
+    wrapper = streamed(PlainWrapper(file))
+    raw, close = file.raw, wrapper.close
+    del file, wrapper
+    assert not raw.closed  # nor a ResourceWarning, which is an error in these tests
+
+    assert [] == scout.transactions
+    close()
+    assert raw.closed
+    assert 1 == len(scout.transactions)
+
+
+def test_a_file_wrapper_that_is_dropped_frees_its_file(scout, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"abc")
+    wrapper = streamed(PlainWrapper(path.open("rb")))
+    raw = wrapper.file.raw
+    with pytest.warns(ResourceWarning):
+        del wrapper
+
+    assert raw.closed
+
+
+def test_a_file_wrapper_with_slots_is_closed(scout):
+    class WithMethod:
+        __slots__ = ("file", "unset", "__weakref__", "__dict__")
+
+        def __init__(self, file):
+            self.file = file
+
+        def __iter__(self):
+            return iter(())
+
+        def close(self):
+            self.file.close()
+
+    class WithAttribute:
+        __slots__ = ("close", "__weakref__")
+
+        def __init__(self, file):
+            self.close = file.close
+
+        def __iter__(self):
+            return iter(())
+
+    for kind in (WithMethod, WithAttribute):
+        file = io.BytesIO(b"abc")
+        streamed(kind(file), file_wrapper=kind).close()  # the wrapper is freed before the call
+        assert file.closed
+
+    assert 2 == len(scout.transactions)
+
+
 def test_a_file_wrapper_of_a_server_stays_itself(scout):
     class Wrapper:
         """As that of a server: iterated by index, and closed by the method of the file."""
@@ -361,3 +520,82 @@ def test_a_file_whose_close_cannot_be_replaced_is_shown(scout):
 
 def test_a_generator_body_is_a_generator(scout):
     assert isinstance(streamed(numbers()), types.GeneratorType)
+
+
+class ByIndex:
+    """A body of the old protocol: Python calls ``__getitem__`` with 0, 1 and so on until ``IndexError``."""
+
+    def __init__(self, parts, error=IndexError):
+        self.parts = parts
+        self.error = error
+
+    def __getitem__(self, index):
+        if index == len(self.parts):
+            raise self.error(index)
+        part = self.parts[index]
+        with span("SQL/Part"):
+            return part
+
+
+class ClosedByIndex(ByIndex):
+    def close(self):
+        with span("SQL/Close"):
+            pass
+
+
+class Table(ByIndex):
+    """Has both, so Python asks ``__iter__``, and reading one by index is not a step."""
+
+    def __iter__(self):
+        return iter(self.parts)
+
+
+def test_looking_up_a_name_in_such_a_body_is_not_a_step_of_it(scout):
+    with transaction("Controller/home") as web:
+        body = web.stream(ByIndex([b"a"]))
+    with pytest.raises(TypeError):
+        body["ETag"]
+
+    assert not web.is_finished
+    assert [b"a"] == list(body)
+    assert (True, None, 1) == (web.is_finished, web.error, len(web.spans))
+
+
+@pytest.mark.parametrize("kind", [ByIndex, ClosedByIndex])
+@pytest.mark.parametrize("operation", ["Controller/home", "Job/a"])
+def test_a_body_that_is_read_by_index_is_followed_to_its_end(scout, kind, operation):
+    with transaction(operation) as web:
+        body = web.stream(kind([b"a", b"b"]))
+    assert not web.is_finished
+    assert [b"a", b"b"] == list(body)
+    assert isinstance(body, kind)
+    assert not hasattr(body, "__iter__")
+    if kind is ClosedByIndex:
+        body.close()
+
+    assert web.is_finished
+    assert (None, {"active_time"}) == (web.error, web.tags.keys())
+    closing = ["SQL/Close"] * (kind is ClosedByIndex and web.is_web)
+    assert [*["SQL/Part"] * 2, *closing] == [seen.operation for seen in web.spans]
+
+
+@pytest.mark.parametrize("error", [KeyError, LookupError, ValueError])
+def test_another_exception_of_a_body_that_is_read_by_index_is_its_error(scout, error):
+    with transaction("Controller/home") as web:
+        body = web.stream(ByIndex([b"a"], error))
+    with pytest.raises(error) as caught:
+        list(body)
+
+    assert caught.value.__context__ is None
+    assert (True, error) == (web.is_finished, web.error)
+
+
+def test_an_index_of_a_body_that_is_iterated_is_not_its_end(scout):
+    with transaction("Controller/home") as web:
+        body = web.stream(Table([b"a"]))
+    with pytest.raises(IndexError):
+        body[1]
+    assert not web.is_finished
+    assert [b"a"] == list(body)
+
+    assert (True, None) == (web.is_finished, web.error)

@@ -390,6 +390,53 @@ def test_a_stopped_clock_is_that_of_scout_core_alone_and_goes_on_afterwards():
     assert transactions.time is clocks.time
 
 
+def test_a_plugin_that_reads_the_public_clocks_has_the_stopped_one_whenever_it_was_imported(monkeypatch):
+    class Strange(ModuleType):
+        """Has items that cannot be compared."""
+
+        class monotonic:  # the name of a clock
+            __eq__ = None
+
+    early, late, other = ModuleType("early"), ModuleType("late"), ModuleType("other")
+    for module in early, late, other, Strange("strange"):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec("from scout_core.clocks import monotonic, time", vars(early))
+    exec("from time import monotonic, time", vars(other))
+    with stopped_clock() as clock:
+        exec("from scout_core.clocks import monotonic, time", vars(late))
+        before = [early.monotonic(), late.monotonic(), early.time(), late.time()]
+        clock.advance(60)
+        assert [value + 60 for value in before] == [early.monotonic(), late.monotonic(), early.time(), late.time()]
+        assert (time.monotonic, time.time) == (other.monotonic, other.time)
+
+    for module in early, late:
+        assert (clocks.monotonic, clocks.time) == (module.monotonic, module.time)
+    assert (time.monotonic, time.time) == (other.monotonic, other.time)
+
+
+def test_a_child_forked_in_a_test_records_for_itself():
+    program = """
+import os
+from scout_core import transaction
+from scout_core.testing import recording
+
+with recording(plugins_autoload=False) as scout:
+    with transaction("Job/parent"):
+        pass
+    before = scout.agent.process.instance
+    if os.fork() == 0:
+        with transaction("Job/child"):
+            pass
+        print(scout.agent.process.instance != before, scout.operations, flush=True)
+        os._exit(0)
+    os.wait()
+    print(scout.agent.process.instance == before, scout.operations)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert "True ['Job/child']\nTrue ['Job/parent']\n" == done.stdout
+
+
 def test_a_hostile_object_is_what_it_stands_for():
     class Item:
         def __init__(self, price):
@@ -423,7 +470,7 @@ def test_a_hostile_object_is_what_it_stands_for():
         (lambda text: "t" in text, "__contains__ of a str"),
         (lambda text: text[0], "__getitem__ of a str"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_hostile_object_notes_its_evaluation_by_a_plugin_alone(evaluate, noted):
     with collecting_evaluations() as evaluations:

@@ -102,6 +102,29 @@ def test_a_hook_that_hangs_is_named_in_the_log_and_in_the_state_that_receivers_g
         assert len(keeper.reports) == len({report.id for report in keeper.reports})
 
 
+def test_a_hook_that_hangs_while_reports_wait_for_their_exporter_is_named(quick, gate, monkeypatch):
+    """The threads of the outboxes look during the pause between two attempts, too."""
+    monkeypatch.setattr(outbox, "pause_after", lambda failures: 60.0)
+    attempts = []
+
+    class Refusing(Keeper):
+        def export(self, report):
+            attempts.append(report)
+            raise ConnectionRefusedError
+
+    def hang() -> None:
+        if attempts:
+            gate.wait(60)
+
+    with running(plugin("hanging", on_request_end=hang), exporting(Refusing()), report_period=0.05) as agent:
+        record()
+        eventually(lambda: attempts)
+        record()
+        eventually(lambda: status_of(agent, "hanging").state is State.QUARANTINED)
+        assert 1 == len(attempts), "no pause was cut short"
+        gate.set()
+
+
 def test_a_second_hang_is_logged_again(quick, caplog):
     keeper = Keeper()
     gates = [threading.Event(), threading.Event()]

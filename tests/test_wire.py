@@ -17,12 +17,17 @@ from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.process import Process
 from scout_core.measuring.report import (
     Counters,
+    ErrorExample,
+    ErrorGroupMetrics,
     ErrorReport,
     FunctionStatus,
     KindMetrics,
     PluginStatus,
+    QueueMetrics,
     Report,
     SpanRecord,
+    SpanRepeat,
+    SpanStack,
     Trace,
     TransactionMetrics,
 )
@@ -31,7 +36,7 @@ from scout_core.sending.wire import decode, encode
 
 ERROR = ErrorReport(
     exception="builtins.KeyError", message="?", frames=(("/srv/app.py", 12, "home"),), in_app=(True,), notes=("cart ?",),
-    handled=True, left_out={"frames": 3},
+    handled=True, where="app:home", group="0123456789ab", left_out={"frames": 3},
     related=(
         RelatedException(
             exception="OSError", message="gone", frames=(("/srv/app.py", 3, "buy"),), in_app=(True,), notes=("?",), parent=0,
@@ -41,7 +46,7 @@ ERROR = ErrorReport(
 )  # fmt: skip
 ERROR_WIRE = {
     "exception": "builtins.KeyError", "message": "?", "frames": [["/srv/app.py", 12, "home"]], "in_app": [True],
-    "notes": ["cart ?"], "handled": True, "left_out": {"frames": 3},
+    "notes": ["cart ?"], "handled": True, "where": "app:home", "group": "0123456789ab", "left_out": {"frames": 3},
     "related": [
         {"exception": "OSError", "message": "gone", "frames": [["/srv/app.py", 3, "buy"]], "in_app": [True], "notes": ["?"],
          "parent": 0, "relation": "cause"},
@@ -59,6 +64,12 @@ FULL = Report(
         TransactionMetrics(
             name="Controller/shop.home", count=3, errors=1, total=0.75, durations=Histogram({-80: 1, -75: 2}),
             queue_time=0.25, queued=2, kinds={"SQL": KindMetrics(count=9, errors=1, total=0.5, exclusive=0.5)},
+            queues={
+                "mail": QueueMetrics(
+                    count=2, errors=1, total=0.5, durations=Histogram({-80: 1, -75: 1}), queue_time=0.25,
+                    waits=Histogram({-70: 1}), outcomes={"success": 1, "retry": 1},
+                ),
+            },
         ),
     ),
     traces=(
@@ -72,7 +83,15 @@ FULL = Report(
                 SpanRecord(id=2, parent=1, operation="HTTP/GET", start=0.25, duration=0.125, tags={}, error="KeyError"),
             ),
             merged={"SQL/Query": (12, 0.5)}, trace_id="4bf92f3577b34da6a3ce929d0e0e4736", parent_span_id="00f067aa0ba902b7",
-            started_by="00f067aa0ba902b8", calls={"b7ad6b7169203331": 2},
+            started_by="00f067aa0ba902b8", calls={"b7ad6b7169203331": 2}, stacks_left_out=6,
+            stacks=(
+                SpanStack(span=2, frames=(("/srv/shop.py", 7, "pay"), ("flask/app.py", 9, "run")), in_app=(True, False)),
+            ),
+            repeats=(
+                SpanRepeat(
+                    operation="SQL/Query", statement="SELECT ?", count=9, seconds=0.5, file="/srv/shop.py", line=7, function="pay"
+                ),
+            ),
             more_errors=(ERROR,),
             errors_left_out=4,
         ),
@@ -99,11 +118,20 @@ FULL = Report(
     ),
     counters={
         "collector": Counters(
-            finished=10, exported=5, queued=3, dropped={"ignored": 2}, figures_only=5, spans=20, spans_merged=12, late_spans=1,
-            in_collection=2, in_hooks=3, invalid_values=8, values_cut=9, names_merged=4, tags_dropped=6, groups_left_out=7, traces_lost=1, logging_failures=7,
+            finished=10, exported=5, queued=3, dropped={"ignored": 2}, figures_only=5, spans=20, spans_merged=12, late_spans=1, spans_never_ended=11, spans_open_at_stop=16, unfollowed_results=13,
+            in_collection=2, in_hooks=3, invalid_values=8, queue_times_refused=10, errors_ignored=17, headers_unsent=14, values_cut=9, names_merged=4, errors_merged=18, tags_dropped=6, groups_left_out=7, traces_lost=1, logging_failures=7,
             left_out={"traces": 2},
         )
     },
+    error_groups=(
+        ErrorGroupMetrics(
+            group="0123456789ab", title="KeyError in app:home", exception="KeyError", cause="OSError", where="app:home", message="?",
+            count=3, handled=1, endpoints={"Controller/home": 2, "other": 1}, first=1.6e9, last=1.6e9 + 1, trace="fedcba9876543210",
+            example=ErrorExample(
+                name="Controller/home", time=1.6e9 + 0.5, error=ERROR, tags={"plan": "gold"}, trace="fedcba9876543210"
+            ),
+        ),
+    ),
     gauges={"process": {"rss_bytes": 50e6}},
     is_last=True,
     period=5.0,
@@ -120,6 +148,10 @@ WIRE = {
     "transactions": [{
         "name": "Controller/shop.home", "count": 3, "errors": 1, "total": 0.75, "durations": [[-80, 1], [-75, 2]],
         "queue_time": 0.25, "queued": 2, "kinds": {"SQL": {"count": 9, "errors": 1, "total": 0.5, "exclusive": 0.5}},
+        "queues": {"mail": {
+            "count": 2, "errors": 1, "total": 0.5, "durations": [[-80, 1], [-75, 1]], "queue_time": 0.25,
+            "waits": [[-70, 1]], "outcomes": {"success": 1, "retry": 1},
+        }},
     }],
     "traces": [{
         "id": "fedcba9876543210", "name": "Controller/shop.home", "start": 1.6e9, "duration": 0.5, "queue_time": 0.25,
@@ -136,6 +168,11 @@ WIRE = {
         "merged": {"SQL/Query": [12, 0.5]}, "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
         "parent_span_id": "00f067aa0ba902b7", "started_by": "00f067aa0ba902b8", "calls": {"b7ad6b7169203331": 2},
         "more_errors": [ERROR_WIRE],
+        "stacks": [{"span": 2, "frames": [["/srv/shop.py", 7, "pay"], ["flask/app.py", 9, "run"]], "in_app": [True, False]}],
+        "repeats": [
+            {"operation": "SQL/Query", "statement": "SELECT ?", "count": 9, "seconds": 0.5, "file": "/srv/shop.py", "line": 7, "function": "pay"}
+        ],
+        "stacks_left_out": 6,
         "errors_left_out": 4,
     }],
     "plugins": [{
@@ -163,9 +200,20 @@ WIRE = {
     }],
     "counters": {"collector": {
         "finished": 10, "exported": 5, "queued": 3, "dropped": {"ignored": 2}, "figures_only": 5, "spans": 20, "spans_merged": 12,
-        "late_spans": 1, "in_collection": 2, "in_hooks": 3, "invalid_values": 8, "values_cut": 9, "names_merged": 4, "tags_dropped": 6, "groups_left_out": 7, "traces_lost": 1, "logging_failures": 7,
+        "late_spans": 1, "spans_never_ended": 11, "spans_open_at_stop": 16, "unfollowed_results": 13, "in_collection": 2, "in_hooks": 3, "invalid_values": 8, "queue_times_refused": 10, "errors_ignored": 17, "headers_unsent": 14, "values_cut": 9, "names_merged": 4, "errors_merged": 18, "tags_dropped": 6, "groups_left_out": 7, "traces_lost": 1, "logging_failures": 7,
         "left_out": {"traces": 2},
     }},
+    "error_groups": [
+        {
+            "group": "0123456789ab", "title": "KeyError in app:home", "exception": "KeyError", "cause": "OSError",
+            "where": "app:home", "message": "?", "count": 3, "handled": 1, "endpoints": {"Controller/home": 2, "other": 1},
+            "first": 1.6e9, "last": 1.6e9 + 1, "trace": "fedcba9876543210",
+            "example": {
+                "name": "Controller/home", "time": 1.6e9 + 0.5, "error": copy.deepcopy(ERROR_WIRE), "tags": {"plan": "gold"},
+                "trace": "fedcba9876543210",
+            },
+        },
+    ],
     "gauges": {"process": {"rss_bytes": 50e6}},
     "is_last": True,
     "period": 5.0,
@@ -174,9 +222,10 @@ WIRE = {
 
 MAY_BE_MISSING = {
     *(f"traces.{name}.{field}" for name in ("error", "more_errors") for field in
-      ("in_app", "notes", "handled", "left_out", "related", "related.in_app", "related.notes")), "traces.more_errors",
-    "traces.errors_left_out", "transactions.queue_time", "transactions.queued", "traces.merged", "traces.spans.error", "counters.collector.spans",
-    "counters.collector.figures_only", "counters.collector.spans_merged", "counters.collector.late_spans", "counters.collector.in_collection", "counters.collector.in_hooks", "counters.collector.invalid_values", "counters.collector.values_cut", "counters.collector.names_merged",
+      ("in_app", "notes", "handled", "where", "group", "left_out", "related", "related.in_app", "related.notes")), "traces.more_errors",
+    "traces.errors_left_out", "traces.stacks_left_out", "traces.stacks", "traces.stacks.in_app", "traces.repeats", "transactions.queue_time", "transactions.queued", "transactions.queues", "traces.merged", "traces.spans.error", "counters.collector.spans",
+    "counters.collector.figures_only", "counters.collector.spans_merged", "counters.collector.late_spans", "counters.collector.spans_never_ended", "counters.collector.spans_open_at_stop", "counters.collector.unfollowed_results", "counters.collector.in_collection", "counters.collector.in_hooks", "counters.collector.invalid_values", "counters.collector.queue_times_refused", "counters.collector.errors_ignored", "counters.collector.values_cut", "counters.collector.headers_unsent", "counters.collector.names_merged", "counters.collector.errors_merged", "error_groups", "error_groups.trace", "error_groups.example",
+    *(f"error_groups.example.error.{field}" for field in ("in_app", "notes", "handled", "where", "group", "left_out", "related", "related.in_app", "related.notes")),
     "counters.collector.tags_dropped", "counters.collector.groups_left_out", "counters.collector.traces_lost", "counters.collector.logging_failures", "traces.seen", "traces.group", "traces.grouped_by",
     "traces.trace_id", "traces.parent_span_id", "traces.started_by", "traces.calls", "plugins.functions", "plugins.traceback", "plugins.functions.slow",
     "plugins.functions.off", "gauges", "is_last", "period", "left_out", "counters.collector.left_out", "plugins.functions.too_slow", "plugins.functions.too_many_errors", "plugins.functions.is_recovered", "plugins.functions.unfollowed", "plugins.target_problems",
@@ -184,6 +233,8 @@ MAY_BE_MISSING = {
 }  # fmt: skip
 NAMES = (
     "transactions.kinds",
+    "transactions.queues",
+    "transactions.queues.mail.outcomes",
     "traces.tags",
     "traces.spans.tags",
     "traces.policies",
@@ -192,12 +243,15 @@ NAMES = (
     "traces.calls",
     "counters",
     "counters.collector.dropped",
+    "error_groups.endpoints",
+    "error_groups.example.tags",
     "gauges",
     "gauges.process",
     "counters.collector.left_out",
     "left_out",
     "traces.error.left_out",
     "traces.more_errors.left_out",
+    "error_groups.example.error.left_out",
 )
 """Mappings whose keys are data, not fields."""
 
@@ -316,7 +370,12 @@ WRONG: dict[type, list[Any]] = {
 
 def cases() -> Iterator[Any]:
     for path in places(WIRE):
-        if path[0] == "schema" or "tags" in path[:-1] or path[-2:-1] == ("durations",) or "durations" in path:
+        if (
+            path[0] == "schema"
+            or "tags" in path[:-1]
+            or path[-2:-1] == ("durations",)
+            or {"durations", "waits"} & set(path)
+        ):
             continue
         value = value_at(path)
         may_be_none = path[-1] in (
@@ -329,6 +388,7 @@ def cases() -> Iterator[Any]:
             "p50",
             "p95",
             "next_step",
+            "example",
             "too_slow",
             "too_many_errors",
             "is_last",

@@ -222,7 +222,7 @@ def test_a_group_with_a_missing_target_is_not_wrapped_and_the_rest_is(library):
             library.function(1)
         assert ["Work/call", "Work/call", "Job/mail.send"] == scout.operations
 
-    reason = "left out, because group 'cluster' is incomplete without library:Client.gone"
+    reason = "its group 'cluster' is incomplete without library:Client.gone and library:Client.gone_too"
     assert ("active", ("library:function", "library:Client.send"), ()) == (found.state, found.wrapped, found.waiting)
     assert [
         ("incomplete-group", f"library:Client.execute: {reason}"),
@@ -232,6 +232,7 @@ def test_a_group_with_a_missing_target_is_not_wrapped_and_the_rest_is(library):
         ("missing-target", "library:Client.gone_too: library.Client has no gone_too"),
         ("incomplete-group", f"library:coroutine: {reason}"),
     ] == [(problem.kind, problem.detail) for problem in found.target_problems]
+    assert ("library:Client.gone", "library:Client.gone_too") == found.not_found
     assert found.next_step is None, "what belongs to a group may be missing, so nothing is wrong"
 
 
@@ -304,6 +305,84 @@ def test_invalid_targets_are_reported_beside_an_exception_of_instrument(library)
 
     with pytest.raises(PluginError, match=r"invalid target 'library.function'.*instrument raised KeyError: 'plan'"):
         instrumented(instrument).__enter__()
+
+
+def reasons(scout):
+    return [problem.detail for problem in status(scout).problems]
+
+
+NOTHING = "none of its targets is wrapped"
+
+
+def test_all_missing_targets_of_a_module_that_is_imported_later_are_reported_at_once(library, write_module, caplog):
+    write_module("library_late", "def there():\n    pass\n")
+
+    def instrument(wrap):
+        wrap("library:function", described)
+        wrap("library_late:there", described)
+        wrap("library_late:gone", described)
+        wrap("library_late:Client.gone", described)
+        wrap("library_late:optional", described, optional=True)
+        wrap("library_late:in_group", described, group="cluster")
+
+    with instrumented(instrument) as scout:
+        __import__("library_late")
+        assert [
+            "library_late:gone: library_late has no gone", "library_late:Client.gone: library_late has no Client", NOTHING,
+        ] == reasons(scout)  # fmt: skip
+        assert ("library_late:gone", "library_late:Client.gone") == status(scout).not_found
+        (record,) = [record for record in caplog.records if "library_late" in record.getMessage()]
+        assert "library_late:gone: library_late has no gone; library_late:Client.gone" in record.getMessage()
+
+
+def test_missing_targets_of_modules_that_are_imported_after_the_plugin_has_failed_are_added(
+    library, write_module, caplog
+):
+    for name in ("library_one", "library_two", "library_three"):
+        write_module(name, "def there():\n    pass\n")
+
+    def instrument(wrap):
+        wrap("library_one:gone", described)
+        wrap("library_two:gone", described)
+        wrap("library_three:there", described)
+
+    with instrumented(instrument) as scout:
+        for name in ("library_one", "library_two", "library_three"):
+            __import__(name)
+        assert [
+            "library_one:gone: library_one has no gone",
+            "library_two:gone: library_two has no gone",
+            NOTHING,
+        ] == reasons(scout)
+        assert ("library_one:gone", "library_two:gone") == status(scout).not_found
+        texts = [record.getMessage() for record in caplog.records if NOTHING in record.getMessage()]
+        assert [1, 2] == [text.count(" has no gone") for text in texts]
+
+
+def test_missing_targets_are_reported_with_those_that_are_invalid(library):
+    def instrument(wrap):
+        wrap("library.function", described)
+        wrap("library:gone", described)
+        wrap("library:function", 3)
+        raise KeyError("plan")
+
+    plugin = ModuleType("plugin1")
+    plugin.instrument = hookimpl(instrument)
+    with recording(plugins=[], plugins_autoload=False) as scout:
+        agent = scout.agent
+        agent.plugins.hooks.reraise = False
+        agent.plugins.add_object(plugin, "plugin1")
+        agent.plugins.instrument()
+        found = [problem.detail for problem in status(scout, "plugin1").problems]
+
+    assert 4 == len(found)
+    for part in (
+        "invalid target",
+        "must be callable, got 3",
+        "instrument raised KeyError",
+        "library:gone: library has no gone",
+    ):
+        assert 1 == sum(part in text for text in found), found
 
 
 def test_all_missing_targets_are_reported_at_once(library):

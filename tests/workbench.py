@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from time import monotonic
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -33,6 +33,23 @@ from scout_core.sending.wire import decode
 
 POLICIES = ("age", "percent", "percentile", "speed")
 TOKEN = "token-of-the-sink"
+
+
+def acting_at(line: int, folder: str, act: Callable[[int], object]) -> Callable[..., Any]:
+    """Return a trace function for ``sys.settrace`` that acts at the nth line executed in a folder, whose number it passes on."""
+    left = line
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal left
+        if not frame.f_code.co_filename.startswith(folder):
+            return None
+        if event == "line":
+            left -= 1
+            if not left:
+                act(frame.f_lineno)
+        return trace
+
+    return trace
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 20.0) -> Any:

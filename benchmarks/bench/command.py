@@ -19,7 +19,7 @@ from bench.figures import Figure, figures_of, patches_of
 from bench.finding import measure_finding
 from bench.measured import Measured
 from bench.memory import measure_memory
-from bench.plan import BARE, CONTROL, OURS, SHOP, WORKLOADS, Variant, Workload
+from bench.plan import BARE, BARE_FOR, CONTROL, OURS, SHOP, WORKLOADS, Variant, Workload
 from bench.rounds import run_rounds
 from bench.start import measure_first_response, measure_import
 from bench.table import arrivals_table, as_json, figures_table, machine
@@ -117,7 +117,11 @@ def measure_others(
 def variants_of(workload: Workload, peers: Sequence[Variant]) -> list[Variant]:
     """Return the variants to measure: the bare application twice, the workload's variants of scout-core, and the peers."""
     ours = [variant for variant in OURS if variant.name in workload.variants]
-    return [BARE, CONTROL, *ours, *(peers if workload.has_peers else ())]
+    if not workload.has_peers:
+        peers = []
+    elif workload.peers:
+        peers = [peer for peer in peers if peer.name.removeprefix(BARE_FOR) in workload.peers]
+    return [BARE, CONTROL, *ours, *peers]
 
 
 def missing_modules(chosen: Sequence[str]) -> list[str]:

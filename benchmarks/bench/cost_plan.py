@@ -61,7 +61,10 @@ class Comparison:
 
 
 WORKLOAD: Final = {workload.key: workload for workload in WORKLOADS}
-CHUNKS: Final = {"request": (5, 25), "hello": (50, 250), "flat": (1, 4), "call": (1, 4)}
+CHUNKS: Final = {
+    "request": (5, 25), "hello": (50, 250), "wsgi": (20, 100), "asgi": (20, 100), "statement": (1, 4), "http-call": (1, 4),
+    "job": (20, 100), "flat": (1, 4), "call": (1, 4),
+}  # fmt: skip
 """Workload to the units of both chunks: at most some seconds under valgrind."""
 
 
@@ -76,6 +79,11 @@ def comparisons(plugins: tuple[str, ...] = ()) -> list[Comparison]:
         _comparison("request", request="request"),
         _comparison("hello"),
         _comparison("hello", "unsampled", settings={"sample_rate": "0"}),
+        _comparison("wsgi"),
+        _comparison("asgi"),
+        _comparison("statement"),
+        _comparison("http-call"),
+        _comparison("job"),
         _comparison("flat"),
         _comparison("call"),
     ]

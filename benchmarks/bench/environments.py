@@ -15,7 +15,7 @@ from typing import Any, Final
 from attrs import evolve
 
 from bench.child import BENCHMARKS
-from bench.plan import BARE, Variant
+from bench.plan import BARE, BARE_FOR, Variant
 from bench.wheels import write_plugin_wheel
 
 if sys.version_info >= (3, 11):
@@ -47,7 +47,7 @@ def peer_variants(names: Collection[str], progress: Callable[[str], None]) -> li
             continue
         progress(f"{name}: creating its environment")
         python = environment(name, [*FACTS["app"]["requirements"], *peer["requirements"]])
-        bare = evolve(BARE, name=f"bare, for {name}", python=python)
+        bare = evolve(BARE, name=f"{BARE_FOR}{name}", python=python)
         found += [
             bare,
             Variant(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 
 class Store:
     """A client whose calls cost almost nothing."""
@@ -9,3 +11,7 @@ class Store:
     def fetch(self, key: str) -> str:
         """Return the key."""
         return key
+
+    def scan(self, length: int) -> Iterator[int]:
+        """Yield numbers."""
+        yield from range(length)

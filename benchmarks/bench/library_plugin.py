@@ -1,4 +1,4 @@
-"""Calls of ``library.Store`` as spans: ``Store/fetch``, with the key as a tag."""
+"""Calls of ``library.Store`` as spans: ``Store/fetch``, with the key as a tag, and ``Store/scan``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ if TYPE_CHECKING:
 
 @hookimpl
 def instrument(wrap: Wrap) -> None:
-    """Wrap its only method."""
+    """Wrap both of its methods."""
     wrap("bench.library:Store.fetch", fetch)
+    wrap("bench.library:Store.scan", scan)
 
 
 def fetch(store: Store, key: str) -> Span:
     """Describe one call."""
     return span("Store/fetch", key=key)
+
+
+def scan(store: Store, length: int) -> Span:
+    """Describe a generator, from its first step to its end."""
+    return span("Store/scan")

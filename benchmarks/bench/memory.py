@@ -21,6 +21,9 @@ def measure_memory(
 ) -> list[Figure]:
     """Measure the resident memory that each variant adds after many requests, one in ten of them with queries and a template."""
     read: dict[str, list[int]] = {}
+    for variant in variants:  # the first one compiles the modules, and keeps the memory that this takes
+        progress(f"memory: {variant.name} (to compile its modules)")
+        readings(variant, 0, directory)
     for variant in variants:
         progress(f"memory: {variant.name}")
         read[variant.name] = readings(variant, requests // STEPS, directory)
@@ -34,7 +37,12 @@ def measure_memory(
 
 
 def readings(variant: Variant, step: int, directory: Path) -> list[int]:
-    """Return the resident bytes after the first response, and after each step of requests."""
+    """
+    Return the resident bytes after the first response, and after each step of requests.
+
+    Args:
+        step: requests of each step; 0: there are no steps.
+    """
     with ExitStack() as stack:
         sink = start_sink(variant, directory)
         if sink is not None:
@@ -42,7 +50,7 @@ def readings(variant: Variant, step: int, directory: Path) -> list[int]:
         worker = start_worker(MIXED, variant, sink, directory)
         stack.callback(worker.close)
         sizes = [worker.ask(method="rss")["bytes"]]
-        for _ in range(STEPS):
+        for _ in range(STEPS if step else 0):
             worker.ask(method="run", units=step)
             sizes.append(worker.ask(method="rss")["bytes"])
         return sizes

@@ -44,6 +44,12 @@ def make_app(engine: Engine | None) -> Flask:
     return app
 
 
+def constant(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:  # Any: as in Client
+    """Return a constant: a WSGI application without a framework."""
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5")])
+    return [b"hello"]
+
+
 class Client:
     """Calls the application as a WSGI server does, but without sockets: they would cost more than what is measured."""
 

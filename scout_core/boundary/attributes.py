@@ -8,10 +8,10 @@ from types import FunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from scout_core.boundary.stand_ins import is_stand_in
-from scout_core.recording.stepwise.generator_functions import GeneratorFunction
+from scout_core.recording.stepwise.function_like import FunctionLike
 
 MISSING: Final = object()
-FUNCTION_TYPES: Final = (FunctionType, GeneratorFunction)
+FUNCTION_TYPES: Final = (FunctionType, FunctionLike)
 _WRAPPER_TYPES: Final = (*FUNCTION_TYPES, classmethod, staticmethod)
 """Types of wrappers, besides stand-ins. No other object is asked for a mark: it could have a ``__getattr__``."""
 _REMOVED: Final = "_scout_core_removed"

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from scout_core.boundary.guard import Guard
-from scout_core.recording.stepwise.generator_functions import GeneratorFunction, is_generator_function
+from scout_core.recording.stepwise.function_like import FunctionLike
+from scout_core.recording.stepwise.generator_functions import is_generator_function
 
 Function = Callable[..., Any]
 Around = Callable[[Function, Any, "tuple[Any, ...]", "dict[str, Any]"], Any]
@@ -73,9 +74,9 @@ class _UnpackingGuard:
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
 
-    def run(self, bound: BoundCall, /, *args: Any, **kwargs: Any) -> Any:
+    def describe(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the describer."""
-        return self._guard.run(*bound.receiver, *args, **kwargs)
+        return self._guard.describe((*args[0].receiver, *args[1:]), kwargs)
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
         """Call the describer up to its ``yield``."""
@@ -85,13 +86,15 @@ class _UnpackingGuard:
         return getattr(self._guard, name)
 
 
-def bound_call_of(like: Any, raw: Any) -> Original:  # Any: whatever the library has there
+# Any: whatever the library has there.
+def bound_call_of(like: Any, raw: Any, *, is_passed_on: bool = False) -> Original:
     """
     Return the original of calls that are bound when they are made.
 
     Args:
         like: the function that is called in the end; the original is of its kind.
         raw: what is replaced.
+        is_passed_on: its calls run nothing before that function.
     """
 
     def function(bound: BoundCall, /, *args: Any, **kwargs: Any) -> Any:
@@ -100,7 +103,8 @@ def bound_call_of(like: Any, raw: Any) -> Original:  # Any: whatever the library
     async def async_function(bound: BoundCall, /, *args: Any, **kwargs: Any) -> Any:
         return await bound.call(*args, **kwargs)
 
-    chosen: Function = functools.wraps(like)(async_function if inspect.iscoroutinefunction(like) else function)
-    if is_generator_function(like):
-        chosen = GeneratorFunction(like, chosen)
+    is_async = inspect.iscoroutinefunction(like)
+    chosen: Function = functools.wraps(like)(async_function if is_async else function)
+    if is_generator_function(like) or (is_async and is_passed_on):
+        chosen = FunctionLike(like, function)
     return Original(raw, chosen, has_instance=True, takes_bound_call=True)

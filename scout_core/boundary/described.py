@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from types import CoroutineType, TracebackType
 from typing import Any, Final, cast
 
 from scout_core.boundary.guard import Guard
-from scout_core.errors import PluginError
 from scout_core.recording.context import KEPT_OPEN, around, current, leave
 from scout_core.recording.naming import type_name
+from scout_core.recording.outermost import OutermostSpan
 from scout_core.recording.safety.collecting import collecting, is_collecting_here
 from scout_core.recording.span import Span
 from scout_core.recording.stepwise.deferred import stepped
 from scout_core.recording.stepwise.steps import force_end
-from scout_core.recording.transaction import Transaction
+from scout_core.recording.transaction import Transaction, known_kinds
 
 _slots: Final[Any] = Span  # Any: mypy takes a slot for its value
 _start_ns: Final = _slots.start_ns.__get__
@@ -55,10 +54,6 @@ class GuardedSpan:
         self.guard.attempt(self._leave, kind, error, trace)
         self.guard.attempt(self._end, kind, error, trace)
 
-    def begin(self) -> None:
-        """Start it."""
-        self.__enter__()
-
     def keep_open(self) -> None:
         """Let it outlive its call."""
         self.guard.attempt(self.span.keep_open)
@@ -95,7 +90,7 @@ class GuardedSpan:
 def guarded(guard: Guard, described: object) -> Any:  # Any: a span, or what stands for one
     """Return the context manager of a call; None when a describer returned something else than a span."""
     kind = type(described)
-    if kind is Span or kind is Transaction:
+    if kind is Span or kind is Transaction or kind is OutermostSpan or id(kind) in known_kinds:
         return described
     return GuardedSpan(guard, cast(Span, described)) if issubclass(kind, Span) else None
 
@@ -180,13 +175,3 @@ def refuse_first_step(guard: Guard, begun: tuple[Any, Any], span: Any) -> None:
     description, described = begun
     refuse(guard, described, span)
     guard.attempt(description.close)
-
-
-def send_result(description: Generator[Span, Any, object], result: object) -> None:
-    """Run the describer from its ``yield`` to its end."""
-    try:
-        description.send(result)
-    except StopIteration:
-        return
-    description.close()
-    raise PluginError("a describer must yield once, the span; this one yielded again")

@@ -18,16 +18,16 @@ from scout_core.boundary.described import (
     is_used,
     refuse,
     refuse_first_step,
-    send_result,
 )
 from scout_core.boundary.guard import Guard
 from scout_core.recording.context import current
+from scout_core.recording.outermost import OutermostSpan
 from scout_core.recording.safety.abandoned import give_up, is_abandoned
 from scout_core.recording.safety.contain import lose
 from scout_core.recording.span import Span
 from scout_core.recording.stepwise.deferred import stepped
+from scout_core.recording.stepwise.function_like import FunctionLike
 from scout_core.recording.stepwise.generator_functions import (
-    GeneratorFunction,
     is_block_function,
     is_generator_function,
     replace_block_function,
@@ -43,12 +43,12 @@ def generator_wrapper(function: Function, guard: Guard, is_root: bool) -> Functi
     if is_block_function(function):
         return replace_block_function(function, lambda inner: factory(inner, guard, is_root, True))
     if is_generator_function(function):
-        return GeneratorFunction(function, factory(function, guard, is_root, False))
+        return FunctionLike(function, factory(function, guard, is_root, False))
     return None
 
 
 def _stepped(function: Function, guard: Guard, is_root: bool, is_block: bool) -> Function:
-    describe = guard.run
+    describe = guard.describe
     on_used = functools.partial(guard.refuse, USED)
 
     @functools.wraps(function)
@@ -69,11 +69,13 @@ def _stepped(function: Function, guard: Guard, is_root: bool, is_block: bool) ->
             is_off = False
         if is_off:
             return function(*args, **kwargs)
-        described = describe(*args, **kwargs)
+        described = describe(args, kwargs)
         if described is None:
             return function(*args, **kwargs)
         kind = type(described)  # the span is described, or a GuardedSpan
-        span: Any = described if kind is Span or kind is Transaction else guarded(guard, described)
+        span: Any = described
+        if kind is not Span and kind is not OutermostSpan and kind is not Transaction:
+            span = guarded(guard, described)
         try:
             is_refused = span is None or (span.start_ns and is_used(span, parent))
         except AttributeError:  # Span.__new__ without Span.__init__
@@ -136,7 +138,7 @@ def _stepped_with_result(function: Function, guard: Guard, is_root: bool, is_blo
             if span.transaction is not None:
                 end_begun(span, parent, error)
             raise
-        guard.finish(send_result, description, result)
+        guard.send(description, result)
         if span.transaction is not None:
             return follow_begun(span, parent, result, is_block=is_block)
         return stepped(span, result, is_block=is_block, on_used=on_used)

@@ -1,46 +1,30 @@
 """The one place where exceptions of plugins stop: every call of a plugin's function goes through a guard.
 
 The application never sees what a plugin raises. A function that keeps failing, or exceeds a limit that requires it, is
-switched off. Hot code: ``run`` and ``begin`` are called on the application's thread.
+switched off: ``health.py`` records how it does. Hot code: ``run``, ``describe``, ``begin`` and ``send`` are called on the
+application's thread.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from threading import get_ident
 from types import CodeType, FrameType
 from typing import Any, Final
 
-from scout_core.boundary.blame import culprit_in_application
-from scout_core.boundary.failures import Failures
-from scout_core.boundary.pace import Limit, Pace, Slowness
+from scout_core.boundary.health import Health
+from scout_core.boundary.pace import Limit
 from scout_core.clocks import perf_counter_ns
 from scout_core.errors import PluginError
-from scout_core.hookspecs import ERRORS
-from scout_core.problems import Problem, TooManyErrors
 from scout_core.recording.span import Span
 from scout_core.signals import is_from_outside
 
-EARLY: Final = 24
-"""The first calls are all timed, so that one that is slow is found soon."""
 
-
-class Closed:
-    """Why functions are not called though nothing is wrong with them: the agent stopped, or their plugin failed."""
-
-
-Reason = TooManyErrors | Slowness
-"""Why a function was switched off."""
-
-
-class Guard:
+class Guard(Health):
     """One function of one plugin: calls it, contains what it raises, and records how it does."""
 
-    __slots__ = (
-        "plugin", "place", "function", "reraise", "has_steps", "untimed_until", "calls", "failures", "pace", "off", "hangs_since", "logged",
-        "entered", "module", "when", "unfollowed",
-    )  # fmt: skip
+    __slots__ = ("function", "entered")
 
     def __init__(
         self,
@@ -53,31 +37,8 @@ class Guard:
         has_steps: bool = False,
         module: str = "",
     ) -> None:
-        self.plugin = plugin
-        self.module = module
-        """The plugin's module; the module of the function itself belongs to it in any case."""
-        self.place = place
-        """The name of the hook, or the target that it describes."""
+        super().__init__(plugin, place, limit=limit, reraise=reraise, has_steps=has_steps, module=module)
         self.function = function
-        self.reraise = reraise
-        """Let its exceptions through: for tests."""
-        self.when = ""
-        """``failed`` or ``errors`` if it is called only for such transactions; see ``hookspecs.when_failed``."""
-        self.unfollowed: tuple[str, ...] = ()
-        """Results of the target after which its span does not last; see ``unfollowed.py``."""
-        self.has_steps = has_steps
-        """A generator function: called with ``begin``, and a call has succeeded when ``finish`` has."""
-        self.calls = 0
-        self.failures = Failures()
-        self.pace = Pace(limit)
-        self.untimed_until = 0
-        """The number of the next call that is timed, and every call from there on until one of them has ended well; 0: the next one."""
-        self.off: Reason | Closed | None = None
-        """Why it is not called any more; None while it works."""
-        self.hangs_since: float | None = None
-        """Monotonic seconds since which a call has not returned, when that is very long; see ``sending/watchdog.py``."""
-        self.logged: set[str] = set()
-        """Changes that have been logged already; see ``guard_log.py``."""
         self.entered: set[int] = set()
         """Threads that are in a timed call of it, or note one that failed. An exception from outside may leave one here."""
 
@@ -88,9 +49,25 @@ class Guard:
         self.calls = calls = self.calls + 1
         try:
             if calls < self.untimed_until:
-                result = self.function(*args, **kwargs)
-            else:
-                result = self._timed(self.function, args, kwargs)
+                return self.function(*args, **kwargs)
+            result = self._timed(self.function, args, kwargs)
+        except BaseException as error:
+            if self._contains(error):
+                return None
+            raise
+        if self.failures.history:  # while it is not 0, every call is timed
+            self.failures.begin_call()
+        return result
+
+    def describe(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Do the same as ``run``: a wrapper has the arguments like this, and taking them apart costs as much as the rest."""
+        if self.off is not None:
+            return None
+        self.calls = calls = self.calls + 1
+        try:
+            if calls < self.untimed_until:
+                return self.function(*args, **kwargs)
+            result = self._timed(self.function, args, kwargs)
         except BaseException as error:
             if self._contains(error):
                 return None
@@ -131,8 +108,23 @@ class Guard:
                 return None
             raise
 
+    def send(self, description: Generator[Any, Any, object], result: object) -> None:
+        """Send a generator the result of the call that it describes: it runs from its ``yield`` to its end."""
+        try:
+            description.send(result)
+            description.close()
+            raise PluginError("a describer must yield once, the span; this one yielded again")
+        except StopIteration:
+            pass  # the end
+        except BaseException as error:
+            if self._contains(error):
+                return
+            raise
+        if self.failures.history:
+            self.failures.begin_call()
+
     def finish(self, function: Callable[..., Any], /, *args: Any) -> None:
-        """The same for the last step of a generator."""
+        """Call something else as the last step of a generator."""
         try:
             function(*args)
         except BaseException as error:
@@ -200,88 +192,6 @@ class Guard:
         finally:
             if is_outermost:
                 self.entered.discard(here)
-
-    def fail(self, error: BaseException) -> None:
-        """
-        Count a call that failed; after too many the function is switched off.
-
-        An exception from an object of the application counts once for each function that raises it: one bad view must not end
-        the recording of all others.
-        """
-        culprit = culprit_in_application(error, plugin=self.module, target=self.place)
-        if self.failures.is_known(culprit):
-            return
-        self.failures.begin_call()
-        self._add_failure(error, is_of_application=culprit is not None)
-
-    def refuse(self, problem: str) -> None:
-        """
-        Count a call whose result cannot be used as one that failed.
-
-        Raises:
-            ValueError: in tests.
-        """
-        error = ValueError(problem)
-        if self.reraise:
-            raise error
-        if self.has_steps:  # any other call has been noted already, as one that succeeded
-            self.failures.begin_call()
-        self._add_failure(error, problem)
-
-    def _add_failure(
-        self, error: BaseException, message: str | None = None, *, is_of_application: bool = False
-    ) -> None:
-        too_many = self.failures.add(error, message, is_of_application=is_of_application)
-        if too_many is not None:
-            self.off = too_many
-
-    def _add_time(self, duration_ns: int) -> None:
-        pace = self.pace
-        pace.add(duration_ns)
-        if duration_ns <= pace.allowed_ns:
-            calls = self.calls
-            if calls >= EARLY:
-                self.untimed_until = calls - calls % pace.time_every + pace.time_every
-            return
-        self.untimed_until = 0
-        if pace.limit is not None and not pace.limit.on_application_thread:
-            self.judge()
-
-    def is_for(self, *, has_failed: bool, has_errors: bool) -> bool:
-        """Whether it decides about transactions that have failed, or that have errors which something handled."""
-        return not self.when or has_failed or (has_errors and self.when == ERRORS)
-
-    @property
-    def reason(self) -> Reason | None:
-        """Why it was switched off; None while it works, and when it is only closed."""
-        return None if isinstance(self.off, Closed) else self.off
-
-    @property
-    def problem(self) -> Problem | None:
-        """Something that is wrong at this moment though the function is called: of exporters."""
-        return None
-
-    @property
-    def is_recovered(self) -> bool:
-        """Whether its errors are over and need no attention: of exporters."""
-        return False
-
-    def judge(self) -> None:
-        """Switch the function off when it exceeds a limit that requires it. On the agent's thread."""
-        if self.off is None:
-            slowness = self.pace.slowness
-            if slowness is not None and slowness.limit.switches_off:
-                self.off = slowness
-
-    def close(self) -> None:
-        """Do not call the function any more; a function that was switched off stays so."""
-        self.off = self.off or Closed()
-
-    def forget_calls(self) -> None:
-        """Count from zero, as in a forked child. What was switched off stays so."""
-        self.calls = self.failures.count = self.untimed_until = 0
-        self.hangs_since = None
-        self.pace = Pace(self.pace.limit)
 
 
 def _unrecorded() -> Span:

@@ -20,6 +20,23 @@ def log_changes(guards: Iterable[Guard]) -> None:
             _log_failure(guard)
             _log_slowness(guard)
             _log_unfollowed(guard)
+            _log_unsent(guard)
+
+
+def log_unfollowed(functions: dict[str, bool]) -> None:
+    """Log each decorated function whose results are not followed, once; see ``Tracer.unfollowed``."""
+    for text, is_logged in list(functions.items()):
+        if not is_logged:
+            functions[text] = True
+            log.info("%s, and its spans end with the call; open a span around its work instead", text)
+
+
+def log_misused(calls: dict[str, bool]) -> None:
+    """Log each kind of call that had no effect, once; see ``Tracer.misused``."""
+    for text, is_logged in list(calls.items()):
+        if not is_logged:
+            calls[text] = True
+            log.warning("%s", text)
 
 
 def _log_off(guard: Guard) -> None:
@@ -49,3 +66,10 @@ def _log_unfollowed(guard: Guard) -> None:
         guard.logged.add("unfollowed")
         text = "plugin %r: the spans of %s end with the call, though it returns %s; keep_open() lets them last longer"
         log.info(text, guard.plugin, guard.place, " and ".join(guard.unfollowed))
+
+
+def _log_unsent(guard: Guard) -> None:
+    if guard.unsent and "unsent" not in guard.logged:
+        guard.logged.add("unsent")
+        text = "plugin %r: %s sends no trace headers where %s"
+        log.info(text, guard.plugin, guard.place, " or ".join(guard.unsent))

@@ -6,11 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from scout_core.recording.trace.context import TRACEPARENT, TRACESTATE
+from scout_core.text.signatures import exact_text, is_signing
 
 _OF_TRACES: Final = frozenset({TRACEPARENT, TRACESTATE})
-_SIGNED: Final = "x-amz-"
-_AUTHORIZATION: Final = "authorization"
-_SIGNATURES: Final = ("AWS4-", "AWS ")
 
 
 class HeaderNames:
@@ -33,9 +31,8 @@ class HeaderNames:
                 return
             name, value = pair
             self._has_texts = self._has_texts or issubclass(type(name), str)
-            found = _text(name).lower()
-            if found.startswith(_SIGNED) or (found == _AUTHORIZATION and _text(value).startswith(_SIGNATURES)):
-                self._is_signed = True
+            found = exact_text(name).strip().lower()
+            self._is_signed = self._is_signed or is_signing(found, value)
             self._names.add(found)
 
     def allowed(self, added: Mapping[str, str]) -> dict[Any, Any]:
@@ -51,15 +48,3 @@ class HeaderNames:
         if names and not self._has_texts:
             return {name.encode("latin-1"): value.encode("latin-1") for name, value in allowed.items()}
         return allowed
-
-
-def _text(text: object) -> str:
-    """Return a name or value as an exact ``str``; empty when it is not a text."""
-    kind = type(text)
-    if issubclass(kind, str):
-        return str.__getitem__(text, slice(None))  # type: ignore[index]
-    if issubclass(kind, bytes):
-        return bytes.decode(text, "latin-1")  # type: ignore[arg-type]
-    if issubclass(kind, bytearray):
-        return bytearray.decode(text, "latin-1")  # type: ignore[arg-type]
-    return bytes(text).decode("latin-1") if kind is memoryview else ""  # type: ignore[call-overload]

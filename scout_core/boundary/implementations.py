@@ -36,20 +36,24 @@ def implemented_hooks(plugin: object) -> set[str]:
     Return the hooks that a module or object implements with ``@hookimpl`` functions.
 
     Raises:
-        PluginError: it implements none, one that does not exist, one with an argument that the hook does not have,
-            or one that wraps the others.
+        PluginError: it implements none, some that do not exist, some with an argument that the hook does not have,
+            or some that wrap the others; with all of them.
     """
     functions = marked(plugin)
     if not functions:
         raise PluginError("it has no function marked with @hookimpl", kind="no-hooks")
-    for attribute, hook, settings in functions:
-        function = getattr(plugin, attribute)
-        problem = _problem(hook, function, settings)
-        if problem:
-            code = function.__code__
-            frames = ((code.co_filename, code.co_firstlineno, code.co_name),)
-            raise PluginError(problem, kind="invalid-hook", frames=frames)
+    invalid = invalid_hooks(plugin)
+    if invalid:
+        code = getattr(plugin, next(iter(invalid))).__code__
+        frames = ((code.co_filename, code.co_firstlineno, code.co_name),)
+        raise PluginError(join_clauses(*invalid.values()), kind="invalid-hook", frames=frames)
     return {hook for _, hook, _ in functions}
+
+
+def invalid_hooks(plugin: object) -> dict[str, str]:
+    """Return the attributes that implement a hook wrongly, each with what is wrong."""
+    found = {name: _problem(hook, getattr(plugin, name), settings) for name, hook, settings in marked(plugin)}
+    return {name: problem for name, problem in found.items() if problem}
 
 
 def unfilled(hook: str, function: Callable[..., Any]) -> Iterator[tuple[str, str]]:

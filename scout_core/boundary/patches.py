@@ -33,7 +33,7 @@ from scout_core.boundary.bound_calls import Function, Original
 from scout_core.boundary.constructors import constructing, constructor_of, original_constructor
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.replaceable import check_replaceable, name_of
-from scout_core.boundary.stand_ins import original_in_class, original_in_module, stand_in
+from scout_core.boundary.stand_ins import original_in_class, original_in_module, stand_in, value_given_by
 from scout_core.errors import LeftAlone, TargetError
 
 ALREADY_WRAPPED: Final = "this plugin has already wrapped it"
@@ -98,6 +98,11 @@ class Patch:
     def attribute(self) -> str:
         """Name of the attribute."""
         return self.target.rpartition(":")[2].rpartition(".")[2]
+
+    @property
+    def value_given(self) -> str:
+        """Class of a value that reading it has given though it cannot be called, so that nothing is recorded; empty if none has."""
+        return next(filter(None, (value_given_by(made.wrapper) for made in self._replacements)), "")
 
     def check(self, module: ModuleType | None) -> None:
         """
@@ -216,7 +221,11 @@ class Patch:
             original = original_constructor(raw)
             return constructing(original, self.wrap(original), attribute)
         if kind in (classmethod, staticmethod) and type(raw.__func__) in FUNCTION_TYPES:
-            return kind(self.wrap(Original(raw, raw.__func__, has_instance=kind is classmethod)))
+            original = Original(raw, raw.__func__, has_instance=kind is classmethod)
+            original.is_constructor = (
+                attribute == "__new__"
+            )  # Python calls `__init__` only of what is an object of the class
+            return kind(self.wrap(original))
         if kind in FUNCTION_TYPES:
             return self.wrap(Original(raw, raw, has_instance=inspect.isclass(owner)))
         if kind is ClassMethodDescriptorType:  # the class methods of types written in C

@@ -20,6 +20,8 @@ from scout_core.tracebacks import Frame
 
 INVALID_OPTIONS: Final = "invalid-options"
 """The kind of the complaint about ``register_options``."""
+MISSING_TARGET: Final = "missing-target"
+"""The kind of the problem of a target that does not exist, or cannot be replaced."""
 OWN: Final = "scout-core"
 """The distribution whose plugins come with the core."""
 
@@ -88,7 +90,7 @@ class Plugin:
     def current_state(self) -> tuple[State, tuple[Problem, ...]]:
         """Return its state at this moment, and why it is in it."""
         if self.state is not State.ACTIVE:
-            return self.state, self.problems
+            return self.state, (*self.problems, *self.complaints)
         guards = self.all_guards
         off = [guard for guard in guards if guard.reason is not None]
         if off:
@@ -111,7 +113,10 @@ class Plugin:
         problems = [Problem("slow", place, f"{place} is slow: {slowness}") for place, slowness in slow]
         now = [guard.problem for guard in guards if guard.problem is not None]
         replaced = map(_replaced, (patch for patch in wrapped if patch.replaced_by))
-        return State.ACTIVE, (*self.complaints, *late, *now, *replaced, *problems)
+        values = map(_not_called, (patch for patch in wrapped if patch.value_given))
+        unfollowed = [_unfollowed(guard) for guard in guards if guard.unfollowed]
+        unsent = [_unsent(guard) for guard in guards if guard.unsent]
+        return State.ACTIVE, (*self.complaints, *late, *now, *replaced, *values, *problems, *unfollowed, *unsent)
 
     def target_problems(self) -> tuple[Problem, ...]:
         """Return why targets are neither wrapped nor waiting, one problem for each such target."""
@@ -126,7 +131,7 @@ class Plugin:
 
 
 _TARGET_PROBLEMS: Final = {
-    PatchState.NOT_FOUND: "missing-target",
+    PatchState.NOT_FOUND: MISSING_TARGET,
     PatchState.LEFT_ALONE: "unsupported-target",
     PatchState.LEFT_OUT: "incomplete-group",
 }
@@ -136,6 +141,22 @@ _TARGET_PROBLEMS: Final = {
 def not_wrapped(patch: Patch) -> Problem:
     """Return why a target is neither wrapped nor waiting."""
     return Problem(_TARGET_PROBLEMS[patch.state], patch.target, f"{patch.target}: {patch.reason}")
+
+
+def _unfollowed(guard: Guard) -> Problem:
+    results = " and ".join(guard.unfollowed)
+    detail = f"the spans of {guard.place} end with the call, though it returns {results}"
+    return Problem("unfollowed-result", guard.place, detail, "keep_open() lets them last longer")
+
+
+def _unsent(guard: Guard) -> Problem:
+    detail = f"{guard.place} sends no trace headers where {' or '.join(guard.unsent)}"
+    return Problem(
+        "unsent-headers",
+        guard.place,
+        detail,
+        "headers must be a dict or pairs, a url a text, and default_headers what a call without headers stands for",
+    )
 
 
 def _hangs(place: str, seconds: float) -> Problem:
@@ -149,6 +170,13 @@ def _not_imported(module: str) -> str:
     """The package of a module; if that is imported, the module."""
     package = module.partition(".")[0]
     return module if package in sys.modules else package
+
+
+def _not_called(patch: Patch) -> Problem:
+    detail = (
+        f"reading {patch.target} gives a value of type {patch.value_given}, which is not called, so nothing is recorded"
+    )
+    return Problem("not-called", patch.target, detail, "wrap a function that it calls")
 
 
 def _replaced(patch: Patch) -> Problem:

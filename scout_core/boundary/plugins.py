@@ -21,7 +21,7 @@ from scout_core.boundary.state_log import log_states
 from scout_core.boundary.switches import missing, unknown_names, why_disabled
 from scout_core.boundary.versions import check_support
 from scout_core.boundary.wrap import Wrap
-from scout_core.boundary.wrapping import Wrapping
+from scout_core.boundary.wrapping import Wrapping, missing_targets
 from scout_core.config.config import Config
 from scout_core.config.origin import Layer
 from scout_core.errors import PluginError, with_kind
@@ -72,7 +72,13 @@ class Plugins:
         Raises:
             PluginError: it implements no hook, or a hook that does not exist.
         """
-        self.all[name] = Plugin(name, type(plugin).__module__, hooks=self.hooks.register(plugin, name))
+        added = Plugin(name, type(plugin).__module__, hooks=self.hooks.register(plugin, name))
+        self.all = {**self.all, name: added}  # another dict, because the agent's thread may iterate over this one
+
+    def remove_object(self, name: str) -> None:
+        """Forget a plugin that was added as an object; hooks that were frozen before must be frozen again."""
+        self.hooks.unregister(name)
+        self.all = {other: plugin for other, plugin in self.all.items() if other != name}
 
     def read_options(self) -> None:
         """Read the options that each plugin registers into the configuration."""
@@ -113,6 +119,7 @@ class Plugins:
             elif self.hooks.reraise:
                 wrap.check()
             if problems:  # half of its targets would be worse than none
+                problems += missing_targets(wrap.patches)
                 plugin.leave_out(State.FAILED, *problems)
             else:
                 self._wrapping.begin(plugin, wrap)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from types import ModuleType
 from typing import Any, Final
@@ -31,6 +32,10 @@ def check_replaceable(raw: Any, owner: Any, attribute: str) -> None:  # Any: wha
     kind = type(raw)
     if issubclass(kind, property):
         raise TargetError(f"{name} is a property, which is read and not called; wrap a function that it calls")
+    if issubclass(kind, functools.cached_property):
+        raise TargetError(
+            f"{name} is a cached property, which is read and not called; wrap a function that it calls, or time the function in it"
+        )
     if not _is_called(raw, owner):
         raise TargetError(f"{name} is not a function")
     if inspect.isclass(owner) and hasattr(kind, "__set__"):
@@ -52,7 +57,8 @@ def _is_called(raw: Any, owner: Any) -> bool:  # Any: whatever a target names
         bound = kind.__get__(raw, None, owner)
     except Exception:  # noqa: BLE001  # code of the library; what cannot be read from the class is not wrapped
         return False
-    return bound is not raw and callable(bound)
+    # Most descriptors give themselves to those who read them from the class. Then only an object can show whether they are called.
+    return callable(bound) or (bound is raw and not hasattr(kind, "__set__"))
 
 
 def name_of(owner: Any) -> str:  # Any: a module, a class or an object

@@ -15,37 +15,31 @@ from typing import Any, Final, cast
 
 from scout_core.boundary.bound_calls import Function, Original
 from scout_core.boundary.guard import Guard
-from scout_core.boundary.headers import with_headers
+from scout_core.boundary.header_places import HeaderParameter, HeaderPlace
 from scout_core.boundary.wrappers import describing_wrapper
 from scout_core.errors import TargetError
 from scout_core.recording.context import current
+from scout_core.recording.outermost import OutermostSpan
 from scout_core.recording.safety.contain import lose
 from scout_core.recording.span import Span
+from scout_core.recording.stepwise.coroutine_functions import checked
 from scout_core.recording.stepwise.generator_functions import is_generator_function
-from scout_core.recording.trace.headers import trace_headers
 
 _get = current.get
 _UNKNOWN: Final = object()
 
 
-def describe_or_send(guard: Guard, is_root: bool, headers: str | None, original: Original) -> Function:
-    """Return the wrapper of a target: one that sends headers through the parameter of this name, or any other for None."""
-    guard = original.guard(guard)
-    if headers is not None:
-        return sending_wrapper(original, guard, headers, is_root=is_root)
-    return describing_wrapper(original.function, guard, is_root=is_root, is_constructor=original.is_constructor)
-
-
-def sending_wrapper(original: Original, guard: Guard, parameter: str, *, is_root: bool) -> Function:
+def sending_wrapper(original: Original, guard: Guard, parameter: HeaderParameter, *, is_root: bool) -> Function:
     """
     Return the function that replaces this one, times it, and sends the headers of the trace.
 
     Args:
         guard: of the describer, as the wrapper of another target gets it.
-        parameter: name of the parameter that the headers travel through.
+        parameter: the headers travel through it.
 
     Raises:
-        TargetError: the function has no such parameter, or is a generator function, whose span has no id when it is called.
+        TargetError: the function has no such parameter, caches its results, or is a generator function, whose span has no id when it
+            is called.
         LeftAlone: functions of this kind cannot be timed.
     """
     function = original.function
@@ -53,11 +47,16 @@ def sending_wrapper(original: Original, guard: Guard, parameter: str, *, is_root
         raise TargetError(
             "headers cannot be added to the call of a generator function; wrap the function that sends the request"
         )
-    place = HeaderPlace(original, parameter)
+    if _is_cached(function):
+        raise TargetError(
+            "headers cannot be added to the call of a cached function, whose arguments are its key; wrap the function that it calls"
+        )
+    place = HeaderPlace(original, parameter, guard)
 
     def sent(call: _Call, /, *args: Any, **kwargs: Any) -> Any:
         if call.sends:
-            args, kwargs = place.add_to(call.described, args, kwargs)
+            called, args, kwargs = place.add_to(call.described, args, kwargs)
+            return called(*args, **kwargs)
         return function(*args, **kwargs)
 
     noting = cast(Guard, _NotingGuard(guard))
@@ -69,83 +68,11 @@ def sending_wrapper(original: Original, guard: Guard, parameter: str, *, is_root
             if not is_root:
                 return function(*args, **kwargs)
         elif _is_ignored(parent):
-            args, kwargs = place.add_to(_described(guard, args, kwargs), args, kwargs)
-            return function(*args, **kwargs)
+            called, args, kwargs = place.add_to(_described(guard, args, kwargs), args, kwargs)
+            return called(*args, **kwargs)
         return timed(_Call(), *args, **kwargs)
 
-    return _like(function, sending)
-
-
-class HeaderPlace:
-    """The parameter of a function that headers travel through."""
-
-    __slots__ = ("name", "position", "default", "is_keyword", "is_bound_late")
-
-    def __init__(self, original: Original, name: str) -> None:
-        """
-        Find it.
-
-        Raises:
-            TargetError: there is no such parameter, and no ``**kwargs``.
-        """
-        if not isinstance(name, str) or not name.isidentifier():
-            raise TargetError(f"headers must be the name of a parameter, got {name!r}")
-        self.name = name
-        self.position: int | None = None
-        self.default: Any = None  # Any: as the library has it
-        self.is_keyword = True
-        self.is_bound_late = original.takes_bound_call and not original.is_constructor
-        try:
-            parameters = inspect.signature(original.function).parameters
-        except (TypeError, ValueError):  # a function written in C: only by keyword
-            return
-        found = parameters.get(name)
-        if found is None or found.kind in (found.VAR_POSITIONAL, found.VAR_KEYWORD):
-            if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-                raise TargetError(f"it has no parameter {name!r} for headers; it takes {', '.join(parameters)}")
-            return
-        if found.kind is not found.KEYWORD_ONLY:
-            self.position = list(parameters).index(name)
-        self.is_keyword = found.kind is not found.POSITIONAL_ONLY
-        self.default = _UNKNOWN if found.default is found.empty else found.default
-
-    def add_to(
-        self, described: object, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """
-        Return the arguments of a call with the headers that its describer asks for; the same if they may not be added, or cannot be.
-
-        Args:
-            described: headers, or a span for those of its trace; anything else asks for none.
-        """
-        try:
-            added = _headers_of(described)
-            if not added:
-                return args, kwargs
-            position = self.position
-            if self.is_bound_late:
-                position = _position_in(args[0].call, self.name)
-            if self.name in kwargs:
-                kwargs[self.name] = with_headers(kwargs[self.name], added)
-            elif position is not None and position < len(args):
-                args = (*args[:position], with_headers(args[position], added), *args[position + 1 :])
-            elif self.default is not _UNKNOWN and self.is_keyword:
-                kwargs[self.name] = with_headers(self.default, added)
-            elif self.default is not _UNKNOWN and position == len(args):
-                args = (*args, with_headers(self.default, added))
-        except Exception as error:  # noqa: BLE001  # see `contain.py`
-            span = _get()
-            if span is not None:
-                lose(span, error)
-        return args, kwargs
-
-
-def _position_in(call: Function, name: str) -> int | None:
-    """Return the position of the headers behind a ``BoundCall``; None: only by keyword. Part of the arguments may be bound already."""
-    found = inspect.signature(call).parameters.get(name)
-    if found is None or found.kind not in (found.POSITIONAL_ONLY, found.POSITIONAL_OR_KEYWORD):
-        return None
-    return 1 + list(inspect.signature(call).parameters).index(name)
+    return checked(function, _like(function, sending))
 
 
 class _Call:
@@ -158,9 +85,13 @@ class _Call:
 
     @property
     def sends(self) -> bool:
-        """Whether it may send headers: a span must have begun."""
+        """Whether it may send headers: a span must have begun, or be covered by another, which is the caller then."""
         described = self.described
-        return type(described) is dict or (described is not None and _get() is described)
+        if described is None:
+            return False
+        if type(described) is dict or _get() is described:
+            return True
+        return issubclass(type(described), OutermostSpan) and cast(OutermostSpan, described).is_covered
 
 
 class _NotingGuard:
@@ -169,10 +100,10 @@ class _NotingGuard:
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
 
-    def run(self, call: _Call, /, *args: Any, **kwargs: Any) -> Any:
+    def describe(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the describer; None for headers without a span."""
-        described = _checked(self._guard, self._guard.run(*args, **kwargs))
-        call.described = described
+        described = _checked(self._guard, self._guard.describe(args[1:], kwargs))
+        args[0].described = described
         return None if type(described) is dict else described
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
@@ -199,7 +130,7 @@ def _is_ignored(parent: Span) -> bool:
 def _described(guard: Guard, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
     """Call a describer where nothing is recorded."""
     if not guard.has_steps:
-        return _checked(guard, guard.run(*args, **kwargs))
+        return _checked(guard, guard.describe(args, kwargs))
     begun = guard.begin(args, kwargs)
     if begun is None:
         return None
@@ -217,14 +148,15 @@ def _checked(guard: Guard, described: Any) -> Any:  # Any: whatever a describer 
     return described
 
 
-def _headers_of(described: object) -> dict[str, str]:
-    """Return the headers that a describer asks for: those that it has returned, or those of the trace for a span."""
-    if type(described) is dict:
-        return described
-    if not issubclass(type(described), Span):
-        return {}
-    url = cast(Span, described).own_tags.get("url")
-    return trace_headers(url if type(url) is str else "")
+def _is_cached(function: Any) -> bool:  # Any: whatever can be called
+    """Whether a function, or one that it wraps, is of ``functools.lru_cache`` or has its interface."""
+    while not hasattr(type(function), "cache_clear"):
+        if "cache_clear" in getattr(function, "__dict__", ()):
+            return True
+        function = function.func if type(function) is functools.partial else getattr(function, "__wrapped__", None)
+        if function is None:
+            return False
+    return True
 
 
 def _like(function: Function, replacement: Callable[..., Any]) -> Function:

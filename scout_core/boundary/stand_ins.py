@@ -16,9 +16,23 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Final
 
 from scout_core.boundary.bound_calls import BoundCall, Function, Original, bound_call_of
+from scout_core.classes import attribute_of
+from scout_core.recording.naming import type_name
+from scout_core.recording.stepwise.function_like import FunctionLike
+from scout_core.special_methods import forwarding, hides, special_names
 
 _MARK: Final = "_scout_core_stand_in"
 """Attribute of the classes of this module, by which they are recognised."""
+_HOLDERS: Final = (partialmethod, singledispatchmethod)
+_VALUE: Final = "_self_scout_core_value"
+"""Attribute of stand-ins of descriptors; wrapt keeps what begins with ``_self_`` from the original."""
+_UNLIKE_WRAPT: Final = frozenset(
+    {
+        "__iter__", "__next__", "__aiter__", "__anext__", "__await__", "__enter__", "__aenter__", "__aexit__", "__length_hint__",
+        "__fspath__",
+    }
+)  # fmt: skip
+"""Special methods that wrapt lacks in one of its versions, has for objects that lack them, or where it returns the other object."""
 _NOT_BOUND: Final = (BuiltinFunctionType, MethodType)
 """Types whose objects a class does not bind to its instances."""
 
@@ -31,8 +45,9 @@ def original_in_class(raw: Any, owner: type) -> Original:  # Any: whatever the l
         return original_in_module(raw)
     if issubclass(kind, staticmethod):
         return Original(raw, raw.__get__(None, owner))
-    is_holder = issubclass(kind, (partialmethod, singledispatchmethod))
-    return bound_call_of(inner.func if is_holder else getattr(inner, "__func__", inner), raw)
+    is_holder = issubclass(kind, _HOLDERS)
+    like = inner.func if is_holder else getattr(inner, "__func__", inner)
+    return bound_call_of(like, raw, is_passed_on=kind in (classmethod, partialmethod))
 
 
 def original_in_module(raw: Any) -> Original:  # Any: whatever the library has there
@@ -44,17 +59,12 @@ def original_in_module(raw: Any) -> Original:  # Any: whatever the library has t
         return Original(raw, call)  # a method shows whether it is async, and its object does not
     if not inspect.iscoroutinefunction(call):
         return Original(raw, raw)
-
-    @functools.wraps(call)
-    async def function(*args: Any, **kwargs: Any) -> Any:
-        return await raw(*args, **kwargs)
-
-    return Original(raw, function)
+    return Original(raw, FunctionLike(call, raw))
 
 
 def _method_in(raw: Any) -> MethodType | None:  # Any: whatever the library has there
     """The ``__call__`` of an object, which is ``async`` or not; None if it is not written in Python."""
-    call = next((vars(base)["__call__"] for base in type(raw).__mro__ if "__call__" in vars(base)), None)
+    call = attribute_of(type(raw), "__call__")
     return MethodType(call, raw) if type(call) is FunctionType else None
 
 
@@ -72,12 +82,21 @@ def stand_in(original: Original, timed: Function) -> Any:  # Any: an object like
     def call(wrapped: Function, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return timed(*args, **kwargs)
 
-    return _class_for(type(original.raw))(original.raw, call_bound if original.takes_bound_call else call)
+    made = _class_for(type(original.raw))
+    inner = innermost(original.raw)
+    if original.takes_bound_call and not callable(inner) and not isinstance(inner, (classmethod, *_HOLDERS)):
+        made = _class_of_descriptors(made)
+    return made(original.raw, call_bound if original.takes_bound_call else call)
+
+
+def value_given_by(found: Any) -> str:  # Any: whatever takes the place of a target
+    """Return the class of a value that cannot be called, and that reading a replaced descriptor has given; empty if none has."""
+    return getattr(found, _VALUE, "") if is_stand_in(found) else ""
 
 
 def is_stand_in(found: object) -> bool:
     """Whether it was made here."""
-    return any(_MARK in vars(base) for base in type(found).__mro__)
+    return attribute_of(type(found), _MARK) is not None
 
 
 def innermost(raw: Any) -> Any:  # Any: whatever the library has there
@@ -114,11 +133,38 @@ def _classes() -> tuple[Any, Any]:  # Any: wrapt is not imported at the top
     return type("StandIn", (wrapt.FunctionWrapper,), names), bound
 
 
-def _class_for(kind: type) -> Any:  # Any: as above
-    """Return the class of stand-ins for objects of a class: with the special methods that this has, and no others."""
-    from scout_core.proxies import special_methods
+@functools.cache
+def _class_of_descriptors(kind: Any) -> Any:  # Any: a class of stand-ins
+    """Return the same class for descriptors that cannot be called themselves: what they give decides."""
 
-    return _class_with(tuple(special_methods(kind, _classes()[0]).items()))
+    def get(self: Any, instance: Any, owner: Any = None) -> Any:
+        raw = self.__wrapped__
+        given = raw.__get__(instance, owner)
+        if given is raw:  # as it was read from the class
+            return self
+        if not callable(given):
+            setattr(self, _VALUE, type_name(type(given)))
+            return given
+        call = self._self_wrapper
+
+        def call_given(wrapped: Function, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            return call(wrapped, instance, args, kwargs)
+
+        return _class_for(type(given))(given, call_given)
+
+    return type(kind.__name__, (kind,), {"__module__": __name__, "__get__": get, _VALUE: ""})
+
+
+def _class_for(kind: type) -> Any:  # Any: as above
+    """Return the class of stand-ins for objects of a class: with the special methods that this has, where those of wrapt differ."""
+    base, _ = _classes()
+    has = special_names(kind)
+    methods = {name: forwarding(name) for name in sorted(_UNLIKE_WRAPT) if name in has and not hides(kind, name)}
+    # Some versions of wrapt have methods for everything, and a `__getitem__` over which Python would iterate.
+    hidden = (special_names(base) & _UNLIKE_WRAPT) | {"__iter__"}
+    if "__getitem__" in has and "__iter__" not in has:  # Python iterates over such objects, too
+        methods["__iter__"] = forwarding("__iter__")
+    return _class_with(tuple((methods | dict.fromkeys(sorted(hidden - methods.keys()))).items()))
 
 
 @functools.cache

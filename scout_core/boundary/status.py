@@ -6,7 +6,7 @@ from scout_core.boundary.guard import Guard
 from scout_core.boundary.next_step import next_step
 from scout_core.boundary.pace import Slowness
 from scout_core.boundary.patches import PatchState
-from scout_core.boundary.plugin import Plugin
+from scout_core.boundary.plugin import MISSING_TARGET, Plugin
 from scout_core.measuring.report import FunctionStatus, PluginStatus
 from scout_core.problems import TooManyErrors, join_problems
 
@@ -29,7 +29,7 @@ def status_of(plugin: Plugin) -> PluginStatus:
         hooks=plugin.hooks,
         wrapped=tuple(patch.target for patch in plugin.patches if patch.state is PatchState.WRAPPED),
         waiting=tuple(patch.target for patch in plugin.patches if patch.state is PatchState.WAITING),
-        not_found=tuple(problem.subject for problem in not_wrapped),
+        not_found=tuple(problem.subject for problem in not_wrapped if problem.kind == MISSING_TARGET),
         target_problems=not_wrapped,
         calls=sum(guard.calls for guard in plugin.all_guards),
         errors=sum(guard.failures.count for guard in plugin.all_guards),

@@ -6,27 +6,28 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from scout_core.boundary.bound_calls import Around, Function, Original
 from scout_core.boundary.describers import has_steps, why_invalid
+from scout_core.boundary.describing import describe_or_send, header_parameter
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.object_targets import ObjectTargets
 from scout_core.boundary.pace import Limit
 from scout_core.boundary.patches import Patch, PatchState
-from scout_core.boundary.sending import describe_or_send
 from scout_core.boundary.wrappers import Describer, around_wrapper
 from scout_core.errors import PluginError, TargetError
 from scout_core.problems import Problem, join_problems
 from scout_core.tracebacks import Frame
+
+if TYPE_CHECKING:
+    from scout_core.boundary.header_places import DefaultHeaders, HeaderParameter
 
 __all__ = ["Describer", "Wrap", "why_not_wrapped"]
 
 MOST_LATE: Final = 500
 """Targets that one plugin can name after its ``instrument`` has returned."""
 _MOST_PROBLEMS: Final = 20
-_PROXIES: Final = "scout_core.proxies"
-"""A module that only plugins with proxies import."""
 
 
 class Wrap:
@@ -69,6 +70,7 @@ class Wrap:
         optional: bool = False,
         group: str | None = None,
         headers: str | None = None,
+        default_headers: DefaultHeaders = None,
     ) -> None:
         """
         Time each call of a function or method.
@@ -86,10 +88,14 @@ class Wrap:
             group: the name of a part of the plugin. When a target of a group is missing, only that group is not wrapped.
             headers: name of the parameter that the call sends headers through; those of the trace are added to a copy, if the tag ``url``
                 of the span allows it. Such a describer may also return the headers to add, as a dict, and no span.
+            default_headers: the headers that a call without any stands for: ``{}``, or others, or the name of the attribute of the
+                object that has them. None: they are not known, and nothing is added to such a call, which would lose them.
         """
+        parameter = header_parameter(headers, default_headers)
         if self._is_valid(target, describer, "describer") and self._claim(target, "describer"):
             guard = self.make_guard(target, describer)
-            patch = Patch(target, self.describing(guard, root, headers), optional, group, asked_by=self, guard=guard)
+            patch = Patch(target, self.describing(guard, root, parameter), optional, group, asked_by=self, guard=guard)
+            self.objects.leave_to_objects(patch.attribute, guard)
             self.add(patch)
 
     def around(self, target: str, function: Around, *, optional: bool = False, group: str | None = None) -> None:
@@ -110,20 +116,26 @@ class Wrap:
             return
 
         def wrapper(original: Original) -> Function:
-            if _PROXIES in sys.modules:  # the function may return some
-                sys.modules[_PROXIES].prepare()
             return around_wrapper(
                 original.function, original.around(function), is_undone, has_instance=original.has_instance
             )
 
-        def is_undone() -> bool:
-            return patch.state is not PatchState.WRAPPED
+        # A default, because an attribute of an enum takes long (Python 3.11).
+        def is_undone(wrapped: PatchState = PatchState.WRAPPED) -> bool:
+            return patch.state is not wrapped
 
         patch = Patch(target, wrapper, optional, group, role="around", asked_by=self)
         self.add(patch)
 
     def object(
-        self, owner: Any, name: str, describer: Describer, *, root: bool = False, headers: str | None = None
+        self,
+        owner: Any,
+        name: str,
+        describer: Describer,
+        *,
+        root: bool = False,
+        headers: str | None = None,
+        default_headers: DefaultHeaders = None,
     ) -> None:
         """
         Time each call of a method of one object, or of a class or module that has no name that ``wrap`` could take.
@@ -132,12 +144,15 @@ class Wrap:
 
         Args:
             owner: an object whose class is written in Python: only its own calls are described. A class: the calls of all of its
-                objects. A module.
+                objects, except those that have a describer of their own. A module.
             name: of the method or function.
             headers: as above.
+            default_headers: as above.
         """
-        if self._is_valid(f"{type(owner).__name__}:{name}", describer, "describer") and not self.is_closed:
-            self.objects.add(owner, name, describer, is_root=root, headers=headers)
+        target = f"{type(owner).__name__}:{name}"
+        parameter = header_parameter(headers, default_headers)
+        if self._is_valid(target, describer, "describer") and not self.is_closed:
+            self.objects.add(owner, name, describer, is_root=root, headers=parameter)
 
     def begin(self, wrap_now: Callable[[Patch], None]) -> None:
         """
@@ -223,7 +238,9 @@ class Wrap:
             has_steps=has_steps(describer),
         )
 
-    def describing(self, guard: Guard, is_root: bool, headers: str | None = None) -> Callable[[Original], Function]:
+    def describing(
+        self, guard: Guard, is_root: bool, headers: HeaderParameter | None = None
+    ) -> Callable[[Original], Function]:
         """Return how a wrapper with this guard is made."""
         return partial(describe_or_send, guard, is_root, headers)
 
@@ -245,7 +262,9 @@ class Wrap:
         return problem is None
 
 
-def why_not_wrapped(target: str, *, is_around: bool = False, headers: str | None = None) -> str | None:
+def why_not_wrapped(
+    target: str, *, is_around: bool = False, headers: str | None = None, default_headers: DefaultHeaders = None
+) -> str | None:
     """
     Return why a target cannot be wrapped; None when it can.
 
@@ -255,6 +274,7 @@ def why_not_wrapped(target: str, *, is_around: bool = False, headers: str | None
     Args:
         is_around: for ``wrap.around``, which accepts more functions than a describer does.
         headers: as for ``wrap``.
+        default_headers: as for ``wrap``.
 
     Raises:
         PluginError: the target is not written as ``module:Class.method`` or ``module:function``.
@@ -263,7 +283,7 @@ def why_not_wrapped(target: str, *, is_around: bool = False, headers: str | None
     if is_around:
         wrap.around(target, lambda wrapped, instance, args, kwargs: wrapped(*args, **kwargs))
     else:
-        wrap(target, lambda *args, **kwargs: None, headers=headers)
+        wrap(target, lambda *args, **kwargs: None, headers=headers, default_headers=default_headers)
     wrap.check()
     (patch,) = wrap.patches
     module = sys.modules.get(patch.module)

@@ -19,20 +19,21 @@ from types import NoneType
 from typing import Any
 
 from scout_core.boundary.bound_calls import Around, Function
-from scout_core.boundary.described import guarded, is_used, refuse, refuse_first_step, send_result
+from scout_core.boundary.described import guarded, is_used, refuse, refuse_first_step
 from scout_core.boundary.generator_wrappers import generator_wrapper
 from scout_core.boundary.guard import Guard
-from scout_core.boundary.unfollowed import noting
 from scout_core.recording.context import current
+from scout_core.recording.outermost import OutermostSpan
 from scout_core.recording.safety.abandoned import give_up, is_abandoned
 from scout_core.recording.safety.contain import lose
 from scout_core.recording.span import Span
-from scout_core.recording.stepwise.generator_functions import GeneratorFunction, is_generator_function
+from scout_core.recording.stepwise.coroutine_functions import checked
+from scout_core.recording.stepwise.function_like import FunctionLike
+from scout_core.recording.stepwise.generator_functions import is_generator_function
+from scout_core.recording.stepwise.unfollowed import Follow, noting
 from scout_core.recording.transaction import Transaction
 
 Describer = Callable[..., "Span | dict[str, str] | Generator[Span | None, Any, object] | None"]
-Follow = Callable[[Any, Any], "tuple[type, Any]"]
-"""Lets a span outlast its call if the result is not done yet; see ``outlast``."""
 
 _get = current.get
 
@@ -46,17 +47,13 @@ def describing_wrapper(function: Function, guard: Guard, *, is_root: bool, is_co
         is_root: call the describer outside of a transaction, too.
         is_constructor: its result is a new object, and must be that object, also if it can be awaited.
     """
-    follow = _return_itself if is_constructor else noting(guard)
+    follow = noting(guard.note_unfollowed, guard.place, is_constructor=is_constructor)
     stepped = generator_wrapper(function, guard, is_root)
     if stepped is not None:
         return stepped
     if inspect.iscoroutinefunction(function):
-        return (_async_with_result if guard.has_steps else _async)(function, guard, is_root, follow)
+        return checked(function, (_async_with_result if guard.has_steps else _async)(function, guard, is_root, follow))
     return (_plain_with_result if guard.has_steps else _plain)(function, guard, is_root, follow)
-
-
-def _return_itself(opened: object, result: object) -> tuple[type, object]:
-    return type(result), result
 
 
 def around_wrapper(
@@ -81,19 +78,22 @@ def around_wrapper(
 
         @functools.wraps(function)
         async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
-            return await call(args, kwargs)
+            if is_undone() or not has_instance or not args:
+                return await call(args, kwargs)
+            # As `call`, without calling it: every request of a web framework comes through here.
+            return await around(functools.partial(function, args[0]), args[0], args[1:], kwargs)
 
-        return async_wrapper
+        return checked(function, async_wrapper)
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         return call(args, kwargs)
 
-    return GeneratorFunction(function, wrapper) if is_generator_function(function) else wrapper
+    return FunctionLike(function, wrapper) if is_generator_function(function) else wrapper
 
 
 def _plain(function: Function, guard: Guard, is_root: bool, follow: Follow) -> Function:
-    describe = guard.run
+    describe = guard.describe
     plain: type = NoneType
 
     @functools.wraps(function)
@@ -115,11 +115,13 @@ def _plain(function: Function, guard: Guard, is_root: bool, follow: Follow) -> F
             is_off = False
         if is_off:
             return function(*args, **kwargs)
-        described = describe(*args, **kwargs)
+        described = describe(args, kwargs)
         if described is None:
             return function(*args, **kwargs)
         kind = type(described)  # the span is described, or a GuardedSpan
-        span: Any = described if kind is Span or kind is Transaction else guarded(guard, described)
+        span: Any = described
+        if kind is not Span and kind is not OutermostSpan and kind is not Transaction:
+            span = guarded(guard, described)
         try:
             is_refused = span is None or (span.start_ns and is_used(span, parent))
         except AttributeError:  # Span.__new__ without Span.__init__
@@ -137,7 +139,7 @@ def _plain(function: Function, guard: Guard, is_root: bool, follow: Follow) -> F
 
 
 def _async(function: Function, guard: Guard, is_root: bool, follow: Follow) -> Function:
-    describe = guard.run
+    describe = guard.describe
     plain: type = NoneType
 
     @functools.wraps(function)
@@ -159,11 +161,13 @@ def _async(function: Function, guard: Guard, is_root: bool, follow: Follow) -> F
             is_off = False
         if is_off:
             return await function(*args, **kwargs)
-        described = describe(*args, **kwargs)
+        described = describe(args, kwargs)
         if described is None:
             return await function(*args, **kwargs)
         kind = type(described)  # the span is described, or a GuardedSpan
-        span: Any = described if kind is Span or kind is Transaction else guarded(guard, described)
+        span: Any = described
+        if kind is not Span and kind is not OutermostSpan and kind is not Transaction:
+            span = guarded(guard, described)
         try:
             is_refused = span is None or (span.start_ns and is_used(span, parent))
         except AttributeError:  # Span.__new__ without Span.__init__
@@ -226,7 +230,7 @@ def _plain_with_result(function: Function, guard: Guard, is_root: bool, follow: 
             except BaseException:  # any exception passes through; the describer ends at its yield
                 guard.finish(description.close)
                 raise
-            guard.finish(send_result, description, result)
+            guard.send(description, result)
             if type(result) is not plain:
                 plain, result = follow(span, result)
             return result
@@ -280,7 +284,7 @@ def _async_with_result(function: Function, guard: Guard, is_root: bool, follow: 
             except BaseException:  # any exception passes through; the describer ends at its yield
                 guard.finish(description.close)
                 raise
-            guard.finish(send_result, description, result)
+            guard.send(description, result)
             if type(result) is not plain:
                 plain, result = follow(span, result)
             return result

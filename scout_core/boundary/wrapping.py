@@ -67,15 +67,38 @@ class Wrapping:
                 patch.guard.close()
 
     def _apply(self, plugin: Plugin, patch: Patch, module: ModuleType) -> None:
+        if plugin.state is State.FAILED and patch.state is PatchState.UNDONE:
+            self._add_missing(plugin, patch, module)
         if plugin.state is not State.ACTIVE or patch.state in (PatchState.LEFT_OUT, PatchState.UNDONE):
             return
         _put(patch, module)
         if patch.state is PatchState.WRAPPED:
             self._applied.append(patch)
         elif patch.state is PatchState.NOT_FOUND and not patch.is_optional:
-            _leave_out(plugin, patch)
+            _leave_out(plugin, patch, module)
         if patch.state is not PatchState.WRAPPED and self.is_logging and not patch.is_late:
             log_states([plugin])
+
+    def _add_missing(self, plugin: Plugin, patch: Patch, module: ModuleType) -> None:
+        """Show a target that is missing, too, in a module that is imported after the plugin has failed."""
+        if patch.is_optional or patch.group is not None or patch.is_late:
+            return
+        _look_for(patch, module)
+        if patch.state is not PatchState.NOT_FOUND:
+            return
+        *others, nothing = plugin.problems
+        plugin.problems = (*others, not_wrapped(patch), nothing)
+        if self.is_logging:
+            plugin.is_logged = False
+            log_states([plugin])
+
+
+def missing_targets(patches: Iterable[Patch]) -> list[Problem]:
+    """Return what is wrong with targets whose modules are imported, without wrapping any; for a plugin that has failed before."""
+    needed = [patch for patch in patches if not patch.is_optional and patch.group is None]
+    for patch in needed:
+        _look_for(patch)
+    return [not_wrapped(patch) for patch in needed if patch.state is PatchState.NOT_FOUND]
 
 
 def _put(patch: Patch, module: ModuleType | None) -> None:
@@ -88,18 +111,18 @@ def _put(patch: Patch, module: ModuleType | None) -> None:
         patch.state, patch.reason = PatchState.NOT_FOUND, with_kind(type(error).__name__, error_message(error))
 
 
-def _leave_out(plugin: Plugin, missing: Patch) -> None:
-    """Undo everything that must not be wrapped without a target that is missing."""
+def _leave_out(plugin: Plugin, missing: Patch, module: ModuleType) -> None:
+    """Undo everything that must not be wrapped without a target that is missing in a module that has just been imported."""
     members = [patch for patch in plugin.patches if patch.group == missing.group]
     for patch in members:
         if not patch.is_optional and patch.state is PatchState.WAITING:
-            _look_for(patch)
+            _look_for(patch, module if patch.module == missing.module else None)
     absent = [patch for patch in members if patch.state is PatchState.NOT_FOUND and not patch.is_optional]
     if missing.group is None:
         nothing = Problem("nothing-wrapped", plugin.name, "none of its targets is wrapped")
         plugin.fail(*map(not_wrapped, absent), nothing)
         return
-    reason = f"left out, because group {missing.group!r} is incomplete without {absent[0].target}"
+    reason = f"its group {missing.group!r} is incomplete without {' and '.join(patch.target for patch in absent)}"
     for patch in reversed(members):
         if patch.state in (PatchState.WAITING, PatchState.WRAPPED):
             patch.undo(PatchState.LEFT_OUT)
@@ -108,10 +131,11 @@ def _leave_out(plugin: Plugin, missing: Patch) -> None:
                 patch.guard.close()
 
 
-def _look_for(patch: Patch) -> None:
-    module = sys.modules.get(patch.module)
-    if module is None or not is_complete(module):
-        return
+def _look_for(patch: Patch, module: ModuleType | None = None) -> None:
+    if module is None:
+        module = sys.modules.get(patch.module)
+        if module is None or not is_complete(module):
+            return
     try:
         patch.check(module)
     except TargetError as error:

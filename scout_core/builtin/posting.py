@@ -22,9 +22,14 @@ LONGEST_EXCHANGE: Final = 10.0
 MAX_ANSWER: Final = 65_536
 
 
-def post(url: str, path: str, *, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+def post(
+    url: str, path: str, *, headers: Mapping[str, str], body: bytes, connected: socket | None = None
+) -> tuple[int, bytes]:
     """
     Send it, follow no redirect.
+
+    Args:
+        connected: a connection to the server, which is used instead of a new one and is closed.
 
     Returns:
         Status, and the first 65,536 bytes of the answer.
@@ -39,6 +44,7 @@ def post(url: str, path: str, *, headers: Mapping[str, str], body: bytes) -> tup
     deadline = monotonic() + LONGEST_EXCHANGE
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = kind(parts.hostname, parts.port, timeout=TIMEOUT)
+    connection.sock = connected
     connection.response_class = partial(_response, deadline)  # type: ignore[assignment]  # called like the class
     try:
         try:

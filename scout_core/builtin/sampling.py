@@ -26,8 +26,12 @@ _REASON: Final = "sampled"
 @when_changed("sample_rate", *_BY_NAME)
 def on_request_start(transaction: Transaction, config: Config) -> None:
     """Decide before anything is recorded, which is cheapest, where no later name can change the decision."""
-    if chance_of(transaction) >= highest_rate(config, is_web=transaction.is_web):
-        transaction.ignore(_REASON)
+    is_web = transaction.is_web
+    chance = chance_of(transaction)
+    if chance >= _rate_of_kind(config, is_web=is_web):
+        by_name = config.get("sample_endpoints" if is_web else "sample_jobs")
+        if not by_name or chance >= max(by_name.values()):
+            transaction.ignore(_REASON)
 
 
 @hookimpl
@@ -40,16 +44,6 @@ def ignore_transaction(transaction: Transaction, config: Config) -> str | None:
 def chance_of(transaction: Transaction) -> float:
     """Return the number, from 0 to just below 1, that stays the same for this transaction: its id is random."""
     return (transaction.id >> 11) * 2.0**-53  # a float has 53 bits; with all 64 it could be rounded to 1
-
-
-def highest_rate(config: Config, *, is_web: bool) -> float:
-    """Return the highest rate, 0 to 1, of all names that web requests, or jobs, can have."""
-    by_name = config.get("sample_endpoints" if is_web else "sample_jobs")
-    return (
-        max(_rate_of_kind(config, is_web=is_web), *by_name.values())
-        if by_name
-        else _rate_of_kind(config, is_web=is_web)
-    )
 
 
 def rate_of(transaction: Transaction, config: Config) -> float:
@@ -66,4 +60,4 @@ def rate_of(transaction: Transaction, config: Config) -> float:
 
 def _rate_of_kind(config: Config, *, is_web: bool) -> float:
     own = config.get("endpoint_sample_rate" if is_web else "job_sample_rate")
-    return float(config.get("sample_rate") if own is None else own)
+    return config.get("sample_rate") if own is None else own  # type: ignore[no-any-return]  # a float

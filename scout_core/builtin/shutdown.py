@@ -7,15 +7,15 @@ uvicorn 0.29 and later raise the signal that ended the server once more, for the
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable
-from functools import partial, wraps
+from functools import partial
 from inspect import signature
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 import scout_core
 from scout_core import hookimpl
+from scout_core.instruments.exits import end_child
 from scout_core.log import Log
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ log = Log("scout_core.shutdown")
 
 GRACE: Final = 0.5
 """Seconds that a worker of a pool needs to end, besides sending its last report."""
-LONGEST_EXIT: Final = 1.0
-"""Seconds by which ``os._exit`` is delayed at most."""
 
 
 @hookimpl
@@ -34,7 +32,7 @@ def instrument(wrap: Wrap, config: Config) -> None:
     """Optional: each is the business of another library, and what is missing must not cost the others."""
     # These calls are changed, not described: something must happen after or before them.
     wrap.around("uvicorn.server:Server.shutdown", end_server, optional=True)
-    wrap.around("multiprocessing.process:BaseProcess._bootstrap", run_child, optional=True)
+    wrap.around("multiprocessing.process:BaseProcess._bootstrap", end_child, optional=True)
     wrap.around("multiprocessing.pool:Pool.__init__", partial(begin_pool, config), optional=True)
 
 
@@ -51,27 +49,6 @@ async def end_server(
     except RuntimeError:  # no thread can be started any more
         scout_core.flush()
     return result
-
-
-def run_child(wrapped: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """In the child, which ends when this returns, or when its own code calls ``os._exit``."""
-    if getattr(os._exit, "__globals__", None) is not globals():  # otherwise a child has started this one
-        os._exit = _flushing(os._exit)  # only here: everywhere else it is the original
-    return wrapped(*args, **kwargs)
-
-
-def _flushing(end: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
-    """Return what replaces ``os._exit`` and looks like it; a call with the wrong arguments raises what the original raises."""
-
-    @wraps(end)
-    def _exit(*args: Any, **kwargs: Any) -> NoReturn:
-        try:
-            scout_core.flush(LONGEST_EXIT)
-        finally:  # a signal handler may raise meanwhile
-            end(*args, **kwargs)
-
-    _exit.__module__ = "os"  # pickle finds it there by its name; `posix._exit` is the original
-    return _exit
 
 
 def begin_pool(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from scout_core import hookimpl, when_changed
@@ -55,14 +56,17 @@ def start(
 
     Subclasses define ``run`` themselves, so it is replaced on the object, until it runs: ``thread`` then refers to nothing of ours.
     """
-    target = getattr(thread, "_target", None)
-    if getattr(target, "__module__", None) in _POOLS:
+    own = object.__getattribute__(thread, "__dict__")  # no code of a subclass runs, nor of what the thread is to call
+    target = own.get("_target")
+    if type(target) is FunctionType and target.__module__ in _POOLS:
         return wrapped(*args, **kwargs)
-    run = thread.run
+    try:
+        run = thread.run
+    except Exception:  # noqa: BLE001  # it is raised again in the thread, where the application expects it
+        return wrapped(*args, **kwargs)
     carried = _carried(propagate, run)
     if carried is run:  # no transaction is open
         return wrapped(*args, **kwargs)
-    own = vars(thread)
     before = {"run": own["run"]} if "run" in own else {}
 
     def restore() -> None:

@@ -22,7 +22,7 @@ from scout_core.cli.suggesting import no_such
 from scout_core.hookspecs import PROJECT
 
 if TYPE_CHECKING:
-    from scout_core.testing.problems import Violation
+    from scout_core.testing.rules.problems import Violation
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -82,19 +82,23 @@ def check_plugin(ctx: click.Context, path: str, timeout: float, as_json: bool) -
 
 def _result(subject: Subject, timeout: float) -> dict[str, Any]:  # Any: several types
     from scout_core.testing import RULES, STATIC_RULES, static_problems
+    from scout_core.testing.rules.problems import STARTED_RULES
 
-    problems = static_problems(
+    found = static_problems(
         subject.module, packaged=subject.is_packaged, path=[*subject.path, *search_path()], timeout=timeout
     )
+    problems = [problem for problem in found if not problem.is_note]
     broken = {problem.rule for problem in problems}
     last = _last_checked(problems, STATIC_RULES)
+    starts = not any(problem.is_fatal and problem.rule == "hooks" for problem in problems)
 
     def state(rule: str) -> str:
         if rule == PACKAGED and not subject.is_packaged:
             return "skipped"
         if rule in broken:
             return "problem"
-        return "ok" if STATIC_RULES.index(rule) <= STATIC_RULES.index(last) else NOT_REACHED
+        is_reached = STATIC_RULES.index(rule) <= STATIC_RULES.index(last) and (starts or rule not in STARTED_RULES)
+        return "ok" if is_reached else NOT_REACHED
 
     rules = [{"rule": rule, "state": state(rule), "meaning": RULES[rule]} for rule in STATIC_RULES]
     return {
@@ -102,6 +106,7 @@ def _result(subject: Subject, timeout: float) -> dict[str, Any]:  # Any: several
         "where": subject.where,
         "rules": rules,
         "problems": [asdict(problem) for problem in problems],
+        "notes": [asdict(problem) for problem in found if problem.is_note],
     }
 
 
@@ -109,12 +114,10 @@ def _last_checked(problems: Sequence[Violation], rules: Sequence[str]) -> str:
     """
     Return the last rule that was checked.
 
-    The check ends with the process of the plugin, and with any fatal problem except for a missing target.
+    The check ends with the process of the plugin, and where its module cannot be imported.
     """
     ends = [
-        problem.rule
-        for problem in problems
-        if problem.ends_process or (problem.is_fatal and problem.rule in ("import", "hooks"))
+        problem.rule for problem in problems if problem.ends_process or (problem.is_fatal and problem.rule == "import")
     ]
     return min(ends, key=rules.index, default=rules[-1])
 
@@ -126,7 +129,7 @@ def _print(result: Mapping[str, Any]) -> None:  # Any: several types
         state = rule["state"]
         meaning = "not applicable to a plain module" if state == "skipped" else rule["meaning"]
         echo(coloured(state, state.ljust(width)), f" {rule['rule'].ljust(9)} {meaning}")
-        for problem in result["problems"]:
+        for problem in (*result["problems"], *result["notes"]):
             if problem["rule"] == rule["rule"]:
                 margin = " " * (width + 11)
                 echo(margin, problem["evidence"])

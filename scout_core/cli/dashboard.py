@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from scout_core.config.config import Config
-from scout_core.private_files import read_private
-from scout_core.sending.protocol import LOGIN_FILE, error_text
-from scout_core.sending.rendezvous import CollectorAddress, UnreadableAnnouncement, locate
+from scout_core.errors import ScoutError
+from scout_core.sending.protocol import error_text
+from scout_core.sending.rendezvous import CollectorAddress, UnreadableAnnouncement, describe_absence, locate
 
 TIMEOUT_SECONDS: Final = 3.0
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -31,18 +31,19 @@ def ask(config: Config, path: str) -> Mapping[str, Any]:  # Any: JSON
         DashboardError: no dashboard is announced, or it did not answer the request.
     """
     import json
-    from http.client import HTTPConnection, HTTPException
-    from urllib.parse import urlsplit
+    from http.client import HTTPException
+
+    from scout_core.sending.asking import connection_to, read_login_token
 
     address = locate_dashboard(config)
     try:
-        token = (read_private(config.state_dir / LOGIN_FILE) or "").strip()
-    except OSError as error:
-        raise DashboardError(f"cannot read the login token: {error}") from error
-    if not token:
-        raise DashboardError(f"{address.url} has no login token in {config.state_dir}")
-    parts = urlsplit(address.url)
-    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
+        token = read_login_token(config.state_dir)
+    except ScoutError as error:
+        raise DashboardError(str(error)) from error
+    try:
+        connection = connection_to(address, timeout=TIMEOUT_SECONDS)
+    except (OSError, ValueError) as error:
+        raise DashboardError(f"{address.url} does not answer: {error}; start it: scout-core up") from error
     try:
         connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
         with connection.getresponse() as response:
@@ -64,14 +65,12 @@ def locate_dashboard(config: Config) -> CollectorAddress:
     Return the address of the dashboard.
 
     Raises:
-        DashboardError: no dashboard is announced, or the announced one is not on this machine.
+        DashboardError: no dashboard is announced, or its announcement cannot be used.
     """
     try:
         address = locate(config.state_dir)
     except (OSError, UnreadableAnnouncement) as error:
         raise DashboardError(f"cannot read the announcement of a collector: {error}") from error
     if address is None:
-        raise DashboardError(f"no collector is announced in {config.state_dir}; start one: scout-core up")
-    if not address.url.startswith(("http://127.0.0.1:", "http://[::1]:")):  # the token must not leave this machine
-        raise DashboardError(f"{address.url} is not on this machine")
+        raise DashboardError(describe_absence(config.state_dir))
     return address

@@ -13,12 +13,12 @@ from attrs import frozen
 from scout_core.boundary.plugin import INVALID_OPTIONS
 from scout_core.cli.environment import Environment
 from scout_core.cli.live import LivePlugin, live_plugins, summarise
-from scout_core.cli.status_text import describe_missing
+from scout_core.cli.status_text import describe_targets
 from scout_core.measuring.report import PluginStatus
 from scout_core.private_files import directory_problem, is_writable_by_anyone
 from scout_core.problems import NextStep
 from scout_core.sending.export_guard import EXPORT_PROBLEMS
-from scout_core.sending.rendezvous import FILE_NAME, UnreadableAnnouncement, locate
+from scout_core.sending.rendezvous import FILE_NAME, UnreadableAnnouncement, describe_absence, locate
 from scout_core.states import State
 
 
@@ -61,7 +61,7 @@ def check_plugins(environment: Environment) -> Iterator[Finding]:
             if problem.kind == INVALID_OPTIONS:
                 yield Finding("problem", "plugins", f"{status.name}: {problem}", _advice(status.name, status.next_step))
         if status.state.is_fine and status.not_found:
-            targets = "; ".join(describe_missing(status))
+            targets = "; ".join(detail for _, details in describe_targets(status) for detail in details)
             yield Finding("note", "plugins", f"{status.name} cannot wrap all of its targets: {targets}")
     yield from _wrapped_twice(statuses)
     live = live_plugins(environment.config)
@@ -129,8 +129,7 @@ def _check_state_dir(folder: Path) -> Iterator[Finding]:
     advice = f"rm {path}, then restart the collector"
     try:
         if locate(folder) is None and os.path.lexists(path):
-            text = f"{path} is readable by others or belongs to another user, so agents do not trust it"
-            yield Finding("problem", "files", text, advice)
+            yield Finding("problem", "files", describe_absence(folder))
     except (OSError, UnreadableAnnouncement) as error:
         yield Finding("problem", "files", f"agents cannot read it, so reports wait: {error}", advice)
 

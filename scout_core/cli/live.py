@@ -9,7 +9,7 @@ from attrs import frozen
 
 from scout_core.cli.dashboard import DashboardError, ask
 from scout_core.cli.source import place_of
-from scout_core.cli.status_text import describe_function, describe_missing
+from scout_core.cli.status_text import describe_function, describe_targets
 from scout_core.config.config import Config
 from scout_core.problems import NextStep
 from scout_core.sending.protocol import (
@@ -51,7 +51,7 @@ class LivePlugin:
         for name, targets in (
             ("wrapped", plugin.wrapped),
             ("waiting", plugin.waiting),
-            ("not found", describe_missing(plugin)),
+            *describe_targets(plugin),
         ):
             if targets:
                 lines.append(f"{name}: {', '.join(targets)}")

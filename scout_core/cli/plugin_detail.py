@@ -13,7 +13,7 @@ from scout_core.cli.live import LivePlugin, Summary, live_plugins, summarise
 from scout_core.cli.option_rows import describe_option
 from scout_core.cli.output import Styled, as_json_option, bold, coloured, echo, print_facts, print_json, print_problems
 from scout_core.cli.source import Place, place_of
-from scout_core.cli.status_text import describe_missing
+from scout_core.cli.status_text import describe_targets
 from scout_core.cli.suggesting import no_such
 from scout_core.measuring.report import PluginStatus
 from scout_core.states import State
@@ -88,7 +88,7 @@ def _print(
         ("hooks", [", ".join(status.hooks)]),
         ("wrapped", status.wrapped),
         ("waiting", status.waiting),
-        ("not found", describe_missing(status)),
+        *describe_targets(status),
         ("options", [line for row in _options(environment, status.name) for line in describe_option(row)]),
         *(("process", process.describe()) for process in _processes_to_show(live)),
         ("next", [str(step) if step else ""]),

@@ -21,6 +21,7 @@ from scout_core.config.origin import CODE, DEFAULT
 from scout_core.config.values import Value
 from scout_core.errors import RejectedReport
 from scout_core.hookspecs import hookimpl
+from scout_core.measuring.numbers import hex_id
 from scout_core.measuring.report import Report
 from scout_core.recording import context
 from scout_core.recording.span import Span
@@ -86,11 +87,11 @@ def follow(config: Config, *, is_collector_active: bool) -> Iterator[Step]:
         sent = _send(agent, keeper.report)
         yield sent
         if sent.is_ok:
-            yield _stored(config, f"{probe.id:016x}")
+            yield _stored(config, hex_id(probe.id))
 
 
 def _send(agent: Agent, report: Report) -> Step:
-    (exporter,) = collector.register_exporters(agent.config)
+    exporter = collector.CollectorExporter(agent.config)
     begin = perf_counter()
     try:
         exporter.export(evolve(report, plugins=()))  # the process ends at once, so its plugins are of no interest
@@ -100,7 +101,8 @@ def _send(agent: Agent, report: Report) -> Step:
         return Step("collector", False, str(error), advice)
     except Exception as error:  # noqa: BLE001  # any exception of an exporter means that the delivery failed
         return Step("collector", False, f"{error}", "restart it: scout-core up")
-    return Step("collector", True, f"accepted after {(perf_counter() - begin) * 1e3:.0f} ms")
+    took = (perf_counter() - begin) * 1e3
+    return Step("collector", True, f"accepted by {exporter.reached} after {took:.0f} ms")
 
 
 def _stored(config: Config, trace: str) -> Step:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scout_core.measuring.report import PluginStatus
+from scout_core.problems import TARGET_LABELS
 from scout_core.sending.protocol import RunningFunction, RunningPlugin
 
 
@@ -20,11 +21,16 @@ def describe_function(function: RunningFunction) -> str:
     return f"{text}; slow: {slow}" if slow else text
 
 
-def describe_missing(plugin: PluginStatus | RunningPlugin) -> list[str]:
-    """Return the targets that cannot be wrapped, each with the reason."""
-    if plugin.target_problems:
-        return [problem.detail for problem in plugin.target_problems]
-    return list(plugin.not_found)  # an older agent sends texts there
+def describe_targets(plugin: PluginStatus | RunningPlugin) -> list[tuple[str, list[str]]]:
+    """Return the targets that are neither wrapped nor waiting, each with the reason, by what they are: ``not found``, ``left out``."""
+    problems = plugin.target_problems
+    if not problems:
+        return [("not found", list(plugin.not_found))] if plugin.not_found else []  # an older agent sends texts there
+    kinds = dict.fromkeys(problem.kind for problem in problems)
+    return [
+        (TARGET_LABELS.get(kind, kind), [problem.detail for problem in problems if problem.kind == kind])
+        for kind in kinds
+    ]
 
 
 def format_cost(milliseconds: float) -> str:

@@ -194,7 +194,7 @@ def read_config(
 
 
 def _read_core(layers: Layers, problems: list[Problem]) -> dict[str, Value]:
-    facts = derived(layers.environment)
+    facts = derived(layers.environment, _working_directory())
     values = {}
     for option in OPTIONS:
         candidates = list(layers.candidates(option))
@@ -205,6 +205,13 @@ def _read_core(layers: Layers, problems: list[Problem]) -> dict[str, Value]:
             candidates, convert=option.kind.read, default=default, problems=problems, written=option.kind.written
         )
     return values
+
+
+def _working_directory() -> Path | None:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:  # it has been removed
+        return None
 
 
 def _is_empty(value: object) -> bool:

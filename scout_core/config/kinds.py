@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 from attrs import evolve, frozen
 
+from scout_core.config import readers
 from scout_core.config.durations import duration, number, seconds_of
 from scout_core.config.urls import Hint, url_of
 
-TRUE_WORDS: Final = frozenset({"true", "yes", "on", "t", "1"})
-FALSE_WORDS: Final = frozenset({"false", "no", "off", "f", "0"})
 MOST_CHOICES: Final = 20
 """Further values that are allowed are not listed."""
 LONGEST_LIST: Final = 100
@@ -142,7 +140,7 @@ def choice_of(values: Iterable[Any], names: Iterable[str] | None = None) -> Kind
         for choice in allowed:
             if choice is value or (type(choice) is type(value) and choice == value):
                 return choice
-        word = _text(value).lower() if value is not None else None
+        word = readers.text(value).lower() if value is not None else None
         for texts in (map(str, allowed), shown):
             for choice, text in zip(allowed, texts, strict=True):
                 if text.lower() == word:
@@ -212,77 +210,28 @@ def table_of(
     return Kind(f"a table of {names[0]}:{names[1]} pairs", convert, form, with_values=with_values)
 
 
-def _boolean(value: Any) -> bool:
-    word = str(value).strip().lower() if isinstance(value, (bool, int, str)) else None
-    if word in TRUE_WORDS:
-        return True
-    if word in FALSE_WORDS:
-        return False
-    raise ValueError
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, (str, int, float, Path)):
-        return str(value).strip()
-    raise ValueError
-
-
-def _word(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError  # the caller adds what was expected
-    return value.strip()
-
-
-def _integer(value: Any) -> int:
-    result = number(value)
-    if result != int(result):
-        raise ValueError
-    try:
-        return int(value)  # exact, where a float is not
-    except ValueError:  # text such as 5.0 or 1e3
-        return int(result)
-
-
-def _share(value: Any) -> float:
-    is_percentage = isinstance(value, str) and value.rstrip().endswith("%")
-    result = number(value.rstrip().removesuffix("%") if is_percentage else value)
-    if not 0 <= result <= 100:
-        raise ValueError
-    return result / 100 if is_percentage or result > 1 else result
-
-
-def _path(value: Any) -> Path:
-    if not isinstance(value, (str, Path)) or not str(value).strip():
-        raise ValueError
-    return Path(str(value).strip()).expanduser()
-
-
-def _module(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.strip()
-    return value
-
-
 ANYTHING: Final = Kind("anything", lambda value: value)
-BOOLEAN: Final = Kind("true or false", _boolean)
-TEXT: Final = Kind("text", _text)
-WORD: Final = Kind("text", _word)
+BOOLEAN: Final = Kind("true or false", readers.boolean)
+TEXT: Final = Kind("text", readers.text)
+WORD: Final = Kind("text", readers.word)
 """For lists: only text, because a number or None among names is a mistake."""
 NUMBER: Final = Kind("a number", number)
-INTEGER: Final = Kind("a whole number", _integer)
+INTEGER: Final = Kind("a whole number", readers.integer)
 COUNT: Final = within(INTEGER, ge=0)
-SHARE: Final = Kind("a share from 0 to 1", _share, "or a percentage up to 100")
+SHARE: Final = Kind("a share from 0 to 1", readers.share, "or a percentage up to 100")
 SECONDS: Final = Kind("a duration", seconds_of, "in seconds or as 500 ms, 2 min, 1h30m", written=duration)
-PATH: Final = Kind("a path", _path)
-URL: Final = Kind("a URL such as http://127.0.0.1:7600", lambda value: url_of(_text(value)))
+PATH: Final = Kind("a path", readers.path)
+URL: Final = Kind("a URL such as http://127.0.0.1:7600", lambda value: url_of(readers.text(value)))
 """Of HTTP. Empty text is allowed."""
 NAMES: Final = list_of(WORD, plural="names")
 PLACES: Final = list_of(WORD, plural="modules or folders")
-PREFIXES: Final = list_of(Kind("text", lambda value: _word(value).lstrip("/ ")), plural="prefixes")
-MODULES: Final = list_of(Kind("a module", _module), plural="module names")
-_NAME: Final = Kind("text", lambda value: _text(value).lstrip("/"))
+PREFIXES: Final = list_of(Kind("text", lambda value: readers.word(value).lstrip("/ ")), plural="prefixes")
+EXCEPTIONS: Final = list_of(
+    Kind("text", readers.exception),
+    plural="classes of exceptions or their dotted names, such as KeyError or shop.errors.NotFound",
+)
+MODULES: Final = list_of(Kind("a module", readers.module), plural="module names")
+_NAME: Final = Kind("text", lambda value: readers.text(value).lstrip("/"))
 SHARES: Final = table_of(SHARE, key=_NAME, names=("name", "share"), example="users:0.5")
 WEIGHT: Final = within(NUMBER, ge=0)
 WEIGHTS: Final = table_of(WEIGHT, names=("policy", "weight"), example="speed:2")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from attrs import define, field
@@ -12,6 +13,7 @@ from attrs import define, field
 from scout_core.config.files import Settings
 from scout_core.config.options import ALIASES, BY_KEY, Option
 from scout_core.config.origin import CODE, Layer, Origin, from_environment
+from scout_core.config.revision import find_revision
 from scout_core.config.values import Value, show
 from scout_core.problems import Problem
 
@@ -72,11 +74,14 @@ class Layers:
             self.problems.append(problem)
 
     def add_framework(self, name: str, settings: Mapping[Any, Any]) -> None:
-        """Add those settings of a framework whose names begin with ``SCOUT_``; later ones replace earlier ones."""
+        """Add those settings of a framework whose names begin with ``SCOUT_``; later ones replace earlier ones, and None removes them."""
         origin = Origin(Layer.FRAMEWORK, name)
         for variable, value in settings.items():
             if isinstance(variable, str) and variable.startswith(PREFIX):
-                self.framework[variable] = Value(variable, value, origin)
+                if value is None:
+                    self.framework.pop(variable, None)
+                else:
+                    self.framework[variable] = Value(variable, value, origin)
 
     def add_file(self, settings: Settings) -> None:
         """Add the content of the configuration file."""
@@ -133,8 +138,13 @@ class Layers:
             yield self.file[option.key]
 
 
-def derived(environment: Mapping[str, str]) -> dict[str, Value]:
-    """Return the values that are derived from this machine and its platform, by key."""
+def derived(environment: Mapping[str, str], folder: Path | None) -> dict[str, Value]:
+    """
+    Return the values that are derived from this machine and its platform, by key.
+
+    Args:
+        folder: in which the process works; None: it is gone.
+    """
     state = environment.get("XDG_STATE_HOME") or os.path.join(
         environment.get("HOME") or os.path.expanduser("~"), ".local", "state"
     )
@@ -144,9 +154,8 @@ def derived(environment: Mapping[str, str]) -> dict[str, Value]:
             "state_dir", os.path.join(state, "scout-core"), Origin(Layer.DERIVED, "the user's state directory")
         ),
     }
-    for variable in ("HEROKU_BUILD_COMMIT", "HEROKU_SLUG_COMMIT", "KAMAL_VERSION"):
-        if environment.get(variable):
-            origin = Origin(Layer.DERIVED, f"environment {variable}")
-            found["revision_sha"] = Value("revision_sha", environment[variable], origin)
-            break
+    revision = find_revision(environment, folder) if folder is not None else None
+    if revision is not None:
+        text, place = revision
+        found["revision_sha"] = Value("revision_sha", text, Origin(Layer.DERIVED, place))
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from scout_core.config.foreign import FOREIGN, for_service
 from scout_core.config.layers import PREFIX, Layers
 from scout_core.config.options import BY_KEY, Option, variable_of
 from scout_core.config.origin import Layer, Origin
@@ -12,6 +13,8 @@ from scout_core.problems import Problem
 from scout_core.suggest import did_you_mean
 
 _ENVIRONMENT = Origin(Layer.ENVIRONMENT)
+_FOREIGN = {variable_of(key): key for key in FOREIGN}
+"""Environment variables of options that other agents have."""
 
 
 def owners_of(options: Mapping[str, Option]) -> dict[str, Option]:
@@ -51,7 +54,11 @@ def unknown_names(
     yield from _in_code_and_file(layers, options, plugins)
     owners = owners_of(options)
     for variable, value in layers.framework.items():
-        if variable not in owners:
+        if variable in owners:
+            continue
+        if variable in _FOREIGN:
+            yield for_service(_FOREIGN[variable], variable, value.origin)
+        else:
             yield unknown(variable, value.origin, owners, prefix=PREFIX)
     names = {
         name: variable_of(f"{name}.") for name in (*others, *plugins)
@@ -66,6 +73,8 @@ def unknown_names(
             )
             if plugin is not None and plugin in plugins:
                 yield _of_plugin(variable, _ENVIRONMENT, plugin, options, owners)
+            elif plugin is None and variable in _FOREIGN:
+                yield for_service(_FOREIGN[variable], variable, _ENVIRONMENT)
             elif plugin is None and did_you_mean(variable, owners, cutoff=0.9):
                 yield unknown(variable, _ENVIRONMENT, owners, prefix=PREFIX)
 
@@ -96,7 +105,9 @@ def _in_code_and_file(layers: Layers, options: Mapping[str, Option], plugins: Co
             plugin = layers.plugins.get(key)
             if key in options or (plugin is not None and plugin not in plugins):
                 continue
-            if plugin is None:
+            if plugin is None and key in FOREIGN:
+                yield for_service(key, key, value.origin)
+            elif plugin is None:
                 yield unknown(key, value.origin, names)
             else:
                 yield _of_plugin(key, value.origin, plugin, options)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from scout_core.classes import class_path
 from scout_core.config.durations import Seconds
 from scout_core.config.origin import DEFAULT, Origin
 from scout_core.problems import Problem
@@ -120,6 +121,8 @@ def as_written(value: Any) -> Any:  # Any: each option has its own type
     """Return a value as a person writes it in the file: text, numbers, lists and tables; other objects are returned as they are."""
     if isinstance(value, Enum):
         return value.value if isinstance(value.value, str) else value.name
+    if isinstance(value, type) and issubclass(value, BaseException):
+        return class_path(value)
     if isinstance(value, PurePath):
         return str(value)
     if isinstance(value, re.Pattern):

@@ -1,1 +1,1 @@
-"""Middleware that records applications of any web framework, or of none: one class for each interface between server and application."""
+"""Modules that plugins share: middleware for web applications of any framework, the jobs of queues, and the ends of processes."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from scout_core.measuring.histogram import Histogram, bucket_of
-from scout_core.operations import OTHER, kind_of
+from scout_core.measuring.queues import MAX_QUEUES, QueueFigures, facts_of
+from scout_core.operations import OTHER, counted_under, kind_of
 
 if TYPE_CHECKING:
     from scout_core.measuring.figures import Figures
@@ -33,11 +34,17 @@ def clamp_seconds(seconds: float) -> float:
 
 
 class NameMetrics:
-    """All transactions of one name so far in this period."""
+    """
+    All transactions of one name so far in this period.
 
-    __slots__ = ("count", "errors", "total_ns", "durations", "queue_time", "queued", "kinds")
+    Args:
+        has_queues: whether they are jobs, which are also counted by queue.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("has_queues", "count", "errors", "total_ns", "durations", "queue_time", "queued", "kinds", "queues")
+
+    def __init__(self, *, has_queues: bool) -> None:
+        self.has_queues = has_queues
         self.count = 0
         self.errors = 0
         self.total_ns = 0
@@ -46,6 +53,8 @@ class NameMetrics:
         self.queued = 0
         self.kinds: dict[str, list[int]] = {}
         """Kind to count, errors, total and exclusive nanoseconds."""
+        self.queues: dict[str, QueueFigures] = {}
+        """Queue to the figures of its jobs; empty for web requests."""
 
     def add(self, transaction: Transaction) -> int:
         """
@@ -64,6 +73,7 @@ class NameMetrics:
         waited = None if transaction.queue_time is None else clamp_seconds(transaction.queue_time)
         kinds = _kinds(transaction, duration_ns, is_error)
         bucket = bucket_of(duration_ns / 1e9)
+        job = facts_of(transaction) if self.has_queues else None
         # Nothing below raises: figures with half a transaction in them would never add up again.
         self.count += 1
         self.errors += is_error
@@ -78,10 +88,17 @@ class NameMetrics:
             sums[_ERRORS] += errors
             sums[_TOTAL] += total_ns
             sums[_EXCLUSIVE] += exclusive_ns
+        if job is not None:
+            queue, outcome = job
+            figures = self.queues.get(queue) or self._figures_of(queue)
+            figures.add(bucket, duration_ns, is_error=is_error, waited=waited, outcome=outcome)
         return bucket
 
+    def _figures_of(self, queue: str) -> QueueFigures:
+        return self.queues.setdefault(counted_under(queue, self.queues, MAX_QUEUES), QueueFigures())
+
     def _sums_of(self, kind: str) -> list[int]:
-        short = kind[:LONGEST_KIND] if kind in self.kinds or len(self.kinds) < MAX_KINDS else OTHER
+        short = counted_under(kind, self.kinds, MAX_KINDS, OTHER)[:LONGEST_KIND]
         return self.kinds.setdefault(short, [0, 0, 0, 0])
 
     def add_figures(self, kind: str, figures: Figures) -> None:
@@ -112,6 +129,7 @@ class NameMetrics:
                 kind: KindMetrics(count=count, errors=errors, total=total / 1e9, exclusive=exclusive / 1e9)
                 for kind, (count, errors, total, exclusive) in self.kinds.items()
             },
+            queues={queue: figures.freeze() for queue, figures in self.queues.items()},
         )
 
 
@@ -121,6 +139,7 @@ def _kinds(transaction: Transaction, duration_ns: int, is_error: bool) -> dict[s
         return {transaction.kind: [1, is_error, duration_ns, max(duration_ns, 0)]}
     figures: dict[str, list[int]] = {}
     in_children = _time_in_children(transaction)
+    pauses = [] if not hasattr(transaction, "own_pauses") else _take_out_pauses(transaction, in_children)
     own_ns = duration_ns - in_children.pop(id(transaction), 0)
     for span in transaction.spans:
         exclusive_ns = total_ns = span.stop_ns - span.start_ns
@@ -138,6 +157,8 @@ def _kinds(transaction: Transaction, duration_ns: int, is_error: bool) -> dict[s
                 sums[_EXCLUSIVE] += exclusive_ns
         if span.error is not None:
             sums[_ERRORS] += 1
+    for kind, paused_ns in pauses:
+        figures[kind][_TOTAL] -= paused_ns
     if transaction.merged:
         in_merged = _by_operation(transaction, in_children)
         for operation, (count, total_ns, exclusive_ns, errors) in transaction.merged.items():
@@ -170,6 +191,30 @@ def _time_in_children(transaction: Transaction) -> dict[int, int]:
             found[key] = found.get(key, 0) + span.stop_ns - span.start_ns
         else:
             _share_among_ancestors(span, transaction, found, skipped)
+    return found
+
+
+def _take_out_pauses(transaction: Transaction, in_children: dict[int, int]) -> list[tuple[str, int]]:
+    """
+    Count the pauses of spans as if they were spent in children, and not in the children of those around them.
+
+    Args:
+        in_children: as of ``_time_in_children``.
+
+    Returns:
+        Kind and nanoseconds of each span that has paused.
+    """
+    found = []
+    listed = set(map(id, transaction.spans))
+    for number, (span, paused_ns) in transaction.own_pauses.items():
+        paused_ns = min(paused_ns, span.stop_ns - span.start_ns)
+        if number not in listed or paused_ns <= 0:
+            continue
+        in_children[number] = in_children.get(number, 0) + paused_ns
+        around = _nearest_ended(span.own_parent, transaction, {})
+        if around is not None and id(around) in in_children:
+            in_children[id(around)] = max(in_children[id(around)] - paused_ns, 0)
+        found.append((span.operation.partition("/")[0], paused_ns))
     return found
 
 

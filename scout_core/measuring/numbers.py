@@ -1,11 +1,10 @@
-"""Numbers that plugins return, of any type."""
+"""Numbers that plugins and libraries return, of any type; and ids, which are numbers in a process and texts outside it."""
 
 from __future__ import annotations
 
+import sys
 from math import isfinite, isinf
 from typing import TYPE_CHECKING, Final
-
-from scout_core.fork_lock import importing
 
 if TYPE_CHECKING:
     from typing import SupportsFloat
@@ -13,6 +12,9 @@ if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
 _PLAIN: Final = (float, int)
+_OTHERS: Final = (("numbers", "Real"), ("decimal", "Decimal"))
+"""Modules and classes of other real numbers, such as those of numpy, which exist only where these modules are imported."""
+_64_BITS: Final = 2**64 - 1
 
 
 def real(value: object, *, limit: float) -> float | None:
@@ -26,7 +28,7 @@ def real(value: object, *, limit: float) -> float | None:
         None for everything else, also for a bool, which is a mistake of the plugin.
     """
     try:
-        if not _is_number(value):
+        if not is_number(value):
             return None
         try:
             number = float(value)
@@ -39,11 +41,21 @@ def real(value: object, *, limit: float) -> float | None:
     return max(-limit, min(number, limit)) if isfinite(number) else None
 
 
-def _is_number(value: object) -> TypeIs[SupportsFloat]:
+def is_number(value: object) -> TypeIs[SupportsFloat]:
+    """
+    Whether it is a real number of any type, but not a bool; nothing is imported.
+
+    Raises:
+        Exception: whatever a class of the application raises when it is asked for its base classes.
+    """
     if type(value) in _PLAIN:
         return True
-    with importing:  # on the agent's thread
-        from decimal import Decimal
-        from numbers import Real
+    if isinstance(value, bool):
+        return False
+    kinds = (getattr(sys.modules.get(module), name, None) for module, name in _OTHERS)
+    return isinstance(value, _PLAIN) or any(kind is not None and isinstance(value, kind) for kind in kinds)
 
-    return isinstance(value, (Real, Decimal)) and not isinstance(value, bool)
+
+def hex_id(number: int) -> str:
+    """Return the id of a transaction as it leaves the process, 16 hexadecimal digits."""
+    return f"{number & _64_BITS:016x}"

@@ -7,22 +7,28 @@ Times are in seconds, and points in time in Unix time, unless the name has anoth
 
 from __future__ import annotations
 
-from typing import Final, Union
+from typing import Final
 
 from attrs import field, frozen
 
+from scout_core.measuring.counters import Counters as Counters
+from scout_core.measuring.error_report import ErrorExample as ErrorExample
+from scout_core.measuring.error_report import ErrorGroupMetrics as ErrorGroupMetrics
 from scout_core.measuring.error_report import ErrorReport as ErrorReport
+from scout_core.measuring.error_report import Tags as Tags
+from scout_core.measuring.error_report import TagValue as TagValue
 from scout_core.measuring.histogram import Histogram, frozen_histogram
-from scout_core.measuring.process import Process
+from scout_core.measuring.process import Process as Process
 from scout_core.measuring.read_only import with_read_only_mappings
+from scout_core.measuring.trace_report import SpanRecord as SpanRecord
+from scout_core.measuring.trace_report import SpanRepeat as SpanRepeat
+from scout_core.measuring.trace_report import SpanStack as SpanStack
+from scout_core.measuring.trace_report import Trace as Trace
 from scout_core.problems import NextStep, Problem, TooManyErrors, TooSlow
 from scout_core.states import State
 
 SCHEMA: Final = 1
 """Raised when a reader of the former number could misread a report; a new optional field does not raise it."""
-
-TagValue = Union[str, int, float, bool, None]  # noqa: UP007  # cattrs finds its hook under this spelling
-Tags = dict[str, TagValue]
 
 
 @frozen(kw_only=True)
@@ -32,9 +38,25 @@ class KindMetrics:
     count: int
     errors: int
     total: float
-    """Time between start and end of each span, summed."""
+    """Time between start and end of each span, without the pauses in which a generator waits for its consumer, summed."""
     exclusive: float
     """Time not spent in a child span, summed: over all kinds this adds up to the transactions' own time."""
+
+
+@frozen(kw_only=True, field_transformer=with_read_only_mappings)
+class QueueMetrics:
+    """All jobs of one name that were taken from one queue, in one period."""
+
+    count: int
+    errors: int
+    total: float
+    durations: Histogram = field(converter=frozen_histogram)
+    queue_time: float
+    """Summed over the jobs in ``waits``."""
+    waits: Histogram = field(converter=frozen_histogram)
+    """The queue times of the jobs of which it is known."""
+    outcomes: dict[str, int]
+    """Tag ``outcome`` to the number of jobs; those without the tag are in none."""
 
 
 @frozen(kw_only=True, field_transformer=with_read_only_mappings)
@@ -52,68 +74,11 @@ class TransactionMetrics:
     """Transactions with a known queue time."""
     kinds: dict[str, KindMetrics]
     """Span kind to its figures; the transaction's own kind is among them."""
-
-
-@frozen(kw_only=True, field_transformer=with_read_only_mappings)
-class SpanRecord:
-    """One span of a kept trace."""
-
-    id: int
-    """1, 2, 3 … in order of start; the transaction itself is 0."""
-    parent: int
-    operation: str
-    start: float
-    """Seconds after the transaction's start."""
-    duration: float
-    tags: Tags
-    error: str | None = None
-    """Class of the exception that left the span."""
-
-
-@frozen(kw_only=True, field_transformer=with_read_only_mappings)
-class Trace:
-    """A kept transaction with its spans, and why it was kept."""
-
-    id: str
-    """16 hexadecimal digits."""
-    name: str
-    start: float
-    duration: float
-    queue_time: float | None
-    is_error: bool
-    error: ErrorReport | None
-    """The first error that made it fail; None without one, as when only its tag ``error`` is set."""
-    tags: Tags
-    score: float
-    policies: dict[str, float]
-    """Policy name to its points after its weight; they add up to ``score``."""
-    group: str = ""
-    """The group in which it competed for its place, at most 500 characters; empty: from an agent that does not send it, its name."""
-    grouped_by: str = ""
-    """The plugin that chose the group; empty: none, the group is the name."""
-    seen: dict[str, float] = field(factory=dict)
-    """The figures that policies could read, by the names of ``Stats``; unknown ones are missing."""
-    spans: tuple[SpanRecord, ...]
-    """In order of start."""
-    merged: dict[str, tuple[int, float]] = field(factory=dict)
-    """Spans beyond the limit: operation to ``(count, seconds)``."""
-    trace_id: str = ""
-    """Id of the W3C trace that it is a part of, 32 hexadecimal digits; empty from an agent that does not send it."""
-    parent_span_id: str = ""
-    """The caller's span in that trace, 16 hexadecimal digits; empty where the trace begins. Its own is ``id``."""
-    started_by: str = ""
-    """Id of the transaction that started this one, which is detached from it, 16 hexadecimal digits; empty: none is known."""
-    calls: dict[str, int] = field(factory=dict)
-    """Ids of spans in that trace that were read, as for a call to another service: each to the number of the span."""
-    more_errors: tuple[ErrorReport, ...] = ()
-    """Its other recorded errors, in the order in which they were recorded, those that were handled last."""
-    errors_left_out: int = 0
-    """Recorded errors beyond the limit of one transaction, 10."""
-
-    @property
-    def errors(self) -> tuple[ErrorReport, ...]:
-        """All recorded errors: ``error``, if there is one, and ``more_errors``."""
-        return self.more_errors if self.error is None else (self.error, *self.more_errors)
+    queues: dict[str, QueueMetrics] = field(factory=dict)
+    """
+    The tag ``queue`` to the figures of the jobs from that queue; the empty one has those without the tag. Web requests are in none,
+    nor are jobs that were only counted and timed, because the inbox was full; empty from an agent that does not send it.
+    """
 
 
 @frozen(kw_only=True)
@@ -158,7 +123,7 @@ class PluginStatus:
     wrapped: tuple[str, ...]
     waiting: tuple[str, ...]
     not_found: tuple[str, ...]
-    """Targets that cannot be wrapped. From an agent that sends no ``target_problems``, each is a text: the target and why."""
+    """Targets that do not exist, or cannot be replaced. From an agent without ``target_problems``, each is a text: the target and why."""
     calls: int
     errors: int
     last_error: str | None
@@ -168,52 +133,16 @@ class PluginStatus:
     traceback: tuple[tuple[str, int, str], ...] = ()
     """Traceback of the failed load or the last error, ``(file, line, function)``, innermost first, at most 50."""
     target_problems: tuple[Problem, ...] = ()
-    """Why targets cannot be wrapped: one for each of ``not_found``, in its order; its subject is the target."""
+    """
+    Why targets are neither wrapped nor waiting, one for each target, which is the subject.
+
+    The kind is ``missing-target`` for those in ``not_found``, ``unsupported-target`` for one that is left alone, and
+    ``incomplete-group`` for one that exists, and whose group lacks another.
+    """
     problems: tuple[Problem, ...] = ()
     """Why it is in its state."""
     next_step: NextStep | None = None
     """The first thing to do; None when there is nothing to do."""
-
-
-@frozen(kw_only=True, field_transformer=with_read_only_mappings)
-class Counters:
-    """How many transactions since the process started went where, for one exporter.
-
-    ``finished == exported + queued + sum(dropped.values())`` at every moment.
-    """
-
-    finished: int
-    exported: int
-    queued: int
-    dropped: dict[str, int]
-    """Reason (``ignored``, ``sampled``, ``inbox full``, ``outbox full``, ``rejected``, …) to count."""
-    figures_only: int = 0
-    """Transactions counted and timed without their spans, hooks and trace, because the inbox was full."""
-    spans: int = 0
-    spans_merged: int = 0
-    """Beyond the limit of one transaction: aggregated, not in its trace."""
-    late_spans: int = 0
-    """Spans and errors that came after the end of their transaction: in no figure."""
-    in_collection: int = 0
-    """Spans and transactions begun while the garbage collector ran, which Python before 3.12 cannot record: in no figure."""
-    in_hooks: int = 0
-    """Spans and transactions begun by hooks of plugins: in no figure."""
-    invalid_values: int = 0
-    """Values of another type that were set as an operation, tags, headers or another attribute, and are not used."""
-    values_cut: int = 0
-    """Texts that were shortened, and tags replaced by the name of their type, so that waiting transactions take little memory."""
-    names_merged: int = 0
-    """Transactions counted under ``other`` because there were too many names."""
-    tags_dropped: int = 0
-    """Beyond the limit of one span or transaction."""
-    groups_left_out: int = 0
-    """Trace groups, by default the names, of which no trace had a place in a period: summed, and at most 1,000 of each period."""
-    traces_lost: int = 0
-    """Kept, but something that the application or a plugin had put into them could not be read."""
-    logging_failures: int = 0
-    """Messages of scout-core that are in no log, because a handler or filter of the application raised."""
-    left_out: dict[str, int] = field(factory=dict)
-    """The sums of ``left_out`` of the reports before."""
 
 
 @frozen(kw_only=True, field_transformer=with_read_only_mappings)
@@ -231,6 +160,11 @@ class Report:
     plugins: tuple[PluginStatus, ...]
     counters: dict[str, Counters]
     """Exporter name to its counters."""
+    error_groups: tuple[ErrorGroupMetrics, ...] = ()
+    """
+    The errors of all transactions by group, at most 200 and ``other``; those of transactions that were only counted and timed, because
+    the inbox was full, are in none. Empty from an agent that does not send it.
+    """
     gauges: dict[str, dict[str, float]] = field(factory=dict)
     """Measurements of the process at the end of the period, by plugins: plugin to name to number."""
     is_last: bool | None = None
@@ -239,6 +173,7 @@ class Report:
     """Seconds after which the process means to report again; None from an agent that does not mention it."""
     left_out: dict[str, int] = field(factory=dict)
     """
-    ``traces``, ``plugins`` or ``names`` to how many did not fit into the report, because the receiver accepts no larger one, or the
-    process keeps no larger one. The figures of such names are counted under ``other``, so no transaction is missing from them.
+    ``traces``, ``plugins``, ``names``, ``error groups`` or ``examples`` to how many did not fit into the report, because the receiver
+    accepts no larger one, or the process keeps no larger one. The figures of such names and groups are counted under ``other``, so
+    nothing is missing from them.
     """

@@ -13,6 +13,8 @@ from scout_core.recording.safety.collecting import collecting, is_collecting_her
 from scout_core.signals import is_from_signal_handler
 
 if TYPE_CHECKING:
+    from scout_core.recording.facts import Facts
+    from scout_core.recording.record import Follower
     from scout_core.recording.span import Span
     from scout_core.recording.tracer import Tracer
     from scout_core.recording.transaction import Transaction
@@ -58,14 +60,14 @@ def innermost_open(span: Span | None) -> Span | None:
     return None
 
 
-def has_ended(span: Span) -> bool:
+def has_ended(span: Facts) -> bool:
     """Whether it is over. One that is kept open is not; nor is it compared by its size, in case it was set to something else."""
     return bool(span.stop_ns) and span.stop_ns != KEPT_OPEN
 
 
 def around(span: Span) -> Span | None:
     """Return the span that was current when this one began; for a transaction, only if it is detached from the one around it."""
-    return span.own_parent if span.own_parent is not None else getattr(span, "before", None)
+    return span.own_parent if span.own_parent is not None else getattr(span, "own_before", None)
 
 
 def is_within(span: Span | None, transaction: Transaction) -> bool:
@@ -83,8 +85,23 @@ def open_parent(innermost: Span) -> Span | None:
     transaction = (innermost if found is None else found).transaction
     if found is not None and transaction is not None and not transaction.is_closed:
         return found
+    if transaction is None or transaction.start_ns:  # otherwise a hook runs
+        follower = follower_of(innermost)
+        after = None if follower is None else follower.follow()
+        if after is not None:
+            return after
     if transaction is not None:
         transaction.tracer.count_late(transaction)
+    return None
+
+
+def follower_of(span: Span | None) -> Follower | None:
+    """Return what takes the spans that begin after the end of the innermost transaction around a span that has something like this."""
+    while span is not None:
+        found: Follower | None = getattr(span, "recorder", None)
+        if found is not None:
+            return found
+        span = around(span)
     return None
 
 

@@ -8,14 +8,17 @@ from collections.abc import Callable
 from types import FunctionType, GenericAlias, MethodDescriptorType, MethodType, WrapperDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
+from scout_core.recording import context
 from scout_core.recording.naming import type_name
-from scout_core.recording.stepwise.deferred import PLAIN, outlast, stepped
+from scout_core.recording.stepwise.coroutine_functions import checked
+from scout_core.recording.stepwise.deferred import PLAIN, stepped
+from scout_core.recording.stepwise.function_like import FunctionLike
 from scout_core.recording.stepwise.generator_functions import (
-    GeneratorFunction,
     is_block_function,
     is_generator_function,
     replace_block_function,
 )
+from scout_core.recording.stepwise.unfollowed import noting_decorated
 
 if TYPE_CHECKING:
     from scout_core.recording.span import Span
@@ -56,9 +59,9 @@ def decorated(function: _Function, kind: Callable[..., Span], operation: str, ta
         def timed(called: Callable[..., Any]) -> Callable[..., Any]:
             return _timed(called, kind, operation, tags)
 
-        if of is FunctionType and is_generator_function(function):
-            made = GeneratorFunction(function, timed(function))
-        elif of in (FunctionType, MethodDescriptorType, WrapperDescriptorType):
+        if of in (FunctionType, FunctionLike) and is_generator_function(function):
+            made = FunctionLike(function, timed(function))
+        elif of in (FunctionType, FunctionLike, MethodDescriptorType, WrapperDescriptorType):
             made = timed(function)
         else:
             from scout_core.recording.stepwise.callables import stand_in  # rarely needed
@@ -74,21 +77,22 @@ def _timed(
         return replace_block_function(function, lambda inner: _in_steps(inner, kind, operation, tags, is_block=True))
     if is_generator_function(function) or is_generator_function(_call_method(function)):
         return _in_steps(function, kind, operation, tags)
+    followed = noting_decorated(function)
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(_call_method(function)):
 
         @functools.wraps(function)
         async def awaited(*args: Any, **kwargs: Any) -> Any:
             with kind(operation, **tags) as opened:
                 result = await function(*args, **kwargs)
-                return result if id(type(result)) in PLAIN else outlast(opened, result)[1]
+                return result if id(type(result)) in PLAIN else followed(opened, result)
 
-        return awaited
+        return checked(function, awaited)
 
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
         with kind(operation, **tags) as opened:
             result = function(*args, **kwargs)
-            return result if id(type(result)) in PLAIN else outlast(opened, result)[1]
+            return result if id(type(result)) in PLAIN else followed(opened, result)
 
     return called
 
@@ -103,7 +107,10 @@ def _in_steps(
 ) -> Callable[..., Any]:
     @functools.wraps(function)
     def begun(*args: Any, **kwargs: Any) -> Any:
-        return stepped(kind(operation, **tags), function(*args, **kwargs), is_block=is_block)
+        result = function(*args, **kwargs)
+        if context.tracer is None:  # no agent runs, and a stand-in would add frames to each level of a recursion
+            return result
+        return stepped(kind(operation, **tags), result, is_block=is_block)
 
     return begun
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scout_core.clocks import perf_counter_ns
+from scout_core.recording.safety.never_ended import let_go
 from scout_core.recording.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -34,11 +35,16 @@ def closed_to_all(tracer: Tracer) -> Transaction:
     return closed
 
 
-def cut_off(transaction: Transaction) -> None:
-    """Close an open transaction that is not to be handed over any more, whatever ends it later."""
-    transaction.is_closed = transaction.is_finished = transaction.is_handed_over = True
+def cut_off(transaction: Transaction) -> bool:
+    """Close a transaction that is not to be handed over any more, whatever ends it later; False: it has ended before."""
+    has_ended, transaction.is_finished = transaction.is_finished, True
+    if has_ended:
+        return False
+    transaction.is_closed = transaction.is_handed_over = True
     transaction.stop_ns = perf_counter_ns()
+    let_go(transaction)
     release(transaction)
+    return True
 
 
 def release(transaction: Transaction) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
+from scout_core.classes import exact
 from scout_core.recording.limits.bounds import bounded
 from scout_core.tag_values import KEY_READ
 
 if TYPE_CHECKING:
-    from scout_core.recording.span import Span
+    from scout_core.recording.facts import Facts
 
 _type_name: Final[Callable[[type], str]] = type.__dict__[
     "__name__"
@@ -19,7 +20,7 @@ _DECORATED: Final = (FunctionType, staticmethod, classmethod, property, type)
 """Types of what ``@span`` without parentheses is given as its operation."""
 
 
-def shortened(span: Span, key: str, value: str) -> str:
+def shortened(span: Facts, key: str, value: str) -> str:
     """Return the part of a long text that is kept as a tag."""
     transaction = span.transaction
     if transaction is not None:
@@ -52,11 +53,11 @@ def plain_name(name: object) -> str:
     """Return an exact ``str`` for a name of any type, without running code of that type."""
     kind = type(name)
     if issubclass(kind, str):
-        return str.__getitem__(name, slice(None))  # type: ignore[index]
+        return exact(name)  # type: ignore[arg-type]
     return f"<{type_name(kind)}>"
 
 
-def plain_key(span: Span, key: object) -> str:
+def plain_key(span: Facts, key: object) -> str:
     """The same for the key of a tag, which may be very long."""
     name = plain_name(key)
     if len(name) > KEY_READ and span.transaction is not None:
@@ -66,4 +67,4 @@ def plain_key(span: Span, key: object) -> str:
 
 def type_name(kind: type) -> str:
     """Return the name of a class without running code of its metaclass, or of a subclass of ``str``."""
-    return str.__getitem__(_type_name(kind), slice(None))
+    return exact(_type_name(kind))

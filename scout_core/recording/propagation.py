@@ -8,18 +8,22 @@ from collections.abc import Callable
 from types import BuiltinFunctionType, CoroutineType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from scout_core.classes import attribute_of
 from scout_core.recording.context import current
 from scout_core.recording.naming import type_name
 from scout_core.recording.safety.collecting import collecting, is_collecting_here
 from scout_core.recording.span import Span
-from scout_core.recording.stepwise.generator_functions import GeneratorFunction
+from scout_core.recording.stepwise.coroutine_functions import checked
+from scout_core.recording.stepwise.function_like import FunctionLike
 from scout_core.recording.stepwise.stepped import (
     AsyncGeneratorSteps,
     CoroutineSteps,
     GeneratorSteps,
+    IterableCoroutineSteps,
     SteppedAsyncGenerator,
     SteppedCoroutine,
     SteppedGenerator,
+    SteppedIterableCoroutine,
 )
 from scout_core.recording.stepwise.steps import Steps
 
@@ -30,7 +34,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])  # Any, here and belo
 
 _get = current.get
 _set = current.set
-_PLAIN: Final = (FunctionType, BuiltinFunctionType, MethodType)
+_PLAIN: Final = (FunctionType, FunctionLike, BuiltinFunctionType, MethodType)
 
 
 def propagate(function: _Function) -> _Function:
@@ -56,11 +60,15 @@ def propagate(function: _Function) -> _Function:
         return function
     if flags & inspect.CO_ASYNC_GENERATOR:
         return _generator_function(function, span, SteppedAsyncGenerator, AsyncGeneratorSteps)  # type: ignore[return-value]
+    if flags & inspect.CO_ITERABLE_COROUTINE:
+        return _generator_function(function, span, SteppedIterableCoroutine, IterableCoroutineSteps)  # type: ignore[return-value]
     if flags & inspect.CO_GENERATOR:
         return _generator_function(function, span, SteppedGenerator, GeneratorSteps)  # type: ignore[return-value]
-    carried: Any = (_coroutine_function if flags & inspect.CO_COROUTINE else _plain)(function, span)
+    is_async = bool(flags & inspect.CO_COROUTINE)
+    carried: Any = (_coroutine_function if is_async else _plain)(function, span)
     if type(function) in _PLAIN:  # the attributes of any other object may be code of the application
         carried = functools.wraps(function)(carried)
+        carried = checked(function, carried) if is_async else carried
     return carried  # type: ignore[no-any-return]  # the same kind of function
 
 
@@ -98,7 +106,7 @@ def _generator_function(
     def run(*args: Any, **kwargs: Any) -> Any:
         return stand_in(_in_steps(kind, function(*args, **kwargs), span))
 
-    return GeneratorFunction(function, run)
+    return FunctionLike(function, run)
 
 
 class _Carried:
@@ -118,7 +126,7 @@ class _Carried:
     def tag(self, key: str, value: Any, /) -> None:
         """Set nothing."""
 
-    def begin(self) -> object:
+    def __enter__(self) -> object:
         """Begin nothing."""
 
     def keep_open(self) -> object:
@@ -142,9 +150,8 @@ def _flags_of(function: object) -> int:
     found: Any = function
     while type(found) in (functools.partial, MethodType):
         found = found.func if type(found) is functools.partial else found.__func__
-    if type(found) is not FunctionType:
-        calls = [vars(base)["__call__"] for base in type(found).__mro__ if "__call__" in vars(base)]
-        if not calls:
-            raise TypeError(f"propagate expects a function, got {type_name(type(found))}")
-        found = calls[0]
-    return found.__code__.co_flags if type(found) is FunctionType else 0
+    if type(found) not in (FunctionType, FunctionLike):
+        found = attribute_of(type(found), "__call__")
+        if found is None:
+            raise TypeError(f"propagate expects a function, got {type_name(type(function))}")
+    return found.__code__.co_flags if type(found) in (FunctionType, FunctionLike) else 0

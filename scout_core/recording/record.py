@@ -7,8 +7,9 @@ Hot code: an object is made for each transaction, also where it becomes a span o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from scout_core.fork_lock import importing
 from scout_core.operations import WEB_PREFIX
 from scout_core.recording.errors.recorded import record_in
 from scout_core.recording.limits.bounds import LONGEST_NAME, LONGEST_TEXT, TRANSACTION_SIZE
@@ -19,12 +20,25 @@ from scout_core.recording.web import WebRequest, path_of, read_environ
 from scout_core.tag_values import KEY_READ
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from scout_core.measuring.error_report import ErrorReport
+    from scout_core.measuring.trace_report import SpanRepeat
     from scout_core.recording.errors.recorded import RecordedErrors
+    from scout_core.recording.repeats import Repeats
+    from scout_core.recording.stacks import Stacks
     from scout_core.recording.tracer import Tracer
     from scout_core.recording.transaction import Transaction
 
+_Body = TypeVar("_Body")
 _WEB_LENGTH: Final = len(WEB_PREFIX)
+
+
+class Follower(Protocol):
+    """A request whose application may work on after its end."""
+
+    def follow(self) -> Transaction | None:
+        """Return the open transaction for a span that begins now; None: it is not recorded."""
 
 
 class Record(Traced):
@@ -33,7 +47,8 @@ class Record(Traced):
     __slots__ = (
         "tracer", "id", "started", "spans", "size", "bounded", "merged", "is_closed", "is_finished", "ignored", "environ",
         "own_request", "queued_at", "queue_time", "raised", "add_request_tags", "is_handed_over", "held_by", "is_detached",
-        "before", "started_by", "__weakref__",
+        "own_before", "started_by", "own_noted_from", "served", "has_joined", "own_pauses", "own_stacks", "own_repeats",
+        "recorder",
     )  # fmt: skip
 
     tracer: Tracer
@@ -55,7 +70,9 @@ class Record(Traced):
     ignored: str | None
     """Why it is ignored; None: it is not."""
     environ: Mapping[str, Any] | None  # Any: a WSGI environ holds anything
-    """The WSGI environ of a web request that starts; None once the hooks have run and its facts are taken into ``request``."""
+    """
+    The WSGI environ or ASGI scope of a web request that starts; None once the hooks have run and its facts are taken into ``request``.
+    """
     own_request: WebRequest | None
     queued_at: float | None
     """For jobs: Unix time at which the job was put into its queue."""
@@ -69,10 +86,27 @@ class Record(Traced):
     """Counted, or in the inbox of the agent's thread."""
     is_detached: bool
     """It does not become a span of the transaction in which it begins."""
-    before: Span | None
+    own_before: Span | None
     """The span that was current when it began, if it is detached from the transaction of that; None: nothing was."""
     started_by: int
     """Id of the transaction that started it, if it is detached; 0: none did, or that one is not recorded."""
+    own_noted_from: int
+    """
+    On the monotonic clock: a span that ends earlier is neither slow nor one of many repeated calls that take long, which is one
+    comparison for most. Unset until it starts.
+    """
+    served: Mapping[str, Any] | None  # Any: as of ``environ``
+    """The environ or scope of ``around``, until it ends, or another transaction has joined it; None: no other one may join."""
+    has_joined: bool
+    """It is the same as ``transaction``, which was begun around the same request; see ``joining.py``."""
+    recorder: Follower | None
+    """Takes the spans that begin in its context after its end; None, or unset: nothing does, and they are counted as late."""
+    own_pauses: dict[int, tuple[Span, int]]
+    """Spans by their ``id()``, each with the nanoseconds in which it has paused; unset until one has. See ``pauses.py``."""
+    own_stacks: Stacks
+    """The calls around slow spans; unset until there is one. See ``stacks.py``."""
+    own_repeats: Repeats
+    """The lines that repeat calls; unset until one may. See ``repeats.py``."""
     held_by: tuple[int, int]
     """The number of spans that were examined, and of their references to it; unset until ``abandoned.py`` asks."""
 
@@ -102,8 +136,10 @@ class Record(Traced):
         self.raised = None
         self.add_request_tags = None
         self.is_detached = False
-        self.before = None
+        self.own_before = None
         self.started_by = 0
+        self.served = None
+        self.has_joined = False
 
     def tag(self, key: str, value: Any) -> None:
         """Set a tag, replacing an earlier value. A value of megabytes is shortened; see ``bounds.py``."""
@@ -130,6 +166,42 @@ class Record(Traced):
         return self.error is not None or has_error_tag(self.own_tags)
 
     @property
+    def before(self) -> Span | None:
+        """The span that was current when it began, if it is detached from the transaction of that; None: nothing was. It cannot be set."""
+        return self.own_before
+
+    @before.setter
+    def before(self, before: Span | None) -> None:
+        if before is not self.own_before:  # a circle would keep every walk out of the transaction from ending
+            self._refuse("before", "span that was open at the start", before)
+
+    def around(self, environ: Mapping[str, Any]) -> Self:  # Any: as of ``environ``
+        """
+        Let it be the transaction of a request around an application: for middleware that records applications of any framework.
+
+        The plugin of the framework inside begins a web transaction for the same request. That joins this one instead of becoming a
+        span of it: its name, tags and errors are this one's from then on, and it lasts until this one ends. Call it before it begins.
+
+        Args:
+            environ: the WSGI environ, or the ASGI scope, that the application is called with.
+
+        Returns:
+            Itself.
+        """
+        self.environ = self.served = environ
+        return self
+
+    def rename(self, operation: str) -> None:
+        """Change the operation."""
+        Span.rename(self, operation)
+        if self.has_joined and self.transaction is not None:
+            self.transaction.own_operation = self.own_operation
+
+    def stream(self, body: _Body, *, file_wrapper: object = None) -> _Body:
+        """Let it last until a body has been read to its end or closed, as ``Span.stream``; one that has joined another has no own end."""
+        return body if self.has_joined else Span.stream(self, body, file_wrapper=file_wrapper)
+
+    @property
     def request(self) -> WebRequest | None:
         """Facts of a web request, not yet processed; None for a job."""
         if self.environ is not None:
@@ -142,7 +214,7 @@ class Record(Traced):
         self.own_request = request
 
     def _take_request(self) -> None:
-        self.own_request = read_environ(WebRequest.from_environ, self.environ)  # type: ignore[arg-type]  # called if there is one
+        self.own_request = read_environ(WebRequest.of, self.environ)  # type: ignore[arg-type]  # called if there is one
         self.environ = None
 
     @property
@@ -183,7 +255,8 @@ class Record(Traced):
         """
         if self.raised is None or not self.is_finished:
             return ()
-        from scout_core.recording.errors.reports import reports_of  # loaded by start()
+        with importing:  # on the agent's thread, at the first error
+            from scout_core.recording.errors.reports import reports_of
 
         return reports_of(self.raised, self)
 
@@ -191,3 +264,17 @@ class Record(Traced):
     def error_count(self) -> int:
         """How many errors have been recorded, also beyond the limit of ``errors``."""
         return 0 if self.raised is None else len(self.raised.listed) + self.raised.beyond
+
+    @property
+    def repeats(self) -> tuple[SpanRepeat, ...]:
+        """
+        The calls that one line of the application repeats, such as N+1 queries: at most 20, those that took longest first.
+
+        Empty until it has ended, since they are found on the agent's thread.
+        """
+        if not self.is_finished or not self.spans:
+            return ()
+        with importing:  # on the agent's thread, and start() has loaded it
+            from scout_core.recording.repeated import repeats_of
+
+        return repeats_of(self)  # type: ignore[arg-type]  # only transactions are made

@@ -14,11 +14,14 @@ from scout_core.clocks import perf_counter_ns, time
 from scout_core.recording import context
 from scout_core.recording.context import KEPT_OPEN, innermost_open, is_within
 from scout_core.recording.errors.raised import is_failure
-from scout_core.recording.errors.recorded import RecordedErrors
+from scout_core.recording.errors.recorded import leave
+from scout_core.recording.joining import end_joined, join
+from scout_core.recording.naming import type_name
 from scout_core.recording.record import Record
 from scout_core.recording.safety.abandoned import count_unended, give_up, is_abandoned
 from scout_core.recording.safety.collecting import collecting, is_collecting_here
-from scout_core.recording.safety.contain import count_invalid, lose, restore_tracer
+from scout_core.recording.safety.contain import lose, note_misuse, restore_tracer
+from scout_core.recording.safety.never_ended import follow
 from scout_core.recording.safety.silence import leave_forgotten
 from scout_core.recording.span import Span
 from scout_core.recording.trace.ids import join_trace, keep_only_trace
@@ -33,6 +36,9 @@ _ids: Final = Random()  # noqa: S311  # an id is not a secret
 _getrandbits = _ids.getrandbits
 _get = context.current.get
 _set = context.current.set
+
+known_kinds: Final[set[int]] = set()
+"""``id()`` of each class below ``Transaction`` that is the core's own, so that nothing has to contain what its methods raise."""
 
 
 class Transaction(Record):
@@ -61,13 +67,22 @@ class Transaction(Record):
         """
         Let it begin as a transaction of its own where another one is open, which it does not lengthen. Call it before it begins.
 
-        The other one is current again when it ends. Its trace names the transaction that started it.
+        The other one is current again when it ends. Its trace names the transaction that started it. After it has begun, this has no
+        effect, and is counted in ``Counters.invalid_values``.
 
         Args:
             started_by: that transaction, when it has ended by then; None: the one that is open.
         """
-        if self.start_ns or not (started_by is None or issubclass(type(started_by), Transaction)):
-            count_invalid()
+        if self.start_ns:
+            note_misuse(
+                "detach() was called after the beginning, and has no effect", "call it before begin() or the with block"
+            )
+        elif not (started_by is None or issubclass(type(started_by), Transaction)):
+            kind = type_name(type(started_by))
+            note_misuse(
+                f"detach() got {kind} as started_by, and has no effect",
+                "pass the transaction that has started it, or None",
+            )
         else:
             self.is_detached = True
             if started_by is not None:
@@ -89,6 +104,12 @@ class Transaction(Record):
         Returns:
             Itself.
         """
+        if not self.start_ns:
+            Transaction.__enter__(self)
+            follow(self)
+        return self
+
+    def __enter__(self) -> Self:
         parent = before = None
         try:
             if _get() is not None:
@@ -98,8 +119,10 @@ class Transaction(Record):
                 if not is_abandoned(parent.transaction, parent is parent.transaction):  # type: ignore[arg-type]  # it has one
                     if not self.is_detached or not parent.transaction.start_ns:  # type: ignore[union-attr]  # hooks run
                         if self.environ is not None:
+                            if parent.transaction.served is not None and join(self, parent.transaction):  # type: ignore[union-attr,arg-type]
+                                return self
                             self._take_request()
-                        return Span.begin(self)
+                        return Span.__enter__(self)
                     before = parent
                     break
                 give_up(parent.transaction)  # type: ignore[arg-type]
@@ -113,7 +136,7 @@ class Transaction(Record):
             tracer.in_collection += 1
             return self
         if before is not None:
-            self.before = before
+            self.own_before = before
             self.started_by = self.started_by or _id_of(before.transaction)  # type: ignore[arg-type]  # it is open
             join_trace(self, before)
         self.tracer = tracer
@@ -134,20 +157,23 @@ class Transaction(Record):
                     self._take_request()
                 else:
                     keep_only_trace(self)
-            self.start_ns = perf_counter_ns()
+            self.start_ns = start_ns = perf_counter_ns()
+            self.own_noted_from = start_ns + tracer.noted_after_ns
             has_started = True
+            tracer.begun += 1
         finally:
             if not has_started:  # a signal handler raised, and __exit__ will not be called
                 self.is_closed = self.is_finished = True
-                _set(self.before)
+                _set(self.own_before)
         return self
-
-    __enter__ = begin
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.transaction is not self:
+            if self.has_joined:
+                end_joined(self, error)
+                return
             if not self.id or self.is_handed_over:
                 Span.__exit__(self, kind, error, trace)
                 return
@@ -155,10 +181,14 @@ class Transaction(Record):
         goes_on = self.stop_ns == KEPT_OPEN
         if goes_on and kind is not None:
             self.stop_ns, goes_on = 0, False
+        has_ended = False
         # Before anything else: a signal handler may raise at any call below. Later transactions must not nest in this one,
-        # and it must be handed over once; `abandoned.py` has the case that not even this line is reached.
+        # and it must be handed over once; `abandoned.py` has the case that not even this line is reached. Several threads may
+        # end it at the same time: CPython switches threads at calls and jumps, so an assignment without any is a single step.
         if not goes_on:
-            self.is_closed = self.is_finished = True
+            has_ended, self.is_finished = self.is_finished, True
+            self.is_closed = True
+            self.served = None
         try:
             innermost = _get()
             if (
@@ -166,30 +196,27 @@ class Transaction(Record):
                 and (innermost.transaction is self or is_within(innermost, self))
                 and not (collecting and is_collecting_here())
             ):
-                _set(self.before)
-                self.before = None
+                _set(self.own_before)
+                self.own_before = None
                 if innermost is not self and not goes_on:
                     count_unended(innermost, self)
             if goes_on:
-                self.tracer.keep(self)
+                follow(self)
                 return
-            if self.stop_ns:
+            if has_ended or self.stop_ns:
                 return
             self.stop_ns = perf_counter_ns()
             if self.environ is not None:  # set too late for the start
                 self._take_request()
             if kind is not None and is_failure(kind, error):
-                self.error = kind
-                if error is not None and self.ignored is None:
-                    self.raised = self.raised or RecordedErrors()
-                    self.size += self.raised.add(error, trace, self.tracer.unread, handled=False)
+                leave(self, kind, error, trace)
             if self.raised is not None:
                 self.raised.close()
             self.tracer.finish(self)
         except Exception as fault:  # noqa: BLE001  # see `contain.py`
             restore_tracer(self, fault)
         finally:
-            if not self.is_handed_over and not goes_on:
+            if not (goes_on or has_ended or self.is_handed_over):
                 self.stop_ns = self.stop_ns or perf_counter_ns()
                 self.tracer.finish(self)
 

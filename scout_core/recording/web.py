@@ -38,12 +38,18 @@ class WebRequest(NamedTuple):
     """The header ``tracestate``, only read beside ``traceparent``; several are separated by commas."""
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, Any]) -> WebRequest:
-        """Take it from a WSGI environ. Until a transaction starts, set its ``environ`` instead, which may save this."""
+    def of(cls, environ: Mapping[str, Any]) -> WebRequest:
+        """
+        Take it from a WSGI environ, or from the scope of an ASGI request.
+
+        Until a transaction starts, set its ``environ`` instead, which may save this.
+        """
+        if "headers" in environ and is_scope(environ):
+            return cls.from_scope(environ)
         get = environ.get
-        parent = get("HTTP_TRACEPARENT", "")
+        path, parent = get("SCRIPT_NAME", "") + get("PATH_INFO", ""), get("HTTP_TRACEPARENT", "")
         facts = (
-            path_of(environ), get("QUERY_STRING", ""), get("HTTP_X_FORWARDED_FOR", ""), get("HTTP_CLIENT_IP", ""),
+            path if path.isascii() else _decoded(path), get("QUERY_STRING", ""), get("HTTP_X_FORWARDED_FOR", ""), get("HTTP_CLIENT_IP", ""),
             get("REMOTE_ADDR", ""), get("HTTP_X_QUEUE_START", ""), get("HTTP_X_REQUEST_START", ""),
             parent, get("HTTP_TRACESTATE", "") if parent else "",
         )  # fmt: skip
@@ -53,28 +59,45 @@ class WebRequest(NamedTuple):
     def from_scope(cls, scope: Mapping[str, Any]) -> WebRequest:
         """Take it from the scope of an ASGI request. Headers that came several times are joined with commas, as WSGI servers do."""
         found: dict[bytes, str] = {}
-        for name, value in scope["headers"]:
+        for name, value in scope.get("headers") or ():  # absent where an application calls another by hand
             if name in _IN_SCOPE:
                 text = value.decode("latin-1")
                 found[name] = f"{found[name]},{text}" if name in found else text
-        get, client = found.get, scope.get("client")
+        client = scope.get("client")
+        address, query = client[0] if client else "", scope.get("query_string", b"")
+        if type(query) is not str:  # as in the test client of Django, which accepts it elsewhere, too
+            query = query.decode("latin-1")
+        if not found:
+            return _new(cls, (scope["path"], query, "", "", address, "", "", "", ""))
+        get = found.get
         parent = get(b"traceparent", "")
         facts = (
-            scope["path"], scope.get("query_string", b"").decode("latin-1"), get(b"x-forwarded-for", ""), get(b"client-ip", ""),
-            client[0] if client else "", get(b"x-queue-start", ""), get(b"x-request-start", ""),
+            scope["path"], query, get(b"x-forwarded-for", ""), get(b"client-ip", ""), address, get(b"x-queue-start", ""),
+            get(b"x-request-start", ""),
             parent, get(b"tracestate", "") if parent else "",
         )  # fmt: skip
         return _new(cls, facts)
 
 
+def is_scope(environ: Mapping[str, Any]) -> bool:
+    """Return whether it is the scope of an ASGI request; a WSGI environ may contain any variables of the process, which are texts."""
+    return "headers" in environ and type(environ["headers"]) is not str
+
+
 def path_of(environ: Mapping[str, Any]) -> str:
-    """Return only the path, as ``WebRequest.from_environ`` does."""
+    """Return only the path, as ``WebRequest.of`` does."""
+    if is_scope(environ):
+        return environ["path"]  # type: ignore[no-any-return]  # a text
     path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")  # PEP 3333: bytes
+    return path if path.isascii() else _decoded(path)
+
+
+def _decoded(path: str) -> str:
+    return path.encode("latin-1", "replace").decode("utf-8", "replace")  # PEP 3333: its characters are bytes
 
 
 def read_environ(read: Callable[[Mapping[str, Any]], _Fact], environ: Mapping[str, Any]) -> _Fact | None:
-    """Read facts on the application's thread, which is not interrupted; None, and counted, when it is not a WSGI environ."""
+    """Read facts on the application's thread, which is not interrupted; None, and counted, when that fails."""
     try:
         return read(environ)
     except Exception as error:

@@ -126,11 +126,13 @@ class AgentThread:
 
         thread: Thread | NoThread | None = self.thread
         if isinstance(thread, Thread):
-            if not wait_until(self._finished, deadline):
-                self._may_end.set()  # when it returns from the plugin, which was logged
-                return
             self._last_step = last_step
+            is_finished = wait_until(self._finished, deadline)
             self._may_end.set()
+            if (
+                not is_finished
+            ):  # it calls `on_stop` when it returns from the plugin, which was logged, if the process still runs
+                return
         elif on_stop is None:
             return
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
@@ -10,6 +10,7 @@ from attrs import define, field
 from scout_core.boundary.guard import Guard
 from scout_core.boundary.hooks import RunTimeHooks
 from scout_core.clocks import monotonic
+from scout_core.fork_lock import importing
 from scout_core.measuring.groups import BY_NAME, Group, group_of, reserved_places
 from scout_core.measuring.metrics import NameMetrics
 from scout_core.measuring.reservoir import Kept, Reservoir
@@ -20,8 +21,9 @@ from scout_core.recording.limits.bounds import LONGEST_NAME
 
 if TYPE_CHECKING:
     from scout_core.config.config import Config
+    from scout_core.measuring.error_figures import ErrorFigures
     from scout_core.measuring.figures import Figures
-    from scout_core.measuring.report import TransactionMetrics
+    from scout_core.measuring.report import ErrorGroupMetrics, Trace, TransactionMetrics
     from scout_core.recording.transaction import Transaction
 
 MOST_GROUPS: Final = 1_000
@@ -56,6 +58,8 @@ class Choice:
     """Used on the agent's thread only."""
 
     config: Config
+    log_failure: Callable[[str], None]
+    """Logs the exception that is being handled."""
     names_merged: int = 0
     """Transactions counted under ``other`` because there were too many names."""
     _names: dict[str, _Name] = field(factory=dict)
@@ -75,6 +79,9 @@ class Choice:
     _hooks_for_others: RunTimeHooks = field(factory=RunTimeHooks)
     """The same, for transactions without errors."""
     _weights: dict[str, float] = field(init=False)
+    _errors: ErrorFigures | None = None
+    """None: no transaction has failed."""
+    _has_errors: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._web, self._jobs = Reservoir(0), Reservoir(0)
@@ -83,6 +90,7 @@ class Choice:
     def read_options(self) -> None:
         """Read the options again; traces that have a place keep it for this period."""
         self._weights = self.config.get("policies")
+        self._has_errors = self.config.get("errors_enabled")
         self._reserve_places()
 
     def use_hooks(self, hooks: RunTimeHooks) -> None:
@@ -108,7 +116,7 @@ class Choice:
         """
         now = monotonic()
         name = self._names.get(transaction.operation) or self._name_of(transaction.operation, now)
-        metrics = name.metrics or NameMetrics()
+        metrics = name.metrics or NameMetrics(has_queues=not is_web(name.name))
         errors = metrics.errors
         bucket = metrics.add(transaction)
         if name.metrics is None:
@@ -120,8 +128,12 @@ class Choice:
         stats = Stats(name.lifetime, quantile, self._all_time, now)
         if metrics.errors > errors:
             hooks = self._hooks
+            self._count_errors(name.name, transaction, has_failed=True)
+        elif transaction.raised is None:
+            hooks = self._hooks_for_others
         else:
-            hooks = self._hooks_for_others if transaction.raised is None else self._hooks_for_handled
+            hooks = self._hooks_for_handled
+            self._count_errors(name.name, transaction, has_failed=False)
         group = name.group
         if hooks.trace_group:
             chosen = group_of(transaction, stats, hooks.trace_group, self.config)
@@ -141,11 +153,37 @@ class Choice:
         now = monotonic()
         name = self._names.get(operation) or self._name_of(operation, now, figures.count)
         if name.metrics is None:
-            name.metrics = NameMetrics()
+            name.metrics = NameMetrics(has_queues=not is_web(name.name))
             self._in_period.append(name)
         name.metrics.add_figures(kind_of(operation), figures)
         self._all_time += figures.total_ns / 1e9
         name.lifetime.add_figures(figures)
+
+    def _count_errors(self, name: str, transaction: Transaction, *, has_failed: bool) -> None:
+        if not self._has_errors:
+            return
+        figures = self._errors or self._new_errors()
+        try:
+            figures.add(name, transaction, transaction.errors, has_failed=has_failed)
+        except Exception:  # noqa: BLE001  # the transaction is counted, and must not be a second time
+            self.log_failure("the errors of a transaction are counted without their groups")
+            figures.add_unknown(name, 1)
+
+    def _new_errors(self) -> ErrorFigures:
+        with importing:  # not yet imported where one of the first transactions fails
+            from scout_core.measuring.error_figures import ErrorFigures
+
+        self._errors = ErrorFigures()
+        return self._errors
+
+    @property
+    def errors_merged(self) -> int:
+        """Errors counted under ``other``."""
+        return 0 if self._errors is None else self._errors.merged
+
+    def take_errors(self, traces: Iterable[Trace]) -> tuple[ErrorGroupMetrics, ...]:
+        """Remove and return the groups of errors of the period, which is over; ``traces`` were kept in it."""
+        return () if self._errors is None else self._errors.take(traces)
 
     @property
     def groups_left_out(self) -> int:

@@ -41,7 +41,7 @@ class Evaluation:
     _request_facts: RequestFacts = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.choice = Choice(self.config)
+        self.choice = Choice(self.config, self.log_failure)
         self.read_options()
         self.use_hooks(self.hooks)
 
@@ -131,7 +131,7 @@ class Evaluation:
         if self.examines:
             self.put_right(transaction)
         try:
-            self._request_facts.complete(transaction)
+            tally.queue_times_refused += self._request_facts.complete(transaction)
         except Exception:  # noqa: BLE001  # the application can set anything, such as a datetime for queued_at
             self._log_incomplete()
         if transaction.ignored is None and hooks.ignore_transaction:

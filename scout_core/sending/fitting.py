@@ -1,4 +1,7 @@
-"""Reports that a receiver accepts: the figures first, then plugins, then traces by score while there is room; the rest is counted."""
+"""
+Reports that a receiver accepts: the figures first, then plugins, traces by score and examples of errors while there is room; the rest
+is counted.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,25 @@ from attrs import evolve
 
 from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.metrics import MAX_KINDS
-from scout_core.measuring.report import KindMetrics, PluginStatus, Report, Trace, TransactionMetrics
-from scout_core.operations import CONTROLLER, JOB, OTHER, OTHER_NAME, is_web
+from scout_core.measuring.queues import MAX_OUTCOMES, MAX_QUEUES
+from scout_core.measuring.report import (
+    ErrorGroupMetrics,
+    KindMetrics,
+    PluginStatus,
+    QueueMetrics,
+    Report,
+    Trace,
+    TransactionMetrics,
+)
+from scout_core.operations import CONTROLLER, JOB, OTHER, OTHER_NAME, counted_under, is_web
+from scout_core.sending.fitting_errors import count_examples, fit_examples, fit_groups
 
-Part = Report | TransactionMetrics | PluginStatus | Trace
+Part = Report | TransactionMetrics | PluginStatus | Trace | ErrorGroupMetrics
 SizeOf = Callable[[Part], int]
 """Bytes of a part, with what separates it from the next one."""
 _P = TypeVar("_P", PluginStatus, Trace)
 
-NAMES, PLUGINS, TRACES = "names", "plugins", "traces"
+NAMES, PLUGINS, TRACES, GROUPS, EXAMPLES = "names", "plugins", "traces", "error groups", "examples"
 _FOR_COUNTS: Final = 100
 """Bytes for ``left_out``."""
 
@@ -26,28 +39,35 @@ def fit(report: Report, most: int, size_of: SizeOf) -> Report:
     """
     Return the report with as much of it as fits, and with ``left_out`` increased by the rest.
 
-    Names whose figures do not fit are counted under ``other``, those with the least total time first; so no transaction is
-    missing from the figures. They and the counters stay even when there is no room for them: then the result is larger.
+    Names whose figures do not fit are counted under ``other``, those with the least total time first, and so are groups of errors,
+    those with the fewest first; so nothing is missing from the figures. They and the counters stay even when there is no room for
+    them: then the result is larger.
 
     Args:
         most: bytes that it may have.
     """
-    room = most - _FOR_COUNTS - size_of(evolve(report, transactions=(), plugins=(), traces=()))
+    room = most - _FOR_COUNTS - size_of(evolve(report, transactions=(), plugins=(), traces=(), error_groups=()))
     figures = _figures(report.transactions, room, size_of)
     room -= sum(map(size_of, figures))
+    groups = fit_groups(report.error_groups, room, size_of)
+    room -= sum(map(size_of, groups))
     plugins, room = _while_there_is_room(report.plugins, room, size_of)
     by_score = sorted(report.traces, key=lambda trace: -trace.score)
     best, room = _while_there_is_room(by_score, room, size_of)
     kept = {id(trace) for trace in best}
+    with_examples = fit_examples(groups, report.error_groups, room, size_of)
     left_out = {
         NAMES: len(report.transactions) - len(figures),
         PLUGINS: len(report.plugins) - len(plugins),
         TRACES: len(report.traces) - len(best),
+        GROUPS: len(report.error_groups) - len(groups),
+        EXAMPLES: count_examples(report.error_groups) - count_examples(with_examples),
     }
     return evolve(
         report,
         transactions=figures,
         plugins=tuple(plugins),
+        error_groups=with_examples,
         traces=tuple(trace for trace in report.traces if id(trace) in kept),
         left_out=add_counts(report.left_out, left_out),
     )
@@ -100,11 +120,14 @@ def _groups(names: Iterable[TransactionMetrics]) -> dict[str, list[TransactionMe
 def _sum(name: str, group: list[TransactionMetrics]) -> TransactionMetrics:
     durations = Histogram()
     kinds: dict[str, KindMetrics] = {}
+    queues: dict[str, list[QueueMetrics]] = {}
     for metrics in group:
         durations.merge(metrics.durations)
         for kind, figures in metrics.kinds.items():
-            key = kind if kind in kinds or len(kinds) < MAX_KINDS else OTHER
+            key = counted_under(kind, kinds, MAX_KINDS, OTHER)
             kinds[key] = _sum_of_kinds(kinds.get(key, _NOTHING), figures)
+        for queue, of_queue in metrics.queues.items():
+            queues.setdefault(counted_under(queue, queues, MAX_QUEUES), []).append(of_queue)
     return TransactionMetrics(
         name=name,
         count=sum(metrics.count for metrics in group),
@@ -114,6 +137,27 @@ def _sum(name: str, group: list[TransactionMetrics]) -> TransactionMetrics:
         queue_time=sum(metrics.queue_time for metrics in group),
         queued=sum(metrics.queued for metrics in group),
         kinds=kinds,
+        queues={queue: _sum_of_queues(figures) for queue, figures in queues.items()},
+    )
+
+
+def _sum_of_queues(group: list[QueueMetrics]) -> QueueMetrics:
+    durations, waits = Histogram(), Histogram()
+    outcomes: dict[str, int] = {}
+    for figures in group:
+        durations.merge(figures.durations)
+        waits.merge(figures.waits)
+        for outcome, count in figures.outcomes.items():
+            key = counted_under(outcome, outcomes, MAX_OUTCOMES)
+            outcomes[key] = outcomes.get(key, 0) + count
+    return QueueMetrics(
+        count=sum(figures.count for figures in group),
+        errors=sum(figures.errors for figures in group),
+        total=sum(figures.total for figures in group),
+        durations=durations,
+        queue_time=sum(figures.queue_time for figures in group),
+        waits=waits,
+        outcomes=outcomes,
     )
 
 

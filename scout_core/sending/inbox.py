@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import define
 
 from scout_core.boundary.guard import Guard
-from scout_core.boundary.guard_log import log_changes
+from scout_core.boundary.guard_log import log_changes, log_misused, log_unfollowed
 from scout_core.clocks import monotonic
 from scout_core.recording.limits.overflow import MOST_BRIEFS, brief_of
 from scout_core.recording.safety.silence import Silence
@@ -65,8 +65,14 @@ class Inbox:
         with Silence(self.ledger.tracer):
             self._log_fault()
             self._work(until)
+            if self.ledger.tracer.wants_application_code:
+                from scout_core.recording.repeated import know_application  # loaded with the first response
+
+                know_application(self.ledger.tracer)
             self._report_wrong()
             log_changes(self.guards())
+            log_unfollowed(self.ledger.tracer.unfollowed)
+            log_misused(self.ledger.tracer.misused)
 
     def _work(self, until: float) -> None:
         tracer = self.ledger.tracer

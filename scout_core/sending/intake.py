@@ -13,6 +13,8 @@ REPORTS: Final = f"{API}/reports"
 
 CONTENT_TYPE: Final = "application/json"
 """Type of reports and answers."""
+SENT_HEADER: Final = "X-Scout-Sent"
+"""Unix time in seconds, by the sender's clock, when it sends a report: the collector corrects the times of a clock that is wrong."""
 MAX_REPORT_BYTES: Final = 8 * 1024 * 1024
 """The largest report that a collector accepts, unless it announces another limit."""
 _LEAST_LIMIT: Final = 4_096

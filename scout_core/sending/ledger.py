@@ -13,6 +13,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from scout_core.log import logging_failures
+from scout_core.recording.safety.never_ended import count_freed
 from scout_core.recording.tracer import IGNORED, SAMPLED
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ MAX_REASONS: Final = 50
 class Tally:
     """Results for a batch of transactions, which are in hand until the ledger settles them all in one step."""
 
-    __slots__ = ("counted", "dropped", "figures_only", "spans", "spans_merged", "transactions")
+    __slots__ = ("counted", "dropped", "figures_only", "queue_times_refused", "spans", "spans_merged", "transactions")
 
     def __init__(self) -> None:
         self.transactions = 0
@@ -46,6 +47,8 @@ class Tally:
         """Those of ``counted`` whose spans and trace were not examined."""
         self.dropped: Counter[str] = Counter()
         """Reason to those that are in no figure."""
+        self.queue_times_refused = 0
+        """Those of jobs that cannot be right."""
         self.spans = 0
         self.spans_merged = 0
 
@@ -92,10 +95,13 @@ class Ledger:
         """Exporter to the parts of its reports that did not fit."""
         self.spans = 0
         self.spans_merged = 0
+        self.queue_times_refused = 0
         self.names_merged = 0
+        self.errors_merged = 0
         self.tags_dropped = 0
         self.traces_lost = 0
         self.groups_left_out = 0
+        self._is_stopping = False
         self._logging_failures_before = logging_failures.count
         """In another process, before this one was forked from it."""
 
@@ -145,6 +151,7 @@ class Ledger:
             self.dropped.update(tally.dropped)
             self.spans += tally.spans
             self.spans_merged += tally.spans_merged
+            self.queue_times_refused += tally.queue_times_refused
 
     def close_period(self, exporters: list[str]) -> int:
         """The period's transactions are in a report now, which waits for each exporter. Returns how many they are."""
@@ -176,6 +183,12 @@ class Ledger:
         with self.lock:
             self.left_out.setdefault(exporter, Counter()).update(parts)
 
+    def count_open(self) -> None:
+        """Count from now on what is still open as dropped: the agent stops, and the next report is the last."""
+        if not self._is_stopping:
+            self.tracer.count_open_spans()
+        self._is_stopping = True
+
     def abandon(self) -> None:
         """Drop everything that waits: nothing is evaluated any more."""
         batch: Sequence[object]
@@ -184,10 +197,11 @@ class Ledger:
                 self.in_hand -= len(batch)
                 self.dropped[NOT_SENT] += len(batch)
 
-    def _dropped_at_once(self) -> Counter[str]:
+    def _dropped_at_once(self, in_inbox: int) -> Counter[str]:
         """Those that never came into the inbox, by reason."""
         tracer = self.tracer
-        return +Counter(
+        count_freed(tracer)
+        dropped = Counter(
             {
                 INBOX_FULL: tracer.refused,
                 OPEN_AT_STOP: tracer.after_stop,
@@ -198,12 +212,16 @@ class Ledger:
                 INTERNAL_ERROR: tracer.failed,
             }
         )
+        if self._is_stopping:
+            dropped[OPEN_AT_STOP] += max(0, tracer.begun - self.taken - in_inbox - dropped.total())
+        return +dropped
 
     @property
     def has_any(self) -> bool:
-        """Whether a transaction has ended in this process."""
+        """Whether a transaction has ended in this process, or is lost because the agent stops."""
         tracer = self.tracer
-        return bool(self.taken or tracer.inbox or tracer.overflow or self._dropped_at_once())
+        in_inbox = len(tracer.inbox) + len(tracer.overflow)
+        return bool(self.taken or in_inbox or self._dropped_at_once(in_inbox))
 
     def counters(self, exporter: str = "") -> Counters:
         """Return how many transactions went where, for one exporter; without a name, as without exporters."""
@@ -213,7 +231,7 @@ class Ledger:
             dropped = self.dropped + self.dropped_by.get(exporter, Counter())
             # The inbox grows while we look; taken once, so both sides of the equation see the same.
             in_inbox = len(self.tracer.inbox) + len(self.tracer.overflow)
-            at_once = self._dropped_at_once()
+            at_once = self._dropped_at_once(in_inbox)
             dropped.update(at_once)
             return Counters(
                 finished=self.taken + in_inbox + at_once.total(),
@@ -224,10 +242,17 @@ class Ledger:
                 spans=self.spans,
                 spans_merged=self.spans_merged,
                 late_spans=self.tracer.late_spans,
+                spans_never_ended=self.tracer.spans_never_ended,
+                spans_open_at_stop=self.tracer.spans_open_at_stop,
+                unfollowed_results=len(self.tracer.unfollowed),
                 in_collection=self.tracer.in_collection,
                 in_hooks=self.tracer.in_hooks,
                 invalid_values=self.tracer.invalid_values,
+                headers_unsent=self.tracer.headers_unsent,
+                errors_ignored=self.tracer.errors_ignored,
+                queue_times_refused=self.queue_times_refused,
                 names_merged=self.names_merged,
+                errors_merged=self.errors_merged,
                 values_cut=self.tracer.values_cut,
                 tags_dropped=self.tags_dropped + self.tracer.tags_dropped,
                 traces_lost=self.traces_lost,

@@ -191,11 +191,20 @@ class Outbox:
             self._must_hurry = False
             if self._deadline is not None:
                 return False
-            self._changed.wait_for(
-                lambda: self._deadline is not None or self._must_hurry or locks_made_by is not lock_factory(),
-                pause_after(self._failures),
-            )
+        self._pause(locks_made_by)
         return True
+
+    def _pause(self, locks_made_by: object) -> None:
+        """Wait before the next attempt, and look now and then: a hook may hang while no exporter is reached."""
+        until = monotonic() + pause_after(self._failures)
+        while (left := until - monotonic()) > 0:
+            with self._changed:
+                if self._changed.wait_for(
+                    lambda: self._deadline is not None or self._must_hurry or locks_made_by is not lock_factory(),
+                    min(left, IDLE),
+                ):
+                    return
+            self._on_idle()
 
     def _note_fault(self) -> None:
         """Go on after a fault of our own; a report in which it repeats is dropped, because the others would wait forever."""

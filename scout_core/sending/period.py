@@ -107,6 +107,7 @@ class Period:
         self._start_monotonic = monotonic()
         names = [outbox.name for outbox in outboxes]
         self.ledger.groups_left_out = self.evaluation.choice.groups_left_out
+        self.ledger.errors_merged = self.evaluation.choice.errors_merged
         counters = {name: self.ledger.counters(name) for name in names} or {"": self.ledger.counters()}
         plugins = self.plugin_statuses()
         traces = tuple(self._traces())
@@ -122,6 +123,7 @@ class Period:
             traces=traces,
             plugins=plugins,
             counters=counters,
+            error_groups=self.evaluation.choice.take_errors(traces),
             is_last=is_last,
             period=self.seconds(outbox.requested_interval for outbox in outboxes),
             gauges=measured(self.evaluation.hooks.measure_process),

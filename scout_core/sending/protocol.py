@@ -6,6 +6,7 @@ Reading an answer imports cattrs.
 
 from __future__ import annotations
 
+import sys
 from typing import Final, TypeVar
 
 from attrs import field, frozen
@@ -27,10 +28,10 @@ from scout_core.sending.intake import (
 from scout_core.states import State
 
 __all__ = [
-    "API", "CONTENT_TYPE", "DROPPED_AS_CONFIGURED", "HEALTH", "LOGIN", "LOGIN_FILE", "MAX_REPORT_BYTES", "PLUGINS", "PROBE_APP",
-    "PROBE_NAME", "REPORTS", "TRACE", "Accepted", "Failure", "Frame", "HealthAnswer", "PluginsAnswer", "ProcessFacts", "ReportFacts",
-    "ReportingProcess", "RunningFunction", "RunningPlugin", "RunningProcess", "StoredTrace", "TraceAnswer", "error_text",
-    "is_heard_from", "login_url", "read_accepted", "read_answer", "read_limit",
+    "API", "CONTENT_TYPE", "DROPPED_AS_CONFIGURED", "HEALTH", "LINKS", "LOGIN", "LOGIN_FILE", "MAX_REPORT_BYTES", "PLUGINS",
+    "PROBE_APP", "PROBE_NAME", "REPORTS", "TRACE", "Accepted", "Failure", "Frame", "HealthAnswer", "LinkAnswer", "PluginsAnswer",
+    "ProcessFacts", "ReportFacts", "ReportingProcess", "RunningFunction", "RunningPlugin", "RunningProcess", "StoredTrace",
+    "TraceAnswer", "error_text", "is_heard_from", "read_accepted", "read_answer", "read_limit",
 ]  # fmt: skip
 
 HEALTH: Final = f"{API}/health"
@@ -38,9 +39,13 @@ PLUGINS: Final = f"{API}/plugins"
 TRACE: Final = f"{API}/trace/"
 """Followed by the trace's id."""
 
+LINKS: Final = f"{API}/links"
+"""A POST makes a login link."""
+
 LOGIN: Final = "/login"
+"""Followed by a slash and what makes a login link work once."""
 LOGIN_FILE: Final = "dashboard-login-token"
-"""In the state directory: the token that lets its owner read every page and answer."""
+"""In the state directory: the token that lets its owner read every answer, and make login links."""
 
 PROBE_APP: Final = "scout-core doctor"
 """Application name of the doctor's probe; pages and totals leave it out unless it is asked for by name."""
@@ -111,7 +116,7 @@ class RunningPlugin:
     waiting: tuple[str, ...]
     not_found: tuple[str, ...]
     target_problems: tuple[Problem, ...] = ()
-    """Why targets cannot be wrapped: one for each of ``not_found``; empty from an agent that sends texts there."""
+    """Why targets are neither wrapped nor waiting; empty from an agent that sends texts in ``not_found``."""
 
 
 @frozen(kw_only=True)
@@ -208,9 +213,20 @@ class TraceAnswer:
     trace: StoredTrace
 
 
-def login_url(url: str, token: str) -> str:
-    """Return the link that logs a browser in to the dashboard at this address; a one-time ticket may replace the token."""
-    return f"{url}{LOGIN}?token={token}"
+@frozen(kw_only=True)
+class LinkAnswer:
+    """Answer to ``LINKS``: a link that logs in one browser, once, at either address of the dashboard."""
+
+    by_name: str
+    """At a host name below ``localhost``."""
+    by_ip: str
+    """At a path on the loopback address: for browsers that do not resolve such names, like Safari."""
+    valid_seconds: int
+
+    @property
+    def default(self) -> str:
+        """The link that every browser of this system can open."""
+        return self.by_ip if sys.platform == "darwin" else self.by_name
 
 
 def is_heard_from(seen: float, period: float | None, *, now: float) -> bool:

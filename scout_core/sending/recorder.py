@@ -20,6 +20,7 @@ from scout_core.sending.ledger import Ledger
 from scout_core.sending.outbox import Outbox
 from scout_core.sending.period import Period
 from scout_core.sending.watchdog import Watchdog
+from scout_core.signals import is_from_signal_handler
 from scout_core.text.patterns import compile_all
 from scout_core.threads import NoThread, breathe
 
@@ -30,12 +31,15 @@ if TYPE_CHECKING:
 
 FOR_REPORTS: Final = (
     "scout_core.measuring.report", "scout_core.sending.traces", "scout_core.boundary.status", "scout_core.sending.weight",
+    "scout_core.measuring.error_figures", "scout_core.recording.repeated",
 )  # fmt: skip
 """Imported when the first response is out, because they take a fifth of a whole start."""
 MANY: Final = 200
 """Transactions after which the thread looks again soon."""
 LEAST_FOR_ON_STOP: Final = 0.1
 """Seconds for ``on_stop`` when the exporters have used up the time."""
+LEAST_TO_STOP: Final = 0.5
+"""Seconds until ``on_stop`` has returned, however short the deadline: a busy machine may need them to make the last report."""
 _FAULT: Final = "internal error in the agent's thread; it continues"
 
 
@@ -57,8 +61,11 @@ class Recorder:
         """Make all parts; ``export_guards`` has the ``id`` of each exporter that a plugin registered."""
         self._config = config
         self._ledger = ledger
+        self._is_stopping = False
         self._last_work = 0.0
         """Monotonic seconds."""
+        self.hand_over: Callable[[bytes], bool] | None = None
+        """Gives what this process has recorded to its parent, if that sends it; returns whether it will. See ``handing.py``."""
         self.faults = Faults(lambda: self.thread.thread is None and config.get("plugins.reraise"))
         self.thread = AgentThread(
             self._turn, lambda: self.faults.safely(self._finish), self._start_again, lambda: self.faults.log(_FAULT)
@@ -115,8 +122,12 @@ class Recorder:
         Evaluate what is left, make the last report, let the exporters send, and call ``on_stop``.
 
         Args:
-            deadline: monotonic seconds, for all of it. ``on_stop`` has ``LEAST_FOR_ON_STOP`` in any case.
+            deadline: monotonic seconds, for all of it. With ``on_stop`` it may take ``LEAST_TO_STOP``, and ``LEAST_FOR_ON_STOP`` longer.
         """
+        began = monotonic()
+        self._is_stopping = True
+        if self._has_handed_over():
+            return
         self.inbox.hurry(deadline)
         self.thread.finish(deadline)
         for outbox in self.outboxes:
@@ -124,8 +135,9 @@ class Recorder:
             outbox.stop(deadline)
         for outbox in self.outboxes:
             outbox.join()
+        self._ledger.count_open()  # if there was no time for the last report
         last_step = (lambda: self.faults.safely(on_stop)) if on_stop is not None else None
-        latest = max(deadline, monotonic() + LEAST_FOR_ON_STOP)
+        latest = max(deadline, began + LEAST_TO_STOP, monotonic() + LEAST_FOR_ON_STOP)
         self.thread.end(last_step, latest, in_test=self._config.get("plugins.reraise"))
 
     def flush(self, deadline: float) -> None:
@@ -135,11 +147,42 @@ class Recorder:
         Args:
             deadline: monotonic seconds.
         """
-        if not self._ledger.has_any:
+        if not self._ledger.has_any or self._has_handed_over():
             return
         self.thread.flush(deadline)
         for outbox in self.outboxes:
             outbox.flush(deadline)
+
+    def receive(self, packed: bytes) -> None:
+        """Record what a child has handed over."""
+        from scout_core.sending.handing import unpack
+
+        try:
+            unpack(packed, self._ledger.tracer)
+        except Exception as error:
+            if is_from_signal_handler(error):
+                raise
+            self._ledger.tracer.failed += 1
+            self.faults.contain("what a child process has recorded is lost")
+
+    def _has_handed_over(self) -> bool:
+        """Whether everything is in the hands of the parent now; otherwise this process sends from now on."""
+        if self.hand_over is None:
+            return False
+        from scout_core.sending.handing import forget, pack
+
+        try:
+            packed = pack(self._ledger.tracer)
+            if not packed or self.hand_over(packed):
+                forget(self._ledger.tracer)
+                return True
+        except Exception as error:
+            if is_from_signal_handler(error):
+                raise
+            self.faults.contain("this process sends what it has recorded, because its parent cannot")
+        self.hand_over = None
+        self.begin()
+        return False
 
     def forget_thread(self) -> None:
         """In a forked child: if a hook on the agent's thread has forked, that thread ends with what it is doing."""
@@ -170,6 +213,8 @@ class Recorder:
 
     def _finish(self) -> None:
         self.work()
+        if self._is_stopping:
+            self._ledger.count_open()
         if self._ledger.has_any:  # a process that recorded nothing reports nothing
             self.close_period(is_last=True)
 

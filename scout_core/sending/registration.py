@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from scout_core.problems import Problem
+from scout_core.problems import Problem, join_clauses
 from scout_core.sending.export_guard import INVALID_EXPORTER, ExportGuard
 from scout_core.text.plain import exact
 
@@ -34,11 +34,11 @@ def register_exporters(plugins: Plugins, config: Config) -> list[ExportGuard]:
         A guard for each that can be used, which its plugin has from now on. Why the others cannot is among the plugin's complaints.
 
     Raises:
-        ValueError: in tests, the first that cannot be used.
+        InvalidResult: in tests, when some of a plugin cannot be used; with all of them.
     """
     found: dict[str, ExportGuard] = {}
     for guard in plugins.freeze("register_exporters"):
-        plugin = plugins.all[guard.plugin]
+        plugin, problems = plugins.all[guard.plugin], list[str]()
         for candidate in guard.attempt(_read, guard.run(config)) or ():
             problem = candidate.problem
             if not problem and candidate.name in found:
@@ -46,11 +46,13 @@ def register_exporters(plugins: Plugins, config: Config) -> list[ExportGuard]:
                 problem = f"there is an exporter {candidate.name!r} already, of plugin {owner!r}"
             if problem:
                 plugin.complaints.append(Problem(INVALID_EXPORTER, candidate.name or guard.place, problem))
-                guard.refuse(problem)
-                guard.logged.add("failure")  # complaints are logged at start
+                problems.append(problem)
             else:
                 found[candidate.name] = ExportGuard(plugin.name, candidate.name, candidate.exporter)
                 plugin.guards.append(found[candidate.name])
+        if problems:
+            guard.refuse(join_clauses(*problems))
+            guard.logged.add("failure")  # complaints are logged at start
     return list(found.values())
 
 

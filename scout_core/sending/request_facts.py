@@ -32,8 +32,13 @@ class RequestFacts:
         self._report_failure = report_failure
         self._add_tags_later: Final = self._add_tags
 
-    def complete(self, transaction: Transaction) -> None:
-        """Set the queue time, and make the transaction's tags complete when they are read."""
+    def complete(self, transaction: Transaction) -> bool:
+        """
+        Set the queue time, and make the transaction's tags complete when they are read.
+
+        Returns:
+            Whether the queue time cannot be right, and is left out: negative, or more than ten years.
+        """
         request = transaction.request
         if request is not None:
             transaction.add_request_tags = self._add_tags_later
@@ -42,8 +47,10 @@ class RequestFacts:
                     transaction.queue_time = seconds_in_queue(header, transaction.started)
         if transaction.queued_at is not None:
             waited = transaction.started - transaction.queued_at
-            if waited < OLDEST:
-                transaction.queue_time = max(0.0, waited)
+            if not 0.0 <= waited < OLDEST:  # the clock of another machine, or another unit
+                return True
+            transaction.queue_time = waited
+        return False
 
     def add_tags_to(self, transaction: Transaction) -> None:
         """Make the transaction's tags complete when they are read."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from scout_core.application_code import code_of
+from scout_core.classes import class_path
 from scout_core.measuring.metrics import clamp_seconds
-from scout_core.measuring.report import SpanRecord, Trace
-from scout_core.recording.errors.reports import class_path
+from scout_core.measuring.numbers import hex_id
+from scout_core.measuring.report import SpanRecord, SpanStack, Trace
 from scout_core.recording.limits.bounds import LONGEST_NAME
 from scout_core.text.tags import clean_tags
 
 if TYPE_CHECKING:
     from scout_core.measuring.reservoir import Kept
     from scout_core.recording.span import Span
+    from scout_core.recording.stacks import Stacks
     from scout_core.recording.transaction import Transaction
 
-_64_BITS: Final = 2**64 - 1
 _LATEST: Final = 1e12
 """Unix time, in the year 33,658."""
 
@@ -41,10 +43,11 @@ def trace_of(kept: Kept[Transaction]) -> tuple[Trace, int]:
                 error=None if span.error is None else class_path(span.error),
             )
         )
+    stacks: Stacks | None = getattr(transaction, "own_stacks", None)  # nearly every transaction has none
     errors = transaction.errors
     error = errors[0] if errors and not errors[0].handled else None
     trace = Trace(
-        id=f"{transaction.id & _64_BITS:016x}",
+        id=hex_id(transaction.id),
         name=kept.name,
         start=_point_in_time(transaction.started),
         duration=clamp_seconds((transaction.stop_ns - transaction.start_ns) / 1e9),
@@ -67,7 +70,10 @@ def trace_of(kept: Kept[Transaction]) -> tuple[Trace, int]:
         },
         trace_id=transaction.trace_id,
         parent_span_id=transaction.parent_span_id,
-        started_by=f"{transaction.started_by & _64_BITS:016x}" if transaction.started_by else "",
+        started_by=hex_id(transaction.started_by) if transaction.started_by else "",
+        stacks=() if stacks is None else _stacks(transaction, spans, numbers),
+        repeats=transaction.repeats,
+        stacks_left_out=0 if stacks is None else stacks.beyond,
         calls={span.own_id: numbers[id(span)] for span in spans if hasattr(span, "own_id")},
     )
     return trace, dropped
@@ -78,6 +84,15 @@ def _spans_of(transaction: Transaction) -> list[Span]:
     if type(transaction.spans) is not list:  # something endless, perhaps
         raise TypeError("the spans of a transaction are not a list any more")
     return sorted({id(span): span for span in transaction.spans}.values(), key=lambda span: span.start_ns)
+
+
+def _stacks(transaction: Transaction, spans: list[Span], numbers: dict[int, int]) -> tuple[SpanStack, ...]:
+    code = code_of(transaction.tracer.config)
+    return tuple(
+        SpanStack(span=numbers[id(span)], frames=stack, in_app=tuple([code.has(file) for file, _, _ in stack]))
+        for span in spans
+        if (stack := span.stack)
+    )
 
 
 def _point_in_time(unix_time: float) -> float:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from scout_core.measuring.error_report import ErrorReport, ExceptionReport
-from scout_core.measuring.report import PluginStatus, Report, Trace, TransactionMetrics
+from scout_core.measuring.error_report import ErrorGroupMetrics, ErrorReport, ExceptionReport
+from scout_core.measuring.report import PluginStatus, QueueMetrics, Report, Trace, TransactionMetrics
 from scout_core.sending.fitting import Part
 
 
@@ -15,21 +15,31 @@ def weigh(part: Part) -> int:
         return _weigh_trace(part)
     if isinstance(part, TransactionMetrics):
         kinds = sum(100 + len(kind) for kind in part.kinds)
-        return 200 + len(part.name) + 12 * len(part.durations.buckets) + kinds
+        queues = sum(_weigh_queue(queue, figures) for queue, figures in part.queues.items())
+        return 200 + len(part.name) + 12 * len(part.durations.buckets) + kinds + queues
     if isinstance(part, PluginStatus):
         return _weigh_plugin(part)
+    if isinstance(part, ErrorGroupMetrics):
+        return _weigh_group(part)
     return _weigh_report(part)
+
+
+def _weigh_queue(queue: str, figures: QueueMetrics) -> int:
+    buckets = len(figures.durations.buckets) + len(figures.waits.buckets)
+    return 150 + len(queue) + 12 * buckets + sum(20 + len(outcome) for outcome in figures.outcomes)
 
 
 def _weigh_report(report: Report) -> int:
     counters = sum(500 + 60 * len(counters.dropped) for counters in report.counters.values())
     counters += sum(50 + 40 * len(numbers) for numbers in report.gauges.values())
-    parts: tuple[Part, ...] = (*report.transactions, *report.traces, *report.plugins)
+    parts: tuple[Part, ...] = (*report.transactions, *report.traces, *report.plugins, *report.error_groups)
     return 500 + counters + sum(map(weigh, parts))
 
 
 def _weigh_trace(trace: Trace) -> int:
     spans = sum(120 + len(span.operation) + _weigh_tags(span.tags) for span in trace.spans)
+    stacks = sum(50 + _weigh_frames(stack.frames) + 6 * len(stack.in_app) for stack in trace.stacks)
+    repeats = sum(100 + len(call.operation + call.statement + call.file + call.function) for call in trace.repeats)
     merged = sum(40 + len(operation) for operation in trace.merged)
     figures = 30 * (len(trace.policies) + len(trace.seen))
     return (
@@ -41,7 +51,18 @@ def _weigh_trace(trace: Trace) -> int:
         + sum(map(_weigh_error, trace.errors))
         + merged
         + spans
+        + stacks
+        + repeats
     )
+
+
+def _weigh_group(group: ErrorGroupMetrics) -> int:
+    texts = len(group.title) + len(group.exception) + len(group.cause) + len(group.where) + len(group.message)
+    example = group.example
+    of_example = (
+        0 if example is None else 200 + len(example.name) + _weigh_tags(example.tags) + _weigh_error(example.error)
+    )
+    return 250 + texts + sum(20 + len(name) for name in group.endpoints) + of_example
 
 
 def _weigh_error(error: ErrorReport) -> int:

@@ -3,14 +3,14 @@
 Installed with the core; ``scout_core.pytest_plugin`` turns it into the fixtures ``scout`` and ``scout_clock``.
 """
 
-from scout_core.testing.calls import Call
 from scout_core.testing.clocks import Clock, stopped_clock
 from scout_core.testing.hostility import hostile
-from scout_core.testing.isolated import static_problems
-from scout_core.testing.problems import RULES, STATIC_RULES, Violation
 from scout_core.testing.recorded import RecordedSpan, RecordedTransaction
+from scout_core.testing.rules.calls import Call
+from scout_core.testing.rules.isolated import static_problems
+from scout_core.testing.rules.problems import RULES, STATIC_RULES, Violation
+from scout_core.testing.rules.suite import conformance
 from scout_core.testing.scout import Scout, recording
-from scout_core.testing.suite import conformance
 
 __all__ = [
     "RULES",

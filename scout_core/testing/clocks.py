@@ -52,21 +52,36 @@ class Clock:
 @contextmanager
 def stopped_clock() -> Iterator[Clock]:
     """
-    Replace the clocks that scout_core reads; libraries keep the real ones.
+    Replace the clocks that scout_core reads, and those that a plugin has imported from ``scout_core.clocks``; libraries keep the real ones.
 
     For agents without threads, such as that of ``recording``: a waiting thread would wait forever.
     """
     clock = Clock()
-    real = {function: (getattr(clocks, function), getattr(time, function)) for function in _READ}
+    own = {function: getattr(clocks, function) for function in _READ}
+    others = {function: getattr(time, function) for function in _READ}
     replaced: list[tuple[ModuleType, str, object]] = []
-    for name, module in tuple(sys.modules.items()):
-        if name.startswith("scout_core.") and not name.startswith("scout_core.testing"):
-            for function in _READ:
-                if vars(module).get(function) in real[function]:
-                    replaced.append((module, function, vars(module)[function]))
-                    setattr(module, function, getattr(clock, function))
+    for module, function, found in _functions_read():
+        if found is own[function] or (found is others[function] and _is_ours(module)):
+            replaced.append((module, function, found))
+            setattr(module, function, getattr(clock, function))
     try:
         yield clock
     finally:
         for module, function, original in replaced:
             setattr(module, function, original)
+        for module, function, found in _functions_read():
+            if getattr(found, "__self__", None) is clock:  # it was imported meanwhile
+                setattr(module, function, own[function])
+
+
+def _functions_read() -> Iterator[tuple[ModuleType, str, object]]:
+    """Yield each module that has something under the name of a clock, the name, and what it has."""
+    for module in tuple(sys.modules.values()):
+        if issubclass(type(module), ModuleType):
+            names = vars(module)
+            yield from ((module, function, names[function]) for function in _READ if function in names)
+
+
+def _is_ours(module: ModuleType) -> bool:
+    name = str(vars(module).get("__name__"))
+    return name.startswith("scout_core.") and not name.startswith("scout_core.testing")

@@ -6,9 +6,10 @@ from typing import Any
 
 from attrs import field, frozen
 
+from scout_core.classes import class_path
 from scout_core.hookspecs import hookimpl
+from scout_core.measuring.numbers import hex_id
 from scout_core.measuring.report import ErrorReport, Report
-from scout_core.recording.errors.reports import class_path
 from scout_core.recording.transaction import Transaction
 
 
@@ -83,7 +84,7 @@ class RecordingPlugin:
                 message=errors[0].message if errors and not errors[0].handled else None,
                 trace_id=transaction.trace_id,
                 parent_span_id=transaction.parent_span_id,
-                started_by=f"{transaction.started_by:016x}" if transaction.started_by else "",
+                started_by=hex_id(transaction.started_by) if transaction.started_by else "",
                 errors=errors,
             )
         )

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from scout_core.text.host_names import canonical_name
+
 _LONGEST: Final = 2_048
 """Characters of a URL in which its host is looked for."""
-_LONGEST_QUERY: Final = 16_384
+_LONGEST_PORT: Final = 20
+"""Characters; a longer one is not a port."""
+_ENDS: Final = "/\\?#"
+"""Each ends the part of a URL that names its host."""
 _PORTS: Final = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
-_SIGNATURES: Final = ("x-amz-", "awsaccesskeyid=")
+_REMOVED: Final = dict.fromkeys(map(ord, "\t\n\r"))
 
 
 class Host(NamedTuple):
@@ -28,10 +34,16 @@ def host_of(url: str, *, with_default_port: bool = True) -> Host:
     Args:
         with_default_port: return the port that the scheme implies where the URL names none.
     """
-    scheme, separator, rest = url[:_LONGEST].partition("://")
+    url = url[:_LONGEST].strip()
+    if not url.isprintable():
+        url = url.translate(_REMOVED)  # as browsers and `urllib.parse` do
+    scheme, separator, rest = url.partition("://")
     if not separator:
-        scheme, rest = "", url[:_LONGEST].removeprefix("//")
-    for end in "/\\?#":
+        scheme, rest = "", url.removeprefix("//")
+    authority = rest.partition("/")[0]
+    if "@" in authority.partition("\\")[2]:  # clients read two different hosts in it
+        return Host("", "")
+    for end in _ENDS:
         rest = rest.partition(end)[0]
     place = rest.rpartition("@")[2].strip().lower()
     if place.startswith("["):
@@ -40,7 +52,9 @@ def host_of(url: str, *, with_default_port: bool = True) -> Host:
     elif place.count(":") > 1:
         name, port = place, ""
     else:
-        name, _, port = place.partition(":")
+        name, colon, port = place.partition(":")
+        if colon and not port and not separator and name in _PORTS:  # `http:/shop.example`
+            return Host("", "")
     default = _PORTS.get(scheme.lower(), "") if with_default_port else ""
     return Host(name.rstrip("."), port or default)
 
@@ -58,19 +72,32 @@ class HostList:
             included: ``host`` or ``host:port``, where ``*`` stands for any characters.
             excluded: the same, for what is left out of these.
         """
-        self._included = [host_of(pattern, with_default_port=False) for pattern in included]
-        self._excluded = [host_of(pattern, with_default_port=False) for pattern in excluded]
+        codecs.lookup("punycode")  # is imported here, and not by a request
+        self._included = [_pattern(pattern) for pattern in included]
+        self._excluded = [_pattern(pattern) for pattern in excluded]
 
-    def includes(self, url: str) -> bool:
-        """Whether the host of a URL is included. Only ``*`` includes a URL that names no host."""
-        host = host_of(url)
+    def includes(self, url: str) -> bool | None:
+        """
+        Whether the host of a URL is included; None if the host cannot be read, as one that clients read differently.
+
+        Only ``*`` includes a URL that names no host, unless some hosts are excluded.
+        """
+        if len(url) > _LONGEST and not any(end in url[:_LONGEST].partition("://")[2] for end in _ENDS):
+            return None
+        name, port = host_of(url)
+        if not name:
+            return not self._excluded and _is_among(Host("", port), self._included)
+        known = canonical_name(name)
+        if known is None or not (port == "" or (port.isascii() and port.isdecimal() and len(port) < _LONGEST_PORT)):
+            return None
+        host = Host(known, port.lstrip("0") or port[:1])
         return _is_among(host, self._included) and not _is_among(host, self._excluded)
 
 
-def is_signed(url: str) -> bool:
-    """Whether the query of a URL carries a signature of Amazon Web Services, which may cover the headers."""
-    query = url[:_LONGEST_QUERY].partition("?")[2].lower()
-    return bool(query) and any(part in query for part in _SIGNATURES)
+def _pattern(text: str) -> Host:
+    """Return a pattern whose name is written in the one way in which names are compared."""
+    host = host_of(text, with_default_port=False)
+    return Host(canonical_name(host.name) or host.name, host.port.lstrip("0") or host.port[:1])
 
 
 def _is_among(host: Host, patterns: Iterable[Host]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from scout_core.classes import exact as exact
 from scout_core.signals import is_from_outside
 from scout_core.text.patterns import pattern
 
@@ -22,11 +23,6 @@ def plain(text: str) -> str:
     A subclass of ``str`` may override methods; none of them is called.
     """
     return _SURROGATE.sub("\ufffd", exact(text))
-
-
-def exact(text: str) -> str:
-    """Return the same characters as an exact ``str``, without calling a method of a subclass."""
-    return text if type(text) is str else str.__getitem__(text, slice(None))
 
 
 def cut(text: str, limit: int) -> str:

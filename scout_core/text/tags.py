@@ -24,7 +24,7 @@ from scout_core.text.sql import mask_sql
 from scout_core.text.url import public_url
 
 if TYPE_CHECKING:
-    from scout_core.measuring.report import TagValue
+    from scout_core.measuring.error_report import TagValue
 
 LONGEST_VALUE: Final = 2_000
 

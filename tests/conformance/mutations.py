@@ -9,6 +9,7 @@ HEAD = "from scout_core import current_transaction, hookimpl, span\n"
 FETCH = 'return span("Shelf/Fetch", title=title, books=shelf.size)'
 LEND = '    with span("Shelf/Lend"):\n        return wrapped(*args, reader="Ada")\n'
 LEND_ASYNC = '    with span("Shelf/Lend"):\n        return await wrapped(*args, reader="Ada")\n'
+GROUP = 'return transaction.tags.get("reader")'
 START = "@hookimpl\ndef on_start(agent):\n"
 EXTENSION = "        self.shelf = shelf\n"
 
@@ -259,7 +260,7 @@ MUTATIONS = [
         FETCH, f"import time\n\n    time.sleep(0.0008)\n    {FETCH}",
     ),
     Mutation(
-        "a short pause", "overhead", "ms in the fastest of 60 calls; do not block in a describer",
+        "a short pause", "overhead", "ms in the fastest of 240 calls; do not block in a describer",
         FETCH, f"import time\n\n    time.sleep(0.00005)\n    {FETCH}",
     ),
     Mutation(
@@ -269,6 +270,35 @@ MUTATIONS = [
     Mutation(
         "a signed call", "headers", "orders: no call of shelf:Shelf.order sent traceparent",
         "shelf.example/orders", "shelf.example/orders?X-Amz-Signature=1",
+    ),
+    Mutation(
+        "a group without a tag", "groups", "trace_group fails for a web request: KeyError",
+        GROUP, 'return transaction.tags["reader"] if transaction.is_web else None',
+    ),
+    Mutation(
+        "a group that is not a text", "groups", "a trace group must be a str or None, got int",
+        GROUP, "return 7 if transaction.is_web else None",
+    ),
+    Mutation(
+        "a group of what fails", "groups", "trace_group fails for a request that fails: AttributeError",
+        GROUP, "return transaction.error.__wrong__ if transaction.is_error else None",
+    ),
+    Mutation(
+        "a group for each path", "groups", "40 requests of one endpoint, which differ in ids, times, addresses and paths, are in 40 groups",
+        GROUP, "return transaction.path",
+    ),
+    Mutation(
+        "a group for each trace", "groups", "are in 40 groups; choose by something that repeats",
+        GROUP, "return transaction.trace_id",
+    ),
+    Mutation(
+        "a score that is not a number", "answers", "score_transaction fails for a web request: ValueError",
+        "def made(", "@hookimpl\ndef score_transaction(transaction):\n    return 'high' if transaction.is_web else None\n\n\ndef made(",
+    ),
+    Mutation(
+        "gauges that are not numbers", "gauges", "measure_process fails for a web request: ValueError",
+        "def made(",
+        "@hookimpl\ndef measure_process():\n    import sys\n\n    return None if 'pytest' in sys.modules else {'shelves': 'many'}\n\n\ndef made(",
     ),
     Mutation("a text", "hostile", "fetches: it evaluates __format__ of a str", FETCH, FETCH.replace("title=title", "title=f'{title}'")),
     Mutation("a truth", "hostile", "it evaluates __len__ of a str", FETCH, f"title and None\n    {FETCH}"),

@@ -11,12 +11,18 @@ def instrument(wrap):
     wrap("shelf:Shelf.tidy", tidied)
     wrap("shelf:Shelf.fetch", fetch)
     wrap("shelf:Shelf.fetch_async", fetch)
+    wrap("shelf.public:Shelf.tidy", tidied, optional=True)  # shelf 2 defines it there
     wrap("shelf:Branch.fetch", fetch)
     wrap("shelf:Branch.burn", fetch, optional=True)  # until shelf 2
-    wrap("shelf:Shelf.order", order, headers="headers")
+    wrap("shelf:Shelf.order", order, headers="headers", default_headers={})
     # The reader's name is not known to the caller, so describing the call is not enough.
     wrap.around("shelf:Shelf.lend", lend)
     wrap.around("shelf:Shelf.lend_async", lend_async)
+
+
+@hookimpl
+def trace_group(transaction):
+    return transaction.tags.get("reader")
 
 
 def made(kind, title):

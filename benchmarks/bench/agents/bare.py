@@ -6,8 +6,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from logging import Handler
+
     from flask import Flask
     from sqlalchemy import Engine
+    from starlette.applications import Starlette
+
+    from bench.agents.protocol import App, AsgiApp
 
 
 class EmptyContext:
@@ -37,6 +43,37 @@ def start(url: str, settings: dict[str, str]) -> None:
 
 def attach(app: Flask, engine: Engine | None) -> None:
     """Nothing to attach."""
+
+
+def attach_django() -> None:
+    """Nothing to attach."""
+
+
+def attach_starlette(app: Starlette) -> None:
+    """Nothing to attach."""
+
+
+def around(app: App) -> App:
+    """Return the application itself."""
+    return app
+
+
+def around_asgi(app: AsgiApp) -> AsgiApp:
+    """Return the application itself."""
+    return app
+
+
+def attach_log(handler: Handler) -> None:
+    """Nothing to attach."""
+
+
+def record_error(error: Exception) -> None:
+    """Nothing to record."""
+
+
+def propagate(function: Callable[[], object]) -> Callable[[], object]:
+    """Return the function itself."""
+    return function
 
 
 def flush() -> None:

@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor  # type: ignore[im
 if TYPE_CHECKING:
     from flask import Flask
     from sqlalchemy import Engine
+    from starlette.applications import Starlette
 
 _provider = TracerProvider(resource=Resource.create({"service.name": "Benchmark"}))
 _tracer = trace.get_tracer("benchmark", tracer_provider=_provider)
@@ -39,6 +40,22 @@ def attach(app: Flask, engine: Engine | None) -> None:
         from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor  # type: ignore[import-not-found]
 
         SQLAlchemyInstrumentor().instrument(engine=engine, raise_exception_on_conflict=True)
+
+
+def attach_django() -> None:
+    """Instrument Django, and the driver, because that makes the spans of its queries."""
+    from opentelemetry.instrumentation.django import DjangoInstrumentor  # type: ignore[import-not-found]
+    from opentelemetry.instrumentation.sqlite3 import SQLite3Instrumentor  # type: ignore[import-not-found]
+
+    DjangoInstrumentor().instrument(raise_exception_on_conflict=True)
+    SQLite3Instrumentor().instrument(raise_exception_on_conflict=True)
+
+
+def attach_starlette(app: Starlette) -> None:
+    """Instrument the application."""
+    from opentelemetry.instrumentation.starlette import StarletteInstrumentor  # type: ignore[import-not-found]
+
+    StarletteInstrumentor.instrument_app(app)
 
 
 def transaction(operation: str) -> AbstractContextManager[object]:

@@ -9,6 +9,7 @@ from scout_apm.api import BackgroundTransaction, Config, install, instrument  # 
 if TYPE_CHECKING:
     from flask import Flask
     from sqlalchemy import Engine
+    from starlette.applications import Starlette
 
 transaction = BackgroundTransaction
 span = instrument
@@ -39,6 +40,20 @@ def attach(app: Flask, engine: Engine | None) -> None:
         from scout_apm.sqlalchemy import instrument_sqlalchemy  # type: ignore[import-not-found]
 
         instrument_sqlalchemy(engine)
+
+
+def attach_django() -> None:
+    """Add the application."""
+    from django.conf import settings
+
+    settings.INSTALLED_APPS.insert(0, "scout_apm.django")
+
+
+def attach_starlette(app: Starlette) -> None:
+    """Add the middleware."""
+    from scout_apm.async_.starlette import ScoutMiddleware  # type: ignore[import-not-found]
+
+    app.add_middleware(ScoutMiddleware)
 
 
 def flush() -> None:

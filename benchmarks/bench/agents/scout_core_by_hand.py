@@ -6,12 +6,31 @@ import os
 from typing import TYPE_CHECKING
 
 import scout_core
-from bench.agents.scout_core import attach, span, transaction
+from bench.agents.scout_core import (
+    around,
+    around_asgi,
+    attach,
+    attach_django,
+    attach_starlette,
+    span,
+    transaction,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from scout_core import Agent
 
-__all__ = ["attach", "flush", "running_agent", "span", "start", "transaction"]
+__all__ = [
+    "around",
+    "around_asgi",
+    "attach",
+    "attach_django",
+    "attach_starlette",
+    "flush",
+    "running_agent",
+    "span",
+    "start",
+    "transaction",
+]
 
 _agent: Agent | None = None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
 
 import pytest
 from attrs import Factory, define
@@ -37,14 +36,15 @@ class Window:
     """A browser window with a login to one collector, and a record of forbidden events."""
 
     page: Page
-    collector: Collector
+    url: str
+    """The address of the pages."""
     problems: list[str] = Factory(list)
     excused: tuple[str, ...] = ()
     """Allowed console messages: a missing page is logged there too."""
 
     def open(self, path: str) -> Page:
         """Open a page and wait until its charts are drawn."""
-        self.page.goto(self.collector.url + path)
+        self.page.goto(self.url + path)
         self.settle()
         return self.page
 
@@ -74,8 +74,7 @@ class Window:
         dialog.dismiss()
 
     def _requested(self, request: Request) -> None:
-        parts = urlsplit(request.url)
-        if f"{parts.scheme}://{parts.netloc}" != self.collector.url:
+        if not request.url.startswith(f"{self.url}/"):
             self.problems.append(f"request: {request.url}")
 
 
@@ -87,8 +86,8 @@ def opened(chromium: Browser) -> Iterator[Opened]:
     """Open windows with separate profiles, and check at the end that none had a forbidden event."""
     windows: list[Window] = []
 
-    def open_window(collector: Collector, *, log_in: bool = True, **options: object) -> Window:
-        windows.append(window_of(context_of(chromium, **options), collector, log_in=log_in))
+    def open_window(collector: Collector, *, log_in: bool = True, by_ip: bool = False, **options: object) -> Window:
+        windows.append(window_of(context_of(chromium, **options), collector, log_in=log_in, by_ip=by_ip))
         return windows[-1]
 
     yield open_window
@@ -109,10 +108,14 @@ def context_of(browser: Browser, **options: object) -> BrowserContext:
     return browser.new_context(**settings)  # type: ignore[arg-type]  # as the caller chose
 
 
-def window_of(context: BrowserContext, collector: Collector, *, log_in: bool = True) -> Window:
-    """Return a monitored window with this profile."""
-    window = Window(context.new_page(), collector)
+def window_of(context: BrowserContext, collector: Collector, *, log_in: bool = True, by_ip: bool = False) -> Window:
+    """Return a monitored window with this profile, at the name of the pages or at the path on the IP address."""
+    addresses = collector.access.addresses
+    window = Window(context.new_page(), addresses.by_ip if by_ip else addresses.by_name)
     window.watch()
     if log_in:
-        window.page.goto(collector.login_url)
+        links = collector.new_links()
+        window.page.goto(links.by_ip if by_ip else links.by_name)
+        window.page.click("#message button")
+        window.page.wait_for_url(f"{window.url}/")
     return window

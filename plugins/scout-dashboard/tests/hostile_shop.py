@@ -12,12 +12,16 @@ from payloads import PAYLOADS
 from scout_core.measuring.error_report import RelatedException
 from scout_core.measuring.report import (
     Counters,
+    ErrorExample,
+    ErrorGroupMetrics,
     ErrorReport,
     FunctionStatus,
     KindMetrics,
     PluginStatus,
     Report,
     SpanRecord,
+    SpanRepeat,
+    SpanStack,
     Trace,
 )
 from scout_core.problems import NextStep, Problem, TooSlow
@@ -41,13 +45,42 @@ def report() -> Report:
         traces=(trace(end - 5.0),),
         plugins=tuple(plugin(number) for number in range(len(PAYLOADS))),
         counters={payload: counters() for payload in PAYLOADS[:12]},
+        error_groups=tuple(error_group(payload, end) for payload in PAYLOADS),
     )
+
+
+def error_group(payload: str, end: float) -> ErrorGroupMetrics:
+    """Return a group with one payload in all fields."""
+    example = ErrorExample(
+        name=payload, time=end, error=error(payload), tags=dict.fromkeys(PAYLOADS, payload), trace=payload
+    )
+    return ErrorGroupMetrics(
+        group=payload, title=payload, exception=payload, cause=payload, where=payload, message=payload, count=3, handled=1,
+        endpoints={payload: 2, f"Controller/{payload}": 1}, first=end, last=end, trace=payload, example=example,
+    )  # fmt: skip
+
+
+def error(payload: str) -> ErrorReport:
+    """Return an error with one payload in all fields."""
+    related = RelatedException(
+        exception=payload, message=payload, frames=((payload, 1, payload),), parent=0, relation=payload
+    )
+    return ErrorReport(
+        exception=payload, message=payload, frames=((payload, 1, payload),), in_app=(True,), notes=(payload,), related=(related,),
+        where=payload, group=payload, left_out={payload: 1},
+    )  # fmt: skip
 
 
 def _with_kinds(name: str, number: int) -> object:
     plain = metrics(name, 1, 0.01 + number / 10_000)
     mine = PAYLOADS[number % len(PAYLOADS)].replace("/", "|")
-    return evolve(plain, kinds={**plain.kinds, mine: KindMetrics(count=1, errors=0, total=0.001, exclusive=0.001)})
+    payload = PAYLOADS[number // 2 % len(PAYLOADS)]
+    queue = evolve(sample_reports.queue_metrics([0.01], [0.5]), outcomes={payload: 1})
+    return evolve(
+        plain,
+        kinds={**plain.kinds, mine: KindMetrics(count=1, errors=0, total=0.001, exclusive=0.001)},
+        queues={payload: queue} if name.startswith("Job/") else {},
+    )
 
 
 def trace(start: float) -> Trace:
@@ -60,6 +93,11 @@ def trace(start: float) -> Trace:
         for number, payload in enumerate(PAYLOADS, start=1)
     )  # fmt: skip
     frames = tuple((payload, 1, payload) for payload in PAYLOADS[:50])
+    stacks = tuple(SpanStack(span=span.id, frames=frames[:3], in_app=(True, False, True)) for span in spans[:50])
+    repeats = tuple(
+        SpanRepeat(operation=payload, statement=payload, count=9, seconds=0.1, file=payload, line=1, function=payload)
+        for payload in PAYLOADS
+    )
     related = tuple(
         RelatedException(
             exception=payload, message=payload, frames=((payload, 1, payload),), in_app=(True,), notes=(payload,), relation=payload,
@@ -80,6 +118,8 @@ def trace(start: float) -> Trace:
         is_error=True,
         error=error,
         more_errors=(error,) * 2,
+        stacks=stacks,
+        repeats=repeats,
         tags={payload: payload for payload in PAYLOADS},
         score=float(len(PAYLOADS)),
         policies=dict.fromkeys(PAYLOADS, 1.0),

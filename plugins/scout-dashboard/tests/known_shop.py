@@ -10,7 +10,18 @@ from attrs import evolve
 
 from scout_core.measuring.error_report import RelatedException
 from scout_core.measuring.histogram import Histogram
-from scout_core.measuring.report import ErrorReport, KindMetrics, Report, SpanRecord, Trace, TransactionMetrics
+from scout_core.measuring.report import (
+    ErrorExample,
+    ErrorGroupMetrics,
+    ErrorReport,
+    KindMetrics,
+    Report,
+    SpanRecord,
+    SpanRepeat,
+    SpanStack,
+    Trace,
+    TransactionMetrics,
+)
 from scout_dashboard.collector import Collector
 
 CHECKOUT = "Controller/shop.checkout"
@@ -21,13 +32,15 @@ FAST, SLOW = (60, 0.05), (30, 0.20)
 """Transactions per minute and their seconds: 900 in total, mean 100 ms."""
 
 
+FAILED = "a0a0a0a0a0a0"
+"""The group of the nine failures."""
 ERROR = ErrorReport(
     exception="shop.PaymentFailed", message="no answer",
     frames=(
         ("shop/pay.py", 88, "authorise"), ("flask/app.py", 917, "dispatch"), ("flask/app.py", 880, "full_dispatch"),
         ("shop/wsgi.py", 3, "app"),
     ),
-    in_app=(True, False, False, True), notes=("for order ?",), left_out={"exceptions": 980, "frames": 4},
+    in_app=(True, False, False, True), notes=("for order ?",), where="shop.pay:authorise", group=FAILED, left_out={"exceptions": 980, "frames": 4},
     related=(
         RelatedException(
             exception="ExceptionGroup", message="2 of 2 failed (2 sub-exceptions)", frames=(("shop/pay.py", 80, "ask"),),
@@ -46,6 +59,8 @@ HANDLED = ErrorReport(
     frames=(("shop/stock.py", 9, "take"),),
     in_app=(True,),
     handled=True,
+    where="shop.stock:take",
+    group="b0b0b0b0b0b0",
 )
 
 
@@ -63,7 +78,28 @@ def reports(starts: list[int]) -> Iterator[Report]:
         jobs = (metrics(MAIL, 1, 3.0),) if number == 20 else ()
         traces = (trace(start + 10.0),) if number == 20 else ()
         base = sample_reports.report(end=start + 59.0, number=number, traces=0)
-        yield evolve(base, transactions=(checkout, *jobs), traces=traces)
+        groups = error_groups(start) if number == 20 else ()
+        yield evolve(base, transactions=(checkout, *jobs), traces=traces, error_groups=groups)
+
+
+def error_groups(start: float) -> tuple[ErrorGroupMetrics, ...]:
+    """Return the groups of the newest report: nine failures, of which one has a trace, and a handled error."""
+    example = ErrorExample(
+        name=CHECKOUT,
+        time=start + 10.0,
+        error=ERROR,
+        tags={"path": "/checkout?card=[FILTERED]", "plan": "gold"},
+        trace=TRACE_ID,
+    )
+    failed = sample_reports.error_group(
+        FAILED, 9, end=start + 59.0, names=(CHECKOUT, MAIL), exception=ERROR.exception, cause="OSError", where=ERROR.where,
+        message=ERROR.message, trace=TRACE_ID, example=example,
+    )  # fmt: skip
+    handled = sample_reports.error_group(
+        HANDLED.group, 2, handled=2, end=start + 59.0, names=(CHECKOUT,), exception=HANDLED.exception, cause="",
+        where=HANDLED.where, message=HANDLED.message,
+    )  # fmt: skip
+    return failed, handled
 
 
 def metrics(name: str, count: int, seconds: float, errors: int = 0) -> TransactionMetrics:
@@ -106,6 +142,9 @@ def trace(start: float) -> Trace:
         tags={"url": "http://pay.internal/v2"},
         error=failed,
     )
+    calls = (
+        ("urllib3/poolmanager.py", 444, "urlopen"), ("shop/pay.py", 88, "authorise"), ("shop/views.py", 12, "checkout"),
+    )  # fmt: skip
     return Trace(
         id=TRACE_ID,
         name=CHECKOUT,
@@ -116,6 +155,19 @@ def trace(start: float) -> Trace:
         error=ERROR,
         more_errors=(HANDLED,),
         errors_left_out=3,
+        stacks=(SpanStack(span=8, frames=calls, in_app=(False, True, True)),),
+        stacks_left_out=2,
+        repeats=(
+            SpanRepeat(
+                operation="SQL/Query",
+                statement=STATEMENT,
+                count=6,
+                seconds=0.3,
+                file="shop/views.py",
+                line=31,
+                function="lines",
+            ),
+        ),
         tags={"plan": "gold", "items": 3},
         score=6.65,
         policies={"percentile": 1.4, "checkout_first": 5.0, "age": 0.25},

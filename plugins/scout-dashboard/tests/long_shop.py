@@ -7,12 +7,14 @@ import time
 import sample_reports
 from attrs import evolve
 from known_shop import metrics
+from sample_reports import queue_metrics
 
 from scout_core.measuring.report import KindMetrics, Report, SpanRecord, Trace
 
 APP = "Warehouse and fulfilment of the northern region"
 NAME = "Controller/warehouse_fulfilment.inventory.views.reservation_of_stock_by_region"
 JOB = "Job/warehouse_fulfilment.tasks.reconcile_everything_with_the_supplier_nightly"
+QUEUE = "warehouse-fulfilment.northern-region.reconciliation.with-low-priority"
 ORDERS = "Controller/scout_demo.shop.pages.orders"
 TRACE_ID = "00000000000010a9"
 KIND = "WarehouseMessageQueueClient"
@@ -71,5 +73,6 @@ def trace(start: float) -> Trace:
 
 def _with_kinds(name: str, count: int) -> object:
     plain = metrics(name, count, 0.0123, errors=count // 3)
+    queues = {QUEUE: queue_metrics([0.0123] * count, [1234.5] * count)} if name == JOB else {}
     mine = {KIND: KindMetrics(count=count * 1_000, errors=0, total=0.5, exclusive=0.5)}
-    return evolve(plain, kinds={**plain.kinds, **mine})
+    return evolve(plain, kinds={**plain.kinds, **mine}, queues=queues)

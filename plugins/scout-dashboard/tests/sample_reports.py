@@ -15,14 +15,19 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from attrs import evolve
+
 from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.process import Process
 from scout_core.measuring.report import (
     Counters,
+    ErrorExample,
+    ErrorGroupMetrics,
     ErrorReport,
     FunctionStatus,
     KindMetrics,
     PluginStatus,
+    QueueMetrics,
     Report,
     SpanRecord,
     Tags,
@@ -50,6 +55,12 @@ MENU: tuple[tuple[str, float, float, float], ...] = (
     ("Job/stock.reindex", 4.200, 0.3, 0.0),
 )
 """Name, typical seconds, calls per minute, share of errors."""
+
+QUEUES: dict[str, tuple[tuple[str, float, float], ...]] = {
+    "Job/mail.send": (("mail", 0.3, 0.05), ("bulk", 9.0, 0.2)),
+    "Job/stock.reindex": (("slow", 40.0, 0.0),),
+}
+"""Job to its queues: each with the typical seconds that a job waits, and the share of retries."""
 
 STATEMENTS = (
     "SELECT id, name, price FROM product WHERE id = ?",
@@ -97,6 +108,7 @@ def report(
         transactions=transactions,
         traces=kept,
         plugins=plugins(),
+        error_groups=_error_groups(transactions, kept, end),
         counters={"collector": counters(number * 200)},
         gauges=gauges(number),
     )
@@ -111,6 +123,11 @@ def reports(*, until: float, minutes: int, seed: int = 1, app: str = "Shop", tra
 def many_endpoints(count: int) -> tuple[tuple[str, float, float, float], ...]:
     """Return a menu of ``count`` endpoints for performance tests."""
     return tuple((f"Controller/big.page_{n}", 0.01 + n % 50 / 100, 20.0, 0.01) for n in range(count))
+
+
+def many_jobs(count: int) -> tuple[tuple[str, float, float, float], ...]:
+    """Return a menu of ``count`` jobs, each with two of ten queues, for performance tests."""
+    return tuple((f"Job/big.work_{n}", 0.01 + n % 50 / 100, 20.0, 0.01) for n in range(count))
 
 
 def counters(finished: int) -> Counters:
@@ -236,6 +253,50 @@ def _plugin(
     )
 
 
+def error_group(
+    key: str = "a1b2c3d4e5f6", count: int = 5, *, handled: int = 0, end: float, names: tuple[str, ...] = ("Controller/shop.cart",),
+    exception: str = "shop.stock.Unavailable", cause: str = "ConnectionError", where: str = "shop.stock:fetch",
+    message: str = "no answer from stock", trace: str = "", example: ErrorExample | None = None,
+) -> ErrorGroupMetrics:  # fmt: skip
+    """Return the errors of a group in the minute before ``end``, all but a few of them in transactions of the first name."""
+    first, *others = names
+    title = f"{exception}{' from ' + cause if cause else ''} in {where}"
+    return ErrorGroupMetrics(
+        group=key, title=title, exception=exception, cause=cause, where=where, message=message, count=count, handled=handled,
+        endpoints={first: count - len(others), **dict.fromkeys(others, 1)}, first=end - 50, last=end - 5, trace=trace, example=example,
+    )  # fmt: skip
+
+
+def _error_groups(
+    transactions: tuple[TransactionMetrics, ...], kept: tuple[Trace, ...], end: float
+) -> tuple[ErrorGroupMetrics, ...]:
+    """Return one group with the failures of all names, and one without an exception of a single name."""
+    failed = {metrics.name: metrics.errors for metrics in transactions if metrics.errors}
+    traces = [trace for trace in kept if trace.error is not None]
+    found = []
+    flaky = failed.pop("Controller/shop.flaky", 0)
+    if flaky:
+        found.append(
+            error_group(
+                "0f0f0f0f0f0f",
+                flaky,
+                end=end,
+                names=("Controller/shop.flaky",),
+                exception="",
+                cause="",
+                where="Controller/shop.flaky",
+                message="",
+            )
+        )
+    if failed:
+        group = error_group(_error().group, sum(failed.values()), end=end, exception=_error().exception, cause="",
+                            where=_error().where, message=_error().message, trace=traces[0].id if traces else "",
+                            example=ErrorExample(name=next(iter(failed)), time=end - 5, error=_error(), tags={"path": "/checkout?card=[FILTERED]", "plan": "gold"},
+                                                 trace=traces[0].id if traces else "0" * 16))  # fmt: skip
+        found.append(evolve(group, endpoints=failed))
+    return tuple(found)
+
+
 def _metrics(dice: random.Random, item: tuple[str, float, float, float], period: float) -> TransactionMetrics:
     name, typical, per_minute, error_share = item
     count = max(0, round(dice.gauss(per_minute * period / 60, (per_minute * period / 60) ** 0.5)))
@@ -246,20 +307,60 @@ def _metrics(dice: random.Random, item: tuple[str, float, float, float], period:
     total = sum(values)
     own, sql, template = 0.30, 0.50, 0.20
     kind = name.partition("/")[0]
+    queues = _queues(name, values)
     return TransactionMetrics(
         name=name,
         count=count,
         errors=sum(dice.random() < error_share for _ in range(count)),
         total=total,
         durations=durations,
-        queue_time=0.004 * count,
+        queue_time=sum(queue.queue_time for queue in queues.values()) if queues else 0.004 * count,
         queued=count,
         kinds={
             kind: KindMetrics(count=count, errors=0, total=total, exclusive=total * own),
             "SQL": KindMetrics(count=count * 7, errors=0, total=total * sql, exclusive=total * sql),
             "Template": KindMetrics(count=count, errors=0, total=total * 0.6, exclusive=total * template),
         },
+        queues=queues,
     )
+
+
+def _queues(name: str, seconds: list[float]) -> dict[str, QueueMetrics]:
+    """Share the jobs of one name, by how long they ran, among its queues."""
+    of = QUEUES.get(name, ())
+    if name.startswith("Job/big."):
+        first = int(name.rpartition("_")[2]) % 10
+        of = ((f"queue_{first}", 1.0, 0.1), (f"queue_{(first + 1) % 10}", 2.0, 0.0))
+    return {
+        queue: queue_metrics(
+            seconds[number :: len(of)],
+            [wait * (0.5 + n % 4 / 3) for n in range(len(seconds[number :: len(of)]))],
+            retries=retries,
+        )
+        for number, (queue, wait, retries) in enumerate(of)
+    }
+
+
+def queue_metrics(seconds: list[float], waits: list[float], *, errors: int = 0, retries: float = 0.0) -> QueueMetrics:
+    """
+    Return the figures of jobs from one queue.
+
+    Args:
+        seconds: that each of them ran.
+        waits: seconds that they waited, of those of which it is known.
+        retries: their share.
+    """
+    durations, waited = Histogram(), Histogram()
+    for value in seconds:
+        durations.add(value)
+    for value in waits:
+        waited.add(value)
+    retried = round(len(seconds) * retries)
+    outcomes = {"success": len(seconds) - errors - retried, "retry": retried, "failure": errors}
+    return QueueMetrics(
+        count=len(seconds), errors=errors, total=sum(seconds), durations=durations, queue_time=sum(waits), waits=waited,
+        outcomes={outcome: count for outcome, count in outcomes.items() if count},
+    )  # fmt: skip
 
 
 def _trace(dice: random.Random, item: tuple[str, float, float, float], start: float) -> Trace:
@@ -329,6 +430,9 @@ def _error() -> ErrorReport:
     return ErrorReport(
         exception="sqlalchemy.exc.IntegrityError",
         message="(sqlite3.IntegrityError) UNIQUE constraint failed: order.number",
+        in_app=(True, True, False),
+        where="shop.orders:place",
+        group="7c1d2e3f4a5b",
         frames=(
             ("shop/orders.py", 41, "place"),
             ("shop/views.py", 112, "checkout"),
@@ -356,7 +460,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Collector.running(state_dir=Path(folder), port=0) as collector:
         for past in reports(until=time.time(), minutes=180):
             send(collector.url, collector.token, past)
-        print(collector.login_url, flush=True)
+        print(collector.new_links().by_name, flush=True)
         number = 1_000
         while not signal.sigtimedwait([signal.SIGINT, signal.SIGTERM], 3):
             number += 1

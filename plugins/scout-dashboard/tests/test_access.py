@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import json
 import stat
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from visitor import read
 from wire_client import Answer, exchange
 
 from scout_core.errors import ScoutError
-from scout_dashboard.access import INGEST_FILE, LOGIN_FILE, read_access
+from scout_core.sending.protocol import LOGIN_FILE
+from scout_dashboard.access import INGEST_FILE, read_access
+from scout_dashboard.access.addresses import ADDRESS_FILE
+from scout_dashboard.access.sessions import COOKIE
 from scout_dashboard.collector import Collector
 from scout_dashboard.errors import CollectorError
 
@@ -48,12 +51,18 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 
 
 def get(collector: Collector, path: str, *lines: str, host: str | None = None, method: str = "GET") -> Answer:
-    first = [f"{method} {path} HTTP/1.1", f"Host: {host or f'127.0.0.1:{collector.port}'}", "Connection: close", *lines]
+    """Ask the collector at the address of its pages, or as another host."""
+    given = name_of(collector) if host is None else host
+    first = [f"{method} {path} HTTP/1.1", f"Host: {given}", "Connection: close", *lines]
     return exchange(collector, ("\r\n".join(first) + "\r\n\r\n").encode("latin-1"))
 
 
+def name_of(collector: Collector) -> str:
+    return collector.access.addresses.by_name.removeprefix("http://")
+
+
 def cookie(collector: Collector) -> str:
-    return f"Cookie: {collector.access.cookie_name}={collector.access.session}"
+    return f"Cookie: {COOKIE}={collector.access.sessions.begin('a browser')}"
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -61,7 +70,7 @@ def test_a_page_needs_a_login(collector, path):
     answer = get(collector, path)
 
     assert 401 == answer.status
-    assert b"scout-core up" in answer.body
+    assert b"<code>scout-core open</code>" in answer.body
     assert collector.access.login_token.encode() not in answer.body
 
 
@@ -82,79 +91,74 @@ def test_no_method_bypasses_the_login(collector, method):
     assert get(collector, "/api/v1/overview", method=method).status in (400, 401, 421)
 
 
-def test_the_link_logs_in(collector):
-    answer = get(collector, collector.login_url.removeprefix(collector.url))
-    given = answer.headers["set-cookie"]
-    page = get(collector, "/", f"Cookie: {given.partition(';')[0]}")
-
-    assert (303, "/") == (answer.status, answer.headers["location"])
-    assert {"httponly", "samesite=strict", "path=/"} < {part.strip().lower() for part in given.split(";")}
-    assert collector.access.login_token not in given
-    assert 200 == page.status
-
-
-def test_a_link_on_another_site_logs_in(collector):
-    answer = get(collector, collector.login_url.removeprefix(collector.url), "Sec-Fetch-Site: cross-site")
-
-    assert (200, True) == (answer.status, "set-cookie" in answer.headers)
-    assert b'content="0; url=/"' in answer.body
-
-
-@pytest.mark.parametrize("token", ["", "wrong", "%00", "%ff%fe", "x" * 4_000, "../../etc/passwd"])
-def test_an_invalid_link_is_refused_with_instructions(collector, token):
-    answer = get(collector, f"/login?token={token}")
-
-    assert (403, False) == (answer.status, "set-cookie" in answer.headers)
-    assert b"scout-core up" in answer.body
-
-
-def test_an_invalid_token_is_not_echoed(collector):
-    assert b"somebodys-secret" not in get(collector, "/login?token=somebodys-secret").body
-
-
-def test_a_login_without_a_token_or_with_another_method_is_refused(collector):
-    assert 403 == get(collector, "/login").status
-    assert (
-        405 == get(collector, f"/login?token={collector.access.login_token}", "Content-Length: 0", method="POST").status
-    )
-
-
-def test_other_secrets_do_not_log_in(collector):
+def test_only_the_login_token_opens_the_api(collector):
     access = collector.access
-    for secret in (access.ingest_token, access.session):
-        assert 403 == get(collector, f"/login?token={secret}").status
+    session = access.sessions.begin("a browser")
+
+    assert 200 == get(collector, "/api/v1/overview", f"Authorization: Bearer {access.login_token}").status
+    for secret in (access.ingest_token, session, access.addresses.secret, access.tickets.issue(), "", "x"):
         assert 401 == get(collector, "/api/v1/overview", f"Authorization: Bearer {secret}").status
-    for secret in (access.ingest_token, access.login_token, "", "x"):
-        assert 401 == get(collector, "/", f"Cookie: {access.cookie_name}={secret}").status
-    assert 401 == get(collector, "/", f"Cookie: other={access.session}").status
-
-
-def test_the_login_token_opens_the_api_but_no_page(collector):
-    bearer = f"Authorization: Bearer {collector.access.login_token}"
-
-    assert 200 == get(collector, "/api/v1/overview", bearer).status
-    assert 401 == get(collector, "/", bearer).status
+    bearer = f"Authorization: Bearer {access.login_token}"
     assert 401 == get(collector, "/api/v1/overview", bearer, "Authorization: Bearer x").status
+    assert 401 == get(collector, "/api/v1/overview", f"Cookie: {COOKIE}={session}").status
 
 
-def test_the_session_works_together_with_unrelated_cookies(collector):
-    others = f'Cookie: theirs="a;b; =;; x; {collector.access.cookie_name}={collector.access.session}; last=\u00e9'
+def test_only_a_session_opens_pages_and_their_data(collector):
+    access = collector.access
 
-    assert 200 == get(collector, "/", others).status
-    assert 200 == get(collector, "/api/v1/overview", others).status
+    for path in ("/", "/json/overview", "/sessions"):
+        assert 200 == get(collector, path, cookie(collector)).status
+        assert 401 == get(collector, path, f"Authorization: Bearer {access.login_token}").status
+        for secret in (
+            access.ingest_token,
+            access.login_token,
+            access.addresses.secret,
+            access.tickets.issue(),
+            "",
+            "x",
+        ):
+            assert 401 == get(collector, path, f"Cookie: {COOKIE}={secret}").status
+        assert 401 == get(collector, path, cookie(collector).replace(COOKIE, "other")).status
 
 
-def test_a_ticket_logs_in_once(collector):
-    ticket = collector.access.ticket()
+def test_any_valid_cookie_of_the_name_counts_among_others(collector):
+    name, value = cookie(collector).removeprefix("Cookie: ").split("=")
+    others = f'theirs="a;b; =;; x; {name}=; {name}=theirs; {name}={value}; {name}={"x" * 43}; last=\u00e9'
 
-    assert [303, 403] == [get(collector, f"/login?token={ticket}").status for _ in range(2)]
+    assert 200 == get(collector, "/", f"Cookie: {others}").status
+    assert 200 == get(collector, "/", f"Cookie: {name}=theirs", f"Cookie: {name}={value}").status
 
 
-def test_a_ticket_expires_after_a_minute(collector):
-    late, early = collector.access.ticket(), collector.access.ticket()
+def test_pages_are_only_at_the_name_and_below_the_secret_path(collector):
+    port, secret, given = collector.port, collector.access.addresses.secret, cookie(collector)
+    for host in (f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"):
+        answers = {path: get(collector, path, given, host=host) for path in ("/", "/json/overview", f"/{'a' * 26}/")}
+        below = get(collector, f"/{secret}/", given, host=host)
+        stranger = get(collector, f"/{secret}/", host=host)
+        bare = get(collector, f"/{secret}", given, host=host)
 
-    assert not collector.access.may_log_in(late, now=time.monotonic() + 61)
-    assert collector.access.may_log_in(early, now=time.monotonic() + 58)
+        assert [401] * 3 == [answer.status for answer in answers.values()]
+        assert secret.encode() not in b"".join(answer.body for answer in answers.values())
+        assert (200, 401) == (below.status, stranger.status)
+        assert (308, f"/{secret}/") == (bare.status, bare.headers["location"])
+    assert 404 == get(collector, f"/{secret}/", given).status
+
+
+def test_every_address_below_the_secret_path_begins_with_it(collector):
+    """Links, files, forms and redirects, or the browser would leave the path to which its cookie is limited."""
+    base, host, given = f"/{collector.access.addresses.secret}", f"127.0.0.1:{collector.port}", cookie(collector)
+    asked = ("/", "/endpoints", "/nothing", "/sessions", "/health?range=7d", "/endpoint", "/?range=2y", "/static/none")
+    pages = [read(get(collector, base + path, given, host=host).body.decode()) for path in asked]
+    elements = [element.attributes for page in pages for element in page.elements]
+    found = {facts[name] for facts in elements for name in ("href", "src", "action") if name in facts} - {"#main"}
+    linked = sorted(address for address in found if "range=2y" not in address)
+    statuses = {get(collector, address, given, host=host).status for address in linked}
+    slash = get(collector, f"{base}/endpoints/", given, host=host)
+
+    assert [] == [address for address in found if not address.startswith(f"{base}/") or address.count(base) > 1]
+    assert len(linked) > 20
+    assert {200, 405} == statuses, "a form's address accepts only POST"
+    assert f"http://{host}{base}/endpoints" == slash.headers["location"]
 
 
 def hosts(port: int) -> dict[str, bool]:
@@ -191,11 +195,28 @@ def hosts(port: int) -> dict[str, bool]:
     }
 
 
+def own_names(collector: Collector) -> dict[str, bool]:
+    """Return spellings of the secret name."""
+    name, port = name_of(collector), collector.port
+    return {
+        name: True,
+        name.upper(): True,
+        name.partition(":")[0]: False,
+        name.replace(".localhost", ""): False,
+        name.replace(".localhost", ".localhost."): False,
+        name.replace(".localhost", ".example"): False,
+        f"sub.{name}": False,
+        name[1:]: False,
+        f"x{name[1:]}" if name[0] != "x" else f"y{name[1:]}": False,
+        f"app.localhost:{port}": False,
+    }
+
+
 @pytest.mark.parametrize(
-    "path", ["/", "/api/v1/overview", "/static/style.css", "/login?token=", "/api/v1/reports", "/nothing"]
+    "path", ["/", "/api/v1/overview", "/static/style.css", "/login/x", "/api/v1/reports", "/nothing"]
 )
 def test_every_route_accepts_only_its_own_host_names(collector, path):
-    spellings = hosts(collector.port)
+    spellings = hosts(collector.port) | own_names(collector)
     answered = {host: get(collector, path, cookie(collector), host=host or " ").status for host in spellings}
 
     assert spellings == {host: status not in (400, 421) for host, status in answered.items()}
@@ -203,7 +224,7 @@ def test_every_route_accepts_only_its_own_host_names(collector, path):
 
 def test_a_request_without_or_with_two_host_headers_is_refused(collector):
     none = exchange(collector, b"GET /api/v1/overview HTTP/1.0\r\n\r\n")
-    two = get(collector, "/api/v1/overview", f"Host: 127.0.0.1:{collector.port}")
+    two = get(collector, "/api/v1/overview", f"Host: {name_of(collector)}")
 
     assert [421, 400] == [none.status, two.status]
 
@@ -224,6 +245,11 @@ def test_a_target_on_another_host_or_outside_the_root_is_refused(collector, targ
         "/static//etc/passwd",
         "/static/vendor/../../access.py",
         "/static/",
+        "/static/main.js/",
+        "/static//main.js",
+        "/static/./main.js",
+        "/static/vendor/../main.js",
+        "/static/main.js%2f",
     ],
 )
 def test_only_files_below_static_are_served(collector, path):
@@ -234,7 +260,7 @@ HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
 
@@ -244,7 +270,7 @@ HEADERS = {
     [
         "/",
         "/nothing",
-        "/login?token=x",
+        "/login/x",
         "/api/v1/overview",
         "/api/v1/nothing",
         "/static/style.css",
@@ -267,13 +293,15 @@ def test_tokens_are_private_and_survive_a_restart(tmp_path: Path):
     tokens = []
     for _ in range(2):
         with Collector.running(state_dir=tmp_path / "state") as collector:
-            tokens.append((collector.access.login_token, collector.access.ingest_token, collector.access.session))
+            access = collector.access
+            tokens.append((access.login_token, access.ingest_token, access.addresses.secret))
 
-    modes = {stat.S_IMODE((tmp_path / "state" / name).stat().st_mode) for name in (LOGIN_FILE, INGEST_FILE)}
+    files = (LOGIN_FILE, INGEST_FILE, ADDRESS_FILE)
+    modes = {stat.S_IMODE((tmp_path / "state" / name).stat().st_mode) for name in files}
 
     assert tokens[0] == tokens[1]
     assert 3 == len(set(tokens[0]))
-    assert all(len(token) >= 43 for token in tokens[0])
+    assert [43, 43, 26] == [len(token) for token in tokens[0]]
     assert {0o600} == modes
 
 
@@ -281,10 +309,12 @@ def test_a_removed_or_readable_token_is_replaced(tmp_path: Path):
     first = read_access(tmp_path, port=1)
     (tmp_path / LOGIN_FILE).unlink()
     (tmp_path / INGEST_FILE).chmod(0o644)
+    (tmp_path / ADDRESS_FILE).write_text("UPPER.case")
     second = read_access(tmp_path, port=1)
 
     assert first.login_token != second.login_token
     assert first.ingest_token != second.ingest_token
+    assert first.addresses != second.addresses
     assert second == read_access(tmp_path, port=1)
 
 
@@ -320,6 +350,7 @@ def test_secrets_are_not_in_the_repr(collector):
 
     assert collector.access.login_token not in shown
     assert collector.access.ingest_token not in shown
+    assert collector.access.addresses.secret not in shown
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", ""])
@@ -328,7 +359,10 @@ def test_only_loopback_addresses_are_accepted(tmp_path: Path, host):
         Collector(state_dir=tmp_path, host=host, port=0)
 
 
-def test_two_collectors_do_not_share_a_cookie(tmp_path: Path):
+def test_two_collectors_do_not_share_an_address(tmp_path: Path):
     with Collector.running(state_dir=tmp_path / "a") as first, Collector.running(state_dir=tmp_path / "b") as second:
-        assert first.access.cookie_name != second.access.cookie_name
-        assert 401 == get(second, "/", cookie(first)).status
+        given = cookie(first)
+
+        assert first.access.addresses.secret != second.access.addresses.secret
+        assert 421 == get(second, "/", given, host=name_of(first)).status
+        assert 401 == get(second, "/", given).status

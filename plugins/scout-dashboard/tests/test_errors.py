@@ -1,4 +1,4 @@
-"""The list of errors: what a store keeps of them, how they are grouped, and files and agents of earlier versions."""
+"""The errors of kept traces that are in no group, as earlier agents send them, and files of earlier versions."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve
 from sample_reports import report
 
 from scout_core.measuring.report import ErrorReport, Trace
-from scout_dashboard.queries.error_groups import errors
+from scout_dashboard.queries.error_groups import errors as all_errors
 from scout_dashboard.ranges import Range, read_range
 from scout_dashboard.store import Store, files
 from scout_dashboard.store.errors import MOST_ROWS
+from scout_dashboard.store.reader import Reader
 from scout_dashboard.store.schema import VERSION
 
 NOW = time.time()
@@ -44,6 +46,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def put(store: Store, *traces: Trace, number: int = 1) -> None:
     store.apply(evolve(report(end=NOW, number=number, traces=0), traces=traces), now=NOW)
+
+
+def errors(reader: Reader, when: Range) -> dict[str, Any]:
+    return all_errors(reader, when)["in_traces"]
 
 
 def last_day() -> Range:
@@ -106,6 +112,9 @@ def test_a_file_of_an_earlier_version_is_upgraded(tmp_path):
         connection = sqlite3.connect(files.path_of(directory, kind, files.day_of(NOW)))
         if kind == "traces":
             connection.execute("DROP TABLE error")
+        else:
+            for table in ("error_series", "error_rollup", "error_group"):
+                connection.execute(f"DROP TABLE {table}")
         connection.execute("PRAGMA user_version = 5")
         connection.commit()
         connection.close()

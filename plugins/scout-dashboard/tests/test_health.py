@@ -139,11 +139,18 @@ def test_every_nonzero_counter_is_shown(collector: Collector) -> None:
         "spans": 1,
         "spans_merged": 2,
         "late_spans": 3,
+        "spans_never_ended": 13,
+        "spans_open_at_stop": 17,
+        "unfollowed_results": 14,
         "in_collection": 7,
         "in_hooks": 8,
         "invalid_values": 9,
+        "headers_unsent": 15,
+        "queue_times_refused": 13,
+        "errors_ignored": 19,
         "values_cut": 11,
         "names_merged": 4,
+        "errors_merged": 20,
         "tags_dropped": 5,
         "groups_left_out": 12,
         "traces_lost": 6,
@@ -154,10 +161,10 @@ def test_every_nonzero_counter_is_shown(collector: Collector) -> None:
 
     assert more == {key: counters[key] for key in more}
     assert (
-        "1 span · 2 merged beyond the limit of a trace · 3 ended after their transaction"
+        "1 span · 2 merged beyond the limit of a trace · 3 ended after their transaction · 13 begun or kept open, and never ended · 17 open when the agent stopped · 14 kinds of results of decorated functions not followed"
         " · 7 started by the garbage collector, not recorded (Python before 3.12) · 8 begun by hooks, not recorded"
-        " · 9 invalid values not used · 11 large values shortened · 10 transactions only counted and timed because the inbox was full"
-        " · 4 counted as “other” because of too many names · 5 tags dropped · 12 trace groups without a place, summed over all periods · 6 kept traces lost to an error"
+        " · 9 invalid values not used · 15 calls sent without trace headers · 19 exceptions ignored as configured · 13 queue times not used, because clocks differ · 11 large values shortened · 10 transactions only counted and timed because the inbox was full"
+        " · 4 counted as “other” because of too many names · 20 errors counted as “other” because of too many groups · 5 tags dropped · 12 trace groups without a place, summed over all periods · 6 kept traces lost to an error"
         " · 12 log messages lost, because the application’s logging raised"
     ) in visitor_of(collector).page("/health").text
 

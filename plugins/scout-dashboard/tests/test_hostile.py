@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytest_plugins = ("browser",)  # its fixtures; not imported here, as pytest must rewrite its asserts first
 
 TRAPS = "window.hits = []; window.hit = window.alert = (which) => window.hits.push(String(which));"
-FOREIGN = "img, iframe, object, embed, base, style, audio, video, form:not([method=dialog]), meta[http-equiv], [onclick], [onerror], [onload]"
+FOREIGN = "img, iframe, object, embed, base, style, audio, video, form:not([method=dialog], [action='/logout']), meta[http-equiv], [onclick], [onerror], [onload]"
 
 
 def assert_harmless(page: Page) -> None:
@@ -34,7 +34,9 @@ def test_no_payload_runs_anywhere(collector: Collector, opened: Opened) -> None:
     window = opened(collector)
     window.page.add_init_script(TRAPS)
     lists = ["/", f"/?app={quote(hostile_shop.APP)}", "/endpoints", "/jobs", "/plugins", "/health"]
-    endpoints = [f"/endpoint?name={quote(f'Controller/{payload}')}" for payload in PAYLOADS[::8]]
+    endpoints = [
+        f"/endpoint?name={quote(f'{kind}/{payload}')}" for kind in ("Controller", "Job") for payload in PAYLOADS[::8]
+    ]
 
     for path in [*lists, *endpoints]:
         page = window.open(path)
@@ -51,6 +53,25 @@ def test_no_payload_runs_anywhere(collector: Collector, opened: Opened) -> None:
     assert_harmless(page)
     for payload in PAYLOADS:
         assert shown.count(payload) >= 6
+
+
+def test_names_of_jobs_queues_and_outcomes_are_text(collector: Collector, opened: Opened) -> None:
+    known_shop.send(collector, hostile_shop.report())
+    window = opened(collector)
+    window.page.add_init_script(TRAPS)
+    page = window.open("/jobs")
+    shown = page.evaluate("document.body.textContent")
+    rows = page.locator("#list tbody tr").count()
+
+    assert_harmless(page)
+    for payload in PAYLOADS:
+        assert shown.count(payload) >= 4, "its job, that job's queue twice, and the queue in the list of queues"
+    page.fill("[data-filter]", PAYLOADS[3])
+    assert 1 <= page.locator("#list tbody tr:visible").count() < rows
+
+    page = window.open(f"/endpoint?name={quote(f'Job/{PAYLOADS[9]}')}")
+    assert_harmless(page)
+    assert (page.text_content("#queues") or "").count(PAYLOADS[9]) == 2, "the queue and the outcome"
 
 
 def test_payloads_in_tooltips_and_refreshes_are_text(collector: Collector, opened: Opened) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import known_shop
 import long_shop
 import pytest
+import queue_shop
 from playwright.sync_api import Page
 
 from scout_dashboard.collector import Collector
@@ -18,9 +19,22 @@ if TYPE_CHECKING:
 
 pytest_plugins = ("browser",)  # its fixtures; not imported here, as pytest must rewrite its asserts first
 
-OF_ENDPOINT = [f"/endpoint?name={quote(name)}" for name in (long_shop.NAME, long_shop.JOB, long_shop.ORDERS)]
+OF_ENDPOINT = [
+    f"/endpoint?name={quote(name)}" for name in (long_shop.NAME, long_shop.JOB, long_shop.ORDERS, queue_shop.MAIL)
+]
 OF_TRACE = [f"/trace/{long_shop.TRACE_ID}", f"/trace/{known_shop.TRACE_ID}"]
-PAGES = ("/", "/endpoints", "/jobs", "/errors", *OF_ENDPOINT, *OF_TRACE, "/plugins", "/health", "/?app=nope")
+PAGES = (
+    "/",
+    "/endpoints",
+    "/jobs",
+    "/errors",
+    f"/error?group={known_shop.FAILED}",
+    *OF_ENDPOINT,
+    *OF_TRACE,
+    "/plugins",
+    "/health",
+    "/?app=nope",
+)
 
 FAULTS = """() => {
   // The visible part of a box.
@@ -66,10 +80,11 @@ FAULTS = """() => {
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """Two applications, one with long names; no test changes them."""
+    """Three applications, one with long names, one with queues; no test changes them."""
     with Collector.running(state_dir=tmp_path_factory.mktemp("shop")) as collector:
         known_shop.fill(collector)
         known_shop.send(collector, long_shop.report())
+        queue_shop.fill(collector)
         yield collector
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from attrs import evolve
-from sample_reports import many_endpoints, report, send
+from sample_reports import many_endpoints, many_jobs, report, send
 
 from scout_core.sending import wire
 from scout_dashboard.collector import Collector
@@ -18,7 +18,7 @@ from scout_dashboard.store import Store, files
 from scout_dashboard.tally import Tally
 
 IS_FULL = os.environ.get("TEST_SIZE") == "full"
-DAYS, PER_DAY, ENDPOINTS = (30, 24, 500) if IS_FULL else (4, 3, 60)
+DAYS, PER_DAY, ENDPOINTS, JOBS = (30, 24, 500, 100) if IS_FULL else (4, 3, 60, 12)
 NOW = float(int(time.time()) // 86_400 * 86_400 + 43_200 + 90)  # a minute and a half after noon
 
 
@@ -32,7 +32,7 @@ def seconds(function: Callable[[], object]) -> float:
 def store(tmp_path_factory):
     """Return a store with a report for every few hours, as they arrived."""
     filled = Store(tmp_path_factory.mktemp("long") / "data", retention_days=DAYS, trace_retention_days=DAYS)
-    busy = report(end=NOW, menu=many_endpoints(ENDPOINTS), traces=20)
+    busy = report(end=NOW, menu=many_endpoints(ENDPOINTS) + many_jobs(JOBS), traces=20)
     for number in reversed(range(DAYS * PER_DAY)):
         end = NOW - number * 86_400 / PER_DAY
         traces = tuple(evolve(trace, id=f"{number:08x}{i:08x}") for i, trace in enumerate(busy.traces))
@@ -46,14 +46,16 @@ def test_pages_over_a_range_are_read_in_time(store, record_property, name):
     queries, when = Queries(store, Tally()), named_range(name, now=NOW)
     taken = {
         page: sorted(seconds(lambda read=read: read(when)) for _ in range(5))
-        for page, read in (("overview", queries.overview), ("endpoints", queries.endpoints))
+        for page, read in (("overview", queries.overview), ("endpoints", queries.endpoints), ("jobs", queries.jobs))
     }
 
     slowest = ", ".join(f"{page} {times[-1] * 1_000:.0f} ms" for page, times in taken.items())
     record_property(
-        f"pages of {name}", f"{ENDPOINTS} endpoints, {DAYS} days: {slowest} of CPU time, the slowest of five"
+        f"pages of {name}",
+        f"{ENDPOINTS} endpoints, {JOBS} jobs, {DAYS} days: {slowest} of CPU time, the slowest of five",
     )
     assert ENDPOINTS == len(queries.endpoints(when)["rows"])
+    assert (2 * JOBS, 10) == (len((jobs := queries.jobs(when))["rows"]), len(jobs["queues"]))
     assert max(times[0] for times in taken.values()) < 4.0, "seconds; the budget is 0.2"
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import hostile_shop
 import known_shop
 import pytest
-from known_shop import CHECKOUT, MAIL, STATEMENT, TRACE_ID
+from known_shop import CHECKOUT, FAILED, HANDLED, MAIL, STATEMENT, TRACE_ID
 from payloads import PAYLOADS
 from visitor import Reader, Visitor, read, visitor_of
 
@@ -18,11 +18,12 @@ from scout_dashboard.formatting import count, decimal, duration, percent, rate
 
 PAGES = (
     "/", "/?range=24h", "/endpoints", "/jobs", "/errors", f"/endpoint?name={quote(CHECKOUT)}", f"/endpoint?name={quote(MAIL)}&sort=score",
-    f"/trace/{TRACE_ID}", "/plugins", "/health",
+    f"/trace/{TRACE_ID}", f"/error?group={FAILED}", f"/error?group={HANDLED.group}&range=15m", "/plugins", "/health", "/sessions",
 )  # fmt: skip
 HOSTILE_PAGES = (
     "/", "/endpoints", "/jobs", "/errors", f"/trace/{hostile_shop.TRACE_ID}", "/plugins", "/health", f"/?app={quote(hostile_shop.APP)}",
     *(f"/endpoint?name={quote(f'Controller/{payload}')}" for payload in PAYLOADS[:12]),
+    *(f"/error?group={quote(payload)}" for payload in PAYLOADS[:12]),
 )  # fmt: skip
 ELEMENTS = {
     "html", "head", "meta", "title", "link", "script", "body", "a", "header", "nav", "svg", "path", "circle", "rect", "line", "text", "defs", "g", "use",
@@ -165,12 +166,11 @@ def test_charts_get_the_series_of_the_json(shop: Visitor) -> None:
     assert [{"name": "Controller", "css": "k-controller"}, {"name": "SQL", "css": "k-sql"}] == block["kinds"]
 
 
-@pytest.mark.parametrize(("path", "noun"), [("/endpoints", "endpoint"), ("/jobs", "job")])
-def test_the_lists_show_the_rows_of_their_json(shop: Visitor, path: str, noun: str) -> None:
-    page = shop.page(path)
-    (row,) = shop.facts(path)["rows"]
+def test_the_list_of_endpoints_shows_the_rows_of_its_json(shop: Visitor) -> None:
+    page = shop.page("/endpoints")
+    (row,) = shop.facts("/endpoints")["rows"]
 
-    assert f"1 {noun} " in page.text
+    assert "1 endpoint " in page.text
     values = [
         row["label"], percent(row["share"]), duration(row["total_ms"]), rate(row["throughput_per_minute"]),
         duration(row["mean_ms"]), duration(row["p95_ms"]), percent(row["error_rate"]),
@@ -229,17 +229,44 @@ def test_a_trace_shows_timeline_summary_error_and_tags(shop: Visitor) -> None:
         assert " ".join(map(str, text)) in page.text
 
 
+def test_a_trace_shows_the_code_of_a_slow_span_and_folds_the_frames_of_libraries(shop: Visitor) -> None:
+    page = shop.page(f"/trace/{TRACE_ID}")
+    facts = shop.facts(f"/trace/{TRACE_ID}")
+
+    assert (
+        "url http://pay.internal/v2 code authorise shop/pay.py:88 3 calls that led here 1 library frame urlopen"
+        " urllib3/poolmanager.py:444 authorise shop/pay.py:88 checkout shop/views.py:12"
+    ) in page.text
+    assert 1 == page.text.count("that led here")
+    assert "2 more slow spans without the code, beyond the limit of one transaction." in page.text
+    assert 2 == facts["trace"]["stacks_left_out"]
+    assert [("urlopen", False), ("authorise", True), ("checkout", True)] == [
+        (frame["function"], frame["in_app"]) for span in facts["spans"] for frame in span["stack"]
+    ]
+
+
+def test_a_trace_shows_repeated_calls_with_the_line_that_makes_them(shop: Visitor) -> None:
+    page = shop.page(f"/trace/{TRACE_ID}")
+    (repeat,) = shop.facts(f"/trace/{TRACE_ID}")["repeats"]
+
+    assert f"SQL/Query {STATEMENT} lines shop/views.py:31 6 300 ms" in page.text
+    assert ("SQL/Query", "SQL", STATEMENT, 6, 300.0) == tuple(
+        repeat[key] for key in ("operation", "kind", "statement", "count", "total_ms")
+    )
+    assert ("shop/views.py", 31, "lines") == (repeat["file"], repeat["line"], repeat["function"])
+
+
 def test_a_trace_shows_its_errors_with_causes_groups_and_notes_and_folds_the_frames_of_libraries(shop: Visitor) -> None:
     page = shop.page(f"/trace/{TRACE_ID}")
     errors = shop.facts(f"/trace/{TRACE_ID}")["trace"]["errors"]
 
     assert (
-        "Error shop.PaymentFailed no answer for order ? authorise shop/pay.py:88 2 library frames dispatch flask/app.py:917"
+        "Error All errors of this group shop.PaymentFailed no answer for order ? authorise shop/pay.py:88 2 library frames dispatch flask/app.py:917"
         " full_dispatch flask/app.py:880 app shop/wsgi.py:3"
         " Caused by ExceptionGroup 2 of 2 failed (2 sub-exceptions) ask shop/pay.py:80"
         " In the group TimeoutError timed out recv socket.py:7 Raised while handling KeyError 'plan'"
         " Beyond the limits of one error: 980 exceptions, 4 frames."
-        " Handled error the transaction went on shop.NoStock sold out take shop/stock.py:9"
+        " Handled error the transaction went on All errors of this group shop.NoStock sold out take shop/stock.py:9"
         " 3 more errors recorded beyond the limit of one transaction."
     ) in page.text
     assert [(False, [1, 2, 3]), (True, [])] == [
@@ -253,17 +280,51 @@ def test_a_trace_shows_its_errors_with_causes_groups_and_notes_and_folds_the_fra
     ]
 
 
-def test_errors_of_kept_traces_are_grouped_by_exception_and_place(shop: Visitor) -> None:
+def test_errors_are_listed_by_group_with_those_of_all_transactions(shop: Visitor) -> None:
     page = shop.page("/errors")
-    rows = shop.facts("/errors")["rows"]
+    facts = shop.facts("/errors")
 
-    assert [("shop.PaymentFailed", 1, 0), ("shop.NoStock", 1, 1)] == [
-        (row["exception"], row["count"], row["handled"]) for row in rows
+    assert [(FAILED, 9, 0), (HANDLED.group, 2, 2)] == [
+        (row["group"], row["count"], row["handled"]) for row in facts["rows"]
     ]
-    assert "shop.PaymentFailed no answer shop.checkout authorise shop/pay.py:88 1" in page.text
-    assert "shop.NoStock handled sold out shop.checkout take shop/stock.py:9 1" in page.text
-    links = [element.attributes.get("href", "") for element in page.elements if element.tag == "a"]
-    assert 2 == sum(link.startswith(f"/trace/{TRACE_ID}") for link in links)
+    assert (11, 2, []) == (facts["count"], facts["handled"], facts["in_traces"]["rows"])
+    assert "shop.PaymentFailed from OSError no answer shop.checkout, mail.send shop.pay:authorise 9" in page.text
+    assert "shop.NoStock handled sold out shop.checkout shop.stock:take 2" in page.text
+    assert "11 errors of all transactions, 2 of them handled, whether their traces were kept or not." in page.text
+    assert {f"/error?group={FAILED}", f"/error?group={HANDLED.group}"} <= links_of(page)
+
+
+def test_the_page_of_a_group_has_its_endpoints_an_example_and_traces(shop: Visitor) -> None:
+    page = shop.page(f"/error?group={FAILED}")
+    facts = shop.facts(f"/error?group={FAILED}")
+
+    assert [(CHECKOUT, 8), (MAIL, 1)] == [(at["name"], at["count"]) for at in facts["endpoints"]]
+    assert (9, 0, 9) == (facts["count"], facts["handled"], sum(number or 0 for number in facts["series"]["unhandled"]))
+    assert [TRACE_ID] == [trace["id"] for trace in facts["traces"]]
+    assert {"path": "/checkout?card=[FILTERED]", "plan": "gold"} == facts["example"]["tags"]
+    assert "shop.PaymentFailed from OSError" in page.text
+    assert "path /checkout?card=[FILTERED] plan gold" in page.text
+    assert "authorise shop/pay.py:88" in page.text
+    assert {f"/trace/{TRACE_ID}", f"/endpoint?name={quote(CHECKOUT, safe='')}"} <= links_of(page)
+
+
+def test_the_pages_of_a_trace_and_an_endpoint_lead_to_the_group(shop: Visitor) -> None:
+    for path in (f"/trace/{TRACE_ID}", f"/endpoint?name={quote(CHECKOUT)}"):
+        assert {f"/error?group={FAILED}", f"/error?group={HANDLED.group}"} <= links_of(shop.page(path))
+
+
+def test_a_group_that_is_not_known_is_a_page_of_its_own(shop: Visitor) -> None:
+    for path, expected, text in (
+        ("/error?group=nothing", 404, "No group of errors 'nothing': it was never reported, or has expired"),
+        ("/error", 400, "Missing parameter 'group'; choose an error from the list"),
+    ):
+        status, _, html = shop.ask(path)
+        assert expected == status
+        assert text in read(html).text
+
+
+def links_of(page: Reader) -> set[str]:
+    return {element.attributes.get("href", "") for element in page.elements if element.tag == "a"}
 
 
 def test_plugins_show_every_state(shop: Visitor) -> None:
@@ -316,7 +377,7 @@ def test_links_carry_app_and_range(shop: Visitor) -> None:
     assert "/endpoints?app=Shop&range=6h" in hrefs
     assert f"/endpoint?name={quote(CHECKOUT, safe='')}&app=Shop&range=6h" in hrefs
     assert "/?range=24h&app=Shop" in hrefs
-    assert "/api/v1/overview?range=6h&app=Shop" in hrefs
+    assert "/json/overview?range=6h&app=Shop" in hrefs
 
 
 def test_a_zoom_can_be_reset_and_is_not_live(shop: Visitor) -> None:
@@ -358,7 +419,8 @@ def test_without_a_login_neither_data_nor_navigation_is_shown(shop: Visitor) -> 
         assert_sound(read(html))
         assert "checkout" not in html
         assert "/endpoints" not in html
-    status, _, html = stranger.ask("/login?token=not-the-token")
-    assert 403 == status
-    assert "Invalid login link" in read(html).text
-    assert "not-the-token" not in html
+    status, _, html = stranger.ask("/login/not-a-ticket")
+    assert 404 == status
+    assert_sound(read(html))
+    assert "This link is not valid" in read(html).text
+    assert "not-a-ticket" not in html

@@ -16,6 +16,7 @@ from known_shop import send
 from visitor import Visitor, visitor_of
 
 from scout_core.measuring.report import FunctionStatus
+from scout_core.problems import Problem
 from scout_core.sending.protocol import PluginsAnswer, read_answer
 from scout_dashboard.collector import Collector
 from scout_dashboard.queries.plugins import is_fine, plugin_facts, urgency
@@ -60,6 +61,25 @@ def test_the_page_shows_the_figures_of_slow_and_failing_functions_and_why_target
     )
     assert "off: 10 errors in a row" in page
     assert "not found: flask:Flask.gone: Flask has no attribute 'gone'" in page
+
+
+def test_a_target_that_is_not_wrapped_is_shown_as_what_it_is(collector):
+    report = sample_reports.report(end=time.time(), traces=0)
+    problems = (
+        Problem("missing-target", "flask:x", "flask:x: gone"),
+        Problem("incomplete-group", "flask:y", "flask:y: its group 'views' is incomplete without flask:x"),
+        Problem("unsupported-target", "flask:z", "flask:z: this plugin has already wrapped it"),
+        Problem("a-later-kind", "flask:w", "flask:w: why"),
+    )
+    send(
+        collector,
+        evolve(report, plugins=(evolve(STATUSES["flask"], not_found=("flask:x",), target_problems=problems),)),
+    )
+
+    page = visitor_of(collector).page("/plugins").text
+
+    assert "not found: flask:x: gone left out: flask:y: its group 'views' is incomplete without flask:x" in page
+    assert "not wrapped: flask:z: this plugin has already wrapped it not wrapped: flask:w: why" in page
 
 
 def test_texts_of_an_agent_that_sends_no_figures_are_shown(collector):

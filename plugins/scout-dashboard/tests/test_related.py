@@ -164,7 +164,7 @@ def test_the_page_links_the_parts(tmp_path: Path) -> None:
 
     assert [] == [*page.problems, *called.problems, *background.problems, *unknown.problems]
     links = [element.attributes["href"] for element in page.elements if "/trace/" in element.attributes.get("href", "")]
-    assert [PRICES.id, OTHER.id] == [link.rpartition("/")[2] for link in links if "/api/" not in link]
+    assert [PRICES.id, PRICES.id, OTHER.id] == [link.rpartition("/")[2] for link in links if "/json/" not in link]
     assert f"Distributed trace {TRACE}" in page.text
     assert "called from HTTP/GET" in page.text
     assert "2 other traces stored" in page.text

@@ -24,6 +24,7 @@ def span(
         "kind": "SQL",
         "tags": {"statement": "SELECT ?"},
         "error": None,
+        "stack": [],
         "exclusive_ms": duration,
     }
     return {"id": id, "parent": parent, "depth": depth, "start_ms": start, "duration_ms": duration, **plain, **more}
@@ -33,6 +34,18 @@ def root(duration: float) -> dict[str, Any]:
     return span(0, 0, duration, parent=None, depth=0, operation="Controller/home", kind="Controller", tags={})
 
 
+def test_every_link_begins_with_the_base() -> None:
+    links = Links("/jobs", {"app": "Shop", "from": "60", "to": "120"}, "/secret")
+    made = [
+        links.page("/"), links.endpoint("Job/x"), links.trace("a"), links.json("/jobs"), links.plain("/"), links.file("a.js"),
+        links.this_page(page="2"), links.with_range("1h"), links.with_app("Other"), links.with_app(None), links.unzoomed,
+    ]  # fmt: skip
+
+    assert "/secret/static/a.js" == links.file("a.js")
+    assert "/secret/jobs?app=Shop" == links.unzoomed
+    assert [] == [link for link in made if not link.startswith("/secret/") or link.count("/secret") > 1]
+
+
 def test_links_carry_only_the_selection() -> None:
     links = Links("/endpoint", {"name": "Controller/a b", "sort": "score", "range": "6h", "app": "Ä&B"})
 
@@ -40,7 +53,7 @@ def test_links_carry_only_the_selection() -> None:
     assert "/endpoint?name=Job%2Fx&app=%C3%84%26B&range=6h" == links.endpoint("Job/x")
     assert "/endpoint?name=Controller%2Fa%20b&sort=score&range=24h&app=%C3%84%26B" == links.with_range("24h")
     assert "/?app=Other&range=6h" == links.with_app("Other")
-    assert "/api/v1/endpoint?name=Controller%2Fa%20b&sort=score&range=6h&app=%C3%84%26B" == links.json("/endpoint")
+    assert "/json/endpoint?name=Controller%2Fa%20b&sort=score&range=6h&app=%C3%84%26B" == links.json("/endpoint")
 
 
 def test_a_reset_zoom_returns_to_the_range_before() -> None:

@@ -8,7 +8,7 @@ from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
-from attrs import Factory, define, field
+from attrs import define
 
 from scout_dashboard.collector import Collector
 
@@ -77,24 +77,44 @@ def read(html: str) -> Reader:
 
 
 @define
+class Clock:
+    """A clock that moves only when a test moves it."""
+
+    now: float = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@define
 class Visitor:
     """A client with the session of one collector."""
 
     collector: Collector
-    _headers: dict[str, str] = field(default=Factory(dict))
+    cookie: str = ""
+    """Name and value; empty before the login."""
 
     def log_in(self) -> None:
-        """Follow the login link."""
-        parts = urlsplit(self.collector.login_url)
-        status, headers, _ = self.ask(f"{parts.path}?{parts.query}")
+        """Use a new login link."""
+        status, headers, _ = self.ask(urlsplit(self.collector.new_links().by_name).path, method="POST")
         assert 303 == status
-        self._headers = {"Cookie": headers["set-cookie"].partition(";")[0]}
+        self.cookie = headers["set-cookie"].partition(";")[0]
 
-    def ask(self, path: str) -> tuple[int, dict[str, str], str]:
-        """Return status, headers in lower case, and body."""
+    def ask(
+        self, path: str, *, method: str = "GET", headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], str]:
+        """
+        Return status, headers in lower case, and body.
+
+        Args:
+            headers: instead of those that a browser sends: the host name, the cookie, and with a POST the origin.
+        """
+        origin = self.collector.access.addresses.by_name
+        sent = {"Host": urlsplit(origin).netloc} | ({"Cookie": self.cookie} if self.cookie else {})
+        sent |= {"Origin": origin} if method == "POST" else {}
         connection = HTTPConnection("127.0.0.1", self.collector.port, timeout=20)
         try:
-            connection.request("GET", path, headers=self._headers)
+            connection.request(method, path, headers=sent if headers is None else headers)
             answer = connection.getresponse()
             headers = {name.lower(): value for name, value in answer.getheaders()}
             return answer.status, headers, answer.read().decode("utf-8")
@@ -109,7 +129,7 @@ class Visitor:
 
     def facts(self, path: str) -> Any:  # Any: JSON
         """Return the JSON of a page."""
-        status, _, body = self.ask(f"/api/v1{path}")
+        status, _, body = self.ask(f"/json{path}")
         assert 200 == status, body
         return json.loads(body)
 

@@ -9,6 +9,7 @@ from werkzeug.serving import make_server
 
 from scout_demo.shop.models import open_shop
 from scout_demo.shop.pages import build_shop
+from scout_demo.shop.queues import Queues
 from scout_demo.shop.supplier import supplier
 
 
@@ -19,7 +20,7 @@ def shop(tmp_path):
     thread.start()
     engine = open_shop(tmp_path)
     try:
-        yield build_shop(engine, f"http://127.0.0.1:{second.server_port}").test_client()
+        yield build_shop(engine, f"http://127.0.0.1:{second.server_port}", Queues(None)).test_client()
     finally:
         second.shutdown()
         thread.join()

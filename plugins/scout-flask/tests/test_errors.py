@@ -10,6 +10,7 @@ import pytest
 from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, ServiceUnavailable
 
 from scout_core import record_error
+from scout_core.sending.wire import encode
 from scout_core.testing import hostile
 
 
@@ -43,6 +44,19 @@ def app() -> flask.Flask:
 def recorded(scout) -> list[tuple[str, bool]]:
     """Return class and ``handled`` of each error of the only transaction."""
     return [(error.exception.rpartition(".")[2], error.handled) for error in scout.transaction.errors]
+
+
+def test_no_setting_leaves_with_an_error(scout, app, serve):
+    """Scout's agent sends the whole configuration of the application with each error."""
+    app.config.update(SECRET_KEY="key-of-the-shop", MAIL_PASSWORD="letters", OWNER="ada@shop.test")
+    serve(app)("GET", "/out")
+
+    report = scout.report()
+    assert (1, 1) == (len(report.traces), len(report.error_groups))
+    sent = encode(report)
+    assert b"OutOfStock" in sent
+    for secret in (b"key-of-the-shop", b"letters", b"ada@shop.test"):
+        assert secret not in sent
 
 
 def test_an_error_that_a_handler_answers_is_recorded_and_the_request_has_not_failed(scout, app, serve):

@@ -171,7 +171,10 @@ def waitress_server(app: flask.Flask) -> Iterator[int]:
     try:
         yield server.effective_port
     finally:
-        server.trigger.pull_trigger(lambda: waitress.wasyncore.close_all(sockets))  # the loop ends without sockets
+        try:
+            server.trigger.pull_trigger(lambda: waitress.wasyncore.close_all(sockets))  # the loop ends without sockets
+        except OSError:  # it was awake, and has closed them before it was woken up
+            pass
         thread.join(20)
 
 

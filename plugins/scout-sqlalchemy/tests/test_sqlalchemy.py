@@ -135,8 +135,10 @@ def test_a_statement_without_parameters(scout, engine):
     assert (query("SELECT 7 % 4"),) == scout.transaction.spans
 
 
+@pytest.mark.scout(
+    plugins_disable=["sqlite3"]
+)  # a plugin for the driver records what does not pass through the dialect
 def test_a_script_of_the_driver_is_not_recorded(scout, engine):
-    """It does not pass through the dialect; a plugin for the driver could record it."""
     with engine.connect() as connection, transaction("Controller/home"):
         connection.connection.cursor().execute(COUNT)
 
@@ -394,7 +396,7 @@ import sys
 from scout_core import transaction
 from scout_core.testing import recording
 
-with recording() as scout:
+with recording(plugins_autoload=False, plugins=["scout_sqlalchemy"]) as scout:
     assert "sqlalchemy" not in sys.modules
     import sqlalchemy
     engine = sqlalchemy.create_engine("sqlite://")
@@ -413,6 +415,9 @@ def examples() -> list[str]:
     return re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
 
 
+@pytest.mark.scout(
+    plugins_disable=["sqlite3"]
+)  # a plugin for the driver records what does not pass through the dialect
 def test_the_example_of_the_readme(scout, capsys):
     *_, example = examples()
 

@@ -66,6 +66,11 @@ def asks_with_objects_of_its_own(url: str) -> None:
         assert b"hello" == answer.data
 
 
+def reads_later(url: str) -> None:
+    with urllib3.PoolManager() as http:
+        assert [b"hel", b"lo"] == list(http.request("GET", f"{url}/", preload_content=False).stream(3))
+
+
 def finds_nobody(closed_port: int) -> None:
     with urllib3.PoolManager(retries=1) as http:
         http.request("GET", f"http://127.0.0.1:{closed_port}/")
@@ -76,5 +81,6 @@ test_conformance = conformance(
     asks,
     is_sent_elsewhere,
     asks_with_objects_of_its_own,
+    reads_later,
     Call(finds_nobody, raises=urllib3.exceptions.MaxRetryError),
 )

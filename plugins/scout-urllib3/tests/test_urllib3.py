@@ -24,11 +24,14 @@ from urllib3.exceptions import HTTPError, MaxRetryError
 import scout_core
 from scout_core import span, transaction
 from scout_core.testing import RecordedSpan, recording
-from scout_urllib3 import full_url
 
 
 class Answers(BaseHTTPRequestHandler):
-    """``/busy`` returns 503 once, ``/old`` redirects to ``/new``; all other paths return 200."""
+    """
+    ``/busy`` returns 503 once, ``/old`` redirects to ``/new``; all other paths return 200.
+
+    The body of ``/chunked`` comes in chunks, and that of ``/cut`` without the last.
+    """
 
     protocol_version = "HTTP/1.1"
     wbufsize = 65_536  # headers and body in one packet: otherwise each response waits 40 ms for an acknowledgement
@@ -43,6 +46,15 @@ class Answers(BaseHTTPRequestHandler):
         if self.path == "/api/v1/reports":
             status = 202
         content = b'{"accepted": true}' if status == 202 else b"hello " + body
+        if self.path in ("/chunked", "/cut"):
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
+            if self.path == "/chunked":
+                self.wfile.write(b"0\r\n\r\n")
+            self.close_connection = self.path == "/cut"
+            return
         self.send_response(status)
         if status == 302:
             self.send_header("Location", "/new")
@@ -106,8 +118,9 @@ def call(
     method: str = "GET",
     parent: str = "Controller/home",
     error: str | None = None,
+    **more: object,
 ) -> RecordedSpan:
-    tags = {"url": url} if status is None else {"url": url, "status": status}
+    tags = {"url": url, **more} if status is None else {"url": url, "status": status, **more}
     return RecordedSpan(f"HTTP/{method}", tags, parent=parent, error=error)
 
 
@@ -133,7 +146,13 @@ def test_the_operation_is_the_method(scout, server, http, method):
     assert found == list(scout.transaction.spans)
 
 
-def test_neither_query_nor_user_nor_fragment_is_recorded(scout, server, http):
+def sent_urls(scout) -> list[object]:
+    """The URLs that leave the process."""
+    (trace,) = scout.traces()
+    return [span.tags["url"] for span in trace.spans]
+
+
+def test_neither_query_nor_user_nor_fragment_leaves_the_process(scout, server, http):
     address = server.url.removeprefix("http://")
 
     with transaction("Controller/home"):
@@ -141,7 +160,7 @@ def test_neither_query_nor_user_nor_fragment_is_recorded(scout, server, http):
         http.request("GET", f"{server.url}/find", fields={"card": "4111"})
         http.connection_from_url(server.url).urlopen("GET", "/find?next=http://other/")
 
-    assert (call(f"{server.url}/find"),) * 3 == scout.transaction.spans
+    assert [f"{server.url}/find"] * 3 == sent_urls(scout)
     assert ["/find?token=abc", "/find?card=4111", "/find?next=http://other/"] == [path for _, path, _ in server.seen]
 
 
@@ -150,25 +169,8 @@ def test_a_call_through_a_proxy_has_the_url_of_the_server(scout, server):
         proxy.request("GET", "http://ada:love@lace@shop.test:8080/find?token=abc")
         proxy.request("GET", "http://shop.test?token=abc")
 
-    assert (call("http://shop.test:8080/find"), call("http://shop.test")) == scout.transaction.spans
+    assert ["http://shop.test:8080/find", "http://shop.test"] == sent_urls(scout)
     assert ["token=abc"] * 2 == [path.partition("?")[2] for _, path, _ in server.seen]
-
-
-@pytest.mark.parametrize(
-    ("pool", "path", "expected"),
-    [
-        (HTTPConnectionPool("shop.test", 8080), "/a/b?c=d", "http://shop.test:8080/a/b"),
-        (HTTPConnectionPool("shop.test"), "/", "http://shop.test/"),
-        (HTTPSConnectionPool("shop.test", 443), "/?a", "https://shop.test:443/"),
-        (HTTPConnectionPool("::1", 8080), "/a", "http://[::1]:8080/a"),
-        (HTTPConnectionPool("[::1]", 8080), "/a", "http://[::1]:8080/a"),
-        (HTTPConnectionPool("proxy.test", 3128), "http://a:b@[::1]:80/c@d?e", "http://[::1]:80/c@d"),
-        (HTTPConnectionPool("proxy.test", 3128), "HTTPS://a@shop.test", "HTTPS://shop.test"),
-        (HTTPConnectionPool("shop.test", 80), "/go/http://other/a@b?c", "http://shop.test:80/go/http://other/a@b"),
-    ],
-)
-def test_urls(pool, path, expected):
-    assert expected == full_url(pool, path)
 
 
 def test_requests_passes_everything_by_keyword(scout, server, session):
@@ -179,7 +181,8 @@ def test_requests_passes_everything_by_keyword(scout, server, session):
         ]
 
     assert [b"hello ", b"hello tea"] == [answer.content for answer in answers]
-    assert (call(f"{server.url}/find"), call(f"{server.url}/cart", method="POST")) == scout.transaction.spans
+    assert ["HTTP/GET", "HTTP/POST", "Controller/home"] == scout.operations
+    assert [f"{server.url}/find", f"{server.url}/cart"] == sent_urls(scout)
 
 
 def test_a_redirect_that_the_manager_or_requests_follows_is_a_separate_call(scout, server, session):
@@ -190,25 +193,95 @@ def test_a_redirect_that_the_manager_or_requests_follows_is_a_separate_call(scou
     assert (call(f"{server.url}/old", 302), call(f"{server.url}/new")) * 2 == scout.transaction.spans
 
 
-def test_a_redirect_that_a_pool_follows_is_inside_the_call(scout, server, http):
-    """The outermost span is the call as the application sees it: its status is that of the final response."""
+def test_a_redirect_that_a_pool_follows_belongs_to_the_call(scout, server, http):
+    """The span is the call as the application sees it: its status is that of the final response."""
     pool = http.connection_from_url(server.url)
 
     with transaction("Controller/home"):
         answer = pool.urlopen("GET", "/old", redirect=True, retries=3)
 
     assert 200 == answer.status
-    assert (call(f"{server.url}/new", parent="HTTP/GET"), call(f"{server.url}/old")) == scout.transaction.spans
+    assert (call(f"{server.url}/old", attempts=2),) == scout.transaction.spans
 
 
-def test_a_retry_is_inside_the_first_attempt(scout, server):
+def test_retries_are_attempts_of_one_call(scout, server):
     retries = urllib3.Retry(total=2, status_forcelist=[503], backoff_factor=0)
 
     with urllib3.PoolManager(retries=retries) as manager, transaction("Controller/home"):
         answer = manager.request("GET", f"{server.url}/busy")
+        manager.request("GET", f"{server.url}/busy")
 
     assert 200 == answer.status
-    assert (call(f"{server.url}/busy", parent="HTTP/GET"), call(f"{server.url}/busy")) == scout.transaction.spans
+    assert (call(f"{server.url}/busy", attempts=2), call(f"{server.url}/busy")) == scout.transaction.spans
+
+
+READERS = {
+    "at once": lambda response: response.read(),
+    "in parts": lambda response: list(response.stream(3)),
+    "as an attribute": lambda response: response.data,
+    "by closing": lambda response: response.close(),
+    "in a block": lambda response: response.__enter__() and response.__exit__(None, None, None),
+    "by draining": lambda response: response.drain_conn(),
+    "by releasing the connection": lambda response: response.release_conn(),
+}
+
+
+@pytest.mark.parametrize("read", READERS.values(), ids=list(READERS))
+@pytest.mark.parametrize("path", ["/", "/chunked"])
+def test_a_body_that_is_read_later_belongs_to_the_call(scout, scout_clock, server, http, read, path):
+    with transaction("Controller/home") as home:
+        response = http.request("GET", f"{server.url}{path}", preload_content=False)
+        scout_clock.advance(2)
+        assert home.spans == []
+        read(response)
+        scout_clock.advance(1)
+        assert ["HTTP/GET"] == [span.operation for span in home.spans]
+        response.close()
+
+    assert {"release_conn", "close"}.isdisjoint(vars(response))
+    assert (call(f"{server.url}{path}"),) == scout.transaction.spans
+    assert 2.0 == scout.transaction.spans[0].duration
+
+
+@pytest.mark.parametrize("path", ["/", "/chunked"])
+def test_requests_reads_the_body_within_the_call(scout, server, session, path):
+    with transaction("Controller/home") as home:
+        assert b"hello " == session.get(f"{server.url}{path}").content
+        assert 1 == len(home.spans)
+        with session.get(f"{server.url}{path}", stream=True) as streamed:
+            assert 1 == len(home.spans)
+            assert [b"hello "] == list(streamed.iter_content(100))
+        assert 2 == len(home.spans)
+
+    assert (call(f"{server.url}{path}"),) * 2 == scout.transaction.spans
+
+
+def test_an_error_while_the_body_is_read_is_an_error_of_the_span(scout, server, http):
+    """An exception that the application handles meanwhile is not."""
+    with transaction("Controller/home"):
+        response = http.request("GET", f"{server.url}/cut", preload_content=False)
+        with pytest.raises(HTTPError):
+            list(response.stream(100))
+        try:
+            raise KeyError
+        except KeyError:
+            http.request("GET", f"{server.url}/", preload_content=False).read()
+            http.request("GET", f"{server.url}/", preload_content=False).close()
+
+    assert (
+        call(f"{server.url}/cut", error="urllib3.exceptions.ProtocolError"),
+        *(call(f"{server.url}/"),) * 2,
+    ) == scout.transaction.spans
+
+
+def test_a_response_that_nobody_reads_ends_when_it_is_freed(scout, server):
+    with urllib3.PoolManager(retries=False) as manager, transaction("Controller/home") as home:
+        response = manager.request("GET", server.url, preload_content=False)
+        assert home.spans == []
+        del response
+        assert 1 == len(home.spans)
+
+    assert ["HTTP/GET", "Controller/home"] == scout.operations
 
 
 def test_an_error_response_has_a_status_and_is_not_an_error_of_the_span(scout, server, http):
@@ -247,10 +320,7 @@ def test_the_error_of_a_call_without_a_response_passes_untouched(closed_port):
         assert chain(expected) == chain(error)
         assert "failing" in [frame.name for frame in traceback.extract_tb(error.__traceback__)]
         url = f"http://127.0.0.1:{closed_port}/"
-        assert (
-            call(url, None, parent="HTTP/GET", error="urllib3.exceptions.MaxRetryError"),
-            call(url, None, error="urllib3.exceptions.MaxRetryError"),
-        ) == scout.transaction.spans
+        assert (call(url, None, error="urllib3.exceptions.MaxRetryError", attempts=2),) == scout.transaction.spans
 
 
 def test_a_call_with_tls_that_fails(scout, server):
@@ -327,8 +397,8 @@ def callers(server: Server) -> list[str | None]:
     return [None if parents is None else parents[0].split("-")[2] for parents in server.parents]
 
 
-def test_each_attempt_names_its_own_span(scout, server, session):
-    """Retries, redirects that a pool, the manager or requests follow: nobody repeats the headers of the attempt before."""
+def test_each_attempt_names_the_span_of_its_call(scout, server, session):
+    """Retries, redirects that a pool, the manager or requests follow: each sends the headers once."""
     retries = urllib3.Retry(total=2, status_forcelist=[503], backoff_factor=0)
     with urllib3.PoolManager(retries=retries) as manager, transaction("Controller/home") as home:
         manager.request("GET", f"{server.url}/busy", headers={"X-Shop": "tea"})
@@ -336,8 +406,9 @@ def test_each_attempt_names_its_own_span(scout, server, session):
         manager.request("GET", f"{server.url}/old")
         session.get(f"{server.url}/old", headers={"X-Shop": "tea"})
 
-    assert 8 == len({*callers(server)} - {None, home.span_id})
-    assert {*callers(server)} == {call.span_id for call in scout.spans}
+    ids = [call.span_id for call in scout.spans if call.operation == "HTTP/GET"]
+    assert [*ids[:1] * 2, *ids[1:2] * 2, *ids[2:]] == callers(server)
+    assert 6 == len({*ids})
     assert {home.trace_id} == {parent.split("-")[1] for parents in server.parents for parent in parents}
 
 

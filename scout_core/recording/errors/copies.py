@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from scout_core.classes import bases_of, own_names
 from scout_core.recording.limits.bounds import bounded_container
 from scout_core.tag_values import LARGEST
 
@@ -40,8 +41,6 @@ _LAYOUTS: Final = (
 )
 """Classes from which the others inherit how their objects are laid out; the others have nothing besides their arguments."""
 
-_mro: Final[Callable[[type], tuple[type, ...]]] = type.__dict__["__mro__"].__get__
-_namespace: Final[Callable[[type], dict[str, Any]]] = type.__dict__["__dict__"].__get__
 _arguments: Final[Callable[[BaseException], tuple[Any, ...]]] = BaseException.__dict__["args"].__get__
 _set_arguments: Final[Callable[[BaseException, tuple[Any, ...]], None]] = BaseException.__dict__["args"].__set__
 attributes_of: Final[Callable[[BaseException], dict[str, Any]]] = BaseException.__dict__["__dict__"].__get__
@@ -67,7 +66,7 @@ def copy_of(error: BaseException, depth: int = _DEEPEST) -> tuple[BaseException,
     if _is_among(printer, _BUILT_IN):
         return _built_in_copy(error, printer, depth)
     if _is_among(printer, _SHORT) or (printer is Group and type(_group_message(error)) is str):
-        return BaseException(_namespace(printer)["__str__"](error)[:LONGEST]), True
+        return BaseException(own_names(printer)["__str__"](error)[:LONGEST]), True
     if Group is None and printer is backport_group():
         return BaseException(_text_of_backport(error)), True
     return _own_copy(error, kind, depth), False
@@ -89,8 +88,8 @@ def _text_of_backport(error: BaseException) -> str:
 
 def _printer(kind: type) -> type:
     """Return the class whose ``__str__`` it has."""
-    for owner in _mro(kind):
-        if "__str__" in _namespace(owner):
+    for owner in bases_of(kind):
+        if "__str__" in own_names(owner):
             return owner
     return BaseException
 
@@ -120,13 +119,13 @@ def _built_in_copy(error: BaseException, printer: type, depth: int) -> tuple[Bas
 
 def _own_copy(error: BaseException, kind: type[BaseException], depth: int) -> BaseException:
     """Return an exception that prints itself without its traceback; if it cannot be copied, itself."""
-    classes = _mro(kind)
+    classes = bases_of(kind)
     layout: type = BaseException
     for owner in classes:
         if _is_among(owner, _LAYOUTS):
             layout = owner
             break
-        namespace = _namespace(owner)
+        namespace = own_names(owner)
         if namespace.get("__slots__") or "__del__" in namespace:
             return error
     try:

@@ -189,10 +189,10 @@ def is_failure(kind: type[BaseException], error: BaseException | None) -> bool:
         code = _exit_code(error)  # type: ignore[arg-type]  # mypy does not connect the class with the object
         of: object = type(code)  # compared by identity: a metaclass may raise
         return code is not None and not ((of is int or of is bool) and code == 0)
-    return True in [is_failure(type(leaf), leaf) for leaf in _leaves(error, kind)]
+    return True in [is_failure(type(leaf), leaf) for leaf in leaves_of(error, kind)]
 
 
-def _leaves(error: BaseException, kind: type[BaseException]) -> list[BaseException]:
+def leaves_of(error: BaseException, kind: type[BaseException]) -> list[BaseException]:
     """Return the members of a group, and of groups in it, that are not groups; those of the first ``MOST_RELATED`` groups."""
     leaves = []
     groups = [(error, kind)]

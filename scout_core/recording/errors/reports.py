@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from scout_core.application_code import AGENT, application_code
+from attrs import evolve
+
+from scout_core.application_code import AGENT, code_of
+from scout_core.classes import class_path
+from scout_core.measuring.error_groups import identify, place_of
 from scout_core.measuring.error_report import ErrorReport, RelatedException
 from scout_core.text.message import masked_note
-from scout_core.text.plain import exact
+from scout_core.tracebacks import as_frames
 
 if TYPE_CHECKING:
     from scout_core.application_code import ApplicationCode
@@ -20,8 +23,6 @@ if TYPE_CHECKING:
 
 _OURS: Final = tuple(os.path.join(AGENT, group, "") for group in ("boundary", "instruments", "recording"))
 """Directories of our frames around the application's calls, which do not explain its error."""
-_module: Final[Callable[[type], str]] = type.__dict__["__module__"].__get__
-_qualified_name: Final[Callable[[type], str]] = type.__dict__["__qualname__"].__get__
 
 
 def reports_of(errors: RecordedErrors, transaction: Record) -> tuple[ErrorReport, ...]:
@@ -30,19 +31,10 @@ def reports_of(errors: RecordedErrors, transaction: Record) -> tuple[ErrorReport
     return tuple(sorted(reports, key=lambda report: report.handled))
 
 
-def class_path(kind: type) -> str:
-    """``sqlalchemy.exc.IntegrityError``; built-in ones without their module."""
-    module, name = _module(kind), exact(_qualified_name(kind))  # not `kind.__module__`: a metaclass may raise for it
-    if not issubclass(type(module), str):
-        return name
-    module = exact(module)
-    return name if module == "builtins" else f"{module}.{name}"
-
-
 def _report(error: RecordedError, config: Config) -> ErrorReport:
-    code = application_code(config.get("in_app_include"), config.get("in_app_exclude"))
+    code = code_of(config)
     top, *others = error.exceptions
-    error.report = ErrorReport(
+    report = ErrorReport(
         **_facts(top, code),
         handled=error.handled,
         related=tuple(
@@ -51,15 +43,22 @@ def _report(error: RecordedError, config: Config) -> ErrorReport:
         ),
         left_out=error.left_out,
     )
+    placed = evolve(report, where=_where(top, place_of(report), code))
+    error.report = evolve(placed, group=identify(placed).key)
     return error.report
 
 
+def _where(raised: Raised, number: int | None, code: ApplicationCode) -> str:
+    """Return module and qualified name of the function in a frame of a report."""
+    if number is None:
+        return ""
+    calls = [call for call, _ in raised.frames if not call.co_filename.startswith(_OURS)]
+    call = calls[number]
+    return f"{code.module_of(call.co_filename)}:{getattr(call, 'co_qualname', call.co_name)}"  # Python >= 3.11
+
+
 def _facts(raised: Raised, code: ApplicationCode) -> dict[str, Any]:  # Any: the fields have several types
-    frames = tuple(
-        (frame.co_filename, line or 0, frame.co_name)  # a line may be unknown
-        for frame, line in raised.frames
-        if not frame.co_filename.startswith(_OURS)
-    )
+    frames = as_frames(raised.frames, without=_OURS)
     return {
         "exception": class_path(raised.kind),
         "message": raised.message,

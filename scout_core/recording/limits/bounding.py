@@ -59,25 +59,22 @@ def bound_spans(transaction: Transaction, tracer: Tracer, spans: Iterable[Span])
         if not tags:
             continue
         before = size
-        is_plain = len(tags) <= MOST_TAGS
+        is_plain = False
         try:
             for value in tags.values():
-                kind = type(value)
-                if kind is str:
-                    length = len(value)
-                    if length > LONGEST_TEXT:
-                        is_plain = False
-                        break
-                    size += length
-                elif kind is int:
+                if type(value) is str:
+                    size += len(value)
+                elif type(value) is int:
                     if not -LARGEST < value < LARGEST:
-                        is_plain = False
                         break
-                elif value is not None and kind is not bool and kind is not float:
-                    is_plain = False
+                elif value is not None and type(value) is not bool and type(value) is not float:
                     break
+            else:
+                is_plain = (
+                    size - before <= LONGEST_TEXT and len(tags) <= MOST_TAGS
+                )  # no text is longer than all together
         except RuntimeError:  # another thread changes them
-            is_plain = False
+            pass
         if not is_plain:
             size = before + _cut_tags(span, tracer)
         if size > MOST_TEXT and span is not transaction:

@@ -12,6 +12,7 @@ import sys
 from enum import Enum
 from typing import Any, Final
 
+from scout_core.classes import exact
 from scout_core.tag_values import KEY_READ, LARGEST, MOST_TAGS, PATHS, SMALL_TYPES, is_type
 
 LONGEST_TEXT: Final = 16_384
@@ -85,7 +86,7 @@ def bounded(value: Any, *, is_statement: bool = False) -> Any:  # Any: whatever 
     if kind is bytes:
         return value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT]
     if issubclass(kind, str):
-        return bounded(str.__getitem__(value, slice(None)), is_statement=is_statement)
+        return bounded(exact(value), is_statement=is_statement)
     if issubclass(kind, Enum):
         return value  # its class holds it
     if issubclass(kind, int):

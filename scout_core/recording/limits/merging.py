@@ -29,6 +29,8 @@ def merge(transaction: Transaction, span: Span) -> None:
         cut_operation(span, transaction.tracer)
     # No call between reading and writing, so CPython cannot switch threads in between: no lock is needed.
     duration = span.stop_ns - span.start_ns
+    if hasattr(transaction, "own_pauses"):
+        duration -= transaction.own_pauses.pop(id(span), (span, 0))[1]
     failed = span.error is not None
     figures = _figures(merged, span.own_operation)
     figures[0] += 1

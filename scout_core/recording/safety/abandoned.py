@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from scout_core.clocks import perf_counter_ns
 from scout_core.recording.context import around, current, has_ended
+from scout_core.recording.safety.never_ended import let_go
 from scout_core.recording.safety.silence import leave_forgotten
 
 if TYPE_CHECKING:
@@ -49,8 +50,12 @@ def is_abandoned(transaction: Transaction, held: int) -> bool:
 
 def give_up(transaction: Transaction) -> None:
     """Close a transaction that nobody can end, and count it; when it ended is unknown."""
-    transaction.is_closed = transaction.is_finished = True
+    has_ended, transaction.is_finished = transaction.is_finished, True
+    transaction.is_closed = True
+    if has_ended:
+        return
     transaction.tracer.interrupted += 1
+    let_go(transaction)
     if transaction.spans:
         transaction.spans = []
 
@@ -60,8 +65,13 @@ def count_unended(innermost: Span, transaction: Transaction) -> None:
     span: Span | None = innermost
     while span is not None and span is not transaction:
         if not has_ended(span) and span.transaction is transaction:
-            span.stop_ns = perf_counter_ns()  # its own end, should it come, is not counted again
-            transaction.tracer.count_late(transaction)
+            stop_ns = perf_counter_ns()
+            ended, span.stop_ns = span.stop_ns, stop_ns  # its own end, should it come, is not counted again
+            if ended > 0:
+                span.stop_ns = ended
+            else:
+                let_go(span)
+                transaction.tracer.count_late(transaction)
         span = around(span)
 
 

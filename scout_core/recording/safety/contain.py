@@ -7,7 +7,7 @@ something has failed, so nothing here is hot.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from scout_core.recording import context
 from scout_core.recording.safety.collecting import collecting, is_collecting_here
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from scout_core.recording.span import Span
     from scout_core.recording.tracer import Tracer
     from scout_core.recording.transaction import Transaction
+
+_MOST_NOTED: Final = 100
+"""Calls without effect that are noted in one process."""
+FAILED_WITHOUT_EXCEPTION: Final = 'tag("error", True) marks a span or transaction as failed without an exception'
 
 
 def drop(tracer: Tracer, transaction: Transaction, error: Exception) -> None:
@@ -81,6 +85,19 @@ def count_invalid() -> None:
     tracer = context.tracer
     if tracer is not None:
         tracer.invalid_values += 1
+
+
+def note_misuse(problem: str, advice: str) -> None:
+    """Count a call that has no effect as an invalid value; the agent's thread logs each problem once, with what to do instead."""
+    count_invalid()
+    note_advice(problem, advice)
+
+
+def note_advice(problem: str, advice: str) -> None:
+    """Note a call that has no effect, and what to do instead; it has been counted."""
+    tracer = context.tracer
+    if tracer is not None and len(tracer.misused) < _MOST_NOTED:
+        tracer.misused.setdefault(f"{problem}; {advice}", False)
 
 
 def leave_unusable() -> None:

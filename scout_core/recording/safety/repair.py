@@ -104,11 +104,12 @@ OF_TRANSACTION: Final[dict[str, Expected]] = {
     "queued_at": Expected("a number or None", _is_real_or_none, _none),
     "queue_time": Expected("a number or None", _is_real_or_none, _none),
     "id": Expected("an int", _one_of(int), lambda owner, value: Random().getrandbits(64)),  # noqa: S311  # not a secret
+    "own_before": Expected("a span or None", _one_of(Span, _NONE), _none),
     "started_by": Expected("an int", _one_of(int), _zero),
     "raised": Expected("what record_error has recorded", _one_of(RecordedErrors, _NONE), _none),
     "add_request_tags": Expected("a function or None", lambda value: value is None or callable(value), _none),
 }
-_SHOWN: Final = {"own_request": "request", "own_parent": "parent"}
+_SHOWN: Final = {"own_request": "request", "own_parent": "parent", "own_before": "before"}
 
 
 def complaint(what: str, name: str, value: object) -> str:

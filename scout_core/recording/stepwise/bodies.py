@@ -1,51 +1,54 @@
 """
-Stand-ins for objects of any class that are iterated or awaited: the body of a response, what a library returns to be awaited.
+Stand-ins for objects of any class that are iterated: the body of a response, the lazy iterators of Python's own.
 
 Whatever is asked of one, the original answers: it has the same attributes and class, and the special methods that the original has.
 """
 
 from __future__ import annotations
 
+import operator
+import weakref
 from collections.abc import Callable
 from functools import lru_cache
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Final
 
+from scout_core.classes import bases_of, own_names
 from scout_core.recording.stepwise.stepped import (
     Stepped,
     SteppedAsyncGenerator,
     SteppedCoroutine,
     SteppedGenerator,
+    SteppedIterableCoroutine,
     Turn,
 )
 from scout_core.recording.stepwise.steps import Steps
+from scout_core.special_methods import hides, special_names
 
-_bases: Final = type.__dict__["__mro__"].__get__  # a metaclass may raise for `kind.__mro__`
-_names: Final[Callable[[type], dict[str, Any]]] = type.__dict__["__dict__"].__get__
 _COMPLETE: Final = frozenset(
     map(
         id,
-        (GeneratorType, AsyncGeneratorType, CoroutineType, SteppedGenerator, SteppedAsyncGenerator, SteppedCoroutine),
+        (
+            GeneratorType,
+            AsyncGeneratorType,
+            CoroutineType,
+            SteppedGenerator,
+            SteppedIterableCoroutine,
+            SteppedAsyncGenerator,
+            SteppedCoroutine,
+        ),
     )
 )
 """Ids of the types whose special methods the stand-ins have anyway."""
-_OF_THE_CLASS: Final = frozenset(
-    {
-        *vars(Stepped),
-        "__new__",
-        "__getattribute__",
-        "__del__",
-        "__init_subclass__",
-        "__subclasshook__",
-        "__class_getitem__",
-    }
-)
-"""Methods that a stand-in has itself, or that are about its class."""
+_MOST_MADE: Final = 64
+_NOTHING: Final = (lambda: None, None, SteppedCoroutine)
+_made: Final[dict[int, tuple[Callable[[], type | None], type[Stepped] | None, Any]]] = {}  # Any: a class of stand-ins
+"""The id of a class to the class itself, and its stand-ins' base and class. A metaclass may have a ``__hash__`` of its own, so the id."""
 
 
 def has(kind: type, name: str) -> bool:
     """Whether a class has an attribute. Runs no code of the class."""
-    return any(name in _names(base) for base in _bases(kind))
+    return any(name in own_names(base) for base in bases_of(kind))
 
 
 class BodySteps(Steps):
@@ -58,6 +61,41 @@ class BodySteps(Steps):
         if isinstance(error, StopIteration) and has(type(self.body), "__aiter__"):
             return False
         return error is not None
+
+    def settle(self, error: BaseException) -> None:
+        """End the span with the last value; ``IndexError`` is the end of a body that is read by index."""
+        super().settle(StopIteration() if self.is_past_last(error) else error)
+
+    def is_past_last(self, error: BaseException) -> bool:
+        """Whether an exception is the end of a body that is read by index: its class has only ``__getitem__``."""
+        return isinstance(error, IndexError) and _is_read_by_index(type(self.body))
+
+
+class RequestSteps(BodySteps):
+    """
+    Those of the body of a request, which WSGI servers close after its last part, and after an exception.
+
+    The work of its ``close`` belongs to the request.
+    """
+
+    __slots__ = ()
+
+    def settle(self, error: BaseException) -> None:
+        """Wait for the close after the last part; an exception is recorded at once, as holding it would keep its frames."""
+        if isinstance(error, Exception) and self.span is not None:
+            if not (isinstance(error, StopIteration) or self.is_past_last(error)):
+                self.span.record_error(error, handled=False)  # type: ignore[attr-defined]  # of a transaction
+            self.__class__ = UnclosedSteps
+        else:
+            super().settle(error)
+
+
+class UnclosedSteps(RequestSteps):
+    """Those of one that has been read to its end, and not been closed; if nobody ever does, it ends when it is freed."""
+
+    __slots__ = ()
+
+    is_complete = True
 
 
 class SteppedBody(Stepped):
@@ -85,6 +123,8 @@ class _Closing:
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         steps = self.steps
+        if isinstance(steps, RequestSteps):
+            steps.__class__ = BodySteps  # type: ignore[assignment]  # an exception ends it from now on
         result = steps.run_turn(lambda: self.method(*args, **kwargs))
         if has(type(result), "__await__"):  # the method is async, or an async library returns a future
             return _close_later(steps, result)
@@ -117,20 +157,39 @@ def stand_in(base: type[Stepped], steps: Steps) -> Any:
     kind = type(steps.body)
     if id(kind) in _COMPLETE:
         return base(steps)
-    special = {
-        name: method
-        for owner in reversed(_bases(kind)[:-1])
-        for name, method in _names(owner).items()
-        if name[:2] == "__"
-    }
-    names = {name for name, method in special.items() if name[-2:] == "__" and (callable(method) or method is None)}
-    return _class_with(base, frozenset(names - _OF_THE_CLASS))(steps)  # type: ignore[arg-type]  # mypy: no class with slots is hashable
+    reference, known, made = _made.get(id(kind), _NOTHING)
+    if known is not base or reference() is not kind:
+        names = special_names(kind)
+        hidden = frozenset(name for name in names if hides(kind, name))
+        made = _class_with(base, names, hidden)  # type: ignore[arg-type]  # mypy: no class with slots is hashable
+        if len(_made) >= _MOST_MADE:
+            _made.clear()
+        _made[id(kind)] = weakref.ref(kind), base, made
+    return made(steps)
+
+
+def can_be_closed(body: Any) -> bool:
+    """Whether a body may work when it is closed after its last value; a generator cannot."""
+    return id(type(body)) not in _COMPLETE and callable(getattr(body, "close", None))
 
 
 @lru_cache(maxsize=64)
-def _class_with(base: type[Stepped], names: frozenset[str]) -> type[Stepped]:
-    methods = {name: _MAKING_STEPS.get(name) or _forwarding(name) for name in names if name not in vars(base)}
-    return type(base.__name__, (base,), {"__slots__": (), **methods})
+def _class_with(base: type[Stepped], names: frozenset[str], hidden: frozenset[str]) -> type[Stepped]:
+    own = vars(Stepped).keys() | vars(base).keys()
+    methods = {name: _MAKING_STEPS.get(name) or _forwarding(name) for name in names - own}
+    return type(base.__name__, (base,), {"__slots__": (), **methods, **dict.fromkeys(hidden - own)})
+
+
+def _is_read_by_index(kind: type) -> bool:
+    """Whether Python iterates over an object by ``__getitem__``, with 0, 1, 2 and so on."""
+    return not any(has(kind, name) for name in ("__iter__", "__next__", "__aiter__", "__anext__"))
+
+
+def _getitem(self: Stepped, key: Any, /) -> Any:
+    body = self._scout_core_steps.body
+    if type(key) is int and _is_read_by_index(type(body)):  # iterating uses nothing else
+        return self._scout_core_steps.run_turn(operator.getitem, body, key)
+    return body[key]
 
 
 def _forwarding(name: str) -> Callable[..., Any]:
@@ -174,6 +233,7 @@ def _aenter(self: Stepped) -> Turn:
 
 _MAKING_STEPS: Final = {
     "__iter__": _iter,
+    "__getitem__": _getitem,
     "__next__": _next,
     "__aiter__": _aiter,
     "__anext__": _anext,

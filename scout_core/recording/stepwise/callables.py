@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from scout_core.recording.stepwise.function_like import FunctionLike
+
 _Timer = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -50,8 +52,11 @@ class _Callable:
         return self.__wrapped__.__reduce_ex__(protocol)
 
 
+async def _awaited(self: _Callable, /, *args: Any, **kwargs: Any) -> Any:
+    """Have the flags that servers ask for; not called."""
+
+
 class _AsyncCallable(_Callable):
     """The same for an object whose calls are awaited, which servers find out by asking for ``__call__``."""
 
-    async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return await self._scout_core_call(*args, **kwargs)
+    __call__ = FunctionLike(_awaited, _Callable.__call__)

@@ -1,13 +1,27 @@
-"""Results that stand for work which is not done yet: the span of the call that returned one ends when it is."""
+"""
+Results that stand for work which is not done yet: the span of the call that returned one ends when it is.
+
+Generators, coroutines and lazy iterators of Python's own types, and those of compilers, are replaced by stand-ins: they are used once,
+by the one who gets them. An object of any other class stays itself, because its library may know it again; see ``unfollowed.py``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from types import AsyncGeneratorType, CoroutineType, GeneratorType, NoneType
+from inspect import CO_ITERABLE_COROUTINE
+from types import (
+    AsyncGeneratorType,
+    CoroutineType,
+    GeneratorType,
+    MethodDescriptorType,
+    NoneType,
+    WrapperDescriptorType,
+)
 from typing import Any, Final
 from weakref import ref
 
+from scout_core.classes import attribute_of
 from scout_core.clocks import perf_counter_ns
 from scout_core.recording.context import current
 from scout_core.recording.span import Span
@@ -19,10 +33,11 @@ from scout_core.recording.stepwise.stepped import (
     BlockSteps,
     CoroutineSteps,
     GeneratorSteps,
-    Stepped,
+    IterableCoroutineSteps,
     SteppedAsyncGenerator,
     SteppedCoroutine,
     SteppedGenerator,
+    SteppedIterableCoroutine,
 )
 from scout_core.recording.stepwise.steps import Steps, Timed
 
@@ -31,19 +46,23 @@ PLAIN: Final = frozenset(map(id, (NoneType, bool, int, float, str, bytes, list, 
 _KINDS: Final = (
     (("asend", "athrow", "aclose"), SteppedAsyncGenerator, AsyncGeneratorSteps, AsyncBlockSteps),
     (("__await__", "send", "throw", "close"), SteppedCoroutine, CoroutineSteps, CoroutineSteps),
-    (("__await__",), Stepped, CoroutineSteps, CoroutineSteps),
     (("__next__", "send", "throw", "close"), SteppedGenerator, GeneratorSteps, BlockSteps),
 )
-"""Methods by which a class is recognised; the stand-in of its objects, their steps, and those where it makes a context manager."""
+"""Methods by which a type is recognised; the stand-in of its objects, their steps, and those where it makes a context manager."""
+_COMPILED: Final = (MethodDescriptorType, WrapperDescriptorType)
+"""Types of the methods of a type that is written in C, as compilers write it. A class of Python code has functions."""
+_ITERABLE_COROUTINE: Final = ((), SteppedIterableCoroutine, IterableCoroutineSteps, BlockSteps)
+"""The same for a generator that can be awaited; its class does not show that."""
 NATIVE: Final = {
     id(kind): found
     for kind, found in (
         (AsyncGeneratorType, _KINDS[0]),
         (CoroutineType, _KINDS[1]),
-        (GeneratorType, _KINDS[3]),
+        (GeneratorType, _KINDS[2]),
         (SteppedAsyncGenerator, _KINDS[0]),
         (SteppedCoroutine, _KINDS[1]),
-        (SteppedGenerator, _KINDS[3]),
+        (SteppedGenerator, _KINDS[2]),
+        (SteppedIterableCoroutine, _ITERABLE_COROUTINE),
     )
 } | dict.fromkeys(LAZY, ((), SteppedBody, BodySteps, BodySteps))
 """Ids of Python's own types and of their stand-ins, which are most."""
@@ -57,7 +76,7 @@ _get = current.get
 
 def is_deferred(result: object) -> bool:
     """
-    Whether it is a generator, a lazy iterator or a context manager of Python's own, a future, or anything else that can be awaited.
+    Whether it is a generator, a coroutine, a lazy iterator or a context manager of Python's own, or a future.
 
     Asks the class only, without running code of it.
     """
@@ -65,12 +84,17 @@ def is_deferred(result: object) -> bool:
     number = id(kind)
     if number in PLAIN or ((known := _known_plain.get(number)) is not None and known() is kind):
         return False
-    if number in NATIVE or number in BLOCKS or _is_future(kind) or _kind_of(kind) is not None:
+    if is_deferred_kind(kind):
         return True
     if len(_known_plain) >= MOST_KNOWN:
         _known_plain.clear()
     _known_plain[number] = ref(kind)
     return False
+
+
+def is_deferred_kind(kind: type) -> bool:
+    """Whether objects of a class are."""
+    return id(kind) in NATIVE or id(kind) in BLOCKS or _is_future(kind) or _kind_of(kind) is not None
 
 
 def outlast(opened: Timed, result: Any) -> tuple[type, Any]:  # Any: whatever a function returns
@@ -125,7 +149,7 @@ def stepped(
     on_used: Callable[[], object] | None = None,
 ) -> Any:  # Any: as above
     """
-    Return the stand-in of a generator, or of anything that can be awaited, whose steps are the work of a span.
+    Return the stand-in of a generator or a coroutine, whose steps are the work of a span; an object of another class itself.
 
     Args:
         inside: the span that is current in the first step, of a span that has begun; None: it begins with that step.
@@ -135,10 +159,14 @@ def stepped(
     found = _kind_of(type(result))
     if found is None:
         return result
+    if type(result) is GeneratorType and result.gi_code.co_flags & CO_ITERABLE_COROUTINE:
+        found = _ITERABLE_COROUTINE
     _, base, pausing, in_block = found
     steps = in_block if is_block else pausing
     active_ns = perf_counter_ns() - span.start_ns if span.start_ns > 0 else 0
-    made = steps(span, result, inside=inside, active_ns=None if steps is CoroutineSteps else active_ns, on_used=on_used)
+    made = steps(
+        span, result, inside=inside, active_ns=None if issubclass(steps, CoroutineSteps) else active_ns, on_used=on_used
+    )
     return stand_in(base, made)
 
 
@@ -163,6 +191,6 @@ def _kind_of(kind: type) -> tuple[tuple[str, ...], Any, type[Steps], type[Steps]
     if native is not None:
         return native
     for found in _KINDS:
-        if all(has(kind, name) for name in found[0]):
+        if all(type(attribute_of(kind, name)) in _COMPILED for name in found[0]):
             return found
     return None

@@ -6,8 +6,10 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Callable
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, FunctionType
 from typing import Any, Final
+
+from scout_core.recording.stepwise.function_like import FunctionLike
 
 Function = Callable[..., Any]
 
@@ -45,37 +47,4 @@ def replace_in_kind(function: Function, replace: Callable[[Function], Function])
     if is_block_function(function):
         return replace_block_function(function, replace)
     replaced = replace(function)
-    return GeneratorFunction(function, replaced) if is_generator_function(function) else replaced
-
-
-class GeneratorFunction:
-    """
-    The replacement of a generator function: a call returns a stand-in of the generator, and ``inspect`` takes it for the original's kind.
-
-    Those that ask (pytest, FastAPI, ``contextlib``) read the flags of the code, which a plain function could not have.
-    It is bound to instances as a function is, and pickled and copied by its name.
-    """
-
-    def __init__(self, original: Function, call: Function) -> None:
-        functools.update_wrapper(self, original)
-        vars(self)["_scout_core_call"] = call
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Return the stand-in of a generator."""
-        return self._scout_core_call(*args, **kwargs)
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        return self if instance is None else MethodType(self, instance)
-
-    @property  # type: ignore[misc]  # isinstance() falls back on it
-    def __class__(self) -> Any:
-        return FunctionType
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(vars(self)["__wrapped__"], name)
-
-    def __repr__(self) -> str:
-        return repr(self.__wrapped__)
-
-    def __reduce_ex__(self, protocol: Any) -> str:
-        return self.__qualname__  # type: ignore[no-any-return]  # update_wrapper() has set it
+    return FunctionLike(function, replaced) if is_generator_function(function) else replaced

@@ -88,11 +88,23 @@ class CoroutineSteps(Steps):
         return getattr(self.body, "cr_frame", None) is None
 
 
+class IterableCoroutineSteps(CoroutineSteps):
+    """Those of a coroutine that is a generator."""
+
+    __slots__ = ()
+
+    def is_over(self, error: BaseException | None) -> bool:
+        """Whether it has no frame any more."""
+        return getattr(self.body, "gi_frame", None) is None
+
+
 class _InBlock(Steps):
     """Those of a context manager."""
 
     __slots__ = ()
 
+    has_pauses = False
+    """The block between the first step and the last belongs to the span."""
     run = Steps.run_in_block
 
     def __del__(self) -> None:
@@ -122,7 +134,13 @@ class SteppedGenerator(Stepped):
 
     def __next__(self) -> Any:
         steps = self._scout_core_steps
-        return steps.run_turn(steps.body.__next__)
+        steps.turns += 1
+        try:  # as `run_turn`, without calling it: each level of a recursion has one frame less
+            return steps.run(steps.body.__next__)
+        finally:
+            steps.turns -= 1
+            if not steps.turns:
+                steps.pause()
 
     def send(self, value: Any, /) -> Any:
         """Resume it with a value."""
@@ -139,6 +157,15 @@ class SteppedGenerator(Stepped):
     def close(self) -> Any:
         """Close it; what is returned is what Python's own ``close`` returns."""
         return close(self._scout_core_steps, self._scout_core_steps.body.close)
+
+
+class SteppedIterableCoroutine(SteppedGenerator):
+    """A coroutine that ``types.coroutine`` has made of a generator."""
+
+    __slots__ = ()
+
+    def __await__(self) -> SteppedIterableCoroutine:
+        return self
 
 
 class SteppedCoroutine(Stepped):

@@ -13,10 +13,13 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from scout_core.clocks import perf_counter_ns
-from scout_core.recording.context import KEPT_OPEN, current, has_ended
+from scout_core.recording.context import KEPT_OPEN, around, current, has_ended
+from scout_core.recording.outermost import OutermostSpan
 from scout_core.recording.safety.collecting import collecting, is_collecting_here
 from scout_core.recording.safety.contain import lose
+from scout_core.recording.safety.never_ended import let_go
 from scout_core.recording.span import Span
+from scout_core.recording.stepwise.pauses import note_pause, note_pause_within, span_of
 from scout_core.recording.transaction import Transaction
 
 ACTIVE_TIME: Final = "active_time"
@@ -41,7 +44,7 @@ class Timed(Protocol):
     def tag(self, key: str, value: Any, /) -> None:
         """Set a tag."""
 
-    def begin(self) -> object:
+    def __enter__(self) -> object:
         """Start it."""
 
     def keep_open(self) -> object:
@@ -63,7 +66,10 @@ class EndedSteps:
         on_used: called if somebody else has begun the span before the first step, so that these steps have none.
     """
 
-    __slots__ = ("span", "body", "inside", "has_begun", "active_ns", "turn_ns", "on_used", "__weakref__")
+    __slots__ = (
+        "span", "body", "inside", "has_begun", "active_ns", "turn_ns", "turns", "paused_ns", "is_entered", "on_used",
+        "__weakref__",
+    )  # fmt: skip
 
     span: Timed | None
     """None once it has ended, and when it is not recorded."""
@@ -72,6 +78,16 @@ class EndedSteps:
     """The current span at the end of the last step."""
     turn_ns: int
     """When the body was resumed; 0 while it pauses."""
+    turns: int
+    """Threads in ``run_turn``: several may share a lazy iterator, and it pauses when the last one has left."""
+    paused_ns: int
+    """When the last pause began; 0 before the first."""
+    is_entered: bool
+    """The first step of a context manager has begun."""
+    has_pauses = True
+    """The time between steps is the consumer's."""
+    is_complete = False
+    """Nothing is left to do, so nothing is abandoned."""
 
     def __init__(
         self,
@@ -87,7 +103,8 @@ class EndedSteps:
         self.inside = inside
         self.has_begun = inside is not None
         self.active_ns = active_ns
-        self.turn_ns = 0
+        self.turn_ns = self.turns = self.paused_ns = 0
+        self.is_entered = False
         self.on_used = on_used
 
     def run(self, step: Callable[..., Any], /, *args: Any) -> Any:
@@ -109,6 +126,8 @@ class EndedSteps:
                 self._begin(before)
             if not self.turn_ns:
                 self.turn_ns = perf_counter_ns()
+                if self.inside is not self.span and self.paused_ns and self.has_pauses:
+                    note_pause_within(self.span, self.inside, self.turn_ns - self.paused_ns)
             return step(*args)
         except BaseException as error:  # any exception passes
             self.settle(error)
@@ -123,36 +142,52 @@ class EndedSteps:
         """
         Run one step of a context manager, whose ``with`` block belongs to the span: the span stays current until it ends.
 
+        A step in a context that is not within the block, as where another thread leaves it, has no effect on that context.
+
         A class of steps has it as its ``run``.
         """
         if self.span is None:
             return step(*args)
         if collecting and is_collecting_here():
             return self._run_in_collection(step, args)
+        before = _get()
+        is_elsewhere = self.is_entered and not _is_within(before, self.span)
         try:
             if not self.has_begun:
-                self._begin(_get())
-            elif self.inside is not None:  # it has begun before the block
+                self._begin(before)
+            elif self.inside is not None and (is_elsewhere or not self.is_entered):  # or it has begun before the block
                 _set(self.inside)
-                self.inside = None
+            self.is_entered = True
             self.turn_ns = self.turn_ns or perf_counter_ns()
             return step(*args)
         except BaseException as error:  # any exception passes
             self.settle(error)
             raise
+        finally:
+            try:
+                self.inside = None if self.span is None else _get()
+            finally:
+                if is_elsewhere:
+                    _set(before)
 
     def run_turn(self, step: Callable[..., Any], /, *args: Any) -> Any:
         """Run a step after which the body pauses until its consumer wants more."""
+        self.turns += 1
         try:
             return self.run(step, *args)
         finally:
-            self.pause()
+            self.turns -= 1
+            if not self.turns:
+                self.pause()
 
     def pause(self) -> None:
         """Count the time since the body was resumed."""
-        if self.turn_ns and self.active_ns is not None:
-            self.active_ns += perf_counter_ns() - self.turn_ns
-        self.turn_ns = 0
+        # The clock first, as another thread may resume the body at any call; then in one step, so that only one counts the time.
+        paused_ns = perf_counter_ns()
+        turn_ns, self.turn_ns = self.turn_ns, 0
+        if turn_ns and self.active_ns is not None:
+            self.paused_ns = paused_ns
+            self.active_ns += paused_ns - turn_ns
 
     def settle(self, error: BaseException) -> None:
         """End the span if an exception that has left a step is the end of the body."""
@@ -173,6 +208,8 @@ class EndedSteps:
                 self.pause()
                 if self.active_ns is not None:
                     span.tag(ACTIVE_TIME, self.active_ns / 1e9)
+                    if self.has_pauses and span.start_ns > 0:
+                        note_pause(span, perf_counter_ns() - span.start_ns - self.active_ns)
                 _end(span, error)
         finally:
             self.leave()
@@ -192,7 +229,7 @@ class EndedSteps:
             if self.on_used is not None:
                 self.on_used()
             return
-        span.begin()
+        span.__enter__()
         if _get() is before:  # there is nothing to record it in
             self.leave()
 
@@ -224,8 +261,17 @@ class Steps(EndedSteps):
         if not (collecting and is_collecting_here()):
             self.run(self._drop)
         if self.span is not None:
-            self.span.tag(ABANDONED, True)
+            if not self.is_complete:
+                self.span.tag(ABANDONED, True)
             self.end()
+
+
+def _is_within(innermost: Span | None, timed: Timed) -> bool:
+    """Whether a span is the innermost one, or around it."""
+    span = span_of(timed)
+    while innermost is not None and innermost is not span:
+        innermost = around(innermost)
+    return innermost is not None
 
 
 def force_end(span: Span, error: BaseException | None) -> None:
@@ -234,13 +280,14 @@ def force_end(span: Span, error: BaseException | None) -> None:
         return
     if span.stop_ns == KEPT_OPEN:
         span.stop_ns = 0
+    let_go(span)
     base = Transaction if issubclass(type(span), Transaction) else Span
     base.__exit__(span, None if error is None else type(error), error, getattr(error, "__traceback__", None))
 
 
 def _end(span: Any, error: BaseException | None) -> None:  # Any: a span, or a Timed of another kind
     kind = type(span)
-    if kind is Span or kind is Transaction or not issubclass(kind, Span):
+    if kind in (Span, OutermostSpan, Transaction) or not issubclass(kind, Span):
         span.end(error)
         return
     try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import weakref
 from functools import partial
+from types import FunctionType, MemberDescriptorType, MethodType
 from typing import Any, Final
 
+from scout_core.classes import bases_of, own_names
 from scout_core.clocks import perf_counter_ns
 from scout_core.recording.naming import type_name
 from scout_core.recording.span import Span
-from scout_core.recording.stepwise.bodies import BodySteps, SteppedBody, stand_in
+from scout_core.recording.stepwise.bodies import BodySteps, RequestSteps, SteppedBody, can_be_closed, stand_in
 from scout_core.recording.stepwise.deferred import NATIVE, is_deferred, until_done
 from scout_core.recording.stepwise.steps import Steps
 
@@ -28,9 +30,13 @@ def follow(span: Span, body: Any, file_wrapper: object = None) -> Any:  # Any: w
         _follow_file(span, body)
     elif is_deferred(body):
         return until_done(span.keep_open(), body)
-    elif any(hasattr(kind, name) for name in ("__iter__", "__next__", "__aiter__", "__anext__")):
+    elif any(hasattr(kind, name) for name in ("__iter__", "__next__", "__aiter__", "__anext__", "__getitem__")):
         span.keep_open()
-        return stand_in(SteppedBody, BodySteps(span, body, inside=span, active_ns=perf_counter_ns() - span.start_ns))
+        is_of_request = span.transaction is span and span.transaction.is_web
+        kind_of_steps = RequestSteps if is_of_request and can_be_closed(body) else BodySteps
+        return stand_in(
+            SteppedBody, kind_of_steps(span, body, inside=span, active_ns=perf_counter_ns() - span.start_ns)
+        )
     else:
         span.tag(UNFOLLOWED, type_name(kind))
     return body
@@ -60,17 +66,46 @@ def _follow_file(span: Span, body: Any) -> None:
 def _replaced_close(steps: Steps, body: Any) -> Any:
     """Return a function that does not refer to the file: it is an attribute of it, and a cycle would keep the file open."""
     own = getattr(body, "__dict__", {}).get("close")
-    return partial(_close, steps, own, weakref.ref(body))
+    if own is None and type(getattr(type(body), "close", None)) is MemberDescriptorType:
+        own = body.close  # of __slots__
+    return partial(_close, steps, own or _close_of_twin(body), own is not None, weakref.ref(body))
 
 
-def _close(steps: Steps, own: Any, file: weakref.ref[Any], /, *args: Any, **kwargs: Any) -> Any:
+def _close_of_twin(body: Any) -> Any:
+    """
+    Return the ``close`` of an object with the same attributes, for a caller that has kept only ``close`` when the file is freed.
+
+    Werkzeug's test client is one; the method itself would have kept the file. None: only Python code can be called like that.
+    """
+    kind = type(body)
+    close = getattr(kind, "close", None)
+    if type(close) is not FunctionType or hasattr(kind, "__del__"):
+        return None
+    try:
+        twin = object.__new__(kind)
+    except TypeError:  # a base is written in C
+        return None
+    if kind.__dictoffset__:
+        object.__getattribute__(twin, "__dict__").update(object.__getattribute__(body, "__dict__"))
+    slots = (
+        value for base in bases_of(kind) for value in own_names(base).values() if type(value) is MemberDescriptorType
+    )
+    for slot in slots:
+        try:
+            slot.__set__(twin, slot.__get__(body))
+        except AttributeError:  # it is not set
+            continue
+    return MethodType(close, twin)
+
+
+def _close(
+    steps: Steps, close: Any, is_own: bool, file: weakref.ref[Any], /, *args: Any, **kwargs: Any
+) -> Any:  # Any: as the file's own
     body = file()
     try:
-        if own is not None:
-            return steps.run(partial(own, *args, **kwargs))
-        if body is not None:
-            return steps.run(partial(type(body).close, body, *args, **kwargs))
-        return None  # the collector frees it, and has cleared the reference
+        if body is not None and not is_own:
+            close = MethodType(type(body).close, body)
+        return None if close is None else steps.run(partial(close, *args, **kwargs))
     finally:
         steps.end()
 

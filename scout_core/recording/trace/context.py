@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
+from scout_core.classes import exact
+
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
 SAMPLED: Final = 1
@@ -58,7 +60,7 @@ def read_context(traceparent: object, tracestate: object = "") -> TraceContext |
         traceparent: ``str``, or ``bytes`` in Latin-1; anything else is missing.
         tracestate: the same; several headers joined by commas. An invalid one is left out.
     """
-    parent = _text(traceparent).strip(_SPACE)
+    parent = header_text(traceparent).strip(_SPACE)
     if len(parent) < _VERSION_0:
         return None
     version, trace_id, parent_id, flags = parent[:2], parent[3:35], parent[36:52], parent[53:55]
@@ -77,7 +79,7 @@ def read_state(tracestate: object) -> str:
 
     Whole members are cut: those of more than 128 characters first, then from the right. Empty when a member is invalid.
     """
-    text = _text(tracestate)
+    text = header_text(tracestate)
     if not text:
         return ""
     members: dict[str, str] = {}
@@ -123,11 +125,11 @@ def find_headers(headers: object) -> tuple[object, object]:
     parents: list[str] = []
     states: list[str] = []
     for name, value in pairs:
-        found = _text(name).lower()
+        found = header_text(name).lower()
         if found == TRACEPARENT:
-            parents.append(_text(value))
+            parents.append(header_text(value))
         elif found == TRACESTATE:
-            states.append(_text(value))
+            states.append(header_text(value))
     return (parents[0] if len(parents) == 1 else None), (",".join(states) or None)
 
 
@@ -140,14 +142,14 @@ def _fitting(members: list[str]) -> list[str]:
     return members
 
 
-def _text(value: object) -> str:
+def header_text(value: object) -> str:
     """Return a header's value as an exact ``str``; empty when it is not a text, or too long to read."""
     kind = type(value)
     if issubclass(kind, bytes):
         value = bytes.decode(value, "latin-1") if bytes.__len__(value) <= _LONGEST else ""  # type: ignore[arg-type]
     elif not issubclass(kind, str) or str.__len__(value) > _LONGEST:  # type: ignore[arg-type]
         return ""
-    return str.__getitem__(value, slice(None))  # type: ignore[index]
+    return exact(value)  # type: ignore[arg-type]
 
 
 def _is_hex(text: str) -> bool:

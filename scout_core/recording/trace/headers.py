@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from scout_core.recording import context
 from scout_core.recording.context import current, innermost_open
 from scout_core.recording.safety.contain import lose
 from scout_core.recording.trace.context import TRACEPARENT, TRACESTATE, format_traceparent
 from scout_core.recording.trace.ids import trace_of, unrecorded_id
-from scout_core.text.hosts import is_signed
+from scout_core.text.plain import exact
+from scout_core.text.signatures import is_signed
 
 _get = current.get
+
+
+class UnknownHost(ValueError):
+    """The host of a call cannot be read, so it is not known whether it may have the headers."""
 
 
 def trace_headers(to: str | None = None) -> dict[str, str]:
@@ -20,13 +26,19 @@ def trace_headers(to: str | None = None) -> dict[str, str]:
 
     Args:
         to: URL of the call. Nothing is returned for a host that ``trace_hosts`` or ``trace_hosts_exclude`` leaves out, and for a URL that
-            carries a signature of Amazon Web Services. None: it is known that the call may have them.
+            carries a signature of Amazon Web Services. Empty: it is not known, so only an application that has not chosen hosts
+            sends them. A host that cannot be read gets none then, and is counted. None: it is known that the call may have them.
 
     Returns:
         A new dict; empty outside a transaction, and while no agent runs.
     """
     try:
-        return _trace_headers(to)
+        return headers_for(to)
+    except UnknownHost:
+        tracer = context.tracer
+        if tracer is not None:
+            tracer.headers_unsent += 1
+        return {}
     except Exception as error:  # noqa: BLE001  # see `contain.py`
         span = _get()
         if span is not None:
@@ -34,14 +46,25 @@ def trace_headers(to: str | None = None) -> dict[str, str]:
         return {}
 
 
-def _trace_headers(to: str | None) -> dict[str, str]:
+def headers_for(to: str | None) -> dict[str, str]:
+    """
+    Return the same as ``trace_headers``.
+
+    Raises:
+        UnknownHost: the host of the call cannot be read.
+    """
     span = innermost_open(_get())
     transaction = None if span is None else span.transaction
     if span is None or transaction is None or not transaction.id:  # it has no id while a hook runs
         return {}
     if to is not None:
-        hosts = transaction.tracer.trace_hosts
-        if is_signed(to) or (hosts is not None and not hosts.includes(to)):
+        url, hosts = exact(to), transaction.tracer.trace_hosts
+        if is_signed(url):
+            return {}
+        is_included = hosts is None or hosts.includes(url)
+        if is_included is None:
+            raise UnknownHost("the host in the url of its span cannot be read")
+        if not is_included:
             return {}
     trace = trace_of(transaction)
     if trace is None:

@@ -13,9 +13,10 @@ from scout_core.clocks import perf_counter_ns
 from scout_core.recording import context
 from scout_core.recording.safety.contain import lose
 from scout_core.recording.trace.context import RANDOM, SAMPLED, TraceContext, find_headers, read_context
+from scout_core.recording.web import is_scope
 
 if TYPE_CHECKING:
-    from scout_core.recording.span import Span
+    from scout_core.recording.facts import Facts
     from scout_core.recording.transaction import Transaction
 
 _64_BITS: Final = 2**64 - 1
@@ -40,7 +41,7 @@ def trace_of(transaction: Transaction) -> TraceContext | None:
     return found
 
 
-def span_id_of(span: Span) -> str:
+def span_id_of(span: Facts) -> str:
     """Return the id of a span in its trace, 16 hexadecimal digits; empty while it is not recorded."""
     if hasattr(span, "own_id"):
         return span.own_id
@@ -54,6 +55,8 @@ def span_id_of(span: Span) -> str:
 
 def transaction_id_of(transaction: Transaction) -> str:
     """Return the id of a transaction as a span of its trace; empty before it begins."""
+    if transaction.has_joined and transaction.transaction is not None:
+        transaction = transaction.transaction
     return _digits(transaction.id) if transaction.id else span_id_of(transaction)
 
 
@@ -75,12 +78,14 @@ def continue_from(transaction: Transaction, headers: object) -> None:
         lose(transaction, error)
 
 
-def join_trace(transaction: Transaction, starter: Span) -> None:
+def join_trace(transaction: Transaction, starter: Facts) -> None:
     """Make a transaction part of the trace of the span that starts it, unless it is a part of a caller's."""
     if hasattr(transaction, "own_trace") or transaction.environ is not None or transaction.own_request is not None:
         return
     try:
-        found = None if starter.transaction is None else trace_of(starter.transaction)
+        # A transaction that has ended may no longer refer to itself, so that it is freed.
+        owner: Any = starter if getattr(starter, "id", 0) else starter.transaction  # Any: a span has no id of this kind
+        found = None if owner is None else trace_of(owner)
         if found is not None:
             transaction.own_trace = found._replace(parent_id=starter.span_id)
     except Exception as error:  # noqa: BLE001  # see `contain.py`
@@ -91,12 +96,15 @@ def keep_only_trace(transaction: Transaction) -> None:
     """Forget the environ of a request that is not recorded, except for its trace: the services that it calls stay in that."""
     environ, transaction.environ = transaction.environ, None
     try:
-        has_caller = environ is not None and "HTTP_TRACEPARENT" in environ and _is_trusted(transaction)
+        headers: Any = (
+            environ["headers"] if environ is not None and is_scope(environ) else environ
+        )  # Any: of either form
+        has_caller = headers is not environ or (environ is not None and "HTTP_TRACEPARENT" in environ)
     except Exception as error:  # noqa: BLE001  # see `contain.py`
         lose(transaction, error)
         return
-    if has_caller:
-        continue_from(transaction, environ)
+    if has_caller and _is_trusted(transaction):
+        continue_from(transaction, headers)
 
 
 def _caller_of(transaction: Transaction) -> TraceContext | None:

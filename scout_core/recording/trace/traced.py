@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from scout_core.recording.safety.contain import note_misuse
 from scout_core.recording.span import Span
 from scout_core.recording.trace.ids import continue_from, trace_id_of, trace_of, transaction_id_of
 
@@ -44,10 +45,16 @@ class Traced(Span):
 
         A web request with an ``environ`` or a ``request`` does so by itself. For a job, pass the headers of its message before it begins.
         Once its trace has been asked for, and inside another transaction, this has no effect; nor has it for a web request while
-        ``trust_incoming_trace`` is false.
+        ``trust_incoming_trace`` is false. After the beginning, a call without effect is counted in ``Counters.invalid_values``.
 
         Args:
             headers: a mapping, pairs, or a WSGI environ; names and values are ``str`` or ``bytes``, names in any case.
         """
-        continue_from(cast("Transaction", self), headers)
+        transaction = cast("Transaction", self)
+        if headers is not None and transaction.start_ns and (hasattr(self, "own_trace") or not transaction.id):
+            note_misuse(
+                "continue_from() was called after the trace was known, and has no effect",
+                "call it before begin() or the with block",
+            )
+        continue_from(transaction, headers)
         return self

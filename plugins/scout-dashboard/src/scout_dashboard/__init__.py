@@ -20,9 +20,11 @@ def register_options() -> type:
 
 @hookimpl
 def register_commands(cli: click.Group) -> None:
-    """``scout-core up`` and ``scout-core policy``."""
+    """``scout-core up``, ``scout-core open`` and ``scout-core policy``."""
     from scout_dashboard.commands import up
+    from scout_dashboard.opening import open_dashboard
     from scout_dashboard.policy.commands import policy
 
     cli.add_command(up)
+    cli.add_command(open_dashboard)
     cli.add_command(policy)

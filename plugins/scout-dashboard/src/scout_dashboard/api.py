@@ -16,15 +16,16 @@ from scout_dashboard.ranges import read_range
 Answer = Callable[[Queries, Request], Facts]
 
 
-def routes() -> list[Route]:
-    """Return one route for each query; ``app.state.queries`` must be set."""
+def routes(prefix: str = API) -> list[Route]:
+    """Return one route for each query, below this path; ``app.state.queries`` must be set."""
     answers: dict[str, Answer] = {
         "/overview": lambda queries, request: queries.overview(read_range(request.query_params)),
-        "/endpoints": lambda queries, request: queries.endpoints(read_range(request.query_params), "web"),
-        "/jobs": lambda queries, request: queries.endpoints(read_range(request.query_params), "jobs"),
+        "/endpoints": lambda queries, request: queries.endpoints(read_range(request.query_params)),
+        "/jobs": lambda queries, request: queries.jobs(read_range(request.query_params)),
         "/endpoint": _endpoint,
         "/traces": _traces,
         "/errors": lambda queries, request: queries.errors(read_range(request.query_params)),
+        "/error": _error,
         "/trace/{trace_id}": lambda queries, request: queries.trace(
             request.path_params["trace_id"], read_range(request.query_params)
         ),
@@ -32,7 +33,7 @@ def routes() -> list[Route]:
         "/health": lambda queries, request: queries.health(read_range(request.query_params)),
         "/apps": lambda queries, request: queries.apps(read_range(request.query_params)),
     }
-    return [Route(f"{API}{path}", _endpoint_of(answer), methods=["GET"]) for path, answer in answers.items()]
+    return [Route(f"{prefix}{path}", _endpoint_of(answer), methods=["GET"]) for path, answer in answers.items()]
 
 
 def _endpoint(queries: Queries, request: Request) -> Facts:
@@ -40,6 +41,13 @@ def _endpoint(queries: Queries, request: Request) -> Facts:
     if not name:
         raise BadQuery("missing parameter 'name'; use a name from /api/v1/endpoints or /api/v1/jobs")
     return queries.endpoint(read_range(request.query_params), name, request.query_params.get("sort", "newest"))
+
+
+def _error(queries: Queries, request: Request) -> Facts:
+    group = request.query_params.get("group")
+    if not group:
+        raise BadQuery("missing parameter 'group'; use a group from /api/v1/errors")
+    return queries.error(read_range(request.query_params), group)
 
 
 def _traces(queries: Queries, request: Request) -> Facts:
@@ -55,7 +63,8 @@ def _endpoint_of(answer: Answer) -> Callable[[Request], Response]:
     # Not a coroutine: Starlette runs a plain function in a thread, where it may read files.
     def respond(request: Request) -> Response:
         try:
-            return JSONResponse(answer(request.app.state.queries, request))
+            queries: Queries = request.app.state.queries
+            return queries.readable(lambda: JSONResponse(answer(queries, request)))
         except BadQuery as error:
             return _failure(error, 400)
         except NotFound as error:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from attrs import evolve
-
 from scout_core.errors import RejectedReport
-from scout_core.measuring.report import Report, Trace, TransactionMetrics
+from scout_core.measuring.report import PluginStatus, Report, Trace, TransactionMetrics
+from scout_dashboard import contradictions
 
 MAX_VALUE: Final = 10**9
 """Limit of any count or time in one period; keeps sums far below SQLite's largest integer."""
-_MAX_NAME_LENGTH: Final = 500
 _MAX_ID_LENGTH: Final = 100
 _MAX_SECONDS_AHEAD: Final = 86_400.0
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{16}")
 
 
-def validate(report: Report, *, oldest: float, now: float) -> Report:
+def validate(report: Report, *, oldest: float, now: float) -> None:
     """
-    Return the report with long names truncated.
+    Check a report.
 
     Args:
         oldest: start of the retention, Unix time.
@@ -32,12 +30,6 @@ def validate(report: Report, *, oldest: float, now: float) -> Report:
     problems = list(_problems(report, oldest=oldest, now=now))
     if problems:
         raise RejectedReport("; ".join(problems[:10])[:2_000])
-    return evolve(
-        report,
-        process=evolve(report.process, app=_truncated(report.process.app)),
-        transactions=tuple(evolve(metrics, name=_truncated(metrics.name)) for metrics in report.transactions),
-        traces=tuple(evolve(trace, name=_truncated(trace.name)) for trace in report.traces),
-    )
 
 
 def _problems(report: Report, *, oldest: float, now: float) -> Iterator[str]:
@@ -49,10 +41,23 @@ def _problems(report: Report, *, oldest: float, now: float) -> Iterator[str]:
         yield "the period is older than the retention; check the clock of the reporting machine"
     if report.end > now + _MAX_SECONDS_AHEAD:
         yield "the period is more than a day ahead of the collector's clock; check the clock of the reporting machine"
+    if not _are_times([report.period or 0.0]):
+        yield f"the period is negative or above {MAX_VALUE} s"
     for metrics in report.transactions:
         yield from _metrics_problems(metrics)
+        yield from contradictions.in_figures(metrics)
     for trace in report.traces:
         yield from _trace_problems(trace)
+        yield from contradictions.in_trace(trace)
+    for plugin in report.plugins:
+        yield from _plugin_problems(plugin)
+        yield from contradictions.in_functions(plugin.functions)
+    for group in report.error_groups:
+        if max([group.count, group.handled, *group.endpoints.values()]) > MAX_VALUE:
+            yield f"errors {group.group[:100]!r}: a count is above {MAX_VALUE}"
+        if not group.group or "" in group.endpoints:
+            yield f"errors {group.title[:100]!r}: the key or the name of a transaction is empty"
+        yield from contradictions.in_group(group)
 
 
 def _metrics_problems(metrics: TransactionMetrics) -> Iterator[str]:
@@ -62,26 +67,40 @@ def _metrics_problems(metrics: TransactionMetrics) -> Iterator[str]:
     for kind in metrics.kinds.values():
         counts += [kind.count, kind.errors]
         times += [kind.total, kind.exclusive]
+    for queue in metrics.queues.values():
+        counts += [queue.count, queue.errors, *queue.outcomes.values()]
+        times += [queue.total, queue.queue_time]
     if max(counts) > MAX_VALUE:
         yield f"{where}: a count is above {MAX_VALUE}"
-    if not all(0 <= seconds <= MAX_VALUE for seconds in times):
+    if not _are_times(times):
         yield f"{where}: a time is negative or above {MAX_VALUE} s"
-    if metrics.durations.count != metrics.count:
-        yield f"{where}: {metrics.count} transactions, but {metrics.durations.count} durations"
 
 
 def _trace_problems(trace: Trace) -> Iterator[str]:
     where = f"trace {trace.id[:40]!r}"
     if not _TRACE_ID.fullmatch(trace.id):
         yield f"{where}: an id must have 16 hexadecimal digits"
-    if not 0 <= trace.duration <= MAX_VALUE or (trace.queue_time or 0) < 0:
+    merged = [seconds for _, seconds in trace.merged.values()]
+    if not _are_times([trace.duration, trace.queue_time or 0.0, *merged]):
         yield f"{where}: a time is negative or above {MAX_VALUE} s"
     ids = {span.id for span in trace.spans}
     if len(ids) != len(trace.spans) or min(ids, default=1) < 1:
         yield f"{where}: span ids must be unique and greater than 0"
-    if not all(0 <= span.duration <= MAX_VALUE for span in trace.spans):
+    if not _are_times([span.duration for span in trace.spans]):
         yield f"{where}: a span's duration is negative or above {MAX_VALUE} s"
+    if not all(-MAX_VALUE <= span.start <= MAX_VALUE for span in trace.spans):
+        yield f"{where}: a span starts more than {MAX_VALUE} s before or after the transaction"
 
 
-def _truncated(name: str) -> str:
-    return name if len(name) <= _MAX_NAME_LENGTH else f"{name[: _MAX_NAME_LENGTH - 1]}…"
+def _plugin_problems(plugin: PluginStatus) -> Iterator[str]:
+    times = [plugin.seconds_per_call]
+    for function in plugin.functions:
+        times += [function.p50, function.p95]
+        if function.too_slow is not None:
+            times += [function.too_slow.seconds, function.too_slow.limit]
+    if not _are_times([seconds for seconds in times if seconds is not None]):
+        yield f"plugin {plugin.name[:100]!r}: a time is negative or above {MAX_VALUE} s"
+
+
+def _are_times(values: Iterable[float]) -> bool:
+    return all(0 <= seconds <= MAX_VALUE for seconds in values)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from scout_core.cli.output import echo
-from scout_core.sending.protocol import login_url
-from scout_dashboard.options import LARGEST_PORT, MOST_DAYS, RETENTION_DAYS, TRACE_RETENTION_DAYS
+from scout_dashboard.opening import address_option
+from scout_dashboard.options import LARGEST_PORT, MOST_DAYS, OPEN_COMMAND, RETENTION_DAYS, TRACE_RETENTION_DAYS
 
 if TYPE_CHECKING:
     from scout_dashboard.collector import Collector
     from scout_dashboard.options import Options
+    from scout_dashboard.requested import Requested
 
 
 _HELP: Final = """
@@ -29,6 +30,8 @@ scout-core up --port 7700 -- flask --app shop run
 
 Applications with the agent on this machine find the dashboard automatically, even if they started first.
 With COMMAND, the dashboard stops when the command exits, and returns its exit code.
+If a dashboard is running for the same state directory, the command joins it.
+COMMAND runs even if the dashboard cannot start.
 """
 
 
@@ -38,7 +41,7 @@ With COMMAND, the dashboard stops when the command exits, and returns its exit c
     type=click.IntRange(0, LARGEST_PORT),
     help="Port to listen on; 0 for any free port. Default 7600, or any free port when that is in use.",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on: 127.0.0.1 or ::1.")
+@click.option("--host", help="Address to listen on: 127.0.0.1 or ::1. Default 127.0.0.1.")
 @click.option(
     "--state-dir",
     type=click.Path(path_type=Path),
@@ -59,44 +62,57 @@ With COMMAND, the dashboard stops when the command exits, and returns its exit c
     type=click.IntRange(1, MOST_DAYS),
     help=f"Number of days to keep traces. Default {TRACE_RETENTION_DAYS}.",
 )
-@click.option("--open/--no-open", "open_browser", default=False, help="Open the dashboard in the browser.")
+@address_option
+@click.option("--open/--no-open", "is_opened", default=False, help="Open the dashboard in the browser.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def up(
     port: int | None,
-    host: str,
+    host: str | None,
     state_dir: Path | None,
     data_dir: Path | None,
     retention_days: int | None,
     trace_retention_days: int | None,
-    open_browser: bool,
+    address: str | None,
+    is_opened: bool,
     command: tuple[str, ...],
 ) -> None:
     """Run the command ``up``."""
-    from scout_dashboard.foreground import run_application, termination_signals
+    from scout_dashboard.foreground import print_line, reason_of, run_application, termination_signals
+    from scout_dashboard.requested import Requested
 
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # it logs its own shutdown
     configured_dir, options = read_settings()
+    again = f"{OPEN_COMMAND} --state-dir {shlex.quote(str(state_dir))}" if state_dir else OPEN_COMMAND
+    state_dir = state_dir or configured_dir
+    given = Requested(
+        port=port,
+        host=host,
+        data_dir=data_dir,
+        retention_days=retention_days,
+        trace_retention_days=trace_retention_days,
+    )
     with termination_signals() as signals:
-        collector = _start(
-            host=host,
-            port=options.port or None if port is None else port,
-            state_dir=state_dir or configured_dir,
-            data_dir=data_dir or (Path(options.data_dir).expanduser() if options.data_dir else None),
-            retention_days=retention_days or options.retention_days,
-            trace_retention_days=trace_retention_days or options.trace_retention_days,
-        )
-        code = 0
         try:
-            _print_summary(collector, command)
-            if open_browser:
-                # A one-time ticket, because other users of this machine can see the browser's command line.
-                webbrowser.open(login_url(collector.url, collector.access.ticket()))
-            if command:
-                code = run_application(command, signals, state_dir=collector.state_dir)
-            else:
-                signals.wait()
+            from scout_dashboard.joining import RunningDashboard, start_or_join
+            from scout_dashboard.up import WayIn, join, serve, stop
+
+            way = WayIn(address=address or options.address, again=again, is_opened=is_opened)
+            dashboard = start_or_join(
+                lambda: _start(given, options, state_dir=state_dir), has_to_end=lambda: signals.has_arrived
+            )
+        except Exception as error:  # whatever keeps the dashboard from starting must not keep the application from it
+            if not command:
+                raise
+            print_line(f"scout-core: the dashboard did not start: {reason_of(error)}")
+            print_line(f"Running    {' '.join(command)}")
+            sys.exit(run_application(command, signals, state_dir=state_dir, last_report_seconds=0))
+        if isinstance(dashboard, RunningDashboard):
+            configured = Requested(port=options.port, data_dir=_configured_data_dir(options))
+            sys.exit(join(dashboard, signals, command, way=way, given=given, configured=configured))
+        try:
+            code = serve(dashboard, signals, command, way=way)
         finally:
-            collector.stop()
+            stop(dashboard, has_application=bool(command))
     sys.exit(code)
 
 
@@ -115,28 +131,28 @@ def read_settings() -> tuple[Path, Options]:
     return config.state_dir, options
 
 
-def _start(
-    *,
-    host: str,
-    port: int | None,
-    state_dir: Path,
-    data_dir: Path | None,
-    retention_days: int,
-    trace_retention_days: int,
-) -> Collector:
-    from scout_dashboard.collector import PORT, Collector
+def _configured_data_dir(options: Options) -> Path | None:
+    return Path(options.data_dir).expanduser() if options.data_dir else None
+
+
+def _start(given: Requested, options: Options, *, state_dir: Path) -> Collector:
+    from scout_dashboard.collector import Collector
     from scout_dashboard.errors import PortInUse
+    from scout_dashboard.listening import PORT
+    from scout_dashboard.queries.apdex import Thresholds
 
     def start_on(number: int) -> Collector:
         return Collector(
             state_dir=state_dir,
-            data_dir=data_dir,
-            host=host,
+            data_dir=given.data_dir or _configured_data_dir(options),
+            host=given.host or "127.0.0.1",
             port=number,
-            retention_days=retention_days,
-            trace_retention_days=trace_retention_days,
+            retention_days=given.retention_days or options.retention_days,
+            trace_retention_days=given.trace_retention_days or options.trace_retention_days,
+            apdex=Thresholds(options.apdex_seconds, options.apdex_seconds_by_name),
         )
 
+    port = options.port or None if given.port is None else given.port
     try:
         return start_on(PORT if port is None else port)
     except PortInUse as error:
@@ -146,18 +162,3 @@ def _start(
             ) from error
         echo(f"scout-core: {error}; using a free port", err=True)
         return start_on(0)
-
-
-def _print_summary(collector: Collector, command: tuple[str, ...]) -> None:
-    """Print on standard error when there is an application: standard output belongs to it."""
-    store = collector.store
-    lines = [
-        f"Dashboard  {collector.login_url}",
-        f"Data       {store.directory} (metrics {store.retention_days} days, traces {store.trace_retention_days} days)",
-        f"Running    {' '.join(command)}"
-        if command
-        else "Connect    scout-core run -- COMMAND starts an application that reports here",
-        "Stop       Ctrl-C",
-    ]
-    for line in lines:
-        echo(line, err=bool(command))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from scout_core.errors import ScoutError
+from scout_dashboard.locks import Holder, describe
 
 _MAX_NAMED: Final = 20
 
@@ -31,6 +33,10 @@ class StoreError(ScoutError):
     """The data directory or a file in it is unusable; the message names it and the next step."""
 
 
+class UnusableFile(StoreError):
+    """A day's file is damaged, from a newer version, or not one of ours; the store sets it aside."""
+
+
 class StoreFull(StoreError):
     """No space left for a report; nothing of it was stored. Status 507."""
 
@@ -41,6 +47,18 @@ class CollectorError(ScoutError):
 
 class PortInUse(CollectorError):
     """The requested port is in use."""
+
+
+class AlreadyRunning(CollectorError):
+    """A collector is running, or starting, for this state directory."""
+
+    def __init__(self, state_dir: Path, holder: Holder | None) -> None:
+        super().__init__(
+            f"{state_dir} is in use by {describe(holder)}; stop that one first, or choose another directory with --state-dir"
+        )
+        self.state_dir = state_dir
+        self.holder = holder
+        """None when it has not described itself yet."""
 
 
 class PolicyError(ScoutError):

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from threading import Event
 from types import FrameType
 from typing import Final
 
+import click
 from attrs import define
+
+from scout_core.errors import ScoutError
 
 LAST_REPORT_SECONDS: Final = 0.5
 """Time for the last reports of processes that outlive the application."""
@@ -27,6 +31,11 @@ class Signals:
     _read_end: int
     _first: int | None = None
     _child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether one has arrived before the application started."""
+        return self._first is not None
 
     def wait(self) -> None:
         """Block until a signal arrives."""
@@ -63,25 +72,55 @@ def termination_signals() -> Iterator[Signals]:
         os.close(write_end)
 
 
-def run_application(command: Sequence[str], signals: Signals, *, state_dir: Path) -> int:
+def reason_of(error: Exception) -> str:
+    """Return the reason for a message of one line."""
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    return str(error) if isinstance(error, ScoutError) else f"{type(error).__name__}: {error}"
+
+
+def print_line(line: str) -> None:
+    """Print to standard error, beside an application; it may be closed, or a file on a full disk, which must not stop anything."""
+    from scout_core.cli.output import echo
+
+    try:
+        echo(line, err=True)
+    except (OSError, ValueError):
+        # The rest of its buffer would fail again at the end, and change the exit code.
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # until the process ends
+
+
+def run_application(
+    command: Sequence[str],
+    signals: Signals,
+    *,
+    state_dir: Path,
+    last_report_seconds: float = LAST_REPORT_SECONDS,
+    inherited: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> int:
     """
     Run an application with the agent until it exits.
+
+    Args:
+        last_report_seconds: how long to wait after it has exited, when we receive the reports.
+        inherited: restores what the application inherits while it is started.
 
     Returns:
         Its exit code, or like a shell 128 plus the number of the signal that killed it, or 127 for an unknown command.
     """
-    from scout_core.cli.output import echo
     from scout_core.cli.run import environment
 
+    # Not Path.resolve(), which raises for a link to itself.
+    settings = {**environment(os.environ), "SCOUT_STATE_DIR": os.path.realpath(state_dir)}
     try:
-        # Running the user's command is the purpose.
-        child = subprocess.Popen(command, env={**environment(os.environ), "SCOUT_STATE_DIR": str(state_dir.resolve())})  # noqa: S603
+        with inherited():
+            child = subprocess.Popen(command, env=settings)  # noqa: S603  # running the user's command is the purpose
     except OSError as error:
-        echo(f"scout-core: cannot run {command[0]!r}: {error.strerror}", err=True)
+        print_line(f"scout-core: cannot run {command[0]!r}: {error.strerror}")
         return 127 if isinstance(error, FileNotFoundError) else 126
     signals.forward_to(child)
     code = child.wait()
-    Event().wait(LAST_REPORT_SECONDS)
+    Event().wait(last_report_seconds)
     return code if code >= 0 else 128 - code
 
 

@@ -14,6 +14,8 @@ from typing import Final
 from attrs import frozen
 
 MISSING: Final = "–"
+UNKNOWN_TIME: Final = "unknown time"
+"""For a time that is not in the years 1 to 9999, as an earlier version stored it for milliseconds."""
 MINUS: Final = "−"
 
 
@@ -126,13 +128,14 @@ def breakable_parts(name: str) -> list[str]:
 
 
 def iso(time: float) -> str:
-    """Format a time for the attribute ``datetime`` of ``<time>``."""
-    return _utc(time).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    """Format a time for the attribute ``datetime`` of ``<time>``; empty when it is unknown."""
+    found = _utc(time)
+    return found.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z" if found else ""
 
 
 def utc(time: float) -> str:
     """Format date and time in UTC, for a tooltip."""
-    return _utc(time).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return _formatted(time, "%Y-%m-%d %H:%M:%S UTC")
 
 
 def moment(time: float, form: str = "stamp") -> str:
@@ -142,8 +145,16 @@ def moment(time: float, form: str = "stamp") -> str:
     Args:
         form: ``stamp`` is ``21 Nov 07:42:10``, ``minute`` is ``21 Nov 07:42``, ``clock`` is ``07:42``.
     """
-    return _utc(time).strftime({"stamp": "%d %b %H:%M:%S", "minute": "%d %b %H:%M", "clock": "%H:%M"}[form])
+    return _formatted(time, {"stamp": "%d %b %H:%M:%S", "minute": "%d %b %H:%M", "clock": "%H:%M"}[form])
 
 
-def _utc(time: float) -> datetime:
-    return datetime.fromtimestamp(time, timezone.utc)
+def _formatted(time: float, form: str) -> str:
+    found = _utc(time)
+    return found.strftime(form) if found else UNKNOWN_TIME
+
+
+def _utc(time: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(time, timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return None

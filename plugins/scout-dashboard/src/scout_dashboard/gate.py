@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scout_core.log import Log
-from scout_core.sending.protocol import LOGIN, REPORTS, Failure
+from scout_core.sending.protocol import API, LOGIN, LOGIN_FILE, REPORTS, Failure
 from scout_dashboard import pages
 from scout_dashboard.access import SECURITY_HEADERS, Access
+from scout_dashboard.access.origins import SAFE_METHODS, is_from_our_page, session_cookies
+from scout_dashboard.options import OPEN_COMMAND
 from scout_dashboard.tally import Tally
+from scout_dashboard.views.links import STATIC, path_of
 
-STATIC: Final = "/static/"
 FAILURE_TEXT: Final = "internal error in the dashboard; details are in its standard error output"
-_CONTINUE_PAGE: Final = (
-    '<!doctype html><meta http-equiv="refresh" content="0; url=/"><link rel="icon" href="/static/icon.svg">'
-    '<title>Scout</title><a href="/">Continue</a>'
-)
-_COOKIE_SECONDS: Final = 30 * 86_400
 
 log = Log("scout_core.dashboard")
 
@@ -44,71 +43,90 @@ class Gate:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                _secure(message, is_static=scope["path"].startswith(STATIC))
+                _secure(message, is_static=path_of(Request(scope)).startswith(STATIC))
             await send(message)
 
         try:
             await (self._refusal(scope) or self._app)(scope, receive, send_with_headers)
+            if self._access.sessions.is_save_due:
+                await run_in_threadpool(self._access.sessions.save)
         except Exception as error:  # noqa: BLE001  # last resort: log our own bug as one line, not as a traceback
             log.error("%s %s failed: %s: %s", scope["method"], scope["path"][:200], type(error).__name__, error)
             if not started:
                 await PlainTextResponse(FAILURE_TEXT, status_code=500)(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
-        path: str = scope["path"]
-        if not path.startswith("/") or not self._access.is_host_allowed(_headers(scope, b"host")):
+        hosts = _headers(scope, b"host")
+        if not scope["path"].startswith("/") or not self._access.addresses.is_accepted(hosts):
             return PlainTextResponse("Unknown host name; use http://127.0.0.1 with the port.\n", status_code=421)
-        if path == LOGIN:
-            return self._login(Request(scope))
-        if path == REPORTS or path.startswith(STATIC):
-            return None  # reports have their own token, and static files contain no secrets
-        if self._access.is_session(Request(scope).cookies):
+        base = self._access.addresses.base(hosts[0], scope["path"])
+        scope.setdefault("state", {})["base"] = scope["root_path"] = base or ""
+        request = Request(scope)
+        path = path_of(request)
+        if not path:  # a browser sends the cookie only below the slash
+            return RedirectResponse(f"{base}/", status_code=308)
+        if path.startswith(STATIC):
+            return None  # static files contain no secrets
+        if path == REPORTS:
+            return self._unauthorized_report(request)
+        if path.startswith(f"{API}/"):
+            return self._unauthorized(request)
+        if base is None:
+            return login_page(base)
+        if request.method not in SAFE_METHODS and not is_from_our_page(request):
+            return error_response(request, 403, "Refused", "this request did not come from a page of the dashboard")
+        session = self._access.sessions.find(session_cookies(request))
+        scope["state"]["session"] = session
+        if path.startswith(f"{LOGIN}/"):
+            return None  # a login link is its own secret
+        if session is None:
+            return login_page(base)
+        self._tally.note_view()
+        return None
+
+    def _unauthorized(self, request: Request) -> Response | None:
+        if self._access.may_read(_headers(request.scope, b"authorization")):
             self._tally.note_view()
             return None
-        if path.startswith("/api/") and self._access.may_read(_headers(scope, b"authorization")):
-            self._tally.note_view()
+        return _UNAUTHORIZED
+
+    def _unauthorized_report(self, request: Request) -> Response | None:
+        if self._access.may_report(_headers(request.scope, b"authorization")):
             return None
-        text = "open the link that 'scout-core up' printed; it contains the login token"
-        return error_response(Request(scope), 401, "Please log in", text)
-
-    def _login(self, request: Request) -> Response:
-        if request.method != "GET":
-            return PlainTextResponse("Method Not Allowed\n", status_code=405, headers={"Allow": "GET"})
-        if not self._access.may_log_in(request.query_params.get("token", "")):
-            text = (
-                "the token in this link is invalid or expired; open the link that 'scout-core up' printed most recently"
-            )
-            return error_response(request, 403, "Invalid login link", text)
-        answer = _redirect_home(request)
-        answer.set_cookie(
-            self._access.cookie_name,
-            self._access.session,
-            max_age=_COOKIE_SECONDS,
-            path="/",
-            httponly=True,
-            samesite="strict",
-        )
-        return answer
+        if request.method != "POST":
+            return _UNAUTHORIZED
+        self._tally.count_rejected("unauthorized")
+        return _UNAUTHORIZED_REPORT
 
 
-def _redirect_home(request: Request) -> Response:
-    """
-    Redirect to the first page.
+def _unauthorized(text: str) -> Response:
+    return JSONResponse(Failure(error=text).facts(), status_code=401, headers={"WWW-Authenticate": "Bearer"})
 
-    After a click on another site, such as a terminal in the browser, the browser does not send a strict cookie with a
-    redirect. A page of our own that refreshes to the first page starts a new, same-site navigation.
-    """
-    if request.headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
-        return RedirectResponse("/", status_code=303)
-    return HTMLResponse(_CONTINUE_PAGE)
+
+# Prepared, as strangers can request them without end.
+_UNAUTHORIZED: Final = _unauthorized(
+    f"send the token in the file {LOGIN_FILE} of the state directory as 'Authorization: Bearer …'"
+)
+_UNAUTHORIZED_REPORT: Final = _unauthorized(
+    "missing or invalid token; agents read it from the collector's state directory"
+)
+
+
+@cache
+def login_page(base: str | None) -> Response:
+    """Return the page that explains how to log in."""
+    text = "this command prints a link to the dashboard, and opens it in the browser. The link works once"
+    request = Request({"type": "http", "path": "/", "query_string": b"", "headers": (), "state": {"base": base or ""}})
+    return pages.message_page(request, title="Please log in", text=text, status=401, command=OPEN_COMMAND, is_bare=True)
 
 
 def error_response(request: Request, status: int, title: str, text: str) -> Response:
     """Return an error: JSON below ``/api/``, otherwise a page."""
-    if request.url.path.startswith("/api/"):
+    if path_of(request).startswith("/api/"):
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
         return JSONResponse(Failure(error=text).facts(), status_code=status, headers=headers)
-    return pages.message_page(request, title=title, text=text, status=status)
+    is_bare = getattr(request.state, "session", None) is None
+    return pages.message_page(request, title=title, text=text, status=status, is_bare=is_bare)
 
 
 def _secure(message: Message, *, is_static: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final
@@ -12,9 +13,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from scout_core.errors import RejectedReport
+from scout_core.sending.intake import SENT_HEADER
 from scout_core.sending.protocol import MAX_REPORT_BYTES, Accepted, Failure
 from scout_core.sending.wire import ANOTHER_SCHEMA, CONTENT_TYPE
-from scout_dashboard.access import Access
+from scout_dashboard.clocks import read_sent
 from scout_dashboard.errors import StoreError, StoreFull
 from scout_dashboard.tally import Tally
 from scout_dashboard.writer import Writer
@@ -39,7 +41,6 @@ class Refused(Exception):
 class Intake:
     """The endpoint, with the number of bytes that it buffers."""
 
-    access: Access
     writer: Writer
     tally: Tally
     read_seconds: float = READ_SECONDS
@@ -56,7 +57,7 @@ class Intake:
             self.tally.count_rejected(refusal.reason)
             return _failure(refusal.status, str(refusal), max_bytes=self.max_bytes if refusal.status == 413 else None)
         except RejectedReport as error:
-            self.tally.count_rejected(error.reason if error.reason == ANOTHER_SCHEMA else "malformed")
+            self.tally.count_invalid(error.reason if error.reason == ANOTHER_SCHEMA else "malformed", str(error))
             return _failure(400, str(error))
         except StoreFull as error:
             self.tally.count_failed("store full", str(error))
@@ -71,13 +72,14 @@ class Intake:
             self.buffered_bytes -= len(body)
 
     async def _answer(self, request: Request, body: bytearray) -> Response:
+        arrived, sent = time.time(), read_sent(request.headers.get(SENT_HEADER))
         try:
             await asyncio.wait_for(self._read(request, body), self.read_seconds)
         except asyncio.TimeoutError:
             raise Refused(
                 408, "too slow", f"timed out: the body did not arrive within {self.read_seconds:g} s"
             ) from None
-        is_new = await self.writer.take(bytes(body))
+        is_new = await self.writer.take(bytes(body), arrived=arrived, sent=sent)
         accepted = Accepted(
             accepted=True,
             duplicate=not is_new,
@@ -112,8 +114,6 @@ class Intake:
 
     def _refusal(self, request: Request) -> tuple[int, str, str] | None:
         headers = request.headers
-        if not self.access.may_report([value.encode("latin-1") for value in headers.getlist("authorization")]):
-            return _NOT_ALLOWED
         if headers.get("content-type", "").partition(";")[0].strip().lower() != CONTENT_TYPE:
             return _WRONG_TYPE
         if headers.get("content-encoding", "identity").strip().lower() != "identity":
@@ -125,11 +125,6 @@ class Intake:
         return 413, "too large", f"the report is larger than {self.max_bytes} bytes"
 
 
-_NOT_ALLOWED: Final = (
-    401,
-    "unauthorized",
-    "missing or invalid token; agents read it from the collector's state directory",
-)
 _WRONG_TYPE: Final = (415, "wrong content type", f"unsupported content type; expected {CONTENT_TYPE}")
 _ENCODED: Final = (415, "wrong content type", "Content-Encoding is not supported; send the report uncompressed")
 _BUSY: Final = (503, "busy", "too many reports at the same time; retry later")
@@ -144,5 +139,5 @@ async def _drain(chunks: AsyncIterator[bytes]) -> None:
 
 
 def _failure(status: int, text: str, *, max_bytes: int | None = None) -> Response:
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}.get(status)
+    headers = {503: {"Retry-After": "5"}}.get(status)
     return JSONResponse(Failure(error=text, max_report_bytes=max_bytes).facts(), status_code=status, headers=headers)

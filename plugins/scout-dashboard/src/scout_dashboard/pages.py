@@ -6,20 +6,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from scout_core.operations import is_web
 from scout_dashboard.errors import BadQuery, NotFound, UnknownApp
 from scout_dashboard.queries import Queries
 from scout_dashboard.ranges import Range, read_range
+from scout_dashboard.views.links import STATIC, path_of
 from scout_dashboard.views.palette import totals_by_kind
 from scout_dashboard.views.rendering import render
 
 Page = Callable[[Request], Response]
-STATIC: Final = Path(__file__).parent / "static"
+_FILES: Final = Path(__file__).parent / "static"
 
 
 def routes() -> list[BaseRoute]:
@@ -30,10 +33,11 @@ def routes() -> list[BaseRoute]:
         _route("/jobs", jobs),
         _route("/endpoint", endpoint),
         _route("/errors", errors),
+        _route("/error", error),
         _route("/trace/{id}", trace),
         _route("/plugins", plugins),
         _route("/health", health),
-        Mount("/static", StaticFiles(directory=STATIC), name="static"),
+        Mount(STATIC.rstrip("/"), _StaticFiles(directory=_FILES), name="static"),
     ]
 
 
@@ -44,12 +48,12 @@ def overview(request: Request) -> Response:
 
 def endpoints(request: Request) -> Response:
     """``/endpoints``: web endpoints by time consumed."""
-    return _render(request, "endpoints.html", _queries(request).endpoints(_range(request), "web"))
+    return _render(request, "endpoints.html", _queries(request).endpoints(_range(request)))
 
 
 def jobs(request: Request) -> Response:
-    """``/jobs``: jobs by time consumed."""
-    return _render(request, "endpoints.html", _queries(request).endpoints(_range(request), "jobs"))
+    """``/jobs``: whether the workers keep up, and all jobs by queue."""
+    return _render(request, "jobs.html", _queries(request).jobs(_range(request)))
 
 
 def endpoint(request: Request) -> Response:
@@ -63,8 +67,16 @@ def endpoint(request: Request) -> Response:
 
 
 def errors(request: Request) -> Response:
-    """``/errors``: the errors of kept traces, by exception and place."""
+    """``/errors``: the groups of errors, most errors first."""
     return _render(request, "errors.html", _queries(request).errors(_range(request)))
+
+
+def error(request: Request) -> Response:
+    """``/error?group=``: one group of errors, with an example."""
+    group = request.query_params.get("group")
+    if not group:
+        raise BadQuery("missing parameter 'group'; choose an error from the list")
+    return _render(request, "error.html", _queries(request).error(_range(request), group), active="/errors")
 
 
 def trace(request: Request) -> Response:
@@ -86,20 +98,51 @@ def health(request: Request) -> Response:
     return _render(request, "health.html", _queries(request).health(_range(request)), is_live=True)
 
 
-def message_page(request: Request, *, title: str, text: str, status: int, apps: Sequence[str] = ()) -> Response:
+def message_page(
+    request: Request,
+    *,
+    title: str,
+    text: str,
+    status: int,
+    apps: Sequence[str] = (),
+    command: str = "",
+    is_bare: bool = False,
+) -> Response:
     """
-    Return an error page, which works without the store.
+    Return a page with a message, usually an error; it works without the store.
 
     Args:
         apps: applications to offer instead of an unknown one.
+        command: to run as the next step.
+        is_bare: without navigation, for a reader who is not logged in.
     """
-    # Any: values of several types
-    facts: dict[str, Any] = {"active": "", "app": None, "apps": apps, "is_live": False, "json": None}
-    bare = status in (401, 403)  # no navigation without a login
     without = ("app",) if apps else ()
-    return render(
-        request, "message.html", status=status, without=without, title=title, message=text, bare=bare, **facts
+    return page_without_data(
+        request,
+        "message.html",
+        status=status,
+        without=without,
+        title=title,
+        message=text,
+        apps=apps,
+        command=command,
+        bare=is_bare,
     )
+
+
+def page_without_data(request: Request, template: str, *, status: int = 200, **facts: Any) -> Response:
+    """Render a page that shows nothing of the store (Any: each has its own facts)."""
+    common = {"active": "", "app": None, "apps": (), "is_live": False, "json": None}
+    return render(request, template, status=status, **{**common, **facts})
+
+
+class _StaticFiles(StaticFiles):
+    """Files at their own addresses only: not at ``/static/main.js/`` or ``/static//main.js``."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        if not scope["path"].endswith(f"/static/{path}"):
+            raise HTTPException(404)
+        return await super().get_response(path, scope)
 
 
 def _route(path: str, page: Page) -> Route:
@@ -107,7 +150,7 @@ def _route(path: str, page: Page) -> Route:
 
     def answer(request: Request) -> Response:
         try:
-            return page(request)
+            return _queries(request).readable(lambda: page(request))
         except UnknownApp as error:
             return message_page(request, title="Unknown application", text=str(error), status=404, apps=error.known)
         except NotFound as error:
@@ -133,9 +176,9 @@ def _render(
         template,
         **facts,
         **more,
-        active=active or request.url.path,
+        active=active or path_of(request),
         is_live=facts["range"]["key"] is not None if is_live is None else is_live,
-        json=request.url.path,
+        json=path_of(request),
     )
 
 

@@ -16,8 +16,6 @@ from typing import Final
 
 import click
 
-from scout_core.errors import ScoutError
-
 _HELP: Final = """
 Run a small shop under load, and show it in the dashboard.
 
@@ -40,28 +38,31 @@ scout-core demo --seconds 20 --json
 @click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser.")
 def demo(seconds: float | None, as_json: bool, port: int, open_browser: bool) -> None:
     """Run the command ``demo``."""
-    from scout_demo.processes import last_lines, running_shop
+    from scout_demo.processes import running_shop
+    from scout_demo.queue_server import MISSING, find_server
     from scout_demo.result import format_summary, summarise
 
+    redis_server = find_server()
+    jobs_missing = "" if redis_server else MISSING
     show = _discard if as_json else _print
     with (
         tempfile.TemporaryDirectory(prefix="scout-core-demo-") as folder,
         _stop_requested() as stop,
-        running_shop(Path(folder), port=port) as shop,
+        running_shop(Path(folder), port=port, redis_server=redis_server) as shop,
     ):
-        _introduce(show, shop.dashboard.login_link, shop.traffic.shop)
+        again = f"scout-core open --state-dir {Path(folder) / 'state'}"
+        _introduce(show, shop.dashboard.new_link(), again, shop.traffic.shop, jobs_missing=jobs_missing)
         if open_browser:
-            click.launch(shop.dashboard.login_link)
+            click.launch(shop.dashboard.new_link())
         end = None if seconds is None else monotonic() + seconds
         shop.traffic.start()
         while not stop.wait(1.0 if end is None else max(0.0, min(1.0, end - monotonic()))):
-            if not shop.is_alive():
-                raise ScoutError(f"the shop exited unexpectedly; last lines of its log: {last_lines(shop.log)}")
+            shop.check()
             _progress(show, shop.traffic.responses, shop.traffic.failed, end)
             if end is not None and monotonic() >= end:
                 break
         shop.close()
-        summary = summarise(shop.dashboard)
+        summary = summarise(shop.dashboard, jobs_missing=jobs_missing)
     if as_json:
         click.echo(json.dumps(summary))
     else:
@@ -88,13 +89,16 @@ def _stop_requested() -> Iterator[Event]:
             signal.signal(number, handler)
 
 
-def _introduce(show: Callable[[str], None], login: str, shop: str) -> None:
+def _introduce(show: Callable[[str], None], login: str, again: str, shop: str, *, jobs_missing: str) -> None:
+    jobs = jobs_missing or "Checkouts and reports publish jobs, which a worker of RQ runs: see the page Jobs."
     show(
         f"The dashboard:  {click.style(login, bold=True)}\n"
+        f"The link works once, within five minutes; for another one: {again}\n"
         f"The shop:       {shop}\n\n"
         "The shop contains no code for the agent. Every two seconds, three traces are kept. A policy of five lines,\n"
         f"{Path(__file__).with_name('checkout_first.py')},\n"
-        "gives five points to checkouts, so their traces come first.\n\n"
+        "gives five points to checkouts, so their traces come first.\n"
+        f"{jobs}\n\n"
         "Press Ctrl-C to stop.\n"
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from functools import cache
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
@@ -30,7 +29,7 @@ def instrument(wrap: Wrap) -> None:
 # Flask 3.2 passes the request's context to both methods, earlier versions pass nothing; the request is found the same way in all.
 def dispatch(app: Flask, *context: object) -> Generator[Transaction, Response, None]:
     """Describe one request; decline a 404, a 405 and a redirect to the canonical URL, which have no view to name."""
-    request = current_request()()
+    request = current[0]()
     rule = request.url_rule
     if rule is None or request.routing_exception is not None:
         return
@@ -48,7 +47,7 @@ def dispatch(app: Flask, *context: object) -> Generator[Transaction, Response, N
 def preprocess(app: Flask, *context: object) -> Span | None:
     """Describe the functions of ``before_request``; None without a function that applies to this request."""
     functions = app.before_request_funcs
-    if functions and (functions.get(None) or any(map(functions.get, current_request()().blueprints))):
+    if functions and (functions.get(None) or any(map(functions.get, current[0]().blueprints))):
         return span("PreprocessRequest")
     return None
 
@@ -62,7 +61,7 @@ def handle(app: Flask, *arguments: object, **named: object) -> Generator[None, o
     """
     answer = yield
     if is_page(answer):
-        answered_by_page.add(current_request()())
+        answered_by_page.add(current[0]())
     error = named.get("e", arguments[-1] if arguments else None)
     if not is_answer(error, answer):
         record_error(error)  # type: ignore[arg-type]  # anything else is counted
@@ -71,13 +70,19 @@ def handle(app: Flask, *arguments: object, **named: object) -> Generator[None, o
 answered_by_page: Final[WeakSet[Request]] = WeakSet()
 """Requests whose response is the page of an HTTP exception, which Werkzeug gives as an iterator; its test client does not read it."""
 
-operation: Final[EndpointOperations[Flask]] = EndpointOperations(lambda app: app.view_functions)
+_operations: Final[EndpointOperations[Flask]] = EndpointOperations(lambda app: app.view_functions)
+operation: Final = _operations.of
 """Returns ``Controller/<module>.<view>``, or the endpoint where different views would share that name."""
 
 
-@cache  # saves an import for each request, and a lookup by Flask's proxy for each attribute
-def current_request() -> Callable[[], Request]:
-    """Return the function that returns the current request itself, not its proxy."""
+def first_request() -> Request:
+    """Return the current request itself, not its proxy, and put the function that does so into ``current``."""
     from flask import request
 
-    return request._get_current_object  # type: ignore[attr-defined, no-any-return]  # a method of the proxy
+    current[0] = request._get_current_object  # type: ignore[attr-defined]  # a method of the proxy
+    return current[0]()
+
+
+# Saves an import for each request, a lookup by Flask's proxy for each attribute, and the work of `functools.cache`.
+current: Final[list[Callable[[], Request]]] = [first_request]
+"""One item: returns the current request."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from scout_core import Span, hookimpl, span
+from scout_core import Span, hookimpl, outermost_span
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect, ExecutionContext
@@ -41,15 +41,15 @@ def execute(
     """Describe one statement; since 2.0 also one batch of many rows, which is a single long ``INSERT``."""
     if context is not None and context.executemany:
         # The statement for a single row: the one for the whole batch has thousands of placeholders.
-        return span("SQL/Many", statement=context.statement, dialect=dialect.name)
-    return span("SQL/Query", statement=statement, dialect=dialect.name)
+        return outermost_span("SQL/Many", statement=context.statement, dialect=dialect.name)
+    return outermost_span("SQL/Query", statement=statement, dialect=dialect.name)
 
 
 def execute_no_params(dialect: Dialect, cursor: object, statement: str, context: object = None) -> Span:
     """Describe one statement in which the driver must not look for placeholders."""
-    return span("SQL/Query", statement=statement, dialect=dialect.name)
+    return outermost_span("SQL/Query", statement=statement, dialect=dialect.name)
 
 
 def executemany(dialect: Dialect, cursor: object, statement: str, parameters: object, context: object = None) -> Span:
     """Describe one statement for many rows, however the driver sends them."""
-    return span("SQL/Many", statement=statement, dialect=dialect.name)
+    return outermost_span("SQL/Many", statement=statement, dialect=dialect.name)

@@ -97,10 +97,10 @@ def explain_command(trace: str | None, as_json: bool, data_dir: Path | None, sta
 
     with _reader(data_dir, state_dir) as reader:
         if trace is None:
-            rows = newest(reader)
+            rows = reader.readable(lambda: newest(reader))
             _print([asdict(row) for row in rows] if as_json else None, rendering.traces_lines(rows))
             return
-        facts = explain(reader, resolve_id(reader, trace), Estimates(reader))
+        facts = reader.readable(lambda: explain(reader, resolve_id(reader, trace), Estimates(reader)))
     _print(facts if as_json else None, rendering.explanation_lines(facts))
 
 
@@ -173,7 +173,7 @@ def replay_command(
     policies = load_policies(modules, weights)
     with _reader(data_dir, state_dir) as reader:
         now = time.time()
-        traces = load_traces(reader, start=now - last, end=now + 60, app=app)
+        traces = reader.readable(lambda: load_traces(reader, start=now - last, end=now + 60, app=app))
         if not traces:
             raise _no_traces_error(reader, app)
         with redirect_stdout(sys.stderr):  # output of a policy must not mix with our JSON

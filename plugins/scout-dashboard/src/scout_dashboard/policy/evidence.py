@@ -114,5 +114,6 @@ class Estimates:
         hour = int((row.start + row.duration) // _HOUR + 1) * _HOUR
         key = row.app, web, hour
         if key not in self._ranked:
-            self._ranked[key] = by_name(self._reader, zoomed_range(hour - _DAY, hour, app=row.app), web=web)
+            day = zoomed_range(hour - _DAY, hour, app=row.app)
+            self._ranked[key] = self._reader.readable(lambda: by_name(self._reader, day, web=web))
         return self._ranked[key]

@@ -8,7 +8,7 @@ from attrs import asdict
 
 from scout_core.sending.protocol import ReportFacts, is_heard_from
 from scout_dashboard.queries.metrics import Facts
-from scout_dashboard.store.reader import Reader
+from scout_dashboard.store.reader import Reader, as_list
 
 
 def arrivals(reader: Reader, processes: Sequence[tuple[Facts, Facts]], *, now: float) -> dict[str, Facts | None]:
@@ -26,10 +26,10 @@ def arrivals(reader: Reader, processes: Sequence[tuple[Facts, Facts]], *, now: f
     found: dict[str, tuple[int, int, int, bool | None]] = {}
     instances = [head["instance"] for head, _ in processes]
     sql = (
-        "SELECT instance, received, first_number, last_number, is_last FROM process"  # noqa: S608  # only placeholders
-        f" WHERE first_number IS NOT NULL AND instance IN ({', '.join('?' * len(instances))})"
+        "SELECT instance, received, first_number, last_number, is_last FROM process"
+        " WHERE first_number IS NOT NULL AND last_number IS NOT NULL AND instance IN (SELECT value FROM json_each(?))"
     )
-    for instance, received, first, last, is_last in reader.rows("metrics", sql, tuple(instances)):
+    for instance, received, first, last, is_last in reader.rows("metrics", sql, (as_list(instances),)):
         known = found.get(instance)
         ended = None if is_last is None else bool(is_last)
         if known is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from scout_core.measuring.error_report import ErrorReport, ExceptionReport
@@ -21,6 +22,8 @@ def error_facts(error: ErrorReport) -> Facts:
     return {
         **_exception(error),
         "handled": error.handled,
+        "group": error.group or None,
+        "where": error.where or None,
         "left_out": dict(error.left_out),
         "related": _related(error),
     }
@@ -44,15 +47,23 @@ def _related(error: ErrorReport) -> list[Facts]:
 
 
 def _exception(exception: ExceptionReport) -> Facts:
-    in_app: tuple[bool | None, ...] = exception.in_app
-    if len(in_app) != len(exception.frames):
-        in_app = (None,) * len(exception.frames)  # of an agent that does not know
     return {
         "exception": exception.exception,
         "message": exception.message,
         "notes": list(exception.notes),
-        "frames": [
-            {"file": file, "line": line, "function": function, "in_app": is_own}
-            for (file, line, function), is_own in zip(exception.frames, in_app, strict=True)
-        ],
+        "frames": frames_of(exception.frames, exception.in_app),
     }
+
+
+def frames_of(frames: Sequence[tuple[str, int, str]], in_app: Sequence[bool]) -> list[Facts]:
+    """
+    Return calls as JSON, each with ``in_app``.
+
+    Args:
+        in_app: for each of them, whether it is the application's own code; of any other length: it is not known.
+    """
+    known: Sequence[bool | None] = in_app if len(in_app) == len(frames) else [None] * len(frames)
+    return [
+        {"file": file, "line": line, "function": function, "in_app": is_own}
+        for (file, line, function), is_own in zip(frames, known, strict=True)
+    ]

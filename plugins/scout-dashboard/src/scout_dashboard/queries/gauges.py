@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from scout_dashboard.queries.metrics import Facts
+from scout_dashboard.queries.processes import RUNNING
 
 
 def gauges_of(facts: Facts, seen: float) -> Facts:
@@ -25,14 +26,10 @@ def usage(processes: Iterable[Facts]) -> list[Facts]:
     """Return the sums over the running processes of each application that have gauges, by name of the application."""
     sums: dict[str, Facts] = {}
     for process in processes:
-        if process["gauges"] and _is_running(process["reports"]):
+        if process["gauges"] and process["reports"] is not None and process["state"] == RUNNING:
             app = process["app"]
             _add(sums.setdefault(app, {"app": app, "processes": 0, "processor": None, "gauges": {}}), process)
     return [sums[app] for app in sorted(sums)]
-
-
-def _is_running(reports: Facts | None) -> bool:
-    return reports is not None and not reports["has_ended"] and not reports["is_silent"]
 
 
 def _add(total: Facts, process: Facts) -> None:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from scout_core.measuring.histogram import Histogram
 from scout_core.operations import OTHER
+from scout_dashboard.queries.apdex import apdex
 from scout_dashboard.ranges import Range
 from scout_dashboard.store.rollups import Coverage
 from scout_dashboard.store.sums import KindSums, Sums
 
 Facts = dict[str, Any]  # Any: each key has its own shape
 
-APDEX_SECONDS: Final = 0.5
-"""Threshold of satisfied responses; up to four times as long is tolerated and counts half."""
 _MAX_KINDS: Final = 8
 
 
@@ -38,14 +36,6 @@ def rate(part: int, whole: int) -> float | None:
     return round(part / whole, 6) if whole else None
 
 
-def apdex(durations: Histogram) -> float | None:
-    """Return the Apdex from 0 to 1 (https://en.wikipedia.org/wiki/Apdex); None without transactions."""
-    if not durations.count:
-        return None
-    satisfied, tolerated = durations.share_at_most(APDEX_SECONDS), durations.share_at_most(4 * APDEX_SECONDS)
-    return round((satisfied + tolerated) / 2, 3)
-
-
 def merged(steps: Mapping[int, Sums]) -> Sums:
     """Add up all steps."""
     whole = Sums()
@@ -54,8 +44,8 @@ def merged(steps: Mapping[int, Sums]) -> Sums:
     return whole
 
 
-def totals(sums: Sums, coverage: Coverage | None) -> Facts:
-    """Return one value per metric for the whole range."""
+def totals(sums: Sums, coverage: Coverage | None, *, apdex_seconds: float) -> Facts:
+    """Return one value per metric for the whole range, and the threshold of its Apdex."""
     return {
         "count": sums.count,
         "throughput_per_minute": per_minute(sums.count, coverage),
@@ -65,7 +55,8 @@ def totals(sums: Sums, coverage: Coverage | None) -> Facts:
         "p50_ms": milliseconds(sums.durations.quantile(0.50)),
         "p95_ms": milliseconds(sums.durations.quantile(0.95)),
         "p99_ms": milliseconds(sums.durations.quantile(0.99)),
-        "apdex": apdex(sums.durations),
+        "apdex": apdex(sums.durations, sums.errors, seconds=apdex_seconds),
+        "apdex_ms": milliseconds(apdex_seconds),
         "queue_ms": mean_ms(sums.queue_time, sums.queued),
     }
 

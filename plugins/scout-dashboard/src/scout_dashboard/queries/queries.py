@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from attrs import evolve
 
 from scout_core.sending.protocol import PROBE_APP
 from scout_dashboard.errors import BadQuery, UnknownApp
-from scout_dashboard.queries import endpoints, error_groups, overview, processes, traces
+from scout_dashboard.queries import endpoints, error_groups, health, jobs, overview, processes, traces
+from scout_dashboard.queries.apdex import Thresholds
 from scout_dashboard.ranges import DEFAULT_KEY, Range, named_range
 from scout_dashboard.store import Store
 from scout_dashboard.tally import Tally
 
 Facts = dict[str, Any]
 """Ready for JSON; shapes are in the README. Any: each key has its own type."""
-
-Of = Literal["web", "jobs"]
+_Value = TypeVar("_Value")
 
 
 class Queries:
@@ -28,17 +29,27 @@ class Queries:
     Each query raises ``UnknownApp`` for an application that has not reported although others have.
     """
 
-    def __init__(self, store: Store, tally: Tally) -> None:
+    def __init__(self, store: Store, tally: Tally, apdex: Thresholds | None = None) -> None:
         self._store = store
+        self._apdex = apdex or Thresholds()
         self._tally = tally
 
-    def overview(self, when: Range) -> Facts:
-        """Return totals, series, the most expensive endpoints and some notable traces."""
-        return self._head(when) | overview.overview(self._store.reader, self._resolved(when))
+    def readable(self, make: Callable[[], _Value]) -> _Value:
+        """Return what a function makes of queries; see ``Reader.readable``."""
+        return self._store.reader.readable(make)
 
-    def endpoints(self, when: Range, of: Of = "web") -> Facts:
-        """Return all web endpoints, or all jobs, ranked by time consumed."""
-        return self._head(when) | endpoints.ranking(self._store.reader, self._resolved(when), of=of)
+    def overview(self, when: Range) -> Facts:
+        """Return totals, series, the most expensive endpoints, some notable traces, and files that cannot be used."""
+        facts = overview.overview(self._store.reader, self._resolved(when), self._apdex)
+        return self._head(when) | facts | {"damaged": health.damaged(self._store)}
+
+    def endpoints(self, when: Range) -> Facts:
+        """Return all web endpoints, ranked by time consumed."""
+        return self._head(when) | endpoints.ranking(self._store.reader, self._resolved(when))
+
+    def jobs(self, when: Range) -> Facts:
+        """Return all jobs by name and queue, ranked by time consumed, all queues, and whether they keep up."""
+        return self._head(when) | jobs.jobs(self._store.reader, self._resolved(when))
 
     def endpoint(self, when: Range, name: str, sort: str = "newest") -> Facts:
         """
@@ -53,7 +64,9 @@ class Queries:
             BadQuery: the order is unknown.
         """
         _check_sort(sort)
-        return self._head(when) | endpoints.detail(self._store.reader, self._resolved(when), name=name, sort=sort)
+        return self._head(when) | endpoints.detail(
+            self._store.reader, self._resolved(when), self._apdex, name=name, sort=sort
+        )
 
     def traces(self, when: Range, *, sort: str = "newest", limit: int = 50, name: str | None = None) -> Facts:
         """
@@ -73,8 +86,17 @@ class Queries:
         )
 
     def errors(self, when: Range) -> Facts:
-        """Return the errors of kept traces, grouped by exception and place, most recent first."""
+        """Return the groups of errors, most errors first, and those of kept traces that are in no group."""
         return self._head(when) | error_groups.errors(self._store.reader, self._resolved(when))
+
+    def error(self, when: Range, group: str) -> Facts:
+        """
+        Return one group of errors: figures, names of transactions, an example, and kept traces.
+
+        Raises:
+            NotFound: the group was never reported, or has expired.
+        """
+        return self._head(when) | error_groups.detail(self._store.reader, self._resolved(when), group=group)
 
     def trace(self, trace_id: str, when: Range | None = None) -> Facts:
         """
@@ -91,7 +113,7 @@ class Queries:
 
     def health(self, when: Range | None = None) -> Facts:
         """Return how many transactions were exported, queued and dropped, and the state of collector and store."""
-        return self._head(when) | processes.health(self._store, self._tally, app=self._app(when), now=time.time())
+        return self._head(when) | health.health(self._store, self._tally, app=self._app(when), now=time.time())
 
     def apps(self, when: Range | None = None) -> Facts:
         """Return the stored applications as ``rows`` of ``name`` and ``seen``, most recent report first."""

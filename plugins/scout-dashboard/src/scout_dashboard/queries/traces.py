@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from scout_core.measuring.report import Trace
-from scout_core.operations import kind_of
+from scout_core.measuring.report import SpanRepeat, Trace
+from scout_core.operations import is_web, kind_of
+from scout_dashboard.caps.cutting import Cutter
+from scout_dashboard.caps.traces import spans_within
 from scout_dashboard.errors import NotFound
 from scout_dashboard.queries import tree
 from scout_dashboard.queries.errors import errors_of
@@ -24,13 +26,13 @@ _MOST_RELATED = 100
 
 def rows(reader: Reader, when: Range, *, name: str, order: str, limit: int) -> list[Facts]:
     """Return the first traces of one name in this order."""
-    return [_row(row) for row in list_traces(reader, when, order=order, limit=limit, name=name)]
+    return [row_facts(row) for row in list_traces(reader, when, order=order, limit=limit, name=name)]
 
 
 def page(reader: Reader, when: Range, *, name: str | None, order: str, limit: int) -> Facts:
     """Return the first traces of one name or all, and their total number."""
     found = list_traces(reader, when, order=order, limit=limit, name=name)
-    return {"rows": [_row(row) for row in found], "total": count_traces(reader, when, name=name), "sort": order}
+    return {"rows": [row_facts(row) for row in found], "total": count_traces(reader, when, name=name), "sort": order}
 
 
 def recent(reader: Reader, when: Range, *, limit: int) -> list[Facts]:
@@ -42,7 +44,7 @@ def recent(reader: Reader, when: Range, *, limit: int) -> list[Facts]:
     ranked = sorted(list_traces(reader, when, order="newest", limit=_RECENT), key=lambda row: -row.score)
     best = {row.name: row for row in reversed(ranked)}
     ranked.sort(key=lambda row: best[row.name] is not row)
-    return [_row(row) for row in ranked[:limit]]
+    return [row_facts(row) for row in ranked[:limit]]
 
 
 def detail(reader: Reader, trace_id: str) -> Facts:
@@ -56,21 +58,24 @@ def detail(reader: Reader, trace_id: str) -> Facts:
     if found is None:
         raise NotFound(f"trace {trace_id[:40]!r} is not stored: it was not kept, or it has expired")
     row, trace = found
+    trace = spans_within(trace, Cutter())  # an earlier version stored any number
     spans = tree.spans_of(trace)
     related, count = related_to(reader, trace, limit=_MOST_RELATED)
     return {
-        "trace": _row(row)
+        "trace": row_facts(row)
         | {
             "tags": trace.tags,
             "error": _error(trace),
             "errors": errors_of(trace),
             "errors_left_out": trace.errors_left_out,
+            "stacks_left_out": trace.stacks_left_out,
             "trace_id": trace.trace_id,
             "parent_span_id": trace.parent_span_id,
             "started_by": _starter(reader, trace.started_by),
         },
         "related": [_related(other, row, spans) for other in related],
         "related_count": count,
+        "repeats": [_repeat(repeat) for repeat in trace.repeats],
         "spans": spans,
         "summary": tree.summary(spans),
         "why": _why(trace),
@@ -94,14 +99,30 @@ def _starter(reader: Reader, trace_id: str) -> Facts | None:
 
 def _related(related: Related, trace: TraceRow, spans: list[Facts]) -> Facts:
     caller = next((span["operation"] for span in spans if span["id"] == related.called_from), None)
-    return _row(related.row) | {
+    return row_facts(related.row) | {
         "is_caller": related.is_caller,
         "called_from": caller,
+        "called_from_span": related.called_from,
+        "is_job": not is_web(related.row.name),
         "starts_after_ms": milliseconds(related.row.start - trace.start),
     }
 
 
-def _row(row: TraceRow) -> Facts:
+def _repeat(repeat: SpanRepeat) -> Facts:
+    return {
+        "operation": repeat.operation,
+        "kind": kind_of(repeat.operation),
+        "statement": repeat.statement,
+        "count": repeat.count,
+        "total_ms": milliseconds(repeat.seconds),
+        "file": repeat.file,
+        "line": repeat.line,
+        "function": repeat.function,
+    }
+
+
+def row_facts(row: TraceRow) -> Facts:
+    """Return a row of a list."""
     return {
         "id": row.id,
         "name": row.name,

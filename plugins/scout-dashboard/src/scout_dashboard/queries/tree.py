@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from attrs import define
 
-from scout_core.measuring.report import SpanRecord, Trace
+from scout_core.measuring.report import SpanRecord, SpanStack, Trace
 from scout_core.operations import kind_of
+from scout_dashboard.queries.errors import frames_of
 from scout_dashboard.queries.metrics import Facts, mean_ms, milliseconds
 from scout_dashboard.queries.names import DETAILS
 
@@ -32,6 +33,7 @@ def spans_of(trace: Trace) -> list[Facts]:
     root = SpanRecord(
         id=0, parent=0, operation=trace.name, start=0.0, duration=trace.duration, tags=trace.tags, error=_error(trace)
     )
+    stacks = {stack.span: stack for stack in trace.stacks}
     found: list[Facts] = []
     placed: set[int] = set()
     waiting = [(root, 0)]
@@ -42,7 +44,7 @@ def spans_of(trace: Trace) -> list[Facts]:
             continue
         placed.add(span.id)
         below = [child for child in children.get(span.id, ()) if child.id not in placed]
-        found.append(_facts(span, depth, below))
+        found.append(_facts(span, depth, below, stacks.get(span.id)))
         waiting += [(child, depth + 1) for child in reversed(below)]
     return found
 
@@ -71,7 +73,7 @@ def summary(spans: Sequence[Facts]) -> list[Facts]:
     ]
 
 
-def _facts(span: SpanRecord, depth: int, below: Sequence[SpanRecord]) -> Facts:
+def _facts(span: SpanRecord, depth: int, below: Sequence[SpanRecord], stack: SpanStack | None) -> Facts:
     return {
         "id": span.id,
         "parent": None if span.id == 0 else span.parent,
@@ -83,6 +85,7 @@ def _facts(span: SpanRecord, depth: int, below: Sequence[SpanRecord]) -> Facts:
         "exclusive_ms": milliseconds(span.duration - _covered(span, below)),
         "tags": span.tags,
         "error": span.error,
+        "stack": [] if stack is None else frames_of(stack.frames, stack.in_app),
     }
 
 

@@ -1,4 +1,4 @@
-// Filters the rows of a table by the text of their first cell.
+// Filters the rows of a table by the text of their names.
 
 const field = () => document.querySelector("[data-filter]");
 
@@ -13,7 +13,8 @@ export function filterRows() {
   if (!input) return;
   const query = input.value.trim().toLowerCase();
   const rows = [...document.querySelectorAll(`#${input.dataset.filter} tbody tr`)];
-  for (const row of rows) row.hidden = !row.cells[0].textContent.toLowerCase().includes(query);
+  const text = (row) => [...row.querySelectorAll(".name")].map((cell) => cell.textContent).join(" ").toLowerCase();
+  for (const row of rows) row.hidden = !text(row).includes(query);
   const shown = rows.filter((row) => !row.hidden).length;
   document.getElementById("no-match").hidden = shown > 0;
   if (query) document.getElementById("shown").textContent = `${shown} of ${rows.length}`;

@@ -35,7 +35,7 @@ function follow(link) {
 }
 
 function step(by) {
-  const stops = [...document.querySelectorAll("[data-rows] tr:not([hidden]) .name a, .waterfall summary")];
+  const stops = [...document.querySelectorAll("[data-rows] tr:not([hidden]) .name a, .waterfall li > details > summary")];
   if (!stops.length) return;
   const at = stops.indexOf(document.activeElement);
   stops[at < 0 ? (by > 0 ? 0 : stops.length - 1) : Math.min(stops.length - 1, Math.max(0, at + by))].focus();

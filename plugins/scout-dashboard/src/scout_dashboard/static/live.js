@@ -32,6 +32,7 @@ export async function visit(address, refreshed, { again = false, back = false } 
   const request = (running = new AbortController());
   try {
     const response = await fetch(address, { signal: request.signal, headers: { Accept: "text/html" }, cache: "no-store" });
+    if (response.status === 401) return location.reload(); // logged out: shows how to log in, and no data any longer
     if (!response.ok) throw new Error(String(response.status));
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
     if (request !== running) return;

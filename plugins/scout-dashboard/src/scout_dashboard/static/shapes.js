@@ -22,14 +22,29 @@ export const SHAPES = {
       tooltip: (at) => [["c-succeeded", "Throughput", rate(series.throughput[at])], ["c-error", "Errors", percent(series.error_rate[at])]],
     };
   },
-  percentiles({ series }) {
-    const rows = [["c-p99", "p99", series.p99_ms], ["c-p95", "p95", series.p95_ms], ["c-p50", "p50", series.p50_ms]];
+  percentiles: ({ series }) =>
+    lines("percentiles", [["c-p99", "p99", series.p99_ms], ["c-p95", "p95", series.p95_ms], ["c-p50", "p50", series.p50_ms]]),
+  errors({ series }) {
     return {
-      id: "percentiles", bars: false, css: rows.map(([css]) => css), data: rows.map(([, , column]) => column), ticks: durationTicks,
-      tooltip: (at) => rows.map(([css, name, column]) => [css, name, duration(column[at])]),
+      id: "errors", bars: true, css: ["c-error", "c-handled"], data: stack([series.unhandled, series.handled], series.time.length),
+      ticks: (ticks) => ticks.map((tick) => (Number.isInteger(tick) ? tick.toLocaleString("en-US") : "")),
+      tooltip: (at) => [
+        ["c-handled", "Handled", (series.handled[at] ?? 0).toLocaleString("en-US")],
+        ["c-error", "Not handled", (series.unhandled[at] ?? 0).toLocaleString("en-US")],
+      ],
     };
   },
+  waits: ({ series }) =>
+    lines("waits", [["c-p95", "Wait, p95", series.wait_p95_ms], ["c-queued", "Wait, mean", series.wait_ms], ["k-job", "Run time, mean", series.mean_ms]]),
 };
+
+// Durations as lines; a row has a class, a name and a value for each step.
+function lines(id, rows) {
+  return {
+    id, bars: false, css: rows.map(([css]) => css), data: rows.map(([, , column]) => column), ticks: durationTicks,
+    tooltip: (at) => rows.map(([css, name, column]) => [css, name, duration(column[at])]),
+  };
+}
 
 // Cumulative sums from the bottom up, so that each bar includes those below it; null without transactions.
 function stack(columns, length) {

@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Final, Literal
 
 from scout_core.errors import ScoutError
-from scout_core.private_files import private_directory
+from scout_core.private_files import irregularity, private_directory
 from scout_dashboard.errors import StoreError
 
 Kind = Literal["metrics", "traces"]
 KINDS: Final[tuple[Kind, ...]] = ("metrics", "traces")
 DAY: Final = 86_400
+AHEAD: Final = 3_600
+"""Seconds by which the clock of an application may be ahead; files of days that begin later are those of a clock that was wrong."""
 _EPOCH: Final = date(1970, 1, 1)
 _NAME: Final = re.compile(r"(metrics|traces)-(\d{4}-\d\d-\d\d)\.sqlite")
-_SUFFIXES: Final = ("-wal", "-shm", "")
-"""Delete SQLite's own files before the database: a log without its database is harmless, a database without its log lacks data."""
+SUFFIXES: Final = ("-wal", "-shm", "-journal", "")
+"""Of SQLite's own files and, last, of the database: a log without its database is harmless, a database without its log lacks data."""
 
 
 def default_data_directory(state_dir: Path) -> Path:
@@ -29,13 +31,16 @@ def default_data_directory(state_dir: Path) -> Path:
 
 def private_data_directory(path: Path) -> Path:
     """
-    Return the directory after creating it with mode 0700 if it is missing; it may be a link.
+    Return the directory after creating it with mode 0700 if it is missing.
+
+    It may be a link, whose target is returned: what the link leads to later has no effect.
 
     Raises:
         StoreError: it cannot be created or written, belongs to another user, or other users can write to it.
     """
     try:
-        return private_directory(path, advice="choose another with --data-dir", may_be_link=True)
+        found = private_directory(path, advice="choose another with --data-dir", may_be_link=True)
+        return Path(os.path.realpath(found))
     except ScoutError as error:
         raise StoreError(str(error)) from error
 
@@ -67,8 +72,16 @@ def days(directory: Path, kind: Kind) -> list[int]:
 def remove(directory: Path, kind: Kind, day: int) -> None:
     """Delete the file of a day, which must not be open."""
     path = path_of(directory, kind, day)
-    for suffix in _SUFFIXES:
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    for suffix in SUFFIXES:
+        remove_regular(path.with_name(path.name + suffix))
+
+
+def remove_regular(path: Path) -> bool:
+    """Delete a file; return False for anything else, such as a link or a directory, which stays."""
+    if irregularity(path) is not None:
+        return False
+    path.unlink(missing_ok=True)
+    return True
 
 
 def sizes(directory: Path) -> Iterator[int]:

@@ -36,6 +36,30 @@ def pack_histogram(histogram: Histogram) -> bytes:
     return letter.lower().encode() + pack(f"<h{length}{letter}", buckets[0], *row)
 
 
+def is_packed(blob: bytes, *, last: int, most: int) -> bool:
+    """
+    Return whether it is a packed histogram.
+
+    Args:
+        last: the last bucket, and the first one as a negative number.
+        most: the largest count.
+
+    Raises:
+        Exception: it is not; of many types.
+    """
+    letter = chr(blob[0])
+    width = _WIDTHS[letter.upper()]
+    head, size = (_HEAD, width) if letter.islower() else (1, 2 + width)
+    number, rest = divmod(len(blob) - head, size)
+    if rest or number < letter.islower():
+        return False
+    buckets = unpack_from("<h" if letter.islower() else f"<{number}h", blob, 1)
+    is_within = (
+        -last <= min(buckets, default=0) and max(buckets, default=0) + (number if letter.islower() else 0) <= last
+    )
+    return is_within and (width < _WIDTHS["Q"] or max(_unpacked(blob)[1], default=0) <= most)
+
+
 def merged_histogram(packed: Iterable[bytes]) -> Histogram:
     """Return the sum of packed histograms."""
     merged: dict[int, int] = {}
@@ -64,6 +88,9 @@ def _unpacked(blob: bytes) -> tuple[Iterable[int], Iterable[int]]:
 
 
 def _add(merged: dict[int, int], buckets: Iterable[int], counts: Iterable[int]) -> None:
+    if not merged:
+        merged.update({bucket: count for bucket, count in zip(buckets, counts, strict=True) if count})
+        return
     for bucket, count in zip(buckets, counts, strict=True):
         if count:
             merged[bucket] = merged.get(bucket, 0) + count
@@ -88,5 +115,7 @@ def _add_rows(merged: dict[int, int], blobs: list[bytes], width: int) -> None:
         odd += row >> bits & mask
     form = f"<{lanes}{'HIQ'[width.bit_length() - 1]}"
     size = 2 * width * lanes
-    _add(merged, range(lowest, lowest + 2 * lanes, 2), unpack(form, even.to_bytes(size, "little")))
-    _add(merged, range(lowest + 1, lowest + 2 * lanes, 2), unpack(form, odd.to_bytes(size, "little")))
+    counts = [0] * (2 * lanes)
+    counts[::2] = unpack(form, even.to_bytes(size, "little"))
+    counts[1::2] = unpack(form, odd.to_bytes(size, "little"))
+    _add(merged, range(lowest, lowest + 2 * lanes), counts)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import Factory, define, frozen
 
+from scout_core.measuring.histogram import Histogram
 from scout_core.sending.protocol import PROBE_APP
 from scout_dashboard.ranges import Range
+from scout_dashboard.store.bulk import unquoted
+from scout_dashboard.store.figures import TOTAL_NAME
 from scout_dashboard.store.files import DAY
-from scout_dashboard.store.levels import cover, level_for
+from scout_dashboard.store.levels import level_for
 from scout_dashboard.store.packing import merged_histogram, pack_histogram
-from scout_dashboard.store.reader import Reader
-from scout_dashboard.store.sums import COLUMNS, Sums, sums_of_row
-from scout_dashboard.store.writing import TOTAL_NAME
+from scout_dashboard.store.reader import Reader, as_list
+from scout_dashboard.store.rollup_tables import BY_NAME
+from scout_dashboard.store.slices import column, figures, read_slices, real_sum, whole_sum
+from scout_dashboard.store.sums import Sums, sums_of_row
 
-# CROSS JOIN forces this order on SQLite: first the few series, then an index lookup for each.
-_JOIN = "FROM series s CROSS JOIN rollup r ON r.series = s.id WHERE s.is_total = ? AND s.is_web = ?"
 _MINUTE = 60.0
 _MIN_SECONDS = 10.0
 """Minimum divisor for the current step: a few calls in its first seconds do not make a rate."""
-_WHEN = " AND r.level = ? AND r.start >= ? AND r.start < ?"
 
 
 @define
@@ -47,9 +50,14 @@ class Coverage:
     period: float
     """Seconds per report: everything in a report is counted in the minute of its end, even if that minute is incomplete."""
 
+    @property
+    def seconds(self) -> float:
+        """Its length; less than a minute counts as one."""
+        return max(self.end - self.start, self.period, _MINUTE)
+
     def rate(self, count: int) -> float:
-        """Return the rate per minute over the whole coverage; less than a minute counts as one."""
-        return round(count * 60 / max(self.end - self.start, self.period, _MINUTE), 3)
+        """Return the rate per minute over the whole coverage."""
+        return round(count * 60 / self.seconds, 3)
 
     def rate_of_step(self, count: int, start: float, *, step: float, now: float) -> float | None:
         """Return the rate per minute in one step of a chart, possibly the current one; None without reports."""
@@ -60,21 +68,40 @@ class Coverage:
         return round(count * 60 / seconds, 3)
 
 
-def by_name(reader: Reader, when: Range, *, web: bool) -> dict[str, Ranked]:
-    """Return the metrics of each web transaction or job in the range; equal names of several applications are merged."""
+def by_name(reader: Reader, when: Range, *, web: bool, durations: bool = True) -> dict[str, Ranked]:
+    """
+    Return the metrics of each web transaction or job in the range; equal names of several applications are merged.
+
+    Args:
+        durations: False leaves them empty, which is faster.
+    """
+    first, last = -(-when.start // DAY) * DAY, when.end // DAY * DAY
+    if first >= last:
+        return _ranked(reader, when.app, when.start, when.end, web=web, durations=durations)
     names: dict[str, Ranked] = {}
-    for level, start, end in cover(when.start, when.end):
-        if level < DAY:
-            parts = [_ranked(reader, when.app, level, start, end, web=web)]
-        else:  # the last day may be today, which changes all the time
-            parts = [
-                _whole_days(reader, when.app, start, end - DAY, web=web),
-                _whole_days(reader, when.app, end - DAY, end, web=web),
-            ]
-        for part in parts:
-            for name, ranked in part.items():
-                names.setdefault(name, Ranked()).add(ranked)
+    for part in (
+        _ranked(reader, when.app, when.start, first, web=web, durations=durations),
+        _whole_days(reader, when.app, first, last - DAY, web=web, durations=durations),
+        # The last day may be today, which changes all the time.
+        _ranked(reader, when.app, last - DAY, when.end, web=web, durations=durations),
+    ):
+        for name, ranked in part.items():
+            names.setdefault(name, Ranked()).add(ranked)
     return names
+
+
+def durations_of(reader: Reader, when: Range, names: Sequence[str], *, web: bool) -> dict[str, Histogram]:
+    """Return the durations of some names in the range."""
+    where, values = _filter(when.app, is_total=False, web=web)
+    where += " AND s.name IN (SELECT value FROM json_each(?))"
+    found: dict[str, list[bytes]] = {name: [] for name in names}
+    for name, packed in read_slices(
+        reader, BY_NAME, ("s.name", column("durations", BY_NAME)),
+        where=where, values=(*values, as_list(names)),
+        start=when.start, end=when.end,
+    ):  # fmt: skip
+        found[name].append(bytes.fromhex(packed))
+    return {name: merged_histogram(packed) for name, packed in found.items()}
 
 
 def by_step(reader: Reader, when: Range, *, web: bool, name: str | None = None) -> dict[int, Sums]:
@@ -84,12 +111,15 @@ def by_step(reader: Reader, when: Range, *, web: bool, name: str | None = None) 
     Args:
         name: None selects all web transactions, or all jobs.
     """
-    clause, values = _filter(when.app, is_total=name is None, web=web)
-    sql = f"SELECT r.start, {COLUMNS} {clause} AND s.name = ?{_WHEN}"
-    values += (TOTAL_NAME if name is None else name, level_for(when.step), when.start, when.end)
+    where, values = _filter(when.app, is_total=name is None, web=web)
+    rows = read_slices(
+        reader, BY_NAME, ("r.start", *figures(BY_NAME)), where=f"{where} AND s.name = ?",
+        values=(*values, TOTAL_NAME if name is None else name), start=when.start, end=when.end, coarsest=level_for(when.step),
+    )  # fmt: skip
     steps: dict[int, Sums] = {}
-    for start, *row in reader.rows("metrics", sql, values, start=when.start, end=when.end):
-        steps.setdefault(start // when.step * when.step, Sums()).add(sums_of_row(tuple(row)))
+    for start, *row in rows:
+        sums = sums_of_row(unquoted(row, BY_NAME.kinds))
+        steps.setdefault(start // when.step * when.step, Sums()).add(sums)
     return steps
 
 
@@ -112,37 +142,42 @@ def coverage_of(reader: Reader, when: Range) -> Coverage | None:
     return Coverage(start, end, max(app.period for app in apps)) if start < end else None
 
 
-def _whole_days(reader: Reader, app: str | None, start: int, end: int, *, web: bool) -> dict[str, Ranked]:
+def _whole_days(
+    reader: Reader, app: str | None, start: int, end: int, *, web: bool, durations: bool
+) -> dict[str, Ranked]:
     """Sum complete days once and cache the result until one of them is written again."""
     if start >= end:
         return {}
 
     def sum_days() -> dict[str, Ranked]:
-        names = _ranked(reader, app, DAY, start, end, web=web)
+        names = _ranked(reader, app, start, end, web=web, durations=durations)
         for ranked in names.values():
-            ranked.durations = [pack_histogram(merged_histogram(ranked.durations))]
+            ranked.durations = [pack_histogram(merged_histogram(ranked.durations))] if durations else []
         return names
 
-    return reader.cached((app, web, start, end), sum_days, start=start, end=end)
+    return reader.cached((app, web, start, end, durations), sum_days, start=start, end=end)
 
 
-def _ranked(reader: Reader, app: str | None, level: int, start: int, end: int, *, web: bool) -> dict[str, Ranked]:
-    clause, values = _filter(app, is_total=False, web=web)
-    sql = f"SELECT s.name, r.count, r.errors, r.total, r.durations {clause}{_WHEN}"
+def _ranked(reader: Reader, app: str | None, start: int, end: int, *, web: bool, durations: bool) -> dict[str, Ranked]:
+    if start >= end:
+        return {}
+    where, values = _filter(app, is_total=False, web=web)
+    columns = ["s.name", "sum(r.count)", "sum(r.errors)", real_sum("r.total")]
+    columns.append("group_concat(hex(r.durations))" if durations else "''")
     names: dict[str, Ranked] = {}
-    found = reader.rows("metrics", sql, (*values, level, start, end), start=start, end=end)
-    for name, count, errors, total, durations in found:
-        ranked = names.get(name)
-        if ranked is None:
-            ranked = names[name] = Ranked()
-        ranked.count += count
-        ranked.errors += errors
-        ranked.total += total
-        ranked.durations.append(durations)
+    for name, count, errors, total, packed in read_slices(
+        reader, BY_NAME, columns, where=where, values=values, start=start, end=end, grouped="s.id"
+    ):
+        ranked = names.setdefault(name, Ranked())
+        ranked.count += whole_sum(count)
+        ranked.errors += whole_sum(errors)
+        ranked.total += float(total)
+        if durations:
+            ranked.durations += map(bytes.fromhex, packed.split(","))
     return names
 
 
 def _filter(app: str | None, *, is_total: bool, web: bool) -> tuple[str, tuple[object, ...]]:
     if app is None:
-        return f"{_JOIN} AND s.app != ?", (is_total, web, PROBE_APP)
-    return f"{_JOIN} AND s.app = ?", (is_total, web, app)
+        return "s.is_total = ? AND s.is_web = ? AND s.app != ?", (is_total, web, PROBE_APP)
+    return "s.is_total = ? AND s.is_web = ? AND s.app = ?", (is_total, web, app)

@@ -1,4 +1,4 @@
-"""The tables of a day's file, and connections to it."""
+"""Connections to a day's file, whose tables are created or upgraded."""
 
 from __future__ import annotations
 
@@ -7,135 +7,17 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from scout_dashboard.errors import StoreError
-from scout_dashboard.store.files import Kind
+from scout_core.private_files import irregularity
+from scout_dashboard.errors import UnusableFile
+from scout_dashboard.store.damage import ERRORS, is_damage
+from scout_dashboard.store.files import SUFFIXES, Kind
+from scout_dashboard.store.shape import check_shape
+from scout_dashboard.store.tables import MIGRATIONS, TABLES, VERSION
+from scout_dashboard.store.unreadable import Rows, hide
 
-VERSION: Final = 6
-"""Incremented with every change of a table; stored as ``PRAGMA user_version`` of each file."""
+BUSY_SECONDS: Final = 5.0
+"""Time to wait for another program that has locked a file."""
 _APPLICATION: Final = 0x53434F55
-
-_TABLES: Final[dict[Kind, str]] = {
-    "metrics": """
-        CREATE TABLE report (id TEXT PRIMARY KEY) WITHOUT ROWID;
-        CREATE TABLE app (name TEXT PRIMARY KEY, first REAL NOT NULL, last REAL NOT NULL, period REAL NOT NULL);
-        CREATE TABLE series (
-            id INTEGER PRIMARY KEY,
-            app TEXT NOT NULL,
-            is_total INTEGER NOT NULL,
-            is_web INTEGER NOT NULL,
-            name TEXT NOT NULL,
-            UNIQUE (app, is_total, is_web, name)
-        );
-        CREATE TABLE rollup (
-            series INTEGER NOT NULL REFERENCES series (id),
-            level INTEGER NOT NULL,
-            start INTEGER NOT NULL,
-            count INTEGER NOT NULL,
-            errors INTEGER NOT NULL,
-            total REAL NOT NULL,
-            queue_time REAL NOT NULL,
-            queued INTEGER NOT NULL,
-            durations BLOB NOT NULL,
-            kinds TEXT NOT NULL,
-            UNIQUE (series, level, start)
-        );
-        CREATE TABLE process (
-            instance TEXT PRIMARY KEY,
-            app TEXT NOT NULL,
-            started REAL NOT NULL,
-            seen REAL NOT NULL,
-            facts TEXT NOT NULL,
-            stored INTEGER NOT NULL DEFAULT 0,
-            received INTEGER NOT NULL DEFAULT 0,
-            first_number INTEGER,
-            last_number INTEGER,
-            is_last INTEGER
-        );
-        CREATE INDEX process_seen ON process (seen);
-    """,
-    "traces": """
-        CREATE TABLE trace (
-            id TEXT PRIMARY KEY,
-            report TEXT NOT NULL DEFAULT '',
-            minute INTEGER NOT NULL,
-            app TEXT NOT NULL,
-            is_web INTEGER NOT NULL,
-            name TEXT NOT NULL,
-            host TEXT NOT NULL,
-            start REAL NOT NULL,
-            duration REAL NOT NULL,
-            queue_time REAL,
-            is_error INTEGER NOT NULL,
-            score REAL NOT NULL,
-            policies TEXT NOT NULL,
-            span_count INTEGER NOT NULL,
-            body BLOB NOT NULL
-        );
-        CREATE INDEX trace_name ON trace (name, minute);
-        CREATE INDEX trace_minute ON trace (minute);
-        CREATE TABLE member (
-            trace_id TEXT NOT NULL,
-            id TEXT NOT NULL,
-            parent TEXT NOT NULL,
-            calls TEXT NOT NULL,
-            PRIMARY KEY (trace_id, id)
-        ) WITHOUT ROWID;
-        CREATE TABLE error (
-            trace TEXT NOT NULL,
-            number INTEGER NOT NULL,
-            handled INTEGER NOT NULL,
-            exception TEXT NOT NULL,
-            message TEXT NOT NULL,
-            file TEXT NOT NULL,
-            line INTEGER NOT NULL,
-            function TEXT NOT NULL,
-            PRIMARY KEY (trace, number)
-        ) WITHOUT ROWID;
-    """,
-}
-
-_MIGRATIONS: Final[dict[int, dict[Kind, str]]] = {
-    1: {"metrics": "", "traces": "ALTER TABLE trace ADD COLUMN report TEXT NOT NULL DEFAULT ''"},
-    2: {"metrics": "ALTER TABLE process ADD COLUMN stored INTEGER NOT NULL DEFAULT 0", "traces": ""},
-    3: {
-        "metrics": """
-            ALTER TABLE process ADD COLUMN received INTEGER NOT NULL DEFAULT 0;
-            ALTER TABLE process ADD COLUMN first_number INTEGER;
-            ALTER TABLE process ADD COLUMN last_number INTEGER;
-            ALTER TABLE process ADD COLUMN is_last INTEGER
-        """,
-        "traces": "",
-    },
-    4: {
-        "metrics": "",
-        "traces": """
-            CREATE TABLE IF NOT EXISTS member (
-                trace_id TEXT NOT NULL,
-                id TEXT NOT NULL,
-                parent TEXT NOT NULL,
-                calls TEXT NOT NULL,
-                PRIMARY KEY (trace_id, id)
-            ) WITHOUT ROWID
-        """,
-    },
-    5: {
-        "metrics": "",
-        "traces": """
-            CREATE TABLE IF NOT EXISTS error (
-                trace TEXT NOT NULL,
-                number INTEGER NOT NULL,
-                handled INTEGER NOT NULL,
-                exception TEXT NOT NULL,
-                message TEXT NOT NULL,
-                file TEXT NOT NULL,
-                line INTEGER NOT NULL,
-                function TEXT NOT NULL,
-                PRIMARY KEY (trace, number)
-            ) WITHOUT ROWID
-        """,
-    },
-}
-"""Statements that upgrade a file from each earlier version to the next; they change no rows, so they are instant."""
 
 
 def connect(path: Path, kind: Kind) -> sqlite3.Connection:
@@ -143,10 +25,10 @@ def connect(path: Path, kind: Kind) -> sqlite3.Connection:
     Connect to the file of a day for writing; create it if it is missing.
 
     Raises:
-        StoreError: the file is damaged, or was written by another version.
+        UnusableFile: the file is damaged, was written by a newer version, or is not one of ours.
         sqlite3.OperationalError: no space left, or the file cannot be opened.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         _create_private(path)
     connection = _open(path, kind)
     try:
@@ -161,18 +43,22 @@ def connect(path: Path, kind: Kind) -> sqlite3.Connection:
     return connection
 
 
-def connect_to_read(path: Path, kind: Kind) -> sqlite3.Connection | None:
+def connect_to_read(path: Path, kind: Kind, *, without: Rows | None = None) -> sqlite3.Connection | None:
     """
     Connect to the file of a day for reading; None while it has no tables yet.
 
+    Args:
+        without: rows that its statements do not see.
+
     Raises:
-        StoreError: the file is damaged, or was written by another version.
+        UnusableFile: the file is damaged, was written by a newer version, or is not one of ours.
     """
     connection = _open(path, kind)
     try:
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
             connection.close()
             return None
+        hide(connection, without or {})
         connection.execute("PRAGMA query_only = 1")
     except sqlite3.Error:
         connection.close()
@@ -191,34 +77,64 @@ def _create_private(path: Path) -> None:
 
 
 def _open(path: Path, kind: Kind) -> sqlite3.Connection:
-    uri = f"{path.resolve().as_uri()}?mode=rw"
-    connection = sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False)
+    _check_regular(path)
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version in _MIGRATIONS:
+        _check_opened(connection, path)
+        # In one statement: between two, another thread may create the tables of a new file, which would then be taken for a foreign one.
+        sql = "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version"
+        version, tables = connection.execute(sql).fetchone()
+        if version in MIGRATIONS:
             _migrate(connection, kind)
+            version = VERSION
         elif version not in (0, VERSION):
-            raise StoreError(
-                f"{path} has schema {version}, but this scout-dashboard supports {VERSION}; "
-                "use the version that wrote it, or move the file away"
+            raise UnusableFile(
+                f"it has schema {version}, and this version supports {VERSION}; the version that wrote it can read it"
             )
+        elif tables and not version:
+            raise UnusableFile("it is a database of another program")
         connection.execute("PRAGMA trusted_schema = 0")
-    except sqlite3.OperationalError:
+        if version:
+            check_shape(connection, kind)
+    except ERRORS as error:
         connection.close()
+        if is_damage(error):
+            raise UnusableFile(f"it is damaged: {error}") from error
         raise
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise StoreError(f"{path} is damaged ({error}); move it away and restart") from error
-    except StoreError:
+    except UnusableFile:
         connection.close()
         raise
     return connection
 
 
+def _check_regular(path: Path) -> None:
+    """Refuse a link, which may lead to a file of another program, and whatever would block when it is opened."""
+    for suffix in SUFFIXES:
+        part = path.with_name(path.name + suffix)
+        try:
+            reason = irregularity(part)
+        except OSError as error:
+            raise sqlite3.OperationalError(f"unable to open database file: {error.strerror}") from error
+        if reason is not None:
+            where = f"{suffix} file beside it: " if suffix else ""
+            raise UnusableFile(
+                f"{where}{reason}; it was not opened, and nothing that it leads to was changed; move it away"
+            )
+
+
+def _check_opened(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file that has become a link since it was checked: SQLite names the file that it has opened."""
+    # Python has no access to SQLITE_OPEN_NOFOLLOW; SQLite resolves the last link itself, and opens the result without following.
+    opened = connection.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()[0]
+    if not os.path.samestat(os.stat(opened), path.lstat()):
+        raise UnusableFile("it was replaced while it was opened; move it away")
+
+
 def _create_tables(connection: sqlite3.Connection, kind: Kind) -> None:
     # One transaction: a process that dies here leaves version 0 and no tables, and the next one creates them.
     connection.executescript(
-        f"BEGIN IMMEDIATE; {_TABLES[kind]} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+        f"BEGIN IMMEDIATE; {TABLES[kind]} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
     )
 
 
@@ -228,7 +144,7 @@ def _migrate(connection: sqlite3.Connection, kind: Kind) -> None:
         # Read again, because another process may have migrated the file in the meantime.
         found = connection.execute("PRAGMA user_version").fetchone()[0]
         for version in range(found, VERSION):
-            for statement in _MIGRATIONS[version][kind].split(";"):
+            for statement in MIGRATIONS[version][kind].split(";"):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")

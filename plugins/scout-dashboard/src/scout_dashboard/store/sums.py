@@ -8,11 +8,12 @@ from typing import Final
 from attrs import Factory, define
 
 from scout_core.measuring.histogram import Histogram
-from scout_core.measuring.report import TransactionMetrics
-from scout_core.operations import OTHER
+from scout_core.measuring.report import KindMetrics, TransactionMetrics
+from scout_core.operations import OTHER, counted_under
 from scout_dashboard.store.packing import merged_histogram, pack_histogram
 
 _MAX_KINDS: Final = 64
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @define
@@ -24,7 +25,7 @@ class KindSums:
     total: float = 0.0
     exclusive: float = 0.0
 
-    def add(self, other: KindSums) -> None:
+    def add(self, other: KindSums | KindMetrics) -> None:
         """Add the other metrics."""
         self.count += other.count
         self.errors += other.errors
@@ -44,7 +45,7 @@ class Sums:
     durations: Histogram = Factory(Histogram)
     kinds: dict[str, KindSums] = Factory(dict)
 
-    def add(self, other: Sums) -> None:
+    def add(self, other: Sums | TransactionMetrics) -> None:
         """Add the other metrics, which remain unchanged."""
         self.count += other.count
         self.errors += other.errors
@@ -53,8 +54,11 @@ class Sums:
         self.queued += other.queued
         self.durations.merge(other.durations)
         for kind, sums in other.kinds.items():
-            name = kind if kind in self.kinds or len(self.kinds) < _MAX_KINDS else OTHER
-            self.kinds.setdefault(name, KindSums()).add(sums)
+            known = self.kinds.get(kind)
+            if known is None:
+                name = counted_under(kind, self.kinds, _MAX_KINDS, OTHER)
+                known = self.kinds.setdefault(name, KindSums())
+            known.add(sums)
 
     def as_row(self) -> tuple[int, int, float, float, int, bytes, str]:
         """Return the values in the order of ``COLUMNS``."""
@@ -66,11 +70,13 @@ class Sums:
             self.queue_time,
             self.queued,
             pack_histogram(self.durations),
-            json.dumps(kinds, separators=(",", ":")),
+            _encode(kinds),
         )
 
 
 COLUMNS: Final = "count, errors, total, queue_time, queued, durations, kinds"
+KINDS: Final = (int, int, float, float, int, bytes, str)
+"""Types of the columns."""
 
 
 def sums_of(metrics: TransactionMetrics) -> Sums:

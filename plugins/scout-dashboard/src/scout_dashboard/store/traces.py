@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-import zlib
-from collections.abc import Mapping
-from operator import attrgetter
-from typing import Final
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from typing import Any, Final
 
 from attrs import frozen
 
 from scout_core.measuring.report import Trace
 from scout_core.sending.protocol import PROBE_APP
-from scout_dashboard.errors import StoreError
 from scout_dashboard.ranges import Range
+from scout_dashboard.store.bodies import unpack
+from scout_dashboard.store.bulk import quoted
+from scout_dashboard.store.files import DAY
 from scout_dashboard.store.reader import Reader, Row
-from scout_dashboard.store.writing import trace_body
 
 COLUMNS: Final = "id, app, name, host, start, duration, queue_time, is_error, score, policies, span_count, report"
 """Columns of a row, as ``row_of`` takes them."""
+KINDS: Final[Mapping[str, type]] = dict.fromkeys(("start", "duration", "queue_time", "score"), float)
+"""Types of the columns that are not texts or whole numbers."""
 ORDERS: Final[Mapping[str, tuple[str, ...]]] = {
     "newest": ("start",),
     "score": ("score", "start"),
@@ -66,10 +68,22 @@ def list_traces(
         web: True selects only web transactions, False only jobs.
     """
     where, wanted = conditions(when, name=name, web=web)
-    sorting = ", ".join(f"{column} DESC" for column in ORDERS[order])
-    sql = f"SELECT {COLUMNS} FROM trace WHERE {where} ORDER BY {sorting} LIMIT ?"  # noqa: S608  # only constants
-    found = [row_of(row) for row in reader.rows("traces", sql, (*wanted, limit), start=when.start, end=when.end)]
-    return sorted(found, key=attrgetter(*ORDERS[order]), reverse=True)[:limit]
+    if order == "newest" and name is None:
+        where = where.replace(
+            "minute", "+minute"
+        )  # without that index, rows are read in order, and only as many as are wanted
+    sorting = ", ".join(f"trace.{column} DESC" for column in ORDERS[order])  # not the text that stands for it
+    columns = COLUMNS.split(", ")
+    selected = ", ".join(f"{quoted(column, KINDS.get(column, str))} AS {column}" for column in columns)
+    key = itemgetter(*(columns.index(column) for column in ORDERS[order]))
+    found: list[Row] = []
+    for day in reversed(reader.days("traces", start=when.start, end=when.end)):
+        least = () if len(found) < limit else (found[-1][columns.index(ORDERS[order][0])],)
+        clause = f" AND trace.{ORDERS[order][0]} >= ?" if least else ""
+        rest = f"FROM (SELECT {selected} FROM trace WHERE {where}{clause} ORDER BY {sorting} LIMIT ?)"  # noqa: S608  # only constants
+        rows = reader.read("traces", columns, rest, (*wanted, *least, limit), start=day * DAY, end=(day + 1) * DAY)
+        found = sorted([*found, *map(_unquoted, rows)], key=key, reverse=True)[:limit]
+    return [row_of(row) for row in found]
 
 
 def count_traces(reader: Reader, when: Range, *, name: str | None = None, web: bool | None = None) -> int:
@@ -80,15 +94,10 @@ def count_traces(reader: Reader, when: Range, *, name: str | None = None, web: b
 
 
 def find_trace(reader: Reader, trace_id: str) -> tuple[TraceRow, Trace] | None:
-    """
-    Return the trace with this id; None when it is not stored.
-
-    Raises:
-        StoreError: the trace is damaged.
-    """
+    """Return the trace with this id; None when it is not stored."""
     sql = f"SELECT {COLUMNS}, body FROM trace WHERE id = ?"  # noqa: S608  # only constants
     for *row, body in reader.rows("traces", sql, (trace_id,)):
-        return row_of(tuple(row)), _body(trace_id, body)
+        return row_of(tuple(row)), unpack(body, Trace)
     return None
 
 
@@ -104,12 +113,7 @@ def is_trace_id(text: str) -> bool:
 
 
 def load_traces(reader: Reader, *, start: float, end: float, app: str | None = None) -> list[tuple[TraceRow, Trace]]:
-    """
-    Return all traces kept in these minutes, in order of their end.
-
-    Raises:
-        StoreError: a trace is damaged.
-    """
+    """Return all traces kept in these minutes, in order of their end."""
     sql = f"SELECT {COLUMNS}, body FROM trace WHERE minute >= ? AND minute < ?"  # noqa: S608  # only constants
     found = [
         (row_of(tuple(row)), body)
@@ -117,7 +121,7 @@ def load_traces(reader: Reader, *, start: float, end: float, app: str | None = N
         if (row[1] != PROBE_APP if app is None else row[1] == app)
     ]
     found.sort(key=lambda pair: pair[0].start + pair[0].duration)
-    return [(row, _body(row.id, body)) for row, body in found]
+    return [(row, unpack(body, Trace)) for row, body in found]
 
 
 def traces_of_same_report(reader: Reader, row: TraceRow) -> list[TraceRow]:
@@ -154,11 +158,11 @@ def conditions(when: Range, *, name: str | None = None, web: bool | None = None)
     return " AND ".join(["minute >= ?", "minute < ?", *wanted]), (when.start, when.end, *wanted.values())
 
 
-def _body(trace_id: str, packed: bytes) -> Trace:
-    try:
-        return trace_body(packed)
-    except (ValueError, zlib.error) as error:
-        raise StoreError(f"trace {trace_id} is damaged in the store: {error}") from error
+def _unquoted(row: Sequence[Any]) -> Row:  # Any: JSON
+    return tuple(
+        (None if value == "NULL" else float(value)) if column in KINDS else value
+        for column, value in zip(COLUMNS.split(", "), row, strict=True)
+    )
 
 
 def row_of(row: Row) -> TraceRow:

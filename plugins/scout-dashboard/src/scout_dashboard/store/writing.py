@@ -1,77 +1,67 @@
-"""Writes a report to the files of its day. Each function runs inside a transaction that its caller opened."""
+"""Writes the traces of reports to the file of their day. Within a transaction that the caller opened."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-import zlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+
+from attrs import Factory, frozen
 
 from scout_core.measuring.report import Report, Trace
 from scout_core.operations import is_web
-from scout_core.sending.wire import CONVERTER
-from scout_dashboard.store.levels import slices_of
-from scout_dashboard.store.sums import COLUMNS, Sums, sums_of, sums_of_row
+from scout_dashboard.store import bulk
+from scout_dashboard.store.bodies import pack
+from scout_dashboard.store.reader import as_list
 
 _MOST_CALLS = 500
 """Ids of a trace's spans that are stored, to find out which of them made a call."""
 _HEX = "0123456789abcdef"
-TOTAL_NAME = ""
-"""Name of the series with the sum of an application's web transactions, or of its jobs; ``is_total`` distinguishes it."""
 
 
-def is_known(connection: sqlite3.Connection, report_id: str) -> bool:
-    """Return whether the report is stored already."""
-    return connection.execute("SELECT 1 FROM report WHERE id = ?", (report_id,)).fetchone() is not None
+@frozen(kw_only=True)
+class Incoming:
+    """A report to store."""
+
+    report: Report
+    corrected: Mapping[str, int] = Factory(dict)
+    """How many of its values were corrected, by reason; stored with its process."""
 
 
-def write_metrics(connection: sqlite3.Connection, report: Report) -> None:
-    """Write everything except the traces."""
-    connection.execute("INSERT INTO report (id) VALUES (?)", (report.id,))
-    _write_app(connection, report)
-    _write_process(connection, report)
-    for (is_total, web, name), sums in _series(report):
-        series = _series_id(connection, report.process.app, is_total=is_total, web=web, name=name)
-        _add_to_rollups(connection, series, sums, at=report.end)
+def known_ids(connection: sqlite3.Connection, incoming: Sequence[Incoming]) -> set[str]:
+    """Return the ids of those reports that are stored already."""
+    ids = as_list([new.report.id for new in incoming])
+    return {
+        found
+        for (found,) in bulk.read(connection, ["id"], "FROM report WHERE id IN (SELECT value FROM json_each(?))", [ids])
+    }
 
 
-def write_traces(connection: sqlite3.Connection, report: Report) -> None:
-    """Write the traces under the minute of the report's metrics; a trace that is already stored is not changed."""
-    minute = int(report.end // 60) * 60
-    connection.executemany(
+def write_traces(connection: sqlite3.Connection, reports: Sequence[Report]) -> None:
+    """Write the traces under the minutes of their reports' metrics; a trace that is already stored is not changed."""
+    traces = [(trace, report) for report in reports for trace in report.traces]
+    into = (
         "INSERT OR IGNORE INTO trace (id, report, minute, app, is_web, name, host, start, duration, queue_time, is_error, score,"
-        " policies, span_count, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (_trace_row(trace, report, minute) for trace in report.traces),
+        " policies, span_count, body)"
     )
-    connection.executemany(
-        "INSERT OR IGNORE INTO error (trace, number, handled, exception, message, file, line, function)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (row for trace in report.traces for row in _error_rows(trace)),
-    )
-    connection.executemany(
-        "INSERT OR IGNORE INTO member (trace_id, id, parent, calls) VALUES (?, ?, ?, ?)",
-        (_member_row(trace) for trace in report.traces if _is_id(trace.trace_id, 32)),
-    )
-
-
-def trace_body(packed: bytes) -> Trace:
-    """Read the trace in a row's ``body``."""
-    return CONVERTER.structure(json.loads(zlib.decompress(packed)), Trace)
+    bulk.insert(connection, into, [_trace_row(trace, report) for trace, report in traces])
+    into = "INSERT OR IGNORE INTO error (trace, number, handled, exception, message, file, line, function, grp)"
+    bulk.insert(connection, into, [row for trace, _ in traces for row in _error_rows(trace)])
+    members = [_member_row(trace) for trace, _ in traces if _is_id(trace.trace_id, 32)]
+    bulk.insert(connection, "INSERT OR IGNORE INTO member (trace_id, id, parent, calls)", members)
 
 
 def _error_rows(trace: Trace) -> Iterator[tuple[object, ...]]:
     for number, error in enumerate(trace.errors):
         file, line, function = error.place or ("", 0, "")
-        yield trace.id, number, error.handled, error.exception, error.message, file, line, function
+        yield trace.id, number, error.handled, error.exception, error.message, file, line, function, error.group
 
 
-def _trace_row(trace: Trace, report: Report, minute: int) -> tuple[object, ...]:
-    body = json.dumps(CONVERTER.unstructure(trace), separators=(",", ":")).encode()
+def _trace_row(trace: Trace, report: Report) -> tuple[object, ...]:
     return (
         trace.id,
         report.id,
-        minute,
+        int(report.end // 60) * 60,
         report.process.app,
         is_web(trace.name),
         trace.name,
@@ -83,7 +73,7 @@ def _trace_row(trace: Trace, report: Report, minute: int) -> tuple[object, ...]:
         trace.score,
         json.dumps(trace.policies),
         len(trace.spans),
-        zlib.compress(body, 3),  # a tenth of the size; a long trace is 300 kB of JSON
+        pack(trace),
     )
 
 
@@ -94,101 +84,3 @@ def _member_row(trace: Trace) -> tuple[str, str, str, str]:
 
 def _is_id(text: str, length: int) -> bool:
     return len(text) == length and not text.strip(_HEX)
-
-
-def _write_app(connection: sqlite3.Connection, report: Report) -> None:
-    connection.execute(
-        "INSERT INTO app (name, first, last, period) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
-        " first = min(first, excluded.first), last = max(last, excluded.last), period = excluded.period",
-        (report.process.app, report.start, report.end, report.end - report.start),
-    )
-
-
-def _write_process(connection: sqlite3.Connection, report: Report) -> None:
-    facts = {
-        "process": CONVERTER.unstructure(report.process),
-        "plugins": CONVERTER.unstructure(report.plugins),
-        "counters": CONVERTER.unstructure(report.counters),
-        "left_out": report.left_out,
-        "gauges": report.gauges,
-        "gauges_before": _gauges_before(connection, report),
-        "period": report.period,
-        "transactions": (transactions := sum(metrics.count for metrics in report.transactions)),
-    }
-    # After a back-off reports may arrive out of order; a late one must not overwrite newer state.
-    connection.execute(
-        "INSERT INTO process (instance, app, started, seen, facts) VALUES (?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET"
-        " app = excluded.app, started = excluded.started, seen = excluded.seen, facts = excluded.facts"
-        " WHERE excluded.seen >= seen",
-        (report.process.instance, report.process.app, report.process.started, report.end, json.dumps(facts)),
-    )
-    # Count late reports too: a report's counters are older than its delivery, so only this sum includes the last reports.
-    sql = "UPDATE process SET stored = stored + ? WHERE instance = ?"
-    connection.execute(sql, (transactions, report.process.instance))
-    number = _number_of(report)
-    if number is not None:
-        # The report with the highest number decides: after `flush()` a process may go on. None, of an agent that does not mark it,
-        # changes nothing. SQLite reads the former values of all columns.
-        connection.execute(
-            "UPDATE process SET received = received + 1, first_number = min(coalesce(first_number, :number), :number),"
-            " last_number = max(coalesce(last_number, :number), :number),"
-            " is_last = CASE WHEN :number >= coalesce(last_number, 0) THEN coalesce(:is_last, is_last) ELSE is_last END"
-            " WHERE instance = :instance",
-            {"number": number, "is_last": report.is_last, "instance": report.process.instance},
-        )
-
-
-def _number_of(report: Report) -> int | None:
-    """Return the number of a report in its process; None for the id of another kind of sender."""
-    instance, _, number = report.id.rpartition("-")
-    if instance != report.process.instance or not (number.isascii() and number.isdigit() and len(number) < 16):
-        return None
-    return int(number)
-
-
-def _gauges_before(connection: sqlite3.Connection, report: Report) -> dict[str, Any] | None:  # Any: a time and gauges
-    """Return the gauges of the process's previous report, so that what a total grew by is known; None for its first report."""
-    sql = "SELECT seen, json_extract(facts, '$.gauges') FROM process WHERE instance = ? AND seen < ?"
-    found = connection.execute(sql, (report.process.instance, report.end)).fetchone()
-    return None if found is None or found[1] is None else {"seen": found[0], "gauges": json.loads(found[1])}
-
-
-def _series(report: Report) -> Iterator[tuple[tuple[bool, bool, str], Sums]]:
-    """Return the sums of each name, and the totals of web transactions and of jobs."""
-    series: dict[tuple[bool, bool, str], Sums] = {}
-    for metrics in report.transactions:
-        web, sums = is_web(metrics.name), sums_of(metrics)
-        for key in (False, web, metrics.name), (True, web, TOTAL_NAME):
-            series.setdefault(key, Sums()).add(sums)
-    return iter(series.items())
-
-
-def _series_id(connection: sqlite3.Connection, app: str, *, is_total: bool, web: bool, name: str) -> int:
-    key = (app, is_total, web, name)
-    found = connection.execute(
-        "SELECT id FROM series WHERE app = ? AND is_total = ? AND is_web = ? AND name = ?", key
-    ).fetchone()
-    if found is not None:
-        return int(found[0])
-    added = connection.execute("INSERT INTO series (app, is_total, is_web, name) VALUES (?, ?, ?, ?)", key)
-    return int(added.lastrowid or 0)
-
-
-def _add_to_rollups(connection: sqlite3.Connection, series: int, sums: Sums, *, at: float) -> None:
-    slices = slices_of(at)
-    placeholders = ", ".join("(?, ?)" for _ in slices)
-    sql = f"SELECT level, start, {COLUMNS} FROM rollup WHERE series = ? AND (level, start) IN (VALUES {placeholders})"  # noqa: S608  # only placeholders
-    found = connection.execute(sql, (series, *(value for pair in slices for value in pair)))
-    stored = {(level, start): sums_of_row(tuple(row)) for level, start, *row in found}
-    rows = []
-    for key in slices:
-        changed = stored.get(key, Sums())
-        changed.add(sums)
-        rows.append((series, *key, *changed.as_row()))
-    connection.executemany(
-        f"INSERT INTO rollup (series, level, start, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # only constants
-        " ON CONFLICT (series, level, start) DO UPDATE SET count = excluded.count, errors = excluded.errors,"
-        " total = excluded.total, queue_time = excluded.queue_time, queued = excluded.queued,"
-        " durations = excluded.durations, kinds = excluded.kinds",
-        rows,
-    )

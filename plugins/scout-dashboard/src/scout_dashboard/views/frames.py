@@ -36,6 +36,11 @@ def folds(frames: Sequence[Frame]) -> list[Fold]:
     ]
 
 
+def place(frames: Sequence[Frame]) -> Frame | None:
+    """Return the innermost frame that is the application's own; the innermost one where none is; None without frames."""
+    return next((frame for frame in frames if frame["in_app"]), frames[0] if frames else None)
+
+
 def relation(name: str) -> str:
     """Return how an exception is related to the one before, in words; the name itself for one that is not known."""
     return RELATIONS.get(name, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from scout_core.problems import TARGET_LABELS
 from scout_dashboard.formatting import cost
 
 Facts = Mapping[str, Any]  # Any: a plugin or one of its functions in the JSON
@@ -38,6 +39,9 @@ def slow_functions(plugin: Facts) -> list[Facts]:
     return [function for function in plugin["functions"] if function["slow"] and function["place"] not in named]
 
 
-def missing_targets(plugin: Facts) -> list[str]:
-    """Return the targets that cannot be wrapped, each with the reason."""
-    return [problem["detail"] for problem in plugin["target_problems"]] or list(plugin["not_found"])
+def unwrapped_targets(plugin: Facts) -> list[tuple[str, str, bool]]:
+    """Return the targets that are neither wrapped nor waiting: what each is, the reason, and whether that is a fault of its own."""
+    return [
+        (TARGET_LABELS.get(problem["kind"], "not wrapped"), problem["detail"], problem["kind"] == "missing-target")
+        for problem in plugin["target_problems"]
+    ] or [("not found", text, True) for text in plugin["not_found"]]

@@ -1,13 +1,15 @@
-"""Counters and plugins of a process, as the health and plugin pages show them."""
+"""Processes with their counters and plugins, as the health and plugin pages show them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
 
 from scout_core.sending.protocol import DROPPED_AS_CONFIGURED
+
+Process = Mapping[str, Any]  # Any: one process of the JSON
 
 
 @frozen
@@ -31,6 +33,8 @@ class Balance:
     """Losses first, then the highest counts."""
     difference: int
     """0 when it adds up."""
+    unbalanced: int
+    """Number of processes for which it does not add up, of a sum over several; their differences may cancel."""
 
     @property
     def lost(self) -> int:
@@ -64,7 +68,26 @@ def balance(counters: Mapping[str, Any]) -> Balance:
         dropped=dropped,
         reasons=tuple(reasons),
         difference=counters["finished"] - counters["exported"] - counters["queued"] - dropped,
+        unbalanced=counters.get("unbalanced", 0),
     )
+
+
+def processes_of(processes: Sequence[Process], app: str) -> list[Process]:
+    """Return the processes of an application: first those that need attention, then those that run, then the others."""
+    own = [process for process in processes if process["app"] == app]
+    return sorted(own, key=lambda process: (not _needs_attention(process), process["state"] != "running"))
+
+
+def count_states(states: Mapping[str, int]) -> str:
+    """Describe how many processes are in which state: ``4 running, 196 ended, 1 without a last report``."""
+    words = {"running": "running", "ended": "ended", "silent": "without a last report"}
+    return ", ".join(f"{states[state]:,} {words[state]}" for state in words if states.get(state))
+
+
+def _needs_attention(process: Process) -> bool:
+    reports = process["reports"]
+    is_off = any(sum_of_all.difference or sum_of_all.lost for sum_of_all in map(balance, process["counters"].values()))
+    return is_off or process["state"] == "silent" or bool(process["corrected"] or (reports and reports["missing"]))
 
 
 def count_problems(plugins: list[Mapping[str, Any]]) -> int:

@@ -14,8 +14,19 @@ from starlette.responses import HTMLResponse
 
 from scout_dashboard import formatting
 from scout_dashboard.ranges import NAMED
-from scout_dashboard.views import frames, gauges, palette, plugins, policies, processes, waterfall
-from scout_dashboard.views.links import Links
+from scout_dashboard.views import (
+    calls,
+    frames,
+    gauges,
+    paging,
+    palette,
+    plugins,
+    policies,
+    processes,
+    queues,
+    waterfall,
+)
+from scout_dashboard.views.links import Links, base_of, path_of
 
 NAVIGATION = (
     ("/", "Overview", "o"),
@@ -27,6 +38,16 @@ NAVIGATION = (
 )
 REFRESH = 5
 """Seconds between two refreshes of a live page."""
+MOST_CALLS = 200
+"""Rows of the summary of a trace."""
+FEW_PROCESSES = 10
+"""Up to this number, processes are shown without a fold for each application."""
+MOST_PROCESSES = 50
+"""Processes of an application that are shown one by one, if it is one of few."""
+MOST_APPS = 50
+"""Applications of a page, and of the menu."""
+MOST_PANELS = 200
+"""Processes of a page that are shown one by one."""
 
 
 @cache
@@ -63,17 +84,30 @@ def environment() -> Environment:
         stacked=palette.stacked,
         chart_kinds=palette.chart_kinds,
         timeline=waterfall.timeline,
+        page_of=paging.page_of,
+        most_calls=MOST_CALLS,
         parts=policies.parts,
         hint=policies.hint,
         folds=frames.folds,
+        place=frames.place,
         relation=frames.relation,
         balance=processes.balance,
         gauge_rows=gauges.gauge_rows,
         count_problems=processes.count_problems,
+        count_states=processes.count_states,
+        processes_of=processes.processes_of,
+        few_processes=FEW_PROCESSES,
+        most_apps=MOST_APPS,
+        processes_shown=lambda apps: max(1, min(MOST_PROCESSES, MOST_PANELS // apps)),
         slowness=plugins.slowness,
         switched_off=plugins.switched_off,
         slow_functions=plugins.slow_functions,
-        missing_targets=plugins.missing_targets,
+        unwrapped_targets=plugins.unwrapped_targets,
+        called_by_span=calls.called_by_span,
+        called_from=calls.called_from,
+        caller_of=calls.caller_of,
+        queue_state=queues.queue_state,
+        compared_with=queues.compared_with,
         version=metadata.version("scout-dashboard"),
     )
     return jinja
@@ -89,7 +123,8 @@ def render(
         without: query parameters that its links drop.
         context: variables in addition to ``links``, ``now`` and the globals above. Any: pages differ.
     """
-    links = Links(request.url.path, {key: value for key, value in _query(request).items() if key not in without})
+    query = {key: value for key, value in _query(request).items() if key not in without}
+    links = Links(path_of(request), query, base_of(request))
     html = environment().get_template(template).render(links=links, now=time.time(), **context)
     return HTMLResponse(html, status_code=status)
 

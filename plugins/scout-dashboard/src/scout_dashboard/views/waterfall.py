@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import frozen
 
 from scout_dashboard.queries.names import DETAILS
+from scout_dashboard.views.frames import Frame
 from scout_dashboard.views.palette import kind_class
 
 Span = Mapping[str, Any]  # Any: one span of the trace's JSON
@@ -16,6 +17,9 @@ FOLD_FROM: Final = 4
 """From this number, equal calls of one parent are folded into one row, so that a loop of queries stands out."""
 MAX_INDENT: Final = 12
 """Rows at a greater depth are not indented further."""
+_MOST_BARS: Final = 200
+_VISIBLE_GAP: Final = 0.1
+"""Percent of the timeline."""
 
 
 @frozen
@@ -37,13 +41,15 @@ class Row:
     css: str
     indent: int
     bars: tuple[Bar, ...]
-    """One bar for each span."""
+    """One bar for each span; where there are many, those without a visible gap are joined."""
     own: tuple[Bar, ...]
     """The parts during which no child ran; empty for a span without children, which consists of own time."""
     has_children: bool
     duration_ms: float
     exclusive_ms: float
     error: str | None
+    stack: Sequence[Frame]
+    """The calls that led to the span, or to the first of several whose calls were noted; empty: of none."""
 
 
 @frozen
@@ -101,12 +107,13 @@ def _row(run: tuple[Span, ...], children: Mapping[int, list[Span]], end: float) 
         kind=first["kind"],
         css=kind_class(first["kind"]),
         indent=min(first["depth"], MAX_INDENT),
-        bars=tuple(_bar(span["start_ms"], span["start_ms"] + span["duration_ms"], end) for span in run),
+        bars=_bars(run, end),
         own=tuple(_bar(start, stop, end) for start, stop in (_gaps(first, below) if below else ())),
         has_children=bool(below),
         duration_ms=sum(span["duration_ms"] for span in run),
         exclusive_ms=sum(span["exclusive_ms"] for span in run),
         error=first["error"],
+        stack=next((span["stack"] for span in run if span["stack"]), ()),
     )
 
 
@@ -120,6 +127,22 @@ def _gaps(span: Span, children: Iterable[Span]) -> Iterator[tuple[float, float]]
         reached = max(reached, child["start_ms"] + child["duration_ms"])
     if reached < stop:
         yield reached, stop
+
+
+def _bars(run: Iterable[Span], end: float) -> tuple[Bar, ...]:
+    bars = sorted(
+        (_bar(span["start_ms"], span["start_ms"] + span["duration_ms"], end) for span in run), key=lambda bar: bar.x
+    )
+    if len(bars) <= _MOST_BARS:
+        return tuple(bars)
+    joined = [bars[0]]
+    for bar in bars[1:]:
+        last = joined[-1]
+        if bar.x - (last.x + last.width) < _VISIBLE_GAP:
+            joined[-1] = Bar(last.x, round(max(last.width, bar.x + bar.width - last.x), 3))
+        else:
+            joined.append(bar)
+    return tuple(joined)
 
 
 def _bar(start: float, stop: float, end: float) -> Bar:

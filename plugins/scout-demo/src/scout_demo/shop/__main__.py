@@ -1,8 +1,13 @@
-"""Serve the shop and its supplier on free ports: ``python -m scout_demo.shop FOLDER``. The first line on stdout is the shop's port."""
+"""
+Serve the shop and its supplier on free ports: ``python -m scout_demo.shop FOLDER``. The first line on stdout is the shop's port.
+
+Its jobs are published to the Redis whose URL is in ``RQ_REDIS_URL``, as for the command ``rq worker``; without it, to none.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -13,6 +18,7 @@ from werkzeug.serving import make_server
 
 from scout_demo.shop.models import open_shop
 from scout_demo.shop.pages import build_shop
+from scout_demo.shop.queues import Queues
 from scout_demo.shop.supplier import supplier
 
 
@@ -22,7 +28,9 @@ def main(folder: Path) -> None:
     logging.getLogger("scout_demo.shop.pages").setLevel(logging.CRITICAL)
     second = make_server("127.0.0.1", 0, supplier, threaded=True)
     engine = open_shop(folder)
-    first = make_server("127.0.0.1", 0, build_shop(engine, f"http://127.0.0.1:{second.server_port}"), threaded=True)
+    queues = Queues(os.environ.get("RQ_REDIS_URL"))
+    shop = build_shop(engine, f"http://127.0.0.1:{second.server_port}", queues)
+    first = make_server("127.0.0.1", 0, shop, threaded=True)
 
     def stop(number: int, frame: FrameType | None) -> None:
         Thread(target=first.shutdown).start()  # shutdown waits for the loop that this handler interrupts

@@ -63,9 +63,14 @@ class Line(Base):
     product: Mapped[Product] = relationship()
 
 
+def connect(folder: Path) -> Engine:
+    """Return the engine for the database file, which need not exist yet."""
+    return create_engine(f"sqlite:///{folder / 'shop.sqlite'}", connect_args={"timeout": 10})
+
+
 def open_shop(folder: Path) -> Engine:
     """Create and fill a new database file, with the same contents every time."""
-    engine = create_engine(f"sqlite:///{folder / 'shop.sqlite'}", connect_args={"timeout": 10})
+    engine = connect(folder)
     Base.metadata.create_all(engine)
     chance = random.Random(7)  # noqa: S311  # sample data, not secrets
     first, second = _WORDS

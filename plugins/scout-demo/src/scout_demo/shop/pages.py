@@ -10,7 +10,9 @@ from sqlalchemy import Engine, func, select, text
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from scout_demo.shop import jobs
 from scout_demo.shop.models import CUSTOMERS, DAYS, PRODUCTS, Customer, Line, Order, Product
+from scout_demo.shop.queues import Queues
 
 SALES = text(
     """
@@ -22,12 +24,13 @@ SALES = text(
 )
 
 
-def build_shop(engine: Engine, supplier: str) -> Flask:
+def build_shop(engine: Engine, supplier: str, queues: Queues) -> Flask:
     """
     Build the application.
 
     Args:
         supplier: URL of the stock service, such as ``http://127.0.0.1:4711``.
+        queues: for the jobs of checkouts and reports.
     """
     app = Flask("scout_demo.shop.pages")
     http = urllib3.PoolManager(maxsize=8)
@@ -65,6 +68,7 @@ def build_shop(engine: Engine, supplier: str) -> Flask:
     def report() -> str:
         with Session(engine) as session:
             rows = [session.execute(SALES, {"window": window}).all() for window in (7, 14)]
+            queues.publish("exports", jobs.export_sales)
             return render_template("report.html", weeks=rows)
 
     @app.get("/suggestions")
@@ -82,14 +86,15 @@ def build_shop(engine: Engine, supplier: str) -> Flask:
             basket = [random.randint(1, PRODUCTS) for _ in range(2)]  # noqa: S311
             for number in basket:
                 http.request("POST", f"{supplier}/reserve/{number}")
-            session.add(
-                Order(
-                    customer_id=customer.id,
-                    day=DAYS - 1,
-                    lines=[Line(product_id=number, quantity=1) for number in basket],
-                )
+            order = Order(
+                customer_id=customer.id,
+                day=DAYS - 1,
+                lines=[Line(product_id=number, quantity=1) for number in basket],
             )
+            session.add(order)
             session.commit()
+            queues.publish("mail", jobs.send_receipt, order.id, retries=2)
+            queues.publish("warehouse", jobs.pack_order, order.id)
         return redirect(url_for("home"))
 
     return app

@@ -1,0 +1,1 @@
+"""A Django project: a shop with articles and orders."""
