@@ -76,16 +76,15 @@ PLUGINS = [project for name, project in PROJECTS.items() if name != CORE]
 PYTHONS = nox.project.python_versions(PROJECTS[CORE].facts)
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 """The Python that runs this file. Sessions without a list of Pythons use it."""
-OTHERS = [python for python in PYTHONS if python != OWN]
-ENDS = [PYTHONS[0], PYTHONS[-1]]
-"""The Pythons of tests that are repeated by default; the session of any other is run by its name, and all of them before a release."""
+LOWEST, HIGHEST = PYTHONS[0], PYTHONS[-1]
+"""By default, the core runs on the one without plugins, on the other with all; plugins with the oldest libraries, then the newest."""
 PLAN = plan(PROJECTS, PYTHONS)
 nox.options.sessions = [
-    *(f"core-{python}" for python in ENDS if python != OWN), "once", "processes", *(f"plugins-{python}" for python in ENDS),
-    "core_with_plugins", "packaging", "monorepo", "oldest", "skew", "upstream_parts", "docs",
+    f"core-{LOWEST}", "processes", "once", f"core_with_plugins-{HIGHEST}", f"plugins-{HIGHEST}", "oldest", "packaging", "monorepo",
+    "skew", "upstream_parts", "docs",
     *(f"plugin({row})" for row in PLAN.by_default()), "types", "lint", "cost",
 ]  # fmt: skip
-"""What `nox` runs, in the order of the functions below: slow ones first, for the sake of `nox -j`."""
+"""What `nox` runs, in the order of the functions below: slow ones first, for the sake of `nox -j`. Any other is run by its name."""
 
 
 def tools(*groups: str) -> list[str]:
@@ -221,20 +220,20 @@ if _base is not None and "skew" not in sys.argv:  # which is run against that re
     nox.options.sessions = needed_since(_base)
 
 
-@nox.session(python=OTHERS)
+@nox.session(python=PYTHONS)
 def core(session: nox.Session) -> None:
-    """The core's tests that start few processes, with no plugin installed; on this Python, they run in core_with_plugins."""
+    """The core's tests that start few processes, with no plugin installed."""
     install(session, [PROJECTS[CORE]], *tools("test"))
     elsewhere = [file for key in ("once", "processes") for file in PROJECTS[CORE].test_files(key)]
     run_tests(session, ROOT / "tests", ignore=[*NEED_THE_CHECKOUT, *elsewhere], options=TWO_AT_A_TIME)
-    if session.python in (OTHERS[0], OTHERS[-1]):
+    if session.python in (LOWEST, HIGHEST):
         files = PROJECTS[CORE].test_files("wrapt")
         run_tests(session, *files, environment={"WRAPT_DISABLE_EXTENSIONS": "1"})
         session.install(OLDEST_WRAPT)
         run_tests(session, *files)
 
 
-@nox.session(python=ENDS)
+@nox.session(python=[LOWEST, HIGHEST])
 def processes(session: nox.Session) -> None:
     """The core's tests that start a process or more each, with no plugin installed."""
     install(session, [PROJECTS[CORE]], *tools("test"))
@@ -250,10 +249,10 @@ def once(session: nox.Session) -> None:
     run_tests(session, *files, options=TWO_AT_A_TIME)
 
 
-@nox.session
+@nox.session(python=PYTHONS)
 def core_with_plugins(session: nox.Session) -> None:
     """The core's tests that start few processes, with all plugins installed."""
-    install_plugins(session, PLAN.shared(LATEST, OWN))
+    install_plugins(session, PLAN.shared(LATEST, str(session.python)))
     elsewhere = [file for key in ("once", "processes") for file in PROJECTS[CORE].test_files(key)]
     run_tests(session, ROOT / "tests", ignore=[*NEED_THE_CHECKOUT, *elsewhere], options=TWO_AT_A_TIME)
 

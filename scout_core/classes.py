@@ -33,6 +33,11 @@ def attribute_of(kind: type, name: str) -> Any:  # Any: a function, a descriptor
     return None
 
 
+def can_be_iterated(kind: type) -> bool:
+    """Whether Python can iterate over objects of a class."""
+    return attribute_of(kind, "__iter__") is not None or attribute_of(kind, "__getitem__") is not None
+
+
 def exact(text: str) -> str:
     """Return the same characters as an exact ``str``, without calling a method of a subclass."""
     return text if type(text) is str else str.__getitem__(text, slice(None))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import ctypes
 import gc
 import io
+import mmap
 import threading
 import types
+from array import array
 from contextlib import closing
 
 import pytest
@@ -155,7 +158,20 @@ def test_the_time_of_the_stream_counts_and_the_pauses_do_not_count_as_active(sco
 
 @pytest.mark.parametrize(
     "body",
-    [None, b"text", "text", [b"a"], (b"a",), {"a": 1}, bytearray(b"a"), collections.namedtuple("Pair", "a b")(1, 2)],
+    [
+        None,
+        b"text",
+        "text",
+        [b"a"],
+        (b"a",),
+        {"a": 1},
+        bytearray(b"a"),
+        collections.namedtuple("Pair", "a b")(1, 2),
+        array("B", b"a"),
+        (ctypes.c_char * 2)(),
+        mmap.mmap(-1, 10),
+        memoryview(b"a"),
+    ],
 )
 def test_what_is_in_memory_is_returned_itself_and_ends_at_once(scout, body):
     assert streamed(body) is body
@@ -588,6 +604,31 @@ def test_another_exception_of_a_body_that_is_read_by_index_is_its_error(scout, e
 
     assert caught.value.__context__ is None
     assert (True, error) == (web.is_finished, web.error)
+
+
+@pytest.mark.parametrize("index", [2, 7, -3])
+def test_looking_up_an_index_that_such_a_body_lacks_is_not_its_end(scout, index):
+    with transaction("Controller/home") as web:
+        body = web.stream(ByNumber([b"a", b"b"]))
+    with pytest.raises(IndexError):
+        body[index]
+    first = next(parts := iter(body))
+    with pytest.raises(IndexError):
+        body[7]
+
+    assert not web.is_finished
+    assert [b"a", b"b"] == [first, *parts]
+    assert (True, None, 3) == (web.is_finished, web.error, len(web.spans))  # the last asks for the end
+
+
+class ByNumber(ByIndex):
+    """One that also accepts numbers which iterating does not ask for."""
+
+    def __getitem__(self, index):
+        with span("SQL/Part"):
+            if not 0 <= index < len(self.parts):
+                raise IndexError(index)
+            return self.parts[index]
 
 
 def test_an_index_of_a_body_that_is_iterated_is_not_its_end(scout):

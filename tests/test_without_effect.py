@@ -65,6 +65,11 @@ def continue_twice():
         job.continue_from(HEADERS)
 
 
+def continue_before_inside():
+    with transaction("Job/b").continue_from(HEADERS) as job:
+        assert job.trace_id not in PARENT
+
+
 def keep_ended():
     with span("SQL/Query") as query:
         pass
@@ -89,6 +94,10 @@ CALLS = {
     continue_late: f"continue_from() was called after the trace was known, and has no effect; {BEFORE}",
     continue_inside: f"continue_from() was called after the trace was known, and has no effect; {BEFORE}",
     continue_twice: f"continue_from() was called after the trace was known, and has no effect; {BEFORE}",
+    continue_before_inside: (
+        "continue_from() was called for a transaction inside another one, whose trace it has; call detach() too, which makes it a"
+        " transaction of its own"
+    ),
     keep_ended: "keep_open() was called after the end, and has no effect; call it inside the with block, or before it",
     keep_ended_transaction: "keep_open() was called after the end, and has no effect; call it inside the with block, or before it",
 }
@@ -110,7 +119,7 @@ def test_each_call_is_counted_and_logged_once(caplog, call):
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
 def test_without_an_agent_nothing_happens(call):
-    if call is not continue_late:  # it reads its trace
+    if call not in (continue_late, continue_before_inside):  # they read a trace
         call()
 
 
@@ -124,6 +133,8 @@ def test_calls_in_time_are_not_counted(scout, caplog):
     with transaction("Job/c") as other:
         other.continue_from(HEADERS)
         assert other.trace_id in PARENT
+        with transaction("Job/d").continue_from(HEADERS) as inner:  # of the same trace
+            assert inner.trace_id in PARENT
     scout.agent.recorder.work()
 
     assert (0, []) == (scout.agent.counters().invalid_values, caplog.messages)

@@ -153,8 +153,11 @@ def test_an_application_that_never_starts_its_response_has_failed(scout, make, i
     assert (True, True) == (scout.transaction.tags[NO_RESPONSE], scout.transaction.is_error)
 
 
-def test_an_application_that_returns_nothing_has_failed(scout):
-    WsgiMiddleware(answering(None))(environ(), lambda *args: None)
+@pytest.mark.parametrize("body", [None, 5, object(), len])
+def test_an_application_that_returns_nothing_that_can_be_sent_has_failed(scout, body):
+    returned = WsgiMiddleware(answering(body))(environ(), lambda *args: None)
+
+    assert body is returned
 
     assert (True, True) == (scout.transaction.tags[NO_RESPONSE], scout.transaction.is_error)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from scout_core.classes import can_be_iterated
 from scout_core.instruments.middleware import Middleware, name_for
 from scout_core.instruments.statuses import NO_RESPONSE as NO_RESPONSE
 from scout_core.instruments.statuses import SERVER_ERROR, status_number
@@ -50,9 +51,9 @@ class WsgiMiddleware(Middleware[_App, _Environ]):
             except StopIteration:  # the end of an iterator, as in the body of a response
                 web.end()
                 raise
-            if response.is_error is None or body is None:
-                response.mark()
             kind = type(body)
+            if response.is_error is None or not can_be_iterated(kind):
+                response.mark()
             if kind is list or kind is tuple:
                 return body
             return web.stream(body, file_wrapper=environ.get("wsgi.file_wrapper"))

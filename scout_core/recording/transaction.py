@@ -24,7 +24,7 @@ from scout_core.recording.safety.contain import lose, note_misuse, restore_trace
 from scout_core.recording.safety.never_ended import follow
 from scout_core.recording.safety.silence import leave_forgotten
 from scout_core.recording.span import Span
-from scout_core.recording.trace.ids import join_trace, keep_only_trace
+from scout_core.recording.trace.ids import join_trace, keep_only_trace, note_other_trace
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -122,6 +122,8 @@ class Transaction(Record):
                             if parent.transaction.served is not None and join(self, parent.transaction):  # type: ignore[union-attr,arg-type]
                                 return self
                             self._take_request()
+                        elif hasattr(self, "own_trace"):
+                            note_other_trace(self, parent.transaction)  # type: ignore[arg-type]
                         return Span.__enter__(self)
                     before = parent
                     break

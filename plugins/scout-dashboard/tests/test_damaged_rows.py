@@ -35,7 +35,7 @@ NOW = time.time()
 TRACE_ID = "ab" * 16
 """The distributed trace that all traces are parts of."""
 NAMES = ("Controller/shop.home", "Controller/shop.checkout", "Job/mail.send")
-LISTS = ("/", "/endpoints", "/jobs", "/errors", "/plugins", "/health")
+LISTS = ("/", "/endpoints", "/jobs", "/errors?range=24h", "/plugins", "/health")
 VALUES = (
     "NULL", "'text'", "''", "x'ff00ff'", "x''", "'{'", "'[]'", "'{\"a\": 1}'", "'{\"a\": [1, \"b\", 2, 3]}'", "9223372036854775807",
     "-9223372036854775808", "-1", "1e308", "9e999", "0.5", "CAST(x'ff' AS TEXT)", "CAST(x'610062' AS TEXT)", "'[1e999]'",
@@ -84,7 +84,7 @@ def addresses() -> list[str]:
     traces = [trace.id for sent in reports(NOW)[::5] for trace in sent.traces]
     groups = dict.fromkeys(group.group for sent in reports(NOW) for group in sent.error_groups)
     pages = [
-        *LISTS, *(f"/error?group={group}" for group in groups), "/?range=7d", "/jobs?app=Shop%200", "/health?app=Shop%201", *(f"/endpoint?name={quote(name)}&range=24h" for name in NAMES),
+        *LISTS, *(f"/error?group={group}&range=24h" for group in groups), "/?range=7d", "/jobs?app=Shop%200", "/health?app=Shop%201", *(f"/endpoint?name={quote(name)}&range=24h" for name in NAMES),
         *(f"/trace/{trace}" for trace in traces),
     ]  # fmt: skip
     lists = [
@@ -94,7 +94,7 @@ def addresses() -> list[str]:
         "/traces?range=24h&limit=100&sort=score",
         *pages[len(LISTS) + len(groups) + 1 :],
     ]
-    lists += [f"/error?group={group}" for group in groups]
+    lists += [f"/error?group={group}&range=24h" for group in groups]
     return [*pages, *(f"/json{path}" for path in lists)]
 
 
@@ -280,8 +280,8 @@ def test_a_group_of_errors_without_a_readable_row_still_has_its_figures(tmp_path
         connection.execute("UPDATE error_group SET example = x'ff' WHERE grp = ?", (group.group,))
     with started(tmp_path) as collector:
         visitor = visitor_of(collector)
-        page = visitor.page(f"/error?group={group.group}")
-        facts = visitor.facts(f"/error?group={group.group}")
+        page = visitor.page(f"/error?group={group.group}&range=24h")
+        facts = visitor.facts(f"/error?group={group.group}&range=24h")
         (damaged,) = visitor.facts("/health")["damaged"]
 
     assert f"Errors {group.count:,} in this range" in page.text

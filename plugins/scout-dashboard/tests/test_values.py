@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -85,28 +85,33 @@ GROUP = {
     "group": "g", "title": "t", "exception": "E", "cause": "", "where": "", "message": "", "count": 2, "handled": 0,
     "endpoints": {"Controller/a": 2}, "first": NOW, "last": NOW,
 }  # fmt: skip
-IMPOSSIBLE = {
-    "the start of a trace in milliseconds": ("traces.0.start", NOW * 1_000, FAR_TRACE),
-    "the start of a trace in nanoseconds": ("traces.0.start", NOW * 1e9, FAR_TRACE),
-    "a trace before the common era": ("traces.0.start", -1e19, FAR_TRACE),
-    "a trace of 1970": ("traces.0.start", 0.0, FAR_TRACE),
-    "a trace of the day after tomorrow": ("traces.0.start", NOW + 2 * DAY, FAR_TRACE),
-    "a trace of the week before": ("traces.0.start", NOW - 7 * DAY, FAR_TRACE),
-    "a trace of tonight": ("traces.0.start", NOW + 20 * 3_600, LATER_TRACE),
-    "a trace two minutes after its report": ("traces.0.start", NOW + 120, LATER_TRACE),
-    "an error of tonight": ("error_groups", [{**GROUP, "last": NOW + 20 * 3_600}], LATER_ERROR),
-    "a first error of tonight": ("error_groups", [{**GROUP, "first": NOW + 9_000, "last": NOW + 9_000}], LATER_ERROR),
-    "an application without a name": ("process.app", "", NO_NAME),
-    "an application of spaces": ("process.app", " \t", NO_NAME),
-    "a trace of 15 years": ("traces.0.duration", 5e8, FAR_TRACE),
-    "a process that started in milliseconds": ("process.started", NOW * 1_000, START_OF_PROCESS),
-    "a process that starts tomorrow": ("process.started", NOW + DAY, START_OF_PROCESS),
-    "a process of 1970": ("process.started", 0.0, START_OF_PROCESS),
-    "a process before the common era": ("process.started", -1e18, START_OF_PROCESS),
-    "a period since 1970": ("start", 0.0, LONG_PERIOD),
-    "a period before the common era": ("start", -1e18, LONG_PERIOD),
-    "a period of two days": ("start", NOW - 2 * DAY, LONG_PERIOD),
+IMPOSSIBLE: dict[str, tuple[str, Callable[[float], object], str]] = {
+    "the start of a trace in milliseconds": ("traces.0.start", lambda now: now * 1_000, FAR_TRACE),
+    "the start of a trace in nanoseconds": ("traces.0.start", lambda now: now * 1e9, FAR_TRACE),
+    "a trace before the common era": ("traces.0.start", lambda now: -1e19, FAR_TRACE),
+    "a trace of 1970": ("traces.0.start", lambda now: 0.0, FAR_TRACE),
+    "a trace of the day after tomorrow": ("traces.0.start", lambda now: now + 2 * DAY, FAR_TRACE),
+    "a trace of the week before": ("traces.0.start", lambda now: now - 7 * DAY, FAR_TRACE),
+    "a trace of tonight": ("traces.0.start", lambda now: now + 20 * 3_600, LATER_TRACE),
+    "a trace two minutes after its report": ("traces.0.start", lambda now: now + 120, LATER_TRACE),
+    "an error of tonight": ("error_groups", lambda now: [{**GROUP, "last": now + 20 * 3_600}], LATER_ERROR),
+    "a first error of tonight": (
+        "error_groups",
+        lambda now: [{**GROUP, "first": now + 9_000, "last": now + 9_000}],
+        LATER_ERROR,
+    ),
+    "an application without a name": ("process.app", lambda now: "", NO_NAME),
+    "an application of spaces": ("process.app", lambda now: " \t", NO_NAME),
+    "a trace of 15 years": ("traces.0.duration", lambda now: 5e8, FAR_TRACE),
+    "a process that started in milliseconds": ("process.started", lambda now: now * 1_000, START_OF_PROCESS),
+    "a process that starts tomorrow": ("process.started", lambda now: now + DAY, START_OF_PROCESS),
+    "a process of 1970": ("process.started", lambda now: 0.0, START_OF_PROCESS),
+    "a process before the common era": ("process.started", lambda now: -1e18, START_OF_PROCESS),
+    "a period since 1970": ("start", lambda now: 0.0, LONG_PERIOD),
+    "a period before the common era": ("start", lambda now: -1e18, LONG_PERIOD),
+    "a period of two days": ("start", lambda now: now - 2 * DAY, LONG_PERIOD),
 }
+"""Path, value at a time, and the reason that is shown."""
 CONTRADICTIONS: dict[str, tuple[str, object]] = {
     "more errors than transactions": ("transactions.0.errors", 10**6),
     "more errors than spans": ("transactions.0.kinds.SQL.errors", 10**6),
@@ -152,7 +157,7 @@ CONTRADICTIONS: dict[str, tuple[str, object]] = {
 
 @pytest.mark.parametrize(("path", "value", "reason"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
 def test_an_impossible_time_is_corrected_and_everything_else_is_kept(collector, path, value, reason):
-    base, status, _ = sent(collector, path, value)
+    base, status, _ = sent(collector, path, value(time.time()))
     visitor = visitor_of(collector)
     health = visitor.facts("/health")
     overview = collector.queries.overview(named_range("1h"))["totals"]

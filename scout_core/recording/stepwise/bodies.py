@@ -186,9 +186,13 @@ def _is_read_by_index(kind: type) -> bool:
 
 
 def _getitem(self: Stepped, key: Any, /) -> Any:
-    body = self._scout_core_steps.body
-    if type(key) is int and _is_read_by_index(type(body)):  # iterating uses nothing else
-        return self._scout_core_steps.run_turn(operator.getitem, body, key)
+    steps = self._scout_core_steps
+    body = steps.body
+    # Iterating asks for 0, 1, 2 and so on; any other key is looked up by the application itself.
+    if type(key) is int and key in (0, getattr(steps, "next_index", 0)) and _is_read_by_index(type(body)):
+        value = steps.run_turn(operator.getitem, body, key)
+        steps.next_index = key + 1
+        return value
     return body[key]
 
 

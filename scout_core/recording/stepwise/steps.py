@@ -68,7 +68,7 @@ class EndedSteps:
 
     __slots__ = (
         "span", "body", "inside", "has_begun", "active_ns", "turn_ns", "turns", "paused_ns", "is_entered", "on_used",
-        "__weakref__",
+        "next_index", "__weakref__",
     )  # fmt: skip
 
     span: Timed | None
@@ -84,6 +84,7 @@ class EndedSteps:
     """When the last pause began; 0 before the first."""
     is_entered: bool
     """The first step of a context manager has begun."""
+    next_index: int  # unset until a body is read by index
     has_pauses = True
     """The time between steps is the consumer's."""
     is_complete = False

@@ -7,7 +7,7 @@ from functools import partial
 from types import FunctionType, MemberDescriptorType, MethodType
 from typing import Any, Final
 
-from scout_core.classes import bases_of, own_names
+from scout_core.classes import attribute_of, bases_of, own_names
 from scout_core.clocks import perf_counter_ns
 from scout_core.recording.naming import type_name
 from scout_core.recording.span import Span
@@ -30,6 +30,8 @@ def follow(span: Span, body: Any, file_wrapper: object = None) -> Any:  # Any: w
         _follow_file(span, body)
     elif is_deferred(body):
         return until_done(span.keep_open(), body)
+    elif _is_buffer(body):
+        return body
     elif any(hasattr(kind, name) for name in ("__iter__", "__next__", "__aiter__", "__anext__", "__getitem__")):
         span.keep_open()
         is_of_request = span.transaction is span and span.transaction.is_web
@@ -40,6 +42,17 @@ def follow(span: Span, body: Any, file_wrapper: object = None) -> Any:  # Any: w
     else:
         span.tag(UNFOLLOWED, type_name(kind))
     return body
+
+
+def _is_buffer(body: Any) -> bool:
+    """Whether it is memory, such as an array or a mapped file, which is passed on by its address. Runs no code of its class."""
+    if type(attribute_of(type(body), "__buffer__")) is FunctionType:
+        return True
+    try:
+        memoryview(body).release()
+    except Exception:  # noqa: BLE001  # it has no memory to show, or is closed
+        return False
+    return True
 
 
 def _is_file(body: Any, file_wrapper: object) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scout_core.clocks import perf_counter_ns
 from scout_core.recording import context
-from scout_core.recording.safety.contain import lose
+from scout_core.recording.safety.contain import lose, note_misuse
 from scout_core.recording.trace.context import RANDOM, SAMPLED, TraceContext, find_headers, read_context
 from scout_core.recording.web import is_scope
 
@@ -76,6 +76,15 @@ def continue_from(transaction: Transaction, headers: object) -> None:
             transaction.own_trace = found
     except Exception as error:  # noqa: BLE001  # see `contain.py`
         lose(transaction, error)
+
+
+def note_other_trace(inner: Transaction, outer: Transaction) -> None:
+    """Count a caller's trace that is not used, as the transaction begins inside one of another trace."""
+    if inner.own_trace.trace_id != trace_id_of(outer):
+        note_misuse(
+            "continue_from() was called for a transaction inside another one, whose trace it has",
+            "call detach() too, which makes it a transaction of its own",
+        )
 
 
 def join_trace(transaction: Transaction, starter: Facts) -> None:

@@ -44,8 +44,8 @@ class Traced(Span):
         Make it a part of the trace of its caller, if headers name one: ``traceparent`` and ``tracestate``.
 
         A web request with an ``environ`` or a ``request`` does so by itself. For a job, pass the headers of its message before it begins.
-        Once its trace has been asked for, and inside another transaction, this has no effect; nor has it for a web request while
-        ``trust_incoming_trace`` is false. After the beginning, a call without effect is counted in ``Counters.invalid_values``.
+        Once its trace has been asked for, and inside a transaction of another trace, this has no effect, which is counted in
+        ``Counters.invalid_values``; nor has it for a web request while ``trust_incoming_trace`` is false.
 
         Args:
             headers: a mapping, pairs, or a WSGI environ; names and values are ``str`` or ``bytes``, names in any case.
