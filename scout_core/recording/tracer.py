@@ -190,6 +190,7 @@ class Tracer(Counted):
         listed = self.config.get("errors_ignored_exceptions")
         self.ignored_errors = IgnoredErrors(listed) if listed else None
         self.records_errors = self.config.get("errors_enabled")
+        self._filter_names()
         included, excluded = self.config.get("trace_hosts"), self.config.get("trace_hosts_exclude")
         if "*" in included and not excluded:
             self.trace_hosts = None
@@ -197,6 +198,13 @@ class Tracer(Counted):
         with importing:
             from scout_core.text.hosts import HostList  # rarely needed
         self.trace_hosts = HostList(included, excluded)
+
+    def _filter_names(self) -> None:
+        names = self.config.get("filtered_names")
+        if names or "scout_core.text.keys" in sys.modules:  # of another agent
+            with importing:
+                from scout_core.text.keys import filter_names  # rarely needed
+            filter_names(names)
 
     def finish(self, transaction: Transaction) -> None:
         """Hand a finished transaction over to the agent's thread."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
-from scout_core.text.keys import FILTERED, OAUTH, is_sensitive
+from scout_core.text.keys import FILTERED, OAUTH, forgets_with_names, is_listed, is_sensitive
 from scout_core.text.patterns import pattern
 from scout_core.text.plain import plain
 
@@ -212,6 +212,7 @@ def _scrub(text: str) -> str:
 
 
 _cached: Final = lru_cache(maxsize=1_024)(_scrub)
+forgets_with_names(_cached.cache_clear)
 
 
 def _without_values(text: str, names: re.Pattern[str], values: re.Pattern[str]) -> str:
@@ -238,7 +239,8 @@ def _is_secret(value: str, name: re.Match[str]) -> bool:
     """Whether the text after a sensitive name is its value, not prose or a null value."""
     sign = name.string[name.end("name") : name.end()]
     if sign[0] == ":" and sign[1:].isspace():
-        return _EVEN_IN_PROSE.search(name["name"]) is not None and value.lower() not in _PROSE
+        counts = _EVEN_IN_PROSE.search(name["name"]) is not None or is_listed(name["name"])
+        return counts and value.lower() not in _PROSE
     return value.lower() not in _NOTHING
 
 

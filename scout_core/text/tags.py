@@ -16,7 +16,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Final, cast
 
 from scout_core.tag_values import KEY_READ, LARGEST, LONGEST_SHOWN_KEY, MOST_TAGS, PRINTED_TYPES, is_type
-from scout_core.text.keys import FILTERED, is_sensitive
+from scout_core.text.keys import FILTERED, forgets_with_names, is_sensitive
 from scout_core.text.links import clean_urls
 from scout_core.text.plain import beginning, cut, exact, plain
 from scout_core.text.secrets import is_card_number, scrub
@@ -99,6 +99,9 @@ def _key_text(key: object) -> str:
 @lru_cache(maxsize=1_024)
 def _clean_key(key: str) -> tuple[str, bool]:
     return cut(scrub(beginning(key, LONGEST_SHOWN_KEY)), LONGEST_SHOWN_KEY), is_sensitive(key)
+
+
+forgets_with_names(_clean_key.cache_clear)
 
 
 def _clean_text(name: str, text: str, dialect: str | None) -> str:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
-from scout_core.text.keys import FILTERED, is_sensitive
+from scout_core.text.keys import FILTERED, forgets_with_names, is_sensitive
 from scout_core.text.patterns import pattern
 from scout_core.text.plain import cut, plain
 from scout_core.text.secrets import scrub, scrub_word
@@ -70,6 +70,7 @@ def _public_url(url: str) -> str:
 
 
 _cached: Final = lru_cache(maxsize=512)(_public_url)
+forgets_with_names(_cached.cache_clear)
 
 
 def clean_path(path: str) -> str:
