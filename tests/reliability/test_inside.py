@@ -29,7 +29,7 @@ def test_a_fault_in_a_function_of_the_agent_is_contained(sink, tmp_path, record_
     for name in ("wares.py", "wares_plugin.py"):
         shutil.copy(FOLDER / name, tmp_path)
     source = (FOLDER / "app.py").read_text(encoding="utf-8")
-    done = run_app(source, tmp_path / "state", seconds=size(300, 3_600), EVERY=str(size(10, 1)))
+    done = run_app(source, tmp_path / "state", seconds=size(300, 3_600), EVERY=str(size(20, 1)))
     assert 0 == done.code, done.err
     results = json.loads(done.out)
     assert {} == {name: seen for name, seen in results.items() if "failed" in seen}

@@ -456,3 +456,30 @@ def test_data_in_the_page_is_inert_under_the_policy(shop: Collector, opened: Ope
         "const script = document.createElement('script'); script.textContent = 'window.ran = 1'; document.body.append(script)"
     )
     assert window.page.evaluate("window.ran") is None
+
+
+def test_a_deploy_is_marked_in_every_chart_and_named_beside_the_cursor(
+    opened: Opened, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with Collector.running(state_dir=tmp_path_factory.mktemp("deployed")) as collector:
+        known_shop.fill(collector)
+        page = opened(collector).open("/")
+        before = [ink(page, selector) for selector in ("#chart-throughput", "#chart-percentiles")]
+        facts = json.loads(page.text_content("#series") or "")
+        start = facts["series"]["time"][20]
+        (plain,) = list(known_shop.reports(known_shop.minutes()))[-1:]
+        for number, (revision, since) in enumerate([("one", start - 9_000), ("0123456789abcdef", start + 30)]):
+            process = evolve(plain.process, revision=revision, started=since, instance=f"{number:016x}")
+            known_shop.send(
+                collector, evolve(plain, process=process, id=f"deployed-{number}", transactions=(), traces=())
+            )
+        page.reload()
+        after = [ink(page, selector) for selector in ("#chart-throughput", "#chart-percentiles")]
+        place = page.locator("#chart-throughput .u-over").bounding_box()
+        assert place is not None
+        share = (start + 30 - facts["range"]["from"]) / (facts["range"]["to"] - facts["range"]["from"])
+        page.mouse.move(place["x"] + share * place["width"], place["y"] + 20)
+        expect(page.locator("#chart-throughput .tip")).to_contain_text("Deploy0123456789ab")
+
+        assert all(more - less > 20 for less, more in zip(before, after, strict=True))
+        assert "0123456789ab at" in text_of(page, "#deploys")

@@ -9,6 +9,7 @@ from scout_core.operations import is_web
 from scout_dashboard.errors import NotFound
 from scout_dashboard.queries import error_groups, metrics, traces
 from scout_dashboard.queries.apdex import Thresholds
+from scout_dashboard.queries.deploys import deploys
 from scout_dashboard.queries.jobs import queues_of
 from scout_dashboard.queries.metrics import Facts
 from scout_dashboard.queries.names import label_of
@@ -64,6 +65,7 @@ def detail(reader: Reader, when: Range, thresholds: Thresholds, *, name: str, so
         "sort": sort,
         "totals": metrics.totals(whole, coverage, apdex_seconds=thresholds.of(name)),
         "series": metrics.series(steps, when, coverage),
+        **deploys(reader, when),
         "kinds": metrics.kinds(whole),
         "queues": [] if is_web(name) else queues_of(reader, when, name=name, whole=whole),
         "published": [_neighbour(other) for other in jobs_published_by(reader, when, name)],

@@ -8,6 +8,7 @@ from typing import Any, Final
 from scout_core.operations import OTHER_NAME
 from scout_dashboard.errors import NotFound
 from scout_dashboard.queries import traces
+from scout_dashboard.queries.deploys import deploys
 from scout_dashboard.queries.errors import error_facts
 from scout_dashboard.queries.names import label_of
 from scout_dashboard.ranges import Range
@@ -68,6 +69,7 @@ def detail(reader: Reader, when: Range, *, group: str) -> Facts:
     return {
         **facts,
         "series": _series(reader, when, group),
+        **deploys(reader, when),
         "example": None if example is None else {
             "name": example.name,
             "label": label_of(example.name),

@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from scout_core.instruments.jobs import RETRY
 from scout_core.measuring.histogram import Histogram
 from scout_dashboard.queries import metrics, waiting
+from scout_dashboard.queries.deploys import deploys
 from scout_dashboard.queries.metrics import Facts
 from scout_dashboard.queries.names import label_of
 from scout_dashboard.ranges import Range
@@ -61,6 +62,7 @@ def jobs(reader: Reader, when: Range) -> Facts:
         "queues": queues,
         "keeping_up": waiting.answer(queues),
         "series": metrics.series(steps, when, coverage) | _wait_series(queue_steps, when),
+        **deploys(reader, when),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scout_dashboard.queries import endpoints, metrics, traces
 from scout_dashboard.queries.apdex import Thresholds
+from scout_dashboard.queries.deploys import deploys
 from scout_dashboard.queries.metrics import Facts
 from scout_dashboard.ranges import Range
 from scout_dashboard.store.reader import Reader
@@ -20,6 +21,7 @@ def overview(reader: Reader, when: Range, thresholds: Thresholds) -> Facts:
         "of": "web" if web else "jobs",
         "totals": metrics.totals(metrics.merged(steps or jobs), coverage, apdex_seconds=thresholds.of(None)),
         "series": metrics.series(steps or jobs, when, coverage),
+        **deploys(reader, when),
         "slowest": endpoints.rows(reader, when, web=web, limit=5),
         "recent_traces": traces.recent(reader, when, limit=5),
     }

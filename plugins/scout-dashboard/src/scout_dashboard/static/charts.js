@@ -51,6 +51,7 @@ function draw(place, page, shape, zoom) {
     const index = Math.floor((x - current.page.series.time[0]) / current.page.range.step);
     return index >= 0 && index < current.page.series.time.length ? index : null;
   };
+  const deploysIn = (start, end) => (current.page.deploys ?? []).filter(({ at: time }) => time >= start && time < end);
   const options = {
     width: place.clientWidth - 16, height: place.clientHeight, legend: { show: false }, padding: [10, 30, 0, 0], // right padding: half of the longest label, 12:06:00
     scales: {
@@ -69,9 +70,15 @@ function draw(place, page, shape, zoom) {
     },
     plugins: [tooltip(place, (x) => {
       const index = at(x);
-      return index == null ? null : { title: step(current.page, index), lines: current.shape.tooltip(index) };
+      if (index == null) return null;
+      const start = current.page.series.time[index];
+      const deploys = deploysIn(start, start + current.page.range.step).map(({ revision }) => ["c-deploy", "Deploy", revision.slice(0, 12)]);
+      return { title: step(current.page, index), lines: [...current.shape.tooltip(index), ...deploys] };
     })],
-    hooks: { setSelect: [(chart) => zoomToSelection(chart, current.page.range, zoom)], init: [(chart) => watchDrag(chart)] },
+    hooks: {
+      setSelect: [(chart) => zoomToSelection(chart, current.page.range, zoom)], init: [(chart) => watchDrag(chart)],
+      draw: [(chart) => deploysIn(current.page.range.from, current.page.range.to).forEach(({ at: time }) => markDeploy(chart, time))],
+    },
   };
   const chart = new uPlot(options, table(), place);
   const resize = new ResizeObserver(() => chart.setSize({ width: place.clientWidth - 16, height: place.clientHeight }));
@@ -87,6 +94,20 @@ function draw(place, page, shape, zoom) {
       chart.destroy();
     },
   };
+}
+
+function markDeploy(chart, time) {
+  const { ctx, bbox } = chart;
+  const x = Math.round(chart.valToPos(time, "x", true)) + 0.5;
+  ctx.save();
+  ctx.strokeStyle = colour("c-deploy");
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
+  ctx.beginPath();
+  ctx.moveTo(x, bbox.top);
+  ctx.lineTo(x, bbox.top + bbox.height);
+  ctx.stroke();
+  ctx.restore();
 }
 
 function axis(own) {

@@ -10,7 +10,7 @@ from attrs import define, field
 
 from scout_core.measuring.report import TransactionMetrics
 from scout_core.operations import is_web
-from scout_dashboard.store import bulk
+from scout_dashboard.store import bulk, revisions
 from scout_dashboard.store.error_groups import ErrorGroups
 from scout_dashboard.store.error_sums import ErrorSums
 from scout_dashboard.store.levels import FOLD, MINUTE
@@ -75,6 +75,7 @@ class DayFigures:
             " period = excluded.period",
         )
         self._processes.write(incoming)
+        revisions.write(self._connection, reports)
         names: _Added = []
         queues: _Added = []
         for report in reports:

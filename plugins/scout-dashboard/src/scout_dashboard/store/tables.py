@@ -6,7 +6,7 @@ from typing import Final
 
 from scout_dashboard.store.files import Kind
 
-VERSION: Final = 10
+VERSION: Final = 11
 """Incremented with every change of a table; stored as ``PRAGMA user_version`` of each file."""
 
 TABLES: Final[dict[Kind, str]] = {
@@ -98,6 +98,12 @@ TABLES: Final[dict[Kind, str]] = {
             is_last INTEGER
         );
         CREATE INDEX process_seen ON process (seen);
+        CREATE TABLE revision (
+            app TEXT NOT NULL,
+            name TEXT NOT NULL,
+            since REAL NOT NULL,
+            PRIMARY KEY (app, name)
+        ) WITHOUT ROWID;
         CREATE TABLE fold (until INTEGER NOT NULL);
         INSERT INTO fold (until) VALUES (0);
     """,
@@ -265,6 +271,17 @@ MIGRATIONS: Final[dict[int, dict[Kind, str]]] = {
             ALTER TABLE error ADD COLUMN grp TEXT NOT NULL DEFAULT '';
             CREATE INDEX error_grp ON error (grp)
         """,
+    },
+    10: {
+        "metrics": """
+            CREATE TABLE IF NOT EXISTS revision (
+                app TEXT NOT NULL,
+                name TEXT NOT NULL,
+                since REAL NOT NULL,
+                PRIMARY KEY (app, name)
+            ) WITHOUT ROWID
+        """,
+        "traces": "",
     },
 }
 """Statements that upgrade a file from each earlier version to the next; they change no table of many rows, so they are fast."""
