@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from scout_core import current_transaction, hookimpl, span
-from scout_core.instruments.asgi import ABORTED, NO_RESPONSE, UNNAMED, AsgiMiddleware, record_request
+from scout_core import current_transaction, hookimpl, span, transaction
+from scout_core.instruments.asgi import ABORTED, NO_RESPONSE, UNNAMED, AsgiMiddleware, current_request, record_request
 from scout_core.testing import recording
 from tests.servers import servers
 
@@ -121,6 +121,61 @@ def test_fifty_requests_at_once_have_their_own_spans(scout):
         assert [(found.operation, found.tags["path"]) for found in request.spans] == [
             ("SQL/Query", request.tags["path"])
         ]
+
+
+def test_a_job_of_ones_own_after_the_response_does_not_lose_what_follows_it(scout):
+    requests = []
+
+    async def app(scope, receive, send):
+        await home(scope, receive, send)
+        for number in range(2):
+            with transaction(f"Job/mail.{number}"), begin_span("Mail/Send"):
+                pass
+            requests.append(current_request())
+        with begin_span("SQL/Cleanup"):
+            pass
+
+    asyncio.run(ask(AsgiMiddleware(app, name="Controller/shop"), http()))
+    spans = {seen.operation: [found.operation for found in seen.spans] for seen in scout.transactions}
+
+    assert None not in requests
+    assert {
+        "Controller/shop": ["SQL/Query"],
+        "Job/mail.0": ["Mail/Send"],
+        "Job/mail.1": ["Mail/Send"],
+        "Job/shop.after_response": ["SQL/Cleanup"],
+    } == spans
+
+
+def test_an_exception_that_is_handled_outside_of_the_loop_is_of_no_request(scout):
+    async def app(scope, receive, send):
+        await send(start(int(scope["path"][1:])))
+        await send(body(b"text"))
+        with begin_span("SQL/After"):
+            pass
+
+    async def answering(scope, receive, send):
+        try:
+            raise LookupError("of the application")
+        except LookupError:
+            await send(start(503))
+            await send(body(b"text"))
+
+    async def serve():
+        for path in ("/200", "/503"):
+            await ask(AsgiMiddleware(app, name=f"Controller{path}"), http(path))
+        await ask(AsgiMiddleware(answering, name="Controller/answered"), http())
+
+    try:
+        raise ImportError("no faster loop")
+    except ImportError:
+        asyncio.run(serve())
+    errors = {seen.operation: [error.exception for error in seen.errors] for seen in scout.transactions}
+
+    assert {
+        **{key: [] for key in ("Controller/200", "Controller/503", "Job/200.after_response", "Job/503.after_response")},
+        "Controller/answered": ["LookupError"],
+    } == errors
 
 
 def test_work_after_the_last_message_is_not_a_part_of_the_request(scout):

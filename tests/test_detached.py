@@ -299,3 +299,54 @@ def test_a_stored_trace_with_another_form_of_id_is_read(started_by):
     )  # fmt: skip
 
     assert (False, 0) == (Transaction.from_trace(stored).is_detached, Transaction.from_trace(stored).started_by)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
+def test_jobs_that_overlap_do_not_lose_the_request_around_them(scout, order, inside):
+    """As those of a queue in memory, whose signals report the beginning and the end of each."""
+    with transaction("Controller/shop") as web:
+        jobs = []
+        for number in range(3):
+            jobs.append(transaction(f"Job/{number}").detach().begin())
+            if inside:
+                span("SQL/Query").begin()  # never ended
+        for number in order:
+            jobs[number].end()
+        assert web is current_transaction()
+        with span("SQL/After"), transaction("Job/part"):
+            pass
+
+    assert ["SQL/After", "Job/part"] == [seen.operation for seen in reversed(scout.transactions[-1].spans)]
+    assert 4 == len(scout.transactions)
+
+
+def test_many_jobs_that_overlap_hold_none_of_the_others(scout):
+    with transaction("Controller/shop") as web:
+        before = transaction("Job/0").detach().begin()
+        for number in range(1, 50):
+            job = transaction(f"Job/{number}").detach().begin()
+            before.end()
+            before = job
+            assert job.own_before is web
+        before.end()
+        assert web is current_transaction()
+
+
+def test_the_trace_that_is_chosen_last_counts(scout):
+    headers = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
+    with transaction("Controller/shop") as web:
+        pass
+    with transaction("Job/a").detach(started_by=web).continue_from(headers) as first:
+        pass
+    with (
+        transaction("Job/b")
+        .continue_from({"traceparent": f"00-{'c' * 32}-{'b' * 16}-01"})
+        .continue_from(headers) as second
+    ):
+        pass
+    with transaction("Job/c").detach(started_by=web).continue_from({"x": "no trace"}) as third:
+        pass
+
+    assert ["a" * 32, "a" * 32, web.trace_id] == [first.trace_id, second.trace_id, third.trace_id]
+    assert 0 == scout.agent.counters().invalid_values

@@ -6,7 +6,9 @@ import asyncio
 import collections
 import contextlib
 import ctypes
+import functools
 import gc
+import inspect
 import io
 import mmap
 import threading
@@ -517,6 +519,125 @@ def test_a_file_wrapper_of_a_server_stays_itself(scout):
     assert opaque.is_closed
 
     assert 2 == len(scout.transactions)
+
+
+class OfAnother:
+    """A body that passes on everything to a file, as ``SpooledTemporaryFile`` and Django's ``File`` do."""
+
+    def __init__(self, file):
+        self.filelike = file
+
+    def __iter__(self):
+        return iter(lambda: self.filelike.read(2), b"")
+
+    def __getattr__(self, name):
+        return getattr(self.filelike, name)
+
+
+def closed_by(close):
+    """Return a class of files with this attribute ``close``."""
+
+    class Closing:
+        def __init__(self, file):
+            self.filelike = file
+
+        def __iter__(self):
+            return iter(lambda: self.filelike.read(2), b"")
+
+    Closing.close = close
+    return Closing
+
+
+calls = []
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        OfAnother,
+        closed_by(staticmethod(lambda: calls.append(()))),
+        closed_by(classmethod(lambda kind: calls.append(()))),
+        closed_by(functools.partial(calls.append, ())),
+        closed_by(lambda self: calls.append(())),
+        closed_by(functools.partialmethod(lambda self, value: calls.append(value), ())),
+    ],
+)
+def test_the_close_of_a_file_is_called_as_without_the_agent(scout, kind):
+    calls.clear()
+    file = io.BytesIO(b"shop")
+    with transaction("Controller/home") as web:
+        body = web.stream(kind(file))
+    assert [b"sh", b"op"] == list(body)
+    assert not web.is_finished
+    body.close()
+
+    assert (web.is_finished, web.error) == (True, None)
+    assert file.closed or [()] == calls
+
+
+@pytest.mark.parametrize("refusal", [RuntimeError, KeyError])
+def test_a_file_that_refuses_attributes_in_its_own_way_is_passed_on(scout, refusal):
+    class Refusing(io.BytesIO):
+        def __setattr__(self, name, value):
+            raise refusal(name)
+
+    class Decided(io.BytesIO):
+        close = property(lambda self: lambda: None, lambda self, value: None)
+
+    for file in (Refusing(b"a"), Decided(b"a")):
+        assert file is streamed(file)
+
+    assert [True, True] == ["unfollowed_body" in seen.tags for seen in scout.transactions]
+
+
+def test_a_body_that_has_a_file_or_its_name_is_not_a_file(scout):
+    class Export:
+        __slots__ = ("file", "filelike", "__dict__")
+
+        def __init__(self, file):
+            self.__dict__ = {}
+            self.file = file
+
+        def __iter__(self):
+            with span("SQL/Query"):
+                yield b"row"
+            raise ValueError("no space left")
+
+        def close(self):
+            pass
+
+    for file in ("out.csv", io.BytesIO(b"a")):
+        body = streamed(Export(file))
+        with pytest.raises(ValueError, match="no space left"):
+            list(body)
+        body.close()
+    body = streamed(Export("out.csv"))
+    body.close()
+
+    assert [1, 1, 0] == [len(seen.spans) for seen in scout.transactions]
+    assert ["ValueError", "ValueError", None] == [seen.error for seen in scout.transactions]
+
+
+def test_frameworks_see_that_a_body_is_closed_by_a_coroutine(scout):
+    class Rows:
+        closed = 0
+
+        async def __aiter__(self):
+            yield b"row"
+
+        async def close(self):
+            self.closed += 1
+
+    async def send(body):
+        assert [b"row"] == [part async for part in body]
+        assert inspect.iscoroutinefunction(body.close)
+        await body.close()
+
+    body = Rows()
+    asyncio.run(send(streamed(body)))
+
+    assert (1, None) == (body.closed, scout.transaction.error)
+    assert not inspect.iscoroutinefunction(streamed(Body()).close)
 
 
 def test_a_file_whose_close_cannot_be_replaced_is_shown(scout):

@@ -247,8 +247,21 @@ def test_an_exception_passes_untouched_and_is_recorded(scout, in_body):
     assert str(scout.transaction.error).endswith("StockError")
 
 
-@pytest.mark.parametrize("error", [StopIteration, SystemExit, GeneratorExit, KeyboardInterrupt])
-def test_the_end_of_an_iterator_or_of_the_process_is_not_an_error(scout, error):
+def test_the_end_of_an_iterator_is_an_error_where_no_value_was_asked_for(scout):
+    """As of ``next()`` without a default: servers answer with status 500."""
+
+    def app(environ, start_response):
+        return next(user for user in [] if user == environ["REMOTE_USER"])
+
+    with pytest.raises(StopIteration):
+        send(WsgiMiddleware(app))
+
+    assert "StopIteration" == scout.transaction.error
+    assert ["StopIteration"] == [error.exception for error in scout.transaction.errors]
+
+
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit, KeyboardInterrupt])
+def test_the_end_of_the_process_is_not_an_error(scout, error):
     def app(environ, start_response):
         raise error
 

@@ -56,6 +56,7 @@ class AsgiRequest:
     _has_trailers = _is_sent = _is_over = False
     _jobs: tuple[Transaction, ...] = ()
     _after: tuple[Transaction, ...] = ()
+    _handled_before: BaseException | None = None
 
     def __init__(
         self,
@@ -72,6 +73,9 @@ class AsgiRequest:
         self._send = send
         self._needs_name = needs_name
         self._is_disconnect = is_disconnect
+        handled = sys.exc_info()[1]
+        if handled is not None:  # the loop runs in an `except` block
+            self._handled_before = handled
 
     def name(self, operation: str) -> bool:
         """Give it the operation of the route that answers it, once; return whether it had none before."""
@@ -140,7 +144,7 @@ class AsgiRequest:
         status = message.get("status")
         self._status = status = status if type(status) is int else status_number(status)
         if status >= SERVER_ERROR:
-            self._record_answered(sys.exc_info()[1])
+            self._record_answered(self._being_handled())
 
     def close(self, error: BaseException | None, *, has_response: bool = True) -> None:
         """The application has returned, or raised an exception. Leave the request, and what followed it; a web socket has no response."""
@@ -221,12 +225,16 @@ class AsgiRequest:
         if error is not None and not self._is_from_client(error):
             self.transaction.record_error(error)
 
+    def _being_handled(self) -> BaseException | None:
+        error = sys.exc_info()[1]
+        return None if error is self._handled_before else error
+
     def _finish(self) -> None:
         """The last message was sent."""
         if self._is_sent or self._is_over:
             return
         self._is_sent = True
-        if self._status < SERVER_ERROR and sys.exc_info()[1] is None:
+        if self._status < SERVER_ERROR and self._being_handled() is None:
             self._end(None)
         elif self.transaction.id:
             # A framework answers an exception first, and may raise it again then: it belongs to this request. Spans do not.

@@ -45,12 +45,8 @@ class WsgiMiddleware(Middleware[_App, _Environ]):
         name = self._name
         web = Transaction(name if type(name) is str else name_for(name, environ))
         with web.around(environ):
-            try:
-                response = _Response(start_response, web)
-                body = self.app(environ, response.start)
-            except StopIteration:  # the end of an iterator, as in the body of a response
-                web.end()
-                raise
+            response = _Response(start_response, web)
+            body = self.app(environ, response.start)
             kind = type(body)
             if response.is_error is None or not can_be_iterated(kind):
                 response.mark()

@@ -7,7 +7,7 @@ have the right parent; a new thread starts without one.
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from scout_core.recording.safety.collecting import collecting, is_collecting_here
 from scout_core.signals import is_from_signal_handler
@@ -68,6 +68,17 @@ def has_ended(span: Facts) -> bool:
 def around(span: Span) -> Span | None:
     """Return the span that was current when this one began; for a transaction, only if it is detached from the one around it."""
     return span.own_parent if span.own_parent is not None else getattr(span, "own_before", None)
+
+
+def lead_past(innermost: Span, ended: Facts, outer: Span | None) -> None:
+    """Let a transaction that began inside one that has ended, and is detached from it, be followed by what is around that one."""
+    span: Any = innermost
+    while span is not None:
+        inside = getattr(span, "own_before", None)
+        if inside is not None and inside.transaction is ended:
+            span.own_before = outer
+            return
+        span = around(span)
 
 
 def is_within(span: Span | None, transaction: Transaction) -> bool:

@@ -12,7 +12,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from scout_core.clocks import perf_counter_ns
-from scout_core.recording.context import KEPT_OPEN, current, has_ended, innermost_open, open_parent, step_out
+from scout_core.recording.context import (
+    KEPT_OPEN,
+    around,
+    current,
+    has_ended,
+    innermost_open,
+    lead_past,
+    open_parent,
+    step_out,
+)
 from scout_core.recording.errors.raised import is_failure
 from scout_core.recording.facts import Facts
 from scout_core.recording.limits.bounding import bound_ended
@@ -107,6 +116,7 @@ class Span(Facts):
         if not self.start_ns:  # also while the hooks of the start of a transaction run
             return
         innermost, own = _get(), self.transaction
+        outer = None if innermost is None or innermost is self else around(self)
         if self.stop_ns == KEPT_OPEN:
             self.stop_ns = 0
         if error is None:
@@ -125,6 +135,8 @@ class Span(Facts):
             return
         if innermost is not self and (innermost.transaction is not own or not (own is self or has_ended(innermost))):
             _set(innermost)  # it stays current, as it does where this is called on another thread
+            if own is self:
+                lead_past(innermost, self, outer)
         elif after is not None and has_ended(after):  # it ended before what began inside it
             _set(innermost_open(after) or after)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from scout_core.clocks import perf_counter_ns, time
 from scout_core.recording import context
-from scout_core.recording.context import KEPT_OPEN, innermost_open, is_within
+from scout_core.recording.context import KEPT_OPEN, follower_of, innermost_open, is_within
 from scout_core.recording.errors.raised import is_failure
 from scout_core.recording.errors.recorded import leave
 from scout_core.recording.joining import end_joined, join
@@ -141,6 +141,8 @@ class Transaction(Record):
             self.own_before = before
             self.started_by = self.started_by or _id_of(before.transaction)  # type: ignore[arg-type]  # it is open
             join_trace(self, before)
+        elif (ended := _get()) is not None and follower_of(ended) is not None:
+            self.own_before = ended  # is current again afterwards: its request takes what follows
         self.tracer = tracer
         self.transaction = self
         self.id = _getrandbits(64)

@@ -191,7 +191,7 @@ def test_an_exception_is_an_error_if_its_status_is_500(scout, client, path, stat
 def test_neither_settings_nor_headers_nor_cookies_leave_with_an_error(scout, client):
     """Scout's agent sends all settings of the project with each error."""
     client.cookies["plan"] = "cookie-of-ada"
-    with override_settings(SECRET_KEY="key-of-the-shop", EMAIL_HOST_PASSWORD="letters", SHOP_OWNER="ada@shop.test"):
+    with override_settings(SECRET_KEY="key-of-the-shop", SHOP_PASSWORD="letters", SHOP_OWNER="ada@shop.test"):
         client.get("/broken/", HTTP_X_SHOP="header-of-ada")
 
     report = scout.report()

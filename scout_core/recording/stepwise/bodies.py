@@ -9,7 +9,8 @@ from __future__ import annotations
 import operator
 import weakref
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
+from inspect import iscoroutinefunction
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Final
 
@@ -83,7 +84,7 @@ class RequestSteps(BodySteps):
     def settle(self, error: BaseException) -> None:
         """Wait for the close after the last part; an exception is recorded at once, as holding it would keep its frames."""
         if isinstance(error, Exception) and self.span is not None:
-            if not (isinstance(error, StopIteration) or self.is_past_last(error)):
+            if not (isinstance(error, (StopIteration, StopAsyncIteration)) or self.is_past_last(error)):
                 self.span.record_error(error, handled=False)  # type: ignore[attr-defined]  # of a transaction
             self.__class__ = UnclosedSteps
         else:
@@ -105,40 +106,31 @@ class SteppedBody(Stepped):
 
     def __getattr__(self, name: str) -> Any:
         value = super().__getattr__(name)
-        if name == "close":
-            return _Closing(self._scout_core_steps, value)
-        if name == "aclose":
-            return _AsyncClosing(self._scout_core_steps, value)
+        if name == "close" or name == "aclose":
+            close = _close_async if iscoroutinefunction(value) or name == "aclose" else _close
+            return partial(close, self._scout_core_steps, value)  # `iscoroutinefunction` looks into it
         return value
 
 
-class _Closing:
-    """The method that closes a body: the span ends with it."""
-
-    __slots__ = ("steps", "method")
-
-    def __init__(self, steps: Steps, method: Callable[..., Any]) -> None:
-        self.steps = steps
-        self.method = method
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        steps = self.steps
-        if isinstance(steps, RequestSteps):
-            steps.__class__ = BodySteps  # type: ignore[assignment]  # an exception ends it from now on
-        result = steps.run_turn(lambda: self.method(*args, **kwargs))
-        if has(type(result), "__await__"):  # the method is async, or an async library returns a future
-            return _close_later(steps, result)
-        steps.end()
-        return result
+def _close(steps: Steps, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Close a body: the span ends with it."""
+    _let_end(steps)
+    result = steps.run_turn(partial(method, *args, **kwargs))
+    if has(type(result), "__await__"):  # an async library returns a future
+        return _close_later(steps, result)
+    steps.end()
+    return result
 
 
-class _AsyncClosing(_Closing):
+async def _close_async(steps: Steps, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """The same for a method that is always awaited."""
+    _let_end(steps)
+    return await _close_later(steps, method(*args, **kwargs))
 
-    __slots__ = ()
 
-    async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return await _close_later(self.steps, self.method(*args, **kwargs))
+def _let_end(steps: Steps) -> None:
+    if isinstance(steps, RequestSteps):
+        steps.__class__ = BodySteps  # type: ignore[assignment]  # an exception ends it from now on
 
 
 async def _close_later(steps: Steps, closing: Any) -> Any:

@@ -60,8 +60,13 @@ def _is_file(body: Any, file_wrapper: object) -> bool:
     kind = type(body)
     if isinstance(file_wrapper, type) and issubclass(kind, file_wrapper):
         return True
-    attributes = getattr(body, "__dict__", {})
-    return hasattr(kind, "fileno") or (hasattr(body, "close") and ("filelike" in attributes or "file" in attributes))
+    return hasattr(kind, "fileno") or (hasattr(_own(body).get("filelike"), "read") and hasattr(body, "close"))
+
+
+def _own(body: Any) -> dict[str, Any]:
+    """Return the attributes of an object itself."""
+    found = getattr(body, "__dict__", None)
+    return found if issubclass(type(found), dict) else {}  # type: ignore[return-value]  # a class may have anything there
 
 
 def _follow_file(span: Span, body: Any) -> None:
@@ -69,7 +74,7 @@ def _follow_file(span: Span, body: Any) -> None:
     steps = Steps(span, None, inside=span, active_ns=None)
     try:
         body.close = _replaced_close(steps, body)
-    except (AttributeError, TypeError):
+    except Exception:  # noqa: BLE001  # its class may refuse it in any way
         steps.leave()
         span.tag(UNFOLLOWED, type_name(type(body)))
     else:
@@ -78,9 +83,12 @@ def _follow_file(span: Span, body: Any) -> None:
 
 def _replaced_close(steps: Steps, body: Any) -> Any:
     """Return a function that does not refer to the file: it is an attribute of it, and a cycle would keep the file open."""
-    own = getattr(body, "__dict__", {}).get("close")
-    if own is None and type(getattr(type(body), "close", None)) is MemberDescriptorType:
+    own = _own(body).get("close")
+    of_class = attribute_of(type(body), "close")
+    if own is None and type(of_class) is MemberDescriptorType:
         own = body.close  # of __slots__
+    elif attribute_of(type(of_class), "__set__") is not None:
+        raise TypeError("a property decides what is set")
     return partial(_close, steps, own or _close_of_twin(body), own is not None, weakref.ref(body))
 
 
@@ -91,7 +99,7 @@ def _close_of_twin(body: Any) -> Any:
     Werkzeug's test client is one; the method itself would have kept the file. None: only Python code can be called like that.
     """
     kind = type(body)
-    close = getattr(kind, "close", None)
+    close = attribute_of(kind, "close")
     if type(close) is not FunctionType or hasattr(kind, "__del__"):
         return None
     try:
@@ -117,10 +125,20 @@ def _close(
     body = file()
     try:
         if body is not None and not is_own:
-            close = MethodType(type(body).close, body)
+            close = _close_of_class(body)
         return None if close is None else steps.run(partial(close, *args, **kwargs))
     finally:
         steps.end()
+
+
+def _close_of_class(body: Any) -> Any:
+    """Return what ``body.close`` would be if it had not been replaced."""
+    kind = type(body)
+    found = attribute_of(kind, "close")
+    if found is None:
+        return kind.__getattr__(body, "close")
+    get = attribute_of(type(found), "__get__")
+    return found if get is None else get(found, body, kind)
 
 
 def is_replaced_close(value: object) -> bool:

@@ -62,11 +62,11 @@ def transaction_id_of(transaction: Transaction) -> str:
 
 def continue_from(transaction: Transaction, headers: object) -> None:
     """
-    Make a transaction part of the trace of its caller, if headers name one and nothing has asked for its trace yet.
+    Make a transaction part of the trace of its caller, if headers name one, and it has not begun or nothing has asked for its trace.
 
     The application is not interrupted by headers that cannot be read; they are counted as values that are not used.
     """
-    if headers is None or hasattr(transaction, "own_trace"):
+    if headers is None or (transaction.start_ns and hasattr(transaction, "own_trace")):
         return
     try:
         if transaction.is_web and not _is_trusted(transaction):
