@@ -14,6 +14,7 @@ from sample_reports import queue_metrics, report, reports
 from scout_core.errors import RejectedReport
 from scout_core.measuring.report import Report
 from scout_dashboard.checks import validate
+from scout_dashboard.queries import jobs
 from scout_dashboard.ranges import zoomed_range
 from scout_dashboard.store import Store, files
 from scout_dashboard.store.queue_sums import QueueSums, queue_sums_of, queue_sums_of_row
@@ -82,6 +83,39 @@ def test_the_steps_of_each_queue_add_up_to_its_jobs(store):
     assert sum(ranked.count for ranked in by_name(store.reader, when, web=False).values()) == sum(
         figures.count for figures in of_jobs.values()
     )
+
+
+def test_figures_of_complete_days_are_read_again_when_they_have_changed(store):
+    """By a late report, and in a file that was opened again; reading them, or showing the page, changes nothing."""
+    day, when = 86_400, zoomed_range(MIDNIGHT - 9 * 86_400, MIDNIGHT + 3_600)
+    sent = [report(end=MIDNIGHT - days * day + 60 * days, number=days) for days in range(1, 9)]
+    sent.append(report(end=MIDNIGHT + 60, number=9))
+
+    def found() -> tuple[dict, dict]:
+        jobs.jobs(store.reader, when)
+        by_jobs = {key: facts(figures) for key, figures in by_job(store.reader, when).items()}
+        steps = {queue: Queued() for queue in by_queue(store.reader, when)}
+        for queue, of_queue in by_queue(store.reader, when).items():
+            for figures in of_queue.values():
+                steps[queue].add(figures)
+        return by_jobs, {queue: facts(figures) for queue, figures in steps.items()}
+
+    def of_queues() -> dict:
+        sums: dict[str, QueueSums] = {}
+        for (_, queue), figures in expected(sent).items():
+            sums.setdefault(queue, QueueSums()).add(figures)
+        return {queue: facts(figures) for queue, figures in sums.items()}
+
+    for incoming in sent:
+        store.apply(incoming, now=MIDNIGHT + 60)
+    for late in (20, 21):
+        for _ in range(2):
+            assert ({key: facts(sums) for key, sums in expected(sent).items()}, of_queues()) == found()
+        sent.append(report(end=MIDNIGHT - 5 * day + 60 * late, number=late))
+        store.apply(sent[-1], now=MIDNIGHT + 60)
+        if late == 21:
+            store.reader.close()
+    assert ({key: facts(sums) for key, sums in expected(sent).items()}, of_queues()) == found()
 
 
 def test_figures_that_were_read_and_then_added_to_are_those_of_both(store):

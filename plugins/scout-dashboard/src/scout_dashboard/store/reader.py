@@ -27,7 +27,7 @@ Row = tuple[Any, ...]
 
 
 _FOREVER: Final = 1e12
-_MAX_CACHED: Final = 8
+_MAX_CACHED: Final = 16
 _EXAMINED_SECONDS: Final = 60.0
 _MOST_ROWS: Final = 10_000
 """Rows of a file that are left out one by one; with more of them, the file is set aside."""

@@ -11,12 +11,11 @@ from scout_core.sending.protocol import PROBE_APP
 from scout_dashboard.ranges import Range
 from scout_dashboard.store.bulk import unquoted
 from scout_dashboard.store.figures import TOTAL_NAME
-from scout_dashboard.store.files import DAY
 from scout_dashboard.store.levels import level_for
 from scout_dashboard.store.packing import merged_histogram, pack_histogram
 from scout_dashboard.store.reader import Reader, as_list
 from scout_dashboard.store.rollup_tables import BY_NAME
-from scout_dashboard.store.slices import column, figures, read_slices, real_sum, whole_sum
+from scout_dashboard.store.slices import column, figures, parts_of, read_slices, real_sum, whole_sum
 from scout_dashboard.store.sums import Sums, sums_of_row
 
 _MINUTE = 60.0
@@ -75,17 +74,10 @@ def by_name(reader: Reader, when: Range, *, web: bool, durations: bool = True) -
     Args:
         durations: False leaves them empty, which is faster.
     """
-    first, last = -(-when.start // DAY) * DAY, when.end // DAY * DAY
-    if first >= last:
-        return _ranked(reader, when.app, when.start, when.end, web=web, durations=durations)
     names: dict[str, Ranked] = {}
-    for part in (
-        _ranked(reader, when.app, when.start, first, web=web, durations=durations),
-        _whole_days(reader, when.app, first, last - DAY, web=web, durations=durations),
-        # The last day may be today, which changes all the time.
-        _ranked(reader, when.app, last - DAY, when.end, web=web, durations=durations),
-    ):
-        for name, ranked in part.items():
+    for start, end, is_complete in parts_of(when.start, when.end):
+        read = _whole_days if is_complete else _ranked
+        for name, ranked in read(reader, when.app, start, end, web=web, durations=durations).items():
             names.setdefault(name, Ranked()).add(ranked)
     return names
 
@@ -146,8 +138,6 @@ def _whole_days(
     reader: Reader, app: str | None, start: int, end: int, *, web: bool, durations: bool
 ) -> dict[str, Ranked]:
     """Sum complete days once and cache the result until one of them is written again."""
-    if start >= end:
-        return {}
 
     def sum_days() -> dict[str, Ranked]:
         names = _ranked(reader, app, start, end, web=web, durations=durations)
@@ -159,8 +149,6 @@ def _whole_days(
 
 
 def _ranked(reader: Reader, app: str | None, start: int, end: int, *, web: bool, durations: bool) -> dict[str, Ranked]:
-    if start >= end:
-        return {}
     where, values = _filter(app, is_total=False, web=web)
     columns = ["s.name", "sum(r.count)", "sum(r.errors)", real_sum("r.total")]
     columns.append("group_concat(hex(r.durations))" if durations else "''")

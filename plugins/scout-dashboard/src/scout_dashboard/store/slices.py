@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from scout_dashboard.store import bulk
@@ -10,6 +10,18 @@ from scout_dashboard.store.files import DAY
 from scout_dashboard.store.levels import LEVELS, stored_cover
 from scout_dashboard.store.reader import Reader
 from scout_dashboard.store.rollup_tables import Rollup
+
+
+def parts_of(start: int, end: int) -> Iterator[tuple[int, int, bool]]:
+    """
+    Split a range, so that complete days need to be summed up only once.
+
+    Yields:
+        Start, end, and whether it consists of complete days. The last day is not among these: it may be today, which changes all the time.
+    """
+    first, last = -(-start // DAY) * DAY, (end // DAY - 1) * DAY
+    parts = [(start, first, False), (first, last, True), (last, end, False)] if first < last else [(start, end, False)]
+    yield from (part for part in parts if part[0] < part[1])
 
 
 def read_slices(
