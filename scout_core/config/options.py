@@ -108,7 +108,7 @@ OPTIONS: Final = (
     Option("uri_reporting", "filtered_params", choice_of(["filtered_params", "path"]),
            "The tag path: with the query, whose secrets are filtered, or without it."),
     Option("filtered_names", (), NAMES,
-           "Further names whose values are replaced by [FILTERED], in tags, parameters, URLs and messages: ``iban`` is also ``customer_iban`` and ``customerIban``.",
+           "Further names whose values are replaced by [FILTERED], in tags, parameters, URLs and messages: ``iban`` is also ``customer_iban``, ``customerIban`` and ``ibans``. In a text, all up to the next comma, bracket or line is removed.",
            aliases=("errors_filtered_params",)),
     Option("trust_incoming_trace", True, BOOLEAN,
            "Whether a web request continues the trace that its headers name. When false, each begins a trace of its own, as in a service that is open to the public."),

@@ -201,9 +201,9 @@ class Tracer(Counted):
 
     def _filter_names(self) -> None:
         names = self.config.get("filtered_names")
-        if names or "scout_core.text.keys" in sys.modules:  # of another agent
+        if names or "scout_core.text.listed" in sys.modules:  # of another agent
             with importing:
-                from scout_core.text.keys import filter_names  # rarely needed
+                from scout_core.text.listed import filter_names  # rarely needed
             filter_names(names)
 
     def finish(self, transaction: Transaction) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final
 
 from scout_core.tag_values import LONGEST_READABLE_KEY
+from scout_core.text.listed import CAMEL, forgets_with_names, is_listed
 from scout_core.text.patterns import pattern
 
 FILTERED: Final = "[FILTERED]"
@@ -56,27 +56,7 @@ _COUNTED: Final = pattern(
     r"|(?<![a-z])tokens?_(?:count|limit|usage|used)(?![a-z])"
 )
 
-# Where a word begins in camel case: `userAuth`, `HTTPAuth`.
-_CAMEL: Final = pattern(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _BETWEEN_WORDS: Final = pattern(r"[^a-z0-9]+")
-
-_listed: frozenset[str] = frozenset()
-"""The words of the names in the option ``filtered_names``, each with ``_`` around and between them."""
-_caches: Final[list[Callable[[], None]]] = []
-"""Functions that clear what was computed with other names."""
-
-
-def filter_names(names: Iterable[str]) -> None:
-    """Let the values of these names be secret, too, and of no other names that were listed before."""
-    global _listed
-    _listed = frozenset(f"_{words}_" for name in names for words in _words_of(name) if words)
-    for clear in _caches:
-        clear()
-
-
-def forgets_with_names(clear: Callable[[], None]) -> None:
-    """Call a function whenever other names are listed."""
-    _caches.append(clear)
 
 
 def is_sensitive(key: str) -> bool:
@@ -94,23 +74,13 @@ def is_sensitive(key: str) -> bool:
 
 @lru_cache(maxsize=1_024)
 def _is_sensitive(key: str) -> bool:
-    if _listed and is_listed(key):
-        return True
-    return any(words in _WHOLE or _SENSITIVE.search(_COUNTED.sub("", words)) for words in _words_of(key))
+    # Once with camel case split (`userAuth`) and once without (`pAssWord`).
+    return is_listed(key) or _has_sensitive_words(CAMEL.sub("_", key)) or _has_sensitive_words(key)
 
 
-def is_listed(key: str) -> bool:
-    """Whether the words of a listed name are among those of this one: ``customer_iban`` where ``iban`` is listed."""
-    return any(listed in f"_{words}_" for words in _words_of(key) for listed in _listed)
-
-
-def _words_of(name: str) -> tuple[str, str]:
-    """Return a name in lower case with ``_`` between its words: once with camel case split (`userAuth`), once without (`pAssWord`)."""
-    return _separated(_CAMEL.sub("_", name)), _separated(name)
-
-
-def _separated(name: str) -> str:
-    return _BETWEEN_WORDS.sub("_", name.lower()).strip("_")
+def _has_sensitive_words(key: str) -> bool:
+    words = _BETWEEN_WORDS.sub("_", key.lower()).strip("_")
+    return words in _WHOLE or _SENSITIVE.search(_COUNTED.sub("", words)) is not None
 
 
 forgets_with_names(_is_sensitive.cache_clear)

@@ -68,7 +68,8 @@ def masked_message(text: str, kind: type[BaseException]) -> str:
     """
     found = _FIRST_LINE.match(exact(text)[:_MOST_READ])
     line = beginning(found[1], LONGEST) if found else ""
-    masked = _IN_PARENTHESES.sub("?", _without_literals(line, keep_names=issubclass(kind, _NAMING)))
+    # Before the names of values are masked, as those of `{'salary': 85000}`, and after it.
+    masked = _IN_PARENTHESES.sub("?", _without_literals(scrub(line), keep_names=issubclass(kind, _NAMING)))
     return cut(clean_paths(clean_urls(scrub(masked))), LONGEST)
 
 

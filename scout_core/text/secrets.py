@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
-from scout_core.text.keys import FILTERED, OAUTH, forgets_with_names, is_listed, is_sensitive
+from scout_core.text.brackets import OPEN, end_of_brackets
+from scout_core.text.keys import FILTERED, OAUTH, is_sensitive
+from scout_core.text.listed import forgets_with_names, without_listed
 from scout_core.text.patterns import pattern
 from scout_core.text.plain import plain
 
@@ -194,7 +196,7 @@ def is_card_number(digits: str) -> bool:
 
 
 def _scrub(text: str) -> str:
-    text = _BY_FORM.sub(FILTERED, text)
+    text = without_listed(_BY_FORM.sub(FILTERED, text), FILTERED)
     if "://" in text:
         text = SPACED_USER_INFO.sub(f"{FILTERED}@", _USER_INFO.sub(f"{FILTERED}@", text))
     if "=" in text or ":" in text:
@@ -231,6 +233,8 @@ def _secret_values(text: str, names: re.Pattern[str], values: re.Pattern[str]) -
         if value is None or value.lastgroup is None or not _is_secret(value[value.lastgroup], found):
             continue
         start, done = value.span(value.lastgroup)
+        if value.lastgroup == "bare" and text[start] in OPEN and text[start:done] != FILTERED:
+            done = end_of_brackets(text, start)
         if start < done:
             yield start, done
 
@@ -239,8 +243,7 @@ def _is_secret(value: str, name: re.Match[str]) -> bool:
     """Whether the text after a sensitive name is its value, not prose or a null value."""
     sign = name.string[name.end("name") : name.end()]
     if sign[0] == ":" and sign[1:].isspace():
-        counts = _EVEN_IN_PROSE.search(name["name"]) is not None or is_listed(name["name"])
-        return counts and value.lower() not in _PROSE
+        return _EVEN_IN_PROSE.search(name["name"]) is not None and value.lower() not in _PROSE
     return value.lower() not in _NOTHING
 
 

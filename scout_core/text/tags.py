@@ -16,8 +16,9 @@ from math import isfinite
 from typing import TYPE_CHECKING, Final, cast
 
 from scout_core.tag_values import KEY_READ, LARGEST, LONGEST_SHOWN_KEY, MOST_TAGS, PRINTED_TYPES, is_type
-from scout_core.text.keys import FILTERED, forgets_with_names, is_sensitive
+from scout_core.text.keys import FILTERED, is_sensitive
 from scout_core.text.links import clean_urls
+from scout_core.text.listed import forgets_with_names
 from scout_core.text.plain import beginning, cut, exact, plain
 from scout_core.text.secrets import is_card_number, scrub
 from scout_core.text.sql import mask_sql

@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
-from scout_core.text.keys import FILTERED, forgets_with_names, is_sensitive
+from scout_core.text.keys import FILTERED, is_sensitive
+from scout_core.text.listed import forgets_with_names, is_listed
 from scout_core.text.patterns import pattern
 from scout_core.text.plain import cut, plain
 from scout_core.text.secrets import scrub, scrub_word
@@ -89,7 +90,8 @@ def _clean_part(part: str, before: str) -> str:
     text = unquote(part)
     if _USER_IN_SEGMENT.match(text):
         return FILTERED
-    if len(text) >= 6 and any(map(str.isdigit, text)) and is_sensitive(unquote(before)):
-        return FILTERED
+    name = unquote(before)
+    if is_listed(name) or (len(text) >= 6 and any(map(str.isdigit, text)) and is_sensitive(name)):
+        return FILTERED if text else part
     scrubbed = scrub_word(text)
     return part if scrubbed == text else quote(scrubbed, safe="[]=:,@ ")

@@ -479,7 +479,7 @@ def test_a_deploy_is_marked_in_every_chart_and_named_beside_the_cursor(
         assert place is not None
         share = (start + 30 - facts["range"]["from"]) / (facts["range"]["to"] - facts["range"]["from"])
         page.mouse.move(place["x"] + share * place["width"], place["y"] + 20)
-        expect(page.locator("#chart-throughput .tip")).to_contain_text("Deploy0123456789ab")
+        expect(page.locator("#chart-throughput .tip")).to_contain_text("Deploy0123456789abcdef")
 
         assert all(more - less > 20 for less, more in zip(before, after, strict=True))
-        assert "0123456789ab at" in text_of(page, "#deploys")
+        assert "0123456789abcdef at" in text_of(page, "#deploys")

@@ -16,9 +16,11 @@ from sample_reports import report
 from visitor import visitor_of
 
 from scout_core.measuring.report import Report
+from scout_core.sending.protocol import PROBE_APP
 from scout_dashboard.queries import Queries
 from scout_dashboard.ranges import named_range, zoomed_range
 from scout_dashboard.store import Store, files
+from scout_dashboard.store.writing import Incoming
 from scout_dashboard.tally import Tally
 
 DAY = 86_400
@@ -85,14 +87,40 @@ def test_a_revision_is_compared_with_the_last_day_before_however_long_ago(store)
     assert [("Shop", "two", NOON - 600)] == found(store, *reports)
 
 
-def test_a_revision_that_returns_after_a_day_is_one(store):
+@pytest.mark.parametrize("key", ["1h", "24h", "7d"])
+def test_a_revision_that_returns_is_not_one(store, key):
     reports = [
-        ran("one", started=NOON - 3 * DAY, end=NOON - 2 * DAY),
-        ran("two", started=NOON - DAY, end=NOON - DAY + 60, instance="b" * 16),
+        ran("one", started=NOON - 6 * DAY, end=NOON - 5 * DAY),
+        ran("two", started=NOON - 3 * DAY, end=NOON - 2 * DAY, instance="b" * 16),
         ran("one", started=NOON - 600, end=NOON - 60, instance="c" * 16),
     ]
 
-    assert [("Shop", "one", NOON - 600)] == found(store, *reports)
+    assert (["two"] if key == "7d" else []) == [name for _, name, _ in found(store, *reports, key=key)]
+
+
+def test_other_applications_in_between_do_not_hide_one(store):
+    reports = [
+        ran("one", started=NOON - 9 * DAY, end=NOON - 5 * DAY),
+        *(ran("x", started=NOON - DAY, end=NOON - DAY, app=app, instance=app[0] * 16) for app in ("Other", PROBE_APP)),
+        ran("two", started=NOON - 600, end=NOON - 60, instance="b" * 16),
+    ]
+
+    for app in ("Shop", None):
+        assert [("Shop", "two", NOON - 600)] == found(store, *reports, app=app)
+
+
+def test_one_before_midnight_whose_first_report_comes_after_it_is_in_the_range_before(store):
+    midnight = NOON - DAY / 2
+    reports = [
+        ran("one", started=NOON - 9 * DAY, end=midnight - 60),
+        ran("two", started=midnight - 10, end=midnight + 50, instance="b" * 16),
+    ]
+    for made in reports:
+        store.apply(made, now=made.end)
+    ranges = (midnight - HOUR, midnight), (midnight, midnight + HOUR), (midnight - HOUR, midnight + HOUR)
+    queries = Queries(store, Tally())
+
+    assert [1, 0, 1] == [queries.overview(zoomed_range(*times, app="Shop"))["deploy_count"] for times in ranges]
 
 
 def test_each_application_has_its_own(store):
@@ -139,6 +167,48 @@ def test_many_are_counted_and_the_last_hundred_shown(store):
     assert ("r30", "r129") == (facts["deploys"][0]["revision"], facts["deploys"][-1]["revision"])
 
 
+def test_many_of_one_application_do_not_hide_those_of_another(store):
+    store.apply_all(
+        [
+            Incoming(
+                report=ran(
+                    f"r{number}", started=NOON - 5_000 + number, end=NOON - 60, app="CI", instance=f"{number:016x}"
+                )
+            )
+            for number in range(700)
+        ],
+        now=NOON,
+    )
+    reports = [
+        ran("one", started=NOON - 9 * DAY, end=NOON - 60, instance="a" * 16),
+        ran("two", started=NOON - 600, end=NOON - 60, instance="b" * 16),
+    ]
+
+    assert [("Shop", "two", NOON - 600)] == found(store, *reports)
+    assert 700 == Queries(store, Tally()).overview(named_range("24h", now=NOON))["deploy_count"]
+
+
+@pytest.mark.parametrize(
+    "revision, shown",
+    [
+        ("3f2a9c1d7e4b5f60718293a4b5c6d7e8f9012345", "3f2a9c1d7e4b"),
+        ("3f2a9c1d7e4b5f60", "3f2a9c1d7e4b5f60"),
+        ("release-2026-11-29", "release-2026-11-29"),
+        ("20261130104512", "20261130104512"),
+        ("x" * 100, "x" * 40 + "…"),
+    ],
+)
+def test_what_is_shown_of_a_revision_distinguishes_it(store, revision, shown):
+    for made in (
+        ran("one", started=NOON - 9_000, end=NOON - 60),
+        ran(revision, started=NOON - 60, end=NOON, instance="b" * 16),
+    ):
+        store.apply(made, now=made.end)
+    (deploy,) = Queries(store, Tally()).overview(named_range("1h", now=NOON))["deploys"]
+
+    assert (revision, shown) == (deploy["revision"], deploy["short"])
+
+
 def test_a_file_of_the_version_before_gets_the_table(tmp_path):
     directory = tmp_path / "data"
     with closing(Store(directory)) as store:
@@ -167,7 +237,7 @@ def test_pages_and_json_have_them(collector):
     pages = [visitor.page(address) for address in addresses]
 
     for page in pages:
-        assert "1 deploy: 0123456789ab at" in page.text
+        assert "1 deploy: 0123456789abcdef<script>alert(" in page.text
         titles = [item.attributes.get("title", "") for item in page.elements if item.tag == "code"]
         assert 1 == titles.count(f"0123456789abcdef{name}")
         assert [] == page.problems

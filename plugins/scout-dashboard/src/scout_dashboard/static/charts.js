@@ -72,7 +72,7 @@ function draw(place, page, shape, zoom) {
       const index = at(x);
       if (index == null) return null;
       const start = current.page.series.time[index];
-      const deploys = deploysIn(start, start + current.page.range.step).map(({ revision }) => ["c-deploy", "Deploy", revision.slice(0, 12)]);
+      const deploys = deploysIn(start, start + current.page.range.step).map(({ short }) => ["c-deploy", "Deploy", short]);
       return { title: step(current.page, index), lines: [...current.shape.tooltip(index), ...deploys] };
     })],
     hooks: {

@@ -187,10 +187,6 @@ class Reader:
         """Return the days of a range that have a file, oldest first."""
         return [day for day, _ in self._of_days(kind, lambda _: None, start=start, end=end)]
 
-    def last_day_before(self, kind: Kind, moment: float) -> int | None:
-        """Return the last day with a file before the day of a moment; None without one."""
-        return max((day for day in files.days(self._directory, kind) if day < files.day_of(moment)), default=None)
-
     def folded(self, *, start: float = 0, end: float = _FOREVER) -> dict[int, int]:
         """Return each of these days with a file, oldest first, and the time until which its minutes are folded."""
         found = {}

@@ -16,8 +16,8 @@ from scout_dashboard.store.reader import Reader
 
 LONGEST: Final = 100
 """Characters of a revision that are stored."""
-_MOST_OF_A_DAY: Final = 500
-"""Revisions that are read of one file, the latest."""
+_MOST_OF_A_DAY: Final = 2_000
+"""Revisions of an application that are read of one file, the earliest."""
 
 
 @frozen(order=True)
@@ -45,22 +45,34 @@ def write(connection: sqlite3.Connection, reports: Iterable[Report]) -> None:
 
 def changes(reader: Reader, when: Range) -> list[Revision]:
     """
-    Return the revisions to which an application changed in the range, oldest first; its first revision is not a change.
+    Return the revisions that an application ran for the first time in the range, oldest first; the first one of all is not a change.
 
-    An application that ran one revision after another is known from the files of the range and the last one before it.
+    Each is compared with all that is kept, but earlier days are only read where a process has started in the range.
     """
-    known: dict[tuple[str, str], float] = {}
-    before = reader.last_day_before("metrics", when.start)
-    first = when.start if before is None else before * files.DAY
-    sql = "SELECT app, name, since FROM revision ORDER BY since DESC LIMIT ?"
-    for start, end in ((first, first + files.DAY), (when.start, when.end)):
-        for app, name, since in reader.rows("metrics", sql, (_MOST_OF_A_DAY,), start=start, end=end):
-            known[app, name] = min(known.get((app, name), since), since)
+    # The first report of a process that started just before midnight is in the file of the next day.
+    first = files.day_of(when.start) * files.DAY
+    known = _since(reader, when.app, first, when.end + files.DAY)
+    if any(when.start <= since < when.end for since in known.values()):
+        for key, since in _since(reader, when.app, 0, first).items():
+            known[key] = min(known.get(key, since), since)
     found: list[Revision] = []
     running: set[str] = set()
     for revision in sorted(Revision(since, app, name) for (app, name), since in known.items()):
-        is_shown = revision.app != PROBE_APP if when.app is None else revision.app == when.app
-        if revision.app in running and is_shown and when.start <= revision.since < when.end:
+        if revision.app in running and when.start <= revision.since < when.end:
             found.append(revision)
         running.add(revision.app)
+    return found
+
+
+def _since(reader: Reader, of: str | None, start: float, end: float) -> dict[tuple[str, str], float]:
+    """Return each application and revision in the files of a range, and since when it runs, as far as they show."""
+    where, values = ("app != ?", PROBE_APP) if of is None else ("app = ?", of)
+    sql = f"""
+        SELECT app, name, since FROM
+        (SELECT *, row_number() OVER (PARTITION BY app ORDER BY since) AS number FROM revision WHERE {where})
+        WHERE number <= ?
+    """  # noqa: S608  # only constants and placeholders
+    found: dict[tuple[str, str], float] = {}
+    for app, name, since in reader.rows("metrics", sql, (values, _MOST_OF_A_DAY), start=start, end=end):
+        found[app, name] = min(found.get((app, name), since), since)
     return found
