@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 from http import HTTPStatus
@@ -13,6 +14,7 @@ import pytest
 
 from scout_core import current_transaction, hookimpl, span, transaction
 from scout_core.instruments.asgi import ABORTED, NO_RESPONSE, UNNAMED, AsgiMiddleware, current_request, record_request
+from scout_core.recording.transaction import Transaction
 from scout_core.testing import recording
 from tests.servers import servers
 
@@ -145,6 +147,67 @@ def test_a_job_of_ones_own_after_the_response_does_not_lose_what_follows_it(scou
         "Job/mail.1": ["Mail/Send"],
         "Job/shop.after_response": ["SQL/Cleanup"],
     } == spans
+
+
+def test_jobs_after_the_response_that_end_elsewhere_keep_nothing(scout):
+    def transactions():
+        gc.collect()
+        return sum(type(seen) is Transaction for seen in gc.get_objects())
+
+    known, found = transactions(), []
+
+    async def app(scope, receive, send):
+        await home(scope, receive, send)
+        for _ in range(100):
+            job = transaction("Job/tick").begin()
+            await asyncio.to_thread(job.end)
+            assert current_request() is not None
+        job = None
+        scout.report()
+        scout.forget()
+        found.append(transactions())
+        with begin_span("SQL/After"):
+            pass
+
+    asyncio.run(ask(AsgiMiddleware(app, name="Controller/shop"), http()))
+
+    assert found[0] < known + 10
+    assert "Job/shop.after_response" in [seen.operation for seen in scout.transactions]
+
+
+def test_spans_of_an_ignored_job_after_the_response_are_not_recorded(scout):
+    async def app(scope, receive, send):
+        await home(scope, receive, send)
+        with transaction("Job/heartbeat") as job:
+            job.ignore("as often as the pulse")
+            with begin_span("SQL/Heartbeat"), transaction("Job/inner"):
+                pass
+        with current_request().job("Job/other") as other:
+            other.ignore("too")
+            with begin_span("SQL/Heartbeat"):
+                pass
+
+    asyncio.run(ask(AsgiMiddleware(app, name="Controller/shop"), http()))
+
+    assert ["Controller/shop"] == [seen.operation for seen in scout.transactions]
+
+
+def test_the_exception_that_a_wrapped_error_page_answers_is_recorded(scout):
+    async def page(scope, receive, send):
+        await send(start(500))
+        await send(body(b"text"))
+
+    error_page = AsgiMiddleware(page, name="Controller/error_page")
+
+    async def app(scope, receive, send):
+        try:
+            raise LookupError("of the application")
+        except LookupError:
+            await error_page(scope, receive, send)
+
+    asyncio.run(ask(app, http()))
+
+    assert ["LookupError"] == [error.exception for error in scout.transaction.errors]
 
 
 def test_an_exception_that_is_handled_outside_of_the_loop_is_of_no_request(scout):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from concurrent.futures import Future
+from contextvars import copy_context
 from threading import Thread
 
 import pytest
@@ -15,7 +17,7 @@ from scout_core.measuring.report import Trace
 from scout_core.recording import context
 from scout_core.recording.transaction import Transaction
 from scout_core.testing import recording
-from tests.workbench import plugin
+from tests.workbench import Keeper, exporting, plugin, running
 
 
 def elsewhere(function, *arguments):
@@ -350,3 +352,80 @@ def test_the_trace_that_is_chosen_last_counts(scout):
 
     assert ["a" * 32, "a" * 32, web.trace_id] == [first.trace_id, second.trace_id, third.trace_id]
     assert 0 == scout.agent.counters().invalid_values
+
+
+def transactions():
+    gc.collect()
+    return sum(type(found) is Transaction for found in gc.get_objects())
+
+
+def in_thread(end):
+    elsewhere(end)
+
+
+def in_context(end):
+    copy_context().run(end)
+
+
+def in_task(end):
+    async def ending():
+        end()
+
+    asyncio.run(ending())
+
+
+@pytest.mark.parametrize("run", [in_thread, in_context, in_task])
+def test_a_job_that_ends_elsewhere_does_not_lose_the_request_around_it(scout, run):
+    with transaction("Controller/shop") as web:
+        job = transaction("Job/mail").detach().begin()
+        run(job.end)
+        assert web is current_transaction()
+        with span("SQL/After"):
+            pass
+        jobs = [transaction(f"Job/{number}").detach().begin() for number in range(3)]
+        for job in jobs:
+            run(job.end)
+        assert web is current_transaction()
+
+    assert ["SQL/After"] == [seen.operation for seen in scout.transactions[-1].spans]
+
+
+def test_jobs_that_are_not_recorded_and_overlap_do_not_lose_it_either():
+    for settings in ({"job_sample_rate": 0}, {"ignore_jobs": ["Job", "0", "1", "2"]}):
+        with running(exporting(Keeper()), threaded=False, **settings), transaction("Controller/shop") as web:
+            jobs = [transaction(f"Job/{number}").detach().begin() for number in range(3)]
+            for job in jobs:
+                job.end()
+            assert web is current_transaction()
+
+
+@pytest.mark.parametrize("run", [in_thread, in_context])
+def test_a_pipeline_of_jobs_that_end_elsewhere_keeps_none_of_them(scout, run):
+    known = transactions()
+    with transaction("Controller/shop"):
+        before = transaction("Job/0").detach().begin()
+        for number in range(1, 200):
+            job = transaction(f"Job/{number}").detach().begin()
+            run(before.end)
+            before = job
+        before.end()
+        before = job = None
+        scout.report()
+        scout.forget()
+        assert transactions() < known + 10
+
+
+def test_headers_in_a_hook_do_not_change_a_trace_that_is_known():
+    seen = []
+
+    def on_request_start(transaction):
+        seen.append(transaction.trace_id)
+        transaction.continue_from({"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"})
+        seen.append(transaction.trace_id)
+
+    with recording(plugins=[plugin("hooks", on_request_start=on_request_start)]) as scout:
+        with transaction("Job/a"):
+            pass
+        assert 1 == scout.agent.counters().invalid_values
+
+    assert seen[0] == seen[1] != "a" * 32

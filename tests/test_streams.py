@@ -590,6 +590,83 @@ def test_a_file_that_refuses_attributes_in_its_own_way_is_passed_on(scout, refus
     assert [True, True] == ["unfollowed_body" in seen.tags for seen in scout.transactions]
 
 
+class Passing:
+    """A file whose attributes are those of another one, also when they are set."""
+
+    def __init__(self, file):
+        object.__setattr__(self, "filelike", file)
+
+    def __iter__(self):
+        return iter(lambda: self.filelike.read(2), b"")
+
+    def __getattr__(self, name):
+        return getattr(self.filelike, name)
+
+    def __setattr__(self, name, value):
+        setattr(self.filelike, name, value)
+
+
+def test_a_file_that_passes_on_what_is_set_is_closed_as_without_the_agent(scout):
+    class File(io.BytesIO):
+        pass
+
+    file = File(b"shop")
+    body = streamed(Passing(file))
+    body.close()
+
+    assert (True, True) == (file.closed, "unfollowed_body" in scout.transaction.tags)
+
+
+def test_a_file_is_closed_by_a_caller_who_has_kept_only_its_method(scout):
+    for kind in (
+        closed_by(lambda self: calls.append(())),
+        closed_by(functools.partialmethod(lambda self, value: calls.append(value), ())),
+    ):
+        calls.clear()
+        body = streamed(kind(io.BytesIO()))
+        close = body.close
+        del body
+        close()
+        assert [()] == calls
+
+
+@pytest.mark.parametrize("name", ["close", "aclose"])
+def test_a_body_whose_method_is_none_or_a_plain_function_works(scout, name):
+    class Body:
+        def __iter__(self):
+            return iter([b"a"])
+
+    setattr(Body, name, None)
+    body = streamed(Body())
+    assert [b"a"] == list(body)
+    assert getattr(body, name) is None
+    setattr(Body, name, lambda self: calls.append(name))
+    body = streamed(Body())
+    calls.clear()
+    getattr(body, name)()
+
+    assert [name] == calls
+    assert [None, None] == [seen.error for seen in scout.transactions]
+
+
+def test_a_body_whose_attributes_raise_is_followed(scout):
+    class Lazy:
+        __slots__ = ("rows",)
+
+        def __init__(self):
+            self.rows = {}
+
+        def __getattr__(self, name):
+            return self.rows[name]
+
+        def __iter__(self):
+            with span("SQL/Query"):
+                yield b"a"
+
+    assert [b"a"] == list(streamed(Lazy()))
+    assert ["SQL/Query"] == [seen.operation for seen in scout.transaction.spans]
+
+
 def test_a_body_that_has_a_file_or_its_name_is_not_a_file(scout):
     class Export:
         __slots__ = ("file", "filelike", "__dict__")

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from inspect import CO_COROUTINE
+from types import FrameType
 from typing import Any, Final
 
 from scout_core.instruments.statuses import NO_RESPONSE, SERVER_ERROR, status_number
@@ -57,6 +59,7 @@ class AsgiRequest:
     _jobs: tuple[Transaction, ...] = ()
     _after: tuple[Transaction, ...] = ()
     _handled_before: BaseException | None = None
+    """The exception that is handled around the loop that runs the request."""
 
     def __init__(
         self,
@@ -74,7 +77,7 @@ class AsgiRequest:
         self._needs_name = needs_name
         self._is_disconnect = is_disconnect
         handled = sys.exc_info()[1]
-        if handled is not None:  # the loop runs in an `except` block
+        if handled is not None and not _is_handled_in_task(handled, sys._getframe(1)):
             self._handled_before = handled
 
     def name(self, operation: str) -> bool:
@@ -262,6 +265,17 @@ class AsgiRequest:
             web.end(error)
         if web.id and web.ignored is None and context.current.get() is None:
             context.current.set(web)  # so that what the application does from now on finds its request
+
+
+def _is_handled_in_task(error: BaseException, frame: FrameType | None) -> bool:
+    """Whether a coroutine that awaits the request is handling an exception: a loop may also run in an `except` block."""
+    trace = error.__traceback__
+    handling = None if trace is None else trace.tb_frame
+    while frame is not None and frame.f_code.co_flags & CO_COROUTINE:
+        if frame is handling:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def request_around(span: Span | None) -> AsgiRequest | None:

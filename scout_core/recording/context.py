@@ -75,10 +75,20 @@ def lead_past(innermost: Span, ended: Facts, outer: Span | None) -> None:
     span: Any = innermost
     while span is not None:
         inside = getattr(span, "own_before", None)
-        if inside is not None and inside.transaction is ended:
+        if inside is not None and (inside is ended or inside.transaction is ended):
             span.own_before = outer
             return
         span = around(span)
+
+
+def still_needed(span: Span | None) -> Span | None:
+    """Return the innermost span, from this one outwards, that is open, or whose request takes what follows its end; None: neither."""
+    found = innermost_open(span)
+    while found is None and span is not None:
+        if getattr(span, "recorder", None) is not None:
+            return span
+        span = around(span)
+    return found
 
 
 def is_within(span: Span | None, transaction: Transaction) -> bool:
@@ -97,7 +107,8 @@ def open_parent(innermost: Span) -> Span | None:
     if found is not None and transaction is not None and not transaction.is_closed:
         return found
     if transaction is None or transaction.start_ns:  # otherwise a hook runs
-        follower = follower_of(innermost)
+        # One that is open takes no spans because it is ignored, or its response has been sent: only the latter has a follower.
+        follower = follower_of(innermost) if found is None else getattr(transaction, "recorder", None)
         after = None if follower is None else follower.follow()
         if after is not None:
             return after

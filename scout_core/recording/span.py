@@ -116,7 +116,7 @@ class Span(Facts):
         if not self.start_ns:  # also while the hooks of the start of a transaction run
             return
         innermost, own = _get(), self.transaction
-        outer = None if innermost is None or innermost is self else around(self)
+        outer = around(self)
         if self.stop_ns == KEPT_OPEN:
             self.stop_ns = 0
         if error is None:
@@ -130,6 +130,8 @@ class Span(Facts):
             )
             self.__exit__(None, None, None)
         let_go(self)  # only now: its block may end on another thread meanwhile, and follow it
+        if own is self and outer is not None:
+            own.own_before = own.own_before or outer  # it may still be current in another context
         after = _get()
         if innermost is None or innermost is after:
             return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from scout_core.clocks import perf_counter_ns, time
 from scout_core.recording import context
-from scout_core.recording.context import KEPT_OPEN, follower_of, innermost_open, is_within
+from scout_core.recording.context import KEPT_OPEN, innermost_open, is_within, still_needed
 from scout_core.recording.errors.raised import is_failure
 from scout_core.recording.errors.recorded import leave
 from scout_core.recording.joining import end_joined, join
@@ -141,8 +141,11 @@ class Transaction(Record):
             self.own_before = before
             self.started_by = self.started_by or _id_of(before.transaction)  # type: ignore[arg-type]  # it is open
             join_trace(self, before)
-        elif (ended := _get()) is not None and follower_of(ended) is not None:
-            self.own_before = ended  # is current again afterwards: its request takes what follows
+            outer: Transaction = before.transaction  # type: ignore[assignment]  # it is open
+            if outer.own_before is not None:
+                outer.own_before = still_needed(outer.own_before)  # no chain of those that have ended elsewhere
+        elif (ended := _get()) is not None:
+            self.own_before = still_needed(ended)  # is current again afterwards: a request that takes what follows
         self.tracer = tracer
         self.transaction = self
         self.id = _getrandbits(64)
@@ -201,7 +204,7 @@ class Transaction(Record):
                 and not (collecting and is_collecting_here())
             ):
                 _set(self.own_before)
-                self.own_before = None
+                self.own_before = None  # `abandoned.py` counts what refers to the one around it; `end` sets it again
                 if innermost is not self and not goes_on:
                     count_unended(innermost, self)
             if goes_on:

@@ -1,4 +1,4 @@
-"""Where brackets and quotes in a text end."""
+"""The ends of brackets and quotes in a text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def end_of_brackets(text: str, start: int) -> int:
 
 
 def end_of_quoted(text: str, start: int, quote: str) -> int:
-    """Return the place of the closing quote; the end of the text if there is none."""
+    """Return the place of the closing quote; the end of the text without one."""
     end = text.find(quote, start)
     while end > start and len(quote) == 1 and text[end - 1] == "\\":
         end = text.find(quote, end + 1)

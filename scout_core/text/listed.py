@@ -1,7 +1,7 @@
 """
 Names that the application lists in ``filtered_names``: found in keys and in texts, whatever their spelling and their language.
 
-What such a name stands before is personal, so more of a text is removed than after other secrets: everything up to the next comma,
+The value of such a name is personal, so more of a text is removed than after other secrets: everything up to the next comma,
 semicolon, ``&``, bracket or line. Brackets are removed with all that they contain.
 """
 
@@ -31,7 +31,7 @@ _caches: Final[list[Callable[[], None]]] = []
 
 
 def filter_names(names: Iterable[str]) -> None:
-    """Let the values of these names be secret, and of no other names that were listed before. A name without a letter is none."""
+    """Let the values of these names be secret, and of no other names that were listed before. A name without a letter is left out."""
     global _name, _assigned
     listed = [form for name in names for form in _forms(name)]
     of_names = f"(?:{'|'.join(sorted(listed, key=len, reverse=True))})s?[0-9]*"

@@ -106,8 +106,8 @@ class SteppedBody(Stepped):
 
     def __getattr__(self, name: str) -> Any:
         value = super().__getattr__(name)
-        if name == "close" or name == "aclose":
-            close = _close_async if iscoroutinefunction(value) or name == "aclose" else _close
+        if (name == "close" or name == "aclose") and callable(value):
+            close = _close_async if iscoroutinefunction(value) else _close
             return partial(close, self._scout_core_steps, value)  # `iscoroutinefunction` looks into it
         return value
 
@@ -162,7 +162,12 @@ def stand_in(base: type[Stepped], steps: Steps) -> Any:
 
 def can_be_closed(body: Any) -> bool:
     """Whether a body may work when it is closed after its last value; a generator cannot."""
-    return id(type(body)) not in _COMPLETE and callable(getattr(body, "close", None))
+    if id(type(body)) in _COMPLETE:
+        return False
+    try:
+        return callable(getattr(body, "close", None))
+    except Exception:  # noqa: BLE001  # of an attribute of the application
+        return False
 
 
 @lru_cache(maxsize=64)

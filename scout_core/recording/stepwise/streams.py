@@ -60,13 +60,19 @@ def _is_file(body: Any, file_wrapper: object) -> bool:
     kind = type(body)
     if isinstance(file_wrapper, type) and issubclass(kind, file_wrapper):
         return True
-    return hasattr(kind, "fileno") or (hasattr(_own(body).get("filelike"), "read") and hasattr(body, "close"))
+    try:
+        return hasattr(kind, "fileno") or (hasattr(_own(body).get("filelike"), "read") and hasattr(body, "close"))
+    except Exception:  # noqa: BLE001  # of an attribute of the application
+        return False
 
 
 def _own(body: Any) -> dict[str, Any]:
     """Return the attributes of an object itself."""
-    found = getattr(body, "__dict__", None)
-    return found if issubclass(type(found), dict) else {}  # type: ignore[return-value]  # a class may have anything there
+    try:
+        found = object.__getattribute__(body, "__dict__")
+    except Exception:  # noqa: BLE001  # it has none, or a property of this name
+        return {}
+    return found if issubclass(type(found), dict) else {}
 
 
 def _follow_file(span: Span, body: Any) -> None:
@@ -87,8 +93,8 @@ def _replaced_close(steps: Steps, body: Any) -> Any:
     of_class = attribute_of(type(body), "close")
     if own is None and type(of_class) is MemberDescriptorType:
         own = body.close  # of __slots__
-    elif attribute_of(type(of_class), "__set__") is not None:
-        raise TypeError("a property decides what is set")
+    elif attribute_of(type(of_class), "__set__") or attribute_of(type(body), "__setattr__") is not object.__setattr__:
+        raise TypeError("its class decides what is set, and where")
     return partial(_close, steps, own or _close_of_twin(body), own is not None, weakref.ref(body))
 
 
@@ -99,7 +105,7 @@ def _close_of_twin(body: Any) -> Any:
     Werkzeug's test client is one; the method itself would have kept the file. None: only Python code can be called like that.
     """
     kind = type(body)
-    close = attribute_of(kind, "close")
+    close = getattr(kind, "close", None)
     if type(close) is not FunctionType or hasattr(kind, "__del__"):
         return None
     try:

@@ -66,7 +66,7 @@ def continue_from(transaction: Transaction, headers: object) -> None:
 
     The application is not interrupted by headers that cannot be read; they are counted as values that are not used.
     """
-    if headers is None or (transaction.start_ns and hasattr(transaction, "own_trace")):
+    if headers is None or ((transaction.id or transaction.start_ns) and hasattr(transaction, "own_trace")):
         return
     try:
         if transaction.is_web and not _is_trusted(transaction):

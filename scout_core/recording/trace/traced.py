@@ -51,7 +51,8 @@ class Traced(Span):
             headers: a mapping, pairs, or a WSGI environ; names and values are ``str`` or ``bytes``, names in any case.
         """
         transaction = cast("Transaction", self)
-        if headers is not None and transaction.start_ns and (hasattr(self, "own_trace") or not transaction.id):
+        has_begun = transaction.start_ns or transaction.id  # hooks run before the start
+        if headers is not None and has_begun and (hasattr(self, "own_trace") or not transaction.id):
             note_misuse(
                 "continue_from() was called after the trace was known, and has no effect",
                 "call it before begin() or the with block",
