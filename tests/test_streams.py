@@ -557,7 +557,7 @@ calls = []
         OfAnother,
         closed_by(staticmethod(lambda: calls.append(()))),
         closed_by(classmethod(lambda kind: calls.append(()))),
-        closed_by(functools.partial(calls.append, ())),
+        closed_by(staticmethod(functools.partial(calls.append, ()))),
         closed_by(lambda self: calls.append(())),
         closed_by(functools.partialmethod(lambda self, value: calls.append(value), ())),
     ],
