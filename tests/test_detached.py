@@ -390,6 +390,22 @@ def test_a_job_that_ends_elsewhere_does_not_lose_the_request_around_it(scout, ru
     assert ["SQL/After"] == [seen.operation for seen in scout.transactions[-1].spans]
 
 
+@pytest.mark.parametrize("run", [in_thread, in_context])
+def test_a_span_of_a_job_that_ended_with_it_elsewhere_leads_back_also_when_the_job_has_been_sent(scout, run):
+    with transaction("Controller/shop") as web:
+        job = transaction("Job/mail").detach().begin()
+        query = span("SQL/Query").begin()
+        run(query.end)
+        run(job.end)
+        assert web is current_transaction()
+        scout.report()
+        assert web is current_transaction()
+        with span("SQL/After"):
+            pass
+
+    assert ["SQL/After"] == [seen.operation for seen in scout.transactions[-1].spans]
+
+
 def test_jobs_that_are_not_recorded_and_overlap_do_not_lose_it_either():
     for settings in ({"job_sample_rate": 0}, {"ignore_jobs": ["Job", "0", "1", "2"]}):
         with running(exporting(Keeper()), threaded=False, **settings), transaction("Controller/shop") as web:

@@ -695,6 +695,27 @@ def test_a_body_that_has_a_file_or_its_name_is_not_a_file(scout):
     assert ["ValueError", "ValueError", None] == [seen.error for seen in scout.transactions]
 
 
+@pytest.mark.parametrize("is_read", [False, True])
+def test_an_async_body_that_is_left_in_the_middle_is_abandoned(scout, is_read):
+    class Rows:
+        async def __aiter__(self):
+            yield b"one"
+            yield b"two"
+
+        async def close(self):
+            pass
+
+    async def send(body):
+        async for _ in body:
+            if not is_read:
+                break
+
+    asyncio.run(send(streamed(Rows())))
+    gc.collect()
+
+    assert (None, not is_read) == (scout.transaction.error, "abandoned" in scout.transaction.tags)
+
+
 def test_frameworks_see_that_a_body_is_closed_by_a_coroutine(scout):
     class Rows:
         closed = 0

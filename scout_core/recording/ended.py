@@ -56,6 +56,8 @@ def release(transaction: Transaction) -> None:
     if spans:
         transaction.spans = []
         if type(spans) is list:  # a hook can have replaced it by something endless
+            # A span may still be current in another context, which it leads back to what is around its transaction.
+            outer = transaction if transaction.own_before is not None else None
             for span in spans:
                 span.transaction = closed
-                span.own_parent = None
+                span.own_parent = outer

@@ -83,7 +83,7 @@ class RequestSteps(BodySteps):
 
     def settle(self, error: BaseException) -> None:
         """Wait for the close after the last part; an exception is recorded at once, as holding it would keep its frames."""
-        if isinstance(error, Exception) and self.span is not None:
+        if isinstance(error, Exception) and self.span is not None and self.is_over(error):
             if not (isinstance(error, (StopIteration, StopAsyncIteration)) or self.is_past_last(error)):
                 self.span.record_error(error, handled=False)  # type: ignore[attr-defined]  # of a transaction
             self.__class__ = UnclosedSteps
