@@ -371,8 +371,8 @@ def test_an_unknown_part_of_the_documentation_is_an_error_that_names_the_parts(t
 
     assert 2 == done.returncode
     assert (
-        "invalid part 'option'; expected one of spans, transactions, options, foreign, plugins, upstream, states, costs, known"
-        in done.stderr
+        "invalid part 'option'; expected one of spans, transactions, options, foreign, plugins, upstream, states, scout-api, scout-keys, scout-others,"
+        " scout-defects, costs, known" in done.stderr
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
-from inspect import CO_COROUTINE
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from types import FrameType
 from typing import Any, Final
 
@@ -31,6 +31,10 @@ ABORTED: Final = "aborted"
 """Tag: true when the response was not sent to its end, because the client disconnected or the request was cancelled."""
 NO_ROUTE: Final = "no route"
 """Reason why a request is ignored that nothing has named."""
+_STEPS: Final = CO_COROUTINE | CO_GENERATOR | CO_ASYNC_GENERATOR
+"""Flags of the code of what is awaited, and of what it is awaited by."""
+_STEPPED: Final = ("scout_core.recording.stepwise.stepped", "scout_core.recording.stepwise.steps")
+"""Modules whose functions run the steps of a coroutine that is recorded."""
 AFTER: Final = ".after_response"
 """End of the name of a job with the spans that begin after the last message of a request."""
 
@@ -58,8 +62,6 @@ class AsgiRequest:
     _has_trailers = _is_sent = _is_over = False
     _jobs: tuple[Transaction, ...] = ()
     _after: tuple[Transaction, ...] = ()
-    _handled_before: BaseException | None = None
-    """The exception that is handled around the loop that runs the request."""
 
     def __init__(
         self,
@@ -76,9 +78,6 @@ class AsgiRequest:
         self._send = send
         self._needs_name = needs_name
         self._is_disconnect = is_disconnect
-        handled = sys.exc_info()[1]
-        if handled is not None and not _is_handled_in_task(handled, sys._getframe(1)):
-            self._handled_before = handled
 
     def name(self, operation: str) -> bool:
         """Give it the operation of the route that answers it, once; return whether it had none before."""
@@ -229,15 +228,16 @@ class AsgiRequest:
             self.transaction.record_error(error)
 
     def _being_handled(self) -> BaseException | None:
+        """Return the exception that the application is handling while it sends; its loop may run in an `except` block, too."""
         error = sys.exc_info()[1]
-        return None if error is self._handled_before else error
+        return error if error is not None and _is_handled_in_task(error, sys._getframe(2)) else None
 
     def _finish(self) -> None:
         """The last message was sent."""
         if self._is_sent or self._is_over:
             return
         self._is_sent = True
-        if self._status < SERVER_ERROR and self._being_handled() is None:
+        if self._status < SERVER_ERROR and (sys.exc_info()[1] is None or self._being_handled() is None):
             self._end(None)
         elif self.transaction.id:
             # A framework answers an exception first, and may raise it again then: it belongs to this request. Spans do not.
@@ -268,10 +268,10 @@ class AsgiRequest:
 
 
 def _is_handled_in_task(error: BaseException, frame: FrameType | None) -> bool:
-    """Whether a coroutine that awaits the request is handling an exception: a loop may also run in an `except` block."""
+    """Whether one of the coroutines that await this frame is handling an exception."""
     trace = error.__traceback__
     handling = None if trace is None else trace.tb_frame
-    while frame is not None and frame.f_code.co_flags & CO_COROUTINE:
+    while frame is not None and (frame.f_code.co_flags & _STEPS or frame.f_globals.get("__name__") in _STEPPED):
         if frame is handling:
             return True
         frame = frame.f_back

@@ -48,10 +48,12 @@ class WsgiMiddleware(Middleware[_App, _Environ]):
             response = _Response(start_response, web)
             body = self.app(environ, response.start)
             kind = type(body)
+            if kind is list or kind is tuple:
+                if response.is_error is None:
+                    response.mark()
+                return body
             if response.is_error is None or not can_be_iterated(kind):
                 response.mark()
-            if kind is list or kind is tuple:
-                return body
             return web.stream(body, file_wrapper=environ.get("wsgi.file_wrapper"))
 
 
