@@ -74,9 +74,13 @@ def postgres_schema(alias: str) -> Iterator[None]:
         connections[alias].close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def _databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Make both databases of the project, once; the second is PostgreSQL where that is installed."""
+    """
+    Make both databases of the project, once; the second is PostgreSQL where that is installed.
+
+    Before all tests: a thread of asgiref that has connected to a database in memory would keep that connection.
+    """
     with ExitStack() as stack:
         for alias in settings.DATABASES:
             file = str(tmp_path_factory.mktemp("shop") / f"{alias}.sqlite3")
