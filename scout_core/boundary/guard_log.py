@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from scout_core.boundary.guard import Guard
 from scout_core.log import Log
@@ -25,18 +25,22 @@ def log_changes(guards: Iterable[Guard]) -> None:
 
 def log_unfollowed(functions: dict[str, bool]) -> None:
     """Log each decorated function whose results are not followed, once; see ``Tracer.unfollowed``."""
-    for text, is_logged in list(functions.items()):
-        if not is_logged:
-            functions[text] = True
-            log.info("%s, and its spans end with the call; open a span around its work instead", text)
+    for text in _not_logged(functions):
+        log.info("%s, and its spans end with the call; open a span around its work instead", text)
 
 
 def log_misused(calls: dict[str, bool]) -> None:
     """Log each kind of call that had no effect, once; see ``Tracer.misused``."""
-    for text, is_logged in list(calls.items()):
+    for text in _not_logged(calls):
+        log.warning("%s", text)
+
+
+def _not_logged(notes: dict[str, bool]) -> Iterator[str]:
+    """Yield each note that has not been logged, and mark it; the application's threads add further ones meanwhile."""
+    for text, is_logged in list(notes.items()):
         if not is_logged:
-            calls[text] = True
-            log.warning("%s", text)
+            notes[text] = True
+            yield text
 
 
 def _log_off(guard: Guard) -> None:

@@ -116,7 +116,7 @@ class Span(Facts):
         if not self.start_ns:  # also while the hooks of the start of a transaction run
             return
         innermost, own = _get(), self.transaction
-        outer = around(self)
+        outer = around(self) if own is self else None
         if self.stop_ns == KEPT_OPEN:
             self.stop_ns = 0
         if error is None:
