@@ -1,4 +1,8 @@
-"""Print what a run of nox came to: failed tests and closing lines by session, and the minutes of each, slowest first."""
+"""
+Print what a run of nox came to.
+
+Failed tests, those that passed when they were tried again, and closing lines by session; and the minutes of each, slowest first.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from typing import Any
 
 SESSION = re.compile(r"nox > Running session (.+)")
 CLOSING = re.compile(r"\b(passed|failed|skipped|errors?)\b.* in [0-9.]+s")
-FAILED = re.compile(r"^(FAILED|ERROR) \S+::.{0,400}")
+FAILED = re.compile(r"(^(?:FAILED|ERROR) \S+::.{0,400}|PASSED WHEN TRIED AGAIN .{0,400})")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -24,7 +28,7 @@ def closing_lines(log: Iterable[str]) -> Iterator[str]:
             yield session[1]
         elif CLOSING.search(text):
             yield f"    {text.strip('= ')}"
-        elif failed := FAILED.match(text):
+        elif failed := FAILED.search(text):
             yield f"    {failed[0]}"
 
 

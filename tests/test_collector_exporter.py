@@ -336,7 +336,7 @@ def test_a_missing_or_incomplete_answer_times_out_and_is_retried(sink, short_tim
     with pytest.raises(OSError, match=r".*"):
         exporter.export(sample_report())
 
-    assert monotonic() - begin < 2.0
+    assert monotonic() - begin < 10
 
 
 def test_a_refused_connection_is_retried(tmp_path):
@@ -355,7 +355,7 @@ def test_a_receiver_that_does_not_read_a_large_report_times_out(sink, short_time
     with pytest.raises(TimeoutError):
         exporter_for(collector_url=sink(None).url).export(big)
 
-    assert monotonic() - begin < 5.0
+    assert monotonic() - begin < 20
 
 
 @pytest.mark.parametrize(

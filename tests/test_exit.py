@@ -239,7 +239,7 @@ def test_ending_without_any_cleanup_does_not_hang(sink, end):
     done = end("work(10)\nsys.stdout.flush()\nos._exit(5)")
 
     assert (5, "", "") == (done.code, done.out, done.err)
-    assert done.seconds < 5
+    assert done.seconds < 20
 
 
 CHILD = """
@@ -290,7 +290,7 @@ def test_a_child_that_ends_without_any_cleanup_waits_for_a_second_at_most(black_
     done = end(CHILD.format(method="fork", action=action))
 
     assert (0, "5 <built-in function _exit>\n", "") == (done.code, done.out, done.err)
-    assert done.seconds < 8
+    assert done.seconds < 20
 
 
 @pytest.mark.parametrize("amount", [1, 5_000])
@@ -364,7 +364,7 @@ def test_on_stop_that_blocks_holds_the_end_up_no_longer_than_the_timeout(black_h
 
 def test_on_stop_that_blocks_after_an_explicit_stop_without_any_transaction_is_not_awaited(end, tmp_path):
     (tmp_path / "blocking.py").write_text(STOPPING.format(seconds=30))
-    done = end("scout_core.stop(0.2)", SCOUT_PLUGINS="blocking")
+    done = end("scout_core.stop(1)", SCOUT_PLUGINS="blocking")
 
     assert (0, "stopping\n") == (done.code, done.out)
     assert "plugin 'blocking': on_stop did not return in time" in done.err

@@ -344,7 +344,7 @@ def test_secrets_in_the_errors_of_exporters_are_filtered(quick, caplog):
     with running(exporting(Behaving("odd", raising(error)))) as agent:
         with transaction("Job/one"):
             pass
-        agent.stop(0.5)
+        agent.stop(5)
         status = owner(agent)
 
     for secret in ("hunter2", "0123456789abcdef"):

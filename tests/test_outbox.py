@@ -316,17 +316,17 @@ def test_the_pause_is_reset_by_a_rejection_since_the_receiver_is_reachable(sende
     assert [1, 2, 1] == failure_counts
 
 
-def test_nothing_is_sent_during_a_pause_until_the_outbox_is_stopped(sender_for):
-    """The pause lasts at least 0.75 s; stopping ends it immediately, and waiting reports are sent once more."""
+def test_nothing_is_sent_during_a_pause_until_the_outbox_is_stopped(sender_for, monkeypatch):
+    """Stopping ends the pause immediately, and waiting reports are sent once more."""
+    monkeypatch.setattr(module, "pause_after", lambda failures: 60.0)
     sender = sender_for(Behaving("test", failing(1, ConnectionRefusedError())))
     sender.send()
     eventually(lambda: sender.outbox._failures == 1)
     sender.send(3)
 
-    begin = monotonic()
-    sender.stop(10)
+    assert (0, 4, {}) == sender.places
+    sender.stop(30)
 
-    assert monotonic() - begin < 0.5
     assert (4, 0, {}) == sender.places
 
 
@@ -349,7 +349,7 @@ def test_stopping_does_not_wait_beyond_the_deadline(sender_for, gate):
     begin = monotonic()
     sender.stop(0.3)
 
-    assert 0.3 <= monotonic() - begin < 1.0
+    assert 0.3 <= monotonic() - begin < 10
     assert (0, 0, {"not sent before the process ended": 3}) == sender.places
 
 
@@ -383,7 +383,7 @@ def test_an_unreachable_receiver_does_not_delay_the_stop(sender_for, no_pause):
     begin = monotonic()
     sender.stop(20)
 
-    assert monotonic() - begin < 5
+    assert monotonic() - begin < 15
     assert (0, 0, {"not sent before the process ended": 3}) == sender.places
 
 
