@@ -1191,3 +1191,30 @@ def test_sys_exit_in_a_policy_costs_only_its_own_points():
 def test_the_classes_that_hooks_pass_are_public_names():
     assert (Span, Transaction) == (span, transaction)
     assert issubclass(RejectedReport, Exception)
+
+
+class Lazy:
+    """An attribute of a module that loads something when anything of it is read."""
+
+    def __getattr__(self, name):
+        raise AssertionError(f"{name} was read")
+
+
+class LazyModule(ModuleType):
+    """A module that loads something when an attribute is read that it does not have."""
+
+    def __getattr__(self, name):
+        raise AssertionError(f"{name} was read")
+
+
+@pytest.mark.parametrize("kind", [ModuleType, LazyModule])
+def test_other_attributes_of_a_plugin_are_not_read(kind):
+    module = kind("lazy")
+    module.settings = Lazy()
+    module.on_stop = staticmethod(hookimpl(lambda agent: None))
+    module.helper = lambda: None
+    module.on_start = hookimpl(lambda agent: None)
+
+    hooks = Hooks()
+    assert ("on_start", "on_stop") == hooks.register(module, "lazy")
+    assert [1, 1] == [len(hooks.frozen(name)) for name in ("on_start", "on_stop")]

@@ -14,7 +14,14 @@ from attrs import define, field, fields, frozen
 
 from scout_core import hookspecs
 from scout_core.boundary.guard import Guard
-from scout_core.boundary.implementations import OPTIONS, adapted, arguments_of, implemented_hooks, is_active
+from scout_core.boundary.implementations import (
+    OPTIONS,
+    adapted,
+    arguments_of,
+    implemented_hooks,
+    is_active,
+    may_implement,
+)
 from scout_core.boundary.limits import Limits
 from scout_core.boundary.pace import Limit
 from scout_core.boundary.transaction_guard import TransactionGuard
@@ -48,6 +55,13 @@ class RunTimeHooks:
 AT_RUN_TIME: Final = tuple(attribute.name for attribute in fields(RunTimeHooks))
 
 
+class _Manager(pluggy.PluginManager):
+    """A manager that looks closely only at attributes that may be implementations, as most of a module's are not."""
+
+    def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:  # Any: as in pluggy
+        return super().parse_hookimpl_opts(plugin, name) if may_implement(plugin, name) else None
+
+
 @define(eq=False)
 class Hooks:
     """The registered plugins and their implementations. One for each agent."""
@@ -59,7 +73,7 @@ class Hooks:
     """Plugins that are called first, in this order."""
     config: Config | None = None
     """The source of plugins' options; None: no plugin has any."""
-    manager: pluggy.PluginManager = field(factory=lambda: pluggy.PluginManager(hookspecs.PROJECT))
+    manager: pluggy.PluginManager = field(factory=lambda: _Manager(hookspecs.PROJECT))
     _guards: dict[pluggy.HookImpl, Guard] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:

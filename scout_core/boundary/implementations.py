@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from types import FunctionType, MethodType
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from types import FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
 from scout_core import hookspecs
@@ -20,9 +21,17 @@ KNOW_FAILURES: Final = ("score_transaction", "trace_group")
 """Hooks that can have ``when_failed`` or ``when_errors``."""
 
 
-def hook_names() -> list[str]:
+_MARK: Final = f"{hookspecs.PROJECT}_impl"
+"""The attribute that ``@hookimpl`` sets."""
+
+Implementation = tuple[str, str, Mapping[str, Any]]
+"""Attribute, hook and settings of ``@hookimpl``."""
+
+
+@lru_cache(maxsize=1)
+def hook_names() -> tuple[str, ...]:
     """Return the names of all hooks, in the order of their specifications."""
-    return [name for name, member in vars(hookspecs).items() if hasattr(member, f"{hookspecs.PROJECT}_spec")]
+    return tuple(name for name, member in vars(hookspecs).items() if hasattr(member, f"{hookspecs.PROJECT}_spec"))
 
 
 def arguments_of(hook: str) -> tuple[str, ...]:
@@ -42,7 +51,7 @@ def implemented_hooks(plugin: object) -> set[str]:
     functions = marked(plugin)
     if not functions:
         raise PluginError("it has no function marked with @hookimpl", kind="no-hooks")
-    invalid = invalid_hooks(plugin)
+    invalid = _invalid(plugin, functions)
     if invalid:
         code = getattr(plugin, next(iter(invalid))).__code__
         frames = ((code.co_filename, code.co_firstlineno, code.co_name),)
@@ -52,7 +61,11 @@ def implemented_hooks(plugin: object) -> set[str]:
 
 def invalid_hooks(plugin: object) -> dict[str, str]:
     """Return the attributes that implement a hook wrongly, each with what is wrong."""
-    found = {name: _problem(hook, getattr(plugin, name), settings) for name, hook, settings in marked(plugin)}
+    return _invalid(plugin, marked(plugin))
+
+
+def _invalid(plugin: object, functions: Iterable[Implementation]) -> dict[str, str]:
+    found = {name: _problem(hook, getattr(plugin, name), settings) for name, hook, settings in functions}
     return {name: problem for name, problem in found.items() if problem}
 
 
@@ -139,13 +152,28 @@ def _list(names: tuple[str, ...]) -> str:
     return ", ".join(names) or "none"
 
 
-def marked(plugin: object) -> list[tuple[str, str, Mapping[str, Any]]]:
-    """Return attribute, hook and settings of its ``@hookimpl`` functions, without reading any other attribute."""
+def marked(plugin: object) -> list[Implementation]:
+    """Return its ``@hookimpl`` functions, without reading any other attribute."""
     found = []
-    for name in dir(plugin):
-        member = inspect.getattr_static(plugin, name, None)
+    for name, member in _members(plugin):
         function = member.__func__ if type(member) in (staticmethod, classmethod, MethodType) else member
-        settings = vars(function).get(f"{hookspecs.PROJECT}_impl") if type(function) is FunctionType else None
+        settings = vars(function).get(_MARK) if type(function) is FunctionType else None
         if settings is not None:
             found.append((name, settings.get("specname") or name, settings))
     return found
+
+
+def may_implement(plugin: object, name: str) -> bool:
+    """Whether an attribute may be an implementation: False for most attributes of a module, at the price of one look into a dict."""
+    if type(plugin) is not ModuleType:
+        return True
+    member = vars(plugin).get(name)
+    if type(member) is FunctionType:
+        return _MARK in vars(member)
+    return type(member) in (staticmethod, classmethod, MethodType)
+
+
+def _members(plugin: object) -> Iterable[tuple[str, Any]]:
+    if type(plugin) is ModuleType:  # most plugins: getattr_static takes 10 times as long, and a fifth of a start
+        return sorted(vars(plugin).items())
+    return ((name, inspect.getattr_static(plugin, name, None)) for name in dir(plugin))
