@@ -241,6 +241,122 @@ def test_an_exception_that_is_handled_outside_of_the_loop_is_of_no_request(scout
     } == errors
 
 
+class Awaitable:
+    """Awaits a coroutine by methods of its own."""
+
+    def __init__(self, coroutine):
+        self.coroutine = coroutine
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return self.coroutine.send(None)
+
+
+async def unavailable(send):
+    await send(start(503))
+    await send(body(b"text"))
+
+
+async def without_traceback(send):
+    try:
+        raise LookupError("of the application")
+    except LookupError as error:
+        error.__traceback__ = None
+        await unavailable(send)
+
+
+async def in_own_awaitable(send):
+    try:
+        raise LookupError("of the application")
+    except LookupError:
+        await Awaitable(unavailable(send))
+
+
+@pytest.mark.parametrize("answer", [without_traceback, in_own_awaitable])
+def test_the_exception_that_an_error_page_answers_is_recorded_however_it_is_handled(scout, answer):
+    async def app(scope, receive, send):
+        await answer(send)
+
+    asyncio.run(ask(AsgiMiddleware(app, name="Controller/shop"), http()))
+
+    assert ["LookupError"] == [error.exception for error in scout.transaction.errors]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="not on Python 3.10")
+def test_the_group_that_an_error_page_answers_is_recorded(scout):
+    names = {"unavailable": unavailable}
+    exec(
+        "async def app(scope, receive, send):\n"
+        "    try:\n        raise LookupError\n    except* LookupError:\n        await unavailable(send)\n",
+        names,
+    )
+
+    asyncio.run(ask(AsgiMiddleware(names["app"], name="Controller/shop"), http()))
+
+    assert ["ExceptionGroup"] == [error.exception for error in scout.transaction.errors]
+
+
+def test_a_detached_job_stays_open_when_the_last_message_is_sent_in_it(scout):
+    async def app(scope, receive, send):
+        with transaction("Job/export").detach() as job:
+            await home(scope, receive, send)
+            assert job is current_transaction()
+            with begin_span("Export/Write"):
+                pass
+        assert current_request() is not None
+        with begin_span("SQL/After"):
+            pass
+
+    asyncio.run(ask(AsgiMiddleware(app, name="Controller/shop"), http()))
+
+    assert {
+        "Controller/shop": [],
+        "Job/export": ["SQL/Query", "Export/Write"],
+        "Job/shop.after_response": ["SQL/After"],
+    } == {seen.operation: [found.operation for found in seen.spans] for seen in scout.transactions}
+
+
+@pytest.mark.parametrize("is_detached", [False, True])
+def test_a_transaction_after_an_error_page_is_one_of_its_own_and_begins_after_the_request(scout, is_detached):
+    async def app(scope, receive, send):
+        await unavailable(send)
+        job = transaction("Job/clean")
+        with job.detach() if is_detached else job, begin_span("Files/Remove"):
+            assert "Controller/shop" == scout.transaction.operation
+        with begin_span("SQL/After"):
+            pass
+
+    asyncio.run(ask(AsgiMiddleware(app, name="Controller/shop"), http()))
+
+    assert {
+        "Controller/shop": [],
+        "Job/clean": ["Files/Remove"],
+        "Job/shop.after_response": ["SQL/After"],
+    } == {seen.operation: [found.operation for found in seen.spans] for seen in scout.transactions}
+
+
+@pytest.mark.parametrize(("is_known", "status"), [(False, 200), (True, 200), (True, 500)])
+def test_a_response_that_is_ended_after_the_client_has_left_is_aborted(scout, is_known, status):
+    async def app(scope, receive, send):
+        await send(start(status))
+        if is_known:
+            await receive()
+        await send(body())
+        await receive()
+
+    asyncio.run(ask(AsgiMiddleware(app, name="Controller/shop"), http()))
+
+    assert (is_known and status == 200, status == 500) == (
+        ABORTED in scout.transaction.tags,
+        scout.transaction.is_error,
+    )
+
+
 def test_work_after_the_last_message_is_not_a_part_of_the_request(scout):
     async def app(scope, receive, send):
         await home(scope, receive, send)

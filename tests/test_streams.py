@@ -716,6 +716,46 @@ def test_an_async_body_that_is_left_in_the_middle_is_abandoned(scout, is_read):
     assert (None, not is_read) == (scout.transaction.error, "abandoned" in scout.transaction.tags)
 
 
+class Both:
+    """Can be read with and without ``async``; an iterator for the former, too."""
+
+    def __iter__(self):
+        return numbers()
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        raise StopAsyncIteration
+
+
+class BothNext(Both):
+    def __init__(self):
+        self.left = numbers()
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return next(self.left)
+
+
+@pytest.mark.parametrize("kind", [Both, BothNext])
+def test_a_body_that_can_also_be_read_with_async_ends_with_its_last_value(scout, kind):
+    with transaction("Job/export"):
+        with span("Export/Read") as reading:
+            rows = reading.stream(kind())
+        assert [b"0", b"1"] == list(rows)
+        assert reading.stop_ns > 0
+    body = streamed(kind())
+    assert [b"0", b"1"] == list(body)
+    del body
+
+    job, web = scout.transactions
+    assert "Export/Read" == job.spans[-1].operation
+    assert "abandoned" not in web.tags
+
+
 def test_frameworks_see_that_a_body_is_closed_by_a_coroutine(scout):
     class Rows:
         closed = 0

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
-from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
-from types import FrameType
 from typing import Any, Final
 
+from scout_core.instruments.handling import is_handled_in_task
 from scout_core.instruments.statuses import NO_RESPONSE, SERVER_ERROR, status_number
 from scout_core.operations import JOB, name_of
 from scout_core.recording import context
@@ -31,10 +30,6 @@ ABORTED: Final = "aborted"
 """Tag: true when the response was not sent to its end, because the client disconnected or the request was cancelled."""
 NO_ROUTE: Final = "no route"
 """Reason why a request is ignored that nothing has named."""
-_STEPS: Final = CO_COROUTINE | CO_GENERATOR | CO_ASYNC_GENERATOR
-"""Flags of the code of what is awaited, and of what it is awaited by."""
-_STEPPED: Final = ("scout_core.recording.stepwise.stepped", "scout_core.recording.stepwise.steps")
-"""Modules whose functions run the steps of a coroutine that is recorded."""
 AFTER: Final = ".after_response"
 """End of the name of a job with the spans that begin after the last message of a request."""
 
@@ -98,13 +93,14 @@ class AsgiRequest:
 
     def job(self, operation: str) -> Transaction:
         """Return a new transaction for a job that this request starts, such as work after its response. It is not part of the request."""
-        self._end_sent()
+        self.end_sent()
         job = self._linked(operation)
         self._jobs += (job,)
         return job
 
     async def send(self, message: Message) -> None:
         """Send a message to the server; end the transaction after the last one."""
+        has_left = self.has_left  # before: servers report it to waiting tasks after the last message, too
         try:
             await self._send(message)
         except OSError:  # ASGI 2.4: the client has disconnected
@@ -118,11 +114,11 @@ class AsgiRequest:
                 self._start(message)
             elif kind == "http.response.body" or kind == "http.response.zerocopysend":
                 if not message.get("more_body", False) and not self._has_trailers:
-                    self._finish()
+                    self._finish(has_left)
             elif kind == "http.response.pathsend" or (
                 kind == "http.response.trailers" and not message.get("more_trailers", False)
             ):
-                self._finish()
+                self._finish(has_left)
         except Exception as error:  # the server has accepted it, whatever it is
             if is_from_signal_handler(error):
                 raise
@@ -184,7 +180,7 @@ class AsgiRequest:
 
         Called by the core when a span begins in this context after the end of the request. None: they are not recorded.
         """
-        self._end_sent()
+        self.end_sent()
         if not self._is_over or self.transaction.ignored is not None:
             return None
         if not self._after:
@@ -230,23 +226,36 @@ class AsgiRequest:
     def _being_handled(self) -> BaseException | None:
         """Return the exception that the application is handling while it sends; its loop may run in an `except` block, too."""
         error = sys.exc_info()[1]
-        return error if error is not None and _is_handled_in_task(error, sys._getframe(2)) else None
+        return error if error is not None and is_handled_in_task(error, sys._getframe(2)) else None
 
-    def _finish(self) -> None:
-        """The last message was sent."""
+    def _finish(self, has_left: bool) -> None:
+        """The last message was sent, or ends a response whose client had left before."""
         if self._is_sent or self._is_over:
             return
         self._is_sent = True
+        self.is_aborted = has_left and self._status < SERVER_ERROR
         if self._status < SERVER_ERROR and (sys.exc_info()[1] is None or self._being_handled() is None):
             self._end(None)
         elif self.transaction.id:
             # A framework answers an exception first, and may raise it again then: it belongs to this request. Spans do not.
             self.transaction.is_closed = True
 
-    def _end_sent(self) -> None:
-        """The application works on after a response that reports an error: what it does from now on is not part of the request."""
+    def end_sent(self) -> None:
+        """
+        End the request if its last message has been sent: what the application does from now on is not part of it.
+
+        Called by the core when a transaction begins in the request. It is still open only after a response that reports an error.
+        """
         if self._is_sent and not self._is_over:
             self._end(None)
+
+    def _leave_open(self, inside: Span, error: BaseException | None) -> None:
+        """End the transaction where another one is current, such as a detached one, which stays current until it ends."""
+        web = self.transaction
+        detached = context.lead_past(inside, web, web)
+        web.end(error)
+        if detached is not None:
+            detached.own_before = web  # what follows its end finds its request
 
     def _end(self, error: BaseException | None) -> None:
         self._is_over = True
@@ -259,23 +268,15 @@ class AsgiRequest:
             web.tag("error", True)
         if self._needs_name and not self.is_named and error is None and self._status < SERVER_ERROR and web.id:
             web.ignore(NO_ROUTE)
-        if error is None and not web.stop_ns:
+        inside = context.current.get()
+        if web.id and inside is not None and inside.transaction is not web:
+            self._leave_open(inside, error)
+        elif error is None and not web.stop_ns:
             web.__exit__(None, None, None)  # as `end`, without the cases that it also covers
         else:
             web.end(error)
         if web.id and web.ignored is None and context.current.get() is None:
             context.current.set(web)  # so that what the application does from now on finds its request
-
-
-def _is_handled_in_task(error: BaseException, frame: FrameType | None) -> bool:
-    """Whether one of the coroutines that await this frame is handling an exception."""
-    trace = error.__traceback__
-    handling = None if trace is None else trace.tb_frame
-    while frame is not None and (frame.f_code.co_flags & _STEPS or frame.f_globals.get("__name__") in _STEPPED):
-        if frame is handling:
-            return True
-        frame = frame.f_back
-    return False
 
 
 def request_around(span: Span | None) -> AsgiRequest | None:

@@ -70,15 +70,21 @@ def around(span: Span) -> Span | None:
     return span.own_parent if span.own_parent is not None else getattr(span, "own_before", None)
 
 
-def lead_past(innermost: Span, ended: Facts, outer: Span | None) -> None:
-    """Let a transaction that began inside one that has ended, and is detached from it, be followed by what is around that one."""
+def lead_past(innermost: Span, ended: Facts, outer: Span | None) -> Transaction | None:
+    """
+    Let a transaction that began inside one that has ended, and is detached from it, be followed by what is around that one.
+
+    Returns:
+        The detached transaction, or None.
+    """
     span: Any = innermost
     while span is not None:
         inside = getattr(span, "own_before", None)
         if inside is not None and (inside is ended or inside.transaction is ended):
             span.own_before = outer
-            return
+            return span  # type: ignore[no-any-return]  # only a transaction has it
         span = around(span)
+    return None
 
 
 def still_needed(span: Span | None) -> Span | None:

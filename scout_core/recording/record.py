@@ -40,6 +40,9 @@ class Follower(Protocol):
     def follow(self) -> Transaction | None:
         """Return the open transaction for a span that begins now; None: it is not recorded."""
 
+    def end_sent(self) -> None:
+        """End the request if its response has been sent: a transaction begins now."""
+
 
 class Record(Traced):
     """The facts of one transaction; ``Transaction`` adds how it begins and ends."""

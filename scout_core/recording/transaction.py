@@ -115,6 +115,11 @@ class Transaction(Record):
             if _get() is not None:
                 leave_forgotten(0)
                 parent = innermost_open(_get())
+                follower = None if parent is None else getattr(parent.transaction, "recorder", None)
+                if follower is not None and parent.transaction.is_closed:  # type: ignore[union-attr]  # it has one
+                    follower.end_sent()
+                    parent = innermost_open(_get())
+                follower = None  # it refers to the transaction, and references are counted below
             while parent is not None:
                 if not is_abandoned(parent.transaction, parent is parent.transaction):  # type: ignore[arg-type]  # it has one
                     if not self.is_detached or not parent.transaction.start_ns:  # type: ignore[union-attr]  # hooks run

@@ -210,7 +210,16 @@ def _iter(self: Stepped) -> Any:
 
 def _next(self: Stepped) -> Any:
     steps = self._scout_core_steps
-    return steps.run_turn(steps.body.__next__)
+    return _next_of(steps, steps.body)
+
+
+def _next_of(steps: Steps, iterator: Any) -> Any:
+    try:
+        return steps.run_turn(iterator.__next__)
+    except StopIteration:
+        if steps.span is not None:
+            steps.settle(StopAsyncIteration())  # of a body that can also be read by `async for`
+        raise
 
 
 def _aiter(self: Stepped) -> Any:
@@ -256,7 +265,7 @@ class _Iterator:
         return self
 
     def __next__(self) -> Any:
-        return self.steps.run_turn(self.iterator.__next__)
+        return _next_of(self.steps, self.iterator)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(object.__getattribute__(self, "iterator"), name)
