@@ -756,6 +756,20 @@ def test_a_body_that_can_also_be_read_with_async_ends_with_its_last_value(scout,
     assert "abandoned" not in web.tags
 
 
+def test_what_the_iterator_of_a_body_does_when_it_is_left_belongs_to_the_span(scout):
+    class Rows:
+        def __iter__(self):
+            return numbers()
+
+    body = streamed(Rows())
+    for _ in body:
+        break
+    del body, _
+
+    assert ["SQL/Query", "SQL/Close"] == [seen.operation for seen in scout.transaction.spans]
+    assert None is current.get()
+
+
 def test_frameworks_see_that_a_body_is_closed_by_a_coroutine(scout):
     class Rows:
         closed = 0

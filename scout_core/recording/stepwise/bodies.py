@@ -270,6 +270,11 @@ class _Iterator:
     def __getattr__(self, name: str) -> Any:
         return getattr(object.__getattribute__(self, "iterator"), name)
 
+    def __del__(self) -> None:
+        """Drop the iterator in a step: what it runs when it is freed belongs to the span."""
+        if self.steps.span is not None:
+            self.steps.run_turn(object.__delattr__, self, "iterator")
+
 
 class _AsyncIterator(_Iterator):
     """The same for ``aiter``."""
