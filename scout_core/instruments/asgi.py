@@ -6,7 +6,7 @@ Hot code: see ``asgi_request.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from scout_core.instruments.asgi_request import ABORTED as ABORTED
@@ -154,6 +154,23 @@ def current_request() -> AsgiRequest | None:
     """
     innermost = context.current.get()
     return None if innermost is None else request_around(innermost)
+
+
+async def await_part(
+    call: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any
+) -> Any:  # Any: whatever the framework passes and gets
+    """
+    Await a part of a request, such as its stream: an exception that leaves it makes the request fail at once.
+
+    For a framework that ends the response before it raises the exception further: it would be one of the job after the response.
+    """
+    try:
+        return await call(*args, **kwargs)
+    except Exception as error:
+        request = current_request()
+        if request is not None and not request.is_from_client(error):
+            request.transaction.record_error(error, handled=False)
+        raise
 
 
 def _sending_last_report(send: Send) -> Send:

@@ -151,7 +151,7 @@ class AsgiRequest:
         if self._is_over:
             if error is not None or self._after:
                 self._close_after(error)
-        elif error is None or (isinstance(error, Exception) and not self._is_from_client(error)):
+        elif error is None or (isinstance(error, Exception) and not self.is_from_client(error)):
             if error is None and has_response and not self._is_sent:
                 self.is_aborted = self._has_started or self.has_left
                 if not self.is_aborted:
@@ -163,7 +163,7 @@ class AsgiRequest:
                 error = None
             self._end(error)
         else:
-            self.is_aborted = not self._is_sent or self._is_from_client(error)
+            self.is_aborted = not self._is_sent or self.is_from_client(error)
             self._end(None)
 
     def _close_after(self, error: BaseException | None) -> None:
@@ -205,7 +205,8 @@ class AsgiRequest:
             linked.own_before = web  # is current again afterwards, so that the next one finds its request
         return linked
 
-    def _is_from_client(self, error: BaseException) -> bool:
+    def is_from_client(self, error: BaseException) -> bool:
+        """Whether an exception only reports that the client has disconnected, as the framework has it."""
         try:
             return self._is_disconnect is not None and self._is_disconnect(error)
         except Exception as fault:  # of a plugin
@@ -215,12 +216,12 @@ class AsgiRequest:
             return False
 
     def _is_known(self, error: BaseException) -> bool:
-        """Whether an exception that leaves the application after the response is not an error, or has been recorded by a job."""
-        return self.is_aborted or any(job.error is type(error) for job in self._jobs)
+        """Whether an exception that leaves the application after the response is no error, or was recorded by the request or a job."""
+        return self.is_aborted or any(job.error is type(error) for job in (self.transaction, *self._jobs))
 
     def _record_answered(self, error: BaseException | None) -> None:
         """Record the exception that is being handled while an error page is sent. When it leaves the application, it is not handled."""
-        if error is not None and not self._is_from_client(error):
+        if error is not None and not self.is_from_client(error):
             self.transaction.record_error(error)
 
     def _being_handled(self) -> BaseException | None:

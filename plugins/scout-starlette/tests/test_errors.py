@@ -212,3 +212,21 @@ def test_a_client_that_leaves_a_stream_aborts_it(scout, spec_version):
     asyncio.run(leave())
 
     assert (True, [], False) == (scout.transaction.tags[ABORTED], recorded(scout), scout.transaction.is_error)
+
+
+@pytest.mark.parametrize("middleware", [[], [Middleware(Around)]], ids=["plain", "base"])
+def test_an_error_in_the_middle_of_a_stream_is_one_of_its_endpoint(scout, ask, middleware):
+    """``BaseHTTPMiddleware`` sends the last message, and raises only then."""
+
+    async def export(request):
+        async def rows():
+            yield b"1"
+            raise OutOfStock("tea")
+
+        return StreamingResponse(rows())
+
+    with pytest.raises(OutOfStock):
+        ask(Starlette(routes=[Route("/", export)], middleware=middleware), "GET", "/")
+
+    assert ([("OutOfStock", False)], True) == (recorded(scout), scout.transaction.is_error)
+    assert not [frame for frame in scout.transaction.errors[0].frames if "scout_" in frame[0]]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from scout_core import Transaction, hookimpl, transaction
-from scout_core.instruments.asgi import AsgiRequest, current_request, record_request
+from scout_core.instruments.asgi import AsgiRequest, await_part, current_request, record_request
 from scout_core.operations import CONTROLLER, JOB
 from scout_starlette.endpoints import endpoint_name, operation_of
 from scout_starlette.errors import is_answer, is_disconnect
@@ -48,6 +48,7 @@ def instrument(wrap: Wrap, options: StarletteOptions) -> None:
     wrap("fastapi.routing:APIRoute.handle", routed, optional=True)
     wrap("starlette.background:BackgroundTask.__call__", background, root=True)
     wrap("starlette._exception_handler:_lookup_exception_handler", handled)
+    wrap.around("starlette.responses:StreamingResponse.stream_response", streamed)
     if options.web_sockets:
         wrap("starlette.routing:WebSocketRoute.handle", connected)
 
@@ -101,6 +102,13 @@ def background(task: BackgroundTask) -> Transaction:
     operation = f"{JOB}/{endpoint_name(task.func)}"
     request = current_request()
     return transaction(operation).detach() if request is None else request.job(operation)
+
+
+def streamed(
+    wrapped: Callable[..., Any], response: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Coroutine[Any, Any, Any]:
+    """Record an exception of a stream where it is raised: ``BaseHTTPMiddleware`` raises it again only after the last message."""
+    return await_part(wrapped, *args, **kwargs)
 
 
 def handled(handlers: object, error: Exception) -> Generator[None, object, None]:
