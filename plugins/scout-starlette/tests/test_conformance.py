@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route
 
 from scout_core.testing import Call, conformance, hostile
@@ -35,6 +36,13 @@ async def sold_out(request: Any, error: Exception) -> PlainTextResponse:
     return PlainTextResponse("sold out")
 
 
+async def export(request: Any) -> StreamingResponse:
+    async def rows() -> AsyncIterator[bytes]:
+        yield b"1"
+
+    return StreamingResponse(rows())
+
+
 async def handled(request: Any) -> PlainTextResponse:
     raise KeyError("tea")
 
@@ -50,6 +58,7 @@ def app() -> Starlette:
         Mount("/in", routes=[Route("/page", page)]),
         Route("/broken", broken),
         Route("/handled", handled),
+        Route("/export", export),
     ]
     return Starlette(routes=routes, exception_handlers={KeyError: sold_out})
 
@@ -57,7 +66,11 @@ def app() -> Starlette:
 def get(app: Starlette, path: str) -> int:
     sent: list[Any] = []
 
+    bodies = iter([b""])
+
     async def receive() -> dict[str, Any]:
+        if next(bodies, None) is None:
+            await asyncio.Event().wait()  # a stream waits for the client to disconnect
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: dict[str, Any]) -> None:
@@ -83,10 +96,14 @@ def answers_an_error(app: Starlette) -> None:
     assert 200 == get(app, "/handled")
 
 
+def streams(app: Starlette) -> None:
+    assert 200 == get(app, "/export")
+
+
 def fails(app: Starlette) -> None:
     get(app, "/broken")
 
 
 test_conformance = conformance(
-    "scout_starlette", answers, answers_in_a_thread, answers_an_error, Call(fails, raises=OutOfStock)
+    "scout_starlette", answers, answers_in_a_thread, answers_an_error, streams, Call(fails, raises=OutOfStock)
 )
