@@ -216,7 +216,7 @@ class AsgiRequest:
             return False
 
     def _is_known(self, error: BaseException) -> bool:
-        """Whether an exception that leaves the application after the response is no error, or was recorded by the request or a job."""
+        """Whether an exception that leaves the application after the response is not an error, or was recorded by the request or a job."""
         return self.is_aborted or any(job.error is type(error) for job in (self.transaction, *self._jobs))
 
     def _record_answered(self, error: BaseException | None) -> None:
