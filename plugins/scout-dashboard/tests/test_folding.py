@@ -19,7 +19,7 @@ from scout_dashboard.ranges import zoomed_range
 from scout_dashboard.store import Store, files
 from scout_dashboard.store.levels import FOLD, LEVELS, folds, slices_of, stored_cover
 from scout_dashboard.store.packing import merged_histogram
-from scout_dashboard.store.queues import by_job, by_queue
+from scout_dashboard.store.queues import by_job, by_queue, waits_by_step
 from scout_dashboard.store.rollups import by_name, by_step, durations_of
 from scout_dashboard.store.tables import VERSION
 from scout_dashboard.store.writing import Incoming
@@ -51,8 +51,9 @@ def figures(store):
              for start, sums in by_step(store.reader, when, web=True).items()},
             {key: (found.count, round(found.queue_time, 6), found.waits, found.outcomes)
              for key, found in by_job(store.reader, when).items()},
-            {(queue, step): (found.count, found.durations)
-             for queue, steps in by_queue(store.reader, when).items() for step, found in steps.items()},
+            {queue: (found.count, round(found.queue_time, 6), found.durations)
+             for queue, found in by_queue(store.reader, when).items()},
+            {step: (found.count, round(found.total, 6), found.p95) for step, found in waits_by_step(store.reader, when).items()},
         )
         for when in RANGES
     ]  # fmt: skip

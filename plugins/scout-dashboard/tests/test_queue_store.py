@@ -15,12 +15,13 @@ from scout_core.errors import RejectedReport
 from scout_core.measuring.report import Report
 from scout_dashboard.checks import validate
 from scout_dashboard.queries import jobs
-from scout_dashboard.ranges import zoomed_range
+from scout_dashboard.ranges import Range, zoomed_range
 from scout_dashboard.store import Store, files
 from scout_dashboard.store.queue_sums import QueueSums, queue_sums_of, queue_sums_of_row
-from scout_dashboard.store.queues import Queued, by_job, by_queue
+from scout_dashboard.store.queues import Queued, by_job, by_queue, waits_by_step
 from scout_dashboard.store.rollups import by_name
 from scout_dashboard.store.schema import VERSION
+from scout_dashboard.store.slices import parts_of
 
 MIDNIGHT = float(int(time.time()) // 86_400 * 86_400)
 MAIL = "Job/mail.send"
@@ -63,16 +64,11 @@ def test_each_job_and_queue_adds_up_over_midnight(store):
     assert set(by_job(store.reader, DAY, name=MAIL)) == {(MAIL, "mail"), (MAIL, "bulk")}
 
 
-def test_the_steps_of_each_queue_add_up_to_its_jobs(store):
+def test_each_queue_and_the_waits_of_all_steps_add_up_to_the_jobs(store):
     for incoming in reports(until=MIDNIGHT + 3_700, minutes=200):
         store.apply(incoming, now=incoming.end)
     when = zoomed_range(MIDNIGHT - 7_200, MIDNIGHT + 3_600)
-    of_queues = {}
-    for queue, steps in by_queue(store.reader, when).items():
-        of_queues[queue] = Queued()
-        for start, figures in steps.items():
-            assert start in when.points
-            of_queues[queue].add(figures)
+    of_queues, steps = by_queue(store.reader, when), waits_by_step(store.reader, when)
     of_jobs: dict[str, Queued] = {}
     for (_, queue), figures in by_job(store.reader, when).items():
         of_jobs.setdefault(queue, Queued()).add(figures)
@@ -80,6 +76,14 @@ def test_the_steps_of_each_queue_add_up_to_its_jobs(store):
     assert {queue: facts(figures) for queue, figures in of_jobs.items()} == {
         queue: facts(figures) for queue, figures in of_queues.items()
     }
+    assert set(steps) <= set(when.points)
+    assert (sum(figures.waits.count for figures in of_jobs.values()), True) == (
+        sum(waits.count for waits in steps.values()),
+        all(waits.count and waits.p95 is not None for waits in steps.values()),
+    )
+    assert pytest.approx(sum(figures.queue_time for figures in of_jobs.values())) == sum(
+        waits.total for waits in steps.values()
+    )
     assert sum(ranked.count for ranked in by_name(store.reader, when, web=False).values()) == sum(
         figures.count for figures in of_jobs.values()
     )
@@ -94,11 +98,7 @@ def test_figures_of_complete_days_are_read_again_when_they_have_changed(store):
     def found() -> tuple[dict, dict]:
         jobs.jobs(store.reader, when)
         by_jobs = {key: facts(figures) for key, figures in by_job(store.reader, when).items()}
-        steps = {queue: Queued() for queue in by_queue(store.reader, when)}
-        for queue, of_queue in by_queue(store.reader, when).items():
-            for figures in of_queue.values():
-                steps[queue].add(figures)
-        return by_jobs, {queue: facts(figures) for queue, figures in steps.items()}
+        return by_jobs, {queue: facts(figures) for queue, figures in by_queue(store.reader, when).items()}
 
     def of_queues() -> dict:
         sums: dict[str, QueueSums] = {}
@@ -116,6 +116,72 @@ def test_figures_of_complete_days_are_read_again_when_they_have_changed(store):
         if late == 21:
             store.reader.close()
     assert ({key: facts(sums) for key, sums in expected(sent).items()}, of_queues()) == found()
+
+
+@pytest.mark.parametrize("late", [0.5, 1.5, 3.5], ids=["today", "yesterday", "earlier"])
+def test_a_report_of_any_day_is_in_the_next_page(store, late):
+    """Parts of the range that are over are read once; the day before is one of its own, and so is the beginning of the range."""
+    now = MIDNIGHT + 43_200
+    when = evolve(zoomed_range(now - 3.75 * 86_400, now), now=now)
+    sent = [report(end=now - days * 86_400 - 600, number=days + 1) for days in range(4)]
+    for incoming in sent:
+        store.apply(incoming, now=now)
+
+    def found() -> tuple[dict, dict, int]:
+        waits = waits_by_step(store.reader, when).values()
+        by_jobs = {key: facts(figures) for key, figures in by_job(store.reader, when).items()}
+        return by_jobs, by_queue(store.reader, when).keys(), sum(of_step.count for of_step in waits)
+
+    def of_reports() -> tuple[dict, dict, int]:
+        sums = expected(sent)
+        queues = {queue: None for _, queue in sums}.keys()
+        return {key: facts(of) for key, of in sums.items()}, queues, sum(of.waits.count for of in sums.values())
+
+    for _ in range(2):
+        assert of_reports() == found()
+    sent.append(report(end=now - late * 86_400, number=20))
+    store.apply(sent[-1], now=now)
+
+    assert of_reports() == found()
+
+
+def test_the_cache_is_bounded_by_its_figures_and_keeps_what_was_used_last(store, monkeypatch):
+    monkeypatch.setattr("scout_dashboard.store.reader._MAX_FIGURES", 25)
+    read: list[str] = []
+
+    def get(key: str, count: int = 10) -> None:
+        def make() -> list[int]:
+            read.append(key)
+            return [0] * count
+
+        store.reader.cached(key, make, start=MIDNIGHT, end=MIDNIGHT + 60)
+
+    for key in ("a", "b", "a", "c", "a", "b"):
+        get(key)
+    assert ["a", "b", "c", "b"] == read
+    get("large", 100)
+    get("large", 100)
+    get("a")
+
+    assert ["large", "a"] == read[4:]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "parts"),
+    [
+        (0.25, 3.5, [(0.25, 1, True), (1, 2, True), (2, 3, True), (3, 3.5, False)]),
+        (0, 3.5, [(0, 2, True), (2, 3, True), (3, 3.5, False)]),
+        (2.25, 3.5, [(2.25, 3, True), (3, 3.5, False)]),
+        (3.25, 3.5, [(3.25, 3.5, False)]),
+        (0.25, 1.5, [(0.25, 1, True), (1, 1.5, True)]),
+        (1.25, 1.5, [(1.25, 1.5, True)]),
+    ],
+)
+def test_a_range_is_split_into_days_that_are_over_and_the_rest(start, end, parts):
+    day = 86_400
+    when = Range(start=int(start * day), end=int(end * day), step=60, label="", key=None, now=3.5 * day)
+
+    assert [(first * day, last * day, is_over) for first, last, is_over in parts] == [*parts_of(when)]
 
 
 def test_figures_that_were_read_and_then_added_to_are_those_of_both(store):
@@ -150,7 +216,7 @@ def test_queues_of_web_requests_are_not_stored(store):
         evolve(base, transactions=(evolve(home, queues={"mail": queue_metrics([1.0], [])}),)), now=MIDNIGHT + 60
     )
 
-    assert ({}, {}) == (by_job(store.reader, DAY), by_queue(store.reader, DAY))
+    assert ({}, {}, {}) == (by_job(store.reader, DAY), by_queue(store.reader, DAY), waits_by_step(store.reader, DAY))
 
 
 def test_a_row_restores_what_was_packed():

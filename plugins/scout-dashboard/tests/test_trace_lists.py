@@ -11,7 +11,7 @@ from attrs import evolve
 from sample_reports import report
 
 from scout_dashboard.ranges import zoomed_range
-from scout_dashboard.store import Store, files
+from scout_dashboard.store import Store, errors, files
 from scout_dashboard.store.errors import list_errors
 from scout_dashboard.store.tables import VERSION
 from scout_dashboard.store.traces import ORDERS, count_traces, list_traces
@@ -79,6 +79,35 @@ def test_errors_without_a_group_are_listed_newest_first(store, sent, when):
 
     assert sorted(expected) == sorted(found)
     assert sorted((start for start, _ in expected), reverse=True) == [start for start, _ in found]
+
+
+@pytest.fixture(scope="module")
+def failing(sent, tmp_path_factory):
+    """A store of four days in which every trace has an error without a group. Some started after later ones: a clock was ahead."""
+    dice = random.Random(4)
+    failed = next(trace for incoming in sent for trace in incoming.traces if trace.error)
+    error = evolve(failed.error, group="")
+    opened = Store(tmp_path_factory.mktemp("failing") / "data")
+    for number in range(40):
+        end = END - number * 8_000
+        starts = [end - dice.choice([0.5, 30.0, 30.0, 80_000.0, -90_000.0]) for _ in range(3)]
+        traces = tuple(
+            evolve(failed, id=f"{number:08x}{index:08x}", start=start, error=error)
+            for index, start in enumerate(starts)
+        )
+        opened.apply(evolve(sent[0], id=f"00c0ffee00c0ffee-{number}", start=end - 60, end=end, traces=traces), now=END)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("most", [1, 2, 5, 17, 50])
+@pytest.mark.parametrize("when", [WHEN, zoomed_range(END - 18_000, END + 600)], ids=["days", "hours"])
+def test_errors_beyond_the_limit_are_the_oldest_whichever_file_has_them(failing, when, most, monkeypatch):
+    everything = list_errors(failing.reader, when)
+    monkeypatch.setattr(errors, "MOST_ROWS", most)
+
+    assert len(everything) > (most if when is WHEN else 2)
+    assert [row.start for row in everything[:most]] == [row.start for row in list_errors(failing.reader, when)]
 
 
 def test_a_file_of_an_earlier_version_gets_the_indexes(tmp_path, sent):

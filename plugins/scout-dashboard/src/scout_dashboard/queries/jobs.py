@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import cache, partial
+from math import ceil
 from typing import Final
 
 from attrs import evolve, frozen
@@ -13,9 +15,10 @@ from scout_dashboard.queries import metrics, waiting
 from scout_dashboard.queries.deploys import deploys
 from scout_dashboard.queries.metrics import Facts
 from scout_dashboard.queries.names import label_of
+from scout_dashboard.queries.waiting import Waits
 from scout_dashboard.ranges import Range
 from scout_dashboard.store.packing import merged_histogram
-from scout_dashboard.store.queues import Queued, by_job, by_queue
+from scout_dashboard.store.queues import Queued, StepWaits, by_job, by_queue, waits_by_step
 from scout_dashboard.store.reader import Reader
 from scout_dashboard.store.rollups import Coverage, by_name, by_step, coverage_of
 from scout_dashboard.store.sums import Sums
@@ -37,9 +40,8 @@ class _Jobs:
 
 def jobs(reader: Reader, when: Range) -> Facts:
     """Return the jobs of the range by name and queue, most time first; the queues, the worst first; and whether they keep up."""
-    steps, queue_steps = by_step(reader, when, web=False), by_queue(reader, when)
-    coverage = coverage_of(reader, when)
-    queues = _queue_rows(reader, when, queue_steps, metrics.merged(steps), coverage)
+    steps, coverage = by_step(reader, when, web=False), coverage_of(reader, when)
+    queues = _queue_rows(reader, when, metrics.merged(steps), coverage)
     of_name: dict[str, dict[str, Queued]] = {}
     for (name, queue), figures in by_job(reader, when).items():
         of_name.setdefault(name, {})[queue] = figures
@@ -61,7 +63,7 @@ def jobs(reader: Reader, when: Range) -> Facts:
         "rows": _job_rows(found, coverage),
         "queues": queues,
         "keeping_up": waiting.answer(queues),
-        "series": metrics.series(steps, when, coverage) | _wait_series(queue_steps, when),
+        "series": metrics.series(steps, when, coverage) | _wait_series(reader, when),
         **deploys(reader, when),
     }
 
@@ -103,13 +105,6 @@ def _split(whole: Sums, queues: Mapping[str, Queued]) -> dict[str, _Jobs]:
     return {queue: figures for queue, figures in found.items() if figures.count}
 
 
-def _sum(parts: Iterable[Queued]) -> Queued:
-    whole = Queued()
-    for part in parts:
-        whole.add(part)
-    return whole
-
-
 def _job_rows(jobs: Mapping[tuple[str, str], _Jobs], coverage: Coverage | None) -> list[Facts]:
     whole = sum(figures.total for figures in jobs.values())
     return [
@@ -124,26 +119,42 @@ def _job_rows(jobs: Mapping[tuple[str, str], _Jobs], coverage: Coverage | None) 
     ]
 
 
-def _queue_rows(
-    reader: Reader, when: Range, queues: dict[str, dict[int, Queued]], whole: Sums, coverage: Coverage | None
-) -> list[Facts]:
-    former = by_queue(reader, evolve(when, start=2 * when.start - when.end, end=when.start))
+def _queue_rows(reader: Reader, when: Range, whole: Sums, coverage: Coverage | None) -> list[Facts]:
+    queues, former = by_queue(reader, when), by_queue(reader, _from_to(when, 2 * when.start - when.end, when.start))
     start, end = (coverage.start, coverage.end) if coverage else (when.start, when.end)
-    found = _split(whole, {queue: _sum(steps.values()) for queue, steps in queues.items()})
+
+    @cache
+    def steps_between(first: int, last: int) -> dict[str, Queued]:
+        return by_queue(reader, _from_to(when, first, last))
+
+    def between(queue: str, first: float, last: float) -> Waits:
+        """Return the waits in the steps that start from the first time on and before the last."""
+        of_steps = (min(max(time, when.start), when.end) for time in (first, last))
+        found = steps_between(*(ceil(time / when.step) * when.step for time in of_steps))
+        return waiting.waits_of(found.get(queue, Queued()))
+
+    found = _split(whole, queues)
     rows = []
     for queue in {*found, *former}:
-        before = former.get(queue, {}).values()
+        before = former.get(queue, Queued())
         jobs = found.get(queue) or _Jobs(count=0, errors=0, total=0.0, durations=Histogram(), queued=Queued())
-        comparison = waiting.compare(queues.get(queue, {}), before, start=start, end=end, is_running=jobs.count > 0)
+        comparison = waiting.compare(
+            waiting.waits_of(queues.get(queue, Queued())), waiting.waits_of(before), partial(between, queue),
+            start=start, end=end, is_running=jobs.count > 0, ended_before=before.count,
+        )  # fmt: skip
         rows.append(
             {
                 "queue": queue or None,
                 **comparison.facts(),
-                "count_before": sum(figures.count for figures in before),
+                "count_before": before.count,
                 **_facts(jobs, coverage),
             }
         )
     return sorted(rows, key=waiting.worst_first)
+
+
+def _from_to(when: Range, start: int, end: int) -> Range:
+    return evolve(when, start=start, end=end)
 
 
 def _facts(jobs: _Jobs, coverage: Coverage | None) -> Facts:
@@ -169,13 +180,11 @@ def _facts(jobs: _Jobs, coverage: Coverage | None) -> Facts:
     }
 
 
-def _wait_series(queues: Mapping[str, Mapping[int, Queued]], when: Range) -> Facts:
+def _wait_series(reader: Reader, when: Range) -> Facts:
     """Return how long the jobs of all queues waited in each step."""
-    points = [_sum(steps[start] for steps in queues.values() if start in steps) for start in when.points]
-    waits = [figures.waits for figures in points]
+    steps, none = waits_by_step(reader, when), StepWaits(0, 0.0, None)
+    points = [steps.get(start, none) for start in when.points]
     return {
-        "wait_ms": [
-            metrics.mean_ms(figures.queue_time, wait.count) for figures, wait in zip(points, waits, strict=True)
-        ],
-        "wait_p95_ms": [metrics.milliseconds(wait.quantile(0.95)) for wait in waits],
+        "wait_ms": [metrics.mean_ms(waits.total, waits.count) for waits in points],
+        "wait_p95_ms": [metrics.milliseconds(waits.p95) for waits in points],
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from math import inf
 from typing import Final
 
 from attrs import frozen
@@ -57,6 +58,11 @@ class Waits:
         return self.total / self.known.count if self.known.count else None
 
 
+def waits_of(figures: Queued) -> Waits:
+    """Return how long the jobs waited."""
+    return Waits(figures.waits, figures.queue_time)
+
+
 @frozen(kw_only=True)
 class Comparison:
     """A queue's state, and what it follows from."""
@@ -105,52 +111,47 @@ def worst_first(queue: Facts) -> tuple[int, float, str]:
     return _RANKS[queue["state"]], -(queue["wait_ms"] or 0.0), queue["queue"] or ""
 
 
-def waits_of(parts: Iterable[Queued]) -> Waits:
-    """Return the waits of several figures as one."""
-    whole = Queued()
-    for part in parts:
-        whole.add(part)
-    return Waits(whole.waits, whole.queue_time)
-
-
 def compare(
-    steps: Mapping[int, Queued], before: Iterable[Queued], *, start: float, end: float, is_running: bool
+    now: Waits,
+    then: Waits,
+    between: Callable[[float, float], Waits],
+    *,
+    start: float,
+    end: float,
+    is_running: bool,
+    ended_before: int,
 ) -> Comparison:
     """
     Compare how long the jobs of a queue wait with how long they waited before.
 
     Args:
-        steps: the range by the start of each step; steps without jobs are missing.
-        before: the period before, of the same length.
+        now: the jobs of the range.
+        then: those of the period before, of the same length.
+        between: returns those of the range from one Unix time until another.
         start: Unix time from which the range has reports.
         end: Unix time until which it has.
         is_running: jobs have ended, also some of which only the name is known.
+        ended_before: the number of jobs that ended in the period before.
     """
-    before = list(before)
-    then, now = whole = waits_of(before), waits_of(steps.values())
+    whole = then, now
     if not is_running:
-        ended_before = sum(figures.count for figures in before)
         return Comparison(state=STOPPED if ended_before >= FEWEST else IDLE, against=None, then=then, now=now)
     if not now.known.count:
         return Comparison(state=UNKNOWN, against=None, then=then, now=now)
     against = BEFORE
     if then.known.count < FEWEST:
         against, middle = EARLIER, (start + end) / 2
-        then, now = _since(steps, 0.0, until=middle), _since(steps, middle)
+        then, now = between(0.0, middle), between(middle, inf)
         start = middle
     if then.known.count < FEWEST or now.known.count < FEWEST:
         then, now = whole
         return Comparison(state=UNCOMPARED, against=None, then=then, now=now)
     state = STEADY
     if _is_longer(then, now):
-        lately = _since(steps, end - (end - start) / 3)
+        lately = between(end - (end - start) / 3, inf)
         is_still = lately.known.count < _FEWEST_LATELY or rank_z(then.known, lately.known) > _STILL
         state = BEHIND if is_still else RECOVERED
     return Comparison(state=state, against=against, then=then, now=now)
-
-
-def _since(steps: Mapping[int, Queued], start: float, *, until: float = float("inf")) -> Waits:
-    return waits_of(figures for step, figures in steps.items() if start <= step < until)
 
 
 def _is_longer(then: Waits, now: Waits) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Final
 
-from attrs import frozen
+from attrs import define
 
 from scout_dashboard.ranges import Range
 from scout_dashboard.store.bulk import quoted
@@ -14,13 +15,14 @@ from scout_dashboard.store.traces import conditions
 
 MOST_ROWS: Final = 5_000
 """Errors that are read; the newest ones."""
+_START: Final = attrgetter("start")
 _LONG: Final = 6 * 3_600
 """Seconds of a range."""
 
 
-@frozen(kw_only=True)
+@define
 class ErrorRow:
-    """One error of a kept trace."""
+    """One error of a kept trace. Not frozen: that would take three times as long to make thousands of."""
 
     trace: str
     """Id of the trace."""
@@ -28,7 +30,8 @@ class ErrorRow:
     """Name of the transaction."""
     start: float
     """When the transaction started."""
-    handled: bool
+    handled: int
+    """1: something handled it."""
     exception: str
     message: str
     file: str
@@ -45,24 +48,26 @@ def list_errors(reader: Reader, when: Range) -> list[ErrorRow]:
     """
     where, wanted = conditions(when)
     where += " AND grp = ''"
-    # Few traces have errors: over hours it is faster to look for the traces of all errors of a day.
-    tables = ("error", "trace") if when.end - when.start > _LONG else ("trace", "error")
     columns = ("id", "name", "start", "handled", "exception", "message", "file", "line", "function")
     selected = ", ".join(quoted(column, float if column == "start" else str) for column in columns)
-    inner = (
-        f"SELECT id, name, start, handled, exception, message, file, line, function FROM {tables[0]} CROSS JOIN {tables[1]}"  # noqa: S608  # only constants
-        f" ON error.trace = trace.id WHERE {where} ORDER BY start DESC, number LIMIT ?"
-    )
     found: list[ErrorRow] = []
     for day in reversed(reader.days("traces", start=when.start, end=when.end)):
-        rows = reader.read(
-            "traces", [selected], f"FROM ({inner})", (*wanted, MOST_ROWS), start=day * DAY, end=(day + 1) * DAY
+        # Few traces have errors: over hours it is faster to look for the traces of all errors of a day.
+        tables = "error CROSS JOIN trace" if when.end - when.start > _LONG else "trace CROSS JOIN error"
+        condition = where
+        least: tuple[float, ...] = ()
+        if (
+            len(found) == MOST_ROWS
+        ):  # an earlier day has newer ones only if their report was late: by the index of start there are few
+            tables, least = "trace CROSS JOIN error", (found[-1].start,)
+            condition = f"{where.replace('minute', '+minute')} AND start > ?"
+        inner = (
+            f"SELECT {', '.join(columns)} FROM {tables} ON error.trace = trace.id"  # noqa: S608  # only constants
+            f" WHERE {condition} ORDER BY start DESC, number LIMIT ?"
         )
-        found += [
-            ErrorRow(
-                trace=trace, name=name, start=float(start), handled=bool(handled), exception=exception, message=message,
-                file=file, line=line, function=function,
-            )
-            for trace, name, start, handled, exception, message, file, line, function in rows
-        ]  # fmt: skip
-    return sorted(found, key=lambda row: -row.start)[:MOST_ROWS]
+        values = (*wanted, *least, MOST_ROWS)
+        rows = reader.read("traces", [selected], f"FROM ({inner})", values, start=day * DAY, end=(day + 1) * DAY)
+        if rows:
+            found += [ErrorRow(id_, name, float(start), *rest) for id_, name, start, *rest in rows]
+            found = sorted(found, key=_START, reverse=True)[:MOST_ROWS]
+    return found

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
@@ -57,16 +58,19 @@ def path_of(directory: Path, kind: Kind, day: int) -> Path:
 
 def days(directory: Path, kind: Kind) -> list[int]:
     """Return the days with a file of this kind, oldest first."""
-    found = []
-    for name in os.listdir(directory):
-        match = _NAME.fullmatch(name)
-        if match is None or match[1] != kind:
-            continue
-        try:
-            found.append((date.fromisoformat(match[2]) - _EPOCH).days)
-        except ValueError:
-            continue  # an impossible date: not one of our files
-    return sorted(found)
+    return sorted(file[1] for name in os.listdir(directory) if (file := _file_of(name)) is not None and file[0] == kind)
+
+
+@lru_cache(maxsize=4_096)
+def _file_of(name: str) -> tuple[str, int] | None:
+    """Return the kind and the day of a file; None if it is not one of ours. Cached, as every page lists the files several times."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    try:
+        return match[1], (date.fromisoformat(match[2]) - _EPOCH).days
+    except ValueError:
+        return None  # an impossible date
 
 
 def remove(directory: Path, kind: Kind, day: int) -> None:

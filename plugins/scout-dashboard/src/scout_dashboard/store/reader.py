@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence, Sized
 from contextlib import closing
 from pathlib import Path
 from threading import RLock, local
@@ -27,11 +27,14 @@ Row = tuple[Any, ...]
 
 
 _FOREVER: Final = 1e12
-_MAX_CACHED: Final = 16
+_MAX_CACHED: Final = 128
+_MAX_FIGURES: Final = 60_000
+"""Figures in the cache, of up to 1 kB; a result with more of them is cached without any other."""
 _EXAMINED_SECONDS: Final = 60.0
 _MOST_ROWS: Final = 10_000
 """Rows of a file that are left out one by one; with more of them, the file is set aside."""
 _Value = TypeVar("_Value")
+_Figures = TypeVar("_Figures", bound=Sized)
 
 
 @frozen
@@ -68,7 +71,8 @@ class Reader:
         self._opened = 0
         self._completed: dict[tuple[int, int], int] = {}
         """Days, with the number of their connection, whose minutes are all folded, and until when."""
-        self._cache: dict[Hashable, tuple[object, Any]] = {}  # Any: each key has its own type
+        self._cache: dict[Hashable, tuple[object, Sized]] = {}
+        """The least recently used first."""
         self._lock = RLock()
         self._used = local()
         """``files``: those that a thread has read for what it makes."""
@@ -158,19 +162,23 @@ class Reader:
         )
         return [row for _, rows in found for row in rows]
 
-    def cached(self, key: Hashable, make: Callable[[], _Value], *, start: float, end: float) -> _Value:
-        """Cache the result of ``make`` until the metrics of these days change; callers must not modify it."""
+    def cached(self, key: Hashable, make: Callable[[], _Figures], *, start: float, end: float) -> _Figures:
+        """Cache the figures that ``make`` returns until the metrics of these days change; callers must not modify them."""
         # Taken before reading, so that a write in the meantime is noticed next time.
         versions = self._versions(start, end)
-        known = self._cache.get(key)
-        if known is not None and known[0] == versions:
-            return known[1]  # type: ignore[no-any-return]  # the result of make()
+        with self._lock:
+            known = self._cache.get(key)
+            if known is not None and known[0] == versions:
+                self._cache[key] = self._cache.pop(key)
+                return known[1]  # type: ignore[return-value]  # the result of make()
         value = make()
         with self._lock:
             self._cache.pop(key, None)
             self._cache[key] = versions, value
-            while len(self._cache) > _MAX_CACHED:
-                self._cache.pop(next(iter(self._cache)))
+            size = sum(len(figures) for _, figures in self._cache.values())
+            while len(self._cache) > 1 and (len(self._cache) > _MAX_CACHED or size > _MAX_FIGURES):
+                _, oldest = self._cache.pop(next(iter(self._cache)))
+                size -= len(oldest)
         return value
 
     def _versions(self, start: float, end: float) -> tuple[tuple[int, int, int], ...]:

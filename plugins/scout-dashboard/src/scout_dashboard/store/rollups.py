@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from attrs import Factory, define, frozen
 
@@ -15,7 +16,7 @@ from scout_dashboard.store.levels import level_for
 from scout_dashboard.store.packing import merged_histogram, pack_histogram
 from scout_dashboard.store.reader import Reader, as_list
 from scout_dashboard.store.rollup_tables import BY_NAME
-from scout_dashboard.store.slices import column, figures, parts_of, read_slices, real_sum, whole_sum
+from scout_dashboard.store.slices import column, figures, joined, read_parts, read_slices, real_sum, split, whole_sum
 from scout_dashboard.store.sums import Sums, sums_of_row
 
 _MINUTE = 60.0
@@ -38,6 +39,11 @@ class Ranked:
         self.errors += other.errors
         self.total += other.total
         self.durations += other.durations
+
+    def pack(self) -> None:
+        """Make one packed histogram of all, which takes less time to add to others."""
+        if len(self.durations) > 1:
+            self.durations = [pack_histogram(merged_histogram(self.durations))]
 
 
 @frozen
@@ -75,9 +81,9 @@ def by_name(reader: Reader, when: Range, *, web: bool, durations: bool = True) -
         durations: False leaves them empty, which is faster.
     """
     names: dict[str, Ranked] = {}
-    for start, end, is_complete in parts_of(when.start, when.end):
-        read = _whole_days if is_complete else _ranked
-        for name, ranked in read(reader, when.app, start, end, web=web, durations=durations).items():
+    read = partial(_ranked, reader, when.app, web=web, durations=durations)
+    for part in read_parts(reader, ("names", web, durations), when, read, pack=Ranked.pack):
+        for name, ranked in part.items():
             names.setdefault(name, Ranked()).add(ranked)
     return names
 
@@ -110,8 +116,11 @@ def by_step(reader: Reader, when: Range, *, web: bool, name: str | None = None) 
     )  # fmt: skip
     steps: dict[int, Sums] = {}
     for start, *row in rows:
-        sums = sums_of_row(unquoted(row, BY_NAME.kinds))
-        steps.setdefault(start // when.step * when.step, Sums()).add(sums)
+        sums, step = sums_of_row(unquoted(row, BY_NAME.kinds)), start // when.step * when.step
+        if step in steps:
+            steps[step].add(sums)
+        else:
+            steps[step] = sums
     return steps
 
 
@@ -134,24 +143,10 @@ def coverage_of(reader: Reader, when: Range) -> Coverage | None:
     return Coverage(start, end, max(app.period for app in apps)) if start < end else None
 
 
-def _whole_days(
-    reader: Reader, app: str | None, start: int, end: int, *, web: bool, durations: bool
-) -> dict[str, Ranked]:
-    """Sum complete days once and cache the result until one of them is written again."""
-
-    def sum_days() -> dict[str, Ranked]:
-        names = _ranked(reader, app, start, end, web=web, durations=durations)
-        for ranked in names.values():
-            ranked.durations = [pack_histogram(merged_histogram(ranked.durations))] if durations else []
-        return names
-
-    return reader.cached((app, web, start, end, durations), sum_days, start=start, end=end)
-
-
 def _ranked(reader: Reader, app: str | None, start: int, end: int, *, web: bool, durations: bool) -> dict[str, Ranked]:
     where, values = _filter(app, is_total=False, web=web)
     columns = ["s.name", "sum(r.count)", "sum(r.errors)", real_sum("r.total")]
-    columns.append("group_concat(hex(r.durations))" if durations else "''")
+    columns.append(joined("r.durations") if durations else "''")
     names: dict[str, Ranked] = {}
     for name, count, errors, total, packed in read_slices(
         reader, BY_NAME, columns, where=where, values=values, start=start, end=end, grouped="s.id"
@@ -161,7 +156,7 @@ def _ranked(reader: Reader, app: str | None, start: int, end: int, *, web: bool,
         ranked.errors += whole_sum(errors)
         ranked.total += float(total)
         if durations:
-            ranked.durations += map(bytes.fromhex, packed.split(","))
+            ranked.durations += split(packed)
     return names
 
 

@@ -2,26 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any, TypeVar
 
-from scout_dashboard.store import bulk
+from scout_dashboard.ranges import Range
+from scout_dashboard.store import bulk, files
 from scout_dashboard.store.files import DAY
 from scout_dashboard.store.levels import LEVELS, stored_cover
 from scout_dashboard.store.reader import Reader
 from scout_dashboard.store.rollup_tables import Rollup
 
+_Key = TypeVar("_Key", bound=Hashable)
+_Figures = TypeVar("_Figures")
 
-def parts_of(start: int, end: int) -> Iterator[tuple[int, int, bool]]:
+
+def parts_of(when: Range) -> Iterator[tuple[int, int, bool]]:
     """
-    Split a range, so that complete days need to be summed up only once.
+    Split a range, so that days that are over need to be summed up only once.
 
     Yields:
-        Start, end, and whether it consists of complete days. The last day is not among these: it may be today, which changes all the time.
+        Start, end, and whether the part is before the day of ``when.now``, which is written all the time. Complete days are one part,
+        so they remain it while the start of the range moves. The day before is a part of its own: it is the one that late reports
+        belong to.
     """
-    first, last = -(-start // DAY) * DAY, (end // DAY - 1) * DAY
-    parts = [(start, first, False), (first, last, True), (last, end, False)] if first < last else [(start, end, False)]
-    yield from (part for part in parts if part[0] < part[1])
+    today = files.day_of(when.now) * DAY
+    marks = (-(-when.start // DAY) * DAY, today - DAY, today, when.end)
+    start = when.start
+    for mark in marks:
+        end = min(mark, when.end)
+        if start < end:
+            yield start, end, end <= today
+            start = end
+
+
+def read_parts(
+    reader: Reader,
+    of: tuple[object, ...],
+    when: Range,
+    read: Callable[[int, int], dict[_Key, _Figures]],
+    *,
+    pack: Callable[[_Figures], object] | None = None,
+) -> Iterator[dict[_Key, _Figures]]:
+    """
+    Read the parts of a range in order, those that are over only once, until one of their days is written again.
+
+    Args:
+        of: key of ``read`` in the cache.
+        read: returns figures from a start to an end. Those of a part that is over are cached; callers must not modify them.
+        pack: makes figures small before they are cached.
+    """
+
+    def read_once() -> dict[_Key, _Figures]:
+        found = read(start, end)
+        if pack is not None:
+            for figures in found.values():
+                pack(figures)
+        return found
+
+    for start, end, is_over in parts_of(when):
+        yield (
+            reader.cached((*of, when.app, start, end), read_once, start=start, end=end) if is_over else read(start, end)
+        )
 
 
 def read_slices(
@@ -43,7 +84,7 @@ def read_slices(
         columns: expressions with ``s``, the series, and ``r``, the slice; texts, whole numbers, or ``quoted``.
         where: condition for the series, with placeholders for the values.
         coarsest: the coarsest level to read.
-        grouped: columns of the series, by which rows of one file are grouped.
+        grouped: expressions by which rows of one file are grouped.
     """
     found: list[list[Any]] = []
     for day, until in reader.folded(start=start, end=end).items():
@@ -78,6 +119,16 @@ def whole_sum(found: Any) -> int:
 def real_sum(column: str) -> str:
     """Return the expression for the sum of a column of real numbers; NULL if a row has a text or bytes, which sort after all numbers."""
     return f"CASE WHEN typeof(max({column})) IN ('integer', 'real') THEN quote(sum({column})) END"
+
+
+def joined(column: str) -> str:
+    """Return the expression for a column of bytes of all rows of a group; see ``split``."""
+    return f"group_concat(hex({column}))"
+
+
+def split(found: str) -> Iterator[bytes]:
+    """Return the values of ``joined``."""
+    return map(bytes.fromhex, found.split(","))
 
 
 def column(name: str, rollup: Rollup[Any]) -> str:
