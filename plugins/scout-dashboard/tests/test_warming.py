@@ -14,7 +14,7 @@ from sample_reports import report
 from scout_dashboard import pages, warming
 from scout_dashboard.collector import Collector
 from scout_dashboard.queries import Queries
-from scout_dashboard.store import Store
+from scout_dashboard.store import Store, queues, rollups, slices
 from scout_dashboard.tally import Tally
 from scout_dashboard.views.rendering import environment
 
@@ -46,8 +46,33 @@ def test_every_step_succeeds(tmp_path, has_data):
             store.apply(report(end=time.time()), now=time.time())
         results = [step() for step in warming._steps(Queries(store, Tally()))]
 
-    assert [200] * len(warming._PAGES) == [found.status_code for found in results if hasattr(found, "status_code")]
+    count = len(warming._PAGES) + len(warming._LONG_RANGES) * len(warming._LONG_PAGES)
+    assert [200] * count == [found.status_code for found in results if hasattr(found, "status_code")]
     assert set(environment().list_templates()) == templates()
+
+
+def test_figures_of_days_that_are_over_are_summed_up_before_somebody_reads_them(tmp_path, monkeypatch):
+    """The long ranges of each page then read nothing but the current day, and rows that are in no sum."""
+    now = time.time()
+    with closing(Store(tmp_path / "data")) as store:
+        for number in range(9):
+            store.apply(report(end=now - number * 86_400, number=number + 1), now=now)
+        queries, summed = Queries(store, Tally()), []
+        for step in warming._steps(queries):
+            step()
+        read = slices.read_slices
+
+        def noted(*args, **kwargs):
+            summed.append(kwargs["end"] <= now // 86_400 * 86_400 and "grouped" in kwargs)
+            return read(*args, **kwargs)
+
+        for module in (queues, rollups):
+            monkeypatch.setattr(module, "read_slices", noted)
+        for page in warming._LONG_PAGES:
+            assert 200 == page(warming._request(queries, "range=7d")).status_code
+
+    assert summed
+    assert not any(summed)
 
 
 def test_all_templates_are_compiled_soon_after_a_start_and_it_does_not_count_as_a_view(tmp_path):
@@ -66,6 +91,7 @@ def test_a_page_that_fails_does_not_keep_the_others_from_being_prepared(tmp_path
     calls = []
     failing = SimpleNamespace(overview=lambda _: 1 / 0)
     monkeypatch.setattr(warming, "_PAGES", (failing.overview, lambda request: calls.append(request)))
+    monkeypatch.setattr(warming, "_LONG_PAGES", ())
     with caplog.at_level(logging.INFO), closing(Store(tmp_path / "data")) as store:
         with warming.warming(Queries(store, Tally())) as thread:
             thread.join(PATIENCE)

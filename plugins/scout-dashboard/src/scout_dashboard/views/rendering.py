@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Mapping
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -26,6 +27,7 @@ from scout_dashboard.views import (
     queues,
     waterfall,
 )
+from scout_dashboard.views.bytecode import CompiledTemplates
 from scout_dashboard.views.links import Links, base_of, path_of
 
 NAVIGATION = (
@@ -59,6 +61,9 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+    )
+    jinja.bytecode_cache = CompiledTemplates(
+        Path(__file__).parent, options=(jinja.autoescape, jinja.trim_blocks, jinja.lstrip_blocks)
     )
     jinja.filters.update(
         duration=formatting.duration,
