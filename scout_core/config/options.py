@@ -93,6 +93,8 @@ OPTIONS: Final = (
            "Calls of one line of the application, with the same statement, that are an N+1 if a transaction makes that many, and they take n_plus_one_seconds. 0: none are looked for."),
     Option("n_plus_one_seconds", 0.15, within(SECONDS, ge=0, le=LONGEST_TIMEOUT), "The time that such calls take together."),
     Option("max_names", 500, COUNT, "Distinct transaction names in one process; further names are counted as Controller/other or Job/other."),
+    Option("max_operations", 200, COUNT,
+           "Statements, hosts, templates and other operations whose figures a report has: those with the most time; the rest of a kind is counted as its ``other``. 0: none."),
     Option("max_queue", 10_000, COUNT, "Finished transactions that may wait for the agent's thread; further transactions are only counted and timed."),
     Option("sample_rate", 1.0, SHARE, "Share of all transactions that are recorded. Values above 1 are percentages: 50 means 0.5."),
     Option("endpoint_sample_rate", None, optional(SHARE), "As sample_rate, for web requests only."),

@@ -49,6 +49,8 @@ class Counters:
     """Texts that were shortened, and tags replaced by the name of their type, so that waiting transactions take little memory."""
     errors_merged: int = 0
     """Errors counted under ``other`` because there were too many groups in a period, or too many errors in a transaction."""
+    operations_merged: int = 0
+    """Spans whose operation is counted under ``other`` in the figures of operations, because there were too many in a period."""
     names_merged: int = 0
     """Transactions counted under ``other`` because there were too many names."""
     tags_dropped: int = 0

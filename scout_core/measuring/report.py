@@ -18,6 +18,9 @@ from scout_core.measuring.error_report import ErrorReport as ErrorReport
 from scout_core.measuring.error_report import Tags as Tags
 from scout_core.measuring.error_report import TagValue as TagValue
 from scout_core.measuring.histogram import Histogram, frozen_histogram
+from scout_core.measuring.operation_report import CodeLine as CodeLine
+from scout_core.measuring.operation_report import EndpointShare as EndpointShare
+from scout_core.measuring.operation_report import OperationMetrics as OperationMetrics
 from scout_core.measuring.process import Process as Process
 from scout_core.measuring.read_only import with_read_only_mappings
 from scout_core.measuring.trace_report import SpanRecord as SpanRecord
@@ -165,6 +168,11 @@ class Report:
     The errors of all transactions by group, at most 200 and ``other``; those of transactions that were only counted and timed, because
     the inbox was full, are in none. Empty from an agent that does not send it.
     """
+    operations: tuple[OperationMetrics, ...] = ()
+    """
+    The spans of all transactions by operation, those with the most time: at most ``max_operations``, and one ``other`` of each kind.
+    Spans of transactions that were only counted and timed are in none. Empty from an agent that does not send it.
+    """
     gauges: dict[str, dict[str, float]] = field(factory=dict)
     """Measurements of the process at the end of the period, by plugins: plugin to name to number."""
     is_last: bool | None = None
@@ -173,7 +181,7 @@ class Report:
     """Seconds after which the process means to report again; None from an agent that does not mention it."""
     left_out: dict[str, int] = field(factory=dict)
     """
-    ``traces``, ``plugins``, ``names``, ``error groups`` or ``examples`` to how many did not fit into the report, because the receiver
-    accepts no larger one, or the process keeps no larger one. The figures of such names and groups are counted under ``other``, so
-    nothing is missing from them.
+    ``traces``, ``plugins``, ``names``, ``error groups``, ``examples`` or ``operations`` to how many did not fit into the report,
+    because the receiver accepts no larger one, or the process keeps no larger one. The figures of such names, groups and operations
+    are counted under ``other``, so nothing is missing from them.
     """

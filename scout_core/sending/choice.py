@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from scout_core.config.config import Config
     from scout_core.measuring.error_figures import ErrorFigures
     from scout_core.measuring.figures import Figures
-    from scout_core.measuring.report import ErrorGroupMetrics, Trace, TransactionMetrics
+    from scout_core.measuring.operations_of_period import Operations
+    from scout_core.measuring.report import ErrorGroupMetrics, OperationMetrics, Trace, TransactionMetrics
     from scout_core.recording.transaction import Transaction
 
 MOST_GROUPS: Final = 1_000
@@ -82,6 +83,9 @@ class Choice:
     _errors: ErrorFigures | None = None
     """None: no transaction has failed."""
     _has_errors: bool = field(init=False)
+    _operations: Operations | None = None
+    """None: no transaction with spans has been counted."""
+    _max_operations: int = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._web, self._jobs = Reservoir(0), Reservoir(0)
@@ -91,6 +95,7 @@ class Choice:
         """Read the options again; traces that have a place keep it for this period."""
         self._weights = self.config.get("policies")
         self._has_errors = self.config.get("errors_enabled")
+        self._max_operations = self.config.get("max_operations")
         self._reserve_places()
 
     def use_hooks(self, hooks: RunTimeHooks) -> None:
@@ -126,6 +131,8 @@ class Choice:
         self._all_time += duration
         quantile = name.lifetime.add(duration, bucket)
         stats = Stats(name.lifetime, quantile, self._all_time, now)
+        if transaction.spans or transaction.merged:
+            self._count_operations(name.name, transaction)
         if metrics.errors > errors:
             hooks = self._hooks
             self._count_errors(name.name, transaction, has_failed=True)
@@ -175,6 +182,31 @@ class Choice:
 
         self._errors = ErrorFigures()
         return self._errors
+
+    def _count_operations(self, name: str, transaction: Transaction) -> None:
+        if not self._max_operations:
+            return
+        operations = self._operations or self._new_operations()
+        try:
+            operations.add(name, transaction)
+        except Exception:  # noqa: BLE001  # the transaction is counted, and must not be a second time
+            self.log_failure("some spans of a transaction are not in the figures of operations")
+
+    def _new_operations(self) -> Operations:
+        with importing:
+            from scout_core.measuring.operations_of_period import Operations
+
+        self._operations = Operations()
+        return self._operations
+
+    @property
+    def operations_merged(self) -> int:
+        """Spans counted under the ``other`` of their kind in the figures of operations."""
+        return 0 if self._operations is None else self._operations.merged
+
+    def take_operations(self) -> tuple[OperationMetrics, ...]:
+        """Remove and return the operations of the period, which is over."""
+        return () if self._operations is None else self._operations.take(self._max_operations)
 
     @property
     def errors_merged(self) -> int:

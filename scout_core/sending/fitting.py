@@ -16,6 +16,7 @@ from scout_core.measuring.queues import MAX_OUTCOMES, MAX_QUEUES
 from scout_core.measuring.report import (
     ErrorGroupMetrics,
     KindMetrics,
+    OperationMetrics,
     PluginStatus,
     QueueMetrics,
     Report,
@@ -24,13 +25,16 @@ from scout_core.measuring.report import (
 )
 from scout_core.operations import CONTROLLER, JOB, OTHER, OTHER_NAME, counted_under, is_web
 from scout_core.sending.fitting_errors import count_examples, fit_examples, fit_groups
+from scout_core.sending.fitting_operations import fit_operations
 
-Part = Report | TransactionMetrics | PluginStatus | Trace | ErrorGroupMetrics
+Part = Report | TransactionMetrics | PluginStatus | Trace | ErrorGroupMetrics | OperationMetrics
 SizeOf = Callable[[Part], int]
 """Bytes of a part, with what separates it from the next one."""
 _P = TypeVar("_P", PluginStatus, Trace)
 
-NAMES, PLUGINS, TRACES, GROUPS, EXAMPLES = "names", "plugins", "traces", "error groups", "examples"
+NAMES, PLUGINS, TRACES, GROUPS, EXAMPLES, OPERATIONS = (
+    "names", "plugins", "traces", "error groups", "examples", "operations",
+)  # fmt: skip
 _FOR_COUNTS: Final = 100
 """Bytes for ``left_out``."""
 
@@ -40,17 +44,20 @@ def fit(report: Report, most: int, size_of: SizeOf) -> Report:
     Return the report with as much of it as fits, and with ``left_out`` increased by the rest.
 
     Names whose figures do not fit are counted under ``other``, those with the least total time first, and so are groups of errors,
-    those with the fewest first; so nothing is missing from the figures. They and the counters stay even when there is no room for
-    them: then the result is larger.
+    those with the fewest first, and operations, which take at most half of the room that names and groups leave. So nothing is
+    missing from the figures. They and the counters stay even when there is no room for them: then the result is larger.
 
     Args:
         most: bytes that it may have.
     """
-    room = most - _FOR_COUNTS - size_of(evolve(report, transactions=(), plugins=(), traces=(), error_groups=()))
+    bare = evolve(report, transactions=(), plugins=(), traces=(), error_groups=(), operations=())
+    room = most - _FOR_COUNTS - size_of(bare)
     figures = _figures(report.transactions, room, size_of)
     room -= sum(map(size_of, figures))
     groups = fit_groups(report.error_groups, room, size_of)
     room -= sum(map(size_of, groups))
+    operations = fit_operations(report.operations, room // 2, size_of)
+    room -= sum(map(size_of, operations))
     plugins, room = _while_there_is_room(report.plugins, room, size_of)
     by_score = sorted(report.traces, key=lambda trace: -trace.score)
     best, room = _while_there_is_room(by_score, room, size_of)
@@ -61,6 +68,7 @@ def fit(report: Report, most: int, size_of: SizeOf) -> Report:
         PLUGINS: len(report.plugins) - len(plugins),
         TRACES: len(report.traces) - len(best),
         GROUPS: len(report.error_groups) - len(groups),
+        OPERATIONS: len(report.operations) - len(operations),
         EXAMPLES: count_examples(report.error_groups) - count_examples(with_examples),
     }
     return evolve(
@@ -68,6 +76,7 @@ def fit(report: Report, most: int, size_of: SizeOf) -> Report:
         transactions=figures,
         plugins=tuple(plugins),
         error_groups=with_examples,
+        operations=operations,
         traces=tuple(trace for trace in report.traces if id(trace) in kept),
         left_out=add_counts(report.left_out, left_out),
     )

@@ -98,6 +98,7 @@ class Ledger:
         self.queue_times_refused = 0
         self.names_merged = 0
         self.errors_merged = 0
+        self.operations_merged = 0
         self.tags_dropped = 0
         self.traces_lost = 0
         self.groups_left_out = 0
@@ -253,6 +254,7 @@ class Ledger:
                 queue_times_refused=self.queue_times_refused,
                 names_merged=self.names_merged,
                 errors_merged=self.errors_merged,
+                operations_merged=self.operations_merged,
                 values_cut=self.tracer.values_cut,
                 tags_dropped=self.tags_dropped + self.tracer.tags_dropped,
                 traces_lost=self.traces_lost,

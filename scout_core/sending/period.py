@@ -108,6 +108,8 @@ class Period:
         names = [outbox.name for outbox in outboxes]
         self.ledger.groups_left_out = self.evaluation.choice.groups_left_out
         self.ledger.errors_merged = self.evaluation.choice.errors_merged
+        operations = self.evaluation.choice.take_operations()
+        self.ledger.operations_merged = self.evaluation.choice.operations_merged
         counters = {name: self.ledger.counters(name) for name in names} or {"": self.ledger.counters()}
         plugins = self.plugin_statuses()
         traces = tuple(self._traces())
@@ -124,6 +126,7 @@ class Period:
             plugins=plugins,
             counters=counters,
             error_groups=self.evaluation.choice.take_errors(traces),
+            operations=operations,
             is_last=is_last,
             period=self.seconds(outbox.requested_interval for outbox in outboxes),
             gauges=measured(self.evaluation.hooks.measure_process),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from scout_core.measuring.error_report import ErrorGroupMetrics, ErrorReport, ExceptionReport
-from scout_core.measuring.report import PluginStatus, QueueMetrics, Report, Trace, TransactionMetrics
+from scout_core.measuring.report import OperationMetrics, PluginStatus, QueueMetrics, Report, Trace, TransactionMetrics
 from scout_core.sending.fitting import Part
 
 
@@ -21,6 +21,8 @@ def weigh(part: Part) -> int:
         return _weigh_plugin(part)
     if isinstance(part, ErrorGroupMetrics):
         return _weigh_group(part)
+    if isinstance(part, OperationMetrics):
+        return _weigh_operation(part)
     return _weigh_report(part)
 
 
@@ -32,7 +34,9 @@ def _weigh_queue(queue: str, figures: QueueMetrics) -> int:
 def _weigh_report(report: Report) -> int:
     counters = sum(500 + 60 * len(counters.dropped) for counters in report.counters.values())
     counters += sum(50 + 40 * len(numbers) for numbers in report.gauges.values())
-    parts: tuple[Part, ...] = (*report.transactions, *report.traces, *report.plugins, *report.error_groups)
+    parts: tuple[Part, ...] = (
+        *report.transactions, *report.traces, *report.plugins, *report.error_groups, *report.operations,
+    )  # fmt: skip
     return 500 + counters + sum(map(weigh, parts))
 
 
@@ -63,6 +67,12 @@ def _weigh_group(group: ErrorGroupMetrics) -> int:
         0 if example is None else 200 + len(example.name) + _weigh_tags(example.tags) + _weigh_error(example.error)
     )
     return 250 + texts + sum(20 + len(name) for name in group.endpoints) + of_example
+
+
+def _weigh_operation(figures: OperationMetrics) -> int:
+    texts = len(figures.operation) + len(figures.detail)
+    lines = sum(100 + len(line.file) + len(line.function) for line in figures.lines)
+    return 150 + texts + 12 * len(figures.durations.buckets) + sum(70 + len(name) for name in figures.endpoints) + lines
 
 
 def _weigh_error(error: ErrorReport) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ANOTHER_SCHEMA", "CONTENT_TYPE", "CONVERTER", "decode", "encode", "encode_within"]
 
-_IN_SLICES: Final = ("transactions", "traces", "plugins", "error_groups")
+_IN_SLICES: Final = ("transactions", "traces", "plugins", "error_groups", "operations")
 """Fields of a report that are encoded one part after another: a whole report may take 100 ms."""
 
 
@@ -43,7 +43,7 @@ def __dir__() -> list[str]:
 
 def encode(report: Report) -> bytes:
     """The report as UTF-8 JSON."""
-    rest = _members(evolve(report, transactions=(), traces=(), plugins=(), error_groups=()))
+    rest = _members(evolve(report, transactions=(), traces=(), plugins=(), error_groups=(), operations=()))
     members = [
         f'"{key}":[{",".join(_slices(getattr(report, key)))}]' if key in _IN_SLICES else f'"{key}":{_text_of(value)}'
         for key, value in rest.items()

@@ -1,0 +1,128 @@
+"""The operations of the open period, counted whether traces are kept or not. On the agent's thread, once for each span."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from scout_core.measuring.histogram import bucket_of
+from scout_core.measuring.operation_details import Text, clean_detail, detail_text
+from scout_core.measuring.operation_figures import COUNT, REPEATED, TOTAL, OperationFigures
+from scout_core.measuring.operation_lines import lines_of
+from scout_core.operations import OTHER_NAME, kind_of
+
+if TYPE_CHECKING:
+    from scout_core.measuring.operation_report import OperationMetrics
+    from scout_core.recording.span import Span
+    from scout_core.recording.transaction import Transaction
+
+MOST_OPERATIONS: Final = 1_000
+"""Operations with details that are counted separately within a period; further ones are counted under ``Kind/other``."""
+MOST_TEXTS: Final = 5_000
+"""Details, before they are cleaned, of which it is known what they become."""
+MOST_CHARACTERS: Final = 1_000_000
+"""The same, of all of them together: statements with literals are long, and each is another one."""
+
+
+class Operations:
+    """Those of the open period."""
+
+    def __init__(self) -> None:
+        self.merged = 0
+        """Spans counted under ``Kind/other``, in this process."""
+        self._figures: dict[tuple[str, str], OperationFigures] = {}
+        """Operation and detail to the figures."""
+        self._known: dict[tuple[str, Text, object], OperationFigures] = {}
+        """Operation, detail before it is cleaned, and dialect to the same."""
+        self._characters = 0
+
+    def add(self, name: str, transaction: Transaction) -> None:
+        """
+        Count the spans of a transaction.
+
+        Args:
+            name: under which its figures are counted.
+
+        Raises:
+            Exception: an attribute that the application or a plugin has set is not of the expected type; the spans before are counted.
+        """
+        for span in transaction.spans:
+            total_ns = span.stop_ns - span.start_ns
+            if total_ns < 0:  # an application can set both
+                total_ns = 0
+            bucket = bucket_of(total_ns / 1e9)
+            figures = self._figures_of(span)
+            figures.count += 1
+            figures.total_ns += total_ns
+            figures.durations.add_to(bucket)
+            if span.error is not None:
+                figures.errors += 1
+            share = figures.endpoints.get(name) or figures.share_of(name)
+            share[COUNT] += 1
+            share[TOTAL] += total_ns
+        if transaction.merged:
+            for operation, (count, total_ns, _, errors) in transaction.merged.items():
+                self._add_sums(name, operation, count, errors, max(total_ns, 0))
+        self._add_lines(name, transaction)
+
+    def take(self, most: int) -> tuple[OperationMetrics, ...]:
+        """Remove and return those of the period, which is over: the most time first, at most so many and one ``other`` of each kind."""
+        found, self._figures, self._known, self._characters = self._figures, {}, {}, 0
+        listed = sorted(found.values(), key=lambda figures: -figures.total_ns)
+        kept = [figures for figures in listed if not _is_other(figures)][:most]
+        names = {id(figures) for figures in kept}
+        rest: dict[str, OperationFigures] = {}
+        for figures in listed:
+            if id(figures) not in names:
+                other = f"{kind_of(figures.operation)}/{OTHER_NAME}"
+                self.merged += figures.count
+                rest.setdefault(other, OperationFigures(other, "")).merge(figures)
+        return tuple(figures.freeze() for figures in (*kept, *rest.values()))
+
+    def _figures_of(self, span: Span) -> OperationFigures:
+        operation, tags = span.own_operation, span.own_tags
+        text = detail_text(operation, tags)
+        dialect = tags.get("dialect") if text[0] == "statement" else None
+        key = operation, text, dialect if type(dialect) is str else None
+        return self._known.get(key) or self._know(key)
+
+    def _know(self, key: tuple[str, Text, object]) -> OperationFigures:
+        operation, text, dialect = key
+        length = len(str(text[1]))
+        if len(self._known) >= MOST_TEXTS or self._characters + length > MOST_CHARACTERS:
+            self._known.clear()
+            self._characters = 0
+        figures = self._known[key] = self._named(operation, clean_detail(text, dialect))
+        self._characters += length
+        return figures
+
+    def _named(self, operation: str, detail: str) -> OperationFigures:
+        if (operation, detail) not in self._figures and len(self._figures) >= MOST_OPERATIONS:
+            operation, detail = f"{kind_of(operation)}/{OTHER_NAME}", ""
+        found = self._figures.get((operation, detail))
+        return found or self._figures.setdefault((operation, detail), OperationFigures(operation, detail))
+
+    def _add_sums(self, name: str, operation: str, count: int, errors: int, total_ns: int) -> None:
+        figures = self._named(operation, "")
+        figures.count += count
+        figures.errors += errors
+        figures.total_ns += total_ns
+        share = figures.share_of(name)
+        share[COUNT] += count
+        share[TOTAL] += total_ns
+
+    def _add_lines(self, name: str, transaction: Transaction) -> None:
+        for span, line in lines_of(transaction):
+            self._figures_of(span).add_line(line, 1, max(span.stop_ns - span.start_ns, 0))
+        if not hasattr(transaction, "own_repeats"):
+            return
+        for repeat in transaction.repeats:
+            figures = self._figures.get((repeat.operation, repeat.statement))
+            if figures is not None:
+                figures.share_of(name)[REPEATED] += 1
+                if repeat.file:
+                    line = repeat.file, repeat.line, repeat.function
+                    figures.add_line(line, repeat.count, round(repeat.seconds * 1e9))
+
+
+def _is_other(figures: OperationFigures) -> bool:
+    return figures.operation.partition("/")[2] == OTHER_NAME and not figures.detail

@@ -1,0 +1,37 @@
+"""Figures of operations that fit into a report: those with the most time; the rest of each kind is counted as its ``other``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from scout_core.measuring.report import OperationMetrics
+from scout_core.operations import OTHER_NAME, kind_of
+
+SizeOf = Callable[[OperationMetrics], int]
+
+
+def fit_operations(operations: Sequence[OperationMetrics], room: int, size_of: SizeOf) -> tuple[OperationMetrics, ...]:
+    """Return the operations, with those that do not fit summed by kind, the ones with the least time first."""
+    sizes = {id(figures): size_of(figures) for figures in operations}
+    if sum(sizes.values()) <= room:
+        return tuple(operations)
+    listed = sorted((figures for figures in operations if not _is_other(figures)), key=lambda figures: -figures.total)
+    others = [figures for figures in operations if _is_other(figures)]
+    while True:
+        summed = _by_kind(others)
+        if not listed or sum(sizes[id(figures)] for figures in listed) + sum(map(size_of, summed)) <= room:
+            return (*listed, *summed)
+        step = max(1, len(listed) // 10)
+        others += listed[-step:]
+        del listed[-step:]
+
+
+def _is_other(figures: OperationMetrics) -> bool:
+    return figures.operation == f"{kind_of(figures.operation)}/{OTHER_NAME}"
+
+
+def _by_kind(operations: Sequence[OperationMetrics]) -> tuple[OperationMetrics, ...]:
+    kinds: dict[str, list[OperationMetrics]] = {}
+    for figures in operations:
+        kinds.setdefault(f"{kind_of(figures.operation)}/{OTHER_NAME}", []).append(figures)
+    return tuple(OperationMetrics.sum_of(other, group) for other, group in kinds.items())
