@@ -41,6 +41,6 @@ def test_fields_that_were_added_later_are_optional():
     needed = {field.name for field in attrs.fields(Counters) if field.default is attrs.NOTHING}
 
     assert {"finished", "exported", "queued", "dropped"} == needed
-    assert {"schema", "error_groups", "gauges", "is_last", "period", "left_out"} == {
+    assert {"schema", "error_groups", "operations", "gauges", "is_last", "period", "left_out"} == {
         field.name for field in attrs.fields(Report) if field.default is not attrs.NOTHING
     }

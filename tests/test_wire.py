@@ -16,12 +16,15 @@ from scout_core.measuring.error_report import RelatedException
 from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.process import Process
 from scout_core.measuring.report import (
+    CodeLine,
     Counters,
+    EndpointShare,
     ErrorExample,
     ErrorGroupMetrics,
     ErrorReport,
     FunctionStatus,
     KindMetrics,
+    OperationMetrics,
     PluginStatus,
     QueueMetrics,
     Report,
@@ -119,7 +122,7 @@ FULL = Report(
     counters={
         "collector": Counters(
             finished=10, exported=5, queued=3, dropped={"ignored": 2}, figures_only=5, spans=20, spans_merged=12, late_spans=1, spans_never_ended=11, spans_open_at_stop=16, unfollowed_results=13,
-            in_collection=2, in_hooks=3, invalid_values=8, queue_times_refused=10, errors_ignored=17, headers_unsent=14, values_cut=9, names_merged=4, errors_merged=18, tags_dropped=6, groups_left_out=7, traces_lost=1, logging_failures=7,
+            in_collection=2, in_hooks=3, invalid_values=8, queue_times_refused=10, errors_ignored=17, headers_unsent=14, values_cut=9, names_merged=4, errors_merged=18, operations_merged=19, tags_dropped=6, groups_left_out=7, traces_lost=1, logging_failures=7,
             left_out={"traces": 2},
         )
     },
@@ -130,6 +133,13 @@ FULL = Report(
             example=ErrorExample(
                 name="Controller/home", time=1.6e9 + 0.5, error=ERROR, tags={"plan": "gold"}, trace="fedcba9876543210"
             ),
+        ),
+    ),
+    operations=(
+        OperationMetrics(
+            operation="SQL/Query", detail="SELECT ?", count=3, errors=1, total=0.5, durations=Histogram({-200: 3}),
+            endpoints={"Controller/home": EndpointShare(count=3, total=0.5, repeated=1)},
+            lines=(CodeLine(file="/shop/home.py", line=7, function="home", count=2, total=0.25),),
         ),
     ),
     gauges={"process": {"rss_bytes": 50e6}},
@@ -200,7 +210,7 @@ WIRE = {
     }],
     "counters": {"collector": {
         "finished": 10, "exported": 5, "queued": 3, "dropped": {"ignored": 2}, "figures_only": 5, "spans": 20, "spans_merged": 12,
-        "late_spans": 1, "spans_never_ended": 11, "spans_open_at_stop": 16, "unfollowed_results": 13, "in_collection": 2, "in_hooks": 3, "invalid_values": 8, "queue_times_refused": 10, "errors_ignored": 17, "headers_unsent": 14, "values_cut": 9, "names_merged": 4, "errors_merged": 18, "tags_dropped": 6, "groups_left_out": 7, "traces_lost": 1, "logging_failures": 7,
+        "late_spans": 1, "spans_never_ended": 11, "spans_open_at_stop": 16, "unfollowed_results": 13, "in_collection": 2, "in_hooks": 3, "invalid_values": 8, "queue_times_refused": 10, "errors_ignored": 17, "headers_unsent": 14, "values_cut": 9, "names_merged": 4, "errors_merged": 18, "operations_merged": 19, "tags_dropped": 6, "groups_left_out": 7, "traces_lost": 1, "logging_failures": 7,
         "left_out": {"traces": 2},
     }},
     "error_groups": [
@@ -212,6 +222,13 @@ WIRE = {
                 "name": "Controller/home", "time": 1.6e9 + 0.5, "error": copy.deepcopy(ERROR_WIRE), "tags": {"plan": "gold"},
                 "trace": "fedcba9876543210",
             },
+        },
+    ],
+    "operations": [
+        {
+            "operation": "SQL/Query", "detail": "SELECT ?", "count": 3, "errors": 1, "total": 0.5, "durations": [[-200, 3]],
+            "endpoints": {"Controller/home": {"count": 3, "total": 0.5, "repeated": 1}},
+            "lines": [{"file": "/shop/home.py", "line": 7, "function": "home", "count": 2, "total": 0.25}],
         },
     ],
     "gauges": {"process": {"rss_bytes": 50e6}},
@@ -228,6 +245,7 @@ MAY_BE_MISSING = {
     *(f"error_groups.example.error.{field}" for field in ("in_app", "notes", "handled", "where", "group", "left_out", "related", "related.in_app", "related.notes")),
     "counters.collector.tags_dropped", "counters.collector.groups_left_out", "counters.collector.traces_lost", "counters.collector.logging_failures", "traces.seen", "traces.group", "traces.grouped_by",
     "traces.trace_id", "traces.parent_span_id", "traces.started_by", "traces.calls", "plugins.functions", "plugins.traceback", "plugins.functions.slow",
+    "operations", "operations.lines", "operations.endpoints.Controller/home.repeated", "counters.collector.operations_merged",
     "plugins.functions.off", "gauges", "is_last", "period", "left_out", "counters.collector.left_out", "plugins.functions.too_slow", "plugins.functions.too_many_errors", "plugins.functions.is_recovered", "plugins.functions.unfollowed", "plugins.target_problems",
     "plugins.target_problems.advice", "plugins.problems", "plugins.problems.advice", "plugins.next_step", "plugins.next_step.commands",
 }  # fmt: skip
@@ -245,6 +263,7 @@ NAMES = (
     "counters.collector.dropped",
     "error_groups.endpoints",
     "error_groups.example.tags",
+    "operations.endpoints",
     "gauges",
     "gauges.process",
     "counters.collector.left_out",

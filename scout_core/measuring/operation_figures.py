@@ -1,4 +1,4 @@
-"""The figures of one operation in the open period. On the agent's thread, once for each span."""
+"""The figures of one operation in the open period. On the agent's thread."""
 
 from __future__ import annotations
 
@@ -10,34 +10,45 @@ from scout_core.operations import counted_under
 from scout_core.tracebacks import Frame
 
 MOST_ENDPOINTS: Final = 100
-"""Names of transactions of an operation within a period."""
+"""Names of transactions of an operation within a period; further ones are counted under ``other``."""
 MOST_LINES: Final = 50
 """Lines of an operation within a period."""
 REPORTED_LINES: Final = 5
 
-COUNT, TOTAL, REPEATED = range(3)
+COUNT, TOTAL, ERRORS, REPEATED = range(4)
 
 
 class OperationFigures:
     """All spans of one operation so far in this period."""
 
-    __slots__ = ("operation", "detail", "count", "errors", "total_ns", "durations", "endpoints", "lines")
+    __slots__ = ("operation", "detail", "buckets", "shares", "lines")
 
     def __init__(self, operation: str, detail: str) -> None:
         self.operation = operation
         self.detail = detail
-        self.count = 0
-        self.errors = 0
-        self.total_ns = 0
-        self.durations = Histogram()
-        self.endpoints: dict[str, list[int]] = {}
-        """Name to count, nanoseconds, and transactions that repeat it."""
+        self.buckets: dict[int, int] = {}
+        """As of a histogram of the durations."""
+        self.shares: dict[str, list[int]] = {}
+        """Name of transactions to count, nanoseconds, errors, and how many of the transactions repeat it."""
         self.lines: dict[Frame, list[int]] = {}
-        """The same without the last."""
+        """Line of the application to count and nanoseconds."""
+
+    @property
+    def count(self) -> int:
+        """How many spans."""
+        return self._sum(COUNT)
+
+    @property
+    def total_ns(self) -> int:
+        """The time of all of them."""
+        return self._sum(TOTAL)
+
+    def _sum(self, part: int) -> int:
+        return sum(share[part] for share in self.shares.values())
 
     def share_of(self, name: str) -> list[int]:
         """Return the sums for transactions of one name."""
-        return self.endpoints.setdefault(counted_under(name, self.endpoints, MOST_ENDPOINTS), [0, 0, 0])
+        return self.shares.setdefault(counted_under(name, self.shares, MOST_ENDPOINTS), [0, 0, 0, 0])
 
     def add_line(self, line: Frame, count: int, total_ns: int) -> None:
         """Count calls of a line that are among the spans; beyond the limit, lines are unknown."""
@@ -48,30 +59,27 @@ class OperationFigures:
 
     def merge(self, other: OperationFigures) -> None:
         """Add the spans of another operation, whose lines are not kept."""
-        self.count += other.count
-        self.errors += other.errors
-        self.total_ns += other.total_ns
-        self.durations.merge(other.durations)
-        for name, (count, total_ns, repeated) in other.endpoints.items():
+        for bucket, count in other.buckets.items():
+            self.buckets[bucket] = self.buckets.get(bucket, 0) + count
+        for name, sums in other.shares.items():
             share = self.share_of(name)
-            share[COUNT] += count
-            share[TOTAL] += total_ns
-            share[REPEATED] += repeated
+            for part, number in enumerate(sums):
+                share[part] += number
 
     def freeze(self) -> OperationMetrics:
         """As it goes into the report."""
         shares = {
             name: EndpointShare(count=count, total=total_ns / 1e9, repeated=repeated)
-            for name, (count, total_ns, repeated) in self.endpoints.items()
+            for name, (count, total_ns, _, repeated) in self.shares.items()
         }
         lines = sorted(self.lines.items(), key=lambda item: -item[1][TOTAL])[:REPORTED_LINES]
         return OperationMetrics(
             operation=self.operation,
             detail=self.detail,
             count=self.count,
-            errors=self.errors,
+            errors=self._sum(ERRORS),
             total=self.total_ns / 1e9,
-            durations=self.durations,
+            durations=Histogram(self.buckets),
             endpoints=sum_of_shares([shares]),
             lines=tuple(
                 CodeLine(file=file, line=number, function=function, count=count, total=total_ns / 1e9)

@@ -24,7 +24,7 @@ MOST_ENDPOINTS: Final = 10
 
 @frozen(kw_only=True)
 class EndpointShare:
-    """What the transactions of one name have of an operation."""
+    """The part of an operation that belongs to the transactions of one name."""
 
     count: int
     total: float
@@ -50,7 +50,7 @@ class OperationMetrics:
     operation: str
     detail: str
     """
-    What distinguishes it further: a statement without literals, ``host:port`` of a URL, or the name of a template; may be empty.
+    The statement, host or template that distinguishes it further: a statement without literals, ``host:port`` of a URL, or the name of a template; may be empty.
     Where there are too many, the rest of a kind is ``Kind/other`` without a detail.
     """
     count: int
@@ -58,7 +58,7 @@ class OperationMetrics:
     total: float
     """Time between start and end of each span, summed: those inside it are counted, too."""
     durations: Histogram = field(converter=frozen_histogram)
-    """Of the spans that their transactions list; those beyond ``max_spans`` are only in the sums."""
+    """The durations of spans that their transactions list; those beyond ``max_spans`` are only in the sums."""
     endpoints: dict[str, EndpointShare]
     """Transaction name to its share, at most 10 and ``other``: those with the most time."""
     lines: tuple[CodeLine, ...] = ()
