@@ -15,14 +15,16 @@ from scout_core.measuring.read_only import ReadOnlyDict
 
 RELATIVE_ERROR: Final = 0.01
 _GROWTH: Final = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
-_PER_LOG: Final = 1 / log(_GROWTH)
-_SMALLEST: Final = 1e-7
+PER_LOG: Final = 1 / log(_GROWTH)
+SHORTEST: Final = 1e-7
 """Seconds. Shorter durations count as this long, so there are fewer than 1,400 buckets up to a day."""
+FIRST: Final = ceil(log(SHORTEST) * PER_LOG)
+"""The bucket of the shortest durations."""
 
 
 def bucket_of(seconds: float) -> int:
     """Return the number of the bucket that a duration falls into."""
-    return ceil(log(seconds if seconds > _SMALLEST else _SMALLEST) * _PER_LOG)
+    return ceil(log(seconds if seconds > SHORTEST else SHORTEST) * PER_LOG)
 
 
 def value_of(bucket: int) -> float:

@@ -8,6 +8,7 @@ from scout_core.text.tags import clean_tags
 from scout_core.text.url import public_url
 
 STATEMENT: Final = "statement"
+DIALECT: Final = "dialect"
 URL: Final = "url"
 NAME: Final = "name"
 TEMPLATES: Final = ("Template/", "Block/")
@@ -32,4 +33,4 @@ def clean_detail(key: str, value: str, dialect: str | None) -> str:
         return ""
     if key == URL:
         return public_url(f"//{value}").removeprefix("//")
-    return str(clean_tags({key: value, "dialect": dialect})[0].get(key, ""))
+    return str(clean_tags({key: value, DIALECT: dialect})[0].get(key, ""))

@@ -50,7 +50,7 @@ class OperationMetrics:
     operation: str
     detail: str
     """
-    The statement, host or template that distinguishes it further: a statement without literals, ``host:port`` of a URL, or the name of a template; may be empty.
+    A statement without literals, ``host:port`` of a URL, or the name of a template; empty where nothing distinguishes it further.
     Where there are too many, the rest of a kind is ``Kind/other`` without a detail.
     """
     count: int

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from math import ceil, log
 from typing import TYPE_CHECKING, Final
 
-from scout_core.measuring.histogram import bucket_of
-from scout_core.measuring.operation_details import STATEMENT, clean_detail, host_or_template
+from scout_core.measuring.histogram import FIRST, PER_LOG, SHORTEST
+from scout_core.measuring.operation_details import DIALECT, STATEMENT, TEMPLATES, URL, clean_detail, host_or_template
 from scout_core.measuring.operation_figures import COUNT, ERRORS, REPEATED, TOTAL, OperationFigures
 from scout_core.measuring.operation_lines import lines_of
 from scout_core.operations import OTHER_NAME, kind_of
@@ -21,6 +22,7 @@ MOST_TEXTS: Final = 5_000
 """Details, before they are cleaned, of which it is known what they become."""
 MOST_CHARACTERS: Final = 1_000_000
 """The same, of all of them together: statements with literals are long, and each is another one."""
+SHORTEST_NS: Final = SHORTEST * 1e9
 
 
 class Operations:
@@ -34,6 +36,8 @@ class Operations:
         self._known: dict[tuple[str, object, object], OperationFigures] = {}
         """Operation, detail before it is cleaned, and dialect to the same."""
         self._characters = 0
+        self._plain: dict[str, OperationFigures] = {}
+        """Operation to the same, for spans that only their operation distinguishes."""
 
     def add(self, name: str, transaction: Transaction) -> None:
         """
@@ -45,21 +49,27 @@ class Operations:
         Raises:
             Exception: an attribute that the application or a plugin has set is not of the expected type; the spans before are counted.
         """
-        known = self._known
+        known, plain = self._known, self._plain
         for span in transaction.spans:
             tags = span.own_tags
-            statement = tags.get("statement")
-            dialect = tags.get("dialect")
             figures = None
-            if type(statement) is str and (dialect is None or type(dialect) is str):
-                # As _figures_of, whose call would be a third of the cost of a span.
-                figures = known.get((span.own_operation, statement, dialect))
+            if STATEMENT in tags:
+                dialect = tags.get(DIALECT)
+                statement = tags[STATEMENT]
+                if type(statement) is str and (dialect is None or type(dialect) is str):
+                    figures = known.get((span.own_operation, statement, dialect))
+            elif URL not in tags:
+                figures = plain.get(span.own_operation)
             if figures is None:
                 figures = self._figures_of(span)
             duration_ns = span.stop_ns - span.start_ns
-            if duration_ns < 0:  # an application can set both
-                duration_ns = 0
-            bucket = bucket_of(duration_ns / 1e9)
+            if duration_ns > SHORTEST_NS:
+                # As bucket_of, whose call would be a sixth of the cost of a span.
+                bucket = ceil(log(duration_ns / 1e9) * PER_LOG)
+            else:
+                bucket = FIRST
+                if duration_ns < 0:  # an application can set both
+                    duration_ns = 0
             share = figures.shares.get(name) or figures.share_of(name)
             share[COUNT] += 1
             share[TOTAL] += duration_ns
@@ -77,7 +87,7 @@ class Operations:
 
     def take(self, most: int) -> tuple[OperationMetrics, ...]:
         """Remove and return those of the period, which is over: the most time first, at most so many and one ``other`` of each kind."""
-        found, self._figures, self._known, self._characters = self._figures, {}, {}, 0
+        found, self._figures, self._known, self._plain, self._characters = self._figures, {}, {}, {}, 0
         listed = sorted(found.values(), key=lambda figures: -figures.total_ns)
         kept = [figures for figures in listed if not _is_other(figures)][:most]
         names = {id(figures) for figures in kept}
@@ -91,13 +101,15 @@ class Operations:
 
     def _figures_of(self, span: Span) -> OperationFigures:
         operation, tags = span.own_operation, span.own_tags
-        value, dialect = tags.get("statement"), None
+        value, dialect = tags.get(STATEMENT), None
         if type(value) is str:
-            key, given = STATEMENT, tags.get("dialect")
+            key, given = STATEMENT, tags.get(DIALECT)
             if type(given) is str:
                 dialect = given
         else:
             key, value = host_or_template(operation, tags)
+            if not key and not operation.startswith(TEMPLATES):
+                return self._plain.get(operation) or self._plain.setdefault(operation, self._named(operation, ""))
         text = operation, value, dialect if key == STATEMENT else key
         return self._known.get(text) or self._know(text, key, value, dialect)
 
