@@ -10,6 +10,7 @@ import pytest
 from scout_core import span, transaction
 from scout_core.measuring import operations_of_period
 from scout_core.measuring.histogram import Histogram
+from scout_core.measuring.metrics import MAX_KINDS
 from scout_core.measuring.operation_report import MOST_ENDPOINTS, EndpointShare, OperationMetrics
 from scout_core.measuring.report import Report
 from scout_core.sending import wire
@@ -123,6 +124,19 @@ def test_a_limit_within_the_period_keeps_memory_bounded_and_counts_the_rest(scou
 
     assert 6 == len(found)
     assert (3, 2) == (found["SQL/other", ""].count, found["SQL/Query", "SELECT a FROM t0x"].count)
+
+
+def test_kinds_beyond_the_limit_are_other(scout):
+    with transaction("Controller/home"):
+        for number in range(1_200):
+            with span(f"Kind{number}/x"):
+                pass
+
+    operations = scout.report().operations
+
+    assert 1_200 == sum(figures.count for figures in operations)
+    assert len(operations) == 200 + MAX_KINDS + 1
+    assert "Other/other" in {figures.operation for figures in operations}
 
 
 @pytest.mark.parametrize(("limit", "value"), [("MOST_TEXTS", 3), ("MOST_CHARACTERS", 50)])

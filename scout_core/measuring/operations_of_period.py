@@ -6,10 +6,11 @@ from math import ceil, log
 from typing import TYPE_CHECKING, Final
 
 from scout_core.measuring.histogram import FIRST, PER_LOG, SHORTEST
+from scout_core.measuring.metrics import MAX_KINDS
 from scout_core.measuring.operation_details import DIALECT, STATEMENT, TEMPLATES, URL, clean_detail, host_or_template
 from scout_core.measuring.operation_figures import COUNT, ERRORS, REPEATED, TOTAL, OperationFigures
 from scout_core.measuring.operation_lines import lines_of
-from scout_core.operations import OTHER_NAME, kind_of
+from scout_core.operations import OTHER, OTHER_NAME, counted_under, kind_of
 
 if TYPE_CHECKING:
     from scout_core.measuring.operation_report import OperationMetrics
@@ -36,6 +37,8 @@ class Operations:
         self._known: dict[tuple[str, object, object], OperationFigures] = {}
         """Operation, detail before it is cleaned, and dialect to the same."""
         self._characters = 0
+        self._others: dict[str, OperationFigures] = {}
+        """Kind to the figures of operations that are not counted separately."""
         self._plain: dict[str, OperationFigures] = {}
         """Operation to the same, for spans that only their operation distinguishes."""
 
@@ -87,17 +90,13 @@ class Operations:
 
     def take(self, most: int) -> tuple[OperationMetrics, ...]:
         """Remove and return those of the period, which is over: the most time first, at most so many and one ``other`` of each kind."""
-        found, self._figures, self._known, self._plain, self._characters = self._figures, {}, {}, {}, 0
-        listed = sorted(found.values(), key=lambda figures: -figures.total_ns)
-        kept = [figures for figures in listed if not _is_other(figures)][:most]
-        names = {id(figures) for figures in kept}
-        rest: dict[str, OperationFigures] = {}
-        for figures in listed:
-            if id(figures) not in names:
-                other = f"{kind_of(figures.operation)}/{OTHER_NAME}"
-                self.merged += figures.count
-                rest.setdefault(other, OperationFigures(other, "")).merge(figures)
-        return tuple(figures.freeze() for figures in (*kept, *rest.values()))
+        listed = sorted(self._figures.values(), key=lambda figures: -figures.total_ns)
+        for figures in listed[most:]:
+            self._other_of(figures.operation).merge(figures)
+        others = list(self._others.values())
+        self.merged += sum(figures.count for figures in others)
+        self._figures, self._others, self._known, self._plain, self._characters = {}, {}, {}, {}, 0
+        return tuple(figures.freeze() for figures in (*listed[:most], *others))
 
     def _figures_of(self, span: Span) -> OperationFigures:
         operation, tags = span.own_operation, span.own_tags
@@ -109,7 +108,7 @@ class Operations:
         else:
             key, value = host_or_template(operation, tags)
             if not key and not operation.startswith(TEMPLATES):
-                return self._plain.get(operation) or self._plain.setdefault(operation, self._named(operation, ""))
+                return self._plain.get(operation) or self._know_plain(operation)
         text = operation, value, dialect if key == STATEMENT else key
         return self._known.get(text) or self._know(text, key, value, dialect)
 
@@ -122,11 +121,20 @@ class Operations:
         self._characters += len(value)
         return figures
 
+    def _know_plain(self, operation: str) -> OperationFigures:
+        if len(self._plain) >= MOST_TEXTS:
+            self._plain.clear()
+        return self._plain.setdefault(operation, self._named(operation, ""))
+
     def _named(self, operation: str, detail: str) -> OperationFigures:
-        if (operation, detail) not in self._figures and len(self._figures) >= MOST_OPERATIONS:
-            operation, detail = f"{kind_of(operation)}/{OTHER_NAME}", ""
         found = self._figures.get((operation, detail))
+        if found is None and len(self._figures) >= MOST_OPERATIONS:
+            return self._other_of(operation)
         return found or self._figures.setdefault((operation, detail), OperationFigures(operation, detail))
+
+    def _other_of(self, operation: str) -> OperationFigures:
+        kind = counted_under(kind_of(operation), self._others, MAX_KINDS, OTHER)
+        return self._others.get(kind) or self._others.setdefault(kind, OperationFigures(f"{kind}/{OTHER_NAME}", ""))
 
     def _add_lines(self, name: str, transaction: Transaction) -> None:
         if hasattr(transaction, "own_stacks"):
@@ -141,7 +149,3 @@ class Operations:
                 if repeat.file:
                     line = repeat.file, repeat.line, repeat.function
                     figures.add_line(line, repeat.count, round(repeat.seconds * 1e9))
-
-
-def _is_other(figures: OperationFigures) -> bool:
-    return figures.operation.partition("/")[2] == OTHER_NAME and not figures.detail

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from scout_core.measuring.metrics import MAX_KINDS
 from scout_core.measuring.report import OperationMetrics
-from scout_core.operations import OTHER_NAME, kind_of
+from scout_core.operations import OTHER, OTHER_NAME, counted_under, kind_of
 
 SizeOf = Callable[[OperationMetrics], int]
 
@@ -33,5 +34,5 @@ def _is_other(figures: OperationMetrics) -> bool:
 def _by_kind(operations: Sequence[OperationMetrics]) -> tuple[OperationMetrics, ...]:
     kinds: dict[str, list[OperationMetrics]] = {}
     for figures in operations:
-        kinds.setdefault(f"{kind_of(figures.operation)}/{OTHER_NAME}", []).append(figures)
-    return tuple(OperationMetrics.sum_of(other, group) for other, group in kinds.items())
+        kinds.setdefault(counted_under(kind_of(figures.operation), kinds, MAX_KINDS, OTHER), []).append(figures)
+    return tuple(OperationMetrics.sum_of(f"{kind}/{OTHER_NAME}", group) for kind, group in kinds.items())
