@@ -10,13 +10,14 @@ import click
 from scout_core.cli.output import VisibleFormatter, echo
 from scout_core.cli.suggesting import SuggestingGroup, suggestion
 
-ORDER: Final = ("demo", "up", "open", "run", "plugins", "hooks", "policy", "config", "doctor")
+ORDER: Final = ("demo", "up", "open", "run", "plugins", "hooks", "policy", "deploy", "config", "doctor")
 """The order of commands in the help; further commands of plugins follow by name."""
 PROVIDED_BY: Final = {
     "demo": "scout-demo",
     "up": "scout-dashboard",
     "open": "scout-dashboard",
     "policy": "scout-dashboard",
+    "deploy": "scout-dashboard",
 }
 """Commands that the documentation mentions, and the distributions that provide them."""
 

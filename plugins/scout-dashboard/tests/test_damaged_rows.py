@@ -25,6 +25,7 @@ from scout_dashboard.queries import Queries
 from scout_dashboard.ranges import named_range
 from scout_dashboard.store import Store, files
 from scout_dashboard.store.files import KINDS, Kind
+from scout_dashboard.store.markers import Marker
 from scout_dashboard.store.row_checks import CHECKS
 from scout_dashboard.store.tables import TABLES
 from scout_dashboard.store.unreadable import find
@@ -73,6 +74,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with closing(Store(directory)) as store:
         for sent in reports(NOW):
             store.apply(sent, now=NOW)
+            store.mark(Marker(NOW, sent.process.app, "by hand"), now=NOW)
     return directory
 
 

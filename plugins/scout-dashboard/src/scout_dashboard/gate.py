@@ -16,6 +16,7 @@ from scout_core.sending.protocol import API, LOGIN, LOGIN_FILE, REPORTS, Failure
 from scout_dashboard import pages
 from scout_dashboard.access import SECURITY_HEADERS, Access
 from scout_dashboard.access.origins import SAFE_METHODS, is_from_our_page, session_cookies
+from scout_dashboard.marking import DEPLOYS
 from scout_dashboard.options import OPEN_COMMAND
 from scout_dashboard.tally import Tally
 from scout_dashboard.views.links import STATIC, path_of
@@ -69,6 +70,9 @@ class Gate:
             return None  # static files contain no secrets
         if path == REPORTS:
             return self._unauthorized_report(request)
+        if path == DEPLOYS and request.method == "POST":
+            is_allowed = self._access.may_report(_headers(scope, b"authorization"))
+            return None if is_allowed else _UNAUTHORIZED_REPORT
         if path.startswith(f"{API}/"):
             return self._unauthorized(request)
         if base is None:

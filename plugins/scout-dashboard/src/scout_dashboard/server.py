@@ -19,6 +19,8 @@ from scout_dashboard.errors import StoreError
 from scout_dashboard.gate import FAILURE_TEXT, Gate, error_response
 from scout_dashboard.intake import MAX_BYTES, READ_SECONDS, Intake
 from scout_dashboard.login import Login
+from scout_dashboard.marker_intake import MarkerIntake
+from scout_dashboard.marking import DEPLOYS
 from scout_dashboard.queries import Queries
 from scout_dashboard.tally import Tally
 from scout_dashboard.views.links import JSON
@@ -44,6 +46,7 @@ def build_app(
     app = Starlette(
         routes=[
             Route(REPORTS, intake.__call__, methods=["POST"]),
+            Route(DEPLOYS, MarkerIntake(writer, read_seconds=read_seconds).__call__, methods=["POST"]),
             *Login(access).routes(),
             *api.routes(),
             *api.routes(JSON),

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from attrs import Factory, frozen
@@ -18,6 +19,7 @@ from scout_dashboard.caps import cap
 from scout_dashboard.checks import validate
 from scout_dashboard.clocks import Clocks
 from scout_dashboard.corrections import correct, shift
+from scout_dashboard.marking import GivenMarker, MarkerAnswer, mark
 from scout_dashboard.store import Store
 from scout_dashboard.store.writing import Incoming
 from scout_dashboard.tally import Tally
@@ -69,6 +71,12 @@ class Writer:
         self._waiting.append(waiting)
         self._thread.submit(self._store_waiting)
         return await asyncio.wrap_future(waiting.is_new)
+
+    async def mark(self, given: GivenMarker) -> MarkerAnswer:
+        """Store a deploy that was marked by hand; see ``marking.mark``."""
+        now = time.time()
+        marking = partial(mark, self._store, given, oldest=self._store.oldest_kept(now), now=now)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, marking)
 
     async def tidy(self) -> None:
         """Delete days that are past their retention. A failure is only logged: the server calls this, and would end with it."""

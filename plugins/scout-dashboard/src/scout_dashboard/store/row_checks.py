@@ -124,6 +124,7 @@ CHECKS: Final[Mapping[Kind, Mapping[str, Mapping[str, Check]]]] = {
             "is_last": _or_null(_flag),
         },
         "revision": {"app": _text, "name": _text, "since": _number},
+        "deploy": {"app": _text, "name": _text, "at": _number},
         "error_series": {"id": _number_of_row, "app": _text, "is_total": _flag, "grp": _text, "name": _text},
         "error_rollup": {"series": _number_of_row, "level": _level, "start": _moment, "count": _count, "handled": _count},
         "error_group": {

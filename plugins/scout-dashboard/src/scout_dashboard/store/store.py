@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from scout_core.log import Log
 from scout_core.measuring.report import Report
@@ -19,12 +20,14 @@ from scout_dashboard.store.damage import Damage, Day
 from scout_dashboard.store.files import KINDS, Kind
 from scout_dashboard.store.levels import FOLD
 from scout_dashboard.store.lock import lock_directory
+from scout_dashboard.store.markers import Marker, add, known_as
 from scout_dashboard.store.reader import Reader
 from scout_dashboard.store.retention import expiry_day
 from scout_dashboard.store.unreadable import remove
 from scout_dashboard.store.writing import Incoming
 
 log = Log("scout_core.dashboard")
+_Written = TypeVar("_Written")
 _FOLD_AFTER: Final = 120
 """Seconds after which a minute is folded: a later report costs six times as much."""
 _FOLDS: Final = 12
@@ -106,8 +109,13 @@ class Store:
             by_day.setdefault(files.day_of(new.report.end), []).append(new)
         stored: set[int] = set()
         for day, of_day in by_day.items():
-            stored.update(id(new) for new in self._apply_day(day, of_day, now))
+            stored.update(id(new) for new in self._change_day(day, now, partial(self._write, day, of_day, now)))
         return [id(new) in stored for new in incoming]
+
+    def mark(self, marker: Marker, *, now: float) -> Marker:
+        """Store a deploy marked by hand, or return the same one that was marked at nearly the same time; raises as ``apply_all``."""
+        day = files.day_of(marker.at)
+        return known_as(self.reader, marker) or self._change_day(day, now, partial(self._mark, day, marker))
 
     def fold(self, now: float) -> bool:
         """
@@ -144,17 +152,21 @@ class Store:
             with self._connections.changing(day, metrics) as figures:
                 return figures.fold(until, most=_FOLDS)
 
-    def _apply_day(self, day: int, incoming: Sequence[Incoming], now: float) -> list[Incoming]:
+    def _change_day(self, day: int, now: float, write: Callable[[], _Written]) -> _Written:
         with self._translated_errors(day):
             self.tidy(now)
             self._set_aside_damaged()
             for _ in range(_MOST_ATTEMPTS):
                 try:
-                    return self._write(day, incoming, now)
+                    return write()
                 except Damaged as error:  # the reports go into a file without these rows, or into a new one
                     self._note(error)
                     self._set_aside_damaged()
         raise StoreError(f"new files in {self.directory} are damaged, too; check its disk")
+
+    def _mark(self, day: int, marker: Marker) -> Marker:
+        with self._connections.to("metrics", day) as metrics, transaction(metrics):
+            return add(metrics, marker)
 
     def _write(self, day: int, incoming: Sequence[Incoming], now: float) -> list[Incoming]:
         """Write those reports that are not yet stored, and return them."""

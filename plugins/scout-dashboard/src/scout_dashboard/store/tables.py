@@ -6,7 +6,7 @@ from typing import Final
 
 from scout_dashboard.store.files import Kind
 
-VERSION: Final = 11
+VERSION: Final = 12
 """Incremented with every change of a table; stored as ``PRAGMA user_version`` of each file."""
 
 TABLES: Final[dict[Kind, str]] = {
@@ -106,6 +106,7 @@ TABLES: Final[dict[Kind, str]] = {
         ) WITHOUT ROWID;
         CREATE TABLE fold (until INTEGER NOT NULL);
         INSERT INTO fold (until) VALUES (0);
+        CREATE TABLE deploy (app TEXT NOT NULL, name TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (app, name, at)) WITHOUT ROWID;
     """,
     "traces": """
         CREATE TABLE trace (
@@ -280,6 +281,13 @@ MIGRATIONS: Final[dict[int, dict[Kind, str]]] = {
                 since REAL NOT NULL,
                 PRIMARY KEY (app, name)
             ) WITHOUT ROWID
+        """,
+        "traces": "",
+    },
+    11: {
+        "metrics": """
+            CREATE TABLE IF NOT EXISTS deploy (app TEXT NOT NULL, name TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (app, name, at))
+            WITHOUT ROWID
         """,
         "traces": "",
     },
