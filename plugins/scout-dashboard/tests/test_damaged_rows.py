@@ -36,7 +36,7 @@ NOW = time.time()
 TRACE_ID = "ab" * 16
 """The distributed trace that all traces are parts of."""
 NAMES = ("Controller/shop.home", "Controller/shop.checkout", "Job/mail.send")
-LISTS = ("/", "/endpoints", "/jobs", "/errors?range=24h", "/plugins", "/health")
+LISTS = ("/", "/endpoints", "/jobs", "/errors?range=24h", "/plugins", "/health", "/deploys")
 VALUES = (
     "NULL", "'text'", "''", "x'ff00ff'", "x''", "'{'", "'[]'", "'{\"a\": 1}'", "'{\"a\": [1, \"b\", 2, 3]}'", "9223372036854775807",
     "-9223372036854775808", "-1", "1e308", "9e999", "0.5", "CAST(x'ff' AS TEXT)", "CAST(x'610062' AS TEXT)", "'[1e999]'",
@@ -87,7 +87,7 @@ def addresses() -> list[str]:
     groups = dict.fromkeys(group.group for sent in reports(NOW) for group in sent.error_groups)
     pages = [
         *LISTS, *(f"/error?group={group}&range=24h" for group in groups), "/?range=7d", "/jobs?app=Shop%200", "/health?app=Shop%201", *(f"/endpoint?name={quote(name)}&range=24h" for name in NAMES),
-        *(f"/trace/{trace}" for trace in traces),
+        *(f"/trace/{trace}" for trace in traces), f"/deploy?app=Shop%203&revision=by%20hand&at={NOW}",
     ]  # fmt: skip
     lists = [
         "/overview",

@@ -289,7 +289,7 @@ def test_only_the_token_of_agents_may_mark(collector, tmp_path):
     visitor = visitor_of(collector)
 
     assert [401, 401] == [post(collector, {"revision": SHA}, token=token)[0] for token in (login, "x" * 43)]
-    assert 404 == visitor.ask("/json/deploys", method="POST")[0]
+    assert 405 == visitor.ask("/json/deploys", method="POST")[0]
     assert [] == shown(collector)
 
 

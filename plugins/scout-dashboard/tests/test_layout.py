@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import deploy_shop
 import known_shop
 import long_shop
 import pytest
@@ -34,6 +35,8 @@ PAGES = (
     "/plugins",
     "/health",
     "/?app=nope",
+    "/deploys",
+    deploy_shop.ADDRESS,
 )
 
 FAULTS = """() => {
@@ -80,11 +83,12 @@ FAULTS = """() => {
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """Three applications, one with long names, one with queues; no test changes them."""
+    """Four applications, one with long names, one with queues, one with a deploy; no test changes them."""
     with Collector.running(state_dir=tmp_path_factory.mktemp("shop")) as collector:
         known_shop.fill(collector)
         known_shop.send(collector, long_shop.report())
         queue_shop.fill(collector)
+        deploy_shop.fill(collector)
         yield collector
 
 

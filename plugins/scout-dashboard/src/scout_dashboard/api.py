@@ -11,7 +11,7 @@ from starlette.routing import Route
 from scout_core.sending.protocol import API, Failure
 from scout_dashboard.errors import BadQuery, NotFound, StoreError
 from scout_dashboard.queries.queries import Facts, Queries
-from scout_dashboard.ranges import read_range
+from scout_dashboard.ranges import read_deploy, read_range
 
 Answer = Callable[[Queries, Request], Facts]
 
@@ -26,6 +26,10 @@ def routes(prefix: str = API) -> list[Route]:
         "/traces": _traces,
         "/errors": lambda queries, request: queries.errors(read_range(request.query_params)),
         "/error": _error,
+        "/deploys": lambda queries, request: queries.deploys(read_range(request.query_params)),
+        "/deploy": lambda queries, request: queries.deploy(
+            read_range(request.query_params), *read_deploy(request.query_params)
+        ),
         "/trace/{trace_id}": lambda queries, request: queries.trace(
             request.path_params["trace_id"], read_range(request.query_params)
         ),

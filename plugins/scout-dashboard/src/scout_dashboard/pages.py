@@ -16,7 +16,7 @@ from starlette.types import Scope
 from scout_core.operations import is_web
 from scout_dashboard.errors import BadQuery, NotFound, UnknownApp
 from scout_dashboard.queries import Queries
-from scout_dashboard.ranges import Range, read_range
+from scout_dashboard.ranges import Range, read_deploy, read_range
 from scout_dashboard.views.links import STATIC, path_of
 from scout_dashboard.views.palette import totals_by_kind
 from scout_dashboard.views.rendering import render
@@ -34,6 +34,8 @@ def routes() -> list[BaseRoute]:
         _route("/endpoint", endpoint),
         _route("/errors", errors),
         _route("/error", error),
+        _route("/deploys", deploys),
+        _route("/deploy", deploy),
         _route("/trace/{id}", trace),
         _route("/plugins", plugins),
         _route("/health", health),
@@ -77,6 +79,17 @@ def error(request: Request) -> Response:
     if not group:
         raise BadQuery("missing parameter 'group'; choose an error from the list")
     return _render(request, "error.html", _queries(request).error(_range(request), group), active="/errors")
+
+
+def deploys(request: Request) -> Response:
+    """``/deploys``: the deploys of the range."""
+    return _render(request, "deploys.html", _queries(request).deploys(_range(request)), active="/")
+
+
+def deploy(request: Request) -> Response:
+    """``/deploy?revision=&at=``: figures before and after a deploy. Not live, as few minutes change little."""
+    facts = _queries(request).deploy(_range(request), *read_deploy(request.query_params))
+    return _render(request, "deploy.html", facts, active="/", is_live=False)
 
 
 def trace(request: Request) -> Response:

@@ -108,6 +108,25 @@ def read_range(query: Mapping[str, str], *, now: float | None = None) -> Range:
     return zoomed_range(_unix_time(query, "from"), _unix_time(query, "to"), app=app)
 
 
+def read_deploy(query: Mapping[str, str]) -> tuple[str, float]:
+    """
+    Read ``revision`` and ``at``, which identify a deploy.
+
+    Raises:
+        BadQuery: the message names the parameter.
+    """
+    revision, at = query.get("revision"), query.get("at", "")
+    if not revision:
+        raise BadQuery("missing parameter 'revision'; choose a deploy from the list at /deploys")
+    try:
+        found = float(at)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= LATEST:
+        raise BadQuery(f"invalid at {at[:20]!r}; expected the Unix time of the deploy in seconds")
+    return revision, found
+
+
 def _unix_time(query: Mapping[str, str], key: str) -> float:
     text = query.get(key, "")
     if not text:

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from scout_core.sending.protocol import PROBE_APP
 from scout_dashboard.errors import BadQuery, UnknownApp
-from scout_dashboard.queries import endpoints, error_groups, health, jobs, overview, processes, traces
+from scout_dashboard.queries import deploy_pages, endpoints, error_groups, health, jobs, overview, processes, traces
 from scout_dashboard.queries.apdex import Thresholds
 from scout_dashboard.ranges import DEFAULT_KEY, Range, named_range
 from scout_dashboard.store import Store
@@ -97,6 +97,21 @@ class Queries:
             NotFound: the group was never reported, or has expired.
         """
         return self._head(when) | error_groups.detail(self._store.reader, self._resolved(when), group=group)
+
+    def deploys(self, when: Range) -> Facts:
+        """Return the deploys of the range, the newest first."""
+        return self._head(when) | deploy_pages.listing(self._store.reader, self._resolved(when))
+
+    def deploy(self, when: Range, revision: str, at: float) -> Facts:
+        """
+        Return one deploy with the figures before and after it.
+
+        Raises:
+            NotFound: there is no such deploy, or its data has expired.
+        """
+        return self._head(when) | deploy_pages.detail(
+            self._store.reader, self._resolved(when), revision=revision, at=at
+        )
 
     def trace(self, trace_id: str, when: Range | None = None) -> Facts:
         """

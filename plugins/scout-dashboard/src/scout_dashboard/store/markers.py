@@ -41,13 +41,13 @@ def markers(reader: Reader, app: str | None, start: float, end: float) -> list[M
 
 
 def known_as(reader: Reader, marker: Marker) -> Marker | None:
-    """Return the stored marker of the same deploy; None if there is none."""
+    """Return the stored marker of the same deploy; None without one."""
     found = markers(reader, marker.app, max(0.0, marker.at - NEAR), marker.at + NEAR)
     return next((known for known in found if is_same(known.name, marker.name)), None)
 
 
-def is_same(one: str, other: str) -> bool:
-    """Return whether two texts are the same revision; one may be the beginning of the other's hash."""
-    short, long = sorted((one, other), key=len)
+def is_same(name: str, other: str) -> bool:
+    """Return whether two texts are the same revision; the shorter may be the beginning of the longer hash."""
+    short, long = sorted((name, other), key=len)
     is_hash = len(short) >= _FEWEST_DIGITS and not long.strip("0123456789abcdef")
     return long.startswith(short) if is_hash else short == long

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from attrs import field, frozen
@@ -46,6 +47,10 @@ class Links:
         """Return the link to a group of errors."""
         return self.page("/error", group=group)
 
+    def deploy(self, deploy: Mapping[str, Any]) -> str:
+        """Return the link to a deploy, as queries return it; Any: each key has its own type."""
+        return self.page("/deploy", app=deploy["app"], revision=deploy["revision"], at=repr(deploy["at"]))
+
     def trace(self, id: str) -> str:
         """Return the link to a trace."""
         return self.page(f"/trace/{quote(id, safe='')}")
@@ -74,7 +79,7 @@ class Links:
     def with_app(self, app: str | None) -> str:
         """Return this page for another app, or for all; parameters that belong to the current app are dropped."""
         query = {key: value for key, value in self.selection.items() if key != "app"}
-        path = self.path if self.path.count("/") == 1 and self.path not in ("/endpoint", "/error") else "/"
+        path = self.path if self.path.count("/") == 1 and self.path not in ("/endpoint", "/error", "/deploy") else "/"
         return self._url(path, query if app is None else {"app": app, **query})
 
     @property

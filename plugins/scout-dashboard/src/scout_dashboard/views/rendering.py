@@ -17,6 +17,7 @@ from scout_dashboard import formatting
 from scout_dashboard.ranges import NAMED
 from scout_dashboard.views import (
     calls,
+    changes,
     frames,
     gauges,
     paging,
@@ -111,6 +112,9 @@ def environment() -> Environment:
         called_by_span=calls.called_by_span,
         called_from=calls.called_from,
         caller_of=calls.caller_of,
+        change_of=changes.change_of,
+        deploy_answer=changes.answer,
+        length=changes.length,
         queue_state=queues.queue_state,
         compared_with=queues.compared_with,
         version=metadata.version("scout-dashboard"),
