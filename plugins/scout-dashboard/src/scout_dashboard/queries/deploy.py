@@ -29,7 +29,7 @@ _Names = dict[str, Figures]
 
 @define(kw_only=True)
 class Compared:
-    """What an application did before and after a deploy, in slices."""
+    """The work of an application before and after a deploy, in slices."""
 
     app: str
     at: float

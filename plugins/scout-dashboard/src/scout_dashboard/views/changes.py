@@ -1,4 +1,4 @@
-"""What changed with a deploy, in words."""
+"""Words for the changes that came with a deploy."""
 
 from __future__ import annotations
 
