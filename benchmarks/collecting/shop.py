@@ -10,10 +10,13 @@ from attrs import evolve, frozen
 from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.process import Process
 from scout_core.measuring.report import (
+    CodeLine,
     Counters,
+    EndpointShare,
     ErrorReport,
     FunctionStatus,
     KindMetrics,
+    OperationMetrics,
     PluginStatus,
     QueueMetrics,
     Report,
@@ -41,6 +44,8 @@ class Shop:
     """Mean number of transactions of each name in a report."""
     traces: int
     """Kept traces in each report."""
+    operations: int = 200
+    """Statements, hosts and templates in each report."""
 
 
 def report(
@@ -59,6 +64,7 @@ def report(
         transactions=tuple(_metrics(dice, name_of(index), shop.calls) for index in range(shop.names)),
         traces=tuple(_trace(dice, name_of(dice.randrange(shop.names)), end - dice.random() * period) for _ in range(shop.traces)),
         plugins=tuple(_plugin(name) for name in PLUGINS),
+        operations=tuple(_operation(dice, index, shop) for index in range(shop.operations)),
         counters={"collector": Counters(finished=number * 200, exported=number * 200 - 3, queued=3, dropped={}, spans=number * 900)},
         gauges={"process": {"rss_bytes": 82_400_000.0, "cpu_seconds": 1.5 + number, "threads": 9.0}},
         period=period,
@@ -105,6 +111,38 @@ def _metrics(dice: random.Random, name: str, calls: float) -> TransactionMetrics
         kinds=kinds,
         queues=queues,
     )
+
+
+def _operation(dice: random.Random, index: int, shop: Shop) -> OperationMetrics:
+    kind = KINDS[index % len(KINDS)]
+    typical = 0.002 + index % 17 / 1_000
+    values = [typical * dice.lognormvariate(0, 0.45) for _ in range(max(1, round(shop.calls * 2)))]
+    total, count = sum(values), len(values)
+    names = {name_of((index * 7 + number) % shop.names) for number in range(1 + index % 4)}
+    return OperationMetrics(
+        operation=f"{kind}/Query",
+        detail=statement_of(index) if kind == "SQL" else f"{kind.lower()}-{index}.internal:8080",
+        count=count,
+        errors=0,
+        total=total,
+        durations=_histogram(values),
+        endpoints={
+            name: EndpointShare(count=count // len(names), total=total / len(names), repeated=index % 3)
+            for name in sorted(names)
+        },
+        lines=tuple(
+            CodeLine(
+                file=f"/srv/warehouse/views_{index}.py", line=10 + number, function="find", count=3, total=total / 9
+            )
+            for number in range(index % 3)
+        ),
+    )
+
+
+def statement_of(index: int) -> str:
+    """Return the statement of an operation, of 200 to 700 characters."""
+    columns = ", ".join(f"stock_{index}.column_{number}" for number in range(8 + index % 20))
+    return f"SELECT {columns} FROM stock_{index} JOIN region ON region.id = stock_{index}.region WHERE region.name = ?"
 
 
 def _queues(name: str, values: list[float]) -> dict[str, QueueMetrics]:

@@ -16,6 +16,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from attrs import evolve
+from sample_operations import operations_of
 
 from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.process import Process
@@ -109,6 +110,7 @@ def report(
         traces=kept,
         plugins=plugins(),
         error_groups=_error_groups(transactions, kept, end),
+        operations=operations_of(transactions),
         counters={"collector": counters(number * 200)},
         gauges=gauges(number),
     )

@@ -7,7 +7,15 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from scout_core.errors import RejectedReport
-from scout_core.measuring.report import PluginStatus, Report, Trace, TransactionMetrics
+from scout_core.measuring.report import (
+    CodeLine,
+    EndpointShare,
+    OperationMetrics,
+    PluginStatus,
+    Report,
+    Trace,
+    TransactionMetrics,
+)
 from scout_dashboard import contradictions
 
 MAX_VALUE: Final = 10**9
@@ -58,6 +66,9 @@ def _problems(report: Report, *, oldest: float, now: float) -> Iterator[str]:
         if not group.group or "" in group.endpoints:
             yield f"errors {group.title[:100]!r}: the key or the name of a transaction is empty"
         yield from contradictions.in_group(group)
+    for figures in report.operations:
+        yield from _operation_problems(figures)
+        yield from contradictions.in_operation(figures)
 
 
 def _metrics_problems(metrics: TransactionMetrics) -> Iterator[str]:
@@ -74,6 +85,17 @@ def _metrics_problems(metrics: TransactionMetrics) -> Iterator[str]:
         yield f"{where}: a count is above {MAX_VALUE}"
     if not _are_times(times):
         yield f"{where}: a time is negative or above {MAX_VALUE} s"
+
+
+def _operation_problems(figures: OperationMetrics) -> Iterator[str]:
+    where = f"operation {figures.operation[:100]!r}"
+    parts: list[EndpointShare | CodeLine] = [*figures.endpoints.values(), *figures.lines]
+    if max([figures.count, figures.errors, *(part.count for part in parts)]) > MAX_VALUE:
+        yield f"{where}: a count is above {MAX_VALUE}"
+    if not _are_times([figures.total, *(part.total for part in parts)]):
+        yield f"{where}: a time is negative or above {MAX_VALUE} s"
+    if not figures.operation or "" in figures.endpoints:
+        yield f"{where}: its name or that of a transaction is empty"
 
 
 def _trace_problems(trace: Trace) -> Iterator[str]:

@@ -11,6 +11,7 @@ from scout_core.measuring.report import (
     ErrorGroupMetrics,
     FunctionStatus,
     KindMetrics,
+    OperationMetrics,
     QueueMetrics,
     Trace,
     TransactionMetrics,
@@ -81,6 +82,26 @@ def in_group(group: ErrorGroupMetrics) -> Iterator[str]:
         yield f"{where}: the first one came after the last one"
 
 
+def in_operation(figures: OperationMetrics) -> Iterator[str]:
+    """
+    Yield the contradictions in the figures of an operation.
+
+    Calls beyond the limit of a transaction have no duration, and a line that is slow and repeated counts its calls twice.
+    """
+    where = f"operation {figures.operation[:100]!r}"
+    timed = figures.durations.count
+    yield from _in_sum(where, figures, figures.total, figures.durations if timed == figures.count else None)
+    if timed > figures.count:
+        yield f"{where}: {figures.count} counted, but {timed} durations"
+    elif timed < figures.count and figures.total < (about := _seconds_of(figures.durations)) - _tolerance(about, timed):
+        yield f"{where}: {figures.total:g} s in total, but durations of {about:g} s"
+    shares = figures.endpoints.values()
+    if sum(share.count for share in shares) > figures.count:
+        yield f"{where}: {figures.count} counted, but more in its transactions"
+    if (seconds := sum(share.total for share in shares)) > figures.total + _tolerance(figures.total, figures.count):
+        yield f"{where}: {figures.total:g} s in total, but {seconds:g} s in its transactions"
+
+
 def _in_queue(where: str, queue: QueueMetrics) -> Iterator[str]:
     yield from _in_sum(where, queue, queue.total, queue.durations)
     if max(queue.waits.count, sum(queue.outcomes.values())) > queue.count:
@@ -90,7 +111,7 @@ def _in_queue(where: str, queue: QueueMetrics) -> Iterator[str]:
 
 def _in_sum(
     where: str,
-    figures: TransactionMetrics | KindMetrics | QueueMetrics,
+    figures: TransactionMetrics | KindMetrics | QueueMetrics | OperationMetrics,
     seconds: float,
     durations: Histogram | None = None,
 ) -> Iterator[str]:
@@ -107,6 +128,14 @@ def _in_sum(
 
 
 def _in_histogram(where: str, seconds: float, durations: Histogram) -> Iterator[str]:
-    about = sum(_value_of(bucket) * count for bucket, count in durations.buckets.items())
-    if not abs(seconds - about) <= _TOLERANCE * about + _SHORTEST * durations.count:
+    about = _seconds_of(durations)
+    if not abs(seconds - about) <= _tolerance(about, durations.count):
         yield f"{where}: {seconds:g} s in total, but durations of {about:g} s"
+
+
+def _seconds_of(durations: Histogram) -> float:
+    return sum(_value_of(bucket) * count for bucket, count in durations.buckets.items())
+
+
+def _tolerance(seconds: float, count: int) -> float:
+    return _TOLERANCE * seconds + _SHORTEST * count

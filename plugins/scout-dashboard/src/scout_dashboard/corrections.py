@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import evolve
 
-from scout_core.measuring.report import ErrorGroupMetrics, Report, Trace
+from scout_core.measuring.report import ErrorGroupMetrics, OperationMetrics, Report, Trace
 from scout_dashboard.formatting import age
 
 MAX_PERIOD: Final = 86_400.0
@@ -22,6 +22,7 @@ START_OF_PROCESS: Final = "start of a process that cannot be right"
 NO_NAME: Final = "application without a name"
 LATER_TRACE: Final = "trace that ended after its report"
 LATER_ERROR: Final = "time of an error after its report"
+MORE_REPEATS: Final = "more transactions that repeat an operation than calls of it"
 _LATEST: Final = 60.0
 """Seconds by which a time may be after the report that it is in: a clock may be adjusted meanwhile."""
 UNNAMED: Final = "(without a name)"
@@ -55,6 +56,7 @@ def correct(report: Report) -> tuple[Report, Counter[str]]:
     - A process that started after its report, or more than ten years before it, started with its report.
     - A trace that ended more than a day before or after its report is left out; the figures include its transaction.
     - A trace that ended more than a minute after its report ended with it; so does an error, which was seen then.
+    - No more transactions repeat an operation than there are calls of it in transactions of their name.
     - An application without a name gets one, by which it can be chosen.
     """
     corrected: Counter[str] = Counter()
@@ -81,9 +83,14 @@ def correct(report: Report) -> tuple[Report, Counter[str]]:
     if later := sum(_latest_of(group) > report.end + _LATEST for group in groups):
         corrected[LATER_ERROR] += later
         groups = tuple(_seen_by(group, report.end) for group in groups)
+    operations = report.operations
+    if more := sum(map(_wrong_repeats, operations)):
+        corrected[MORE_REPEATS] += more
+        operations = tuple(_repeated_at_most(figures) for figures in operations)
     if not corrected:
         return report, corrected
-    return evolve(report, start=start, process=process, traces=traces, error_groups=groups), corrected
+    changed = evolve(report, start=start, process=process, traces=traces, error_groups=groups, operations=operations)
+    return changed, corrected
 
 
 def _shifted(group: ErrorGroupMetrics, offset: float) -> ErrorGroupMetrics:
@@ -104,6 +111,19 @@ def _seen_by(group: ErrorGroupMetrics, end: float) -> ErrorGroupMetrics:
         return group
     example = group.example and evolve(group.example, time=min(group.example.time, end))
     return evolve(group, first=min(group.first, end), last=min(group.last, end), example=example)
+
+
+def _wrong_repeats(figures: OperationMetrics) -> int:
+    return sum(share.repeated > share.count for share in figures.endpoints.values())
+
+
+def _repeated_at_most(figures: OperationMetrics) -> OperationMetrics:
+    if not _wrong_repeats(figures):
+        return figures
+    endpoints = {
+        name: evolve(share, repeated=min(share.repeated, share.count)) for name, share in figures.endpoints.items()
+    }
+    return evolve(figures, endpoints=endpoints)
 
 
 def _end_of(trace: Trace) -> float:

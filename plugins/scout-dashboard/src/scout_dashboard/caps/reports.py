@@ -11,6 +11,7 @@ from scout_core.measuring.report import Counters, FunctionStatus, PluginStatus, 
 from scout_dashboard.caps.cutting import Cutter
 from scout_dashboard.caps.errors import few_groups
 from scout_dashboard.caps.figures import few_names, few_queues
+from scout_dashboard.caps.operations import few_operations
 from scout_dashboard.caps.texts import texts_within
 from scout_dashboard.caps.traces import trace_within
 
@@ -29,6 +30,7 @@ def cap(report: Report) -> tuple[Report, Counter[str]]:
         report,
         transactions=few_queues(few_names(report.transactions, cutter), cutter),
         error_groups=few_groups(report.error_groups, cutter),
+        operations=few_operations(report.operations, cutter),
         traces=tuple(trace_within(trace, cutter) for trace in cutter.first(by_score, "traces", MAX_TRACES)),
         plugins=tuple(_plugin(plugin, cutter) for plugin in cutter.first(report.plugins, "plugins")),
         counters={exporter: _counters(of_exporter, cutter) for exporter, of_exporter in counters.items()},

@@ -14,9 +14,11 @@ from scout_dashboard.store import bulk, revisions
 from scout_dashboard.store.error_groups import ErrorGroups
 from scout_dashboard.store.error_sums import ErrorSums
 from scout_dashboard.store.levels import FOLD, MINUTE
+from scout_dashboard.store.operation_sums import OperationSums
+from scout_dashboard.store.operations import Operations
 from scout_dashboard.store.processes import Processes
 from scout_dashboard.store.queue_sums import QueueSums
-from scout_dashboard.store.rollup_tables import BY_ERROR, BY_NAME, BY_QUEUE, Series, Slices
+from scout_dashboard.store.rollup_tables import BY_ERROR, BY_NAME, BY_OPERATION, BY_QUEUE, Series, Slices
 from scout_dashboard.store.sums import Sums
 from scout_dashboard.store.writing import Incoming
 
@@ -26,12 +28,14 @@ TOTAL_NAME: Final = ""
 _NAMES: Final = ("app", "is_total", "is_web", "name")
 _QUEUES: Final = ("app", "is_total", "name", "queue")
 _ERRORS: Final = ("app", "is_total", "grp", "name")
+_OPERATIONS: Final = ("app", "op")
 _FIRST: Final = (
     "SELECT min(start) FROM (SELECT min(start) AS start FROM rollup WHERE level = ?"
-    " UNION ALL SELECT min(start) FROM error_rollup WHERE level = ?)"
+    " UNION ALL SELECT min(start) FROM error_rollup WHERE level = ?"
+    " UNION ALL SELECT min(start) FROM operation_rollup WHERE level = ?)"
 )
 _Added = list[tuple[tuple[object, ...], int, Any]]
-"""Key of a series, minute and figures. Any: of a name, a queue or a group of errors."""
+"""Key of a series, minute and figures. Any: of a name, a queue, a group of errors or an operation."""
 
 
 @define
@@ -49,6 +53,9 @@ class DayFigures:
     _errors: Series = field(init=False)
     _by_error: Slices[ErrorSums] = field(init=False)
     _groups: ErrorGroups = field(init=False)
+    _operation_series: Series = field(init=False)
+    _by_operation: Slices[OperationSums] = field(init=False)
+    _operations: Operations = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.until = folded_until(self._connection)
@@ -62,6 +69,9 @@ class DayFigures:
         self._errors = Series(self._connection, "error_series", _ERRORS)
         self._by_error = Slices(self._connection, BY_ERROR, newest)
         self._groups = ErrorGroups(self._connection)
+        self._operation_series = Series(self._connection, "operation_series", _OPERATIONS)
+        self._by_operation = Slices(self._connection, BY_OPERATION, newest)
+        self._operations = Operations(self._connection)
 
     def write(self, incoming: Sequence[Incoming]) -> None:
         """Write everything of new reports except the traces."""
@@ -92,6 +102,10 @@ class DayFigures:
             (key, int(report.end // MINUTE) * MINUTE, sums) for key, report, sums in self._groups.write(reports)
         ]
         self._add(self._errors, self._by_error, errors)
+        operations: _Added = [
+            (key, int(report.end // MINUTE) * MINUTE, sums) for key, report, sums in self._operations.write(reports)
+        ]
+        self._add(self._operation_series, self._by_operation, operations)
 
     def fold(self, until: int, *, most: int) -> bool:
         """
@@ -105,7 +119,7 @@ class DayFigures:
             False when more is left to fold.
         """
         if not self.until:
-            (first,) = self._connection.execute(_FIRST, (MINUTE, MINUTE)).fetchone()
+            (first,) = self._connection.execute(_FIRST, (MINUTE, MINUTE, MINUTE)).fetchone()
             self.until = until if first is None else min(until, first // FOLD * FOLD)
         for _ in range(most):
             if self.until >= until:
@@ -113,6 +127,7 @@ class DayFigures:
             self._by_name.fold(self.until)
             self._by_queue.fold(self.until)
             self._by_error.fold(self.until)
+            self._by_operation.fold(self.until)
             self.until += FOLD
         self._connection.execute("UPDATE fold SET until = ?", (self.until,))
         return self.until >= until

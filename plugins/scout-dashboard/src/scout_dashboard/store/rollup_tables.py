@@ -1,5 +1,5 @@
 """
-The tables of rollups while they are written: those of names, of queues, and of groups of errors.
+The tables of rollups while they are written: those of names, of queues, of groups of errors, and of operations.
 
 A report is added to its minute. When five minutes are over, they are folded into the coarser slices, each of which is written
 once. A late report is also added to the slices that are folded already. Within transactions that the caller opened.
@@ -19,6 +19,9 @@ from scout_dashboard.store.error_sums import COLUMNS as ERROR_COLUMNS
 from scout_dashboard.store.error_sums import KINDS as ERROR_KINDS
 from scout_dashboard.store.error_sums import ErrorSums, error_sums_of_row
 from scout_dashboard.store.levels import MINUTE, folds, slices_of
+from scout_dashboard.store.operation_sums import COLUMNS as OPERATION_COLUMNS
+from scout_dashboard.store.operation_sums import KINDS as OPERATION_KINDS
+from scout_dashboard.store.operation_sums import OperationSums, operation_sums_of_row
 from scout_dashboard.store.queue_sums import COLUMNS as QUEUE_COLUMNS
 from scout_dashboard.store.queue_sums import KINDS as QUEUE_KINDS
 from scout_dashboard.store.queue_sums import QueueSums, queue_sums_of_row
@@ -59,6 +62,9 @@ class Rollup(Generic[_Figures]):
 
 BY_NAME: Final = Rollup("series", "rollup", COLUMNS, KINDS, sums_of_row, Sums)
 BY_ERROR: Final = Rollup("error_series", "error_rollup", ERROR_COLUMNS, ERROR_KINDS, error_sums_of_row, ErrorSums)
+BY_OPERATION: Final = Rollup(
+    "operation_series", "operation_rollup", OPERATION_COLUMNS, OPERATION_KINDS, operation_sums_of_row, OperationSums
+)
 BY_QUEUE: Final = Rollup("job_queue", "queue_rollup", QUEUE_COLUMNS, QUEUE_KINDS, queue_sums_of_row, QueueSums)
 
 

@@ -83,6 +83,12 @@ def _outcomes(value: Any) -> bool:
     return all(map(_count, value.values()))
 
 
+def _shares(length: int) -> Check:
+    return lambda value: all(
+        int(place) >= 0 and len(figures) == length and all(map(_count, figures)) for place, figures in value.items()
+    )
+
+
 def _histogram(value: Any) -> bool:
     return isinstance(value, bytes) and is_packed(value, last=_LAST_BUCKET, most=_MOST_COUNTED)
 
@@ -131,6 +137,13 @@ CHECKS: Final[Mapping[Kind, Mapping[str, Mapping[str, Check]]]] = {
             "app": _text, "grp": _text, "first": _number, "last": _number, "title": _text, "exception": _text, "cause": _text,
             "place": _text, "message": _text, "trace": _text, "example": _or_null(_example),
         },
+        "operation_text": {"op": _text, "operation": _text, "detail": _text},
+        "operation_place": {"id": _number_of_row, "text": _text},
+        "operation_series": {"id": _number_of_row, "app": _text, "op": _text},
+        "operation_rollup": {
+            "series": _number_of_row, "level": _level, "start": _moment, "count": _count, "errors": _count, "total": _number,
+            "durations": _histogram, "endpoints": _json(_shares(3)), "lines": _json(_shares(2)),
+        },
         "fold": {"until": _whole(0, _LATEST)},
     },
     "traces": {
@@ -155,5 +168,6 @@ BELONGS_TO: Final[Mapping[str, tuple[str, str]]] = {
     "rollup": ("series", "series"),
     "queue_rollup": ("series", "job_queue"),
     "error_rollup": ("series", "error_series"),
+    "operation_rollup": ("series", "operation_series"),
 }
 """Table to its column with the number of a row of another table: a number may be used again when that row is removed."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from scout_dashboard.store.files import Kind
+from scout_dashboard.store.operation_tables import OPERATIONS
 
-VERSION: Final = 12
+VERSION: Final = 13
 """Incremented with every change of a table; stored as ``PRAGMA user_version`` of each file."""
 
 TABLES: Final[dict[Kind, str]] = {
-    "metrics": """
+    "metrics": f"""
         CREATE TABLE report (id TEXT PRIMARY KEY) WITHOUT ROWID;
         CREATE TABLE app (name TEXT PRIMARY KEY, first REAL NOT NULL, last REAL NOT NULL, period REAL NOT NULL);
         CREATE TABLE series (
@@ -107,7 +108,8 @@ TABLES: Final[dict[Kind, str]] = {
         CREATE TABLE fold (until INTEGER NOT NULL);
         INSERT INTO fold (until) VALUES (0);
         CREATE TABLE deploy (app TEXT NOT NULL, name TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (app, name, at)) WITHOUT ROWID;
-    """,
+        {OPERATIONS};
+    """,  # noqa: S608  # only constants
     "traces": """
         CREATE TABLE trace (
             id TEXT PRIMARY KEY,
@@ -291,5 +293,6 @@ MIGRATIONS: Final[dict[int, dict[Kind, str]]] = {
         """,
         "traces": "",
     },
+    12: {"metrics": OPERATIONS, "traces": ""},
 }
 """Statements that upgrade a file from each earlier version to the next; they change no table of many rows, so they are fast."""

@@ -1,0 +1,241 @@
+"""Reads operations: their figures in a range, by step, and by the name of their transactions, and what they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
+from typing import Final, TypeVar
+
+from attrs import Factory, define, field, frozen
+
+from scout_core.measuring.histogram import Histogram
+from scout_core.operations import OTHER_NAME
+from scout_core.sending.protocol import PROBE_APP
+from scout_dashboard.ranges import Range
+from scout_dashboard.store.bulk import unquoted
+from scout_dashboard.store.files import DAY
+from scout_dashboard.store.levels import level_for
+from scout_dashboard.store.operation_sums import OTHER, OperationSums, operation_sums_of_row
+from scout_dashboard.store.packing import merged_histogram, pack_histogram
+from scout_dashboard.store.reader import Reader, as_list
+from scout_dashboard.store.rollup_tables import BY_NAME, BY_OPERATION
+from scout_dashboard.store.slices import figures, parts_of, read_slices, real_sum, whole_sum
+
+Line = tuple[str, int, str]
+"""File, line and function."""
+_Named = dict[str, list[int]]
+_RANKED: Final = (
+    "s.op", "sum(r.count)", "sum(r.errors)", real_sum("r.total"), "group_concat(hex(r.durations))",
+)  # fmt: skip
+
+
+@define
+class RankedOperation:
+    """Figures of calls; histograms stay packed until they are needed. Times in seconds."""
+
+    count: int = 0
+    errors: int = 0
+    total: float = 0.0
+    _packed: list[bytes] = Factory(list)
+    _merged: Histogram | None = field(init=False, default=None)
+
+    def add(self, count: int, errors: int, total: float, packed: list[bytes]) -> None:
+        """Add other figures."""
+        self.count += count
+        self.errors += errors
+        self.total += total
+        self._packed += packed
+        self._merged = None
+
+    def add_other(self, other: RankedOperation) -> None:
+        """Add those of another one, which remain unchanged."""
+        self.add(other.count, other.errors, other.total, other._packed)
+
+    def pack(self) -> None:
+        """Make one packed histogram, which takes less time to add to others than many."""
+        self._packed = [pack_histogram(self.durations)]
+
+    @property
+    def durations(self) -> Histogram:
+        """How long the calls took; callers must not modify it."""
+        if self._merged is None:
+            self._merged = merged_histogram(self._packed)
+        return self._merged
+
+
+@define
+class Whole:
+    """Everything of one operation in a range. Times in seconds, those of shares in microseconds."""
+
+    count: int = 0
+    errors: int = 0
+    total: float = 0.0
+    durations: Histogram = Factory(Histogram)
+    endpoints: _Named = Factory(dict)
+    """Name of transactions, or ``other``, to calls, microseconds, and transactions in which one line repeats it."""
+    lines: dict[Line, list[int]] = Factory(dict)
+    """To calls and microseconds, as far as they are known."""
+    steps: dict[int, OperationSums] = Factory(dict)
+    """Start of a step to its figures."""
+
+
+@frozen
+class DescribedOperation:
+    """What an operation is."""
+
+    operation: str
+    detail: str
+
+
+@frozen
+class Share:
+    """What transactions of one name have of an operation. Seconds."""
+
+    count: int
+    total: float
+    repeated: int
+
+
+def by_operation(reader: Reader, when: Range) -> dict[str, RankedOperation]:
+    """Return the figures of each operation in the range, by its id; those of several applications are merged."""
+    found: dict[str, RankedOperation] = {}
+    for part in _parts(reader, "operations", when, partial(_ranked, reader, when.app), _packed):
+        for op, ranked in part.items():
+            found.setdefault(op, RankedOperation()).add_other(ranked)
+    return found
+
+
+def figures_of(reader: Reader, when: Range, op: str) -> Whole:
+    """Return everything of one operation; without calls in the range, empty figures."""
+    where, values = _of_app(when.app)
+    columns, whole = ("r.start", *figures(BY_OPERATION)), Whole()
+    for start, end in _days(when.start, when.end):
+        sums = OperationSums()
+        for at, *row in read_slices(
+            reader, BY_OPERATION, columns, where=f"{where} AND s.op = ?", values=(*values, op), start=start, end=end,
+            coarsest=level_for(when.step),
+        ):  # fmt: skip
+            of_row = operation_sums_of_row(unquoted(row, BY_OPERATION.kinds))
+            whole.steps.setdefault(at // when.step * when.step, OperationSums()).add(of_row)
+            sums.add(of_row)
+        _add_to(whole, sums, _places(reader, start, end, {*sums.endpoints, *sums.lines}))
+    return whole
+
+
+def of_name(reader: Reader, when: Range, name: str) -> dict[str, Share]:
+    """Return what transactions of one name have of each operation, by its id, as far as it is stored."""
+    found: dict[str, Share] = {}
+    read = partial(_shares_of_name, reader, when.app, name)
+    for part in _parts(reader, f"operations of {name}", when, read, lambda shares: shares):
+        for op, (count, microseconds, repeated) in part.items():
+            known = found.get(op, Share(0, 0.0, 0))
+            found[op] = Share(known.count + count, known.total + microseconds / 1e6, known.repeated + repeated)
+    return found
+
+
+def described(reader: Reader, when: Range, ops: Collection[str]) -> dict[str, DescribedOperation]:
+    """Return what these operations are, as far as the days of the range have them."""
+    sql = "SELECT op, operation, detail FROM operation_text WHERE op IN (SELECT value FROM json_each(?))"
+    rows = reader.rows("metrics", sql, (as_list([*ops]),), start=when.start, end=when.end)
+    return {op: DescribedOperation(operation, detail) for op, operation, detail in rows}
+
+
+def transactions_of(reader: Reader, when: Range, names: Collection[str]) -> dict[str, int]:
+    """Return the number of transactions of these names in the range."""
+    where, values = _of_app(when.app)
+    found = dict.fromkeys(names, 0)
+    for name, count in read_slices(
+        reader, BY_NAME, ("s.name", "sum(r.count)"),
+        where=f"{where} AND s.is_total = 0 AND s.name IN (SELECT value FROM json_each(?))",  # noqa: S608  # only constants
+        values=(*values, as_list([*names])), start=when.start, end=when.end, grouped="s.id",
+    ):  # fmt: skip
+        found[name] += whole_sum(count)
+    return found
+
+
+_Found = TypeVar("_Found")
+
+
+def _parts(
+    reader: Reader, of: str, when: Range, read: Callable[[int, int], _Found], pack: Callable[[_Found], _Found]
+) -> Iterator[_Found]:
+    """Read the parts of a range, complete days only once, until one of them is written again."""
+    for start, end, is_complete in parts_of(when.start, when.end):
+        if is_complete:
+            make = partial(lambda start, end: pack(read(start, end)), start, end)
+            yield reader.cached((of, when.app, start, end), make, start=start, end=end)
+        else:
+            yield read(start, end)
+
+
+def _ranked(reader: Reader, app: str | None, start: int, end: int) -> dict[str, RankedOperation]:
+    where, values = _of_app(app)
+    found: dict[str, RankedOperation] = {}
+    for op, count, errors, total, packed in read_slices(
+        reader, BY_OPERATION, _RANKED, where=where, values=values, start=start, end=end, grouped="s.id"
+    ):
+        found.setdefault(op, RankedOperation()).add(
+            whole_sum(count), whole_sum(errors), float(total), [*map(bytes.fromhex, packed.split(","))]
+        )
+    return found
+
+
+def _packed(found: dict[str, RankedOperation]) -> dict[str, RankedOperation]:
+    for ranked in found.values():
+        ranked.pack()
+    return found
+
+
+def _shares_of_name(reader: Reader, app: str | None, name: str, start: int, end: int) -> dict[str, list[int]]:
+    where, values = _of_app(app)
+    found: dict[str, list[int]] = {}
+    for first, last in _days(start, end):
+        places = reader.rows("metrics", "SELECT id FROM operation_place WHERE text = ?", (name,), start=first, end=last)
+        for (place,) in places:
+            for op, endpoints in read_slices(
+                reader, BY_OPERATION, ("s.op", "r.endpoints"),
+                where=f"{where} AND instr(r.endpoints, ?)", values=(*values, f'"{place}":'), start=first, end=last,
+            ):  # fmt: skip
+                share = json.loads(endpoints)[str(place)]
+                found[op] = [a + b for a, b in zip(found.get(op, (0, 0, 0)), share, strict=True)]
+    return found
+
+
+def _days(start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the part of each day: places have other numbers in each file."""
+    for day in range(start // DAY, -(-end // DAY)):
+        yield max(start, day * DAY), min(end, (day + 1) * DAY)
+
+
+def _places(reader: Reader, start: int, end: int, numbers: Collection[int]) -> dict[int, str]:
+    if not numbers:
+        return {}
+    sql = "SELECT id, text FROM operation_place WHERE id IN (SELECT value FROM json_each(?))"
+    return dict(reader.rows("metrics", sql, (json.dumps([*numbers]),), start=start, end=end))
+
+
+def _add_to(whole: Whole, sums: OperationSums, places: dict[int, str]) -> None:
+    whole.count += sums.count
+    whole.errors += sums.errors
+    whole.total += sums.total
+    whole.durations.merge(sums.durations)
+    for place, share in sums.endpoints.items():
+        name = OTHER_NAME if place == OTHER else places.get(place, OTHER_NAME)
+        _add(whole.endpoints, name, share)
+    for place, share in sums.lines.items():
+        if place in places:
+            file, line, function = json.loads(places[place])
+            _add(whole.lines, (file, line, function), share)
+
+
+_Key = TypeVar("_Key")
+
+
+def _add(shares: dict[_Key, list[int]], key: _Key, more: list[int]) -> None:
+    known = shares.get(key)
+    shares[key] = list(more) if known is None else [a + b for a, b in zip(known, more, strict=True)]
+
+
+def _of_app(app: str | None) -> tuple[str, tuple[object, ...]]:
+    return ("s.app != ?", (PROBE_APP,)) if app is None else ("s.app = ?", (app,))
