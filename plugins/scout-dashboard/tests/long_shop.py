@@ -7,9 +7,11 @@ import time
 import sample_reports
 from attrs import evolve
 from known_shop import metrics
+from sample_operations import operation as operation_of
 from sample_reports import queue_metrics
 
-from scout_core.measuring.report import KindMetrics, Report, SpanRecord, Trace
+from scout_core.measuring.report import CodeLine, KindMetrics, Report, SpanRecord, Trace
+from scout_dashboard.store.operations import id_of
 
 APP = "Warehouse and fulfilment of the northern region"
 NAME = "Controller/warehouse_fulfilment.inventory.views.reservation_of_stock_by_region"
@@ -27,6 +29,11 @@ OPERATIONS = (
     "unbroken" * 12,
 )
 STATEMENT = "SELECT stock.id, stock.amount, stock.reserved FROM stock JOIN region ON region.id = stock.region WHERE region.name = ?"
+LINE = CodeLine(
+    file="/srv/warehouse_fulfilment/inventory/queries/reservation_of_stock_by_region.py", line=1_234,
+    function="find_everything_that_is_reserved_in_the_northern_region", count=12_345, total=1_234.5,
+)  # fmt: skip
+OPERATION_IDS = (id_of("SQL/Query", STATEMENT), id_of(OPERATIONS[3], ""), id_of("Template/Render", "unbroken" * 40))
 
 
 def report() -> Report:
@@ -38,6 +45,17 @@ def report() -> Report:
         process=evolve(base.process, hostname="ip-10-20-30-40.eu-north-1.compute.internal"),
         transactions=tuple(_with_kinds(name, count) for name, count in ((NAME, 12_345), (JOB, 1), (ORDERS, 30))),
         traces=(trace(end - 5.0),),
+        operations=(
+            operation_of(
+                detail=STATEMENT,
+                calls={NAME: 23_456, JOB: 3, "other": 2},
+                repeated=12_345,
+                errors=99,
+                lines=[LINE] * 2,
+            ),
+            operation_of(OPERATIONS[3], "", seconds=0.1234, calls={NAME: 1_000}, repeated=1),
+            operation_of("Template/Render", "unbroken" * 40, calls={NAME: 5}),
+        ),
     )
 
 

@@ -26,6 +26,7 @@ from scout_dashboard.ranges import named_range
 from scout_dashboard.store import Store, files
 from scout_dashboard.store.files import KINDS, Kind
 from scout_dashboard.store.markers import Marker
+from scout_dashboard.store.operations import id_of
 from scout_dashboard.store.row_checks import CHECKS
 from scout_dashboard.store.tables import TABLES
 from scout_dashboard.store.unreadable import find
@@ -36,7 +37,7 @@ NOW = time.time()
 TRACE_ID = "ab" * 16
 """The distributed trace that all traces are parts of."""
 NAMES = ("Controller/shop.home", "Controller/shop.checkout", "Job/mail.send")
-LISTS = ("/", "/endpoints", "/jobs", "/errors?range=24h", "/plugins", "/health", "/deploys")
+LISTS = ("/", "/endpoints", "/jobs", "/errors?range=24h", "/operations?range=24h", "/plugins", "/health", "/deploys")
 VALUES = (
     "NULL", "'text'", "''", "x'ff00ff'", "x''", "'{'", "'[]'", "'{\"a\": 1}'", "'{\"a\": [1, \"b\", 2, 3]}'", "9223372036854775807",
     "-9223372036854775808", "-1", "1e308", "9e999", "0.5", "CAST(x'ff' AS TEXT)", "CAST(x'610062' AS TEXT)", "'[1e999]'",
@@ -84,9 +85,10 @@ def of_day(directory: Path, kind: Kind) -> Path:
 
 def addresses() -> list[str]:
     traces = [trace.id for sent in reports(NOW)[::5] for trace in sent.traces]
+    ops = [id_of(figures.operation, figures.detail) for figures in reports(NOW)[0].operations[::2]]
     groups = dict.fromkeys(group.group for sent in reports(NOW) for group in sent.error_groups)
     pages = [
-        *LISTS, *(f"/error?group={group}&range=24h" for group in groups), "/?range=7d", "/jobs?app=Shop%200", "/health?app=Shop%201", *(f"/endpoint?name={quote(name)}&range=24h" for name in NAMES),
+        *LISTS, *(f"/error?group={group}&range=24h" for group in groups), *(f"/operation?id={op}&range=24h" for op in ops), "/?range=7d", "/jobs?app=Shop%200", "/health?app=Shop%201", *(f"/endpoint?name={quote(name)}&range=24h" for name in NAMES),
         *(f"/trace/{trace}" for trace in traces), f"/deploy?app=Shop%203&revision=by%20hand&at={NOW}",
     ]  # fmt: skip
     lists = [
@@ -94,8 +96,9 @@ def addresses() -> list[str]:
         *LISTS[1:],
         "/apps",
         "/traces?range=24h&limit=100&sort=score",
-        *pages[len(LISTS) + len(groups) + 1 :],
+        *pages[len(LISTS) + len(groups) + len(ops) + 1 :],
     ]
+    lists += [f"/operation?id={op}&range=24h" for op in ops]
     lists += [f"/error?group={group}&range=24h" for group in groups]
     return [*pages, *(f"/json{path}" for path in lists)]
 
@@ -193,6 +196,14 @@ DAMAGED = {
         "'many'",
         "series IN (SELECT id FROM error_series WHERE app = 'Shop 3')",
     ),
+    "the shares of an operation": (
+        "metrics",
+        "operation_rollup",
+        "endpoints",
+        "'{\"1\": [1, 2]}'",
+        "series IN (SELECT id FROM operation_series WHERE app = 'Shop 3')",
+    ),
+    "a place": ("metrics", "operation_place", "text", "x'ff'", "id = (SELECT max(id) FROM operation_place)"),
     "an error": ("traces", "error", "line", "x'00'", "trace IN (SELECT id FROM trace WHERE app = 'Shop 3')"),
 }
 

@@ -151,6 +151,7 @@ def test_every_nonzero_counter_is_shown(collector: Collector) -> None:
         "values_cut": 11,
         "names_merged": 4,
         "errors_merged": 20,
+        "operations_merged": 21,
         "tags_dropped": 5,
         "groups_left_out": 12,
         "traces_lost": 6,
@@ -164,7 +165,7 @@ def test_every_nonzero_counter_is_shown(collector: Collector) -> None:
         "1 span · 2 merged beyond the limit of a trace · 3 ended after their transaction · 13 begun or kept open, and never ended · 17 open when the agent stopped · 14 kinds of results of decorated functions not followed"
         " · 7 started by the garbage collector, not recorded (Python before 3.12) · 8 begun by hooks, not recorded"
         " · 9 invalid values not used · 15 calls sent without trace headers · 19 exceptions ignored as configured · 13 queue times not used, because clocks differ · 11 large values shortened · 10 transactions only counted and timed because the inbox was full"
-        " · 4 counted as “other” because of too many names · 20 errors counted as “other” because of too many groups · 5 tags dropped · 12 trace groups without a place, summed over all periods · 6 kept traces lost to an error"
+        " · 4 counted as “other” because of too many names · 20 errors counted as “other” because of too many groups · 21 spans counted as the “other” of their kind because of too many operations · 5 tags dropped · 12 trace groups without a place, summed over all periods · 6 kept traces lost to an error"
         " · 12 log messages lost, because the application’s logging raised"
     ) in visitor_of(collector).page("/health").text
 

@@ -30,6 +30,8 @@ PAGES = (
     "/jobs",
     "/errors",
     f"/error?group={known_shop.FAILED}",
+    "/operations",
+    *(f"/operation?id={op}" for op in long_shop.OPERATION_IDS),
     *OF_ENDPOINT,
     *OF_TRACE,
     "/plugins",

@@ -30,6 +30,8 @@ def routes(prefix: str = API) -> list[Route]:
         "/deploy": lambda queries, request: queries.deploy(
             read_range(request.query_params), *read_deploy(request.query_params)
         ),
+        "/operations": _operations,
+        "/operation": _operation,
         "/trace/{trace_id}": lambda queries, request: queries.trace(
             request.path_params["trace_id"], read_range(request.query_params)
         ),
@@ -52,6 +54,18 @@ def _error(queries: Queries, request: Request) -> Facts:
     if not group:
         raise BadQuery("missing parameter 'group'; use a group from /api/v1/errors")
     return queries.error(read_range(request.query_params), group)
+
+
+def _operations(queries: Queries, request: Request) -> Facts:
+    query = request.query_params
+    return queries.operations(read_range(query), kind=query.get("kind") or None, sort=query.get("sort", "time"))
+
+
+def _operation(queries: Queries, request: Request) -> Facts:
+    op = request.query_params.get("id")
+    if not op:
+        raise BadQuery("missing parameter 'id'; use an id from /api/v1/operations")
+    return queries.operation(read_range(request.query_params), op)
 
 
 def _traces(queries: Queries, request: Request) -> Facts:

@@ -36,6 +36,8 @@ def routes() -> list[BaseRoute]:
         _route("/error", error),
         _route("/deploys", deploys),
         _route("/deploy", deploy),
+        _route("/operations", operations),
+        _route("/operation", operation),
         _route("/trace/{id}", trace),
         _route("/plugins", plugins),
         _route("/health", health),
@@ -90,6 +92,23 @@ def deploy(request: Request) -> Response:
     """``/deploy?revision=&at=``: figures before and after a deploy. Not live, as few minutes change little."""
     facts = _queries(request).deploy(_range(request), *read_deploy(request.query_params))
     return _render(request, "deploy.html", facts, active="/", is_live=False)
+
+
+def operations(request: Request) -> Response:
+    """``/operations``: statements, hosts and templates by time consumed."""
+    query = request.query_params
+    facts = _queries(request).operations(
+        _range(request), kind=query.get("kind") or None, sort=query.get("sort", "time")
+    )
+    return _render(request, "operations.html", facts)
+
+
+def operation(request: Request) -> Response:
+    """``/operation?id=``: one operation, with the endpoints and lines that call it."""
+    op = request.query_params.get("id")
+    if not op:
+        raise BadQuery("missing parameter 'id'; choose an operation from the list")
+    return _render(request, "operation.html", _queries(request).operation(_range(request), op), active="/operations")
 
 
 def trace(request: Request) -> Response:

@@ -16,7 +16,15 @@ from scout_dashboard import pages
 from scout_dashboard.queries import Queries
 from scout_dashboard.views.rendering import environment
 
-_PAGES: Final = (pages.overview, pages.endpoints, pages.jobs, pages.errors, pages.health, pages.plugins)
+_PAGES: Final = (
+    pages.overview,
+    pages.endpoints,
+    pages.jobs,
+    pages.errors,
+    pages.operations,
+    pages.health,
+    pages.plugins,
+)
 """In the order in which they are likely to be needed; what they share is prepared with the first."""
 _LONG_PAGES: Final = (pages.overview, pages.endpoints, pages.jobs, pages.errors)
 """Those whose figures of days that are over are summed up once; see ``read_parts``."""

@@ -7,7 +7,7 @@ from typing import Final
 from scout_core.measuring.histogram import Histogram
 from scout_core.operations import is_web
 from scout_dashboard.errors import NotFound
-from scout_dashboard.queries import error_groups, metrics, traces
+from scout_dashboard.queries import error_groups, metrics, operations, traces
 from scout_dashboard.queries.apdex import Thresholds
 from scout_dashboard.queries.deploys import deploys
 from scout_dashboard.queries.jobs import queues_of
@@ -21,6 +21,8 @@ from scout_dashboard.store.rollups import Coverage, Ranked, by_name, by_step, co
 
 _MOST_GROUPS: Final = 10
 """Groups of errors on the page of an endpoint."""
+_MOST_OPERATIONS: Final = 10
+"""Operations on it."""
 
 
 def ranking(reader: Reader, when: Range) -> Facts:
@@ -70,6 +72,7 @@ def detail(reader: Reader, when: Range, thresholds: Thresholds, *, name: str, so
         "queues": [] if is_web(name) else queues_of(reader, when, name=name, whole=whole),
         "published": [_neighbour(other) for other in jobs_published_by(reader, when, name)],
         "publishers": [] if is_web(name) else [_neighbour(other) for other in publishers_of(reader, when, name)],
+        "operations": operations.of_endpoint(reader, when, name, whole, limit=_MOST_OPERATIONS),
         "errors": error_groups.of_endpoint(reader, when, name, limit=_MOST_GROUPS),
         "traces": traces.rows(reader, when, name=name, order=sort, limit=50),
     }

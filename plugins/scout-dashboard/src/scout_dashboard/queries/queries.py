@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from attrs import evolve
 
 from scout_core.sending.protocol import PROBE_APP
 from scout_dashboard.errors import BadQuery, UnknownApp
-from scout_dashboard.queries import deploy_pages, endpoints, error_groups, health, jobs, overview, processes, traces
+from scout_dashboard.queries import (
+    deploy_pages,
+    endpoints,
+    error_groups,
+    health,
+    jobs,
+    operations,
+    overview,
+    processes,
+    traces,
+)
 from scout_dashboard.queries.apdex import Thresholds
 from scout_dashboard.ranges import DEFAULT_KEY, Range, named_range
 from scout_dashboard.store import Store
@@ -113,6 +123,29 @@ class Queries:
             self._store.reader, self._resolved(when), revision=revision, at=at
         )
 
+    def operations(self, when: Range, *, kind: str | None = None, sort: str = "time") -> Facts:
+        """
+        Return the operations, and the time of each kind.
+
+        Args:
+            kind: select only this one, such as ``SQL``.
+            sort: order, the largest first: ``time``, ``calls``, ``mean``, ``p95`` or ``errors``.
+
+        Raises:
+            BadQuery: the order is unknown.
+        """
+        _check_sort(sort, operations.SORTS)
+        return self._head(when) | operations.operations(self._store.reader, self._resolved(when), kind=kind, sort=sort)
+
+    def operation(self, when: Range, op: str) -> Facts:
+        """
+        Return one operation: totals, series, names of transactions, lines and kept traces.
+
+        Raises:
+            NotFound: the id was never reported, or has expired.
+        """
+        return self._head(when) | operations.detail(self._store.reader, self._resolved(when), op=op)
+
     def trace(self, trace_id: str, when: Range | None = None) -> Facts:
         """
         Return one trace with its spans, their summary, and why it was kept.
@@ -154,6 +187,6 @@ class Queries:
         }
 
 
-def _check_sort(sort: str) -> None:
-    if sort not in traces.SORTS:
-        raise BadQuery(f"unknown sort {sort[:20]!r}; expected one of {', '.join(traces.SORTS)}")
+def _check_sort(sort: str, known: Sequence[str] = traces.SORTS) -> None:
+    if sort not in known:
+        raise BadQuery(f"unknown sort {sort[:20]!r}; expected one of {', '.join(known)}")

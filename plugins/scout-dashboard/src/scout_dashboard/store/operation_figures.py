@@ -1,9 +1,9 @@
-"""Reads operations: their figures in a range, by step, and by the name of their transactions, and what they are."""
+"""Reads operations: their figures in a range, by step, and by the name of their transactions, with their texts."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Final, TypeVar
 
@@ -82,7 +82,7 @@ class Whole:
 
 @frozen
 class DescribedOperation:
-    """What an operation is."""
+    """The name and the detail of an operation."""
 
     operation: str
     detail: str
@@ -90,7 +90,7 @@ class DescribedOperation:
 
 @frozen
 class Share:
-    """What transactions of one name have of an operation. Seconds."""
+    """The calls of an operation in transactions of one name. Seconds."""
 
     count: int
     total: float
@@ -100,9 +100,15 @@ class Share:
 def by_operation(reader: Reader, when: Range) -> dict[str, RankedOperation]:
     """Return the figures of each operation in the range, by its id; those of several applications are merged."""
     found: dict[str, RankedOperation] = {}
-    for part in _parts(reader, "operations", when, partial(_ranked, reader, when.app), _packed):
-        for op, ranked in part.items():
-            found.setdefault(op, RankedOperation()).add_other(ranked)
+    for start, end, is_complete in parts_of(when.start, when.end):
+        part = partial(_ranked, reader, when.app, start, end)
+        if is_complete:  # summed up only once, until one of these days is written again
+            key = "operations", when.app, start, end
+            ranked = reader.cached(key, lambda part=part: _packed(part()), start=start, end=end)  # type: ignore[misc]
+        else:
+            ranked = part()
+        for op, of_part in ranked.items():
+            found.setdefault(op, RankedOperation()).add_other(of_part)
     return found
 
 
@@ -123,15 +129,29 @@ def figures_of(reader: Reader, when: Range, op: str) -> Whole:
     return whole
 
 
+def find_operation(reader: Reader, op: str, *, app: str | None) -> DescribedOperation | None:
+    """Return an operation that the store has of any time; None if it was never reported, or its data has expired."""
+    where, values = _of_app(app)
+    sql = (
+        "SELECT t.operation, t.detail FROM operation_text t JOIN operation_series s ON s.op = t.op"  # noqa: S608  # only constants
+        f" WHERE t.op = ? AND {where} LIMIT 1"
+    )
+    return next((DescribedOperation(*row) for row in reader.rows("metrics", sql, (op, *values))), None)
+
+
 def of_name(reader: Reader, when: Range, name: str) -> dict[str, Share]:
     """Return what transactions of one name have of each operation, by its id, as far as it is stored."""
-    found: dict[str, Share] = {}
-    read = partial(_shares_of_name, reader, when.app, name)
-    for part in _parts(reader, f"operations of {name}", when, read, lambda shares: shares):
-        for op, (count, microseconds, repeated) in part.items():
-            known = found.get(op, Share(0, 0.0, 0))
-            found[op] = Share(known.count + count, known.total + microseconds / 1e6, known.repeated + repeated)
-    return found
+    where, values = _of_app(when.app)
+    sums: dict[str, list[int]] = {}
+    for start, end in _days(when.start, when.end):
+        of_text = "SELECT id FROM operation_place WHERE text = ?"
+        for (place,) in reader.rows("metrics", of_text, (name,), start=start, end=end):
+            for op, endpoints in read_slices(
+                reader, BY_OPERATION, ("s.op", "r.endpoints"),
+                where=f"{where} AND instr(r.endpoints, ?)", values=(*values, f'"{place}":'), start=start, end=end,
+            ):  # fmt: skip
+                _add(sums, op, json.loads(endpoints)[str(place)])
+    return {op: Share(count, microseconds / 1e6, repeated) for op, (count, microseconds, repeated) in sums.items()}
 
 
 def described(reader: Reader, when: Range, ops: Collection[str]) -> dict[str, DescribedOperation]:
@@ -154,21 +174,6 @@ def transactions_of(reader: Reader, when: Range, names: Collection[str]) -> dict
     return found
 
 
-_Found = TypeVar("_Found")
-
-
-def _parts(
-    reader: Reader, of: str, when: Range, read: Callable[[int, int], _Found], pack: Callable[[_Found], _Found]
-) -> Iterator[_Found]:
-    """Read the parts of a range, complete days only once, until one of them is written again."""
-    for start, end, is_complete in parts_of(when.start, when.end):
-        if is_complete:
-            make = partial(lambda start, end: pack(read(start, end)), start, end)
-            yield reader.cached((of, when.app, start, end), make, start=start, end=end)
-        else:
-            yield read(start, end)
-
-
 def _ranked(reader: Reader, app: str | None, start: int, end: int) -> dict[str, RankedOperation]:
     where, values = _of_app(app)
     found: dict[str, RankedOperation] = {}
@@ -184,21 +189,6 @@ def _ranked(reader: Reader, app: str | None, start: int, end: int) -> dict[str, 
 def _packed(found: dict[str, RankedOperation]) -> dict[str, RankedOperation]:
     for ranked in found.values():
         ranked.pack()
-    return found
-
-
-def _shares_of_name(reader: Reader, app: str | None, name: str, start: int, end: int) -> dict[str, list[int]]:
-    where, values = _of_app(app)
-    found: dict[str, list[int]] = {}
-    for first, last in _days(start, end):
-        places = reader.rows("metrics", "SELECT id FROM operation_place WHERE text = ?", (name,), start=first, end=last)
-        for (place,) in places:
-            for op, endpoints in read_slices(
-                reader, BY_OPERATION, ("s.op", "r.endpoints"),
-                where=f"{where} AND instr(r.endpoints, ?)", values=(*values, f'"{place}":'), start=first, end=last,
-            ):  # fmt: skip
-                share = json.loads(endpoints)[str(place)]
-                found[op] = [a + b for a, b in zip(found.get(op, (0, 0, 0)), share, strict=True)]
     return found
 
 

@@ -51,6 +51,10 @@ class Links:
         """Return the link to a deploy, as queries return it; Any: each key has its own type."""
         return self.page("/deploy", app=deploy["app"], revision=deploy["revision"], at=repr(deploy["at"]))
 
+    def operation(self, id: str) -> str:
+        """Return the link to an operation."""
+        return self.page("/operation", id=id)
+
     def trace(self, id: str) -> str:
         """Return the link to a trace."""
         return self.page(f"/trace/{quote(id, safe='')}")
@@ -79,7 +83,8 @@ class Links:
     def with_app(self, app: str | None) -> str:
         """Return this page for another app, or for all; parameters that belong to the current app are dropped."""
         query = {key: value for key, value in self.selection.items() if key != "app"}
-        path = self.path if self.path.count("/") == 1 and self.path not in ("/endpoint", "/error", "/deploy") else "/"
+        is_of_one = self.path in ("/endpoint", "/error", "/operation", "/deploy")
+        path = self.path if self.path.count("/") == 1 and not is_of_one else "/"
         return self._url(path, query if app is None else {"app": app, **query})
 
     @property

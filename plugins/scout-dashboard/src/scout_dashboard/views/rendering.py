@@ -36,6 +36,7 @@ NAVIGATION = (
     ("/endpoints", "Endpoints", "e"),
     ("/jobs", "Jobs", "j"),
     ("/errors", "Errors", "x"),
+    ("/operations", "Operations", "s"),
     ("/plugins", "Plugins", "p"),
     ("/health", "Health", "h"),
 )
