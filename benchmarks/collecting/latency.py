@@ -17,12 +17,13 @@ from attrs import Factory, define
 from collecting.client import Served, Visitor, serve
 from collecting.load import sending
 from collecting.quantiles import quantile
-from collecting.shop import name_of
+from collecting.shop import name_of, statement_of
+from scout_dashboard.store.operations import id_of
 
 BUDGET: Final = 0.2
 """Seconds of the 95th percentile of every page."""
 RANGES: Final = ("15m", "1h", "6h", "24h", "7d", "30d")
-PAGES: Final = ("/", "/endpoints", "/jobs", "/errors", "/endpoint")
+PAGES: Final = ("/", "/endpoints", "/jobs", "/errors", "/operations", "/operation", "/endpoint")
 """Pages with a range."""
 QUIET, BUSY = "quiet", "one report a second"
 
@@ -117,6 +118,8 @@ def _path(page: str, of: str) -> str:
         query = f"from={now - 30 * 86_400:.0f}&to={now:.0f}"
     if page == "/endpoint":
         query += f"&name={quote(name_of(7))}&app=Shop"
+    if page == "/operation":
+        query += f"&id={id_of('SQL/Query', statement_of(0))}"
     return f"{page}{'&' if '?' in page else '?'}{query}" if of else page
 
 

@@ -37,7 +37,7 @@ def test_every_report_that_was_due_is_acknowledged(result):
 def test_every_page_is_read_quiet_and_while_reports_arrive(result):
     _, facts = result
     states = {"quiet", "one report a second"}
-    pages = ("/", "/endpoints", "/jobs", "/errors", "/endpoint")
+    pages = ("/", "/endpoints", "/jobs", "/errors", "/operations", "/operation", "/endpoint")
     without_range = [("/trace/ID", ""), ("/plugins", ""), ("/health", ""), ("/api/v1/traces?limit=1000", "7d")]
 
     assert [

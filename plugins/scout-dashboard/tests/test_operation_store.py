@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
+from full_file import fill_up
 from sample_operations import operation
 from sample_reports import report
 
@@ -20,12 +24,31 @@ from scout_dashboard.caps import cap
 from scout_dashboard.caps.operations import MAX_OPERATIONS
 from scout_dashboard.checks import validate
 from scout_dashboard.corrections import MORE_REPEATS, correct
+from scout_dashboard.errors import StoreFull
 from scout_dashboard.ranges import Range, zoomed_range
 from scout_dashboard.store import Store, files, operations
 from scout_dashboard.store.operation_figures import by_operation, described, figures_of
 from scout_dashboard.store.operations import id_of
 from scout_dashboard.store.schema import VERSION
 
+KILLED = """
+import sys
+from pathlib import Path
+
+from attrs import evolve
+from sample_operations import operation
+from sample_reports import report
+from scout_dashboard.store import Store
+
+store, now = Store(Path(sys.argv[1])), float(sys.argv[2])
+for number in range(100_000):
+    end = now - 20_000 + number % 20_000
+    own = operation(detail=f"SELECT {number % 50}", calls={f"Controller/page_{number % 70}": 3})
+    made = report(end=end, number=number, traces=0, instance=f"{number // 20_000}")
+    store.apply(evolve(made, operations=(own, operation(detail="SELECT all"))), now=now)
+    print(number + 1, flush=True)
+"""
+"""Stores reports, and prints how many, until it is killed."""
 DAY = 86_400
 NOW = int(time.time() // DAY) * DAY + 43_200.0
 """Noon, so that an hour before it is the same day."""
@@ -196,6 +219,44 @@ def test_a_statement_that_cannot_be_read_is_written_again_with_the_next_report(t
     assert {} == without
     assert {ONE: 20} == counts(again, of(3_600))
     again.close()
+
+
+def test_a_killed_writer_has_stored_each_report_with_its_operations_or_not_at_all(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "data"), str(NOW)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        acknowledged = 0
+        while acknowledged < 60:
+            acknowledged = int(process.stdout.readline())
+        process.kill()
+    with closing(Store(tmp_path / "data")) as store:
+        stored = len(store.reader.rows("metrics", "SELECT id FROM report"))
+        found = counts(store, of(DAY))
+        whole = figures_of(store.reader, of(DAY), id_of("SQL/Query", "SELECT 0"))
+        has_damage = any(store.reader.examine("metrics", files.day_of(NOW) - back, is_certain=True) for back in (0, 1))
+        put(store, operation(detail="SELECT 0", calls={HOME: 1}))
+
+        assert stored >= acknowledged
+        assert (10 * stored, 3 * stored) == (found.pop("SELECT all"), sum(found.values()))
+        assert whole.count == sum(figures[0] for figures in whole.endpoints.values())
+        assert "other" not in whole.endpoints
+        assert not has_damage
+        assert found["SELECT 0"] + 1 == counts(store, of(DAY))["SELECT 0"]
+
+
+def test_a_report_that_did_not_fit_on_the_disk_is_complete_when_it_is_sent_again(tmp_path):
+    """Statements and names that were not stored are not taken for known."""
+    with closing(Store(tmp_path / "data")) as store:
+        put(store, operation(detail=ONE), end=NOW - 60)
+        fill_up(store, "metrics", files.day_of(NOW))
+        with pytest.raises(StoreFull, match="full"):
+            put(store, operation(detail="SELECT " + "x" * 1_900, calls={CART: 2}, lines=[LINE]))
+        put(store, operation(detail="SELECT " + "x" * 1_900, calls={CART: 2}, lines=[LINE]))
+
+        assert {ONE: 10, "SELECT " + "x" * 1_900: 2} == counts(store, of(3_600))
+        whole = figures_of(store.reader, of(3_600), id_of("SQL/Query", "SELECT " + "x" * 1_900))
+        assert ({CART: [2, 8_000, 0]}, 1) == (whole.endpoints, len(whole.lines))
 
 
 @pytest.mark.parametrize("version", [11, 12])
