@@ -61,7 +61,7 @@ class Body:
     """A report as bytes, to be sent by any process at any time."""
 
     def __init__(self, orders: Orders, app: str, seed: int) -> None:
-        shop = Shop(names=orders.names, calls=5.0, traces=orders.traces)
+        shop = Shop(names=orders.names, calls=5.0, traces=orders.traces, operations=min(200, 2 * orders.names))
         made = report(shop, end=_END, period=orders.period, app=app, instance=_INSTANCE, number=7_777_777, seed=seed)
         facts = json.loads(wire.encode(made))
         facts["start"], facts["end"] = "@start", "@end"

@@ -55,6 +55,7 @@ class RankedOperation:
     def pack(self) -> None:
         """Make one packed histogram, which takes less time to add to others than many."""
         self._packed = [pack_histogram(self.durations)]
+        self._merged = None
 
     @property
     def durations(self) -> Histogram:
@@ -141,24 +142,33 @@ def find_operation(reader: Reader, op: str, *, app: str | None) -> DescribedOper
 
 def of_name(reader: Reader, when: Range, name: str) -> dict[str, Share]:
     """Return what transactions of one name have of each operation, by its id, as far as it is stored."""
+    # A literal, because the columns come before the values; each file has its own numbers.
+    text = f"CAST(x'{name.encode('utf-8', 'replace').hex()}' AS TEXT)"
+    place = f"(SELECT id FROM operation_place WHERE text = {text})"  # noqa: S608  # only constants and a literal
     where, values = _of_app(when.app)
     sums: dict[str, list[int]] = {}
-    for start, end in _days(when.start, when.end):
-        of_text = "SELECT id FROM operation_place WHERE text = ?"
-        for (place,) in reader.rows("metrics", of_text, (name,), start=start, end=end):
-            for op, endpoints in read_slices(
-                reader, BY_OPERATION, ("s.op", "r.endpoints"),
-                where=f"{where} AND instr(r.endpoints, ?)", values=(*values, f'"{place}":'), start=start, end=end,
-            ):  # fmt: skip
-                _add(sums, op, json.loads(endpoints)[str(place)])
+    for op, share in read_slices(
+        reader, BY_OPERATION, ("s.op", f"""json_extract(r.endpoints, '$."' || {place} || '"')"""),
+        where=f"""{where} AND instr(r.endpoints, '"' || {place} || '":')""", values=values, start=when.start, end=when.end,
+    ):  # fmt: skip
+        _add(sums, op, json.loads(share))
     return {op: Share(count, microseconds / 1e6, repeated) for op, (count, microseconds, repeated) in sums.items()}
 
 
 def described(reader: Reader, when: Range, ops: Collection[str]) -> dict[str, DescribedOperation]:
     """Return what these operations are, as far as the days of the range have them."""
     sql = "SELECT op, operation, detail FROM operation_text WHERE op IN (SELECT value FROM json_each(?))"
-    rows = reader.rows("metrics", sql, (as_list([*ops]),), start=when.start, end=when.end)
-    return {op: DescribedOperation(operation, detail) for op, operation, detail in rows}
+    found: dict[str, DescribedOperation] = {}
+    missing = {*ops}
+    for day in reversed(reader.days("metrics", start=when.start, end=when.end)):  # most are in the last one
+        if not missing:
+            break
+        for op, operation, detail in reader.rows(
+            "metrics", sql, (as_list([*missing]),), start=day * DAY, end=(day + 1) * DAY
+        ):
+            found[op] = DescribedOperation(operation, detail)
+            missing.discard(op)
+    return found
 
 
 def transactions_of(reader: Reader, when: Range, names: Collection[str]) -> dict[str, int]:
