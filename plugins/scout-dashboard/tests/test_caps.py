@@ -22,6 +22,7 @@ from scout_core.sending import wire
 from scout_dashboard.caps import cap
 from scout_dashboard.caps.cutting import MAX_ITEMS, Cutter
 from scout_dashboard.caps.figures import MAX_NAMES, MAX_QUEUES
+from scout_dashboard.caps.operations import LONGEST_DETAIL
 from scout_dashboard.caps.reports import MAX_TARGETS, MAX_TRACES
 from scout_dashboard.caps.texts import LONGEST_NAME, LONGEST_TEXT
 from scout_dashboard.caps.traces import MAX_ERRORS, MAX_SPANS
@@ -317,7 +318,7 @@ def test_every_text_of_a_report_has_a_limit(way, is_key):
     _, nothing = cap(capped)
 
     assert [1] == list(cut.values())
-    assert set(cut) <= {f"texts beyond {most:,} characters" for most in (LONGEST_NAME, LONGEST_TEXT)}
+    assert set(cut) <= {f"texts beyond {most:,} characters" for most in (LONGEST_NAME, LONGEST_DETAIL, LONGEST_TEXT)}
     assert {} == dict(nothing)
     assert "x" * (LONGEST_TEXT + 1) not in wire.encode(capped).decode()
     assert "x" * (LONGEST_NAME - 20) in wire.encode(capped).decode()

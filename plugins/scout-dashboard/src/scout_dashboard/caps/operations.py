@@ -10,6 +10,7 @@ from scout_core.measuring.operation_report import MOST_ENDPOINTS, sum_of_shares
 from scout_core.measuring.report import OperationMetrics
 from scout_core.operations import OTHER, OTHER_NAME, kind_of
 from scout_dashboard.caps.cutting import MAX_ITEMS, Cutter
+from scout_dashboard.caps.texts import LONGEST_NAME
 from scout_dashboard.store.operation_sums import MOST_LINES
 
 MAX_OPERATIONS: Final = 500
@@ -56,7 +57,5 @@ def _operation(figures: OperationMetrics, cutter: Cutter) -> OperationMetrics:
         cutter.count("transactions of an operation", MOST_ENDPOINTS, names - MOST_ENDPOINTS)
         endpoints = sum_of_shares([endpoints])
     lines = cutter.first(figures.lines, "lines of an operation", MOST_LINES)
-    detail = cutter.text(figures.detail, LONGEST_DETAIL)
-    if (endpoints, lines, detail) == (figures.endpoints, figures.lines, figures.detail):
-        return figures
-    return evolve(figures, endpoints=endpoints, lines=lines, detail=detail)
+    name, detail = cutter.text(figures.operation, LONGEST_NAME), cutter.text(figures.detail, LONGEST_DETAIL)
+    return evolve(figures, operation=name, detail=detail, endpoints=endpoints, lines=lines)
