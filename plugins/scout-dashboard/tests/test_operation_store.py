@@ -109,6 +109,18 @@ def test_a_report_that_comes_twice_counts_once(store):
     assert {ONE: 10} == counts(store, of(3_600))
 
 
+def test_days_that_are_over_are_summed_up_again_after_a_late_report(store):
+    for day in range(6):
+        put(store, operation(detail=ONE, calls={HOME: day + 1}), end=NOW - day * DAY)
+    when = of(10 * DAY)
+    before = [counts(store, when), counts(store, when)]
+    put(store, operation(detail=ONE, calls={HOME: 100}), end=NOW - 3 * DAY + 1)
+
+    assert [{ONE: 21}] * 2 == before
+    assert {ONE: 121} == counts(store, when)
+    assert {HOME: [121, 484_000, 0]} == figures_of(store.reader, when, id_of("SQL/Query", ONE)).endpoints
+
+
 def test_a_report_with_operations_and_without_transactions_is_folded(store):
     for minute in range(10):
         end = NOW - 3_600 + 60 * minute

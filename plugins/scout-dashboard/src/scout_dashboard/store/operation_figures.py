@@ -20,7 +20,7 @@ from scout_dashboard.store.operation_sums import OTHER, OperationSums, operation
 from scout_dashboard.store.packing import merged_histogram, pack_histogram
 from scout_dashboard.store.reader import Reader, as_list
 from scout_dashboard.store.rollup_tables import BY_NAME, BY_OPERATION
-from scout_dashboard.store.slices import figures, parts_of, read_slices, real_sum, whole_sum
+from scout_dashboard.store.slices import figures, read_parts, read_slices, real_sum, whole_sum
 
 Line = tuple[str, int, str]
 """File, line and function."""
@@ -101,15 +101,11 @@ class Share:
 def by_operation(reader: Reader, when: Range) -> dict[str, RankedOperation]:
     """Return the figures of each operation in the range, by its id; those of several applications are merged."""
     found: dict[str, RankedOperation] = {}
-    for start, end, is_complete in parts_of(when.start, when.end):
-        part = partial(_ranked, reader, when.app, start, end)
-        if is_complete:  # summed up only once, until one of these days is written again
-            key = "operations", when.app, start, end
-            ranked = reader.cached(key, lambda part=part: _packed(part()), start=start, end=end)  # type: ignore[misc]
-        else:
-            ranked = part()
-        for op, of_part in ranked.items():
-            found.setdefault(op, RankedOperation()).add_other(of_part)
+    for part in read_parts(
+        reader, ("operations",), when, partial(_ranked, reader, when.app), pack=RankedOperation.pack
+    ):
+        for op, ranked in part.items():
+            found.setdefault(op, RankedOperation()).add_other(ranked)
     return found
 
 
@@ -193,12 +189,6 @@ def _ranked(reader: Reader, app: str | None, start: int, end: int) -> dict[str, 
         found.setdefault(op, RankedOperation()).add(
             whole_sum(count), whole_sum(errors), float(total), [*map(bytes.fromhex, packed.split(","))]
         )
-    return found
-
-
-def _packed(found: dict[str, RankedOperation]) -> dict[str, RankedOperation]:
-    for ranked in found.values():
-        ranked.pack()
     return found
 
 
