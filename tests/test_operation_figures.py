@@ -191,6 +191,21 @@ def test_repeated_calls_name_their_line_and_are_counted_by_endpoint(scout):
     assert [(__file__, "query", 180)] == [(line.file, line.function, line.count) for line in figures.lines]
 
 
+@pytest.mark.scout(plugins_autoload=False, n_plus_one_seconds=0)
+def test_a_transaction_in_which_two_lines_repeat_a_call_counts_once(scout):
+    with transaction("Controller/orders"):
+        for number in range(6):
+            query(f"SELECT a FROM t WHERE b = {number}")
+        for number in range(6):
+            with span("SQL/Query", statement=f"SELECT a FROM t WHERE b = {number}"):
+                pass
+
+    figures = figures_of(scout)["SQL/Query", "SELECT a FROM t WHERE b = ?"]
+
+    assert 1 == figures.endpoints["Controller/orders"].repeated
+    assert 2 == len(figures.lines)
+
+
 @pytest.mark.scout(plugins_autoload=False, slow_span_seconds=1e-9)
 def test_a_slow_call_names_its_line(scout):
     with transaction("Controller/orders"):

@@ -29,7 +29,7 @@ class EndpointShare:
     count: int
     total: float
     repeated: int = 0
-    """Transactions in which one line repeats the operation, as an N+1 query: those with it in ``Trace.repeats`` if they are kept."""
+    """Transactions in which a line repeats the operation, as an N+1 query: those with it in ``Trace.repeats`` if they are kept."""
 
 
 @frozen(kw_only=True)

@@ -142,10 +142,13 @@ class Operations:
                 self._figures_of(span).add_line(line, 1, max(span.stop_ns - span.start_ns, 0))
         if not hasattr(transaction, "own_repeats"):
             return
+        repeated = set()
         for repeat in transaction.repeats:
             figures = self._figures.get((repeat.operation, repeat.statement))
             if figures is not None:
-                figures.share_of(name)[REPEATED] += 1
+                if figures not in repeated:  # several lines may
+                    repeated.add(figures)
+                    figures.share_of(name)[REPEATED] += 1
                 if repeat.file:
                     line = repeat.file, repeat.line, repeat.function
                     figures.add_line(line, repeat.count, round(repeat.seconds * 1e9))
