@@ -162,6 +162,33 @@ class Connection(sqlite3.Connection):
         return [row[0] for row in self.execute("SELECT 'tea'")]
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [sqlite3.Connection, Connection, lambda *args, **kwargs: sqlite3.Connection(":memory:")],
+    ids=["usual", "subclass", "function"],
+)
+@pytest.mark.parametrize("on", ["connection", "cursor"])
+@pytest.mark.scout(slow_span_seconds=1e-9)
+def test_a_slow_and_a_failing_statement_show_the_code_that_ran_it_and_none_of_the_plugin(scout, kind, on):
+    connection = sqlite3.connect(":memory:", factory=kind)
+    target = connection if on == "connection" else connection.cursor()
+    with transaction("Job/report") as job:
+        for method, *arguments in (("execute",), ("executemany", [(1,)]), ("executescript",)):
+            try:
+                getattr(target, method)("SELECT nothing FROM nowhere", *arguments)
+            except sqlite3.Error as error:
+                job.record_error(error)
+    connection.close()
+
+    (trace,) = scout.traces()
+    slow = {record.id: record for record in trace.spans}
+    calls = [stack.frames for stack in trace.stacks if slow[stack.span].operation in (QUERY, MANY)]
+    assert (3, 3) == (len(calls), len(trace.errors))
+    for frames in (*calls, *(error.frames for error in trace.errors)):
+        assert __file__ == frames[0][0]
+        assert [] == [frame for frame in frames if "scout_sqlite3" in frame[0]]
+
+
 @pytest.mark.parametrize("position", [False, True], ids=["keyword", "position"])
 @pytest.mark.filterwarnings("ignore:Passing more than 1 positional:DeprecationWarning")
 def test_the_classes_of_the_application_are_kept_and_record_from_the_inside_too(position, scout):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from scout_core.instruments.dbapi.proxied import ConnectionProxy, CursorProxy, connection_class, cursor_class, original
 from scout_core.instruments.dbapi.statements import FETCH, MANY, QUERY, call_of, statement_of
-from scout_core.instruments.dbapi.subclassed import recorded_subclass
+from scout_core.instruments.dbapi.subclassed import recorded_subclass, shortcut
 from scout_core.recording.outermost import OutermostSpan
 
 if TYPE_CHECKING:
@@ -122,6 +122,19 @@ class Driver:
             return made
 
         return cast("_Class | None", self._class(recorded_subclass, base, make))
+
+    def shortcut(self, make_cursor: Callable[..., Any], cursor: type | None, name: str) -> Callable[..., Any]:
+        """
+        Return a method of a connection, for ``subclass``: it makes a cursor, calls its method of that name, and returns the cursor.
+
+        Its frames are left out of recorded calls, as all of this package; those of a plugin are not.
+
+        Args:
+            make_cursor: called with the connection and the class of the cursor: ``sqlite3.Connection.cursor``.
+            cursor: a class that ``subclass`` has made.
+            name: of the method, such as ``execute``.
+        """
+        return shortcut(make_cursor, cursor, name)
 
     def is_recorded(self, found: object) -> bool:
         """Whether an object is of a class that ``subclass`` has made."""

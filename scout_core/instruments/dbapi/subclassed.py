@@ -59,3 +59,15 @@ def _recorded(
             return result
 
     return method
+
+
+def shortcut(make_cursor: Callable[..., Any], cursor: Any, name: str) -> Callable[..., Any]:  # Any: a class
+    """Return a method of a connection; see ``Driver.shortcut``."""
+    run = getattr(cursor, name)
+
+    def method(connection: Any, /, *args: Any, **kwargs: Any) -> Any:
+        made = make_cursor(connection, cursor)
+        run(made, *args, **kwargs)
+        return made
+
+    return method

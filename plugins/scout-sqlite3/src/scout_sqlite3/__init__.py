@@ -86,25 +86,13 @@ def recorded_connection(driver: Driver, base: type) -> type | None:
     for name in SHORTCUTS:
         if getattr(base, name) is getattr(Connection, name):
             # Python 3.10 calls `cursor`, as above; later ones make an object of Cursor itself.
-            methods[name] = getattr(Connection, name) if sys.version_info < (3, 11) else shortcut(driver, name)
+            has_own = sys.version_info >= (3, 11)
+            methods[name] = (
+                driver.shortcut(own, driver.subclass(Cursor), name) if has_own else getattr(Connection, name)
+            )
     return driver.subclass(base, **methods)
 
 
 def recorded_cursor(driver: Driver, factory: Any) -> type | None:  # Any: what the application passes
     """Return a subclass of a class of cursors; None for other factories."""
     return driver.subclass(factory) if isinstance(factory, type) else None
-
-
-def shortcut(driver: Driver, name: str) -> Callable[..., Any]:
-    """Return a method of a connection that gives a recorded cursor, as that of ``sqlite3`` gives a plain one."""
-    from sqlite3 import Connection, Cursor
-
-    recorded: Any = recorded_cursor(driver, Cursor)
-    run = getattr(recorded, name)
-
-    def method(connection: Any, /, *args: Any, **kwargs: Any) -> Any:
-        cursor = Connection.cursor(connection, recorded)
-        run(cursor, *args, **kwargs)
-        return cursor
-
-    return method
