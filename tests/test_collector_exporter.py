@@ -438,6 +438,42 @@ def test_a_report_that_cannot_be_encoded_is_dropped_and_the_next_one_arrives(val
     assert ["0123456789abcdef-2"] == [report.id for report in collector.reports]
 
 
+ODD = [
+    object(), {1, 2}, b"bytes", float("nan"), float("-inf"), deep(), cyclic(), {("a", "tuple"): 1},
+    Raising(KeyError("plan")), Raising(Unprintable()), 10**5_000, "\ud800",
+]  # fmt: skip
+
+
+def test_values_that_cannot_be_encoded_cost_their_report_nothing(tmp_path):
+    """Wherever an application can put them: each is shown as a text, or left out, and everything around it arrives."""
+    collector = CollectorSink()
+    settings = {
+        "state_dir": str(tmp_path),
+        "collector_url": collector.url,
+        "collector_token": TOKEN,
+        "report_period": "1h",
+    }
+    try:
+        with running(plugins_enable=("age", "collector"), **settings) as agent:
+            for number, odd in enumerate(ODD):
+                with transaction(f"Job/{number}", odd=odd) as job, span("SQL/Query", odd=odd, statement=odd):
+                    job.tag(odd if number % 2 else "later", odd)
+                    job.record_error(ValueError(odd))
+            with transaction("Controller/home"):
+                pass
+        counters = agent.counters("collector")
+    finally:
+        collector.close()
+
+    expected = {**{f"Job/{number}": 1 for number in range(len(ODD))}, "Controller/home": 1}
+    assert expected == {metrics.name: metrics.count for report in collector.reports for metrics in report.transactions}
+    assert (len(ODD) + 1, {}) == (counters.exported, counters.dropped)
+    assert len(ODD) == sum(group.count for report in collector.reports for group in report.error_groups)
+    tags = [trace.tags["odd"] for report in collector.reports for trace in report.traces if "odd" in trace.tags]
+    assert tags
+    assert {type(tag) for tag in tags} <= {str, type(None)}
+
+
 def test_a_report_is_kept_when_there_is_too_little_memory_to_encode_it(sink):
     with pytest.raises(MemoryError):
         exporter_for(collector_url=sink(None).url).export(evolve(sample_report(), start=Raising(MemoryError())))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -437,6 +438,41 @@ def test_reports_that_are_waiting_for_a_collector_are_sent_at_the_end(tmp_path):
         eventually(lambda: collector.counted == 4)
     finally:
         process.kill()
+        collector.close()
+
+    assert (0, "", "") == (process.returncode, out, err)
+    assert 4 == collector.counted
+
+
+def test_the_end_waits_until_the_last_report_is_accepted_although_none_waits_any_more(tmp_path):
+    """Scout's agent waits only until its queue is empty: what it is sending then is lost."""
+    received, may_answer = threading.Event(), threading.Event()
+
+    class Slow(CollectorSink):
+        def accept(self, report):
+            if report.is_last:
+                received.set()
+                may_answer.wait(30)
+            super().accept(report)
+
+    collector = Slow()
+    announced(tmp_path / "state", collector.url)
+    script = tmp_path / "app.py"
+    script.write_text(BEGIN + "work(4)", encoding="utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", str(script)], env=environment_for(tmp_path / "state", **LONG_TIMEOUT),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert received.wait(30)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        may_answer.set()
+        out, err = process.communicate(timeout=30)
+    finally:
+        may_answer.set()
+        process.kill()
+        process.communicate()
         collector.close()
 
     assert (0, "", "") == (process.returncode, out, err)

@@ -15,7 +15,7 @@ from scout_core.config.files import Settings
 from scout_core.config.values import as_written
 from scout_core.instruments.jobs import FAILURE, job
 from scout_core.testing import recording
-from tests.workbench import plugin
+from tests.workbench import plugin, run_app
 
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup
@@ -252,6 +252,46 @@ def test_without_errors_failures_are_counted_and_no_exception_is_recorded():
 @pytest.mark.parametrize(("text", "expected"), [("false", False), ("no", False), ("1", True), ("", True)])
 def test_errors_are_switched_off_in_the_environment(text, expected):
     assert expected is read_config({}, environment={"SCOUT_ERRORS_ENABLED": text}).get("errors_enabled")
+
+
+FAILING = """
+import scout_core
+
+scout_core.start()
+caught = []
+for error in (KeyError("plan"), OSError("disk")):
+    try:
+        with scout_core.transaction("Job/mail"):
+            try:
+                raise error
+            except Exception as handled:
+                scout_core.record_error(handled)
+                raise
+    except Exception as found:
+        caught.append(found is error)
+print(caught)
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "recorded", "failed"),
+    [
+        ({}, {"KeyError", "OSError"}, 2),
+        ({"SCOUT_ERRORS_ENABLED": "false"}, set(), 2),
+        ({"SCOUT_ERRORS_IGNORED_EXCEPTIONS": "shop.Refused, KeyError"}, {"OSError"}, 1),
+        ({"SCOUT_ERRORS_BATCH_SIZE": "5", "SCOUT_LOG_PAYLOAD_CONTENT": "false"}, {"KeyError", "OSError"}, 2),
+    ],
+    ids=["none", "switched off", "ignored", "without effect"],
+)
+def test_texts_of_the_environment_take_effect_where_an_application_fails(sink, tmp_path, variables, recorded, failed):
+    done = run_app(FAILING, tmp_path / "state", SCOUT_SHUTDOWN_TIMEOUT_SECONDS="20", **variables)
+
+    assert (0, "[True, True]\n") == (done.code, done.out)
+    assert [] == [line for line in done.err.splitlines() if "has no effect" not in line]
+    assert recorded == {group.exception for report in sink.reports for group in report.error_groups}
+    assert (2, failed) == (
+        sink.counted, sum(metrics.errors for report in sink.reports for metrics in report.transactions),
+    )  # fmt: skip
 
 
 def test_options_that_change_at_run_time_count_from_then_on():

@@ -73,3 +73,17 @@ def test_the_gauges_travel_in_the_report(scout):
 
     assert report.gauges["process"]["rss_bytes"] > 0
     assert report.gauges == decode(encode(report)).gauges
+
+
+def test_the_processor_time_grows_by_what_is_used_and_not_by_what_was_used_before(scout):
+    tick = 1 / os.sysconf("SC_CLK_TCK")
+    for _ in range(3):
+        before = gauges(scout)["cpu_seconds"]
+        began = resource.getrusage(resource.RUSAGE_SELF)
+        while (now := resource.getrusage(resource.RUSAGE_SELF)).ru_utime - began.ru_utime < 0.1:
+            pass
+        grown = gauges(scout)["cpu_seconds"] - before
+        ended = resource.getrusage(resource.RUSAGE_SELF)
+
+        assert now.ru_utime + now.ru_stime - began.ru_utime - began.ru_stime - 2 * tick <= grown
+        assert grown <= ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime + 0.05 + 2 * tick

@@ -152,6 +152,36 @@ def test_spans_of_a_thousand_concurrent_tasks_have_the_right_parents(scout):
     assert expected == parents(scout)
 
 
+@pytest.mark.parametrize(("first_to_end", "durations"), [("a", {"a": 3.0, "b": 6.0}), ("b", {"a": 7.0, "b": 2.0})])
+def test_concurrent_tasks_that_end_in_any_order_have_their_own_durations(scout, scout_clock, first_to_end, durations):
+    """``a`` begins, a second later ``b``; after two seconds the first of them ends, and four seconds later the other."""
+
+    async def part(name, begun, may_end):
+        with span(f"Part/{name}"):
+            begun.set()
+            await may_end.wait()
+
+    async def main():
+        tasks, may_end = {}, {"a": asyncio.Event(), "b": asyncio.Event()}
+        with transaction("Controller/home"):
+            for name, seconds in (("a", 1), ("b", 2)):
+                begun = asyncio.Event()
+                tasks[name] = asyncio.create_task(part(name, begun, may_end[name]))
+                await begun.wait()
+                scout_clock.advance(seconds)
+            for name in sorted(tasks, key=lambda name: name != first_to_end):
+                may_end[name].set()
+                await tasks[name]
+                scout_clock.advance(4)
+
+    asyncio.run(main())
+
+    assert {"Part/a": "Controller/home", "Part/b": "Controller/home"} == parents(scout)
+    assert durations == {
+        recorded.operation.removeprefix("Part/"): recorded.duration for recorded in scout.transaction.spans
+    }
+
+
 def test_tasks_of_several_transactions_do_not_mix(scout):
     async def request(number):
         with transaction(f"Controller/{number}"):

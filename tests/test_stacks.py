@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from scout_core import Transaction, span, transaction
+from scout_core.application_code import AGENT
 from scout_core.recording.stacks import MOST_STACKS
 from scout_core.testing import recording
 from scout_core.tracebacks import MAX_FRAMES
@@ -49,6 +50,30 @@ def test_the_calls_around_a_slow_span_are_noted_innermost_first(scout):
     assert ["query", "page", here.co_name] == functions(stack.frames)
     assert query.__code__.co_firstlineno < lines["query"] <= query.__code__.co_firstlineno + 2
     assert (len(stack.frames), (True, True, True)) == (len(stack.in_app), stack.in_app[:3])
+
+
+@pytest.mark.scout(**ALWAYS)
+def test_no_call_of_the_agent_is_noted_however_a_span_is_made(scout):
+    @span("Cart/Decorated")
+    def decorated():
+        query()
+
+    @span("Cart/Generated")
+    def generated():
+        query()
+        yield
+
+    with transaction("Controller/home"):
+        decorated()
+        list(generated())
+        span("Cart/Begun").begin().end()
+
+    found = stacks(scout)
+    assert {"Cart/Decorated", "Cart/Generated", "Cart/Begun", "SQL/Query"} <= set(found)
+    assert [] == [frame for stack in found.values() for frame in stack.frames if frame[0].startswith(AGENT)]
+    assert {"Cart/Begun": HERE, "SQL/Query": HERE, "Cart/Decorated": HERE, "Cart/Generated": HERE} == {
+        operation: stack.frames[0][0] for operation, stack in found.items() if operation != "Controller/home"
+    }
 
 
 @pytest.mark.parametrize("settings", [{}, {"slow_span_seconds": 0}, {"slow_span_seconds": 60}])

@@ -191,7 +191,7 @@ class CollectorSink:
                 accepted = self.headers["Authorization"] == f"Bearer {TOKEN}" and self.path == "/api/v1/reports"
                 answer = b'{"accepted": true}' if accepted else b'{"error": "invalid token"}'
                 if accepted:
-                    sink.reports.append(decode(body))
+                    sink.accept(decode(body))
                     if sink._next_report is not None:
                         answer = b'{"accepted": true, "next_report": %r}' % sink._next_report
                 else:
@@ -208,6 +208,10 @@ class CollectorSink:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def accept(self, report: Report) -> None:
+        """Keep a report, before the answer is sent."""
+        self.reports.append(report)
 
     @property
     def counted(self) -> int:

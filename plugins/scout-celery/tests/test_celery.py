@@ -15,6 +15,7 @@ from kombu import Consumer
 import scout_core
 from scout_celery import install
 from scout_core import transaction
+from scout_core.sending.wire import encode
 from scout_core.testing.scout import recording
 
 pytestmark = CELERY_WARNS
@@ -207,6 +208,16 @@ def test_a_time_that_cannot_be_is_not_a_queue_time(scout, shop, scout_clock, sec
     assert is_known == (jobs(scout)[0].queue_time is not None)
 
 
+@pytest.mark.parametrize("text", ["0", "5", "-1", "1e3", "nan", "inf", "yesterday", "", "9" * 400])
+def test_a_header_without_a_time_of_today_is_not_a_queue_time(scout, shop, text):
+    shop.task["add"].delay(1)
+    message = shop.receive()
+    message.headers["scout-sent"] = text
+    Request(message, app=shop.app, task=shop.task["add"]).execute()
+
+    assert [None] == [job.queue_time for job in jobs(scout)]
+
+
 def test_a_task_that_was_due_later_has_waited_since_then(scout, shop, scout_clock):
     now = datetime.fromtimestamp(scout_clock.time(), timezone.utc)
     shop.task["add"].apply_async((1,), eta=now + timedelta(seconds=10))
@@ -238,6 +249,24 @@ def test_arguments_are_recorded_only_by_option(scout, shop):
     shop.task["add"].apply((1,), {"other": 2})
 
     assert [] == [tag for tag in jobs(scout)[0].tags if tag.startswith("argument")]
+
+
+def test_no_argument_leaves_with_an_error(scout, shop):
+    """Scout's agent sends the arguments of a task with each of its errors."""
+
+    @shop.app.task(name="shop.letter")
+    def letter(text, *, reader):
+        raise ValueError("no stamp")
+
+    letter.delay("letter-to-ada", reader="ada@shop.test")
+    shop.run()
+
+    report = scout.report()
+    assert (1, 1) == (len(report.traces), len(report.error_groups))
+    sent = encode(report)
+    assert b"no stamp" in sent
+    for secret in (b"letter-to-ada", b"ada@shop.test"):
+        assert secret not in sent
 
 
 @pytest.mark.scout(plugin_options={"celery": {"record_arguments": True}})

@@ -208,6 +208,18 @@ def test_gauges_are_shown_for_each_process_and_summed_over_those_that_run(collec
     assert "sum of 2 running processes Memory 164.8 MB Processor 25.0 % of one core; 33.0 s in all Threads 18" in text
 
 
+def test_a_constant_load_is_the_same_share_of_a_core_in_every_report(collector: Collector) -> None:
+    """Scout's agent divides the processor time since its start by the seconds since its last report."""
+    now = time.time()
+    shares = []
+    for number in range(1, 6):
+        known_shop.send(collector, evolve(report(end=now - 60 * (5 - number), number=number, traces=0), period=60.0))
+        (process,) = collector.queries.health()["processes"]
+        shares.append(process["processor"])
+
+    assert [None, *[pytest.approx(0.125)] * 4] == shares
+
+
 def test_gauges_of_an_older_agent_and_of_a_first_report(collector: Collector) -> None:
     now = time.time()
     known_shop.send(collector, evolve(report(end=now, traces=0), gauges={}))
