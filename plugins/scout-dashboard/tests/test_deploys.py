@@ -233,7 +233,10 @@ def test_pages_and_json_have_them(collector):
     visitor = visitor_of(collector)
     endpoint = visitor.facts("/endpoints")["rows"][0]["name"]
     (group, *_) = visitor.facts("/errors")["rows"]
-    addresses = ["/", "/jobs", f"/endpoint?name={quote(endpoint)}", f"/error?group={group['group']}"]
+    (operation, *_) = visitor.facts("/operations")["rows"]
+    addresses = [
+        "/", "/jobs", f"/endpoint?name={quote(endpoint)}", f"/error?group={group['group']}", f"/operation?id={operation['id']}",
+    ]  # fmt: skip
     pages = [visitor.page(address) for address in addresses]
 
     for page in pages:
