@@ -19,7 +19,9 @@ OTHER_NAME: Final = "other"
 """Name under which transactions and spans are counted when there are too many names."""
 
 WEB_PREFIX: Final = f"{CONTROLLER}/"
-UNNAMED: Final = f"{WEB_PREFIX}unnamed"
+UNNAMED_NAME: Final = "unnamed"
+"""Name under which transactions and spans with an empty operation are counted."""
+UNNAMED: Final = f"{WEB_PREFIX}{UNNAMED_NAME}"
 """Operation of web requests that nothing has given a name."""
 
 

@@ -290,3 +290,82 @@ def test_many_literals_take_a_bounded_time(scout, amount):
 
     assert time.thread_time() - began < 20
     assert amount == sum(figures.count for figures in found.values())
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["/login?next=//4f2a91c7d8e9", "shop.example/x?to=https://4f2a91c7.example", "/reset//4f2a91c7", "x:y?z=//4f2a"],
+)
+def test_slashes_in_a_path_or_a_query_are_not_a_host(scout, url):
+    with transaction("Controller/home"), span("HTTP/GET", url=url):
+        pass
+
+    assert [("HTTP/GET", "")] == list(figures_of(scout))
+
+
+@pytest.mark.scout(plugins_autoload=False, filtered_names="url")
+def test_the_host_of_a_url_is_filtered_where_the_tag_is(scout):
+    with transaction("Controller/home"), span("HTTP/GET", url="https://jo.example/"):
+        pass
+
+    assert [("HTTP/GET", "[FILTERED]")] == list(figures_of(scout))
+
+
+@pytest.mark.scout(plugins_autoload=False, n_plus_one_seconds=0)
+def test_a_transaction_with_two_lines_that_repeat_a_statement_counts_once(scout):
+    for _ in range(2):
+        with transaction("Controller/orders"):
+            for _ in range(6):
+                query("SELECT 1")
+            for _ in range(6):
+                with span("SQL/Query", statement="SELECT 1"):
+                    pass
+
+    figures = figures_of(scout)["SQL/Query", "SELECT ?"]
+
+    assert 2 == figures.endpoints["Controller/orders"].repeated
+    assert [12, 12] == [line.count for line in figures.lines]
+
+
+@pytest.mark.scout(plugins_autoload=False, n_plus_one_seconds=0)
+def test_calls_that_one_line_repeats_to_one_host_are_counted_by_endpoint(scout):
+    """To several hosts: which of them is not known."""
+    for hosts in (["pay.example"], ["pay.example", "stock.example"]):
+        with transaction(f"Controller/{len(hosts)}"):
+            for host in hosts * 6:
+                with span("HTTP/GET", url=f"https://{host}/"):
+                    pass
+
+    figures = figures_of(scout)["HTTP/GET", "pay.example"]
+
+    assert {"Controller/1": 1, "Controller/2": 0} == {name: share.repeated for name, share in figures.endpoints.items()}
+    assert [6] == [line.count for line in figures.lines]
+
+
+@pytest.mark.scout(plugins_autoload=False, n_plus_one_seconds=0, slow_span_seconds=1e-9)
+def test_a_call_that_is_slow_and_repeated_counts_once_for_its_line(scout):
+    with transaction("Controller/orders"):
+        for _ in range(6):
+            query("SELECT 1")
+
+    assert [6] == [line.count for line in figures_of(scout)["SQL/Query", "SELECT ?"].lines]
+
+
+def test_empty_operations_have_a_name_in_the_figures(scout):
+    with suppress(ValueError), transaction(""):
+        with span(""):
+            pass
+        raise ValueError
+    report = scout.report()
+
+    assert [("Other/unnamed", 1)] == [(figures.operation, figures.count) for figures in report.operations]
+    assert ["Job/unnamed"] == [metrics.name for metrics in report.transactions]
+    assert ["Job/unnamed"] == list(report.operations[0].endpoints) == list(report.error_groups[0].endpoints)
+
+
+def test_a_duration_that_is_not_a_number_is_none(scout):
+    with transaction("Controller/home"), span("SQL/Query", statement="SELECT 1") as made:
+        pass
+    made.stop_ns = float("nan")
+
+    assert 0.0 == figures_of(scout)["SQL/Query", "SELECT ?"].total

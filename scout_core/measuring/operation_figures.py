@@ -6,7 +6,7 @@ from typing import Final
 
 from scout_core.measuring.histogram import Histogram
 from scout_core.measuring.operation_report import CodeLine, EndpointShare, OperationMetrics, sum_of_shares
-from scout_core.operations import counted_under
+from scout_core.operations import OTHER, UNNAMED_NAME, counted_under
 from scout_core.tracebacks import Frame
 
 MOST_ENDPOINTS: Final = 100
@@ -74,7 +74,7 @@ class OperationFigures:
         }
         lines = sorted(self.lines.items(), key=lambda item: -item[1][TOTAL])[:REPORTED_LINES]
         return OperationMetrics(
-            operation=self.operation,
+            operation=self.operation or f"{OTHER}/{UNNAMED_NAME}",
             detail=self.detail,
             count=self.count,
             errors=self._sum(ERRORS),

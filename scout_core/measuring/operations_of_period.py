@@ -14,8 +14,10 @@ from scout_core.operations import OTHER, OTHER_NAME, counted_under, kind_of
 
 if TYPE_CHECKING:
     from scout_core.measuring.operation_report import OperationMetrics
+    from scout_core.measuring.trace_report import SpanRepeat
     from scout_core.recording.span import Span
     from scout_core.recording.transaction import Transaction
+    from scout_core.tracebacks import Frame
 
 MOST_OPERATIONS: Final = 1_000
 """Operations with details that are counted separately within a period; further ones are counted under ``Kind/other``."""
@@ -71,7 +73,7 @@ class Operations:
                 bucket = ceil(log(duration_ns / 1e9) * PER_LOG)
             else:
                 bucket = FIRST
-                if duration_ns < 0:  # an application can set both
+                if not duration_ns > 0:  # an application can set both, to NaN as well
                     duration_ns = 0
             share = figures.shares.get(name) or figures.share_of(name)
             share[COUNT] += 1
@@ -137,18 +139,35 @@ class Operations:
         return self._others.get(kind) or self._others.setdefault(kind, OperationFigures(f"{kind}/{OTHER_NAME}", ""))
 
     def _add_lines(self, name: str, transaction: Transaction) -> None:
-        if hasattr(transaction, "own_stacks"):
-            for span, line in lines_of(transaction):
-                self._figures_of(span).add_line(line, 1, max(span.stop_ns - span.start_ns, 0))
-        if not hasattr(transaction, "own_repeats"):
-            return
-        repeated = set()
-        for repeat in transaction.repeats:
-            figures = self._figures.get((repeat.operation, repeat.statement))
-            if figures is not None:
-                if figures not in repeated:  # several lines may
-                    repeated.add(figures)
+        """Count the lines of repeated calls, and those of slow ones that are not among them."""
+        counted: set[tuple[int, Frame]] = set()
+        if hasattr(transaction, "own_repeats"):
+            repeating: set[int] = set()
+            for repeat in transaction.repeats:
+                figures = self._repeated(transaction, repeat)
+                if figures is None:
+                    continue
+                if id(figures) not in repeating:  # several lines of one transaction may repeat it
+                    repeating.add(id(figures))
                     figures.share_of(name)[REPEATED] += 1
                 if repeat.file:
                     line = repeat.file, repeat.line, repeat.function
+                    counted.add((id(figures), line))
                     figures.add_line(line, repeat.count, round(repeat.seconds * 1e9))
+        if hasattr(transaction, "own_stacks"):
+            for span, line in lines_of(transaction):
+                figures = self._figures_of(span)
+                if (id(figures), line) not in counted:
+                    figures.add_line(line, 1, max(span.stop_ns - span.start_ns, 0))
+
+    def _repeated(self, transaction: Transaction, repeat: SpanRepeat) -> OperationFigures | None:
+        """Return what a line repeats; None where its calls go to several hosts, or it is not counted separately."""
+        if repeat.statement:
+            return self._figures.get((repeat.operation, repeat.statement))
+        found = {
+            id(figures): figures
+            for span in transaction.spans
+            if span.own_operation == repeat.operation and type(span.own_tags.get(STATEMENT)) is not str
+            for figures in (self._figures_of(span),)
+        }
+        return found.popitem()[1] if len(found) == 1 else None

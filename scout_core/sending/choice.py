@@ -16,7 +16,7 @@ from scout_core.measuring.metrics import NameMetrics
 from scout_core.measuring.reservoir import Kept, Reservoir
 from scout_core.measuring.scoring import score
 from scout_core.measuring.stats import Lifetime, Stats
-from scout_core.operations import CONTROLLER, JOB, OTHER_NAME, is_web, kind_of
+from scout_core.operations import CONTROLLER, JOB, OTHER_NAME, UNNAMED_NAME, is_web, kind_of
 from scout_core.recording.limits.bounds import LONGEST_NAME
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ class Choice:
 
     def _name_of(self, operation: str, now: float, transactions: int = 1) -> _Name:
         """Return the name under which so many transactions of an operation are counted."""
-        name = operation[:LONGEST_NAME]
+        name = operation[:LONGEST_NAME] or f"{JOB}/{UNNAMED_NAME}"
         if name not in self._names and len(self._names) >= self.config.get("max_names"):
             self.names_merged += transactions
             name = f"{CONTROLLER if is_web(name) else JOB}/{OTHER_NAME}"

@@ -86,7 +86,7 @@ def in_operation(figures: OperationMetrics) -> Iterator[str]:
     """
     Yield the contradictions in the figures of an operation.
 
-    Calls beyond the limit of a transaction have no duration, and a line that is slow and repeated counts its calls twice.
+    Calls beyond the limit of a transaction have no duration, and a line may count those of another one that repeats the same call.
     """
     where = f"operation {figures.operation[:100]!r}"
     timed = figures.durations.count
