@@ -369,3 +369,25 @@ def test_a_duration_that_is_not_a_number_is_none(scout):
     made.stop_ns = float("nan")
 
     assert 0.0 == figures_of(scout)["SQL/Query", "SELECT ?"].total
+
+
+@pytest.mark.parametrize("limit", [1e-9, 500])
+def test_the_pauses_of_a_generator_are_not_its_time(limit):
+    """As in the figures by kind: what its consumer does is the consumer's own."""
+
+    @span("SQL/Rows", statement="SELECT 1")
+    def rows():
+        yield 1
+        yield 2
+
+    with recording(plugins_autoload=False, slow_span_seconds=limit) as scout:
+        with transaction("Controller/home"):
+            for _ in rows():
+                time.sleep(0.05)
+        report = scout.report()
+
+    (figures,) = report.operations
+    assert report.transactions[0].kinds["SQL"].total == pytest.approx(figures.total)
+    assert figures.total < 0.1 <= report.transactions[0].total
+    assert figures.durations.quantile(0.5) == pytest.approx(figures.total, rel=0.02)
+    assert all(line.total < 0.1 for line in figures.lines)

@@ -1,4 +1,4 @@
-"""The lines of the application that call operations, of the calls whose lines were noted because they were slow."""
+"""The lines of the application that call operations, of the calls whose lines were noted because they were slow; and their pauses."""
 
 from __future__ import annotations
 
@@ -25,3 +25,9 @@ def lines_of(transaction: Transaction) -> Iterator[tuple[Span, Frame]]:
         line = next((frame for frame in frames if code.has(frame[0])), None)
         if line is not None and span in transaction.spans:
             yield span, line
+
+
+def paused_ns(pauses: dict[int, tuple[Span, int]], span: Span) -> int:
+    """Return the nanoseconds in which a span waited for its consumer, which are not its own; 0 where it has not paused."""
+    noted = pauses.get(id(span))
+    return 0 if noted is None or noted[0] is not span else max(noted[1], 0)

@@ -9,7 +9,7 @@ from scout_core.measuring.histogram import FIRST, PER_LOG, SHORTEST
 from scout_core.measuring.metrics import MAX_KINDS
 from scout_core.measuring.operation_details import DIALECT, STATEMENT, TEMPLATES, URL, clean_detail, host_or_template
 from scout_core.measuring.operation_figures import COUNT, ERRORS, REPEATED, TOTAL, OperationFigures
-from scout_core.measuring.operation_lines import lines_of
+from scout_core.measuring.operation_lines import lines_of, paused_ns
 from scout_core.operations import OTHER, OTHER_NAME, counted_under, kind_of
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Operations:
             Exception: an attribute that the application or a plugin has set is not of the expected type; the spans before are counted.
         """
         known, plain = self._known, self._plain
+        pauses = getattr(transaction, "own_pauses", None)
         for span in transaction.spans:
             tags = span.own_tags
             figures = None
@@ -68,6 +69,8 @@ class Operations:
             if figures is None:
                 figures = self._figures_of(span)
             duration_ns = span.stop_ns - span.start_ns
+            if pauses is not None:
+                duration_ns -= paused_ns(pauses, span)
             if duration_ns > SHORTEST_NS:
                 # As bucket_of, whose call would be a sixth of the cost of a span.
                 bucket = ceil(log(duration_ns / 1e9) * PER_LOG)
@@ -155,10 +158,11 @@ class Operations:
                     counted.add((id(figures), line))
                     figures.add_line(line, repeat.count, round(repeat.seconds * 1e9))
         if hasattr(transaction, "own_stacks"):
+            pauses = getattr(transaction, "own_pauses", None) or {}
             for span, line in lines_of(transaction):
                 figures = self._figures_of(span)
                 if (id(figures), line) not in counted:
-                    figures.add_line(line, 1, max(span.stop_ns - span.start_ns, 0))
+                    figures.add_line(line, 1, max(span.stop_ns - span.start_ns - paused_ns(pauses, span), 0))
 
     def _repeated(self, transaction: Transaction, repeat: SpanRepeat) -> OperationFigures | None:
         """Return what a line repeats; None where its calls go to several hosts, or it is not counted separately."""
