@@ -56,7 +56,11 @@ class OperationMetrics:
     count: int
     errors: int
     total: float
-    """Time between start and end of each span, without the pauses in which a generator waits for its consumer, summed: those inside it are counted, too."""
+    """
+    Time between start and end of each span, without the pauses in which a generator waits for its consumer, summed.
+
+    Spans inside it are counted, too.
+    """
     durations: Histogram = field(converter=frozen_histogram)
     """The durations of spans that their transactions list; those beyond ``max_spans`` are only in the sums."""
     endpoints: dict[str, EndpointShare]
