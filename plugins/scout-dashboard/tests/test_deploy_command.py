@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -29,6 +30,7 @@ from scout_dashboard.marking import DEPLOYS
 from scout_dashboard.queries.deploys import list_deploys
 from scout_dashboard.ranges import zoomed_range
 from scout_dashboard.store import Store, files
+from scout_dashboard.store.tables import VERSION
 
 SHA = "3f2a9c1d7e4b5f60718293a4b5c6d7e8f9012345"
 DAY = 86_400
@@ -125,6 +127,20 @@ def test_a_killed_collector_whose_announcement_stayed_does_not_matter(before):
 
     assert 0 == run_deploy(before, SHA)[0]
     assert ["Shop"] == [app for app, _, _ in stored(before)]
+
+
+def test_data_of_a_newer_version_is_an_error_and_remains_as_it_is(before):
+    directory = before / "state" / "data"
+    day = files.days(directory, "metrics")[-1]
+    with closing(sqlite3.connect(files.path_of(directory, "metrics", day), isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    names = {path.name for path in directory.glob("*.sqlite")}
+    code, out, err = run_deploy(before, SHA)
+
+    assert (1, "") == (code, out)
+    assert "was written by a newer version of scout-core; mark the deploy with that version" in err
+    assert names <= {path.name for path in directory.iterdir()}
+    assert not list(directory.glob("*.damaged*"))
 
 
 def test_it_waits_for_a_collector_that_is_starting_or_stopping(before):

@@ -149,6 +149,7 @@ def _write(given: GivenMarker, state_dir: Path, options: Options) -> MarkerAnswe
         raise ScoutError(
             f"no collector is running for {state_dir}, and there is no data in {directory}; start one with: scout-core up"
         )
+    _check_versions(directory)
     now = time.time()
     oldest = float((files.day_of(now) - options.retention_days) * files.DAY)
     with _locked(state_dir):
@@ -164,6 +165,23 @@ def _write(given: GivenMarker, state_dir: Path, options: Options) -> MarkerAnswe
             raise
         with closing(store):
             return mark(store, given, oldest=oldest, now=now)
+
+
+def _check_versions(directory: Path) -> None:
+    """Raise ScoutError where a newer version wrote into the store: opening it would set aside the files of that version."""
+    from scout_dashboard.store import files
+    from scout_dashboard.store.tables import VERSION
+
+    for day in files.days(directory, "metrics"):
+        path = files.path_of(directory, "metrics", day)
+        try:
+            with path.open("rb") as file:
+                head = file.read(64)
+        except OSError:  # opening the store shows why
+            continue
+        # The format of SQLite: user_version is the number at byte 60.
+        if head.startswith(b"SQLite format 3\0") and int.from_bytes(head[60:64], "big") > VERSION:
+            raise ScoutError(f"{path} was written by a newer version of scout-core; mark the deploy with that version")
 
 
 @contextmanager
