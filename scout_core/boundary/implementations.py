@@ -174,6 +174,7 @@ def may_implement(plugin: object, name: str) -> bool:
 
 
 def _members(plugin: object) -> Iterable[tuple[str, Any]]:
-    if type(plugin) is ModuleType:  # most plugins: getattr_static takes 10 times as long, and a fifth of a start
+    if type(plugin) is ModuleType and "__dir__" not in vars(plugin):
+        # Most plugins. `getattr_static` takes 10 times as long, and with it registering is a third of the start.
         return sorted(vars(plugin).items())
     return ((name, inspect.getattr_static(plugin, name, None)) for name in dir(plugin))
