@@ -23,6 +23,11 @@ def host_or_template(operation: str, tags: dict[str, Any]) -> tuple[str, str]:  
     """Return key and value, not cleaned, of the tag that distinguishes a span without a statement; empty texts where none does."""
     url = tags.get(URL)
     if type(url) is str:
+        scheme, _, rest = url.partition("//")
+        if scheme == "https:" or scheme == "http:":  # most; the pattern takes as long as the rest of a call
+            host = rest.partition("/")[0]
+            if "?" not in host and "#" not in host:
+                return URL, host
         place = _HOST.match(url)
         return URL, "" if place is None else place[1]
     if operation.startswith(TEMPLATES):
