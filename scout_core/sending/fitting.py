@@ -5,7 +5,7 @@ is counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
 from attrs import evolve
@@ -26,6 +26,7 @@ from scout_core.measuring.report import (
 from scout_core.operations import CONTROLLER, JOB, OTHER, OTHER_NAME, counted_under, is_web
 from scout_core.sending.fitting_errors import count_examples, fit_examples, fit_groups
 from scout_core.sending.fitting_operations import fit_operations
+from scout_core.sending.fitting_rest import fit_with_rest
 
 Part = Report | TransactionMetrics | PluginStatus | Trace | ErrorGroupMetrics | OperationMetrics
 SizeOf = Callable[[Part], int]
@@ -100,30 +101,18 @@ def _while_there_is_room(parts: Iterable[_P], room: int, size_of: SizeOf) -> tup
 
 
 def _figures(given: tuple[TransactionMetrics, ...], room: int, size_of: SizeOf) -> tuple[TransactionMetrics, ...]:
-    sizes = {id(metrics): size_of(metrics) for metrics in given}
-    if sum(sizes.values()) <= room:
-        return given
-    names = sorted((metrics for metrics in given if not _is_other(metrics)), key=lambda metrics: -metrics.total)
-    others = [metrics for metrics in given if _is_other(metrics)]
-    while True:
-        summed = [_sum(other, group) for other, group in _groups(others).items()]
-        kept = sum(sizes[id(metrics)] for metrics in names)
-        if not names or kept + sum(map(size_of, summed)) <= room:
-            return (*names, *summed)
-        step = max(1, len(names) // 10)
-        others += names[-step:]
-        del names[-step:]
+    return fit_with_rest(given, room, size_of, is_rest=_is_other, weight=lambda metrics: metrics.total, sums_of=_sums)
 
 
 def _is_other(metrics: TransactionMetrics) -> bool:
     return metrics.name.partition("/")[2] == OTHER_NAME
 
 
-def _groups(names: Iterable[TransactionMetrics]) -> dict[str, list[TransactionMetrics]]:
+def _sums(names: Sequence[TransactionMetrics]) -> tuple[TransactionMetrics, ...]:
     groups: dict[str, list[TransactionMetrics]] = {}
     for metrics in names:
         groups.setdefault(f"{CONTROLLER if is_web(metrics.name) else JOB}/{OTHER_NAME}", []).append(metrics)
-    return groups
+    return tuple(_sum(other, group) for other, group in groups.items())
 
 
 def _sum(name: str, group: list[TransactionMetrics]) -> TransactionMetrics:

@@ -9,6 +9,7 @@ from attrs import evolve
 from scout_core.measuring.error_figures import MOST_ENDPOINTS
 from scout_core.measuring.report import ErrorGroupMetrics
 from scout_core.operations import OTHER_NAME
+from scout_core.sending.fitting_rest import fit_with_rest
 
 Groups = tuple[ErrorGroupMetrics, ...]
 SizeOf = Callable[[ErrorGroupMetrics], int]
@@ -17,18 +18,18 @@ SizeOf = Callable[[ErrorGroupMetrics], int]
 def fit_groups(groups: Sequence[ErrorGroupMetrics], room: int, size_of: SizeOf) -> Groups:
     """Return the groups without examples; those that do not fit are counted under ``other``, the ones with the fewest errors first."""
     bare = [evolve(group, example=None) for group in groups]
-    sizes = {id(group): size_of(group) for group in bare}
-    if sum(sizes.values()) <= room:
-        return tuple(bare)
-    listed = sorted((group for group in bare if group.group != OTHER_NAME), key=lambda group: -group.count)
-    others = [group for group in bare if group.group == OTHER_NAME]
-    while True:
-        summed = (ErrorGroupMetrics.sum_of(others, most=MOST_ENDPOINTS),) if others else ()
-        if not listed or sum(sizes[id(group)] for group in listed) + sum(map(size_of, summed)) <= room:
-            return (*listed, *summed)
-        step = max(1, len(listed) // 10)
-        others += listed[-step:]
-        del listed[-step:]
+    return fit_with_rest(
+        bare,
+        room,
+        size_of,
+        is_rest=lambda group: group.group == OTHER_NAME,
+        weight=lambda group: group.count,
+        sums_of=_sum,
+    )
+
+
+def _sum(groups: Sequence[ErrorGroupMetrics]) -> Groups:
+    return (ErrorGroupMetrics.sum_of(groups, most=MOST_ENDPOINTS),) if groups else ()
 
 
 def fit_examples(groups: Groups, given: Sequence[ErrorGroupMetrics], room: int, size_of: SizeOf) -> Groups:

@@ -7,24 +7,16 @@ from collections.abc import Callable, Sequence
 from scout_core.measuring.metrics import MAX_KINDS
 from scout_core.measuring.report import OperationMetrics
 from scout_core.operations import OTHER, OTHER_NAME, counted_under, kind_of
+from scout_core.sending.fitting_rest import fit_with_rest
 
 SizeOf = Callable[[OperationMetrics], int]
 
 
 def fit_operations(operations: Sequence[OperationMetrics], room: int, size_of: SizeOf) -> tuple[OperationMetrics, ...]:
     """Return the operations, with those that do not fit summed by kind, the ones with the least time first."""
-    sizes = {id(figures): size_of(figures) for figures in operations}
-    if sum(sizes.values()) <= room:
-        return tuple(operations)
-    listed = sorted((figures for figures in operations if not _is_other(figures)), key=lambda figures: -figures.total)
-    others = [figures for figures in operations if _is_other(figures)]
-    while True:
-        summed = _by_kind(others)
-        if not listed or sum(sizes[id(figures)] for figures in listed) + sum(map(size_of, summed)) <= room:
-            return (*listed, *summed)
-        step = max(1, len(listed) // 10)
-        others += listed[-step:]
-        del listed[-step:]
+    return fit_with_rest(
+        operations, room, size_of, is_rest=_is_other, weight=lambda figures: figures.total, sums_of=_by_kind
+    )
 
 
 def _is_other(figures: OperationMetrics) -> bool:
