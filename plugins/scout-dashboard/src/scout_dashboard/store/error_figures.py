@@ -7,8 +7,8 @@ from collections.abc import Collection
 from attrs import Factory, define, frozen
 
 from scout_core.measuring.report import ErrorExample
-from scout_core.sending.protocol import PROBE_APP
 from scout_dashboard.ranges import Range
+from scout_dashboard.store.applications import of_app
 from scout_dashboard.store.bodies import unpack
 from scout_dashboard.store.error_groups import ANY_NAME
 from scout_dashboard.store.error_sums import ErrorSums
@@ -58,7 +58,7 @@ def by_group(reader: Reader, when: Range, *, group: str | None = None, name: str
         group: select only this one.
         name: count only errors in transactions of this name; how many of these were handled is not known.
     """
-    where, values = _of_app(when.app)
+    where, values = of_app(when.app, table="s.")
     for column, value in (("s.grp", group), ("s.name", name)):
         if value is not None:
             where, values = f"{where} AND {column} = ?", (*values, value)
@@ -80,7 +80,7 @@ def by_group(reader: Reader, when: Range, *, group: str | None = None, name: str
 
 def by_step(reader: Reader, when: Range, group: str) -> dict[int, ErrorSums]:
     """Return the errors of a group in each step of the range, by its start; steps without errors are missing."""
-    where, values = _of_app(when.app)
+    where, values = of_app(when.app, table="s.")
     found: dict[int, ErrorSums] = {}
     for start, count, handled in read_slices(
         reader, BY_ERROR, ("r.start", "r.count", "r.handled"),
@@ -93,7 +93,7 @@ def by_step(reader: Reader, when: Range, group: str) -> dict[int, ErrorSums]:
 
 def seen(reader: Reader, app: str | None) -> dict[tuple[str, str], Seen]:
     """Return when each group of each application was seen, in all days."""
-    where, values = _of_app(app, table="")
+    where, values = of_app(app)
     found: dict[tuple[str, str], Seen] = {}
     sql = f"SELECT app, grp, first, last FROM error_group WHERE {where}"  # noqa: S608  # only constants
     for of, group, first, last in reader.rows("metrics", sql, values):
@@ -104,7 +104,7 @@ def seen(reader: Reader, app: str | None) -> dict[tuple[str, str], Seen]:
 
 def described(reader: Reader, when: Range, groups: Collection[str]) -> dict[str, Described]:
     """Return the latest facts of these groups in the days of the range."""
-    where, values = _of_app(when.app, table="")
+    where, values = of_app(when.app)
     sql = (
         "SELECT grp, title, exception, cause, place, message, trace FROM error_group"  # noqa: S608  # only constants
         f" WHERE {where} AND grp IN (SELECT value FROM json_each(?)) ORDER BY last"
@@ -122,7 +122,7 @@ def described(reader: Reader, when: Range, groups: Collection[str]) -> dict[str,
 
 def latest_example(reader: Reader, when: Range, group: str) -> ErrorExample | None:
     """Return the latest example of a group until the end of the range; None without one."""
-    where, values = _of_app(when.app, table="")
+    where, values = of_app(when.app)
     sql = f"SELECT example FROM error_group WHERE {where} AND grp = ? AND example IS NOT NULL ORDER BY last"  # noqa: S608  # only constants
     rows = reader.rows("metrics", sql, (*values, group), end=when.end)
     return unpack(rows[-1][0], ErrorExample) if rows else None
@@ -138,7 +138,3 @@ def traces_with(reader: Reader, when: Range, group: str, *, limit: int) -> list[
     )
     rows = reader.rows("traces", sql, (group, *wanted, limit), start=when.start, end=when.end)
     return sorted(map(row_of, rows), key=lambda row: -row.start)[:limit]
-
-
-def _of_app(app: str | None, *, table: str = "s.") -> tuple[str, tuple[object, ...]]:
-    return (f"{table}app != ?", (PROBE_APP,)) if app is None else (f"{table}app = ?", (app,))

@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
-from scout_core.sending.protocol import PROBE_APP
+from scout_dashboard.store.applications import of_app
 from scout_dashboard.store.reader import Reader
 
 NEAR: Final = 600.0
@@ -35,9 +35,9 @@ def add(connection: sqlite3.Connection, marker: Marker) -> Marker:
 
 def markers(reader: Reader, app: str | None, start: float, end: float) -> list[Marker]:
     """Return the markers of one application, or of all, from a time to another (exclusive), oldest first."""
-    where, value = ("app != ?", PROBE_APP) if app is None else ("app = ?", app)
+    where, values = of_app(app)
     sql = f"SELECT at, app, name FROM deploy WHERE {where} AND at >= ? AND at < ?"  # noqa: S608  # only constants
-    return sorted(Marker(*row) for row in reader.rows("metrics", sql, (value, start, end), start=start, end=end))
+    return sorted(Marker(*row) for row in reader.rows("metrics", sql, (*values, start, end), start=start, end=end))
 
 
 def known_as(reader: Reader, marker: Marker) -> Marker | None:

@@ -11,8 +11,8 @@ from attrs import Factory, define, field, frozen
 
 from scout_core.measuring.histogram import Histogram
 from scout_core.operations import OTHER_NAME
-from scout_core.sending.protocol import PROBE_APP
 from scout_dashboard.ranges import Range
+from scout_dashboard.store.applications import of_app
 from scout_dashboard.store.bulk import unquoted
 from scout_dashboard.store.files import DAY
 from scout_dashboard.store.levels import level_for
@@ -20,13 +20,13 @@ from scout_dashboard.store.operation_sums import OTHER, OperationSums, operation
 from scout_dashboard.store.packing import merged_histogram, pack_histogram
 from scout_dashboard.store.reader import Reader, as_list
 from scout_dashboard.store.rollup_tables import BY_NAME, BY_OPERATION
-from scout_dashboard.store.slices import figures, read_parts, read_slices, real_sum, whole_sum
+from scout_dashboard.store.slices import figures, joined, read_parts, read_slices, real_sum, split, whole_sum
 
 Line = tuple[str, int, str]
 """File, line and function."""
 _Named = dict[str, list[int]]
 _RANKED: Final = (
-    "s.op", "sum(r.count)", "sum(r.errors)", real_sum("r.total"), "group_concat(hex(r.durations))",
+    "s.op", "sum(r.count)", "sum(r.errors)", real_sum("r.total"), joined("r.durations"),
 )  # fmt: skip
 
 
@@ -111,7 +111,7 @@ def by_operation(reader: Reader, when: Range) -> dict[str, RankedOperation]:
 
 def figures_of(reader: Reader, when: Range, op: str) -> Whole:
     """Return everything of one operation; without calls in the range, empty figures."""
-    where, values = _of_app(when.app)
+    where, values = of_app(when.app, table="s.")
     columns, whole = ("r.start", *figures(BY_OPERATION)), Whole()
     for start, end in _days(when.start, when.end):
         sums = OperationSums()
@@ -128,7 +128,7 @@ def figures_of(reader: Reader, when: Range, op: str) -> Whole:
 
 def find_operation(reader: Reader, op: str, *, app: str | None) -> DescribedOperation | None:
     """Return an operation that the store has of any time; None if it was never reported, or its data has expired."""
-    where, values = _of_app(app)
+    where, values = of_app(app, table="s.")
     sql = (
         "SELECT t.operation, t.detail FROM operation_text t JOIN operation_series s ON s.op = t.op"  # noqa: S608  # only constants
         f" WHERE t.op = ? AND {where} LIMIT 1"
@@ -141,7 +141,7 @@ def of_name(reader: Reader, when: Range, name: str) -> dict[str, Share]:
     # A literal, because the columns come before the values; each file has its own numbers.
     text = f"CAST(x'{name.encode('utf-8', 'replace').hex()}' AS TEXT)"
     place = f"(SELECT id FROM operation_place WHERE text = {text})"  # noqa: S608  # only constants and a literal
-    where, values = _of_app(when.app)
+    where, values = of_app(when.app, table="s.")
     sums: dict[str, list[int]] = {}
     for op, share in read_slices(
         reader, BY_OPERATION, ("s.op", f"""json_extract(r.endpoints, '$."' || {place} || '"')"""),
@@ -169,7 +169,7 @@ def described(reader: Reader, when: Range, ops: Collection[str]) -> dict[str, De
 
 def transactions_of(reader: Reader, when: Range, names: Collection[str]) -> dict[str, int]:
     """Return the number of transactions of these names in the range."""
-    where, values = _of_app(when.app)
+    where, values = of_app(when.app, table="s.")
     found = dict.fromkeys(names, 0)
     for name, count in read_slices(
         reader, BY_NAME, ("s.name", "sum(r.count)"),
@@ -181,14 +181,12 @@ def transactions_of(reader: Reader, when: Range, names: Collection[str]) -> dict
 
 
 def _ranked(reader: Reader, app: str | None, start: int, end: int) -> dict[str, RankedOperation]:
-    where, values = _of_app(app)
+    where, values = of_app(app, table="s.")
     found: dict[str, RankedOperation] = {}
     for op, count, errors, total, packed in read_slices(
         reader, BY_OPERATION, _RANKED, where=where, values=values, start=start, end=end, grouped="s.id"
     ):
-        found.setdefault(op, RankedOperation()).add(
-            whole_sum(count), whole_sum(errors), float(total), [*map(bytes.fromhex, packed.split(","))]
-        )
+        found.setdefault(op, RankedOperation()).add(whole_sum(count), whole_sum(errors), float(total), [*split(packed)])
     return found
 
 
@@ -225,7 +223,3 @@ _Key = TypeVar("_Key")
 def _add(shares: dict[_Key, list[int]], key: _Key, more: list[int]) -> None:
     known = shares.get(key)
     shares[key] = list(more) if known is None else [a + b for a, b in zip(known, more, strict=True)]
-
-
-def _of_app(app: str | None) -> tuple[str, tuple[object, ...]]:
-    return ("s.app != ?", (PROBE_APP,)) if app is None else ("s.app = ?", (app,))

@@ -10,8 +10,8 @@ from typing import Any, Final
 from attrs import Factory, define, field, frozen
 
 from scout_core.measuring.histogram import Histogram
-from scout_core.sending.protocol import PROBE_APP
 from scout_dashboard.ranges import Range
+from scout_dashboard.store.applications import of_app
 from scout_dashboard.store.levels import level_for
 from scout_dashboard.store.packing import merged_histogram, pack_histogram
 from scout_dashboard.store.queue_sums import add_outcomes
@@ -176,8 +176,5 @@ def _waits_by_step(reader: Reader, app: str | None, step: int, start: int, end: 
 
 
 def _filter(app: str | None, *, is_total: bool) -> tuple[str, tuple[object, ...]]:
-    return (
-        ("s.is_total = ? AND s.app != ?", (is_total, PROBE_APP))
-        if app is None
-        else ("s.is_total = ? AND s.app = ?", (is_total, app))
-    )
+    where, values = of_app(app, table="s.")
+    return f"s.is_total = ? AND {where}", (is_total, *values)

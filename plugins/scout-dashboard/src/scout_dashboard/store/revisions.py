@@ -9,9 +9,9 @@ from typing import Final
 from attrs import frozen
 
 from scout_core.measuring.report import Report
-from scout_core.sending.protocol import PROBE_APP
 from scout_dashboard.ranges import Range
 from scout_dashboard.store import bulk, files
+from scout_dashboard.store.applications import of_app
 from scout_dashboard.store.reader import Reader
 
 LONGEST: Final = 100
@@ -66,13 +66,13 @@ def changes(reader: Reader, when: Range) -> list[Revision]:
 
 def _since(reader: Reader, of: str | None, start: float, end: float) -> dict[tuple[str, str], float]:
     """Return each application and revision in the files of a range, and since when it runs, as far as they show."""
-    where, values = ("app != ?", PROBE_APP) if of is None else ("app = ?", of)
+    where, values = of_app(of)
     sql = f"""
         SELECT app, name, since FROM
         (SELECT *, row_number() OVER (PARTITION BY app ORDER BY since) AS number FROM revision WHERE {where})
         WHERE number <= ?
     """  # noqa: S608  # only constants and placeholders
     found: dict[tuple[str, str], float] = {}
-    for app, name, since in reader.rows("metrics", sql, (values, _MOST_OF_A_DAY), start=start, end=end):
+    for app, name, since in reader.rows("metrics", sql, (*values, _MOST_OF_A_DAY), start=start, end=end):
         found[app, name] = min(found.get((app, name), since), since)
     return found

@@ -8,8 +8,8 @@ from functools import partial
 from attrs import Factory, define, frozen
 
 from scout_core.measuring.histogram import Histogram
-from scout_core.sending.protocol import PROBE_APP
 from scout_dashboard.ranges import Range
+from scout_dashboard.store.applications import of_app
 from scout_dashboard.store.bulk import unquoted
 from scout_dashboard.store.figures import TOTAL_NAME
 from scout_dashboard.store.levels import level_for
@@ -161,6 +161,5 @@ def _ranked(reader: Reader, app: str | None, start: int, end: int, *, web: bool,
 
 
 def _filter(app: str | None, *, is_total: bool, web: bool) -> tuple[str, tuple[object, ...]]:
-    if app is None:
-        return "s.is_total = ? AND s.is_web = ? AND s.app != ?", (is_total, web, PROBE_APP)
-    return "s.is_total = ? AND s.is_web = ? AND s.app = ?", (is_total, web, app)
+    where, values = of_app(app, table="s.")
+    return f"s.is_total = ? AND s.is_web = ? AND {where}", (is_total, web, *values)

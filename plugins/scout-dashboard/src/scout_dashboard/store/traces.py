@@ -12,6 +12,7 @@ from attrs import frozen
 from scout_core.measuring.report import Trace
 from scout_core.sending.protocol import PROBE_APP
 from scout_dashboard.ranges import Range
+from scout_dashboard.store.applications import of_app
 from scout_dashboard.store.bodies import unpack
 from scout_dashboard.store.bulk import quoted
 from scout_dashboard.store.files import DAY
@@ -152,7 +153,7 @@ def last_kept_before(reader: Reader, row: TraceRow) -> float | None:
 
 def conditions(when: Range, *, name: str | None = None, web: bool | None = None) -> tuple[str, tuple[object, ...]]:
     """Return the SQL that selects traces of a range, and its values; ``name`` and ``web`` are as for ``list_traces``."""
-    app_condition, app = ("app != ?", PROBE_APP) if when.app is None else ("app = ?", when.app)
+    app_condition, (app,) = of_app(when.app)
     wanted: dict[str, object] = {"name = ?": name, app_condition: app, "is_web = ?": web}
     wanted = {condition: value for condition, value in wanted.items() if value is not None}
     return " AND ".join(["minute >= ?", "minute < ?", *wanted]), (when.start, when.end, *wanted.values())
